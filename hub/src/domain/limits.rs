@@ -1,0 +1,118 @@
+//! Every bound of the protocol and of the hub, with its default. No number stands twice: the protocol's comments and
+//! the configuration reference name these.
+
+use std::time::Duration;
+
+/// Longest room name, bytes.
+pub const ROOM_NAME_BYTES: usize = 255;
+/// Longest tenant, user or instance id, bytes.
+pub const ID_BYTES: usize = 128;
+/// Shortest and longest idempotency key, bytes.
+pub const IDEMPOTENCY_KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=64;
+/// Longest text of a message, characters (row W8a).
+pub const CONTENT_CHARACTERS: usize = 10_000;
+/// Longest binary content, bytes.
+pub const CONTENT_BYTES: usize = 65_536;
+/// Longest media type, bytes.
+pub const MEDIA_TYPE_BYTES: usize = 127;
+/// Most attributes of a message.
+pub const ATTRIBUTES: usize = 16;
+/// Longest attribute value, bytes.
+pub const ATTRIBUTE_VALUE_BYTES: usize = 256;
+/// Most metadata pairs of a room, and most data pairs of a notification.
+pub const METADATA: usize = 32;
+/// Longest key of an attribute or of metadata, bytes.
+pub const KEY_BYTES: usize = 64;
+/// Longest metadata value, bytes.
+pub const METADATA_VALUE_BYTES: usize = 1_024;
+/// Longest reaction key, bytes.
+pub const REACTION_KEY_BYTES: usize = 64;
+/// Most distinct reactions (user and key) of one message.
+pub const REACTIONS_PER_MESSAGE: usize = 1_000;
+/// Longest event name, characters (row H4).
+pub const EVENT_NAME_CHARACTERS: usize = 100;
+/// Longest merge key of an event, bytes.
+pub const EVENT_KEY_BYTES: usize = 128;
+/// Longest presence text, characters.
+pub const STATUS_TEXT_CHARACTERS: usize = 128;
+/// Longest client name in `hello`, bytes.
+pub const CLIENT_NAME_BYTES: usize = 64;
+/// Most entries of a history page.
+pub const HISTORY_LIMIT: u32 = 200;
+/// Entries of a history page when none are asked for.
+pub const HISTORY_DEFAULT: u32 = 50;
+/// Most entries that `join{rewind}` hands over.
+pub const REWIND: u32 = 1_000;
+/// Most members in `conversation_create`.
+pub const CREATE_MEMBERS: usize = 1_000;
+/// Most users in one `presence_watch`.
+pub const WATCHED_USERS: usize = 100;
+/// Most notification ids in one command.
+pub const NOTIFICATION_IDS: usize = 100;
+/// Longest notification kind, bytes.
+pub const NOTIFICATION_KIND_BYTES: usize = 64;
+/// Longest notification title, characters.
+pub const NOTIFICATION_TITLE_CHARACTERS: usize = 200;
+/// Most users that one notification names.
+pub const NOTIFICATION_USERS: usize = 1_000;
+/// Most items of any other page (rooms, members, presence, notifications, sessions).
+pub const PAGE_LIMIT: u32 = 100;
+/// Items of a page when none are asked for.
+pub const PAGE_DEFAULT: u32 = 50;
+/// Largest frame that configuration may allow, bytes (row H7).
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+/// Commands of one session that may be in flight; past that the hub stops reading the stream.
+pub const COMMANDS_IN_FLIGHT: usize = 64;
+/// Times that an area decides again after a failed condition.
+pub const DECISIONS: usize = 3;
+/// Shortest signing secret, bytes (row W4d).
+pub const SECRET_BYTES: usize = 32;
+
+/// Largest frame that the hub reads, bytes, by default (row H7).
+pub const FRAME_BYTES: usize = 100 * 1024;
+/// Rooms that one session may be joined to, by default (row L5).
+pub const ROOMS_PER_SESSION: usize = 100;
+/// How long an idempotency key is remembered.
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// How many idempotency keys a node remembers, by default.
+pub const IDEMPOTENCY_KEYS: usize = 20_000_000;
+/// Where the cap on keys would let the window fall below this, sends get RATE_LIMITED.
+pub const IDEMPOTENCY_WINDOW_FLOOR: Duration = Duration::from_secs(600);
+/// Heartbeat: a ping this often (row W2).
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(25);
+/// Heartbeat: dead after this long without an inbound frame (row W2).
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
+/// A stream that has not authenticated by then is closed (row F2).
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// A command that is not done by then is answered with DEADLINE_EXCEEDED (row LH7).
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
+/// `token_expiring` is sent this long before expiry.
+pub const TOKEN_EXPIRING_NOTICE: Duration = Duration::from_secs(60);
+/// Typing expires by itself after this long.
+pub const TYPING_EXPIRY: Duration = Duration::from_secs(6);
+/// A disconnected device counts as present for this long, so that a reconnect is silent.
+pub const PRESENCE_GRACE: Duration = Duration::from_secs(10);
+/// Above this many present, a room sends `occupancy` instead of each `presence`, and neither marks nor typing.
+pub const LARGE_ROOM: usize = 100;
+/// `occupancy` at most this often in a large room.
+pub const OCCUPANCY_INTERVAL: Duration = Duration::from_secs(2);
+/// Above this many present, `occupancy` at most every [`OCCUPANCY_INTERVAL_HUGE`].
+pub const HUGE_ROOM: usize = 1_000;
+/// `occupancy` at most this often above [`HUGE_ROOM`].
+pub const OCCUPANCY_INTERVAL_HUGE: Duration = Duration::from_secs(10);
+/// A room's unread counts are sent to members who are not joined at most this often.
+pub const UNREAD_INTERVAL: Duration = Duration::from_millis(250);
+/// A room that nobody is joined to frees its state after this long (row H9 asks for 5 minutes).
+pub const EMPTY_ROOM_AFTER: Duration = Duration::from_secs(60);
+/// Entries that a room's tail keeps at most.
+pub const TAIL_ENTRIES: usize = 256;
+/// Bytes that a room's tail keeps at most.
+pub const TAIL_BYTES: usize = 1 << 20;
+/// Bytes of ephemeral events that may wait for one session; past that it is a slow consumer.
+pub const MAILBOX_BYTES: usize = 256 * 1024;
+/// A session whose stream has not moved for this long while frames wait is disconnected.
+pub const SLOW_CONSUMER_AFTER: Duration = Duration::from_secs(30);
+/// Bytes read from the store for one session at a time.
+pub const CATCH_UP_BYTES: usize = 256 * 1024;
+/// Bytes merged into one DATA frame (the prototype `fan` measured no gain above).
+pub const WRITE_MERGE_BYTES: usize = 16 * 1024;

@@ -1,0 +1,21 @@
+//! The hub's words as types: names, positions, entries, receipts, presence, inbox, commands and what answers them.
+//!
+//! Everything here is plain synchronous data. Nothing reads a clock (callers pass `now`), nothing waits, and parsing is
+//! the only way to make a value, so that whoever holds one holds a valid one. Start with [`names`] and [`entry`].
+
+pub mod command;
+pub mod content;
+pub mod entry;
+pub mod error;
+pub mod inbox;
+pub mod limits;
+pub mod marks;
+pub mod member;
+pub mod names;
+pub mod namespace;
+pub mod position;
+pub mod presence;
+pub mod push;
+pub mod reply;
+pub mod room;
+pub mod time;

@@ -1,0 +1,8 @@
+//! The hub: sessions, rooms with durable logs, receipts, presence and notifications behind one gRPC stream.
+//!
+//! A command's way: `grpc` parses the frame into a domain command, `session` asks `access` whether the caller may, an
+//! area decides on an outcome, `store` commits it, and what was committed goes to `delivery`, which wakes the sessions
+//! that follow it. Start reading at [`domain`], then [`store`], then [`delivery`]; `app` puts the parts together.
+
+pub mod domain;
+pub mod store;

@@ -1,0 +1,16 @@
+//! The store port: what is durable, and the one atomic step in which it changes.
+//!
+//! An area decides on an [`Outcome`]; [`Store::commit`] checks its conditions at the home, deduplicates, assigns places
+//! and makes it durable, all or nothing. What was committed goes to the [`CommitSink`] in commit order, which is how
+//! delivery learns of it. Reads answer from committed state and include everything whose commit was acknowledged
+//! before the read began.
+
+mod outcome;
+mod port;
+mod query;
+
+pub use outcome::{
+    Committed, CommitError, Condition, Current, Effect, Home, Idempotency, Outcome, Write,
+};
+pub use port::{Change, CommitSink, Erased, Reading, Store, StoreError, StoreFigures};
+pub use query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomsQuery};

@@ -1,0 +1,194 @@
+//! The port itself.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use crate::domain::entry::Entry;
+use crate::domain::inbox::{InboxChange, InboxSummary, Notification};
+use crate::domain::marks::Marks;
+use crate::domain::member::Member;
+use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
+use crate::domain::position::{Epoch, Position, Seq};
+use crate::domain::room::{Room, RoomSummary};
+
+use super::outcome::{CommitError, Committed, Outcome};
+use super::query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomsQuery};
+
+/// What a read gives, later.
+pub type Reading<T> = BoxFuture<'static, Result<T, StoreError>>;
+
+/// Why the store could not answer. Nothing that was acknowledged is in doubt.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It stopped after a failed commit or is closing: retry elsewhere or later.
+    #[error("the store is not available")]
+    Unavailable,
+    /// Too much is queued: retry later.
+    #[error("the store is overloaded")]
+    Overloaded,
+    /// The engine failed. The text is for the log, never for a caller.
+    #[error("the store failed: {0}")]
+    Engine(Arc<str>),
+}
+
+/// Durable state. Implementations pass the conformance suite as it is (`hub/tests/store_conformance`).
+///
+/// Dropping a returned future does not undo what it began.
+pub trait Store: Send + Sync + 'static {
+    /// Commits an outcome: conditions checked, deduplicated, written and durable, all or nothing.
+    fn commit(&self, outcome: Outcome) -> BoxFuture<'static, Result<Committed, CommitError>>;
+
+    /// The epoch of all logs.
+    fn epoch(&self) -> Epoch;
+
+    /// A room; `None` where nothing was ever written to it.
+    fn room(&self, room: &RoomKey) -> Reading<Option<Room>>;
+
+    /// The tenant's rooms whose names begin with `prefix`, in order of their names.
+    fn rooms(&self, tenant: &TenantId, prefix: &str, after: Option<&RoomName>, limit: u32) -> Reading<Vec<Room>>;
+
+    /// A user's membership.
+    fn member(&self, room: &RoomKey, user: &UserId) -> Reading<Option<Member>>;
+
+    /// A room's members in order of their ids.
+    fn members(&self, room: &RoomKey, after: Option<&UserId>, limit: u32) -> Reading<Vec<Member>>;
+
+    /// A page of a room's log. A room that does not exist reads as an empty one.
+    fn entries(&self, room: &RoomKey, range: EntryRange, bound: PageBound) -> Reading<EntryPage>;
+
+    /// One entry; `None` where there is none or retention removed it.
+    fn entry(&self, room: &RoomKey, seq: Seq) -> Reading<Option<Entry>>;
+
+    /// The last event of each key of a room, in order of seq; those without a key are left out.
+    fn latest_events(&self, room: &RoomKey, bound: PageBound) -> Reading<Vec<Entry>>;
+
+    /// A user's marks in a room; zero where there are none.
+    fn marks(&self, room: &RoomKey, user: &UserId) -> Reading<Marks>;
+
+    /// The rooms that a user is a member of.
+    fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<Vec<RoomSummary>>;
+
+    /// A page of a user's inbox.
+    fn inbox(&self, user: &UserKey, query: InboxQuery, limit: u32) -> Reading<InboxPage>;
+
+    /// What a user's inbox holds in all.
+    fn inbox_summary(&self, user: &UserKey) -> Reading<InboxSummary>;
+
+    /// Blanks all that a user wrote (messages, edits, durable events, reactions) and removes their inbox, marks and
+    /// memberships' personal data; tombstones, seqs and numbers remain. Repeating it is harmless.
+    fn erase(&self, user: &UserKey) -> Reading<Erased>;
+
+    /// A secret of this store's own, made with it: what ids that the hub chooses are hashed with.
+    fn secret(&self) -> [u8; 16];
+
+    /// Figures for metrics and health.
+    fn figures(&self) -> StoreFigures;
+
+    /// Commits what is queued, writes everything home and closes. Later calls answer [`StoreError::Unavailable`].
+    fn close(&self) -> BoxFuture<'static, ()>;
+}
+
+/// What an erasure blanked or removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Messages and durable events blanked.
+    pub entries: u64,
+    /// Notifications removed.
+    pub notifications: u64,
+}
+
+/// Figures of a store since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreFigures {
+    /// Outcomes committed.
+    pub committed: u64,
+    /// Outcomes answered as duplicates.
+    pub duplicates: u64,
+    /// Groups committed, each with one sync.
+    pub groups: u64,
+    /// Outcomes waiting now.
+    pub queued: u64,
+    /// Idempotency keys remembered now.
+    pub keys: u64,
+    /// Bytes of the write-ahead log, or its like, now.
+    pub log_bytes: u64,
+    /// Whether it still commits.
+    pub healthy: bool,
+}
+
+/// What others see of a commit. Each is handed over after it is durable, in commit order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// An entry was appended.
+    Entry {
+        /// Where.
+        room: RoomKey,
+        /// The entry, as committed.
+        entry: Arc<Entry>,
+    },
+    /// A user's marks rose by a command (not by sending: the message says that).
+    Marks {
+        /// Where.
+        room: RoomKey,
+        /// Whose.
+        user: UserId,
+        /// To what.
+        marks: Marks,
+    },
+    /// A notification arrived in a user's own log.
+    Notified {
+        /// Whose.
+        user: UserKey,
+        /// What.
+        notification: Notification,
+    },
+    /// A notification arrived in the tenant's broadcast log.
+    Broadcast {
+        /// The tenant.
+        tenant: TenantId,
+        /// What; `read` is false.
+        notification: Notification,
+    },
+    /// A user changed the state of their inbox.
+    Inbox {
+        /// Whose.
+        user: UserKey,
+        /// How.
+        change: InboxChange,
+        /// What it holds now.
+        summary: InboxSummary,
+    },
+    /// A user's content was blanked: what is kept of it in memory must go.
+    Erased {
+        /// Whose.
+        user: UserKey,
+    },
+    /// Retention removed entries before `first`.
+    Trimmed {
+        /// Where.
+        room: RoomKey,
+        /// The oldest that is left.
+        first: Seq,
+    },
+}
+
+/// Who is told of commits: delivery. Called in commit order by the store's own thread, so it must not wait.
+pub trait CommitSink: Send + Sync + 'static {
+    /// Takes a group of changes, after they are durable and before they are acknowledged.
+    fn committed(&self, changes: &[Change]);
+}
+
+/// A room's head as delivery needs it.
+impl EntryPage {
+    /// An empty page of a room that does not exist.
+    pub fn empty(epoch: Epoch) -> Self {
+        Self {
+            entries: Vec::new(),
+            head: Position { epoch, ..Position::default() },
+            head_number: 0,
+            first: Seq(1),
+            more: false,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What reads ask for.
+
+use crate::domain::entry::Entry;
+use crate::domain::inbox::{InboxFilter, InboxPlace, Notification};
+use crate::domain::names::RoomName;
+use crate::domain::position::{InboxPosition, Position, Seq};
+
+/// Which entries of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryRange {
+    /// After this place, oldest first.
+    After(Seq),
+    /// Before this place, newest first.
+    Before(Seq),
+}
+
+/// How much a page may hold. At least one item is given where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageBound {
+    /// Items at most.
+    pub items: u32,
+    /// Bytes of content at most, roughly.
+    pub bytes: usize,
+}
+
+/// A page of a room's log, and the room as it was when the page was read, in one snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryPage {
+    /// In the order that the range asks for, without holes: from `After`, the first is the next one that retention
+    /// kept.
+    pub entries: Vec<Entry>,
+    /// The last entry of the room at that moment.
+    pub head: Position,
+    /// The number at the head.
+    pub head_number: u64,
+    /// The oldest entry that retention has kept.
+    pub first: Seq,
+    /// Whether more lie beyond the page's bound.
+    pub more: bool,
+}
+
+/// Which of a user's rooms, in order of their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomsQuery {
+    /// After this one.
+    pub after: Option<RoomName>,
+    /// Rooms at most.
+    pub limit: u32,
+    /// Only those with unread messages.
+    pub unread_only: bool,
+}
+
+/// Which notifications of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InboxQuery {
+    /// What came after a position, in order of acceptance (time, then place): what a resume hands over.
+    After(InboxPosition),
+    /// Newest first, from before this place and its time where given.
+    Newest {
+        /// The last item of the page before.
+        before: Option<(i64, InboxPlace)>,
+        /// Which.
+        filter: InboxFilter,
+    },
+}
+
+/// A page of an inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxPage {
+    /// In the order that the query asks for; deleted and expired ones are left out.
+    pub notifications: Vec<Notification>,
+    /// Both logs' heads in the same snapshot.
+    pub head: InboxPosition,
+    /// Whether more lie beyond the limit.
+    pub more: bool,
+}
