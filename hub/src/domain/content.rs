@@ -64,12 +64,15 @@ impl Content {
         }
         let media_type = if media_type.is_empty() { TEXT_MEDIA_TYPES[0] } else { media_type };
         if !TEXT_MEDIA_TYPES.contains(&media_type) {
-            return Err(Refusal::invalid("content.media_type", "text/plain, text/markdown or text/html for text"));
+            return Err(Refusal::invalid(
+                "content.media_type",
+                "text/plain, text/markdown or text/html for text",
+            ));
         }
         Ok(Self { body: Body::Text(text.into()), media_type: media_type.into() })
     }
 
-    /// Checks data: not empty, at most 65,536 bytes, with a media type of at most 127 printable ASCII bytes.
+    /// Checks data: not empty, at most 65,536 bytes, with a media type of at most 128 printable ASCII bytes.
     pub fn data(data: Bytes, media_type: &str) -> Result<Self, Refusal> {
         if data.is_empty() {
             return Err(Refusal::invalid("content", "required"));
@@ -85,7 +88,7 @@ impl Content {
             && media_type.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
             && media_type.contains('/');
         if !well_formed {
-            return Err(Refusal::invalid("content.media_type", "type/subtype, at most 127 bytes"));
+            return Err(Refusal::invalid("content.media_type", "type/subtype, at most 128 bytes"));
         }
         Ok(Self { body: Body::Data(data), media_type: media_type.into() })
     }

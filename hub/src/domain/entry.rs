@@ -169,7 +169,7 @@ impl EventName {
     }
 }
 
-/// An event's merge key: 1 to 128 bytes without control characters.
+/// An event's merge key: 1 to 64 bytes without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventKey(Arc<str>);
 
@@ -177,7 +177,7 @@ impl EventKey {
     /// Parses and checks it.
     pub fn parse(text: &str) -> Result<Self, Violation> {
         if text.is_empty() || text.len() > limits::EVENT_KEY_BYTES || text.chars().any(char::is_control) {
-            return Err(Violation { field: "key", rule: "1 to 128 bytes without control characters" });
+            return Err(Violation { field: "key", rule: "1 to 64 bytes without control characters" });
         }
         Ok(Self(text.into()))
     }

@@ -43,7 +43,10 @@ pub struct NotificationKind(Arc<str>);
 impl NotificationKind {
     /// Parses and checks it.
     pub fn parse(text: &str) -> Result<Self, Violation> {
-        if text.is_empty() || text.len() > limits::NOTIFICATION_KIND_BYTES || text.chars().any(char::is_control) {
+        if text.is_empty()
+            || text.len() > limits::NOTIFICATION_KIND_BYTES
+            || text.chars().any(char::is_control)
+        {
             return Err(Violation { field: "kind", rule: "1 to 64 bytes without control characters" });
         }
         Ok(Self(text.into()))
@@ -62,7 +65,7 @@ pub struct Notice {
     pub id: NotificationId,
     /// The application's kind.
     pub kind: NotificationKind,
-    /// One line, at most 200 characters.
+    /// One line, at most 256 characters.
     pub title: Arc<str>,
     /// More, if there is more.
     pub body: Option<Content>,
@@ -77,11 +80,11 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Checks a title: 1 to 200 characters, none of them control characters.
+    /// Checks a title: 1 to 256 characters, none of them control characters.
     pub fn parse_title(text: &str) -> Result<Arc<str>, Violation> {
         let too_long = text.chars().nth(limits::NOTIFICATION_TITLE_CHARACTERS).is_some();
         if text.is_empty() || too_long || text.chars().any(char::is_control) {
-            return Err(Violation { field: "title", rule: "1 to 200 characters, no control characters" });
+            return Err(Violation { field: "title", rule: "1 to 256 characters, no control characters" });
         }
         Ok(text.into())
     }

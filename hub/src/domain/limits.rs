@@ -14,7 +14,7 @@ pub const CONTENT_CHARACTERS: usize = 10_000;
 /// Longest binary content, bytes.
 pub const CONTENT_BYTES: usize = 65_536;
 /// Longest media type, bytes.
-pub const MEDIA_TYPE_BYTES: usize = 127;
+pub const MEDIA_TYPE_BYTES: usize = 128;
 /// Most attributes of a message.
 pub const ATTRIBUTES: usize = 16;
 /// Longest attribute value, bytes.
@@ -32,7 +32,7 @@ pub const REACTIONS_PER_MESSAGE: usize = 1_000;
 /// Longest event name, characters (row H4).
 pub const EVENT_NAME_CHARACTERS: usize = 100;
 /// Longest merge key of an event, bytes.
-pub const EVENT_KEY_BYTES: usize = 128;
+pub const EVENT_KEY_BYTES: usize = 64;
 /// Longest presence text, characters.
 pub const STATUS_TEXT_CHARACTERS: usize = 128;
 /// Longest client name in `hello`, bytes.
@@ -48,15 +48,15 @@ pub const CREATE_MEMBERS: usize = 1_000;
 /// Most users in one `presence_watch`.
 pub const WATCHED_USERS: usize = 100;
 /// Most notification ids in one command.
-pub const NOTIFICATION_IDS: usize = 100;
+pub const NOTIFICATION_IDS: usize = 200;
 /// Longest notification kind, bytes.
 pub const NOTIFICATION_KIND_BYTES: usize = 64;
 /// Longest notification title, characters.
-pub const NOTIFICATION_TITLE_CHARACTERS: usize = 200;
+pub const NOTIFICATION_TITLE_CHARACTERS: usize = 256;
 /// Most users that one notification names.
 pub const NOTIFICATION_USERS: usize = 1_000;
 /// Most items of any other page (rooms, members, presence, notifications, sessions).
-pub const PAGE_LIMIT: u32 = 100;
+pub const PAGE_LIMIT: u32 = 200;
 /// Items of a page when none are asked for.
 pub const PAGE_DEFAULT: u32 = 50;
 /// Largest frame that configuration may allow, bytes (row H7).
@@ -116,3 +116,11 @@ pub const SLOW_CONSUMER_AFTER: Duration = Duration::from_secs(30);
 pub const CATCH_UP_BYTES: usize = 256 * 1024;
 /// Bytes merged into one DATA frame (the prototype `fan` measured no gain above).
 pub const WRITE_MERGE_BYTES: usize = 16 * 1024;
+/// Longest token, bytes.
+pub const TOKEN_BYTES: usize = 8_192;
+/// Longest cursor, bytes.
+pub const CURSOR_BYTES: usize = 512;
+/// Most kinds in an inbox filter.
+pub const FILTER_KINDS: usize = 16;
+/// Rooms with unread messages that `connected` carries at most.
+pub const CONNECTED_ROOMS: u32 = 100;

@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod content;
+pub mod cursor;
 pub mod entry;
 pub mod error;
 pub mod inbox;
