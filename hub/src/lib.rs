@@ -4,5 +4,17 @@
 //! area decides on an outcome, `store` commits it, and what was committed goes to `delivery`, which wakes the sessions
 //! that follow it. Start reading at [`domain`], then [`store`], then [`delivery`]; `app` puts the parts together.
 
+pub mod access;
+pub mod administration;
+pub mod app;
+pub mod config;
+pub mod conversations;
+pub mod delivery;
 pub mod domain;
+pub mod events;
+pub mod grpc;
+pub mod inbox;
+pub mod presence;
+pub mod session;
 pub mod store;
+pub mod telemetry;

@@ -1,0 +1,1 @@
+//! Who may: authentication, and the one place that decides on every command.

@@ -1,0 +1,1 @@
+//! What services and administrators do: rooms, members, sessions, notifications, erasure.

@@ -1,0 +1,1 @@
+//! Conversations: rooms, members, messages, reactions and marks. Commands become outcomes here.

@@ -1,0 +1,1 @@
+//! Application events: durable ones become outcomes, ephemeral ones go straight to delivery.

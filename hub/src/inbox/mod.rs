@@ -1,0 +1,1 @@
+//! The inbox: notifications, and their state on all devices of a user.

@@ -1,0 +1,1 @@
+//! Connections: a session from hello to drain.
