@@ -130,8 +130,7 @@ impl EventSink {
 ///
 /// When it is not read, its channel fills, and then the library stops reading from the hub: nothing is lost, but the
 /// replies to commands wait behind the events too. Who only sends commands drops it, or sets
-/// [`crate::ClientOptions::discard_events`]. What its channel held when it was dropped is lost to the caller and does
-/// not count as handed over, but later entries do.
+/// [`crate::ClientOptions::discard_events`]; what comes then counts as handed over.
 pub struct Events {
     receiver: mpsc::Receiver<Item>,
     book: Book,
@@ -155,6 +154,15 @@ impl Stream for Events {
             self.book.note(&item);
             item.event
         }))
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.receiver.close();
+        while let Ok(item) = self.receiver.try_recv() {
+            self.book.note(&item);
+        }
     }
 }
 
