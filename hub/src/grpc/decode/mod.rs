@@ -174,3 +174,6 @@ fn execute_member(member: ExecuteMember) -> Result<Stateless, Refusal> {
         ExecuteMember::NotificationDelete(command) => command.try_into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

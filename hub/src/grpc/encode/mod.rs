@@ -84,3 +84,6 @@ fn error(refusal: &Refusal, request_id: &str, time: Timestamp) -> v1::Error {
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;
