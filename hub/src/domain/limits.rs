@@ -9,6 +9,8 @@ pub const ROOM_NAME_BYTES: usize = 255;
 pub const ID_BYTES: usize = 128;
 /// Shortest and longest idempotency key, bytes.
 pub const IDEMPOTENCY_KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=64;
+/// Largest seq: stores count in signed 64-bit numbers.
+pub const SEQ_MAX: u64 = i64::MAX as u64;
 /// Longest text of a message, characters (row W8a).
 pub const CONTENT_CHARACTERS: usize = 10_000;
 /// Longest binary content, bytes.

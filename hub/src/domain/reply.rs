@@ -23,7 +23,7 @@ pub enum Reply {
     Pong(Timestamp),
     /// The session follows the room.
     Joined(Box<Joined>),
-    /// The session follows the room no more.
+    /// The session follows the room no more, as it asked.
     Left(RoomName),
     /// A message was accepted.
     MessageSent {
