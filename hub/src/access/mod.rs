@@ -1,1 +1,3 @@
 //! Who may: authentication, and the one place that decides on every command.
+
+pub mod rules;
