@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
-use crate::delivery::To;
 use crate::domain::command::{Command, Hello, Join, Request, Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, RoomName, UserId};
@@ -55,8 +54,8 @@ impl Session {
             Command::Join(join) => self.join(command_id, join),
             Command::Leave(room) => self.leave(command_id, &room),
             Command::Typing { room, active } => self.typing(command_id, room, active),
-            Command::PresenceSet { status, text } => self.set_presence(command_id, status, text),
-            Command::PresenceWatch(users) => self.watch_presence(command_id, users),
+            Command::PresenceSet { status, text } => self.set_presence(command_id, status, &text),
+            Command::PresenceWatch(users) => self.watch_presence(command_id, &users),
             Command::Stateless(command) => {
                 let idempotency = key.map(|key| Idempotency { key, fingerprint });
                 self.execute(command_id, idempotency, command);
@@ -73,11 +72,7 @@ impl Session {
         };
         let caller = welcome.caller.clone();
         let mut established = Established::new(welcome.live, welcome.caller);
-        self.services.send_notices(self.services.presence.connect(
-            established.live.id(),
-            established.live.user(),
-            Timestamp::now(),
-        ));
+        self.services.presence.connect(established.live.user(), established.live.id(), Timestamp::now());
         let resume = welcome.resume.unwrap_or_default();
         let automatic = opening::automatic_joins(&self.services, &caller);
         let automatic = automatic.into_iter().filter(|a| !resume.rooms.iter().any(|r| r.room == a.room));
@@ -131,7 +126,7 @@ impl Session {
                     return self.refuse(id, &ErrorCode::Conflict.into());
                 }
                 // Joining again begins anew, from where the client says.
-                self.drop_slot(slot, false);
+                self.drop_slot(slot);
             }
             None if established.slots.occupied() + waiting >= limit => {
                 return self.refuse(id, &ErrorCode::RoomLimitExceeded.into());
@@ -185,7 +180,7 @@ impl Session {
             return;
         }
         if let Some(slot) = slot {
-            self.drop_slot(slot, true);
+            self.drop_slot(slot);
         }
         self.reply(id, &Reply::Left(room.clone()));
     }
@@ -201,26 +196,21 @@ impl Session {
         if may_type {
             let caller = &established.caller;
             let key = RoomKey { tenant: caller.tenant.clone(), room };
-            let push = self.services.typing.lock().set(&key, &caller.user, active, Timestamp::now());
-            if let Some(push) = push {
-                let to = To::Except(established.live.id());
-                self.services.send_to_room(&key, &push, Some(("typing", &key, &caller.user)), to);
-            }
+            self.services.presence.typing(&key, &caller.user, active, Timestamp::now());
         }
         self.reply(id, &Reply::Done);
     }
 
-    fn set_presence(&mut self, id: u32, status: Status, text: String) {
+    fn set_presence(&mut self, id: u32, status: Status, text: &str) {
         let Some(established) = &self.established else { return };
-        let notices = self.services.presence.set(established.live.id(), established.live.user(), status, text, Timestamp::now());
-        self.services.send_notices(notices);
+        let tenant = &established.caller.tenant;
+        self.services.presence.set(tenant, established.live.id(), status, text, Timestamp::now());
         self.reply(id, &Reply::Done);
     }
 
-    fn watch_presence(&mut self, id: u32, users: Vec<UserId>) {
-        let Some(established) = &self.established else { return };
-        let notices = self.services.presence.watch(established.live.id(), established.live.user(), users, Timestamp::now());
+    fn watch_presence(&mut self, id: u32, users: &[UserId]) {
         self.reply(id, &Reply::Done);
-        self.services.send_notices(notices);
+        let Some(established) = &self.established else { return };
+        self.services.presence.watch(&established.caller.tenant, established.live.id(), users);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::delivery::To;
 use crate::domain::command::Stateless;
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::PAGE_DEFAULT;
+use crate::domain::limits::{LARGE_ROOM, PAGE_DEFAULT};
 use crate::domain::member::Role;
 use crate::domain::names::{RoomKey, RoomName};
 use crate::domain::push::{LeaveReason, Push};
@@ -131,7 +131,7 @@ impl Session {
         }
         if let Some(leave) = leave {
             self.answered(leave);
-            self.drop_slot(slot, true);
+            self.drop_slot(slot);
             self.reply(leave, &Reply::Left(room));
         }
         self.begin_waiting_joins();
@@ -142,15 +142,17 @@ impl Session {
         let Some(established) = &mut self.established else { return };
         let key = joining.following.room.key.clone();
         let Some(rules) = self.services.namespaces.rules(&key.room) else { return };
-        let now = Timestamp::now();
-        let id_of_session = established.live.id();
+        let session = established.live.id();
         let presence = &self.services.presence;
-        let notices = if rules.presence {
-            presence.join(&key, id_of_session, established.live.user(), joining.presence, now)
+        if rules.presence {
+            presence.join(&key, session, joining.presence, Timestamp::now());
+        }
+        let (snapshot, presence_more) = if joining.presence {
+            let page = presence.snapshot(&key, LARGE_ROOM);
+            (page.states, page.more)
         } else {
-            Vec::new()
+            (Vec::new(), false)
         };
-        let snapshot = joining.presence.then(|| presence.snapshot(&key)).unwrap_or_default();
         let position = joining.following.room.head();
         let cursor = if let Start::After(seq) = joining.start { seq } else { position.seq };
         let joined = Joined {
@@ -162,8 +164,8 @@ impl Session {
             marks: joining.marks,
             occupancy: presence.occupancy(&key),
             role: joining.role,
-            presence: snapshot.states,
-            presence_more: snapshot.more,
+            presence: snapshot,
+            presence_more,
             rules: RoomRules::from(rules),
             reason: joining.reason,
         };
@@ -176,11 +178,10 @@ impl Session {
             self.push(&Push::Joined(Box::new(joined)));
         }
         joining.state.into_iter().for_each(|frame| self.send(frame));
-        self.services.send_notices(notices);
     }
 
-    /// Ends a join. `tell` says whether presence is told: not where the room is joined anew.
-    pub(super) fn drop_slot(&mut self, slot: u32, tell: bool) {
+    /// Ends a join.
+    pub(super) fn drop_slot(&mut self, slot: u32) {
         let Some(established) = &mut self.established else { return };
         let Slot::Live(live) = established.slots.clear(slot) else { return };
         let key: RoomKey = live.following.room.key.clone();
@@ -188,12 +189,7 @@ impl Session {
         let shows_presence = live.shows_presence;
         drop(live);
         if shows_presence {
-            let now = Timestamp::now();
-            let notices =
-                self.services.presence.leave(&key, established.live.id(), established.live.user(), now);
-            if tell {
-                self.services.send_notices(notices);
-            }
+            self.services.presence.leave(&key, established.live.id(), Timestamp::now());
         }
     }
 
@@ -202,7 +198,7 @@ impl Session {
         let Some(established) = &mut self.established else { return };
         let Some(live) = established.slots.live_mut(slot) else { return };
         let room = live.following.room.key.room.clone();
-        self.drop_slot(slot, true);
+        self.drop_slot(slot);
         self.push(&Push::Left { room, reason });
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::names::UserKey;
 use crate::domain::namespace::Namespaces;
 use crate::domain::reply::SessionTerms;
 use crate::domain::time::Timestamp;
-use crate::presence::{Presence, Typing};
+use crate::presence::Presence;
 use crate::store::{CommitError, Home, Outcome, Store, StoreError, Write};
 
 use super::executor::Executor;
@@ -52,14 +52,12 @@ pub struct Services {
     pub delivery: Arc<Delivery>,
     /// Who is present.
     pub presence: Presence,
-    /// Who types.
-    pub typing: Mutex<Typing>,
     /// Who is who.
     pub authenticator: Authenticator,
     /// From configuration.
     pub settings: Settings,
     /// All live sessions.
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
     draining: AtomicBool,
     known: Mutex<FxHashSet<UserKey>>,
 }
@@ -80,14 +78,15 @@ pub struct Parts {
     pub authenticator: Authenticator,
     /// From configuration.
     pub settings: Settings,
+    /// All live sessions.
+    pub sessions: Arc<Sessions>,
 }
 
 impl Services {
     /// Puts them together.
     pub fn new(parts: Parts) -> Self {
         Self {
-            sessions: Sessions::new(parts.delivery.shards().len()),
-            typing: Mutex::default(),
+            sessions: parts.sessions,
             draining: AtomicBool::new(false),
             known: Mutex::default(),
             store: parts.store,
