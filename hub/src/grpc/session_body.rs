@@ -11,6 +11,7 @@ use http_body::{Body, Frame};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::session::{Batch, Input, Output, Session};
 
+use super::call::RequestId;
 use super::decode::{self, DecodeError};
 use super::errors;
 use super::session_inbound::{Inbound, InboundError};
@@ -19,13 +20,13 @@ use super::session_inbound::{Inbound, InboundError};
 pub struct SessionBody<B> {
     inbound: Option<Inbound<B>>,
     session: Session,
-    request_id: String,
+    request_id: RequestId,
     ended: bool,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> SessionBody<B> {
     /// Runs `session` on the request stream.
-    pub fn new(inbound: Inbound<B>, session: Session, request_id: String) -> Self {
+    pub fn new(inbound: Inbound<B>, session: Session, request_id: RequestId) -> Self {
         Self { inbound: Some(inbound), session, request_id, ended: false }
     }
 
@@ -103,7 +104,7 @@ fn merge(batch: Batch) -> Bytes {
 }
 
 /// The stream's status.
-fn trailers(refusal: Option<&Refusal>, request_id: &str) -> HeaderMap {
+fn trailers(refusal: Option<&Refusal>, request_id: &RequestId) -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(3);
     match refusal {
         None => {

@@ -14,9 +14,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower::Service;
 
+use crate::domain::command::Token;
 use crate::session::{Services, Session};
 
-use super::metadata;
+use super::call::{self, RequestId};
 use super::session_body::SessionBody;
 use super::session_inbound::Inbound;
 
@@ -48,10 +49,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let request_id = metadata::request_id(&parts.headers);
-        let token = metadata::bearer(&parts.headers);
+        let request_id = RequestId::of(&parts.headers);
+        // A header that can be no token is refused like any bad token, unless `hello` brings a good one.
+        let token = call::bearer(&parts.headers).map_or(Some(""), |token| token);
+        let token = token.map(|token| Token(token.to_owned()));
         let limit = self.services.settings.terms.frame_bytes as usize;
-        let session = Session::new(Arc::clone(&self.services), self.shard, token, request_id.clone());
+        let session = Session::new(Arc::clone(&self.services), self.shard, token, request_id.to_string());
         let body = SessionBody::new(Inbound::new(body, limit), session, request_id);
         let mut response = Response::new(tonic::body::Body::new(body));
         response

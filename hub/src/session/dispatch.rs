@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
-use crate::domain::command::{Command, Hello, Join, Request, Stateless, Token};
+use crate::domain::command::{Command, Hello, Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::presence::Status;
@@ -16,7 +16,6 @@ use super::driver::{Established, Session};
 use super::executor::Answer;
 use super::join::{self, Joining};
 use super::opening::{self, Opened};
-use super::services::Services;
 use super::slots::Slot;
 
 /// Joins of one session that are under way at a time: a resume of many rooms takes turns.
@@ -90,7 +89,7 @@ impl Session {
     }
 
     /// Adds a command to those in flight. It is polled with the session, in the order in which they came.
-    fn begin(&mut self, id: u32, command: impl Future<Output = Done> + Send + 'static) {
+    pub(super) fn begin(&mut self, id: u32, command: impl Future<Output = Done> + Send + 'static) {
         if id != 0 {
             self.in_flight.push(id);
         }

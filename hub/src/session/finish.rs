@@ -28,10 +28,9 @@ impl Session {
         let Some(established) = &self.established else { return };
         let services = Arc::clone(&self.services);
         let caller = established.caller.clone();
-        let turn = Arc::clone(&established.turn);
         let limit = self.services.settings.command_timeout;
         self.begin(id, async move {
-            let answer = services.execute_in_turn(&caller, idempotency, command, &turn);
+            let answer = services.execute(&caller, idempotency, command);
             let answer = tokio::time::timeout(limit, answer).await;
             Done::Answered(id, Box::new(answer.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
         });

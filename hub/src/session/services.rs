@@ -10,16 +10,17 @@ use rustc_hash::FxHashSet;
 use crate::access::authentication::Authenticator;
 use crate::delivery::Delivery;
 use crate::domain::caller::Caller;
-use crate::domain::command::Token;
+use crate::domain::command::{Cursor, Stateless, Token};
+use crate::domain::cursor::{self, List};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::names::UserKey;
+use crate::domain::names::{RoomKey, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
-use crate::domain::reply::SessionTerms;
+use crate::domain::reply::{Reply, SessionTerms};
 use crate::domain::time::Timestamp;
 use crate::presence::Presence;
-use crate::store::{CommitError, Home, Outcome, Store, StoreError, Write};
+use crate::store::{CommitError, Home, Idempotency, Outcome, Store, StoreError, Write};
 
-use super::executor::Executor;
+use super::executor::{Answer, Executor};
 use super::live::Sessions;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
@@ -106,6 +107,39 @@ impl Services {
             Refusal::from(error.code())
         })?;
         verified.caller(None)
+    }
+
+    /// Carries out a command that needs no session. Without a limit in time of its own.
+    pub async fn execute(
+        &self,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: Stateless,
+    ) -> Result<Answer, Refusal> {
+        let asked = if let Stateless::PresenceGet { room, cursor, limit } = &command {
+            Some((RoomKey { tenant: caller.tenant.clone(), room: room.clone() }, cursor.clone(), *limit))
+        } else {
+            None
+        };
+        let answer = self.executor.execute(caller, idempotency, command, Timestamp::now()).await?;
+        // The executor says who may see it; who is present is known here.
+        match asked {
+            Some((room, cursor, limit)) => Ok(self.present(caller, &room, &cursor, limit)?.into()),
+            None => Ok(answer),
+        }
+    }
+
+    fn present(&self, caller: &Caller, room: &RoomKey, cursor: &Cursor, limit: u32) -> Result<Reply, Refusal> {
+        let scope = room.room.as_str();
+        let after = cursor::read(List::Presence, &caller.key(), scope, cursor)?.map(UserId::parse).transpose()?;
+        let page = self.presence.page(room, after.as_ref(), limit as usize);
+        let last = page.states.last().filter(|_| page.more);
+        let next = last.map(|last| cursor::write(List::Presence, &caller.key(), scope, last.user.as_str()));
+        Ok(Reply::Presence {
+            occupancy: page.occupancy,
+            next: next.unwrap_or_default(),
+            states: page.states,
+        })
     }
 
     /// Makes the user known to the tenant's directory: part of «all users» from now on.
