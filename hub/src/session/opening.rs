@@ -45,7 +45,7 @@ pub fn welcome(
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|_| ErrorCode::Internal)?;
     let id = SessionId(u128::from_le_bytes(random));
-    let mailbox = Arc::new(Mailbox::new(id, caller.key(), shard));
+    let mailbox = Arc::new(Mailbox::new(id, caller.key(), shard, services.settings.mailbox_bytes));
     let life = TokenLife::new(&caller, services.settings.token_notice, now);
     let live = Arc::new(Live::new(Arc::clone(&mailbox), hello.instance, hello.client, life, now));
     services.delivery.registry().insert(mailbox);

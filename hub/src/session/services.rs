@@ -13,7 +13,7 @@ use crate::domain::caller::Caller;
 use crate::domain::command::{Cursor, Stateless, Token};
 use crate::domain::cursor::{self, List};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::names::{RoomKey, UserId, UserKey};
+use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
 use crate::domain::reply::{Reply, SessionTerms};
 use crate::domain::time::Timestamp;
@@ -39,6 +39,8 @@ pub struct Settings {
     pub token_notice: Duration,
     /// A session that does not read for this long while something waits is ended.
     pub slow_consumer_after: Duration,
+    /// Bytes of pushes that may wait for one session.
+    pub mailbox_bytes: usize,
 }
 
 /// What all sessions of a node share.
@@ -107,6 +109,17 @@ impl Services {
             Refusal::from(error.code())
         })?;
         verified.caller(None)
+    }
+
+    /// Which service bears the token, where it may act for `tenant`.
+    pub fn authenticate_service(&self, token: &Token, tenant: &TenantId, now: Timestamp) -> Result<Caller, Refusal> {
+        let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
+            tracing::info!(reason = %error, "service token refused");
+            Refusal::from(error.code())
+        })?;
+        let caller = verified.caller(Some(tenant))?;
+        // A user's token administers nothing, not even its own tenant.
+        if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
     }
 
     /// Carries out a command that needs no session. Without a limit in time of its own.
