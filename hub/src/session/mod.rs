@@ -1,1 +1,3 @@
 //! Connections: a session from hello to drain.
+
+pub mod executor;
