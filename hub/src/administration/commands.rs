@@ -14,10 +14,10 @@ use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
 use crate::store::Idempotency;
 
-/// Create a room under a name of the administrator's choice. CONFLICT where it is there already.
+/// Create a room under a name of the administrator's choice. `CONFLICT` where it is there already.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateRoom {
-    /// Its name; an unconfigured namespace is NOT_FOUND.
+    /// Its name; an unconfigured namespace is `NOT_FOUND`.
     pub room: RoomName,
     /// At most 1,000, none twice.
     pub members: Vec<(UserId, Role)>,
@@ -164,7 +164,7 @@ pub struct SessionInfo {
 pub struct Disconnect {
     /// Which.
     pub target: DisconnectTarget,
-    /// What the client is told: SESSION_INVALIDATED, GOING_AWAY or UNAVAILABLE.
+    /// What the client is told: `SESSION_INVALIDATED`, `GOING_AWAY` or `UNAVAILABLE`.
     pub code: ErrorCode,
 }
 

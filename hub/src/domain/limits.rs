@@ -9,6 +9,8 @@ pub const ROOM_NAME_BYTES: usize = 255;
 pub const ID_BYTES: usize = 128;
 /// Shortest and longest idempotency key, bytes.
 pub const IDEMPOTENCY_KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=64;
+/// Largest seq: stores count in signed 64-bit numbers.
+pub const SEQ_MAX: u64 = i64::MAX as u64;
 /// Longest text of a message, characters (row W8a).
 pub const CONTENT_CHARACTERS: usize = 10_000;
 /// Longest binary content, bytes.
@@ -88,6 +90,10 @@ pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// `token_expiring` is sent this long before expiry.
 pub const TOKEN_EXPIRING_NOTICE: Duration = Duration::from_secs(60);
+/// How far the clock of a token's issuer may be ahead: for `nbf` and `iat`.
+pub const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
+/// On a stop, what is not done by then is cut off.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Typing expires by itself after this long.
 pub const TYPING_EXPIRY: Duration = Duration::from_secs(6);
 /// A disconnected device counts as present for this long, so that a reconnect is silent.

@@ -1,1 +1,20 @@
-//! Presence and typing of live sessions.
+//! Presence and typing of live sessions: who is there, on how many devices, and what the others are told about it.
+//!
+//! [`Board`] is one tenant's presence as plain state: a command goes in with `now`, the [`Notice`]s that follow from it
+//! come out. [`Typing`] is the same for typing indicators. [`Presence`] is the handle that the rest of the hub holds:
+//! boards behind locks, and notices handed to a [`NoticeSink`] in the order in which they arose. Start with [`Board`].
+
+mod board;
+mod device;
+mod handle;
+mod notice;
+mod options;
+mod room;
+mod typing;
+mod watchers;
+
+pub use board::{Board, Page};
+pub use handle::Presence;
+pub use notice::{Audience, MergeKey, Notice, NoticeSink};
+pub use options::Options;
+pub use typing::Typing;
