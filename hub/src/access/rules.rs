@@ -1,9 +1,9 @@
 //! Who may do what in a room: the one decision point. Pure: what is known of the caller goes in, a permit or a refusal
 //! comes out.
 //!
-//! Whoever may not know of a room is refused with ACCESS_DENIED and nothing else, be it that the namespace is not
+//! Whoever may not know of a room is refused with `ACCESS_DENIED` and nothing else, be it that the namespace is not
 //! configured, that the room does not exist or that the caller is no member; another tenant's room cannot even be
-//! named. Whoever may know of it but not do that gets PERMISSION_DENIED.
+//! named. Whoever may know of it but not do that gets `PERMISSION_DENIED`.
 
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
@@ -191,8 +191,8 @@ impl Capability {
 /// what the room was created as, each `None` where there is none (or where [`Capability::needs_membership`] and
 /// [`Capability::needs_room`] say that it is not asked for).
 ///
-/// Services may do everything in rooms that exist: NOT_FOUND where one must have been created and was not. Nobody
-/// changes the membership of a direct conversation: PERMISSION_DENIED.
+/// Services may do everything in rooms that exist: `NOT_FOUND` where one must have been created and was not. Nobody
+/// changes the membership of a direct conversation: `PERMISSION_DENIED`.
 pub fn permit(
     namespaces: &Namespaces,
     caller: &Caller,

@@ -130,3 +130,12 @@ pub const CURSOR_BYTES: usize = 512;
 pub const FILTER_KINDS: usize = 16;
 /// Rooms with unread messages that `connected` carries at most.
 pub const CONNECTED_ROOMS: u32 = 100;
+/// A caller whose command met a full store queue is told to try again after this long.
+pub const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A caller whose idempotency key could not be remembered is told to try again after this long: keys make room by and
+/// by, as the oldest pass [`IDEMPOTENCY_WINDOW_FLOOR`].
+pub const KEYS_RETRY_AFTER: Duration = Duration::from_secs(10);
+/// Memberships that the hub remembers, so that a send reads nothing before it commits.
+pub const REMEMBERED_MEMBERSHIPS: usize = 100_000;
+/// Rooms of which the hub remembers what they were created as.
+pub const REMEMBERED_ROOMS: usize = 10_000;

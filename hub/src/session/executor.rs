@@ -116,7 +116,7 @@ impl Executor {
         let asked = self.asked(caller, &room, capability, Timestamp::default())?;
         let member = self.store.member(&room, &caller.user).await.map_err(refuse)?;
         let created = self.known.created(&*self.store, asked).await?;
-        self.permit(asked, &Standing { member, created })
+        self.permit(asked, &Standing { member, created, remembered: false })
     }
 
     /// Forgets what a commit made untrue. Call it for each change in commit order, before the commit is acknowledged.
@@ -179,7 +179,7 @@ impl Executor {
         let undone = match self.decide(asked, key.as_ref(), command).await {
             Ok(committed) => return Ok(reply(asked, command, &committed).into()),
             Err(Undone::Failed(refusal)) => return Err(refusal),
-            Err(Undone::Needless(answer)) => Ok(answer),
+            Err(Undone::Needless(answer)) => Ok(*answer),
             Err(Undone::Refused(refusal)) => Err(refusal),
         };
         // A retry is answered as its first attempt was, though by now it may be refused or have nothing to do.
@@ -201,11 +201,22 @@ impl Executor {
         let mut head = None;
         let mut refused = None;
         for _ in 0..limits::DECISIONS {
-            let permit = self.permit(asked, &standing)?;
-            let facts = Facts::load(store, asked.room, command).await.map_err(refuse)?.with_head(head);
-            let mut outcome = match plan(asked, &permit, &facts, command)? {
-                Plan::Commit(outcome) => outcome,
-                Plan::Answer(answer) => return Err(Undone::Needless(answer)),
+            let decided = match self.permit(asked, &standing) {
+                Ok(permit) => {
+                    let facts = Facts::load(store, asked.room, command).await.map_err(refuse)?;
+                    plan(asked, &permit, &facts.with_head(head), command)
+                }
+                Err(refusal) => Err(refusal),
+            };
+            let mut outcome = match decided {
+                Ok(Plan::Commit(outcome)) => outcome,
+                Ok(Plan::Answer(answer)) => return Err(Undone::Needless(Box::new(answer))),
+                // What is only remembered refuses nobody.
+                Err(_) if standing.remembered => {
+                    standing = self.known.read(store, asked).await?;
+                    continue;
+                }
+                Err(refusal) => return Err(Undone::Refused(refusal)),
             };
             // What the home refused it would refuse again.
             if refused.as_ref() == Some(&outcome.conditions) {
@@ -216,7 +227,7 @@ impl Executor {
             match store.commit(outcome).await {
                 Ok(committed) => return Ok(committed),
                 Err(CommitError::Condition(current)) => {
-                    standing.member = self.known.observed(asked, &current);
+                    standing = self.known.observed(asked, &current, standing.created);
                     head = Some(current.room.map_or(Seq(0), |room| room.head.seq));
                     refused = Some(conditions);
                 }
@@ -228,7 +239,12 @@ impl Executor {
 
     /// What an earlier attempt with this key gave, if there was one. The condition never holds, so nothing is done
     /// where there was none.
-    async fn earlier(&self, asked: Asked<'_>, key: &Idempotency) -> Result<Option<Committed>, Refusal> {
+    async fn earlier(
+        &self,
+        asked: Asked<'_>,
+        key: Option<Idempotency>,
+    ) -> Result<Option<Committed>, Refusal> {
+        let Some(key) = key else { return Ok(None) };
         let outcome = Outcome {
             tenant: asked.room.tenant.clone(),
             home: Home::Room(asked.room.room.clone()),
@@ -289,7 +305,7 @@ enum Plan {
 /// Why nothing was committed.
 enum Undone {
     /// It is so already, or nothing is kept of it.
-    Needless(Answer),
+    Needless(Box<Answer>),
     /// It may not be, or not as things stand.
     Refused(Refusal),
     /// The store could not, or not under this key.

@@ -8,7 +8,9 @@
 mod outcome;
 mod port;
 mod query;
+mod refusal;
 
 pub use outcome::{CommitError, Committed, Condition, Current, Effect, Home, Idempotency, Outcome, Write};
 pub use port::{Change, CommitSink, Erased, Reading, Store, StoreError, StoreFigures};
 pub use query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomsQuery};
+pub use refusal::{refuse, refuse_commit};

@@ -28,7 +28,7 @@ const CAPABILITIES: [Capability; 17] = [
 /// The columns of the tables: no member, the four roles, a service.
 const STANDINGS: usize = 6;
 
-/// `y` permitted, `p` PERMISSION_DENIED, `a` ACCESS_DENIED. Columns: stranger, reader, member, moderator, owner,
+/// `y` permitted, `p` `PERMISSION_DENIED`, `a` `ACCESS_DENIED`. Columns: stranger, reader, member, moderator, owner,
 /// service. Rows: reading (join to mark), writing (send to type), reacting, editing, deleting one's own, deleting
 /// others', adding, removing, leaving, changing roles, updating the room.
 struct Table {

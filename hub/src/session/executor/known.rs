@@ -23,6 +23,8 @@ pub(super) struct Standing {
     pub(super) member: Option<Member>,
     /// What the room was created as, where the decision asks for it and it was.
     pub(super) created: Option<Created>,
+    /// Whether the membership was remembered, and so may be out of date.
+    pub(super) remembered: bool,
 }
 
 impl Known {
@@ -35,22 +37,29 @@ impl Known {
 
     /// What the decision asks for, remembered or read.
     pub(super) async fn standing(&self, store: &dyn Store, asked: Asked<'_>) -> Result<Standing, Refusal> {
-        let needed = asked.capability.needs_membership(asked.rules, asked.caller);
-        let member = if needed { self.member(store, asked).await? } else { None };
-        Ok(Standing { member, created: self.created(store, asked).await? })
+        if asked.capability.needs_membership(asked.rules, asked.caller) {
+            let (remembered, _) = self.members.look(&key(asked));
+            if remembered.is_some() {
+                let created = self.created(store, asked).await?;
+                return Ok(Standing { member: remembered, created, remembered: true });
+            }
+        }
+        self.read(store, asked).await
     }
 
-    async fn member(&self, store: &dyn Store, asked: Asked<'_>) -> Result<Option<Member>, Refusal> {
-        let key = (asked.room.clone(), asked.caller.user.clone());
-        let (remembered, since) = self.members.look(&key);
-        if remembered.is_some() {
-            return Ok(remembered);
+    /// What the decision asks for, read.
+    pub(super) async fn read(&self, store: &dyn Store, asked: Asked<'_>) -> Result<Standing, Refusal> {
+        let mut member = None;
+        if asked.capability.needs_membership(asked.rules, asked.caller) {
+            let key = key(asked);
+            let (_, since) = self.members.look(&key);
+            member = store.member(asked.room, &asked.caller.user).await.map_err(refuse)?;
+            match &member {
+                Some(member) => self.members.keep(key, member.clone(), since),
+                None => self.members.forget(&key),
+            }
         }
-        let read = store.member(asked.room, &asked.caller.user).await.map_err(refuse)?;
-        if let Some(member) = &read {
-            self.members.keep(key, member.clone(), since);
-        }
-        Ok(read)
+        Ok(Standing { member, created: self.created(store, asked).await?, remembered: false })
     }
 
     /// What the room was created as, where the decision asks for it.
@@ -73,10 +82,12 @@ impl Known {
         Ok(read)
     }
 
-    /// The caller's membership as a failed condition was checked against it. It is remembered when it is next read.
-    pub(super) fn observed(&self, asked: Asked<'_>, current: &Current) -> Option<Member> {
-        self.members.forget(&(asked.room.clone(), asked.caller.user.clone()));
-        current.actor.clone()
+    /// What a failed condition was checked against. The membership is remembered when it is next read.
+    pub(super) fn observed(&self, asked: Asked<'_>, current: &Current, created: Option<Created>) -> Standing {
+        self.members.forget(&key(asked));
+        let needed = asked.capability.needs_membership(asked.rules, asked.caller);
+        let member = current.actor.clone().filter(|_| needed);
+        Standing { member, created, remembered: false }
     }
 
     /// Forgets the membership that an entry changed, and all of a user who was erased.
@@ -93,4 +104,8 @@ impl Known {
             _ => {}
         }
     }
+}
+
+fn key(asked: Asked<'_>) -> (RoomKey, UserId) {
+    (asked.room.clone(), asked.caller.user.clone())
 }
