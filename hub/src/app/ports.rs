@@ -42,7 +42,7 @@ impl Execute for Ports {
     fn execute(&self, caller: &Caller, idempotency: Option<Idempotency>, command: Stateless) -> Answer<Reply> {
         let (services, caller) = (Arc::clone(&self.services), caller.clone());
         async move {
-            let answer = services.execute(&caller, idempotency, command).await?;
+            let answer = services.execute(&caller, idempotency, command, None).await?;
             if let Some(event) = answer.ephemeral {
                 let about = event.merge_key.as_ref().map(|key| ("event", &event.room, key));
                 if !services.send_to_room(&event.room, &event.push, about, To::All) {

@@ -27,9 +27,8 @@ impl Services {
         let more = sessions.len() > list.limit as usize;
         sessions.truncate(list.limit as usize);
         let last = sessions.last().filter(|_| more);
-        let next = last.map(|live| {
-            cursor::write(List::AdminSessions, &caller.key(), scope, &live.id().to_string())
-        });
+        let next =
+            last.map(|live| cursor::write(List::AdminSessions, &caller.key(), scope, &live.id().to_string()));
         Ok(SessionsListed {
             sessions: sessions.iter().map(|live| info(live)).collect(),
             next: next.unwrap_or_default(),
@@ -48,9 +47,12 @@ impl Services {
 
     fn targets(&self, caller: &Caller, target: &DisconnectTarget) -> Vec<std::sync::Arc<Live>> {
         match target {
-            DisconnectTarget::Session(id) => {
-                self.sessions.get(*id).filter(|live| live.user().tenant == caller.tenant).into_iter().collect()
-            }
+            DisconnectTarget::Session(id) => self
+                .sessions
+                .get(*id)
+                .filter(|live| live.user().tenant == caller.tenant)
+                .into_iter()
+                .collect(),
             DisconnectTarget::User { user, instance } => {
                 let user = UserKey { tenant: caller.tenant.clone(), user: user.clone() };
                 let mailboxes = self.delivery.registry().sessions_of(&user);

@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 use crate::presence::Presence;
 use crate::store::{CommitError, Home, Idempotency, Outcome, Store, StoreError, Write};
 
-use super::executor::{Answer, Executor};
+use super::executor::{Answer, Executor, Turn};
 use super::live::Sessions;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
@@ -112,7 +112,12 @@ impl Services {
     }
 
     /// Which service bears the token, where it may act for `tenant`.
-    pub fn authenticate_service(&self, token: &Token, tenant: &TenantId, now: Timestamp) -> Result<Caller, Refusal> {
+    pub fn authenticate_service(
+        &self,
+        token: &Token,
+        tenant: &TenantId,
+        now: Timestamp,
+    ) -> Result<Caller, Refusal> {
         let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
             tracing::info!(reason = %error, "service token refused");
             Refusal::from(error.code())
@@ -128,13 +133,14 @@ impl Services {
         caller: &Caller,
         idempotency: Option<Idempotency>,
         command: Stateless,
+        turn: Turn,
     ) -> Result<Answer, Refusal> {
         let asked = if let Stateless::PresenceGet { room, cursor, limit } = &command {
             Some((RoomKey { tenant: caller.tenant.clone(), room: room.clone() }, cursor.clone(), *limit))
         } else {
             None
         };
-        let answer = self.executor.execute(caller, idempotency, command, Timestamp::now()).await?;
+        let answer = self.executor.execute(caller, idempotency, command, Timestamp::now(), turn).await?;
         // The executor says who may see it; who is present is known here.
         match asked {
             Some((room, cursor, limit)) => Ok(self.present(caller, &room, &cursor, limit)?.into()),
@@ -142,17 +148,20 @@ impl Services {
         }
     }
 
-    fn present(&self, caller: &Caller, room: &RoomKey, cursor: &Cursor, limit: u32) -> Result<Reply, Refusal> {
+    fn present(
+        &self,
+        caller: &Caller,
+        room: &RoomKey,
+        cursor: &Cursor,
+        limit: u32,
+    ) -> Result<Reply, Refusal> {
         let scope = room.room.as_str();
-        let after = cursor::read(List::Presence, &caller.key(), scope, cursor)?.map(UserId::parse).transpose()?;
+        let after =
+            cursor::read(List::Presence, &caller.key(), scope, cursor)?.map(UserId::parse).transpose()?;
         let page = self.presence.page(room, after.as_ref(), limit as usize);
         let last = page.states.last().filter(|_| page.more);
         let next = last.map(|last| cursor::write(List::Presence, &caller.key(), scope, last.user.as_str()));
-        Ok(Reply::Presence {
-            occupancy: page.occupancy,
-            next: next.unwrap_or_default(),
-            states: page.states,
-        })
+        Ok(Reply::Presence { occupancy: page.occupancy, next: next.unwrap_or_default(), states: page.states })
     }
 
     /// Makes the user known to the tenant's directory: part of «all users» from now on.
