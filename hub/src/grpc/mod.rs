@@ -14,3 +14,6 @@ pub mod health;
 pub mod ports;
 pub mod router;
 pub mod server;
+mod session_body;
+mod session_inbound;
+pub mod session_service;
