@@ -8,6 +8,7 @@
 mod outcome;
 mod port;
 mod query;
+pub mod sqlite;
 
 pub use outcome::{
     Committed, CommitError, Condition, Current, Effect, Home, Idempotency, Outcome, Write,
