@@ -6,7 +6,7 @@
 
 pub mod access;
 pub mod administration;
-// pub mod app;
+pub mod app;
 pub mod config;
 pub mod conversations;
 pub mod delivery;
