@@ -27,7 +27,7 @@ use crate::store::sqlite::{Options, SqliteStore};
 
 use super::error::StartError;
 use super::listeners::Listeners;
-use super::ports::Ports;
+use super::ports::{LiveCounts, Ports};
 use super::worker::{self, Stop};
 
 /// On a stop, clients are asked to come back spread over this time.
@@ -53,7 +53,11 @@ impl Hub {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let (services, store) = build(config)?;
         let administration =
-            Administration::new(Arc::clone(&services.store), Arc::clone(&services.namespaces));
+            Administration::new(
+                Arc::clone(&services.store),
+                Arc::clone(&services.namespaces),
+                Arc::new(LiveCounts(Arc::clone(&services))),
+            );
         let health = Health::starting().await;
         let ports = Arc::new(Ports { services: Arc::clone(&services), administration: Arc::new(administration) });
         let stop = Stop { accept: CancellationToken::new(), run: CancellationToken::new() };
@@ -125,7 +129,7 @@ fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
     let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
     let authenticator = Authenticator::new(config.authentication()?)?;
     let workers = worker_count(config.grpc.workers);
-    let delivery = Arc::new(Delivery::new(workers, Arc::clone(&namespaces), Arc::new(ProtobufEncoder)));
+    let delivery = Arc::new(Delivery::new(workers, Arc::clone(&namespaces), Arc::new(ProtobufEncoder::default())));
     let listeners = Arc::new(Listeners::new(Arc::clone(&delivery)));
     let mut options = Options::new(&config.store.path, Arc::clone(&namespaces), listeners.clone());
     options.idempotency_keys = config.store.idempotency_keys;

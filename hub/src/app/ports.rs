@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
-use crate::administration::Administration;
+use crate::administration::{Administration, Live, LiveFigures};
 use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionsListed, Statistics,
@@ -62,5 +62,54 @@ impl Sessions for Ports {
 
     fn disconnect(&self, caller: &Caller, disconnect: Disconnect) -> Answer<u32> {
         futures::future::ready(Ok(self.services.disconnect_sessions(caller, &disconnect))).boxed()
+    }
+}
+
+impl Administer for Ports {
+    fn create_room(&self, caller: &Caller, create: CreateRoom) -> Answer<RoomCreated> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.create_room(&caller, &create).await }.boxed()
+    }
+
+    fn get_room(&self, caller: &Caller, room: RoomName) -> Answer<Room> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.room(&caller, &room).await }.boxed()
+    }
+
+    fn list_rooms(&self, caller: &Caller, list: ListRooms) -> Answer<RoomsListed> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.rooms(&caller, &list).await }.boxed()
+    }
+
+    fn send_notification(&self, caller: &Caller, send: SendNotification) -> Answer<NotificationSent> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.notify(&caller, &send, Timestamp::now()).await }.boxed()
+    }
+
+    fn erase_user(&self, caller: &Caller, user: UserId) -> Answer<Erased> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.erase(&caller, &user).await }.boxed()
+    }
+
+    fn statistics(&self, caller: &Caller) -> Answer<Statistics> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.statistics(&caller, Timestamp::now()).await }.boxed()
+    }
+}
+
+/// What is live, for administration.
+pub(super) struct LiveCounts(pub(super) Arc<Services>);
+
+impl LiveFigures for LiveCounts {
+    fn live(&self, tenant: &TenantId) -> Live {
+        let sessions = self.0.delivery.registry().sessions_in(tenant);
+        let mut users: Vec<_> = sessions.iter().map(|mailbox| &mailbox.user().user).collect();
+        users.sort_unstable();
+        users.dedup();
+        Live {
+            sessions: sessions.len() as u64,
+            users: users.len() as u64,
+            active_rooms: self.0.delivery.rooms().count_of(tenant) as u64,
+        }
     }
 }
