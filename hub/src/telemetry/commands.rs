@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::histogram::{Histogram, LATENCY};
 use crate::domain::error::{ERROR_TABLE, ErrorCode};
 
-/// Commands by name and status. About 50 ns a record; a name costs 400 bytes, and names are the program's own.
+/// Commands by name and status. Names are the program's own, so there are few.
 #[derive(Debug, Default)]
 pub struct Commands(RwLock<FxHashMap<&'static str, Arc<OfCommand>>>);
 
