@@ -26,6 +26,9 @@ pub enum StartError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// The address of health and metrics cannot be listened on.
+    #[error(transparent)]
+    Http(#[from] crate::http::Error),
     /// A thread or runtime could not be made.
     #[error("a worker could not be started: {0}")]
     Worker(std::io::Error),

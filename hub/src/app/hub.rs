@@ -19,13 +19,16 @@ use crate::grpc::health::Health;
 use crate::grpc::server::Front;
 use crate::grpc::admin::AdminApi;
 use crate::grpc::session_service::SessionService;
+use crate::http;
 use crate::presence::Presence;
 use crate::session::executor::Executor;
 use crate::session::{NoticeRouter, Parts, Services, Sessions, Settings, send_unread};
 use crate::store::Store;
+use crate::telemetry::Metrics;
 use crate::store::sqlite::{Options, SqliteStore};
 
 use super::error::StartError;
+use super::facts::HubFacts;
 use super::listeners::Listeners;
 use super::ports::{LiveCounts, Ports};
 use super::worker::{self, Stop};
@@ -39,6 +42,7 @@ const DRAIN_CHECK: Duration = Duration::from_millis(10);
 /// A running hub.
 pub struct Hub {
     grpc: SocketAddr,
+    http: SocketAddr,
     services: Arc<Services>,
     store: SqliteStore,
     health: Health,
@@ -82,13 +86,22 @@ impl Hub {
         }
         let tasks = TaskTracker::new();
         tasks.spawn(send_unread(Arc::clone(&services), stop.run.clone()));
+        let options = http::Options::new(config.http.listen);
+        let (web, web_handle) = http::Service::bind(options, Arc::new(HubFacts(Arc::clone(&services)))).await?;
+        tasks.spawn(web.run(stop.run.clone()));
         health.serving().await;
-        Ok(Self { grpc, services, store, health, workers, tasks, stop, drain_timeout: config.session.drain_timeout })
+        let http = web_handle.address();
+        Ok(Self { grpc, http, services, store, health, workers, tasks, stop, drain_timeout: config.session.drain_timeout })
     }
 
     /// Where gRPC is served.
     pub fn grpc_address(&self) -> SocketAddr {
         self.grpc
+    }
+
+    /// Where health and metrics are served.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
     }
 
     /// What all sessions share.
@@ -147,6 +160,7 @@ fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
         delivery,
         authenticator,
         sessions,
+        metrics: Metrics::new(),
     }));
     listeners.name(&services);
     Ok((services, sqlite))

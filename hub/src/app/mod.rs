@@ -5,6 +5,7 @@
 //! the command's.
 
 mod error;
+mod facts;
 mod hub;
 mod listeners;
 mod ports;

@@ -67,11 +67,15 @@ impl Session {
     }
 
     fn hello(&mut self, id: u32, hello: Hello) {
+        self.services.metrics.counters().attempts.increment();
         let welcome =
             opening::welcome(&self.services, hello, self.token.take().as_ref(), self.shard, Timestamp::now());
         let welcome = match welcome {
             Ok(welcome) => welcome,
-            Err(refusal) => return self.refuse_and_end(id, refusal),
+            Err(refusal) => {
+                self.services.metrics.attempt_failed(refusal.code);
+                return self.refuse_and_end(id, refusal);
+            }
         };
         let caller = welcome.caller.clone();
         let mut established = Established::new(welcome.live, welcome.caller);

@@ -215,6 +215,10 @@ impl Session {
             self.fill(batch);
             if !batch.is_empty() {
                 self.note_output(now);
+                let counters = self.services.metrics.counters();
+                counters.deliveries.add(batch.len() as u64);
+                counters.delivered_bytes.add(batch.bytes() as u64);
+                counters.writes.increment();
                 return Poll::Ready(Output::Frames);
             }
             match &mut self.stage {
@@ -267,6 +271,7 @@ impl Session {
         if established.catch_up.is_none()
             && let Some((slot, room, after)) = established.slots.next_behind()
         {
+            self.services.metrics.counters().catch_ups.increment();
             established.catch_up = Some(CatchUp::begin(&*self.services.store, slot, room, after));
         }
         let Some(reading) = &mut established.catch_up else { return false };
@@ -305,7 +310,10 @@ impl Session {
                     self.push(&Push::GoingAway(after));
                     self.finish(Some(Refusal { retry_after: Some(after), ..ErrorCode::GoingAway.into() }));
                 }
-                Signal::Close(refusal) => self.end(Some(refusal)),
+                Signal::Close(refusal) => {
+                    self.services.metrics.disconnected(refusal.code);
+                    self.end(Some(refusal));
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::error::Refusal;
 use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
 use crate::domain::time::Timestamp;
+use crate::telemetry::OpenSession;
 
 /// A session that has said hello.
 pub struct Live {
@@ -30,6 +31,7 @@ pub struct Live {
     last_ping: AtomicI64,
     last_output: AtomicI64,
     reads: AtomicBool,
+    _counted: OpenSession,
     gone: AtomicBool,
 }
 
@@ -40,6 +42,7 @@ impl Live {
         instance: Option<InstanceId>,
         client: String,
         life: TokenLife,
+        counted: OpenSession,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -53,6 +56,7 @@ impl Live {
             last_ping: AtomicI64::new(now.millis()),
             last_output: AtomicI64::new(now.millis()),
             reads: AtomicBool::new(true),
+            _counted: counted,
             gone: AtomicBool::new(false),
         }
     }

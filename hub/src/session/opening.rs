@@ -47,7 +47,14 @@ pub(super) fn welcome(
     let id = SessionId(u128::from_le_bytes(random));
     let mailbox = Arc::new(Mailbox::new(id, caller.key(), shard, services.settings.mailbox_bytes));
     let life = TokenLife::new(&caller, services.settings.token_notice, now);
-    let live = Arc::new(Live::new(Arc::clone(&mailbox), hello.instance, hello.client, life, now));
+    let live = Arc::new(Live::new(
+        Arc::clone(&mailbox),
+        hello.instance,
+        hello.client,
+        life,
+        services.metrics.session_opened(),
+        now,
+    ));
     services.delivery.registry().insert(mailbox);
     services.sessions.insert(Arc::clone(&live));
     replace_older(services, &live);

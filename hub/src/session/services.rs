@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
@@ -18,6 +18,7 @@ use crate::domain::namespace::Namespaces;
 use crate::domain::reply::{Reply, SessionTerms};
 use crate::domain::time::Timestamp;
 use crate::presence::Presence;
+use crate::telemetry::Metrics;
 use crate::store::{CommitError, Home, Idempotency, Outcome, Store, StoreError, Write};
 
 use super::executor::{Answer, Executor, Turn};
@@ -61,6 +62,8 @@ pub struct Services {
     pub settings: Settings,
     /// All live sessions.
     pub sessions: Arc<Sessions>,
+    /// What is counted.
+    pub metrics: Metrics,
     draining: AtomicBool,
     known: Mutex<FxHashSet<UserKey>>,
 }
@@ -83,6 +86,8 @@ pub struct Parts {
     pub settings: Settings,
     /// All live sessions.
     pub sessions: Arc<Sessions>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 impl Services {
@@ -90,6 +95,7 @@ impl Services {
     pub fn new(parts: Parts) -> Self {
         Self {
             sessions: parts.sessions,
+            metrics: parts.metrics,
             draining: AtomicBool::new(false),
             known: Mutex::default(),
             store: parts.store,
@@ -140,7 +146,11 @@ impl Services {
         } else {
             None
         };
-        let answer = self.executor.execute(caller, idempotency, command, Timestamp::now(), turn).await?;
+        let (name, began) = (command.name(), Instant::now());
+        let answer = self.executor.execute(caller, idempotency, command, Timestamp::now(), turn).await;
+        let status = answer.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
+        self.metrics.commands().record(name, status, began.elapsed());
+        let answer = answer?;
         // The executor says who may see it; who is present is known here.
         match asked {
             Some((room, cursor, limit)) => Ok(self.present(caller, &room, &cursor, limit)?.into()),
