@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::inbox::InboxPlace;
-use crate::domain::limits::MAILBOX_BYTES;
 use crate::domain::names::{SessionId, UserKey};
 use crate::domain::time::Timestamp;
 
@@ -60,20 +59,21 @@ struct Inner {
     closed: bool,
 }
 
-/// A session's mailbox. Never blocks; what it holds is bounded by the session's rooms and [`MAILBOX_BYTES`]: past that
+/// A session's mailbox. Never blocks; what it holds is bounded by the session's rooms and a limit in bytes: past that
 /// the session is a slow consumer, and is told to end.
 pub struct Mailbox {
     session: SessionId,
     user: UserKey,
     shard: usize,
+    limit: usize,
     waker: AtomicWaker,
     inner: Mutex<Inner>,
 }
 
 impl Mailbox {
-    /// An empty one.
-    pub fn new(session: SessionId, user: UserKey, shard: usize) -> Self {
-        Self { session, user, shard, waker: AtomicWaker::new(), inner: Mutex::default() }
+    /// An empty one, of a session on runtime `shard`. More than `limit` bytes of pushes never wait.
+    pub fn new(session: SessionId, user: UserKey, shard: usize, limit: usize) -> Self {
+        Self { session, user, shard, limit, waker: AtomicWaker::new(), inner: Mutex::default() }
     }
 
     /// Whose session.
@@ -131,7 +131,7 @@ impl Mailbox {
                 inner.bytes -= replaced.frame.len();
             }
             inner.bytes += waiting.frame.len();
-            if inner.bytes > MAILBOX_BYTES {
+            if inner.bytes > self.limit {
                 inner.close(ErrorCode::SlowConsumer.into());
             } else {
                 inner.waiting.push_back(waiting);

@@ -19,11 +19,13 @@ pub mod shard;
 mod sink;
 pub mod tail;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use carillon_proto::Frame;
 
 use crate::domain::names::{RoomKey, SessionId, UserKey};
+use crate::domain::namespace::Namespaces;
+use crate::domain::position::Epoch;
 use crate::domain::push::Push;
 use crate::store::{Store, StoreError};
 
@@ -63,19 +65,32 @@ pub struct Delivery {
     registry: Registry,
     shards: Vec<Arc<Shard>>,
     encoder: Arc<dyn FrameEncoder>,
+    namespaces: Arc<Namespaces>,
     unread: UnreadRooms,
+    epoch: OnceLock<Epoch>,
 }
 
 impl Delivery {
     /// For `shards` runtimes; each runs [`Shard::run`] of its own.
-    pub fn new(shards: usize, encoder: Arc<dyn FrameEncoder>) -> Self {
+    pub fn new(shards: usize, namespaces: Arc<Namespaces>, encoder: Arc<dyn FrameEncoder>) -> Self {
         Self {
             rooms: Rooms::new(shards),
             registry: Registry::default(),
             shards: (0..shards).map(|_| Arc::new(Shard::default())).collect(),
             encoder,
+            namespaces,
             unread: UnreadRooms::default(),
+            epoch: OnceLock::new(),
         }
+    }
+
+    /// The store's epoch, known once it is open: after that nothing changes it.
+    pub fn set_epoch(&self, epoch: Epoch) {
+        self.epoch.get_or_init(|| epoch);
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.epoch.get().copied().unwrap_or_default()
     }
 
     /// The runtimes' shards, in order.

@@ -104,8 +104,8 @@ impl ActiveRoom {
     pub async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
         let load = || async {
             let stored = store.room(&self.key).await?;
-            let head = stored
-                .map_or(Position { epoch: store.epoch(), ..Position::default() }, |room| room.head);
+            let head =
+                stored.map_or(Position { epoch: store.epoch(), ..Position::default() }, |room| room.head);
             let mut state = self.state.lock();
             if state.head.seq < head.seq || state.head.seq == Seq(0) {
                 state.head = head;

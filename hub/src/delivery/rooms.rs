@@ -64,9 +64,10 @@ impl Rooms {
         self.len() == 0
     }
 
-    /// How many of a tenant are active.
+    /// How many of a tenant are followed.
     pub fn count_of(&self, tenant: &TenantId) -> usize {
-        self.parts.iter().map(|part| part.lock().keys().filter(|key| key.tenant == *tenant).count()).sum()
+        let followed = |room: &ActiveRoom| room.key.tenant == *tenant && room.follower_count() > 0;
+        self.parts.iter().map(|part| part.lock().values().filter(|room| followed(room)).count()).sum()
     }
 
     /// Frees rooms that nobody has followed for a while, and tails that nobody needs. A room that somebody is about to

@@ -77,7 +77,8 @@ impl Delivery {
     }
 
     fn broadcast_marks(&self, key: &RoomKey, push: &Push, merge: MergeKey) {
-        let Some(room) = self.rooms.get(key) else { return };
+        let receipts = self.namespaces.rules(&key.room).is_some_and(|rules| rules.receipts);
+        let Some(room) = self.rooms.get(key).filter(|_| receipts) else { return };
         if room.follower_count() == 0 || room.is_large() {
             return;
         }
@@ -89,7 +90,7 @@ impl Delivery {
         if sessions.is_empty() {
             return;
         }
-        let position = place_as_position(notification.place);
+        let position = place_as_position(self.epoch(), notification.place);
         let frame = self.encoder.push(&Push::Notification { notification: notification.clone(), position });
         for mailbox in sessions {
             mailbox.push_notification(frame.clone(), notification.place);
@@ -98,10 +99,10 @@ impl Delivery {
 }
 
 /// A notification's place alone: clients keep the highest of each log, so that one frame serves every session.
-fn place_as_position(place: InboxPlace) -> InboxPosition {
+fn place_as_position(epoch: Epoch, place: InboxPlace) -> InboxPosition {
     let (own, broadcast) = match place {
         InboxPlace::Own(seq) => (seq, Seq(0)),
         InboxPlace::Broadcast(seq) => (Seq(0), seq),
     };
-    InboxPosition { epoch: Epoch(0), own, broadcast }
+    InboxPosition { epoch, own, broadcast }
 }

@@ -88,6 +88,8 @@ pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// A command that is not done by then is answered with DEADLINE_EXCEEDED (row LH7).
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Erasing a user's content that is not done by then is answered with `DEADLINE_EXCEEDED`; repeating it carries on.
+pub const ERASURE_TIMEOUT: Duration = Duration::from_secs(60);
 /// `token_expiring` is sent this long before expiry.
 pub const TOKEN_EXPIRING_NOTICE: Duration = Duration::from_secs(60);
 /// How far the clock of a token's issuer may be ahead: for `nbf` and `iat`.
@@ -122,6 +124,20 @@ pub const SLOW_CONSUMER_AFTER: Duration = Duration::from_secs(30);
 pub const CATCH_UP_BYTES: usize = 256 * 1024;
 /// Bytes merged into one DATA frame (the prototype `fan` measured no gain above).
 pub const WRITE_MERGE_BYTES: usize = 16 * 1024;
+/// HTTP/2: streams of one connection that may be open at once, sessions among them.
+pub const HTTP2_STREAMS: u32 = 128;
+/// HTTP/2: bytes that a client may send on one stream before they are read.
+pub const HTTP2_STREAM_WINDOW: u32 = 32 * 1024;
+/// HTTP/2: bytes that a client may send on one connection before they are read. Enough for every stream at once, so
+/// that one which is not read stalls no other.
+pub const HTTP2_CONNECTION_WINDOW: u32 = HTTP2_STREAMS * HTTP2_STREAM_WINDOW;
+/// HTTP/2: bytes of one request's headers: a token, and room for the rest.
+pub const HTTP2_HEADER_BYTES: u32 = 16 * 1024;
+/// HTTP/2: a connection is asked for a sign of life after this long without one. Sessions have their own heartbeat;
+/// this finds dead connections that have none.
+pub const HTTP2_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// HTTP/2: a connection that does not answer for this long is closed.
+pub const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest token, bytes.
 pub const TOKEN_BYTES: usize = 8_192;
 /// Longest cursor, bytes.

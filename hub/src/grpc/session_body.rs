@@ -17,7 +17,7 @@ use super::errors;
 use super::session_inbound::{Inbound, InboundError};
 
 /// The response of one `Session` call.
-pub struct SessionBody<B> {
+pub(super) struct SessionBody<B> {
     inbound: Option<Inbound<B>>,
     session: Session,
     request_id: RequestId,
@@ -26,7 +26,7 @@ pub struct SessionBody<B> {
 
 impl<B: Body<Data = Bytes> + Unpin> SessionBody<B> {
     /// Runs `session` on the request stream.
-    pub fn new(inbound: Inbound<B>, session: Session, request_id: RequestId) -> Self {
+    pub(super) fn new(inbound: Inbound<B>, session: Session, request_id: RequestId) -> Self {
         Self { inbound: Some(inbound), session, request_id, ended: false }
     }
 

@@ -12,7 +12,7 @@ const PREFIX: usize = 5;
 
 /// Why no more messages can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InboundError {
+pub(super) enum InboundError {
     /// A message is larger than allowed.
     #[error("a message is too large")]
     TooLarge,
@@ -25,7 +25,7 @@ pub enum InboundError {
 }
 
 /// The messages of one request stream.
-pub struct Inbound<B> {
+pub(super) struct Inbound<B> {
     body: B,
     /// What was read and is not yet a whole message: at most one DATA frame more than a message.
     pending: Pending,
@@ -43,12 +43,12 @@ struct Pending {
 
 impl<B: Body<Data = Bytes> + Unpin> Inbound<B> {
     /// Messages of at most `limit` bytes.
-    pub fn new(body: B, limit: usize) -> Self {
+    pub(super) fn new(body: B, limit: usize) -> Self {
         Self { body, pending: Pending::default(), limit, ended: false }
     }
 
     /// The next message; `None` at the end of the stream.
-    pub fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, InboundError>>> {
+    pub(super) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, InboundError>>> {
         loop {
             match self.pending.take(self.limit) {
                 Ok(Some(message)) => return Poll::Ready(Some(Ok(message))),

@@ -15,6 +15,9 @@ use crate::domain::names::{RoomName, SessionId, TenantId, UserId};
 use crate::domain::presence::{PresenceReason, Status, UserState};
 use crate::domain::time::Timestamp;
 
+/// Timers that one tick ends at most: about a millisecond's work.
+const TICK_TIMERS: usize = 256;
+
 /// One tenant's users with their devices, rooms with who is present, and watchers.
 ///
 /// A user is **present** in a room while a device of theirs has a place in it. A place is taken by joining and given
@@ -148,15 +151,15 @@ impl Board {
         device.last_active = now;
         let index = self.rooms.open(name);
         let Some(room) = self.rooms.get_mut(index) else { return notices };
-        room.followers += u32::from(wants_presence);
         if let Some(place) = device.place(index) {
-            room.followers -= u32::from(place.follows);
+            room.followers = room.followers + u32::from(wants_presence) - u32::from(place.follows);
             *place = Place { room: index, follows: wants_presence, held: false };
             settle(&mut self.timers, device);
             return notices;
         }
         device.places.push(Place { room: index, follows: wants_presence, held: false });
         if let Some(holder) = devices.holder(index, session) {
+            room.followers += u32::from(wants_presence);
             holder.take_place(index);
             settle(&mut self.timers, holder);
             return notices;
@@ -166,6 +169,10 @@ impl Board {
         if *places == 1 {
             let state = devices.state(user);
             self.tell_room(index, &state, PresenceReason::Joined, now, &mut notices);
+        }
+        // Last, so that nothing is told where only the session itself follows: it is about to take a snapshot.
+        if let Some(room) = self.rooms.get_mut(index) {
+            room.followers += u32::from(wants_presence);
         }
         notices
     }
@@ -222,13 +229,15 @@ impl Board {
         users.iter().map(notice).collect()
     }
 
-    /// Ends what is over at `now`: graces, and the wait of occupancies.
+    /// Ends what is over at `now`: graces, and the wait of occupancies. It stops after a few hundred, so that
+    /// a network that is lost with thousands of sessions stalls nobody: then [`Self::next_deadline`] is still past.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Notice> {
         let mut notices = Vec::new();
-        while let Some((when, timer)) = self.timers.first().copied()
-            && when <= now
-        {
-            self.timers.pop_first();
+        for _ in 0..TICK_TIMERS {
+            let Some((when, timer)) = self.timers.first().copied().filter(|(when, _)| *when <= now) else {
+                break;
+            };
+            self.timers.remove(&(when, timer));
             match timer {
                 Timer::Grace(session) => notices.append(&mut self.end_grace(session, now)),
                 Timer::Occupancy(index) => self.tell_occupancy(index, now, &mut notices),

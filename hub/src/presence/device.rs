@@ -103,10 +103,11 @@ impl User {
 
     pub(super) fn remove(&mut self, session: SessionId) -> Option<Device> {
         let index = self.devices.iter().position(|device| device.session == session)?;
-        Some(self.devices.swap_remove(index))
+        Some(self.devices.remove(index))
     }
 
-    /// The device in grace that a new session of the user continues: the one whose grace ends first.
+    /// The device in grace that a new session of the user continues: the one whose grace ends first, of several the
+    /// one that came first.
     pub(super) fn lost_device(&mut self) -> Option<&mut Device> {
         self.devices.iter_mut().filter(|device| !device.connected).min_by_key(|device| device.until)
     }

@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 const SHARDS: usize = 32;
 /// Notices of one shard that may wait while another thread passes on those before them; whoever adds to more waits
 /// until that thread has taken them.
-const WAITING_NOTICES: usize = 4_096;
+pub(super) const WAITING_NOTICES: usize = 4_096;
 
 /// The handle: cheap to clone. See [`Board`] for what the methods mean.
 ///
@@ -106,7 +106,8 @@ impl Presence {
         }
     }
 
-    /// The user types in the room, or no longer. Dropped in large rooms.
+    /// The user types in the room, or no longer; the latter to be called too where the user leaves the room. In large
+    /// rooms typing is dropped.
     pub fn typing(&self, room: &RoomKey, user: &UserId, active: bool, now: Timestamp) {
         let shard = self.shard(&room.tenant);
         let mut state = shard.state.lock();
@@ -143,20 +144,10 @@ impl Presence {
         self.read(room, |board| board.page(&room.room, after, limit))
     }
 
-    /// Ends what is over at `now`. Costs a lock per shard where nothing is.
+    /// Ends what is over at `now`. Costs a lock per shard where nothing is due.
     pub fn tick(&self, now: Timestamp) {
         for shard in &self.inner.shards {
-            let mut state = shard.state.lock();
-            let typing = state.typing.tick(now);
-            state.waiting.extend(typing.into_iter().filter_map(|(room, push)| typing_notice(room, push)));
-            while let Some((when, tenant)) = state.due.first().cloned()
-                && when <= now
-            {
-                state.change(&tenant, self.inner.options, |board| board.tick(now));
-                // A board at a time, so that nobody waits for the lock while a thousand boards tick.
-                MutexGuard::bump(&mut state);
-            }
-            self.pass_on(shard, state);
+            while self.tick_one(shard, now) {}
         }
     }
 
@@ -168,6 +159,19 @@ impl Presence {
     /// Whether nobody is there, and nothing is kept.
     pub fn is_empty(&self) -> bool {
         self.inner.shards.iter().all(|shard| shard.state.lock().is_empty())
+    }
+
+    /// One board at a time, so that nobody waits for the lock while hundreds tick. Returns whether more may be due.
+    fn tick_one(&self, shard: &Shard, now: Timestamp) -> bool {
+        let mut state = shard.state.lock();
+        let over = state.typing.tick(now);
+        state.waiting.extend(over.into_iter().filter_map(|(room, push)| typing_notice(room, push)));
+        let due = state.due.first().filter(|(when, _)| *when <= now).map(|(_, tenant)| tenant.clone());
+        if let Some(tenant) = &due {
+            state.change(tenant, self.inner.options, |board| board.tick(now));
+        }
+        self.pass_on(shard, state);
+        due.is_some()
     }
 
     fn shard(&self, tenant: &TenantId) -> &Shard {

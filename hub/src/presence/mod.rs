@@ -7,9 +7,16 @@
 mod board;
 mod device;
 mod handle;
+#[cfg(test)]
+mod model;
 mod notice;
 mod options;
+#[cfg(test)]
+mod properties;
 mod room;
+mod spare;
+#[cfg(test)]
+mod tests;
 mod typing;
 mod watchers;
 

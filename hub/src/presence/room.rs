@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::options::Options;
+use super::spare::give_back;
 use crate::domain::names::{RoomName, UserId};
 use crate::domain::time::Timestamp;
 
@@ -25,10 +26,10 @@ pub(super) struct Room {
     occupancy: Occupancy,
 }
 
-/// What was told of a room's occupancy, and when it is to be told again.
+/// When a room's occupancy was told last, and when it is to be told next.
 #[derive(Debug, Default)]
 struct Occupancy {
-    told: Option<(u32, Timestamp)>,
+    told: Option<Timestamp>,
     due: Option<Timestamp>,
 }
 
@@ -47,25 +48,19 @@ impl Room {
         was || self.large
     }
 
-    /// The count to tell now, where it differs from the one told before and an interval has passed since; otherwise
-    /// [`Self::occupancy_due`] says from when on to ask again. The interval is that of the room's size now, so a
-    /// pending time moves when the room grows huge or ceases to be.
+    /// The count to tell now, if an interval has passed since it was last told; otherwise [`Self::occupancy_due`] says
+    /// from when on to ask again. The interval is that of the room's size now, so a pending time moves when the room
+    /// grows huge or ceases to be. A count that is back to what was told is told again: who joined meanwhile knows
+    /// another.
     pub(super) fn occupancy_to_tell(&mut self, options: &Options, now: Timestamp) -> Option<u32> {
         let huge = self.present.len() > options.huge_room;
         let interval = if huge { options.occupancy_interval_huge } else { options.occupancy_interval };
-        let count = self.count();
-        self.occupancy.due = None;
-        match self.occupancy.told {
-            Some((told, _)) if told == count => None,
-            Some((_, at)) if at.plus(interval) > now => {
-                self.occupancy.due = Some(at.plus(interval));
-                None
-            }
-            _ => {
-                self.occupancy.told = Some((count, now));
-                Some(count)
-            }
+        self.occupancy.due = self.occupancy.told.map(|told| told.plus(interval)).filter(|due| *due > now);
+        if self.occupancy.due.is_some() {
+            return None;
         }
+        self.occupancy.told = Some(now);
+        Some(self.count())
     }
 
     /// When its occupancy is to be told, where that waits.
@@ -78,7 +73,8 @@ impl Room {
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
     numbers: HashMap<RoomName, RoomIndex>,
-    slots: Vec<Option<Room>>,
+    /// Boxed, so that a number that is free costs eight bytes.
+    slots: Vec<Option<Box<Room>>>,
     free: Vec<RoomIndex>,
 }
 
@@ -88,7 +84,7 @@ impl Rooms {
         if let Some(index) = self.numbers.get(name) {
             return *index;
         }
-        let room = Some(Room::new(name.clone()));
+        let room = Some(Box::new(Room::new(name.clone())));
         let index = if let Some(index) = self.free.pop() {
             if let Some(slot) = self.slots.get_mut(index.0 as usize) {
                 *slot = room;
@@ -111,18 +107,19 @@ impl Rooms {
     }
 
     pub(super) fn get(&self, index: RoomIndex) -> Option<&Room> {
-        self.slots.get(index.0 as usize)?.as_ref()
+        self.slots.get(index.0 as usize)?.as_deref()
     }
 
     pub(super) fn get_mut(&mut self, index: RoomIndex) -> Option<&mut Room> {
-        self.slots.get_mut(index.0 as usize)?.as_mut()
+        self.slots.get_mut(index.0 as usize)?.as_deref_mut()
     }
 
     /// Forgets the room if it is empty, and returns it then.
-    pub(super) fn close_empty(&mut self, index: RoomIndex) -> Option<Room> {
+    pub(super) fn close_empty(&mut self, index: RoomIndex) -> Option<Box<Room>> {
         let slot = self.slots.get_mut(index.0 as usize)?;
         let room = slot.take_if(|room| room.present.is_empty())?;
         self.numbers.remove(&room.name);
+        give_back(&mut self.numbers);
         self.free.push(index);
         if self.numbers.is_empty() {
             *self = Self::default();

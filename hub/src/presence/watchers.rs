@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::spare::give_back;
 use crate::domain::names::{SessionId, UserId};
 
 /// Sessions by watched user, and watched users by session. A watched user need not be known to the board.
@@ -28,11 +29,14 @@ impl Watchers {
 
     /// The session watches nobody any more.
     pub(super) fn remove(&mut self, session: SessionId) {
-        for user in self.users.remove(&session).unwrap_or_default() {
+        let Some(users) = self.users.remove(&session) else { return };
+        give_back(&mut self.users);
+        for user in users {
             if let Some(sessions) = self.sessions.get_mut(&user) {
                 sessions.remove(&session);
                 if sessions.is_empty() {
                     self.sessions.remove(&user);
+                    give_back(&mut self.sessions);
                 }
             }
         }

@@ -16,20 +16,20 @@ use crate::domain::push::Push;
 use crate::store::{EntryPage, EntryRange, PageBound, Store, StoreError};
 
 /// A page that is being read.
-pub struct CatchUp {
+pub(super) struct CatchUp {
     /// For which of the session's rooms.
-    pub slot: u32,
+    pub(super) slot: u32,
     /// The room, so that a page for a slot that was given to another room meanwhile is dropped.
-    pub room: Arc<ActiveRoom>,
+    pub(super) room: Arc<ActiveRoom>,
     /// The place after which it was read.
-    pub after: Seq,
+    pub(super) after: Seq,
     /// The page.
-    pub page: BoxFuture<'static, Result<EntryPage, StoreError>>,
+    pub(super) page: BoxFuture<'static, Result<EntryPage, StoreError>>,
 }
 
 impl CatchUp {
     /// Begins to read what is after `after`.
-    pub fn begin(store: &dyn Store, slot: u32, room: Arc<ActiveRoom>, after: Seq) -> Self {
+    pub(super) fn begin(store: &dyn Store, slot: u32, room: Arc<ActiveRoom>, after: Seq) -> Self {
         let bound = PageBound { items: HISTORY_LIMIT, bytes: CATCH_UP_BYTES };
         let page = store.entries(&room.key, EntryRange::After(after), bound);
         Self { slot, room, after, page }
@@ -38,7 +38,7 @@ impl CatchUp {
 
 /// The frames of a page that was read after `after`, not past `until`, and the new cursor. Where retention removed
 /// entries, a `gap` says which.
-pub fn frames(
+pub(super) fn frames(
     encoder: &dyn FrameEncoder,
     room: &RoomName,
     page: &EntryPage,

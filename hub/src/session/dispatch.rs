@@ -40,9 +40,13 @@ impl Session {
             return self.end(Some(ErrorCode::ProtocolError.into()));
         }
         match command {
-            Command::Hello(_) if self.established.is_some() => self.end(Some(ErrorCode::ProtocolError.into())),
+            Command::Hello(_) if self.established.is_some() => {
+                self.end(Some(ErrorCode::ProtocolError.into()))
+            }
             Command::Hello(hello) => self.hello(command_id, *hello),
-            _ if self.established.is_none() => self.refuse_and_end(command_id, ErrorCode::AuthRequired.into()),
+            _ if self.established.is_none() => {
+                self.refuse_and_end(command_id, ErrorCode::AuthRequired.into())
+            }
             Command::Pong => {}
             Command::Goodbye => {
                 self.said_goodbye = true;

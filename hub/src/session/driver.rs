@@ -72,6 +72,8 @@ pub(super) struct Established {
     /// `None` until `connected` was sent.
     pub(super) feed: Option<InboxFeed>,
     catch_up: Option<CatchUp>,
+    /// Commands that change something take turns until they are queued at the store.
+    pub(super) turns: Arc<tokio::sync::Mutex<()>>,
     /// Joins that wait for their turn: those of a resume.
     pub(super) joins: VecDeque<(Join, JoinReason)>,
     pub(super) joins_under_way: usize,
@@ -86,6 +88,7 @@ impl Established {
             resume_inbox: None,
             feed: None,
             catch_up: None,
+            turns: Arc::default(),
             joins: VecDeque::new(),
             joins_under_way: 0,
         }

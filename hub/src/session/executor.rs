@@ -23,11 +23,17 @@ use crate::domain::reply::Reply;
 use crate::domain::time::Timestamp;
 use crate::events::{self, EphemeralEvent, Publication};
 use crate::inbox;
+use tokio::sync::OwnedMutexGuard;
+
 use crate::store::{
     Change, CommitError, Committed, Condition, Home, Idempotency, Outcome, Store, refuse, refuse_commit,
 };
 
 use known::{Known, Standing};
+
+/// A session's turn: held until what it changes is queued at the store, so that a session's commands are committed in
+/// the order in which it sent them. `None` where there is no order to keep.
+pub type Turn = Option<OwnedMutexGuard<()>>;
 
 /// A command's answer.
 #[derive(Clone, Debug)]
@@ -79,6 +85,7 @@ impl Executor {
         idempotency: Option<Idempotency>,
         command: Stateless,
         now: Timestamp,
+        turn: Turn,
     ) -> Result<Answer, Refusal> {
         match &command {
             Stateless::History { .. }
@@ -100,7 +107,7 @@ impl Executor {
                 let asked = self.asked(caller, &room, capability, now)?;
                 // Marks are their own retry, and what is not kept cannot be found again.
                 let keyed = capability != Capability::Mark && asked.rules.durable;
-                self.change(asked, idempotency.filter(|_| keyed), &command).await
+                self.change(asked, idempotency.filter(|_| keyed), &command, turn).await
             }
         }
     }
@@ -175,8 +182,9 @@ impl Executor {
         asked: Asked<'_>,
         key: Option<Idempotency>,
         command: &Stateless,
+        turn: Turn,
     ) -> Result<Answer, Refusal> {
-        let undone = match self.decide(asked, key.as_ref(), command).await {
+        let undone = match self.decide(asked, key.as_ref(), command, turn).await {
             Ok(committed) => return Ok(reply(asked, command, &committed).into()),
             Err(Undone::Failed(refusal)) => return Err(refusal),
             Err(Undone::Needless(answer)) => Ok(*answer),
@@ -195,6 +203,7 @@ impl Executor {
         asked: Asked<'_>,
         key: Option<&Idempotency>,
         command: &Stateless,
+        mut turn: Turn,
     ) -> Result<Committed, Undone> {
         let store = &*self.store;
         let mut standing = self.known.standing(store, asked).await?;
@@ -224,7 +233,10 @@ impl Executor {
             }
             let conditions = outcome.conditions.clone();
             outcome.idempotency = key.cloned();
-            match store.commit(outcome).await {
+            // It is queued from here on: what the same session sent next comes after it.
+            let committing = store.commit(outcome);
+            drop(turn.take());
+            match committing.await {
                 Ok(committed) => return Ok(committed),
                 Err(CommitError::Condition(current)) => {
                     standing = self.known.observed(asked, &current, standing.created);

@@ -29,8 +29,15 @@ impl Session {
         let services = Arc::clone(&self.services);
         let caller = established.caller.clone();
         let limit = self.services.settings.command_timeout;
+        let turns = command.changes_something().then(|| Arc::clone(&established.turns));
         self.begin(id, async move {
-            let answer = services.execute(&caller, idempotency, command);
+            let answer = async {
+                let turn = match turns {
+                    Some(turns) => Some(turns.lock_owned().await),
+                    None => None,
+                };
+                services.execute(&caller, idempotency, command, turn).await
+            };
             let answer = tokio::time::timeout(limit, answer).await;
             Done::Answered(id, Box::new(answer.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
         });

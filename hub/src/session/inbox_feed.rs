@@ -13,7 +13,7 @@ use crate::store::{InboxPage, InboxQuery};
 /// Where a session is in its inbox. A notification that arrives while the session reads the store is dropped: the
 /// store has it, and is read again.
 #[derive(Debug)]
-pub struct InboxFeed {
+pub(super) struct InboxFeed {
     cursor: InboxPosition,
     state: State,
 }
@@ -30,7 +30,7 @@ enum State {
 impl InboxFeed {
     /// Begins after `resume`, or, without one of this epoch, with the unread ones. `summary` was read after the
     /// session's mailbox was known to others.
-    pub fn new(resume: Option<InboxPosition>, summary: InboxSummary) -> Self {
+    pub(super) fn new(resume: Option<InboxPosition>, summary: InboxSummary) -> Self {
         let resume = resume.filter(|position| position.epoch == summary.head.epoch);
         let nothing_missed = resume.map_or(summary.unread == 0, |position| position == summary.head);
         let reading = State::Reading { fresh: resume.is_none(), again: false };
@@ -41,7 +41,7 @@ impl InboxFeed {
     }
 
     /// What to read next; `None` where what arrives is enough.
-    pub fn next_query(&self) -> Option<InboxQuery> {
+    pub(super) fn next_query(&self) -> Option<InboxQuery> {
         match self.state {
             State::Live => None,
             State::Reading { fresh: false, .. } => Some(InboxQuery::After(self.cursor)),
@@ -53,7 +53,7 @@ impl InboxFeed {
     }
 
     /// Takes what was read, and gives the frames in the order in which they were accepted.
-    pub fn take_page(&mut self, page: InboxPage, encoder: &dyn FrameEncoder) -> VecDeque<Frame> {
+    pub(super) fn take_page(&mut self, page: InboxPage, encoder: &dyn FrameEncoder) -> VecDeque<Frame> {
         let mut notifications = page.notifications;
         if let State::Reading { fresh, again } = self.state {
             if fresh {
@@ -70,7 +70,7 @@ impl InboxFeed {
     }
 
     /// Whether a notification that arrived is to be sent now.
-    pub fn accept(&mut self, place: InboxPlace) -> bool {
+    pub(super) fn accept(&mut self, place: InboxPlace) -> bool {
         match &mut self.state {
             State::Reading { again, .. } => {
                 *again = true;

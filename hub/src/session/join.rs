@@ -29,7 +29,7 @@ use super::slots::Following;
 
 /// Where a session begins in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
+pub(super) enum Start {
     /// From the entry after this one; entries up to the head are recovered.
     After(Seq),
     /// From now on.
@@ -39,25 +39,25 @@ pub enum Start {
 }
 
 /// A join that was permitted: what is left is to put it into the session.
-pub struct Joining {
+pub(super) struct Joining {
     /// The follower in its room.
-    pub following: Following,
+    pub(super) following: Following,
     /// Where it begins.
-    pub start: Start,
+    pub(super) start: Start,
     /// The user's role, in rooms with members.
-    pub role: Option<Role>,
+    pub(super) role: Option<Role>,
     /// The user's marks.
-    pub marks: Marks,
+    pub(super) marks: Marks,
     /// The last event of each key, where the namespace keeps those.
-    pub state: Vec<Frame>,
+    pub(super) state: Vec<Frame>,
     /// Whether the client asked for presence.
-    pub presence: bool,
+    pub(super) presence: bool,
     /// Why.
-    pub reason: JoinReason,
+    pub(super) reason: JoinReason,
 }
 
 /// Joins the room of `join` for the session behind `mailbox`.
-pub async fn join(
+pub(super) async fn join(
     services: Arc<Services>,
     caller: Caller,
     mailbox: Arc<Mailbox>,
@@ -105,7 +105,9 @@ async fn find_start(
         }
         let page = read(services, key, EntryRange::Before(Seq(u64::MAX)), 1).await?;
         let from = page.head.seq.0.saturating_sub(u64::from(join.rewind));
-        return Ok(Start::After(Seq(from.max(page.first.0 - 1).max(permit.history_from.0.saturating_sub(1)))));
+        return Ok(Start::After(Seq(from
+            .max(page.first.0 - 1)
+            .max(permit.history_from.0.saturating_sub(1)))));
     };
     let before = Seq(since.seq.0.saturating_sub(1));
     let page = read(services, key, EntryRange::After(before), 1).await?;

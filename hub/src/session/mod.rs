@@ -6,6 +6,7 @@
 //! polls itself, and everything that has to happen without it (heartbeat, expiry, slow readers) is the
 //! [`sweep`]'s, which goes over all sessions of a runtime.
 
+mod administer;
 mod batch;
 mod catch_up;
 mod dispatch;

@@ -19,18 +19,18 @@ use super::live::Live;
 use super::services::Services;
 
 /// Who says hello, before anything was read.
-pub struct Welcome {
+pub(super) struct Welcome {
     /// What others see of the session.
-    pub live: Arc<Live>,
+    pub(super) live: Arc<Live>,
     /// Who it is.
-    pub caller: Caller,
+    pub(super) caller: Caller,
     /// Where the client was.
-    pub resume: Option<Resume>,
+    pub(super) resume: Option<Resume>,
 }
 
 /// Checks the token of `hello`, or the one that came with the stream, and makes the session known to others: from now
 /// on what is meant for the user waits in its mailbox.
-pub fn welcome(
+pub(super) fn welcome(
     services: &Services,
     hello: Hello,
     metadata: Option<&Token>,
@@ -45,7 +45,7 @@ pub fn welcome(
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|_| ErrorCode::Internal)?;
     let id = SessionId(u128::from_le_bytes(random));
-    let mailbox = Arc::new(Mailbox::new(id, caller.key(), shard));
+    let mailbox = Arc::new(Mailbox::new(id, caller.key(), shard, services.settings.mailbox_bytes));
     let life = TokenLife::new(&caller, services.settings.token_notice, now);
     let live = Arc::new(Live::new(Arc::clone(&mailbox), hello.instance, hello.client, life, now));
     services.delivery.registry().insert(mailbox);
@@ -70,17 +70,17 @@ fn replace_older(services: &Services, live: &Live) {
 }
 
 /// What `connected` says.
-pub struct Opened {
+pub(super) struct Opened {
     /// The rooms with unread messages, up to [`CONNECTED_ROOMS`].
-    pub unread: Vec<RoomSummary>,
+    pub(super) unread: Vec<RoomSummary>,
     /// Whether there are more.
-    pub unread_more: bool,
+    pub(super) unread_more: bool,
     /// What the inbox holds.
-    pub inbox: InboxSummary,
+    pub(super) inbox: InboxSummary,
 }
 
 /// Reads what `connected` says.
-pub async fn open(services: Arc<Services>, caller: Caller) -> Result<Opened, Refusal> {
+pub(super) async fn open(services: Arc<Services>, caller: Caller) -> Result<Opened, Refusal> {
     let user = caller.key();
     services.know(&user).await?;
     let query = RoomsQuery { after: None, limit: CONNECTED_ROOMS + 1, unread_only: true };
@@ -94,7 +94,7 @@ pub async fn open(services: Arc<Services>, caller: Caller) -> Result<Opened, Ref
 }
 
 /// The reply to `hello`.
-pub fn connected(services: &Services, live: &Live, opened: Opened, now: Timestamp) -> Connected {
+pub(super) fn connected(services: &Services, live: &Live, opened: Opened, now: Timestamp) -> Connected {
     Connected {
         session: live.id(),
         user: live.user().user.clone(),
@@ -109,7 +109,8 @@ pub fn connected(services: &Services, live: &Live, opened: Opened, now: Timestam
 }
 
 /// The rooms that a session of the user is joined to by itself.
-pub fn automatic_joins(services: &Services, caller: &Caller) -> Vec<Join> {
-    let rooms = services.namespaces.iter().filter_map(|rules| rules.automatic_room(&caller.tenant, &caller.user));
+pub(super) fn automatic_joins(services: &Services, caller: &Caller) -> Vec<Join> {
+    let rooms =
+        services.namespaces.iter().filter_map(|rules| rules.automatic_room(&caller.tenant, &caller.user));
     rooms.map(|room| Join { room, since: None, rewind: 0, presence: false }).collect()
 }

@@ -13,14 +13,14 @@ use crate::domain::caller::Caller;
 use crate::domain::command::{Cursor, Stateless, Token};
 use crate::domain::cursor::{self, List};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::names::{RoomKey, UserId, UserKey};
+use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
 use crate::domain::reply::{Reply, SessionTerms};
 use crate::domain::time::Timestamp;
 use crate::presence::Presence;
 use crate::store::{CommitError, Home, Idempotency, Outcome, Store, StoreError, Write};
 
-use super::executor::{Answer, Executor};
+use super::executor::{Answer, Executor, Turn};
 use super::live::Sessions;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
@@ -39,6 +39,8 @@ pub struct Settings {
     pub token_notice: Duration,
     /// A session that does not read for this long while something waits is ended.
     pub slow_consumer_after: Duration,
+    /// Bytes of pushes that may wait for one session.
+    pub mailbox_bytes: usize,
 }
 
 /// What all sessions of a node share.
@@ -109,19 +111,36 @@ impl Services {
         verified.caller(None)
     }
 
+    /// Which service bears the token, where it may act for `tenant`.
+    pub fn authenticate_service(
+        &self,
+        token: &Token,
+        tenant: &TenantId,
+        now: Timestamp,
+    ) -> Result<Caller, Refusal> {
+        let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
+            tracing::info!(reason = %error, "service token refused");
+            Refusal::from(error.code())
+        })?;
+        let caller = verified.caller(Some(tenant))?;
+        // A user's token administers nothing, not even its own tenant.
+        if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
+    }
+
     /// Carries out a command that needs no session. Without a limit in time of its own.
     pub async fn execute(
         &self,
         caller: &Caller,
         idempotency: Option<Idempotency>,
         command: Stateless,
+        turn: Turn,
     ) -> Result<Answer, Refusal> {
         let asked = if let Stateless::PresenceGet { room, cursor, limit } = &command {
             Some((RoomKey { tenant: caller.tenant.clone(), room: room.clone() }, cursor.clone(), *limit))
         } else {
             None
         };
-        let answer = self.executor.execute(caller, idempotency, command, Timestamp::now()).await?;
+        let answer = self.executor.execute(caller, idempotency, command, Timestamp::now(), turn).await?;
         // The executor says who may see it; who is present is known here.
         match asked {
             Some((room, cursor, limit)) => Ok(self.present(caller, &room, &cursor, limit)?.into()),
@@ -129,17 +148,20 @@ impl Services {
         }
     }
 
-    fn present(&self, caller: &Caller, room: &RoomKey, cursor: &Cursor, limit: u32) -> Result<Reply, Refusal> {
+    fn present(
+        &self,
+        caller: &Caller,
+        room: &RoomKey,
+        cursor: &Cursor,
+        limit: u32,
+    ) -> Result<Reply, Refusal> {
         let scope = room.room.as_str();
-        let after = cursor::read(List::Presence, &caller.key(), scope, cursor)?.map(UserId::parse).transpose()?;
+        let after =
+            cursor::read(List::Presence, &caller.key(), scope, cursor)?.map(UserId::parse).transpose()?;
         let page = self.presence.page(room, after.as_ref(), limit as usize);
         let last = page.states.last().filter(|_| page.more);
         let next = last.map(|last| cursor::write(List::Presence, &caller.key(), scope, last.user.as_str()));
-        Ok(Reply::Presence {
-            occupancy: page.occupancy,
-            next: next.unwrap_or_default(),
-            states: page.states,
-        })
+        Ok(Reply::Presence { occupancy: page.occupancy, next: next.unwrap_or_default(), states: page.states })
     }
 
     /// Makes the user known to the tenant's directory: part of «all users» from now on.

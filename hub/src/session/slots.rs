@@ -15,16 +15,16 @@ use crate::domain::time::Timestamp;
 use super::batch::Batch;
 
 /// Keeps a follower in its room's list; dropping it takes it out.
-pub struct Following {
+pub(super) struct Following {
     /// The room.
-    pub room: Arc<ActiveRoom>,
+    pub(super) room: Arc<ActiveRoom>,
     /// The follower.
-    pub follower: Arc<Follower>,
+    pub(super) follower: Arc<Follower>,
 }
 
 impl Following {
     /// Puts `follower` into the room's list: from now on later entries wake it.
-    pub fn begin(room: Arc<ActiveRoom>, follower: Arc<Follower>) -> Self {
+    pub(super) fn begin(room: Arc<ActiveRoom>, follower: Arc<Follower>) -> Self {
         room.follow(follower.mailbox.shard(), &follower);
         Self { room, follower }
     }
@@ -37,15 +37,15 @@ impl Drop for Following {
 }
 
 /// A room that the session follows.
-pub struct LiveSlot {
+pub(super) struct LiveSlot {
     /// Its place among the followers.
-    pub following: Following,
+    pub(super) following: Following,
     /// The last entry that was sent, or is in `page`.
-    pub cursor: Seq,
+    pub(super) cursor: Seq,
     /// Whether the namespace shows presence, and so must be told when the session leaves.
-    pub shows_presence: bool,
+    pub(super) shows_presence: bool,
     /// Whether the user may type here.
-    pub may_type: bool,
+    pub(super) may_type: bool,
     page: VecDeque<Frame>,
     queued: bool,
     /// Reading the store; until then nothing is pulled.
@@ -53,7 +53,7 @@ pub struct LiveSlot {
 }
 
 /// One place in the session's list of rooms. Its number is what wake-ups name.
-pub enum Slot {
+pub(super) enum Slot {
     /// Free.
     Empty,
     /// The join is under way; a `leave` that came meanwhile waits in `leave`.
@@ -69,7 +69,7 @@ pub enum Slot {
 
 /// The session's list of rooms.
 #[derive(Default)]
-pub struct Slots {
+pub(super) struct Slots {
     list: Vec<Slot>,
     ready: VecDeque<u32>,
     behind: VecDeque<u32>,
@@ -77,7 +77,7 @@ pub struct Slots {
 
 impl Slots {
     /// Where a room stands in the list.
-    pub fn find(&self, room: &RoomName) -> Option<u32> {
+    pub(super) fn find(&self, room: &RoomName) -> Option<u32> {
         let found = self.list.iter().position(|slot| match slot {
             Slot::Empty => false,
             Slot::Joining { room: joining, .. } => joining == room,
@@ -87,12 +87,12 @@ impl Slots {
     }
 
     /// The slot of that number.
-    pub fn get_mut(&mut self, slot: u32) -> Option<&mut Slot> {
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Slot> {
         self.list.get_mut(slot as usize)
     }
 
     /// The room followed in a slot.
-    pub fn live_mut(&mut self, slot: u32) -> Option<&mut LiveSlot> {
+    pub(super) fn live_mut(&mut self, slot: u32) -> Option<&mut LiveSlot> {
         match self.list.get_mut(slot as usize) {
             Some(Slot::Live(live)) => Some(live),
             _ => None,
@@ -100,12 +100,12 @@ impl Slots {
     }
 
     /// How many rooms are followed or being joined.
-    pub fn occupied(&self) -> usize {
+    pub(super) fn occupied(&self) -> usize {
         self.list.iter().filter(|slot| !matches!(slot, Slot::Empty)).count()
     }
 
     /// Takes a free slot for a join that begins.
-    pub fn reserve(&mut self, room: RoomName) -> u32 {
+    pub(super) fn reserve(&mut self, room: RoomName) -> u32 {
         let joining = Slot::Joining { room, leave: None };
         if let Some(index) = self.list.iter().position(|slot| matches!(slot, Slot::Empty)) {
             self.list[index] = joining;
@@ -116,7 +116,14 @@ impl Slots {
     }
 
     /// The join is done: from `cursor` on, everything is sent.
-    pub fn begin(&mut self, slot: u32, following: Following, cursor: Seq, shows_presence: bool, may_type: bool) {
+    pub(super) fn begin(
+        &mut self,
+        slot: u32,
+        following: Following,
+        cursor: Seq,
+        shows_presence: bool,
+        may_type: bool,
+    ) {
         if let Some(place) = self.list.get_mut(slot as usize) {
             *place = Slot::Live(Box::new(LiveSlot {
                 following,
@@ -132,18 +139,21 @@ impl Slots {
     }
 
     /// Frees a slot and gives what was in it.
-    pub fn clear(&mut self, slot: u32) -> Slot {
+    pub(super) fn clear(&mut self, slot: u32) -> Slot {
         self.list.get_mut(slot as usize).map_or(Slot::Empty, |place| std::mem::replace(place, Slot::Empty))
     }
 
     /// All rooms that are followed, taken out.
-    pub fn drain(&mut self) -> Vec<Box<LiveSlot>> {
+    pub(super) fn drain(&mut self) -> Vec<Box<LiveSlot>> {
         let slots = std::mem::take(&mut self.list);
-        slots.into_iter().filter_map(|slot| if let Slot::Live(live) = slot { Some(live) } else { None }).collect()
+        slots
+            .into_iter()
+            .filter_map(|slot| if let Slot::Live(live) = slot { Some(live) } else { None })
+            .collect()
     }
 
     /// A wake-up named this slot; one that is free or waits already is passed over.
-    pub fn mark_ready(&mut self, slot: u32) {
+    pub(super) fn mark_ready(&mut self, slot: u32) {
         if let Some(live) = self.live_mut(slot)
             && !std::mem::replace(&mut live.queued, true)
         {
@@ -151,14 +161,9 @@ impl Slots {
         }
     }
 
-    /// Whether a slot has something to send now.
-    pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
-    }
-
     /// Sends what lies past the cursors, room by room, while there is room in the batch. Gives a room whose user was
     /// removed: all that they may see was sent.
-    pub fn fill(&mut self, batch: &mut Batch) -> Option<(u32, LeaveReason)> {
+    pub(super) fn fill(&mut self, batch: &mut Batch) -> Option<(u32, LeaveReason)> {
         while batch.has_room() {
             let slot = *self.ready.front()?;
             let Some(live) = self.live_mut(slot) else {
@@ -187,7 +192,7 @@ impl Slots {
     }
 
     /// The next room that must be read from the store: its slot, room and cursor.
-    pub fn next_behind(&mut self) -> Option<(u32, Arc<ActiveRoom>, Seq)> {
+    pub(super) fn next_behind(&mut self) -> Option<(u32, Arc<ActiveRoom>, Seq)> {
         while let Some(slot) = self.behind.pop_front() {
             if let Some(live) = self.live_mut(slot)
                 && live.behind
@@ -199,7 +204,13 @@ impl Slots {
     }
 
     /// A page of a room was read: it is sent next, then the rest is pulled.
-    pub fn take_page(&mut self, slot: u32, room: &Arc<ActiveRoom>, page: VecDeque<Frame>, cursor: Seq) {
+    pub(super) fn take_page(
+        &mut self,
+        slot: u32,
+        room: &Arc<ActiveRoom>,
+        page: VecDeque<Frame>,
+        cursor: Seq,
+    ) {
         if let Some(live) = self.live_mut(slot)
             && Arc::ptr_eq(&live.following.room, room)
             && live.behind
@@ -214,7 +225,7 @@ impl Slots {
 
 impl LiveSlot {
     /// The follower.
-    pub fn follower(&self) -> &Follower {
+    pub(super) fn follower(&self) -> &Follower {
         &self.following.follower
     }
 

@@ -56,7 +56,9 @@ impl Services {
                     continue;
                 }
                 if page.is_none() {
-                    page = Some(self.store.entries(room, EntryRange::Before(Seq(u64::MAX)), LAST_ENTRIES).await?);
+                    page = Some(
+                        self.store.entries(room, EntryRange::Before(Seq(u64::MAX)), LAST_ENTRIES).await?,
+                    );
                 }
                 let Some(page) = &page else { continue };
                 let marks = self.store.marks(room, &member.user).await?;

@@ -10,6 +10,7 @@ mod outcome;
 mod port;
 mod query;
 mod refusal;
+pub mod sqlite;
 
 pub use outcome::{CommitError, Committed, Condition, Current, Effect, Home, Idempotency, Outcome, Write};
 pub use port::{Change, CommitSink, Erased, Reading, Store, StoreError, StoreFigures, TenantFigures};

@@ -26,8 +26,8 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::IdempotencyKey;
 use crate::store::Idempotency;
 
-pub(super) use content::{ContentPaths, content, optional_content};
-pub(super) use fields::{cursor, page, required_seq, role_or_member, seq, specified_role};
+pub(super) use content::{ContentPaths, optional_content};
+pub(super) use fields::{cursor, members, page, repeats};
 pub(super) use inbox::priority;
 
 /// Why a frame gave no command.

@@ -1,4 +1,5 @@
 //! Good and bad frames, and that no bytes make decoding panic.
+#![expect(clippy::unnecessary_wraps, reason = "the fields of generated types are options")]
 
 mod bad_fields;
 mod bad_frames;
@@ -39,7 +40,7 @@ fn refused(command: impl Into<Option<SessionMember>>) -> Refusal {
     }
 }
 
-/// Asserts that each command is refused for one field, as INVALID_ARGUMENT.
+/// Asserts that each command is refused for one field, as `INVALID_ARGUMENT`.
 fn assert_invalid(cases: impl IntoIterator<Item = (SessionMember, &'static str)>) {
     for (command, field) in cases {
         let shown = format!("{command:?}");

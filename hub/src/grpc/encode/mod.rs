@@ -21,7 +21,7 @@ use crate::domain::reply::Reply;
 use crate::domain::time::Timestamp;
 
 pub(super) use execute::execute_response;
-pub(super) use parts::{member, position};
+pub(super) use parts::position;
 
 /// Violations that an error names at most.
 const VIOLATIONS: usize = 16;

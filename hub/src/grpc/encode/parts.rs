@@ -46,7 +46,7 @@ pub(super) fn role(role: Role) -> v1::Role {
     }
 }
 
-pub(in crate::grpc) fn member(member: &Member) -> v1::Member {
+pub(super) fn member(member: &Member) -> v1::Member {
     v1::Member { user: member.user.as_str().to_owned(), role: role(member.role).into() }
 }
 

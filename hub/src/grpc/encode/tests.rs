@@ -1,4 +1,5 @@
 //! What frames say, read back as a client reads them.
+#![expect(clippy::unnecessary_wraps, reason = "the fields of generated types are options")]
 
 mod entries;
 mod pushes;

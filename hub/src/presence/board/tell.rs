@@ -1,5 +1,6 @@
 //! How devices and places end, and who is told of what changed.
 
+use super::super::spare::give_back;
 use super::{Board, Notice, Place, RoomIndex, Timer, User};
 use crate::domain::names::{RoomKey, SessionId};
 use crate::domain::presence::{PresenceReason, UserState};
@@ -10,6 +11,7 @@ impl Board {
     pub(super) fn end(&mut self, session: SessionId, reason: PresenceReason, now: Timestamp) -> Vec<Notice> {
         let mut notices = Vec::new();
         let Some(user) = self.sessions.remove(&session) else { return notices };
+        give_back(&mut self.sessions);
         self.watchers.remove(session);
         let Some(devices) = self.users.get_mut(&user) else { return notices };
         let before = devices.state(&user);
@@ -21,6 +23,7 @@ impl Board {
         if devices.is_empty() {
             after.last_active = before.last_active;
             self.users.remove(&user);
+            give_back(&mut self.users);
         }
         for place in device.places {
             self.vacate(place, &after, reason, now, &mut notices);
