@@ -226,6 +226,11 @@ pub fn permit(
     })
 }
 
+/// Refuses whoever may not administer a tenant: all but its services.
+pub fn administer(caller: &Caller) -> Result<(), Refusal> {
+    if caller.service { Ok(()) } else { Err(ErrorCode::PermissionDenied.into()) }
+}
+
 /// Whether the rules and the role allow it to a user.
 fn grants(
     rules: &NamespaceRules,

@@ -1,54 +1,20 @@
 //! Rooms with members: created by users, and their metadata.
 
-use std::hash::Hasher;
-
-use siphasher::sip128::{Hasher128, SipHasher13};
+use std::collections::HashSet;
 
 use crate::domain::caller::Caller;
 use crate::domain::content::{METADATA, Pairs};
+use crate::domain::derived::derived_id;
 use crate::domain::entry::EntryBody;
 use crate::domain::error::{ErrorCode, Refusal, Violation};
-use crate::domain::member::{MembershipChange, Role};
-use crate::domain::names::{IdempotencyKey, RoomName, TenantId, UserId};
+use crate::domain::member::Role;
+use crate::domain::names::{IdempotencyKey, RoomName, UserId};
 use crate::domain::namespace::{NamespaceRules, Namespaces};
 use crate::domain::position::{Position, Seq};
 use crate::domain::reply::Reply;
-use crate::store::{Committed, Condition, Current, Home, Outcome, Write};
+use crate::store::{Committed, Condition, Current, Outcome, Write};
 
 use super::case::{Case, Decision};
-
-/// What makes a conversation's id.
-#[derive(Clone, Copy, Debug)]
-enum Seed<'a> {
-    /// A direct conversation's is its pair's, whoever asks.
-    Pair(&'a UserId, &'a UserId),
-    /// A retry finds the same by its sender and key.
-    Key(&'a UserId, &'a IdempotencyKey),
-}
-
-/// 128 bits that nobody can foresee without the store's secret.
-fn hashed(secret: [u8; 16], tenant: &TenantId, seed: Seed<'_>) -> u128 {
-    let mut hasher = SipHasher13::new_with_key(&secret);
-    let mut part = |bytes: &[u8]| {
-        hasher.write_usize(bytes.len());
-        hasher.write(bytes);
-    };
-    part(tenant.as_str().as_bytes());
-    match seed {
-        Seed::Pair(one, other) => {
-            let (low, high) = if one <= other { (one, other) } else { (other, one) };
-            part(b"pair");
-            part(low.as_str().as_bytes());
-            part(high.as_str().as_bytes());
-        }
-        Seed::Key(sender, key) => {
-            part(b"key");
-            part(sender.as_str().as_bytes());
-            part(key.as_bytes());
-        }
-    }
-    hasher.finish128().as_u128()
-}
 
 /// The id of the conversation that `caller` creates: of a direct one the pair's, else of the sender and their
 /// idempotency key, so that a retry finds what the first attempt made; `random` without a key.
@@ -59,9 +25,14 @@ pub fn conversation_id(
     key: Option<&IdempotencyKey>,
     random: u128,
 ) -> u128 {
+    let tenant = caller.tenant.as_str().as_bytes();
+    let user = caller.user.as_str().as_bytes();
     match (peer, key) {
-        (Some(peer), _) => hashed(secret, &caller.tenant, Seed::Pair(&caller.user, peer)),
-        (None, Some(key)) => hashed(secret, &caller.tenant, Seed::Key(&caller.user, key)),
+        (Some(peer), _) => {
+            let peer = peer.as_str().as_bytes();
+            derived_id(secret, "pair", [tenant, user.min(peer), user.max(peer)])
+        }
+        (None, Some(key)) => derived_id(secret, "conversation", [tenant, user, key.as_bytes()]),
         (None, None) => random,
     }
 }
@@ -109,26 +80,10 @@ impl<'a> Creation<'a> {
 
     /// The conversation with all its members, in one step. The caller is an owner, and so are both of a direct one.
     pub fn outcome(&self, room: &RoomName) -> Outcome {
-        let owner = (&self.caller.user, Role::Owner);
-        let others =
-            self.members.iter().map(|(user, role)| (user, if self.direct { Role::Owner } else { *role }));
-        let mut writes = vec![
-            Write::Create { direct: self.direct },
-            Write::Append(EntryBody::Room { created: true, metadata: self.metadata.clone() }),
-        ];
-        writes.extend(std::iter::once(owner).chain(others).map(|(user, role)| {
-            let change = MembershipChange::Added;
-            Write::Append(EntryBody::Membership { user: user.clone(), change, role })
-        }));
-        Outcome {
-            tenant: self.caller.tenant.clone(),
-            home: Home::Room(room.clone()),
-            actor: self.caller.user.clone(),
-            idempotency: None,
-            conditions: vec![Condition::RoomNotCreated],
-            writes,
-            effects: Vec::new(),
-        }
+        let role_of = |role| if self.direct { Role::Owner } else { role };
+        let others = self.members.iter().map(|(user, role)| (user, role_of(*role)));
+        let members = std::iter::once((&self.caller.user, Role::Owner)).chain(others);
+        Outcome::creation(self.caller, room, self.metadata, members, self.direct)
     }
 
     /// The answer to what was committed.
@@ -146,7 +101,7 @@ impl<'a> Creation<'a> {
 
 /// Refuses a user who is named twice. The caller counts as named.
 fn distinct<'a>(users: impl Iterator<Item = &'a UserId>) -> Result<(), Refusal> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for user in users {
         if !seen.insert(user) {
             return Err(Refusal::invalid("members", "others than oneself, none twice"));

@@ -155,3 +155,7 @@ pub const KEYS_RETRY_AFTER: Duration = Duration::from_secs(10);
 pub const REMEMBERED_MEMBERSHIPS: usize = 100_000;
 /// Rooms of which the hub remembers what they were created as.
 pub const REMEMBERED_ROOMS: usize = 10_000;
+/// Most members of a room whose members one notification is for.
+pub const NOTIFICATION_ROOM_MEMBERS: usize = 10_000;
+/// Members that are read at a time where all of a room's are needed.
+pub const MEMBERS_READ: u32 = 1_000;
