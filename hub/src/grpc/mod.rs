@@ -14,3 +14,6 @@ pub mod health;
 pub mod ports;
 pub mod router;
 pub mod server;
+
+#[cfg(test)]
+mod fakes;
