@@ -12,6 +12,7 @@ mod args;
 mod commands;
 mod connect;
 mod dev_tokens;
+mod hub_process;
 mod output;
 mod positions_file;
 mod render;
