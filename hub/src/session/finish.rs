@@ -92,7 +92,9 @@ impl Session {
         match page {
             Ok(page) => {
                 let frames = feed.take_page(page, self.services.delivery.encoder());
-                frames.into_iter().for_each(|frame| self.send(frame));
+                for frame in frames {
+                    self.send(frame);
+                }
                 self.read_inbox();
             }
             // Nothing may be missing without a word: the client resumes from where it is.
@@ -183,7 +185,9 @@ impl Session {
         } else {
             self.push(&Push::Joined(Box::new(joined)));
         }
-        joining.state.into_iter().for_each(|frame| self.send(frame));
+        for frame in joining.state {
+            self.send(frame);
+        }
     }
 
     /// Ends a join.
