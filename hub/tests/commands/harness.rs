@@ -38,7 +38,9 @@ struct Sink(OnceLock<Weak<Executor>>);
 impl CommitSink for Sink {
     fn committed(&self, changes: &[Change]) {
         if let Some(executor) = self.0.get().and_then(Weak::upgrade) {
-            changes.iter().for_each(|change| executor.invalidate(change));
+            for change in changes {
+                executor.invalidate(change);
+            }
         }
     }
 }
