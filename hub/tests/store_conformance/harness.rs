@@ -22,7 +22,7 @@ use carillon_hub::store::{
 use parking_lot::{Condvar, Mutex};
 
 /// An adapter under test: some durable data, and how to open it. Opening again must find what was there.
-pub(crate) trait Fixture {
+pub(crate) trait Fixture: 'static {
     type Store: Store;
     fn new() -> Self;
     fn open(&self, setup: &Setup) -> Self::Store;

@@ -171,21 +171,24 @@ impl Writer {
         Ok(())
     }
 
+    /// Answers a group, after the figures tell of it.
     fn answer(&self, answers: Vec<(Reply, Applied)>) {
         let (mut committed, mut duplicates) = (0, 0);
-        for (reply, applied) in answers {
-            match &applied {
+        for (_, applied) in &answers {
+            match applied {
                 Ok(done) if done.duplicate => duplicates += 1,
                 Ok(_) => committed += 1,
                 Err(_) => {}
             }
-            // Nobody may be waiting any more.
-            let _ = reply.send(applied);
         }
         self.counters.committed.fetch_add(committed, Ordering::Relaxed);
         self.counters.duplicates.fetch_add(duplicates, Ordering::Relaxed);
         self.counters.groups.fetch_add(1, Ordering::Relaxed);
         self.counters.keys.store(self.state.keys.remembered() as u64, Ordering::Relaxed);
+        for (reply, applied) in answers {
+            // Nobody may be waiting any more.
+            let _ = reply.send(applied);
+        }
     }
 
     fn begin(&mut self) -> Result<()> {
