@@ -18,7 +18,7 @@ fn number(name: &str) -> Option<u64> {
 fn acknowledged_outcomes_survive() {
     let seeds = match number("CARILLON_POWER_LOSS_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("CARILLON_POWER_LOSS_SEEDS").unwrap_or(40),
+        None => 0..number("CARILLON_POWER_LOSS_SEEDS").unwrap_or(8),
     };
     let (mut acknowledged, mut losses) = (0, 0);
     for seed in seeds {
@@ -34,7 +34,7 @@ fn acknowledged_outcomes_survive() {
 /// The test would see a loss: on a disk that lies about syncing there is one.
 #[test]
 fn a_disk_that_lies_is_noticed() {
-    let noticed = (0..20).any(|seed| lives(&mut Story::new(true, seed)).is_err());
+    let noticed = (0..10).any(|seed| lives(&mut Story::new(true, seed)).is_err());
     assert!(noticed);
 }
 

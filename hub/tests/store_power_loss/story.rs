@@ -134,7 +134,7 @@ pub(crate) fn lives(story: &mut Story) -> Result<(u64, u64), String> {
         if life == LIVES {
             break;
         }
-        story.disk.lose_power_after(200 + story.random.below(6_000));
+        story.disk.lose_power_after(200 + story.random.below(4_000));
         acknowledged += live(story, &store);
         losses += u64::from(story.disk.is_off());
         drop(store);
