@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod domain;
 pub mod events;
 pub mod grpc;
+pub mod http;
 pub mod inbox;
 pub mod presence;
 pub mod session;

@@ -1,1 +1,4 @@
 //! Who may: authentication, and the one place that decides on every command.
+
+pub mod authentication;
+pub mod rules;

@@ -1,1 +1,107 @@
-//! What services and administrators do: rooms, members, sessions, notifications, erasure.
+//! What services and administrators do: rooms under names of their choice, notifications, erasure, statistics. What
+//! they do like any user (send, publish, change members and rooms) goes through the executor with the service as the
+//! caller; sessions are the session's.
+
+pub mod commands;
+mod notifications;
+mod rooms;
+
+use std::sync::Arc;
+
+use crate::access::rules;
+use crate::domain::caller::Caller;
+use crate::domain::error::Refusal;
+use crate::domain::names::{RoomName, TenantId, UserId, UserKey};
+use crate::domain::namespace::Namespaces;
+use crate::domain::room::Room;
+use crate::domain::time::Timestamp;
+use crate::store::{Erased, Store, refuse};
+
+use commands::{
+    CreateRoom, ListRooms, NotificationSent, RoomCreated, RoomsListed, SendNotification, Statistics,
+};
+
+/// What is live, and so in no store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Live {
+    /// Open sessions.
+    pub sessions: u64,
+    /// Users with at least one open session.
+    pub users: u64,
+    /// Rooms that at least one session has joined.
+    pub active_rooms: u64,
+}
+
+/// Who knows what is live. `app` implements it with sessions and delivery.
+pub trait LiveFigures: Send + Sync + 'static {
+    /// What is live of a tenant.
+    fn live(&self, tenant: &TenantId) -> Live;
+}
+
+/// Administration of the caller's tenant. Everything is `PERMISSION_DENIED` for callers that are no services.
+pub struct Administration {
+    store: Arc<dyn Store>,
+    namespaces: Arc<Namespaces>,
+    live: Arc<dyn LiveFigures>,
+}
+
+impl Administration {
+    /// Administration over `store`, the configured namespaces and what is live.
+    pub fn new(store: Arc<dyn Store>, namespaces: Arc<Namespaces>, live: Arc<dyn LiveFigures>) -> Self {
+        Self { store, namespaces, live }
+    }
+
+    /// Creates a room with its first members. `NOT_FOUND` where its namespace is not configured, `CONFLICT` where the
+    /// room was created already.
+    pub async fn create_room(&self, caller: &Caller, create: &CreateRoom) -> Result<RoomCreated, Refusal> {
+        rules::administer(caller)?;
+        rooms::create(&*self.store, &self.namespaces, caller, create).await
+    }
+
+    /// A room; `NOT_FOUND` where there is none.
+    pub async fn room(&self, caller: &Caller, room: &RoomName) -> Result<Room, Refusal> {
+        rules::administer(caller)?;
+        rooms::get(&*self.store, caller, room).await
+    }
+
+    /// A page of the tenant's rooms.
+    pub async fn rooms(&self, caller: &Caller, list: &ListRooms) -> Result<RoomsListed, Refusal> {
+        rules::administer(caller)?;
+        rooms::list(&*self.store, caller, list).await
+    }
+
+    /// Notifies users. `INVALID_ARGUMENT` for one that has expired and for a room with more than 10,000 members,
+    /// `NOT_FOUND` for the members of a room that was not created.
+    pub async fn notify(
+        &self,
+        caller: &Caller,
+        send: &SendNotification,
+        now: Timestamp,
+    ) -> Result<NotificationSent, Refusal> {
+        rules::administer(caller)?;
+        notifications::send(&*self.store, caller, send, now).await
+    }
+
+    /// Blanks a user's content; tombstones remain. Repeating it carries on.
+    pub async fn erase(&self, caller: &Caller, user: &UserId) -> Result<Erased, Refusal> {
+        rules::administer(caller)?;
+        let user = UserKey { tenant: caller.tenant.clone(), user: user.clone() };
+        self.store.erase(&user).await.map_err(refuse)
+    }
+
+    /// Counts of the tenant.
+    pub async fn statistics(&self, caller: &Caller, now: Timestamp) -> Result<Statistics, Refusal> {
+        rules::administer(caller)?;
+        let stored = self.store.tenant_figures(&caller.tenant).await.map_err(refuse)?;
+        let live = self.live.live(&caller.tenant);
+        Ok(Statistics {
+            sessions: live.sessions,
+            users: live.users,
+            rooms: stored.rooms,
+            active_rooms: live.active_rooms,
+            messages: stored.messages,
+            notifications: stored.notifications,
+            time: now,
+        })
+    }
+}

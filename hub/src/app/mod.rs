@@ -1,1 +1,15 @@
 //! Composition: the only place that names concrete adapters.
+//!
+//! [`Hub::start`] opens the store, puts the services together and starts one runtime per worker, each with a listener,
+//! a delivery shard and a sweep of its own; [`Hub::stop`] drains them. The process around it (signals, exit code) is
+//! the command's.
+
+mod error;
+mod facts;
+mod hub;
+mod listeners;
+mod ports;
+mod worker;
+
+pub use error::StartError;
+pub use hub::Hub;

@@ -1,1 +1,151 @@
-//! Settings: read, checked and explained.
+//! Settings: one TOML file, over it the environment (`CARILLON__SECTION__KEY`), and nothing else.
+//!
+//! [`Config::load`] reads both and checks everything, key files included, so that what a program starts with is what it
+//! can run with. Every error names the file or the variable, the key and what is allowed; unknown keys are errors. Each
+//! section is passive data in a file of its own; methods of [`Config`] turn them into the domain's types. The sections'
+//! defaults are the numbers of [`limits`](crate::domain::limits), and `docs/configuration.md` lists them all.
+
+mod auth;
+mod check;
+mod development;
+mod error;
+mod grpc;
+mod http;
+mod log;
+mod namespace;
+mod presence;
+mod session;
+mod sources;
+mod span;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+pub use auth::{AuthSection, ClaimsSection, HiddenText};
+pub use error::{ConfigError, Origin};
+pub use grpc::GrpcSection;
+pub use http::HttpSection;
+pub use log::LogSection;
+pub use namespace::NamespaceSection;
+pub use presence::PresenceSection;
+pub use session::SessionSection;
+pub use store::StoreSection;
+
+use std::path::Path;
+
+use crate::access::authentication::{Authenticator, Options};
+use crate::domain::namespace::Namespaces;
+use crate::domain::reply::SessionTerms;
+use crate::telemetry::LogFormat;
+
+use check::Broken;
+use sources::Sources;
+
+/// All settings. Serialises as it is read, but for secrets, which stay hidden.
+#[derive(Clone, Debug, Default, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What unset choices fall back to.
+    pub mode: Mode,
+    /// The gRPC server.
+    pub grpc: GrpcSection,
+    /// Health and metrics over HTTP.
+    pub http: HttpSection,
+    /// The embedded store.
+    pub store: StoreSection,
+    /// How tokens are checked.
+    pub auth: AuthSection,
+    /// The rules of every session.
+    pub session: SessionSection,
+    /// Presence and typing.
+    pub presence: PresenceSection,
+    /// Logging.
+    pub log: LogSection,
+    /// The namespaces of rooms; a room of any other does not exist.
+    #[serde(rename = "namespace")]
+    pub namespaces: Vec<NamespaceSection>,
+}
+
+/// What the hub runs for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Real users: reflection off and JSON logs unless asked otherwise.
+    #[default]
+    Production,
+    /// One machine: reflection on and logs as text unless asked otherwise.
+    Development,
+}
+
+impl Config {
+    /// Reads the file, lays the environment's variables over it and checks everything.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        // Variables that are not UTF-8 cannot be ours: every name of ours is ASCII, and a broken value is refused.
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        });
+        Self::load_with(path, variables)
+    }
+
+    /// [`Config::load`] with the environment given.
+    pub fn load_with(
+        path: &Path,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let sources = Sources::read(path, variables)?;
+        let config: Self = sources.extract()?;
+        config.find_broken().map_err(|broken| sources.blame(broken))?;
+        Ok(config)
+    }
+
+    /// Checks settings that a program changed after loading.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.find_broken().map_err(|broken| broken.at(Origin::Program))
+    }
+
+    /// The rules of all namespaces.
+    pub fn namespaces(&self) -> Namespaces {
+        Namespaces::new(self.namespaces.iter().map(NamespaceSection::rules).collect())
+    }
+
+    /// What tokens are checked with. Reads the key's file where one is named.
+    pub fn authentication(&self) -> Result<Options, ConfigError> {
+        self.auth.options().map_err(|broken| broken.at(Origin::Program))
+    }
+
+    /// What `connected` tells a client of the rules that it is under.
+    pub fn session_terms(&self) -> SessionTerms {
+        self.session.terms()
+    }
+
+    /// Whether gRPC reflection is offered.
+    pub fn reflection(&self) -> bool {
+        self.grpc.reflection.unwrap_or(self.mode == Mode::Development)
+    }
+
+    /// How log lines are written.
+    pub fn log_format(&self) -> LogFormat {
+        self.log.format.unwrap_or(match self.mode {
+            Mode::Production => LogFormat::Json,
+            Mode::Development => LogFormat::Text,
+        })
+    }
+
+    /// The settings as TOML, secrets hidden: what `config show` prints.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(|error| ConfigError::Show(error.to_string()))
+    }
+
+    fn find_broken(&self) -> Result<(), Broken> {
+        self.grpc.check()?;
+        self.store.check()?;
+        self.session.check()?;
+        self.presence.check()?;
+        self.log.check()?;
+        namespace::check_all(&self.namespaces)?;
+        let options = self.auth.options()?;
+        Authenticator::new(options).map_err(|error| self.auth.blame(error))?;
+        Ok(())
+    }
+}

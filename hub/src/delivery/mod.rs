@@ -1,3 +1,172 @@
-//! From a committed entry to the sessions that follow its room: tails, cursors and wake-ups.
+//! From a committed entry to the sessions that follow its room.
+//!
+//! A room that is followed has a [`room::ActiveRoom`]: its head, and a [`tail::Tail`] of the last entries, each already
+//! encoded. A session that follows it holds a cursor and a [`room::Follower`]. What the store commits comes in through
+//! [`Delivery::committed`](crate::store::CommitSink): the entry goes into the tail, and each runtime that has followers
+//! gets one wake-up ([`shard::Shard`]); there the followers' [`mailbox::Mailbox`]es learn that the room has something
+//! past their cursor. The session then pulls from the tail, or from the store where the tail begins too late. Join,
+//! resume, slow reader and lost wake-up are that one path.
+//!
+//! What is not in a log (ephemeral events, typing, presence, notifications) is put into the mailboxes themselves,
+//! bounded in bytes and merged by key.
 
 pub mod encoder;
+pub mod mailbox;
+pub mod registry;
+pub mod room;
+pub mod rooms;
+pub mod shard;
+mod sink;
+pub mod tail;
+
+use std::sync::{Arc, OnceLock};
+
+use carillon_proto::Frame;
+
+use crate::domain::names::{RoomKey, SessionId, UserKey};
+use crate::domain::namespace::Namespaces;
+use crate::domain::position::Epoch;
+use crate::domain::push::Push;
+use crate::store::{Store, StoreError};
+
+use encoder::FrameEncoder;
+use mailbox::MergeKey;
+use registry::Registry;
+use room::ActiveRoom;
+use rooms::Rooms;
+use shard::{Shard, Wakeup};
+use sink::UnreadRooms;
+
+/// Which followers of a room a broadcast is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// All.
+    All,
+    /// All but this session.
+    Except(SessionId),
+    /// Those that asked for presence.
+    PresenceFollowers,
+}
+
+/// Something for all followers of a room that is no entry of its log.
+#[derive(Clone)]
+pub struct Broadcast {
+    /// What.
+    pub frame: Frame,
+    /// What of it that still waits is replaced by it.
+    pub merge: Option<MergeKey>,
+    /// For whom.
+    pub to: To,
+}
+
+/// The handle that areas' outcomes and sessions share.
+pub struct Delivery {
+    rooms: Rooms,
+    registry: Registry,
+    shards: Vec<Arc<Shard>>,
+    encoder: Arc<dyn FrameEncoder>,
+    namespaces: Arc<Namespaces>,
+    unread: UnreadRooms,
+    epoch: OnceLock<Epoch>,
+}
+
+impl Delivery {
+    /// For `shards` runtimes; each runs [`Shard::run`] of its own.
+    pub fn new(shards: usize, namespaces: Arc<Namespaces>, encoder: Arc<dyn FrameEncoder>) -> Self {
+        Self {
+            rooms: Rooms::new(shards),
+            registry: Registry::default(),
+            shards: (0..shards).map(|_| Arc::new(Shard::default())).collect(),
+            encoder,
+            namespaces,
+            unread: UnreadRooms::default(),
+            epoch: OnceLock::new(),
+        }
+    }
+
+    /// The store's epoch, known once it is open: after that nothing changes it.
+    pub fn set_epoch(&self, epoch: Epoch) {
+        self.epoch.get_or_init(|| epoch);
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.epoch.get().copied().unwrap_or_default()
+    }
+
+    /// The runtimes' shards, in order.
+    pub fn shards(&self) -> &[Arc<Shard>] {
+        &self.shards
+    }
+
+    /// Live sessions by user.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The rooms that somebody follows, or did a while ago.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// What makes frames.
+    pub fn encoder(&self) -> &dyn FrameEncoder {
+        &*self.encoder
+    }
+
+    /// Rooms with messages since the last call, whose members may want to know their unread counts.
+    pub fn take_unread_rooms(&self) -> Vec<RoomKey> {
+        self.unread.take()
+    }
+
+    /// The room, ready to be followed: its head is read from the store where it was not active yet.
+    pub async fn activate(&self, key: &RoomKey, store: &dyn Store) -> Result<Arc<ActiveRoom>, StoreError> {
+        let room = self.rooms.get_or_insert(key);
+        room.load(store).await?;
+        Ok(room)
+    }
+
+    /// The room, ready to be followed, where it keeps no log.
+    pub fn activate_ephemeral(&self, key: &RoomKey) -> Arc<ActiveRoom> {
+        self.rooms.get_or_insert(key)
+    }
+
+    /// Sends to the room's followers. Nobody follows: nothing happens. `false` where a runtime is too far behind to
+    /// take more, and so nothing was sent to those of it.
+    pub fn broadcast(&self, key: &RoomKey, broadcast: &Broadcast) -> bool {
+        match self.rooms.get(key) {
+            Some(room) => self.broadcast_in(&room, broadcast),
+            None => true,
+        }
+    }
+
+    fn broadcast_in(&self, room: &Arc<ActiveRoom>, broadcast: &Broadcast) -> bool {
+        let mut taken = true;
+        for (index, shard) in self.shards.iter().enumerate() {
+            if room.has_followers_in(index) {
+                taken &= shard.send(Wakeup::Broadcast(Arc::clone(room), broadcast.clone()));
+            }
+        }
+        taken
+    }
+
+    /// Sends to every session of a user.
+    pub fn send_to_user(&self, user: &UserKey, push: &Push, merge: Option<MergeKey>) {
+        let sessions = self.registry.sessions_of(user);
+        if sessions.is_empty() {
+            return;
+        }
+        let frame = self.encoder.push(push);
+        for mailbox in sessions {
+            mailbox.push(frame.clone(), merge);
+        }
+    }
+
+    /// Tells the runtimes with followers of `room` that its log has grown.
+    fn wake_followers(&self, room: &Arc<ActiveRoom>) {
+        for (index, shard) in self.shards.iter().enumerate() {
+            if room.has_followers_in(index) && room.begin_wakeup(index) {
+                shard.send(Wakeup::Entries(Arc::clone(room)));
+            }
+        }
+    }
+}

@@ -304,6 +304,18 @@ impl Stateless {
         }
     }
 
+    /// Whether it writes: then its place among the session's other commands matters.
+    pub fn changes_something(&self) -> bool {
+        !matches!(
+            self,
+            Self::History { .. }
+                | Self::Rooms { .. }
+                | Self::Members { .. }
+                | Self::PresenceGet { .. }
+                | Self::Notifications { .. }
+        )
+    }
+
     /// The command's name on the wire, for metrics and limits.
     pub fn name(&self) -> &'static str {
         match self {

@@ -8,7 +8,8 @@ use super::command::Cursor;
 use super::error::Violation;
 use super::names::UserKey;
 
-const REFUSED: Violation =
+/// How a cursor that this hub did not write for this user and list is refused.
+pub const REFUSED: Violation =
     Violation { field: "cursor", rule: "as the page before gave it, to the same user" };
 
 /// Which list a cursor belongs to.

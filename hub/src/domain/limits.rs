@@ -9,6 +9,8 @@ pub const ROOM_NAME_BYTES: usize = 255;
 pub const ID_BYTES: usize = 128;
 /// Shortest and longest idempotency key, bytes.
 pub const IDEMPOTENCY_KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=64;
+/// Largest seq: stores count in signed 64-bit numbers.
+pub const SEQ_MAX: u64 = i64::MAX as u64;
 /// Longest text of a message, characters (row W8a).
 pub const CONTENT_CHARACTERS: usize = 10_000;
 /// Longest binary content, bytes.
@@ -86,8 +88,14 @@ pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// A command that is not done by then is answered with DEADLINE_EXCEEDED (row LH7).
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Erasing a user's content that is not done by then is answered with `DEADLINE_EXCEEDED`; repeating it carries on.
+pub const ERASURE_TIMEOUT: Duration = Duration::from_secs(60);
 /// `token_expiring` is sent this long before expiry.
 pub const TOKEN_EXPIRING_NOTICE: Duration = Duration::from_secs(60);
+/// How far the clock of a token's issuer may be ahead: for `nbf` and `iat`.
+pub const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
+/// On a stop, what is not done by then is cut off.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Typing expires by itself after this long.
 pub const TYPING_EXPIRY: Duration = Duration::from_secs(6);
 /// A disconnected device counts as present for this long, so that a reconnect is silent.
@@ -116,6 +124,20 @@ pub const SLOW_CONSUMER_AFTER: Duration = Duration::from_secs(30);
 pub const CATCH_UP_BYTES: usize = 256 * 1024;
 /// Bytes merged into one DATA frame (the prototype `fan` measured no gain above).
 pub const WRITE_MERGE_BYTES: usize = 16 * 1024;
+/// HTTP/2: streams of one connection that may be open at once, sessions among them.
+pub const HTTP2_STREAMS: u32 = 128;
+/// HTTP/2: bytes that a client may send on one stream before they are read.
+pub const HTTP2_STREAM_WINDOW: u32 = 32 * 1024;
+/// HTTP/2: bytes that a client may send on one connection before they are read. Enough for every stream at once, so
+/// that one which is not read stalls no other.
+pub const HTTP2_CONNECTION_WINDOW: u32 = HTTP2_STREAMS * HTTP2_STREAM_WINDOW;
+/// HTTP/2: bytes of one request's headers: a token, and room for the rest.
+pub const HTTP2_HEADER_BYTES: u32 = 16 * 1024;
+/// HTTP/2: a connection is asked for a sign of life after this long without one. Sessions have their own heartbeat;
+/// this finds dead connections that have none.
+pub const HTTP2_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// HTTP/2: a connection that does not answer for this long is closed.
+pub const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest token, bytes.
 pub const TOKEN_BYTES: usize = 8_192;
 /// Longest cursor, bytes.
@@ -124,3 +146,16 @@ pub const CURSOR_BYTES: usize = 512;
 pub const FILTER_KINDS: usize = 16;
 /// Rooms with unread messages that `connected` carries at most.
 pub const CONNECTED_ROOMS: u32 = 100;
+/// A caller whose command met a full store queue is told to try again after this long.
+pub const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A caller whose idempotency key could not be remembered is told to try again after this long: keys make room by and
+/// by, as the oldest pass [`IDEMPOTENCY_WINDOW_FLOOR`].
+pub const KEYS_RETRY_AFTER: Duration = Duration::from_secs(10);
+/// Memberships that the hub remembers, so that a send reads nothing before it commits.
+pub const REMEMBERED_MEMBERSHIPS: usize = 100_000;
+/// Rooms of which the hub remembers what they were created as.
+pub const REMEMBERED_ROOMS: usize = 10_000;
+/// Most members of a room whose members one notification is for.
+pub const NOTIFICATION_ROOM_MEMBERS: usize = 10_000;
+/// Members that are read at a time where all of a room's are needed.
+pub const MEMBERS_READ: u32 = 1_000;

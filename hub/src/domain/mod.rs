@@ -7,6 +7,7 @@ pub mod caller;
 pub mod command;
 pub mod content;
 pub mod cursor;
+pub mod derived;
 pub mod entry;
 pub mod error;
 pub mod inbox;

@@ -9,7 +9,7 @@ use super::limits;
 const ALPHABET: &str = "only A-Z a-z 0-9 _ . : @ | + = -";
 
 /// Whether a byte belongs to the alphabet of rooms and ids.
-const fn is_name_byte(byte: u8) -> bool {
+pub(crate) const fn is_name_byte(byte: u8) -> bool {
     matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'@' | b'|' | b'+' | b'=' | b'-')
 }
 

@@ -5,6 +5,9 @@
 pub struct Seq(pub u64);
 
 impl Seq {
+    /// The highest place that a log can have: engines count in 63 bits.
+    pub const MAX: Self = Self(i64::MAX as u64);
+
     /// The next place.
     #[must_use]
     pub const fn next(self) -> Self {

@@ -23,6 +23,8 @@ pub enum Reply {
     Pong(Timestamp),
     /// The session follows the room.
     Joined(Box<Joined>),
+    /// The session follows the room no more, as it asked.
+    Left(RoomName),
     /// A message was accepted.
     MessageSent {
         /// Where it stands.

@@ -1,1 +1,19 @@
 //! The gRPC front: tonic services, protobuf to domain and back, the error table.
+//!
+//! Inbound frames become domain commands in [`decode`], which is where every field is checked: no transport goes round
+//! it. What leaves becomes shared frames in [`encode`].
+
+pub mod admin;
+pub mod call;
+pub mod decode;
+pub mod edge;
+pub mod encode;
+pub mod errors;
+pub mod execute;
+pub mod health;
+pub mod ports;
+pub mod router;
+pub mod server;
+mod session_body;
+mod session_inbound;
+pub mod session_service;

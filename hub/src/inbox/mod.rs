@@ -1,1 +1,136 @@
-//! The inbox: notifications, and their state on all devices of a user.
+//! The inbox: notifications, and their state on all devices of a user. What other devices learn of a change they learn
+//! from its commit.
+
+use crate::domain::caller::Caller;
+use crate::domain::command::Cursor;
+use crate::domain::cursor::{self, List};
+use crate::domain::error::{ErrorCode, Refusal, Violation};
+use crate::domain::inbox::{InboxChange, InboxFilter, InboxPlace, InboxSummary, Notification};
+use crate::domain::position::{InboxPosition, Seq};
+use crate::domain::reply::Reply;
+use crate::store::{Home, InboxPage, InboxQuery, Outcome, Store, Write, refuse};
+
+/// Decides on a change of the caller's own inbox. `head` is the inbox's end, which [`needs_head`] says whether to look
+/// up: reading up to a place beyond it is `INVALID_ARGUMENT`, and to a place of another epoch CONFLICT.
+pub fn change(
+    caller: &Caller,
+    change: &InboxChange,
+    head: Option<InboxPosition>,
+) -> Result<Outcome, Refusal> {
+    if let (InboxChange::ReadUpTo(up_to), Some(head)) = (change, head) {
+        if up_to.epoch != head.epoch {
+            return Err(ErrorCode::Conflict.into());
+        }
+        if up_to.own > head.own || up_to.broadcast > head.broadcast {
+            return Err(Refusal::invalid("up_to", "not beyond the head"));
+        }
+    }
+    Ok(Outcome {
+        tenant: caller.tenant.clone(),
+        home: Home::Inbox(caller.user.clone()),
+        actor: caller.user.clone(),
+        idempotency: None,
+        conditions: Vec::new(),
+        writes: vec![Write::Inbox(change.clone())],
+        effects: Vec::new(),
+    })
+}
+
+/// Whether [`change`] asks where the inbox ends.
+pub fn needs_head(change: &InboxChange) -> bool {
+    matches!(change, InboxChange::ReadUpTo(_))
+}
+
+/// A page of the caller's inbox, newest first. The summary is the whole inbox's, whatever the filter; its head is the
+/// page's.
+pub async fn page(
+    store: &dyn Store,
+    caller: &Caller,
+    cursor: &Cursor,
+    filter: &InboxFilter,
+    limit: u32,
+) -> Result<Reply, Refusal> {
+    let user = caller.key();
+    let before = cursor::read(List::Notifications, &user, "", cursor)?.map(parse_place).transpose()?;
+    let query = InboxQuery::Newest { before, filter: filter.clone() };
+    let InboxPage { notifications, head, more } = store.inbox(&user, query, limit).await.map_err(refuse)?;
+    let summary = InboxSummary { head, ..store.inbox_summary(&user).await.map_err(refuse)? };
+    let next = match notifications.last() {
+        Some(last) if more => cursor::write(List::Notifications, &user, "", &write_place(last)),
+        _ => Cursor::default(),
+    };
+    Ok(Reply::Notifications { notifications, summary, next })
+}
+
+/// A notification's time and place, as a cursor bears it.
+fn write_place(notification: &Notification) -> String {
+    let millis = notification.time.millis();
+    match notification.place {
+        InboxPlace::Own(seq) => format!("{millis}.o{}", seq.0),
+        InboxPlace::Broadcast(seq) => format!("{millis}.b{}", seq.0),
+    }
+}
+
+fn parse_place(text: &str) -> Result<(i64, InboxPlace), Violation> {
+    let parse = || {
+        let (millis, place) = text.split_once('.')?;
+        let (log, seq) = place.split_at_checked(1)?;
+        let seq = Seq(seq.parse().ok()?);
+        let place = match log {
+            "o" => InboxPlace::Own(seq),
+            "b" => InboxPlace::Broadcast(seq),
+            _ => return None,
+        };
+        Some((millis.parse().ok()?, place))
+    };
+    parse().ok_or(cursor::REFUSED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::names::{TenantId, UserId};
+    use crate::domain::position::Epoch;
+    use crate::domain::time::Timestamp;
+    use proptest::prelude::*;
+
+    fn decide(up_to: InboxPosition) -> Result<Outcome, Refusal> {
+        let caller = Caller {
+            tenant: TenantId::parse("acme").unwrap(),
+            user: UserId::parse("alice").unwrap(),
+            service: false,
+            expires: Timestamp(1),
+        };
+        let head = InboxPosition { epoch: Epoch(4), own: Seq(10), broadcast: Seq(3) };
+        change(&caller, &InboxChange::ReadUpTo(up_to), Some(head))
+    }
+
+    #[test]
+    fn reading_up_to_a_place_needs_that_place() {
+        let at = |epoch, own, broadcast| InboxPosition {
+            epoch: Epoch(epoch),
+            own: Seq(own),
+            broadcast: Seq(broadcast),
+        };
+        let outcome = decide(at(4, 10, 3)).unwrap();
+        assert_eq!(outcome.home, Home::Inbox(UserId::parse("alice").unwrap()));
+        assert_eq!(outcome.writes, [Write::Inbox(InboxChange::ReadUpTo(at(4, 10, 3)))]);
+        assert_eq!(decide(at(4, 11, 3)).unwrap_err().code, ErrorCode::InvalidArgument);
+        assert_eq!(decide(at(4, 1, 4)).unwrap_err().code, ErrorCode::InvalidArgument);
+        assert_eq!(decide(at(3, 1, 1)).unwrap_err().code, ErrorCode::Conflict);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_a_place_never_panics(text in ".{0,30}") {
+            let _ = parse_place(&text);
+        }
+
+        #[test]
+        fn a_place_is_read_as_it_was_written(millis: i64, seq: u64, own: bool) {
+            let place = if own { InboxPlace::Own(Seq(seq)) } else { InboxPlace::Broadcast(Seq(seq)) };
+            let log = if own { 'o' } else { 'b' };
+            prop_assert_eq!(parse_place(&format!("{millis}.{log}{seq}")), Ok((millis, place)));
+        }
+    }
+}

@@ -1,1 +1,32 @@
 //! Connections: a session from hello to drain.
+//!
+//! A [`Session`] is owned and polled by its transport (`grpc::body`, later the bridge): requests go in through
+//! [`Session::input`], frames come out of [`Session::poll_output`], and only as fast as the transport takes them, so a
+//! reader that stops holds nothing but its cursors. No task belongs to a session: its commands are futures that it
+//! polls itself, and everything that has to happen without it (heartbeat, expiry, slow readers) is the
+//! [`sweep`]'s, which goes over all sessions of a runtime.
+
+mod administer;
+mod batch;
+mod catch_up;
+mod dispatch;
+mod driver;
+pub mod executor;
+mod finish;
+mod inbox_feed;
+mod join;
+mod live;
+mod notices;
+mod opening;
+mod services;
+mod slots;
+mod sweep;
+mod unread;
+
+pub use batch::Batch;
+pub use driver::{Input, Output, Session};
+pub use live::{Live, Sessions};
+pub use notices::NoticeRouter;
+pub use services::{Parts, Services, Settings};
+pub use sweep::sweep_runtime;
+pub use unread::send_unread;

@@ -5,10 +5,14 @@
 //! delivery learns of it. Reads answer from committed state and include everything whose commit was acknowledged
 //! before the read began.
 
+mod creation;
 mod outcome;
 mod port;
 mod query;
+mod refusal;
+pub mod sqlite;
 
 pub use outcome::{CommitError, Committed, Condition, Current, Effect, Home, Idempotency, Outcome, Write};
-pub use port::{Change, CommitSink, Erased, Reading, Store, StoreError, StoreFigures};
+pub use port::{Change, CommitSink, Erased, Reading, Store, StoreError, StoreFigures, TenantFigures};
 pub use query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomsQuery};
+pub use refusal::{refuse, refuse_commit};

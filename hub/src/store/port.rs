@@ -81,6 +81,12 @@ pub trait Store: Send + Sync + 'static {
     /// What a user's inbox holds in all.
     fn inbox_summary(&self, user: &UserKey) -> Reading<InboxSummary>;
 
+    /// Counts of a tenant. What was committed a moment ago may be missing. An adapter that does not count answers
+    /// [`StoreError::Unavailable`].
+    fn tenant_figures(&self, _tenant: &TenantId) -> Reading<TenantFigures> {
+        Box::pin(std::future::ready(Err(StoreError::Unavailable)))
+    }
+
     /// Blanks all that a user wrote (messages, edits, durable events, reactions) and removes their inbox, marks and
     /// memberships' personal data; tombstones, seqs and numbers remain. Repeating it is harmless.
     fn erase(&self, user: &UserKey) -> Reading<Erased>;
@@ -93,6 +99,19 @@ pub trait Store: Send + Sync + 'static {
 
     /// Commits what is queued, writes everything home and closes. Later calls answer [`StoreError::Unavailable`].
     fn close(&self) -> BoxFuture<'static, ()>;
+}
+
+/// Counts of one tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TenantFigures {
+    /// Users whom the directory knows (see [`super::Write::Know`]).
+    pub users: u64,
+    /// Rooms stored.
+    pub rooms: u64,
+    /// Messages ever sent: the sum of the rooms' head numbers.
+    pub messages: u64,
+    /// Notifications stored: each in a user's own log counts, one in the broadcast log once.
+    pub notifications: u64,
 }
 
 /// What an erasure blanked or removed.

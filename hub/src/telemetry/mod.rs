@@ -1,1 +1,21 @@
-//! Logs and metrics.
+//! Logs, and the metrics that `/metrics` shows.
+//!
+//! [`Metrics`] is what others hold. What happens per delivery or per command is counted in [`Counters`] and
+//! [`Commands`], atomics that are read when somebody asks; what is rare goes through the `metrics` crate's macros into
+//! a recorder. [`Metrics::render`] writes both as one text in Prometheus' format. Every name is in [`names`].
+
+mod commands;
+mod counters;
+mod exposition;
+mod histogram;
+mod log;
+mod memory;
+mod metrics;
+pub mod names;
+
+pub use commands::Commands;
+pub use counters::{Counter, Counters, Level};
+pub use histogram::Histogram;
+pub use log::{LogError, LogFormat, LogOptions, init_log, is_log_filter};
+pub use memory::resident_bytes;
+pub use metrics::{Figures, InstallError, Metrics, OpenSession};

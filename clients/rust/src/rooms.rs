@@ -1,0 +1,166 @@
+//! What has been received of each room: where to resume, and what is a duplicate. Plain data.
+//!
+//! A room's position moves only forwards: with each entry, by what the entry's header says. What `joined` says moves it
+//! where no entry follows from before the join. Where the hub cannot hand over what the position still misses, the
+//! caller is told so (`truncated`), never left with a silent hole.
+
+use std::collections::HashMap;
+
+use carillon_proto::v1::{self, EntryHeader, InboxPosition, Join, Joined, Position};
+
+use crate::positions::{Positions, RoomPlace};
+
+/// The joined rooms and the inbox.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms {
+    rooms: HashMap<String, Room>,
+    inbox: Option<InboxPosition>,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    /// The last entry received, or the place after which entries follow. `None`: not known, or there is no log.
+    position: Option<Position>,
+    /// Whether rewound entries were promised and none has come: where they begin is not known yet.
+    owed: bool,
+    /// The last seq of the last gap that was told.
+    skipped: u64,
+    presence: bool,
+}
+
+impl Rooms {
+    /// Carries on from what a caller stored.
+    pub(crate) fn from_positions(positions: Positions) -> Self {
+        let rooms = positions.rooms.into_iter().map(|(room, place)| {
+            let state = Room { position: place.position, presence: place.presence, ..Room::default() };
+            (room, state)
+        });
+        Self { rooms: rooms.collect(), inbox: positions.inbox }
+    }
+
+    /// What a caller may store.
+    pub(crate) fn positions(&self) -> Positions {
+        let rooms = self.rooms.iter().map(|(name, room)| {
+            (name.clone(), RoomPlace { position: room.position, presence: room.presence })
+        });
+        Positions { rooms: rooms.collect(), inbox: self.inbox }
+    }
+
+    /// What `hello` bears. `None`: there is nothing to carry on.
+    pub(crate) fn resume(&self) -> Option<v1::Resume> {
+        if self.rooms.is_empty() && self.inbox.is_none() {
+            return None;
+        }
+        let rooms = self.rooms.iter().map(|(name, room)| v1::RoomPosition {
+            room: name.clone(),
+            position: room.position,
+            presence: room.presence,
+        });
+        Some(v1::Resume { rooms: rooms.collect(), inbox: self.inbox })
+    }
+
+    /// A session is open. True when the inbox is of another life than the position: the caller's copy is void.
+    pub(crate) fn connected(&mut self, connected: &v1::Connected) -> bool {
+        match (self.inbox, connected.inbox) {
+            (Some(ours), Some(theirs)) if ours.epoch == theirs.epoch => false,
+            (_, None) => false,
+            (ours, theirs) => {
+                self.inbox = theirs;
+                ours.is_some()
+            }
+        }
+    }
+
+    /// A room was joined, by this command or by the hub. True when the caller's copy is void.
+    pub(crate) fn joined(&mut self, joined: &Joined, command: Option<&Join>) -> bool {
+        let known = self.rooms.remove(&joined.room);
+        let presence = command.map_or(known.as_ref().is_some_and(|room| room.presence), |join| join.presence);
+        let mut room = match (command, known) {
+            (Some(join), _) => Room::asked(join, joined.position),
+            (None, Some(room)) => room,
+            (None, None) => Room { position: joined.position, ..Room::default() },
+        };
+        room.presence = presence;
+        let truncated = joined.truncated || (command.is_none() && room.owed) || room.misses(joined);
+        if truncated || (room.position.is_none() && !room.owed) {
+            room = Room { position: joined.position, presence, ..Room::default() };
+        }
+        self.rooms.insert(joined.room.clone(), room);
+        truncated
+    }
+
+    /// A room is not joined any more.
+    pub(crate) fn left(&mut self, room: &str) {
+        self.rooms.remove(room);
+    }
+
+    /// An entry came, or an ephemeral event (seq 0). False: it is a duplicate, drop it.
+    pub(crate) fn entry(&mut self, room: &str, header: &EntryHeader) -> bool {
+        if header.seq == 0 {
+            return true;
+        }
+        let Some(room) = self.rooms.get_mut(room) else { return true };
+        if room.position.is_some_and(|p| p.epoch == header.epoch && header.seq <= p.seq) {
+            return false;
+        }
+        room.position = Some(Position { epoch: header.epoch, seq: header.seq, tag: header.tag });
+        room.owed = false;
+        true
+    }
+
+    /// Entries up to `to` are missing for good. False: this was told already.
+    pub(crate) fn gap(&mut self, room: &str, to: u64) -> bool {
+        let Some(room) = self.rooms.get_mut(room) else { return true };
+        if to <= room.skipped || room.position.is_some_and(|p| to <= p.seq) {
+            return false;
+        }
+        room.skipped = to;
+        true
+    }
+
+    /// A notification came. False: it is a duplicate, drop it.
+    pub(crate) fn notification(&mut self, position: Option<InboxPosition>) -> bool {
+        let (Some(theirs), Some(ours)) = (position, self.inbox) else {
+            self.inbox = position.or(self.inbox);
+            return true;
+        };
+        if theirs.epoch != ours.epoch {
+            self.inbox = Some(theirs);
+            return true;
+        }
+        if theirs.own <= ours.own && theirs.broadcast <= ours.broadcast {
+            return false;
+        }
+        self.inbox = Some(InboxPosition {
+            own: ours.own.max(theirs.own),
+            broadcast: ours.broadcast.max(theirs.broadcast),
+            epoch: ours.epoch,
+        });
+        true
+    }
+}
+
+impl Room {
+    /// What follows the reply to a join: everything after `since`, or `rewind` entries up to the head, then later ones.
+    fn asked(join: &Join, head: Option<Position>) -> Self {
+        let Some(head) = head else { return Self::default() };
+        if join.since.is_some() {
+            return Self { position: join.since, ..Self::default() };
+        }
+        if head.seq > u64::from(join.rewind) && join.rewind > 0 {
+            return Self { owed: true, ..Self::default() };
+        }
+        let seq = if join.rewind > 0 { 0 } else { head.seq };
+        let tag = if seq == 0 { 0 } else { head.tag };
+        Self { position: Some(Position { epoch: head.epoch, seq, tag }), ..Self::default() }
+    }
+
+    /// Whether entries lie between the position and the head that the hub does not say will follow.
+    fn misses(&self, joined: &Joined) -> bool {
+        let (Some(ours), Some(head)) = (self.position, joined.position) else { return false };
+        !joined.recovered && ours.seq > 0 && (ours.epoch != head.epoch || ours.seq < head.seq)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! A token's claims, after its signature was checked.
+
+use serde_json::{Map, Value};
+
+use super::error::AuthenticationError;
+use super::options::{ClaimNames, Options};
+use super::verified::{ServiceTenants, ServiceToken, UserToken, Verified};
+use crate::domain::error::Violation;
+use crate::domain::names::{TenantId, UserId};
+use crate::domain::time::Timestamp;
+
+/// The last second that a time claim may name: the end of the year 9999, so that no arithmetic overflows.
+const LAST_SECOND: f64 = 253_402_300_799.0;
+
+/// All claims by name.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+pub(super) struct Claims(Map<String, Value>);
+
+impl Claims {
+    /// Checks issuer, audience and times and reads who asks. Expiry comes last, so that `TOKEN_EXPIRED` means that a
+    /// new token of the same kind would be accepted.
+    pub(super) fn check(&self, options: &Options, now: Timestamp) -> Result<Verified, AuthenticationError> {
+        self.check_issuer(options)?;
+        self.check_audience(options)?;
+        let latest = now.plus(options.leeway);
+        if self.time("nbf")?.is_some_and(|from| from > latest) {
+            return Err(AuthenticationError::NotYetValid);
+        }
+        let issued = self.time("iat")?;
+        if issued.is_some_and(|issued| issued > latest) {
+            return Err(AuthenticationError::IssuedLater);
+        }
+        let expires = self.time("exp")?.ok_or_else(|| refuse("exp", "required"))?;
+        let verified = self.identity(&options.claims, expires, issued)?;
+        if expires <= now {
+            return Err(AuthenticationError::Expired);
+        }
+        Ok(verified)
+    }
+
+    fn check_issuer(&self, options: &Options) -> Result<(), AuthenticationError> {
+        match &options.issuer {
+            Some(issuer) if self.get("iss").and_then(Value::as_str) != Some(issuer) => {
+                Err(AuthenticationError::Issuer)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_audience(&self, options: &Options) -> Result<(), AuthenticationError> {
+        let ours = |value: &Value| {
+            value.as_str().is_some_and(|name| options.audience.iter().any(|audience| audience == name))
+        };
+        let accepted = match self.get("aud") {
+            None => options.audience.is_empty(),
+            Some(Value::Array(names)) => names.iter().any(ours),
+            Some(name) => ours(name),
+        };
+        if accepted { Ok(()) } else { Err(AuthenticationError::Audience) }
+    }
+
+    fn identity(
+        &self,
+        names: &ClaimNames,
+        expires: Timestamp,
+        issued: Option<Timestamp>,
+    ) -> Result<Verified, AuthenticationError> {
+        let user = self.id(&names.user, UserId::parse)?;
+        let service = match self.get(&names.service) {
+            None => false,
+            Some(Value::Bool(service)) => *service,
+            Some(_) => return Err(refuse(&names.service, "true or false")),
+        };
+        if service {
+            let tenants = self.tenants(&names.tenants)?;
+            return Ok(Verified::Service(ServiceToken { name: user, tenants, expires, issued }));
+        }
+        let claim = names.tenant.iter().find(|name| self.get(name).is_some());
+        let claim = claim.or(names.tenant.first()).map_or("", String::as_str);
+        let tenant = self.id(claim, TenantId::parse)?;
+        Ok(Verified::User(UserToken { tenant, user, expires, issued }))
+    }
+
+    fn tenants(&self, claim: &str) -> Result<ServiceTenants, AuthenticationError> {
+        match self.get(claim) {
+            Some(Value::String(all)) if all == "*" => Ok(ServiceTenants::All),
+            Some(Value::Array(values)) if !values.is_empty() => {
+                let tenants = values.iter().map(|value| parse_id(claim, value, TenantId::parse));
+                Ok(ServiceTenants::Listed(tenants.collect::<Result<_, _>>()?))
+            }
+            _ => Err(refuse(claim, "a list of tenants, or \"*\"")),
+        }
+    }
+
+    fn id<T>(&self, claim: &str, parse: fn(&str) -> Result<T, Violation>) -> Result<T, AuthenticationError> {
+        let value = self.get(claim).ok_or_else(|| refuse(claim, "required"))?;
+        parse_id(claim, value, parse)
+    }
+
+    /// A claim in seconds since 1970, fractions allowed (RFC 7519, 2: `NumericDate`).
+    fn time(&self, claim: &'static str) -> Result<Option<Timestamp>, AuthenticationError> {
+        let Some(value) = self.get(claim) else { return Ok(None) };
+        match value.as_f64() {
+            Some(seconds) if (0.0..=LAST_SECOND).contains(&seconds) => {
+                Ok(Some(Timestamp((seconds * 1_000.0).round() as i64)))
+            }
+            _ => Err(refuse(claim, "seconds since 1970")),
+        }
+    }
+
+    /// A claim; `null` counts as none.
+    fn get(&self, claim: &str) -> Option<&Value> {
+        self.0.get(claim).filter(|value| !value.is_null())
+    }
+}
+
+fn parse_id<T>(
+    claim: &str,
+    value: &Value,
+    parse: fn(&str) -> Result<T, Violation>,
+) -> Result<T, AuthenticationError> {
+    let parsed = match value {
+        Value::String(text) => parse(text),
+        Value::Number(number) if number.is_u64() || number.is_i64() => parse(&number.to_string()),
+        _ => return Err(refuse(claim, "a string or a whole number")),
+    };
+    parsed.map_err(|violation| refuse(claim, violation.rule))
+}
+
+fn refuse(claim: &str, rule: &'static str) -> AuthenticationError {
+    AuthenticationError::Claim { claim: claim.to_owned(), rule }
+}

@@ -1,0 +1,106 @@
+//! What a verified token says.
+
+use crate::domain::caller::Caller;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::names::{TenantId, UserId};
+use crate::domain::time::Timestamp;
+
+/// A token that passed every check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// A user's.
+    User(UserToken),
+    /// A service's.
+    Service(ServiceToken),
+}
+
+impl Verified {
+    /// When it ends.
+    pub fn expires(&self) -> Timestamp {
+        match self {
+            Self::User(token) => token.expires,
+            Self::Service(token) => token.expires,
+        }
+    }
+
+    /// When it was issued, where it says so.
+    pub fn issued(&self) -> Option<Timestamp> {
+        match self {
+            Self::User(token) => token.issued,
+            Self::Service(token) => token.issued,
+        }
+    }
+
+    /// The caller in a tenant that the request named, or in the token's own where it named none.
+    ///
+    /// `PERMISSION_DENIED` where the token is not for that tenant; `INVALID_ARGUMENT` where a service named none and its
+    /// token does not list exactly one.
+    pub fn caller(&self, named: Option<&TenantId>) -> Result<Caller, Refusal> {
+        match (self, named) {
+            (Self::User(token), None) => Ok(token.caller()),
+            (Self::User(token), Some(tenant)) if *tenant == token.tenant => Ok(token.caller()),
+            (Self::User(_), Some(_)) => Err(ErrorCode::PermissionDenied.into()),
+            (Self::Service(token), Some(tenant)) => token.caller_for(tenant),
+            (Self::Service(token), None) => match &token.tenants {
+                ServiceTenants::Listed(tenants) if tenants.len() == 1 => token.caller_for(&tenants[0]),
+                _ => Err(Refusal::invalid("tenant", "required")),
+            },
+        }
+    }
+}
+
+/// A user's token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserToken {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The user.
+    pub user: UserId,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// When it was issued, where it says so.
+    pub issued: Option<Timestamp>,
+}
+
+impl UserToken {
+    /// The caller that it speaks for.
+    pub fn caller(&self) -> Caller {
+        Caller { tenant: self.tenant.clone(), user: self.user.clone(), service: false, expires: self.expires }
+    }
+}
+
+/// A service's token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceToken {
+    /// The service's name.
+    pub name: UserId,
+    /// Where it may act.
+    pub tenants: ServiceTenants,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// When it was issued, where it says so.
+    pub issued: Option<Timestamp>,
+}
+
+impl ServiceToken {
+    /// The service in a tenant that its request named; `PERMISSION_DENIED` where the token is not for that tenant.
+    pub fn caller_for(&self, tenant: &TenantId) -> Result<Caller, Refusal> {
+        let listed = match &self.tenants {
+            ServiceTenants::All => true,
+            ServiceTenants::Listed(tenants) => tenants.contains(tenant),
+        };
+        if !listed {
+            return Err(ErrorCode::PermissionDenied.into());
+        }
+        Ok(Caller { tenant: tenant.clone(), user: self.name.clone(), service: true, expires: self.expires })
+    }
+}
+
+/// The tenants that a service may act in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceTenants {
+    /// Every one.
+    All,
+    /// These, at least one.
+    Listed(Vec<TenantId>),
+}

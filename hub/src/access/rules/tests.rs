@@ -1,0 +1,318 @@
+//! Every capability, for every standing, under every pair of rules.
+
+use super::*;
+use crate::domain::names::{TenantId, UserId};
+use crate::domain::time::Timestamp;
+use proptest::prelude::*;
+
+const CAPABILITIES: [Capability; 17] = [
+    Capability::Join,
+    Capability::ReadHistory,
+    Capability::SeePresence,
+    Capability::ListMembers,
+    Capability::Mark,
+    Capability::Send,
+    Capability::Publish,
+    Capability::Type,
+    Capability::React,
+    Capability::Edit,
+    Capability::DeleteOwn,
+    Capability::DeleteOthers,
+    Capability::AddMember,
+    Capability::RemoveMember,
+    Capability::LeaveMembership,
+    Capability::ChangeRole,
+    Capability::UpdateRoom,
+];
+
+/// The columns of the tables: no member, the four roles, a service.
+const STANDINGS: usize = 6;
+
+/// `y` permitted, `p` `PERMISSION_DENIED`, `a` `ACCESS_DENIED`. Columns: stranger, reader, member, moderator, owner,
+/// service. Rows: reading (join to mark), writing (send to type), reacting, editing, deleting one's own, deleting
+/// others', adding, removing, leaving, changing roles, updating the room.
+struct Table {
+    join: Who,
+    send: Who,
+    room: &'static str,
+    rows: [&'static str; 11],
+}
+
+const TABLES: [Table; 8] = [
+    Table {
+        join: Who::Members,
+        send: Who::Members,
+        room: "room:1",
+        rows: [
+            "ayyyyy", "apyyyy", "apyyyy", "apyyyy", "apyyyy", "appyyy", "appyyy", "appyyy", "ayyyyy",
+            "apppyy", "appyyy",
+        ],
+    },
+    Table {
+        join: Who::Tenant,
+        send: Who::Tenant,
+        room: "room:1",
+        rows: [
+            "yyyyyy", "yyyyyy", "yyyyyy", "yyyyyy", "yyyyyy", "pppyyy", "pppyyy", "pppyyy", "pyyyyy",
+            "ppppyy", "pppyyy",
+        ],
+    },
+    Table {
+        join: Who::Tenant,
+        send: Who::Members,
+        room: "room:1",
+        rows: [
+            "yyyyyy", "ppyyyy", "ppyyyy", "ppyyyy", "ppyyyy", "pppyyy", "pppyyy", "pppyyy", "pyyyyy",
+            "ppppyy", "pppyyy",
+        ],
+    },
+    Table {
+        join: Who::Members,
+        send: Who::Tenant,
+        room: "room:1",
+        rows: [
+            "ayyyyy", "yyyyyy", "ayyyyy", "yyyyyy", "yyyyyy", "appyyy", "appyyy", "appyyy", "ayyyyy",
+            "apppyy", "appyyy",
+        ],
+    },
+    Table {
+        join: Who::Tenant,
+        send: Who::Service,
+        room: "room:1",
+        rows: [
+            "yyyyyy", "pppppy", "pppppy", "pppppy", "pppyyy", "pppyyy", "pppyyy", "pppyyy", "pyyyyy",
+            "ppppyy", "pppyyy",
+        ],
+    },
+    Table {
+        join: Who::Service,
+        send: Who::Service,
+        room: "room:1",
+        rows: [
+            "appppy", "appppy", "appppy", "appppy", "appyyy", "appyyy", "appyyy", "appyyy", "ayyyyy",
+            "apppyy", "appyyy",
+        ],
+    },
+    Table {
+        join: Who::Owner,
+        send: Who::Owner,
+        room: "room:alice",
+        rows: [
+            "yyyyyy", "yyyyyy", "yyyyyy", "yyyyyy", "yyyyyy", "pppyyy", "pppyyy", "pppyyy", "pyyyyy",
+            "ppppyy", "pppyyy",
+        ],
+    },
+    Table {
+        join: Who::Owner,
+        send: Who::Owner,
+        room: "room:bob",
+        rows: [
+            "appppy", "appppy", "appppy", "appppy", "appyyy", "appyyy", "appyyy", "appyyy", "ayyyyy",
+            "apppyy", "appyyy",
+        ],
+    },
+];
+
+fn row_of(capability: Capability) -> usize {
+    match capability {
+        Capability::Join
+        | Capability::ReadHistory
+        | Capability::SeePresence
+        | Capability::ListMembers
+        | Capability::Mark => 0,
+        Capability::Send | Capability::Publish | Capability::Type => 1,
+        Capability::React => 2,
+        Capability::Edit => 3,
+        Capability::DeleteOwn => 4,
+        Capability::DeleteOthers => 5,
+        Capability::AddMember => 6,
+        Capability::RemoveMember => 7,
+        Capability::LeaveMembership => 8,
+        Capability::ChangeRole => 9,
+        Capability::UpdateRoom => 10,
+    }
+}
+
+fn caller(service: bool) -> Caller {
+    Caller {
+        tenant: TenantId::parse("acme").unwrap(),
+        user: UserId::parse("alice").unwrap(),
+        service,
+        expires: Timestamp(i64::MAX),
+    }
+}
+
+fn member(role: Role) -> Member {
+    Member {
+        user: UserId::parse("alice").unwrap(),
+        role,
+        version: Seq(7),
+        joined: Seq(5),
+        history_from: Seq(5),
+    }
+}
+
+fn standing(column: usize) -> (Caller, Option<Member>) {
+    (caller(column == 5), Role::from_number(column as u8).filter(|_| column < 5).map(member))
+}
+
+fn namespaces(join: Who, send: Who) -> Namespaces {
+    Namespaces::new(vec![NamespaceRules { join, send, ..NamespaceRules::closed("room") }])
+}
+
+fn letter(result: Result<Permit, Refusal>) -> char {
+    match result.map_err(|refusal| refusal.code) {
+        Ok(_) => 'y',
+        Err(ErrorCode::PermissionDenied) => 'p',
+        Err(ErrorCode::AccessDenied) => 'a',
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn every_capability_is_decided_by_role_and_rules() {
+    for table in TABLES {
+        let namespaces = namespaces(table.join, table.send);
+        let room = RoomName::parse(table.room).unwrap();
+        for capability in CAPABILITIES {
+            let decided: String = (0..STANDINGS)
+                .map(|column| {
+                    let (caller, member) = standing(column);
+                    let created = Some(Created { direct: false });
+                    letter(permit(&namespaces, &caller, &room, member.as_ref(), created, capability))
+                })
+                .collect();
+            let expected = table.rows[row_of(capability)];
+            assert_eq!(decided, expected, "{capability:?} {:?}/{:?} {room}", table.join, table.send);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_asked_for_changes_nothing() {
+    for table in TABLES {
+        let namespaces = namespaces(table.join, table.send);
+        let room = RoomName::parse(table.room).unwrap();
+        let rules = namespaces.rules(&room).unwrap();
+        for (capability, column) in CAPABILITIES
+            .into_iter()
+            .flat_map(|capability| (0..STANDINGS).map(move |column| (capability, column)))
+        {
+            let (caller, member) = standing(column);
+            let created = Some(Created { direct: false });
+            let full = permit(&namespaces, &caller, &room, member.as_ref(), created, capability);
+            let asked = member.filter(|_| capability.needs_membership(rules, &caller));
+            let created = created.filter(|_| capability.needs_room(rules, &caller));
+            let lean = permit(&namespaces, &caller, &room, asked.as_ref(), created, capability);
+            // A stranger's refusal may be either where nothing but the rules refuses: both say no.
+            assert_eq!(full.is_ok(), lean.is_ok(), "{capability:?} {column} {:?}", table.room);
+        }
+    }
+}
+
+#[test]
+fn strangers_cannot_tell_why_they_are_refused() {
+    let namespaces = namespaces(Who::Members, Who::Members);
+    let refusals = ["room:exists", "other:1"].map(|room| {
+        let room = RoomName::parse(room).unwrap();
+        permit(&namespaces, &caller(false), &room, None, None, Capability::Join).unwrap_err()
+    });
+    let created = Some(Created { direct: true });
+    let room = RoomName::parse("room:direct").unwrap();
+    let direct =
+        permit(&namespaces, &caller(false), &room, None, created, Capability::AddMember).unwrap_err();
+    assert_eq!(refusals[0], ErrorCode::AccessDenied.into());
+    assert_eq!((&refusals[0], &refusals[0]), (&refusals[1], &direct));
+}
+
+#[test]
+fn nobody_changes_who_belongs_to_a_direct_conversation() {
+    let namespaces = namespaces(Who::Members, Who::Members);
+    let room = RoomName::parse("room:1").unwrap();
+    for capability in CAPABILITIES {
+        for column in [4, 5] {
+            let (caller, member) = standing(column);
+            let created = Some(Created { direct: true });
+            let decided = letter(permit(&namespaces, &caller, &room, member.as_ref(), created, capability));
+            assert_eq!(decided == 'p', capability.changes_membership(), "{capability:?}");
+        }
+    }
+}
+
+#[test]
+fn services_need_the_room_where_only_creation_makes_one() {
+    let room = RoomName::parse("room:1").unwrap();
+    for (join, capability, refused) in [
+        (Who::Members, Capability::Send, true),
+        (Who::Tenant, Capability::Send, false),
+        (Who::Owner, Capability::Publish, false),
+        (Who::Tenant, Capability::AddMember, true),
+        (Who::Tenant, Capability::UpdateRoom, true),
+    ] {
+        let decided = permit(&namespaces(join, Who::Service), &caller(true), &room, None, None, capability);
+        let expected = refused.then_some(ErrorCode::NotFound);
+        assert_eq!(decided.err().map(|refusal| refusal.code), expected, "{join:?} {capability:?}");
+    }
+}
+
+#[test]
+fn a_permit_names_the_membership_and_where_history_begins() {
+    let room = RoomName::parse("room:1").unwrap();
+    let alice = member(Role::Member);
+    let closed = namespaces(Who::Members, Who::Members);
+    let permit_of = |namespaces| {
+        permit(namespaces, &caller(false), &room, Some(&alice), None, Capability::ReadHistory).unwrap()
+    };
+    let permit = permit_of(&closed);
+    assert_eq!(
+        permit.condition(),
+        Some(Condition::Member { user: UserId::parse("alice").unwrap(), version: Seq(7) })
+    );
+    assert_eq!(permit.history_from, Seq(5));
+    assert_eq!(permit_of(&namespaces(Who::Tenant, Who::Members)).history_from, Seq(1));
+}
+
+#[test]
+fn a_namespace_without_presence_shows_none() {
+    let rules = NamespaceRules { presence: false, ..NamespaceRules::closed("room") };
+    let room = RoomName::parse("room:1").unwrap();
+    let owner = member(Role::Owner);
+    let decided = permit(
+        &Namespaces::new(vec![rules]),
+        &caller(false),
+        &room,
+        Some(&owner),
+        None,
+        Capability::SeePresence,
+    );
+    assert_eq!(decided.unwrap_err().code, ErrorCode::InvalidArgument);
+}
+
+proptest! {
+    #[test]
+    fn more_power_never_takes_anything_away(
+        table in 0..TABLES.len(), capability in 0..CAPABILITIES.len(), column in 1usize..4
+    ) {
+        let table = &TABLES[table];
+        let namespaces = namespaces(table.join, table.send);
+        let room = RoomName::parse(table.room).unwrap();
+        let decide = |column| {
+            let (caller, member) = standing(column);
+            let created = Some(Created { direct: false });
+            permit(&namespaces, &caller, &room, member.as_ref(), created, CAPABILITIES[capability]).is_ok()
+        };
+        prop_assert!(!decide(column) || decide(column + 1));
+    }
+
+    #[test]
+    fn nobody_manages_their_equals_but_owners(own in 1u8..5, other in 1u8..5) {
+        let permit = Permit {
+            member: None,
+            role: Role::from_number(own),
+            history_from: Seq(1),
+        };
+        let other = Role::from_number(other).unwrap();
+        let expected = permit.role == Some(Role::Owner) || (permit.moderates() && permit.role > Some(other));
+        prop_assert_eq!(permit.manages(other), expected);
+    }
+}

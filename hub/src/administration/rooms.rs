@@ -1,0 +1,105 @@
+//! Rooms under names of an administrator's choice.
+
+use std::collections::HashSet;
+
+use crate::domain::caller::Caller;
+use crate::domain::command::Cursor;
+use crate::domain::cursor::{self, List};
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::names::{RoomKey, RoomName};
+use crate::domain::namespace::{NamespaceRules, Namespaces};
+use crate::domain::room::Room;
+use crate::store::{Outcome, Store, refuse, refuse_commit};
+
+use super::commands::{CreateRoom, ListRooms, RoomCreated, RoomsListed};
+
+pub(super) async fn create(
+    store: &dyn Store,
+    namespaces: &Namespaces,
+    caller: &Caller,
+    create: &CreateRoom,
+) -> Result<RoomCreated, Refusal> {
+    let rules = namespaces.rules(&create.room).ok_or(ErrorCode::NotFound)?;
+    let outcome = creation(rules, caller, create)?;
+    // A room that exists fails the condition, which is a conflict.
+    let committed = store.commit(outcome).await.map_err(refuse_commit)?;
+    Ok(RoomCreated { room: get(store, caller, &create.room).await?, duplicate: committed.duplicate })
+}
+
+/// The room with its members. The service is none of them, unless it names itself.
+fn creation(rules: &NamespaceRules, caller: &Caller, create: &CreateRoom) -> Result<Outcome, Refusal> {
+    let distinct: HashSet<_> = create.members.iter().map(|(user, _)| user).collect();
+    if distinct.len() < create.members.len() {
+        return Err(Refusal::invalid("members", "none twice"));
+    }
+    if create.members.len() > rules.member_limit as usize {
+        return Err(Refusal::invalid("members", "at most the namespace's member limit"));
+    }
+    let members = create.members.iter().map(|(user, role)| (user, *role));
+    let mut outcome = Outcome::creation(caller, &create.room, &create.metadata, members, false);
+    outcome.idempotency.clone_from(&create.idempotency);
+    Ok(outcome)
+}
+
+pub(super) async fn get(store: &dyn Store, caller: &Caller, room: &RoomName) -> Result<Room, Refusal> {
+    let key = RoomKey { tenant: caller.tenant.clone(), room: room.clone() };
+    store.room(&key).await.map_err(refuse)?.ok_or_else(|| ErrorCode::NotFound.into())
+}
+
+pub(super) async fn list(
+    store: &dyn Store,
+    caller: &Caller,
+    asked: &ListRooms,
+) -> Result<RoomsListed, Refusal> {
+    let (user, prefix) = (caller.key(), asked.prefix.as_str());
+    let after =
+        cursor::read(List::AdminRooms, &user, prefix, &asked.cursor)?.map(RoomName::parse).transpose();
+    let after = after.map_err(|_| cursor::REFUSED)?;
+    let one_more = asked.limit.saturating_add(1);
+    let mut rooms = store.rooms(&caller.tenant, prefix, after.as_ref(), one_more).await.map_err(refuse)?;
+    let more = rooms.len() > asked.limit as usize;
+    rooms.truncate(asked.limit as usize);
+    let next = match rooms.last() {
+        Some(last) if more => cursor::write(List::AdminRooms, &user, prefix, last.room.as_str()),
+        _ => Cursor::default(),
+    };
+    Ok(RoomsListed { rooms, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::content::Pairs;
+    use crate::domain::member::Role;
+    use crate::domain::names::{TenantId, UserId};
+    use crate::domain::time::Timestamp;
+    use crate::store::Condition;
+
+    fn decide(member_limit: u32, members: &[&str]) -> Result<Outcome, Refusal> {
+        let caller = Caller {
+            tenant: TenantId::parse("acme").unwrap(),
+            user: UserId::parse("service").unwrap(),
+            service: true,
+            expires: Timestamp(1),
+        };
+        let create = CreateRoom {
+            room: RoomName::parse("case:1").unwrap(),
+            members: members.iter().map(|name| (UserId::parse(name).unwrap(), Role::Member)).collect(),
+            metadata: Pairs::default(),
+            idempotency: None,
+        };
+        let rules = NamespaceRules { member_limit, ..NamespaceRules::closed("case") };
+        creation(&rules, &caller, &create)
+    }
+
+    #[test]
+    fn a_room_is_created_once_with_those_it_names_only() {
+        let outcome = decide(2, &["alice", "bob"]).unwrap();
+        assert_eq!(outcome.conditions, [Condition::RoomNotCreated]);
+        // Creation, metadata, two memberships.
+        assert_eq!(outcome.writes.len(), 4);
+        for refused in [decide(2, &["alice", "alice"]), decide(1, &["alice", "bob"])] {
+            assert_eq!(refused.unwrap_err().code, ErrorCode::InvalidArgument);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Why a hub did not start.
+
+use std::net::SocketAddr;
+
+use crate::access::authentication::OptionsError;
+use crate::config::ConfigError;
+use crate::store::sqlite::OpenError;
+
+/// Why a hub did not start. Nothing was changed that a later start would trip over.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The keys that tokens are checked with are wrong.
+    #[error(transparent)]
+    Authentication(#[from] OptionsError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The address of health and metrics cannot be listened on.
+    #[error(transparent)]
+    Http(#[from] crate::http::Error),
+    /// A thread or runtime could not be made.
+    #[error("a worker could not be started: {0}")]
+    Worker(std::io::Error),
+}

@@ -1,0 +1,199 @@
+//! A hub's whole life.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::authentication::Authenticator;
+use crate::administration::Administration;
+use crate::config::Config;
+use crate::delivery::Delivery;
+use crate::domain::namespace::Namespaces;
+use crate::grpc::encode::ProtobufEncoder;
+use crate::grpc::execute::HubApi;
+use crate::grpc::health::Health;
+use crate::grpc::server::Front;
+use crate::grpc::admin::AdminApi;
+use crate::grpc::session_service::SessionService;
+use crate::http;
+use crate::presence::Presence;
+use crate::session::executor::Executor;
+use crate::session::{NoticeRouter, Parts, Services, Sessions, Settings, send_unread};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::store::sqlite::{Options, SqliteStore};
+
+use super::error::StartError;
+use super::facts::HubFacts;
+use super::listeners::Listeners;
+use super::ports::{LiveCounts, Ports};
+use super::worker::{self, Stop};
+
+/// On a stop, clients are asked to come back spread over this time.
+const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
+
+/// How often a stop looks whether all sessions have ended.
+const DRAIN_CHECK: Duration = Duration::from_millis(10);
+
+/// A running hub.
+pub struct Hub {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    services: Arc<Services>,
+    store: SqliteStore,
+    health: Health,
+    workers: Vec<JoinHandle<()>>,
+    tasks: TaskTracker,
+    stop: Stop,
+    drain_timeout: Duration,
+}
+
+impl Hub {
+    /// Starts a hub as `config` says. To be called on a runtime, which carries the tasks that belong to no worker.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let (services, store) = build(config)?;
+        let administration =
+            Administration::new(
+                Arc::clone(&services.store),
+                Arc::clone(&services.namespaces),
+                Arc::new(LiveCounts(Arc::clone(&services))),
+            );
+        let health = Health::starting().await;
+        let ports = Arc::new(Ports { services: Arc::clone(&services), administration: Arc::new(administration) });
+        let stop = Stop { accept: CancellationToken::new(), run: CancellationToken::new() };
+        let mut listeners = listeners(config.grpc.listen, services.delivery.shards().len())?;
+        let grpc = listeners.first().map_or(config.grpc.listen, |(address, _)| *address);
+        let mut workers = Vec::new();
+        for (shard, (_, listener)) in listeners.drain(..).enumerate() {
+            let front = Front {
+                session: SessionService::new(Arc::clone(&services), shard),
+                hub: Arc::new(HubApi::new(ports.clone(), ports.clone())),
+                admin: AdminApi {
+                    authenticate: ports.clone(),
+                    execute: ports.clone(),
+                    sessions: ports.clone(),
+                    administer: ports.clone(),
+                },
+                health: health.clone(),
+                reflection: config.reflection(),
+            };
+            let started = worker::start(shard, listener, front, Arc::clone(&services), stop.clone());
+            workers.push(started.map_err(StartError::Worker)?);
+        }
+        let tasks = TaskTracker::new();
+        tasks.spawn(send_unread(Arc::clone(&services), stop.run.clone()));
+        let options = http::Options::new(config.http.listen);
+        let (web, web_handle) = http::Service::bind(options, Arc::new(HubFacts(Arc::clone(&services)))).await?;
+        tasks.spawn(web.run(stop.run.clone()));
+        health.serving().await;
+        let http = web_handle.address();
+        Ok(Self { grpc, http, services, store, health, workers, tasks, stop, drain_timeout: config.session.drain_timeout })
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Where health and metrics are served.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// What all sessions share.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// Stops: no new sessions, `going_away` to all, commands in flight finish, the store writes everything home. What
+    /// is not done by the drain timeout is cut off. Whether all was done in time.
+    pub async fn stop(self) -> bool {
+        self.health.not_serving().await;
+        self.services.drain_sessions(RECONNECT_SPREAD);
+        self.stop.accept.cancel();
+        let drained = tokio::time::timeout(self.drain_timeout, async {
+            while !self.services.sessions.is_empty() {
+                tokio::time::sleep(DRAIN_CHECK).await;
+            }
+        });
+        let drained = drained.await.is_ok();
+        if !drained {
+            tracing::warn!(sessions = self.services.sessions.len(), "sessions were cut off");
+        }
+        self.stop.run.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a worker panicked");
+            }
+        }
+        self.store.close().await;
+        drained
+    }
+}
+
+/// Opens the store and puts the services together.
+fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
+    let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
+    let authenticator = Authenticator::new(config.authentication()?)?;
+    let workers = worker_count(config.grpc.workers);
+    let delivery = Arc::new(Delivery::new(workers, Arc::clone(&namespaces), Arc::new(ProtobufEncoder::default())));
+    let listeners = Arc::new(Listeners::new(Arc::clone(&delivery)));
+    let mut options = Options::new(&config.store.path, Arc::clone(&namespaces), listeners.clone());
+    options.idempotency_keys = config.store.idempotency_keys;
+    let sqlite = SqliteStore::open(options)?;
+    let store: Arc<dyn Store> = Arc::new(sqlite.clone());
+    delivery.set_epoch(store.epoch());
+    let sessions = Arc::new(Sessions::new(workers));
+    let router = NoticeRouter { delivery: Arc::clone(&delivery), sessions: Arc::clone(&sessions) };
+    let services = Arc::new(Services::new(Parts {
+        executor: Executor::new(Arc::clone(&store), Arc::clone(&namespaces)),
+        presence: Presence::new(config.presence.options(), Arc::new(router)),
+        settings: settings(config),
+        store,
+        namespaces,
+        delivery,
+        authenticator,
+        sessions,
+        metrics: Metrics::new(),
+    }));
+    listeners.name(&services);
+    Ok((services, sqlite))
+}
+
+fn settings(config: &Config) -> Settings {
+    let session = &config.session;
+    Settings {
+        terms: config.session_terms(),
+        hello_timeout: session.hello_timeout,
+        command_timeout: session.command_timeout,
+        token_notice: session.token_expiring_notice,
+        slow_consumer_after: session.slow_consumer_after,
+        mailbox_bytes: session.mailbox_bytes,
+    }
+}
+
+/// One worker per core where configuration does not say.
+fn worker_count(configured: usize) -> usize {
+    if configured > 0 { configured } else { std::thread::available_parallelism().map_or(1, usize::from) }
+}
+
+/// A listener per worker, all on one address: with port 0 the first one's port is the others' too.
+fn listeners(
+    address: SocketAddr,
+    workers: usize,
+) -> Result<Vec<(SocketAddr, std::net::TcpListener)>, StartError> {
+    let mut address = address;
+    let mut listeners = Vec::new();
+    for _ in 0..workers {
+        let listener = worker::listen(address).map_err(|cause| StartError::Listen { address, cause })?;
+        address = listener.local_addr().map_err(|cause| StartError::Listen { address, cause })?;
+        listeners.push((address, listener));
+    }
+    Ok(listeners)
+}

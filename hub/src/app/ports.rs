@@ -1,0 +1,115 @@
+//! The unary services' ports, on the real parts.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use crate::administration::{Administration, Live, LiveFigures};
+use crate::administration::commands::{
+    CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
+    SendNotification, SessionsListed, Statistics,
+};
+use crate::delivery::To;
+use crate::domain::caller::Caller;
+use crate::domain::command::{Stateless, Token};
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::names::{RoomName, TenantId, UserId};
+use crate::domain::reply::Reply;
+use crate::domain::room::Room;
+use crate::domain::time::Timestamp;
+use crate::grpc::ports::{Administer, Answer, Authenticate, Execute, Sessions};
+use crate::session::Services;
+use crate::store::{Erased, Idempotency};
+
+/// The parts, for all four ports.
+#[derive(Clone)]
+pub(super) struct Ports {
+    pub(super) services: Arc<Services>,
+    pub(super) administration: Arc<Administration>,
+}
+
+impl Authenticate for Ports {
+    fn user(&self, token: &str) -> Result<Caller, Refusal> {
+        self.services.authenticate(&Token(token.to_owned()), Timestamp::now())
+    }
+
+    fn service(&self, token: &str, tenant: &TenantId) -> Result<Caller, Refusal> {
+        self.services.authenticate_service(&Token(token.to_owned()), tenant, Timestamp::now())
+    }
+}
+
+impl Execute for Ports {
+    fn execute(&self, caller: &Caller, idempotency: Option<Idempotency>, command: Stateless) -> Answer<Reply> {
+        let (services, caller) = (Arc::clone(&self.services), caller.clone());
+        async move {
+            let answer = services.execute(&caller, idempotency, command, None).await?;
+            if let Some(event) = answer.ephemeral {
+                let about = event.merge_key.as_ref().map(|key| ("event", &event.room, key));
+                if !services.send_to_room(&event.room, &event.push, about, To::All) {
+                    return Err(ErrorCode::Unavailable.into());
+                }
+            }
+            Ok(answer.reply)
+        }
+        .boxed()
+    }
+}
+
+impl Sessions for Ports {
+    fn list(&self, caller: &Caller, list: ListSessions) -> Answer<SessionsListed> {
+        futures::future::ready(self.services.list_sessions(caller, &list)).boxed()
+    }
+
+    fn disconnect(&self, caller: &Caller, disconnect: Disconnect) -> Answer<u32> {
+        futures::future::ready(Ok(self.services.disconnect_sessions(caller, &disconnect))).boxed()
+    }
+}
+
+impl Administer for Ports {
+    fn create_room(&self, caller: &Caller, create: CreateRoom) -> Answer<RoomCreated> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.create_room(&caller, &create).await }.boxed()
+    }
+
+    fn get_room(&self, caller: &Caller, room: RoomName) -> Answer<Room> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.room(&caller, &room).await }.boxed()
+    }
+
+    fn list_rooms(&self, caller: &Caller, list: ListRooms) -> Answer<RoomsListed> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.rooms(&caller, &list).await }.boxed()
+    }
+
+    fn send_notification(&self, caller: &Caller, send: SendNotification) -> Answer<NotificationSent> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.notify(&caller, &send, Timestamp::now()).await }.boxed()
+    }
+
+    fn erase_user(&self, caller: &Caller, user: UserId) -> Answer<Erased> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.erase(&caller, &user).await }.boxed()
+    }
+
+    fn statistics(&self, caller: &Caller) -> Answer<Statistics> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.statistics(&caller, Timestamp::now()).await }.boxed()
+    }
+}
+
+/// What is live, for administration.
+pub(super) struct LiveCounts(pub(super) Arc<Services>);
+
+impl LiveFigures for LiveCounts {
+    fn live(&self, tenant: &TenantId) -> Live {
+        let sessions = self.0.delivery.registry().sessions_in(tenant);
+        let mut users: Vec<_> = sessions.iter().map(|mailbox| &mailbox.user().user).collect();
+        users.sort_unstable();
+        users.dedup();
+        Live {
+            sessions: sessions.len() as u64,
+            users: users.len() as u64,
+            active_rooms: self.0.delivery.rooms().count_of(tenant) as u64,
+        }
+    }
+}

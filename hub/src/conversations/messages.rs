@@ -1,0 +1,88 @@
+//! Messages: sent, edited, deleted, reacted to.
+
+use crate::domain::content::{Content, Pairs};
+use crate::domain::entry::{EntryBody, Message, ReactionKey};
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits;
+use crate::domain::position::Seq;
+use crate::store::{Condition, Write};
+
+use super::case::{Case, Decision};
+
+/// A message. It is decided without a look at the room; `reply_to` must be an entry that the caller may read.
+pub(super) fn send(
+    case: &Case<'_>,
+    content: &Content,
+    reply_to: Option<Seq>,
+    attributes: &Pairs,
+) -> Result<Decision, Refusal> {
+    case.durable()?;
+    let mut conditions = Vec::with_capacity(2);
+    if let Some(seq) = reply_to {
+        conditions.push(case.reached("reply_to", seq)?);
+        if seq < case.permit.history_from {
+            return Err(ErrorCode::NotFound.into());
+        }
+    }
+    let message = Message::new(content.clone(), reply_to, attributes.clone());
+    Ok(case.commit(conditions, vec![Write::Append(EntryBody::Message(message))]))
+}
+
+/// New content for one's own message. `PERMISSION_DENIED` for another's or when the edit window is over, CONFLICT for a
+/// deleted one or another version.
+pub(super) fn edit(
+    case: &Case<'_>,
+    seq: Seq,
+    content: &Content,
+    expected_version: Option<u32>,
+) -> Result<Decision, Refusal> {
+    case.durable()?;
+    let (entry, message) = case.message(seq)?;
+    if entry.sender != case.caller.user {
+        return Err(ErrorCode::PermissionDenied.into());
+    }
+    let other_version = expected_version.is_some_and(|version| version != message.version);
+    if message.content.is_none() || other_version {
+        return Err(ErrorCode::Conflict.into());
+    }
+    if case.rules.edit_window.is_some_and(|window| case.now.since(entry.time) >= window) {
+        return Err(ErrorCode::PermissionDenied.into());
+    }
+    let unchanged =
+        Condition::Message { seq, sender: Some(case.caller.user.clone()), version: expected_version };
+    // The store assigns the version.
+    let edit = EntryBody::Edit { target: seq, content: Some(content.clone()), version: 0 };
+    Ok(case.commit(vec![unchanged], vec![Write::Append(edit)]))
+}
+
+/// One's own message, or as a moderator anyone's, is gone. Deleting what is deleted changes nothing and is answered
+/// with the tombstone's place, as a duplicate.
+pub(super) fn delete(case: &Case<'_>, seq: Seq) -> Result<Decision, Refusal> {
+    case.durable()?;
+    let (entry, message) = case.message(seq)?;
+    if entry.sender != case.caller.user && !case.permit.moderates() {
+        return Err(ErrorCode::PermissionDenied.into());
+    }
+    if message.content.is_none() {
+        return Ok(case.already(Some(entry)));
+    }
+    let unchanged = Condition::Message { seq, sender: Some(entry.sender.clone()), version: None };
+    Ok(case.commit(vec![unchanged], vec![Write::Append(EntryBody::Deletion { target: seq })]))
+}
+
+/// A reaction to a message that is not deleted. What a message may hold of them is checked against what was read: a
+/// few more may pass at the same moment.
+pub(super) fn react(case: &Case<'_>, seq: Seq, key: &ReactionKey, add: bool) -> Result<Decision, Refusal> {
+    case.durable()?;
+    let (_, message) = case.message(seq)?;
+    if message.content.is_none() {
+        return Err(ErrorCode::Conflict.into());
+    }
+    let reactions: usize = message.reactions.iter().map(|summary| summary.count as usize).sum();
+    if add && reactions >= limits::REACTIONS_PER_MESSAGE {
+        return Err(Refusal::invalid("seq", "a message with fewer than 1000 reactions"));
+    }
+    let unchanged = Condition::Message { seq, sender: None, version: None };
+    let reaction = EntryBody::Reaction { target: seq, key: key.clone(), add };
+    Ok(case.commit(vec![unchanged], vec![Write::Append(reaction)]))
+}

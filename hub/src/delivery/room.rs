@@ -1,0 +1,243 @@
+//! A room that somebody follows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use carillon_proto::Frame;
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use crate::domain::limits::LARGE_ROOM;
+use crate::domain::names::{RoomKey, UserId};
+use crate::domain::position::{Position, Seq};
+use crate::domain::time::Timestamp;
+use crate::store::{Store, StoreError};
+
+use super::mailbox::Mailbox;
+use super::tail::{Past, Tail};
+
+/// A session's place among a room's followers.
+pub struct Follower {
+    /// Where wake-ups go.
+    pub mailbox: Arc<Mailbox>,
+    /// Which of the session's rooms this is.
+    pub slot: u32,
+    /// Whether it asked for presence.
+    pub presence: bool,
+    /// Whether the mailbox knows already that there is something.
+    ready: AtomicBool,
+    /// The last entry that it may see: lowered when its user is removed.
+    until: AtomicU64,
+    /// Its place in the list, kept by the list.
+    index: AtomicUsize,
+}
+
+impl Follower {
+    /// A follower that may see everything.
+    pub fn new(mailbox: Arc<Mailbox>, slot: u32, presence: bool) -> Arc<Self> {
+        Arc::new(Self {
+            mailbox,
+            slot,
+            presence,
+            ready: AtomicBool::new(false),
+            until: AtomicU64::new(u64::MAX),
+            index: AtomicUsize::new(0),
+        })
+    }
+
+    /// The last entry that it may see.
+    pub fn until(&self) -> Seq {
+        Seq(self.until.load(Ordering::Acquire))
+    }
+
+    /// Called by the session before it pulls: an entry after this wakes it again.
+    pub fn clear_ready(&self) {
+        self.ready.store(false, Ordering::SeqCst);
+    }
+
+    /// Tells the session that there is something past its cursor.
+    pub fn wake(&self) {
+        if !self.ready.swap(true, Ordering::SeqCst) {
+            self.mailbox.mark_ready(self.slot);
+        }
+    }
+}
+
+/// The followers of one room on one runtime. The lock is taken by that runtime's sessions and its shard alone, but for
+/// removals of users.
+#[derive(Default)]
+struct Followers {
+    list: Mutex<Vec<Arc<Follower>>>,
+    count: AtomicUsize,
+    wakeup_under_way: AtomicBool,
+}
+
+struct State {
+    head: Position,
+    tail: Tail,
+}
+
+/// A room's head, tail and followers.
+pub struct ActiveRoom {
+    /// Its name.
+    pub key: RoomKey,
+    state: Mutex<State>,
+    loaded: OnceCell<()>,
+    followers: Box<[Followers]>,
+    idle_since: AtomicI64,
+}
+
+impl ActiveRoom {
+    /// A room whose head is not known yet, for this many runtimes.
+    pub fn new(key: RoomKey, shards: usize) -> Self {
+        Self {
+            key,
+            state: Mutex::new(State { head: Position::default(), tail: Tail::default() }),
+            loaded: OnceCell::new(),
+            followers: (0..shards).map(|_| Followers::default()).collect(),
+            idle_since: AtomicI64::new(Timestamp::now().millis()),
+        }
+    }
+
+    /// Reads the head from the store, once. The room must be in the map before, so that what is committed meanwhile is
+    /// not missed: the later of both is the head.
+    pub async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let load = || async {
+            let stored = store.room(&self.key).await?;
+            let head =
+                stored.map_or(Position { epoch: store.epoch(), ..Position::default() }, |room| room.head);
+            let mut state = self.state.lock();
+            if state.head.seq < head.seq || state.head.seq == Seq(0) {
+                state.head = head;
+                state.tail.reset(head.seq);
+            }
+            Ok(())
+        };
+        self.loaded.get_or_try_init(load).await.map(|&()| ())
+    }
+
+    /// The last entry.
+    pub fn head(&self) -> Position {
+        self.state.lock().head
+    }
+
+    /// Adds a follower and gives the head: every entry after it wakes the follower.
+    pub fn follow(&self, shard: usize, follower: &Arc<Follower>) -> Position {
+        if let Some(followers) = self.followers.get(shard) {
+            let mut list = followers.list.lock();
+            follower.index.store(list.len(), Ordering::Relaxed);
+            list.push(Arc::clone(follower));
+            followers.count.store(list.len(), Ordering::SeqCst);
+        }
+        self.head()
+    }
+
+    /// Removes a follower; harmless where it is gone already.
+    pub fn unfollow(&self, shard: usize, follower: &Arc<Follower>, now: Timestamp) {
+        if let Some(followers) = self.followers.get(shard) {
+            let mut list = followers.list.lock();
+            let index = follower.index.load(Ordering::Relaxed);
+            if list.get(index).is_some_and(|found| Arc::ptr_eq(found, follower)) {
+                list.swap_remove(index);
+                if let Some(moved) = list.get(index) {
+                    moved.index.store(index, Ordering::Relaxed);
+                }
+                if list.capacity() > 16 && list.len() < list.capacity() / 4 {
+                    list.shrink_to_fit();
+                }
+            }
+            followers.count.store(list.len(), Ordering::SeqCst);
+        }
+        if self.follower_count() == 0 {
+            self.idle_since.store(now.millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// Sessions that follow it.
+    pub fn follower_count(&self) -> usize {
+        self.followers.iter().map(|followers| followers.count.load(Ordering::SeqCst)).sum()
+    }
+
+    /// Whether it is too large for marks and typing to be passed on.
+    pub fn is_large(&self) -> bool {
+        self.follower_count() > LARGE_ROOM
+    }
+
+    /// Whether a runtime has followers.
+    pub fn has_followers_in(&self, shard: usize) -> bool {
+        self.followers.get(shard).is_some_and(|followers| followers.count.load(Ordering::SeqCst) > 0)
+    }
+
+    /// Nobody has followed it since.
+    pub fn idle_since(&self) -> Option<Timestamp> {
+        (self.follower_count() == 0).then(|| Timestamp(self.idle_since.load(Ordering::Relaxed)))
+    }
+
+    /// Notes that a wake-up is on its way to a runtime; `false` where one is already.
+    pub fn begin_wakeup(&self, shard: usize) -> bool {
+        self.followers.get(shard).is_some_and(|f| !f.wakeup_under_way.swap(true, Ordering::SeqCst))
+    }
+
+    /// Wakes a runtime's followers, on that runtime.
+    pub fn finish_wakeup(&self, shard: usize) {
+        if let Some(followers) = self.followers.get(shard) {
+            followers.wakeup_under_way.store(false, Ordering::SeqCst);
+            for follower in followers.list.lock().iter() {
+                follower.wake();
+            }
+        }
+    }
+
+    /// Calls `each` for a runtime's followers, on that runtime. It must not wait.
+    pub fn for_each_follower(&self, shard: usize, each: impl FnMut(&Arc<Follower>)) {
+        if let Some(followers) = self.followers.get(shard) {
+            followers.list.lock().iter().for_each(each);
+        }
+    }
+
+    /// Takes a committed entry. `frame` is there where somebody followed when it was asked for.
+    pub fn append(&self, position: Position, now: Timestamp, frame: Option<Frame>) {
+        let mut state = self.state.lock();
+        if position.seq <= state.head.seq {
+            return;
+        }
+        state.head = position;
+        match frame {
+            Some(frame) => state.tail.push(position.seq, now, frame),
+            None => state.tail.reset(position.seq),
+        }
+    }
+
+    /// An entry no longer reads as it was sent: whoever has not got it yet reads it from the store.
+    pub fn forget_through(&self, seq: Seq) {
+        self.state.lock().tail.drop_through(seq);
+    }
+
+    /// Drops the tail, or what of it is older than `moment`.
+    pub fn shrink(&self, moment: Option<Timestamp>) {
+        let mut state = self.state.lock();
+        match moment {
+            Some(moment) => state.tail.drop_older_than(moment),
+            None => {
+                let head = state.head.seq;
+                state.tail.reset(head);
+            }
+        }
+    }
+
+    /// The user was removed at `seq`: none of their sessions sees anything later.
+    pub fn remove_user(&self, user: &UserId, seq: Seq) {
+        for followers in &self.followers {
+            for follower in followers.list.lock().iter() {
+                if follower.mailbox.user().user == *user {
+                    follower.until.fetch_min(seq.0, Ordering::AcqRel);
+                }
+            }
+        }
+    }
+
+    /// Hands what lies past `cursor` to `take` while it wants more.
+    pub fn pull(&self, cursor: &mut Seq, until: Seq, take: impl FnMut(&Frame) -> bool) -> Past {
+        self.state.lock().tail.pull(cursor, until, take)
+    }
+}

@@ -1,0 +1,167 @@
+//! `AdminService`: every call needs a service token that lists the tenant which the request names.
+//!
+//! Any call may answer `AUTH_REQUIRED` without a token, `INVALID_TOKEN`, `TOKEN_EXPIRED` or `TOKEN_REVOKED` for a bad
+//! one, `PERMISSION_DENIED` for a user's token or one that does not list the tenant, `INVALID_ARGUMENT` for a field
+//! that breaks a rule, `UNAVAILABLE` where the store or a key source cannot be reached, and `DEADLINE_EXCEEDED` after
+//! 5 s. What else a call answers stands above its function in the area's file.
+
+mod members;
+mod notify;
+mod rooms;
+mod send;
+mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carillon_proto::v1;
+use carillon_proto::v1::admin_service_server::AdminService;
+use carillon_proto::v1::execute_response::Kind as Executed;
+use http::HeaderMap;
+use tonic::{Request, Response, Status};
+
+use super::call::{RequestId, answer, required_bearer};
+use super::encode;
+use super::ports::{Administer, Authenticate, Execute, Sessions};
+use crate::domain::caller::Caller;
+use crate::domain::command::Stateless;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits;
+use crate::domain::names::TenantId;
+use crate::store::Idempotency;
+
+/// The administration service. A clone shares everything.
+#[derive(Clone)]
+pub struct AdminApi {
+    /// Who calls.
+    pub authenticate: Arc<dyn Authenticate>,
+    /// Commands that users have too: a service carries them out without being a member.
+    pub execute: Arc<dyn Execute>,
+    /// The open sessions.
+    pub sessions: Arc<dyn Sessions>,
+    /// The rest.
+    pub administer: Arc<dyn Administer>,
+}
+
+impl AdminApi {
+    /// Authenticates and then handles a request, within `limit`.
+    async fn serve<Q: OfTenant, T, F>(
+        &self,
+        request: Request<Q>,
+        limit: Duration,
+        handle: impl FnOnce(Self, Caller, Q) -> F,
+    ) -> Result<Response<T>, Status>
+    where
+        F: Future<Output = Result<T, Refusal>>,
+    {
+        let (metadata, _, request) = request.into_parts();
+        let headers = metadata.as_ref();
+        let work = async {
+            let caller = self.caller(headers, request.tenant())?;
+            handle(self.clone(), caller, request).await
+        };
+        answer(RequestId::of(headers), limit, work).await
+    }
+
+    fn caller(&self, headers: &HeaderMap, tenant: &str) -> Result<Caller, Refusal> {
+        let token = required_bearer(headers)?;
+        let caller = self.authenticate.service(token, &TenantId::parse(tenant)?)?;
+        // The port promises it; nothing here depends on the promise being kept.
+        if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
+    }
+
+    /// Carries out a command that users have too.
+    async fn executed(
+        &self,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: Stateless,
+    ) -> Result<Executed, Refusal> {
+        let reply = self.execute.execute(caller, idempotency, command).await?;
+        encode::execute_response(&reply)
+            .and_then(|response| response.kind)
+            .ok_or_else(|| ErrorCode::Internal.into())
+    }
+
+    /// Carries out a command whose reply is the entry that it wrote.
+    async fn entry(
+        &self,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: Stateless,
+    ) -> Result<v1::EntryAccepted, Refusal> {
+        match self.executed(caller, idempotency, command).await? {
+            Executed::EntryAccepted(entry) => Ok(entry),
+            _ => Err(ErrorCode::Internal.into()),
+        }
+    }
+}
+
+/// A request that names its tenant.
+trait OfTenant {
+    fn tenant(&self) -> &str;
+}
+
+macro_rules! of_tenant {
+    ($($request:ident),* $(,)?) => {
+        $(impl OfTenant for v1::$request {
+            fn tenant(&self) -> &str {
+                &self.tenant
+            }
+        })*
+    };
+}
+
+of_tenant!(
+    AddMemberRequest,
+    CreateRoomRequest,
+    DisconnectSessionRequest,
+    EraseUserRequest,
+    GetRoomRequest,
+    GetStatisticsRequest,
+    ListMembersRequest,
+    ListRoomsRequest,
+    ListSessionsRequest,
+    PublishEventRequest,
+    RemoveMemberRequest,
+    SendMessageRequest,
+    SendNotificationRequest,
+    SetMemberRoleRequest,
+    UpdateRoomRequest,
+);
+
+macro_rules! calls {
+    ($($call:ident($request:ident) -> $response:ident within $limit:ident: $handle:path;)*) => {
+        #[tonic::async_trait]
+        impl AdminService for AdminApi {
+            $(async fn $call(
+                &self,
+                request: Request<v1::$request>,
+            ) -> Result<Response<v1::$response>, Status> {
+                self.serve(request, limits::$limit, $handle).await
+            })*
+        }
+    };
+}
+
+calls! {
+    create_room(CreateRoomRequest) -> CreateRoomResponse within COMMAND_TIMEOUT: rooms::create;
+    get_room(GetRoomRequest) -> GetRoomResponse within COMMAND_TIMEOUT: rooms::get;
+    list_rooms(ListRoomsRequest) -> ListRoomsResponse within COMMAND_TIMEOUT: rooms::list;
+    update_room(UpdateRoomRequest) -> UpdateRoomResponse within COMMAND_TIMEOUT: rooms::update;
+    add_member(AddMemberRequest) -> AddMemberResponse within COMMAND_TIMEOUT: members::add;
+    remove_member(RemoveMemberRequest) -> RemoveMemberResponse within COMMAND_TIMEOUT: members::remove;
+    set_member_role(SetMemberRoleRequest) -> SetMemberRoleResponse within COMMAND_TIMEOUT: members::set_role;
+    list_members(ListMembersRequest) -> ListMembersResponse within COMMAND_TIMEOUT: members::list;
+    list_sessions(ListSessionsRequest) -> ListSessionsResponse within COMMAND_TIMEOUT: users::sessions;
+    disconnect_session(DisconnectSessionRequest) -> DisconnectSessionResponse within COMMAND_TIMEOUT:
+        users::disconnect;
+    erase_user(EraseUserRequest) -> EraseUserResponse within ERASURE_TIMEOUT: users::erase;
+    send_notification(SendNotificationRequest) -> SendNotificationResponse within COMMAND_TIMEOUT: notify::send;
+    send_message(SendMessageRequest) -> SendMessageResponse within COMMAND_TIMEOUT: send::message;
+    publish_event(PublishEventRequest) -> PublishEventResponse within COMMAND_TIMEOUT: send::event;
+    get_statistics(GetStatisticsRequest) -> GetStatisticsResponse within COMMAND_TIMEOUT: users::statistics;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! `HubService.Execute`: one command without a session.
+
+use std::sync::Arc;
+
+use carillon_proto::v1;
+use carillon_proto::v1::hub_service_server::HubService;
+use http::HeaderMap;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::call::{RequestId, answer, required_bearer};
+use super::ports::{Authenticate, Execute};
+use super::{decode, encode};
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits;
+
+/// The part of `HubService` that tonic's own server carries.
+pub struct HubApi {
+    authenticate: Arc<dyn Authenticate>,
+    execute: Arc<dyn Execute>,
+}
+
+impl HubApi {
+    /// Carries out commands with `execute` for callers that `authenticate` knows.
+    pub fn new(authenticate: Arc<dyn Authenticate>, execute: Arc<dyn Execute>) -> Self {
+        Self { authenticate, execute }
+    }
+
+    async fn executed(
+        &self,
+        headers: &HeaderMap,
+        request: v1::ExecuteRequest,
+    ) -> Result<v1::ExecuteResponse, Refusal> {
+        let caller = self.authenticate.user(required_bearer(headers)?)?;
+        let (idempotency, command) = decode::execute(request)?;
+        let reply = self.execute.execute(&caller, idempotency, command).await?;
+        encode::execute_response(&reply).ok_or_else(|| ErrorCode::Internal.into())
+    }
+}
+
+#[tonic::async_trait]
+impl HubService for HubApi {
+    type SessionStream = futures::stream::Empty<Result<v1::SessionResponse, Status>>;
+
+    /// Never reached: [`super::router::Router`] takes `Session` before it comes here, because tonic's codec would
+    /// encode each frame once per receiver. `UNIMPLEMENTED` where this server is mounted without it.
+    async fn session(
+        &self,
+        _: Request<Streaming<v1::SessionRequest>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        Err(Status::unimplemented("sessions are not served here"))
+    }
+
+    /// `AUTH_REQUIRED` without a token, `INVALID_TOKEN`, `TOKEN_EXPIRED` or `TOKEN_REVOKED` for a bad one;
+    /// `INVALID_ARGUMENT` and `MESSAGE_TOO_LARGE` for a wrong command; then what the command says (`ACCESS_DENIED`,
+    /// `PERMISSION_DENIED`, `NOT_FOUND`, `CONFLICT`, `RATE_LIMITED`); `UNAVAILABLE` where the store or a key source
+    /// cannot be reached; `DEADLINE_EXCEEDED` after 5 s.
+    async fn execute(
+        &self,
+        request: Request<v1::ExecuteRequest>,
+    ) -> Result<Response<v1::ExecuteResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let headers = metadata.as_ref();
+        let work = self.executed(headers, request);
+        answer(RequestId::of(headers), limits::COMMAND_TIMEOUT, work).await
+    }
+}

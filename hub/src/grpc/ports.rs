@@ -1,0 +1,65 @@
+//! What the unary services need of the hub. `app` implements these with the real parts, tests with small ones.
+
+use futures::future::BoxFuture;
+
+use crate::administration::commands::{
+    CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
+    SendNotification, SessionsListed, Statistics,
+};
+use crate::domain::caller::Caller;
+use crate::domain::command::Stateless;
+use crate::domain::error::Refusal;
+use crate::domain::names::{RoomName, TenantId, UserId};
+use crate::domain::reply::Reply;
+use crate::domain::room::Room;
+use crate::store::{Erased, Idempotency};
+
+/// What a call is answered with, later. Dropping it does not undo what it began.
+pub type Answer<T> = BoxFuture<'static, Result<T, Refusal>>;
+
+/// Who a token is of. Answers from memory: keys that must be fetched are fetched by someone else, and their lack is
+/// `UNAVAILABLE`.
+pub trait Authenticate: Send + Sync + 'static {
+    /// The caller that a token names, for the service for users.
+    fn user(&self, token: &str) -> Result<Caller, Refusal>;
+
+    /// The service that a token names, where it lists `tenant`. `PERMISSION_DENIED` for users and other tenants.
+    fn service(&self, token: &str, tenant: &TenantId) -> Result<Caller, Refusal>;
+}
+
+/// Commands without a session.
+pub trait Execute: Send + Sync + 'static {
+    /// Authorises and carries out a command of `caller`.
+    fn execute(&self, caller: &Caller, idempotency: Option<Idempotency>, command: Stateless)
+    -> Answer<Reply>;
+}
+
+/// The open sessions.
+pub trait Sessions: Send + Sync + 'static {
+    /// A page of those of the caller's tenant.
+    fn list(&self, caller: &Caller, list: ListSessions) -> Answer<SessionsListed>;
+
+    /// Ends sessions of the caller's tenant, and says how many.
+    fn disconnect(&self, caller: &Caller, disconnect: Disconnect) -> Answer<u32>;
+}
+
+/// What only administrators do, in the caller's tenant.
+pub trait Administer: Send + Sync + 'static {
+    /// Creates a room under a given name.
+    fn create_room(&self, caller: &Caller, create: CreateRoom) -> Answer<RoomCreated>;
+
+    /// A room; `NOT_FOUND` where there is none.
+    fn get_room(&self, caller: &Caller, room: RoomName) -> Answer<Room>;
+
+    /// A page of rooms.
+    fn list_rooms(&self, caller: &Caller, list: ListRooms) -> Answer<RoomsListed>;
+
+    /// Notifies users.
+    fn send_notification(&self, caller: &Caller, send: SendNotification) -> Answer<NotificationSent>;
+
+    /// Blanks a user's content. Repeating it carries on.
+    fn erase_user(&self, caller: &Caller, user: UserId) -> Answer<Erased>;
+
+    /// Counts of the tenant.
+    fn statistics(&self, caller: &Caller) -> Answer<Statistics>;
+}

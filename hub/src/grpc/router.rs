@@ -1,0 +1,92 @@
+//! Which service a call is for.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::future::{BoxFuture, Either};
+use http::{Request, Response};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tower::Service;
+
+/// The path of the call that carries sessions.
+pub const SESSION_PATH: &str = "/carillon.v1.HubService/Session";
+
+type Answered = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+type Handler = Box<dyn Fn(Request<Body>) -> Answered + Send + Sync>;
+
+/// Calls by path: `Session` to a service of our own, all else to tonic's servers by the service's name. tonic's codec
+/// would encode each frame once per receiver; ours passes on bytes that all receivers share. A clone shares the
+/// servers, so each connection has one.
+#[derive(Clone)]
+pub struct Router<S> {
+    session: S,
+    servers: Arc<[(&'static str, Handler)]>,
+}
+
+/// A [`Router`] in the making.
+pub struct RouterBuilder<S> {
+    session: S,
+    servers: Vec<(&'static str, Handler)>,
+}
+
+impl<S> Router<S> {
+    /// `session` serves [`SESSION_PATH`]: it is handed the bare HTTP request and answers as gRPC asks.
+    pub fn builder(session: S) -> RouterBuilder<S> {
+        RouterBuilder { session, servers: Vec::new() }
+    }
+}
+
+impl<S> RouterBuilder<S> {
+    /// And `server` for the calls of its name.
+    #[must_use]
+    pub fn mount<G>(mut self, server: G) -> Self
+    where
+        G: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        G::Future: Send + 'static,
+    {
+        // tonic's servers are always ready, which is why a clone may be called at once.
+        let handler = move |request| -> Answered { Box::pin(server.clone().call(request)) };
+        self.servers.push((G::NAME, Box::new(handler)));
+        self
+    }
+
+    /// The router.
+    pub fn build(self) -> Router<S> {
+        Router { session: self.session, servers: self.servers.into() }
+    }
+}
+
+impl<S> Service<Request<Body>> for Router<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<S::Future, Answered>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.session.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        if path == SESSION_PATH {
+            return Either::Left(self.session.call(request));
+        }
+        let service = path.strip_prefix('/').and_then(|path| path.split_once('/')).map(|(name, _)| name);
+        match self.servers.iter().find(|(name, _)| Some(*name) == service) {
+            Some((_, handler)) => Either::Right(handler(request)),
+            None => {
+                Either::Right(Box::pin(async { Ok(Status::unimplemented("no such service").into_http()) }))
+            }
+        }
+    }
+}

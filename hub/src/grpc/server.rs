@@ -1,0 +1,108 @@
+//! Puts the services together behind one listener.
+
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use carillon_proto::FILE_DESCRIPTOR_SET;
+use carillon_proto::v1::admin_service_server::AdminServiceServer;
+use carillon_proto::v1::hub_service_server::HubServiceServer;
+use http::{Request, Response};
+use tonic::body::Body;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tower::Service;
+
+use super::admin::AdminApi;
+use super::edge::Edge;
+use super::execute::HubApi;
+use super::health::Health;
+use super::router::Router;
+use crate::domain::limits;
+
+/// Why a front stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The listener cannot be used.
+    #[error("the listener cannot be used: {0}")]
+    Listener(#[from] std::io::Error),
+    /// The server failed.
+    #[error("the server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptors that reflection serves are damaged.
+    #[error("the descriptors cannot be read: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// The services of one front. A clone shares everything; each worker has one.
+#[derive(Clone)]
+pub struct Front<S> {
+    /// What serves [`super::router::SESSION_PATH`].
+    pub session: S,
+    /// What serves the rest of `HubService`.
+    pub hub: Arc<HubApi>,
+    /// The administration service.
+    pub admin: AdminApi,
+    /// What health answers.
+    pub health: Health,
+    /// Whether to serve reflection.
+    pub reflection: bool,
+}
+
+impl<S> Front<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    /// Serves on `listener` until `stop` ends and every connection is closed: no new connections from then on, and no
+    /// new calls on those that there are. To be called on the worker's own runtime, which then carries its
+    /// connections.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        // Without it a small write waits for the acknowledgement of the one before.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let router = self.router()?;
+        server().serve_with_incoming_shutdown(router, incoming, stop).await?;
+        Ok(())
+    }
+
+    /// The services by path.
+    pub fn router(self) -> Result<Router<S>, ServeError> {
+        let hub = HubServiceServer::from_arc(self.hub).max_decoding_message_size(limits::FRAME_BYTES_MAX);
+        let admin = AdminServiceServer::new(self.admin).max_decoding_message_size(limits::FRAME_BYTES_MAX);
+        let mut router = Router::builder(self.session)
+            .mount(Edge::new(hub))
+            .mount(Edge::new(admin))
+            .mount(self.health.service());
+        if self.reflection {
+            // The older version is for tools that do not know version 1 yet.
+            router = router.mount(reflection().build_v1()?).mount(reflection().build_v1alpha()?);
+        }
+        Ok(router.build())
+    }
+}
+
+/// HTTP/2 under the hub's limits.
+fn server() -> Server {
+    Server::builder()
+        .max_concurrent_streams(limits::HTTP2_STREAMS)
+        .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW)
+        .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW)
+        .http2_max_header_list_size(limits::HTTP2_HEADER_BYTES)
+        .http2_keepalive_interval(Some(limits::HTTP2_KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(limits::HTTP2_KEEPALIVE_TIMEOUT))
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+#[cfg(test)]
+mod tests;

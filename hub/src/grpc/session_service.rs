@@ -1,0 +1,65 @@
+//! `HubService.Session`: two-way, one per client.
+//!
+//! Ends with: OK where the client ended it; UNAUTHENTICATED (no token, a bad or expired one, or none in time);
+//! `RESOURCE_EXHAUSTED` (a frame too large, a slow consumer); `INVALID_ARGUMENT` (a broken frame); ABORTED (a newer
+//! session took over); UNAVAILABLE (the node stops, or the store cannot be reached); `DEADLINE_EXCEEDED` (silent too
+//! long). `google.rpc.ErrorInfo.reason` is the hub's own code.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tower::Service;
+
+use crate::domain::command::Token;
+use crate::session::{Services, Session};
+
+use super::call::{self, RequestId};
+use super::session_body::SessionBody;
+use super::session_inbound::Inbound;
+
+/// Opens sessions on one runtime.
+#[derive(Clone)]
+pub struct SessionService {
+    services: Arc<Services>,
+    shard: usize,
+}
+
+impl SessionService {
+    /// For the runtime of shard `shard`.
+    pub fn new(services: Arc<Services>, shard: usize) -> Self {
+        Self { services, shard }
+    }
+}
+
+impl<B> Service<Request<B>> for SessionService
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+{
+    type Response = Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let request_id = RequestId::of(&parts.headers);
+        // A header that can be no token is refused like any bad token, unless `hello` brings a good one.
+        let token = call::bearer(&parts.headers).map_or(Some(""), |token| token);
+        let token = token.map(|token| Token(token.to_owned()));
+        let limit = self.services.settings.terms.frame_bytes as usize;
+        let session = Session::new(Arc::clone(&self.services), self.shard, token, request_id.to_string());
+        let body = SessionBody::new(Inbound::new(body, limit), session, request_id);
+        let mut response = Response::new(tonic::body::Body::new(body));
+        response
+            .headers_mut()
+            .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/grpc"));
+        ready(Ok(response))
+    }
+}

@@ -1,0 +1,223 @@
+//! From a request to what is done about it.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use crate::domain::command::{Command, Hello, Join, Request, Token};
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::names::{RoomKey, RoomName, UserId};
+use crate::domain::presence::Status;
+use crate::domain::reply::{JoinReason, Reply};
+use crate::domain::time::Timestamp;
+use crate::store::{Idempotency, InboxPage, StoreError};
+
+use super::driver::{Established, Session};
+use super::executor::Answer;
+use super::join::{self, Joining};
+use super::opening::{self, Opened};
+use super::slots::Slot;
+
+/// Joins of one session that are under way at a time: a resume of many rooms takes turns.
+const JOINS_UNDER_WAY: usize = 4;
+
+/// A command that was done, for the session to finish.
+pub(super) enum Done {
+    /// `hello`.
+    Opened(u32, Box<Result<Opened, Refusal>>),
+    /// A join; the session's room number.
+    Joined(u32, u32, RoomName, JoinReason, Box<Result<Joining, Refusal>>),
+    /// A command that needs no session.
+    Answered(u32, Box<Result<Answer, Refusal>>),
+    /// A page of the inbox that the client has missed.
+    Inbox(Result<InboxPage, StoreError>),
+}
+
+impl Session {
+    pub(super) fn request(&mut self, request: Request) {
+        let Request { command_id, key, fingerprint, command } = request;
+        if self.in_flight.contains(&command_id) {
+            return self.end(Some(ErrorCode::ProtocolError.into()));
+        }
+        match command {
+            Command::Hello(_) if self.established.is_some() => {
+                self.end(Some(ErrorCode::ProtocolError.into()))
+            }
+            Command::Hello(hello) => self.hello(command_id, *hello),
+            _ if self.established.is_none() => {
+                self.refuse_and_end(command_id, ErrorCode::AuthRequired.into())
+            }
+            Command::Pong => {}
+            Command::Goodbye => {
+                self.said_goodbye = true;
+                self.finish(None);
+            }
+            Command::Ping => self.reply(command_id, &Reply::Pong(Timestamp::now())),
+            Command::RefreshToken(token) => self.refresh_token(command_id, &token),
+            Command::Join(join) => self.join(command_id, join),
+            Command::Leave(room) => self.leave(command_id, &room),
+            Command::Typing { room, active } => self.typing(command_id, room, active),
+            Command::PresenceSet { status, text } => self.set_presence(command_id, status, &text),
+            Command::PresenceWatch(users) => self.watch_presence(command_id, &users),
+            Command::Stateless(command) => {
+                let idempotency = key.map(|key| Idempotency { key, fingerprint });
+                self.execute(command_id, idempotency, command);
+            }
+        }
+    }
+
+    fn hello(&mut self, id: u32, hello: Hello) {
+        self.services.metrics.counters().attempts.increment();
+        let welcome =
+            opening::welcome(&self.services, hello, self.token.take().as_ref(), self.shard, Timestamp::now());
+        let welcome = match welcome {
+            Ok(welcome) => welcome,
+            Err(refusal) => {
+                self.services.metrics.attempt_failed(refusal.code);
+                return self.refuse_and_end(id, refusal);
+            }
+        };
+        let caller = welcome.caller.clone();
+        let mut established = Established::new(welcome.live, welcome.caller);
+        self.services.presence.connect(established.live.user(), established.live.id(), Timestamp::now());
+        let resume = welcome.resume.unwrap_or_default();
+        let automatic = opening::automatic_joins(&self.services, &caller);
+        let automatic = automatic.into_iter().filter(|a| !resume.rooms.iter().any(|r| r.room == a.room));
+        established.joins.extend(automatic.map(|join| (join, JoinReason::Automatic)));
+        established.joins.extend(resume.rooms.iter().cloned().map(|join| (join, JoinReason::Resumed)));
+        established.resume_inbox = resume.inbox;
+        self.established = Some(Box::new(established));
+        self.opened();
+        let open = opening::open(Arc::clone(&self.services), caller);
+        let limit = self.services.settings.command_timeout;
+        self.begin(id, async move {
+            let opened = tokio::time::timeout(limit, open).await;
+            Done::Opened(id, Box::new(opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
+        });
+    }
+
+    /// Adds a command to those in flight. It is polled with the session, in the order in which they came.
+    pub(super) fn begin(&mut self, id: u32, command: impl Future<Output = Done> + Send + 'static) {
+        if id != 0 {
+            self.in_flight.push(id);
+        }
+        self.commands.push(command.boxed());
+    }
+
+    fn refresh_token(&mut self, id: u32, token: &Token) {
+        let now = Timestamp::now();
+        let Some(established) = &mut self.established else { return };
+        let refreshed = self
+            .services
+            .authenticate(token, now)
+            .and_then(|caller| established.live.life.lock().refresh(&caller, now).map(|()| caller));
+        match refreshed {
+            Ok(caller) => {
+                established.caller = caller;
+                self.reply(id, &Reply::Done);
+            }
+            Err(refusal) => {
+                self.refuse(id, &refusal);
+                self.end(Some(refusal));
+            }
+        }
+    }
+
+    fn join(&mut self, id: u32, join: Join) {
+        let Some(established) = &mut self.established else { return };
+        let limit = self.services.settings.terms.rooms_per_session as usize;
+        let waiting = established.joins.len();
+        match established.slots.find(&join.room) {
+            Some(slot) => {
+                if let Some(Slot::Joining { .. }) = established.slots.get_mut(slot) {
+                    return self.refuse(id, &ErrorCode::Conflict.into());
+                }
+                // Joining again begins anew, from where the client says.
+                self.drop_slot(slot);
+            }
+            None if established.slots.occupied() + waiting >= limit => {
+                return self.refuse(id, &ErrorCode::RoomLimitExceeded.into());
+            }
+            None => {}
+        }
+        self.begin_join(id, join, JoinReason::Command);
+    }
+
+    fn begin_join(&mut self, id: u32, join: Join, reason: JoinReason) {
+        let Some(established) = &mut self.established else { return };
+        let slot = established.slots.reserve(join.room.clone());
+        let mailbox = Arc::clone(&established.live.mailbox);
+        let caller = established.caller.clone();
+        let room = join.room.clone();
+        let joined = join::join(Arc::clone(&self.services), caller, mailbox, slot, join, reason);
+        let limit = self.services.settings.command_timeout;
+        self.begin(id, async move {
+            let joined = tokio::time::timeout(limit, joined).await;
+            let joined = joined.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()));
+            Done::Joined(id, slot, room, reason, Box::new(joined))
+        });
+    }
+
+    /// Begins those joins that wait for their turn.
+    pub(super) fn begin_waiting_joins(&mut self) {
+        while let Some(established) = &mut self.established
+            && established.feed.is_some()
+            && established.joins_under_way < JOINS_UNDER_WAY
+            && let Some((join, reason)) = established.joins.pop_front()
+        {
+            if established.slots.find(&join.room).is_none() {
+                established.joins_under_way += 1;
+                self.begin_join(0, join, reason);
+            }
+        }
+    }
+
+    fn leave(&mut self, id: u32, room: &RoomName) {
+        let Some(established) = &mut self.established else { return };
+        established.joins.retain(|(join, _)| join.room != *room);
+        let slot = established.slots.find(room);
+        if let Some(slot) = slot
+            && let Some(Slot::Joining { leave, .. }) = established.slots.get_mut(slot)
+        {
+            if leave.replace(id).is_some() {
+                self.refuse(id, &ErrorCode::Conflict.into());
+            } else {
+                self.in_flight.push(id);
+            }
+            return;
+        }
+        if let Some(slot) = slot {
+            self.drop_slot(slot);
+        }
+        self.reply(id, &Reply::Left(room.clone()));
+    }
+
+    fn typing(&mut self, id: u32, room: RoomName, active: bool) {
+        let Some(established) = &mut self.established else { return };
+        let may_type = established
+            .slots
+            .find(&room)
+            .and_then(|slot| established.slots.live_mut(slot))
+            .is_some_and(|live| live.may_type && !live.following.room.is_large());
+        // What is dropped is answered as success.
+        if may_type {
+            let caller = &established.caller;
+            let key = RoomKey { tenant: caller.tenant.clone(), room };
+            self.services.presence.typing(&key, &caller.user, active, Timestamp::now());
+        }
+        self.reply(id, &Reply::Done);
+    }
+
+    fn set_presence(&mut self, id: u32, status: Status, text: &str) {
+        let Some(established) = &self.established else { return };
+        let tenant = &established.caller.tenant;
+        self.services.presence.set(tenant, established.live.id(), status, text, Timestamp::now());
+        self.reply(id, &Reply::Done);
+    }
+
+    fn watch_presence(&mut self, id: u32, users: &[UserId]) {
+        self.reply(id, &Reply::Done);
+        let Some(established) = &self.established else { return };
+        self.services.presence.watch(&established.caller.tenant, established.live.id(), users);
+    }
+}

@@ -1,0 +1,362 @@
+//! The session's engine: requests in, frames out, polled by its transport.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use carillon_proto::Frame;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, Stream};
+use tokio::time::Sleep;
+
+use crate::delivery::mailbox::Signal;
+use crate::domain::caller::Caller;
+use crate::domain::command::{Join, Request, Token};
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::COMMANDS_IN_FLIGHT;
+use crate::domain::position::InboxPosition;
+use crate::domain::push::{LeaveReason, Push};
+use crate::domain::reply::{JoinReason, Reply};
+use crate::domain::time::Timestamp;
+
+use super::batch::Batch;
+use super::catch_up::{self, CatchUp};
+use super::dispatch::Done;
+use super::inbox_feed::InboxFeed;
+use super::live::Live;
+use super::services::Services;
+use super::slots::Slots;
+
+/// What a transport read.
+pub enum Input {
+    /// A frame that is a request.
+    Request(Box<Request>),
+    /// A frame that is a wrong request: its command id and why. It never ends the stream.
+    Refused(u32, Refusal),
+    /// A frame that is none, or too large: the stream ends.
+    Broken(Refusal),
+    /// The client will send no more.
+    Closed,
+}
+
+/// What there is to write.
+pub enum Output {
+    /// Frames are in the batch.
+    Frames,
+    /// Nothing more will come. What the stream's end says; `None` where the client ended it.
+    End(Option<Refusal>),
+}
+
+/// How far a session has got.
+enum Stage {
+    /// No `hello` yet.
+    Waiting(Pin<Box<Sleep>>),
+    /// `hello` came.
+    Open,
+    /// What is in flight finishes, then it ends.
+    Draining(Option<Refusal>),
+    /// The last frames go out.
+    Ending(Option<Refusal>),
+    /// Nothing more.
+    Ended,
+}
+
+/// What a session is once `hello` was accepted.
+pub(super) struct Established {
+    pub(super) live: Arc<Live>,
+    pub(super) caller: Caller,
+    pub(super) slots: Slots,
+    /// Where the client was in its inbox.
+    pub(super) resume_inbox: Option<InboxPosition>,
+    /// `None` until `connected` was sent.
+    pub(super) feed: Option<InboxFeed>,
+    catch_up: Option<CatchUp>,
+    /// Commands that change something take turns until they are queued at the store.
+    pub(super) turns: Arc<tokio::sync::Mutex<()>>,
+    /// Joins that wait for their turn: those of a resume.
+    pub(super) joins: VecDeque<(Join, JoinReason)>,
+    pub(super) joins_under_way: usize,
+}
+
+impl Established {
+    pub(super) fn new(live: Arc<Live>, caller: Caller) -> Self {
+        Self {
+            live,
+            caller,
+            slots: Slots::default(),
+            resume_inbox: None,
+            feed: None,
+            catch_up: None,
+            turns: Arc::default(),
+            joins: VecDeque::new(),
+            joins_under_way: 0,
+        }
+    }
+}
+
+/// One stream.
+pub struct Session {
+    pub(super) services: Arc<Services>,
+    pub(super) shard: usize,
+    /// The token that came with the stream's metadata.
+    pub(super) token: Option<Token>,
+    pub(super) request_id: String,
+    stage: Stage,
+    pub(super) established: Option<Box<Established>>,
+    pub(super) commands: FuturesUnordered<BoxFuture<'static, Done>>,
+    pub(super) in_flight: Vec<u32>,
+    outbox: VecDeque<Frame>,
+    /// Whether the client said that it ends.
+    pub(super) said_goodbye: bool,
+}
+
+impl Session {
+    /// A stream that was opened on runtime `shard`. `token` is what its metadata carried; `request_id` is what errors
+    /// and logs name.
+    pub fn new(services: Arc<Services>, shard: usize, token: Option<Token>, request_id: String) -> Self {
+        let deadline = Box::pin(tokio::time::sleep(services.settings.hello_timeout));
+        Self {
+            services,
+            shard,
+            token,
+            request_id,
+            stage: Stage::Waiting(deadline),
+            established: None,
+            commands: FuturesUnordered::new(),
+            in_flight: Vec::new(),
+            outbox: VecDeque::new(),
+            said_goodbye: false,
+        }
+    }
+
+    /// Whether another frame should be read now. Past the commands that may be in flight the stream waits.
+    pub fn wants_input(&self) -> bool {
+        matches!(self.stage, Stage::Waiting(_) | Stage::Open) && self.in_flight.len() < COMMANDS_IN_FLIGHT
+    }
+
+    /// Takes what was read.
+    pub fn input(&mut self, input: Input) {
+        if let Some(established) = &self.established {
+            established.live.heard(Timestamp::now());
+        }
+        match input {
+            Input::Request(request) => self.request(*request),
+            Input::Refused(id, refusal) if self.is_open() => self.refuse(id, &refusal),
+            Input::Refused(id, refusal) => self.refuse_and_end(id, refusal),
+            Input::Broken(refusal) => self.end(Some(refusal)),
+            Input::Closed => self.finish(None),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.stage, Stage::Waiting(_))
+    }
+
+    pub(super) fn opened(&mut self) {
+        self.stage = Stage::Open;
+    }
+
+    /// Queues a frame that is a reply or the session's own push.
+    pub(super) fn send(&mut self, frame: Frame) {
+        self.outbox.push_back(frame);
+    }
+
+    pub(super) fn reply(&mut self, id: u32, reply: &Reply) {
+        let frame = self.services.delivery.encoder().reply(id, reply);
+        self.send(frame);
+    }
+
+    pub(super) fn push(&mut self, push: &Push) {
+        let frame = self.services.delivery.encoder().push(push);
+        self.send(frame);
+    }
+
+    pub(super) fn refuse(&mut self, id: u32, refusal: &Refusal) {
+        let frame = self.services.delivery.encoder().refusal(id, refusal, &self.request_id);
+        self.send(frame);
+    }
+
+    /// Answers the command and ends the stream for the same reason.
+    pub(super) fn refuse_and_end(&mut self, id: u32, refusal: Refusal) {
+        self.refuse(id, &refusal);
+        self.stage = Stage::Ending(Some(refusal));
+    }
+
+    /// Tells the client why, and ends at once: what is in flight goes unanswered.
+    pub(super) fn end(&mut self, refusal: Option<Refusal>) {
+        if matches!(self.stage, Stage::Ending(_) | Stage::Ended) {
+            return;
+        }
+        if let Some(refusal) = &refusal {
+            self.push(&Push::Disconnected(refusal.clone()));
+        }
+        self.stage = Stage::Ending(refusal);
+    }
+
+    /// Reads no more; ends when what is in flight was answered.
+    pub(super) fn finish(&mut self, refusal: Option<Refusal>) {
+        if matches!(self.stage, Stage::Waiting(_) | Stage::Open) {
+            self.stage = Stage::Draining(refusal);
+        }
+    }
+
+    /// Fills `batch` with what is to be written next. Pending while there is nothing.
+    pub fn poll_output(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Output> {
+        self.poll_hello_deadline(cx);
+        if let Some(established) = &self.established {
+            established.live.mailbox.register(cx.waker());
+        }
+        let now = Timestamp::now();
+        loop {
+            let mut moved = self.poll_commands(cx);
+            moved |= self.poll_catch_up(cx);
+            self.take_signals(now);
+            self.fill(batch);
+            if !batch.is_empty() {
+                self.note_output(now);
+                let counters = self.services.metrics.counters();
+                counters.deliveries.add(batch.len() as u64);
+                counters.delivered_bytes.add(batch.bytes() as u64);
+                counters.writes.increment();
+                return Poll::Ready(Output::Frames);
+            }
+            match &mut self.stage {
+                Stage::Draining(refusal) if self.in_flight.is_empty() => {
+                    let refusal = refusal.take();
+                    self.end(refusal);
+                }
+                Stage::Ending(refusal) => {
+                    let refusal = refusal.take();
+                    self.stage = Stage::Ended;
+                    return Poll::Ready(Output::End(refusal));
+                }
+                Stage::Ended => return Poll::Ready(Output::End(None)),
+                _ if !moved => {
+                    self.note_output(now);
+                    return Poll::Pending;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn note_output(&self, now: Timestamp) {
+        if let Some(established) = &self.established {
+            established.live.polled(now, self.wants_input());
+        }
+    }
+
+    fn poll_hello_deadline(&mut self, cx: &mut Context<'_>) {
+        if let Stage::Waiting(deadline) = &mut self.stage
+            && self.established.is_none()
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            self.end(Some(ErrorCode::AuthRequired.into()));
+        }
+    }
+
+    fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while let Poll::Ready(Some(done)) = Pin::new(&mut self.commands).poll_next(cx) {
+            self.finish_command(done);
+            moved = true;
+        }
+        moved
+    }
+
+    /// Reads one page at a time for whichever room is behind.
+    fn poll_catch_up(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(established) = &mut self.established else { return false };
+        if established.catch_up.is_none()
+            && let Some((slot, room, after)) = established.slots.next_behind()
+        {
+            self.services.metrics.counters().catch_ups.increment();
+            established.catch_up = Some(CatchUp::begin(&*self.services.store, slot, room, after));
+        }
+        let Some(reading) = &mut established.catch_up else { return false };
+        let Poll::Ready(page) = reading.page.as_mut().poll(cx) else { return false };
+        let Some(CatchUp { slot, room, after, .. }) = established.catch_up.take() else { return false };
+        match page {
+            Ok(page) => {
+                let until = established.slots.live_mut(slot).map(|live| live.follower().until());
+                if let Some(until) = until {
+                    let encoder = self.services.delivery.encoder();
+                    let (frames, cursor) = catch_up::frames(encoder, &room.key.room, &page, after, until);
+                    established.slots.take_page(slot, &room, frames, cursor);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "a session could not catch up");
+                self.leave_unasked(slot, LeaveReason::Unavailable);
+            }
+        }
+        true
+    }
+
+    fn take_signals(&mut self, now: Timestamp) {
+        let Some(established) = &mut self.established else { return };
+        let mut signals = Vec::new();
+        let slots = &mut established.slots;
+        established.live.mailbox.take(|slot| slots.mark_ready(slot), &mut signals);
+        for signal in signals {
+            match signal {
+                Signal::Ping => {
+                    established_pinged(self, now);
+                    self.push(&Push::Ping);
+                }
+                Signal::TokenExpiring(at) => self.push(&Push::TokenExpiring(at)),
+                Signal::Drain(after) => {
+                    self.push(&Push::GoingAway(after));
+                    self.finish(Some(Refusal { retry_after: Some(after), ..ErrorCode::GoingAway.into() }));
+                }
+                Signal::Close(refusal) => {
+                    self.services.metrics.disconnected(refusal.code);
+                    self.end(Some(refusal));
+                }
+            }
+        }
+    }
+
+    /// Replies first, then pushes, then what lies past the rooms' cursors.
+    fn fill(&mut self, batch: &mut Batch) {
+        loop {
+            while batch.has_room() {
+                let Some(frame) = self.outbox.pop_front() else { break };
+                batch.push(frame);
+            }
+            if self.outbox.is_empty() && self.outbox.capacity() > 8 {
+                self.outbox = VecDeque::new();
+            }
+            let Some(established) = &mut self.established else { return };
+            if !batch.has_room() || !matches!(self.stage, Stage::Open | Stage::Draining(_)) {
+                return;
+            }
+            // Before `connected` nothing else is sent: it is the first frame of a session.
+            let Some(feed) = &mut established.feed else { return };
+            established.live.mailbox.take_pushes(|waiting| match waiting.place {
+                Some(place) if !feed.accept(place) => true,
+                _ => batch.push(waiting.frame),
+            });
+            let Some((slot, reason)) = established.slots.fill(batch) else { return };
+            self.leave_unasked(slot, reason);
+        }
+    }
+}
+
+fn established_pinged(session: &Session, now: Timestamp) {
+    if let Some(established) = &session.established {
+        established.live.pinged(now);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(established) = self.established.take() {
+            let Established { live, mut slots, .. } = *established;
+            // Followers leave their rooms before presence is told, so that nothing is sent to a session that ended.
+            drop(slots.drain());
+            self.services.end_session(&live, self.said_goodbye, Timestamp::now());
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! The executor: from a parsed command to its answer. It looks up what `access` decides on, lets the area decide, and
+//! commits what was decided; when the home refuses a condition it decides again on what the home said.
+//!
+//! Memberships are remembered, so that a send reads nothing before it commits. The memory is only a hint: the
+//! membership's version is a condition of the commit. Reads, joins and presence ask the store.
+
+mod known;
+mod memory;
+
+use std::sync::Arc;
+
+use crate::access::rules::{Capability, Permit, permit};
+use crate::conversations::{self, Case, Creation, Decision, Facts, conversation_id};
+use crate::domain::caller::Caller;
+use crate::domain::command::Stateless;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::inbox::InboxChange;
+use crate::domain::limits;
+use crate::domain::names::{RoomKey, RoomName};
+use crate::domain::namespace::{NamespaceRules, Namespaces};
+use crate::domain::position::Seq;
+use crate::domain::reply::Reply;
+use crate::domain::time::Timestamp;
+use crate::events::{self, EphemeralEvent, Publication};
+use crate::inbox;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::store::{
+    Change, CommitError, Committed, Condition, Home, Idempotency, Outcome, Store, refuse, refuse_commit,
+};
+
+use known::{Known, Standing};
+
+/// A session's turn: held until what it changes is queued at the store, so that a session's commands are committed in
+/// the order in which it sent them. `None` where there is no order to keep.
+pub type Turn = Option<OwnedMutexGuard<()>>;
+
+/// A command's answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What the caller is told.
+    pub reply: Reply,
+    /// What is to be delivered now, as nothing was committed that would deliver it.
+    pub ephemeral: Option<EphemeralEvent>,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self { reply, ephemeral: None }
+    }
+}
+
+/// Executes commands that need no session. Shared by all sessions and by the unary services.
+pub struct Executor {
+    store: Arc<dyn Store>,
+    namespaces: Arc<Namespaces>,
+    known: Known,
+}
+
+/// Who asks for what in which room, as the loop of decisions carries it.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    caller: &'a Caller,
+    room: &'a RoomKey,
+    rules: &'a NamespaceRules,
+    capability: Capability,
+    now: Timestamp,
+}
+
+impl Executor {
+    /// An executor over `store` and the configured namespaces.
+    pub fn new(store: Arc<dyn Store>, namespaces: Arc<Namespaces>) -> Self {
+        Self { store, namespaces, known: Known::new() }
+    }
+
+    /// Executes a command for `caller`. `idempotency` makes a retry give the first attempt's result, also where the
+    /// command would be refused by now; commands that are their own retry (marks, the inbox, ephemeral events, reads)
+    /// pass it over.
+    ///
+    /// Waits for the store without a limit of its own: the session has one. [`Stateless::PresenceGet`] is only
+    /// permitted here, with [`Reply::Done`]: who is present is answered by presence.
+    pub async fn execute(
+        &self,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: Stateless,
+        now: Timestamp,
+        turn: Turn,
+    ) -> Result<Answer, Refusal> {
+        match &command {
+            Stateless::History { .. }
+            | Stateless::Rooms { .. }
+            | Stateless::Members { .. }
+            | Stateless::Notifications { .. }
+            | Stateless::PresenceGet { .. } => self.read(caller, &command).await.map(Answer::from),
+            Stateless::ConversationCreate { members, metadata, direct } => {
+                let creation = Creation::check(&self.namespaces, caller, members, metadata, *direct)?;
+                self.create(caller, idempotency, creation).await.map(Answer::from)
+            }
+            Stateless::Inbox(change) => self.change_inbox(caller, change).await.map(Answer::from),
+            _ => {
+                let (Some(room), Some(capability)) = (command.room(), Capability::of(&command, caller))
+                else {
+                    return Err(ErrorCode::Internal.into());
+                };
+                let room = room_of(caller, room);
+                let asked = self.asked(caller, &room, capability, now)?;
+                // Marks are their own retry, and what is not kept cannot be found again.
+                let keyed = capability != Capability::Mark && asked.rules.durable;
+                self.change(asked, idempotency.filter(|_| keyed), &command, turn).await
+            }
+        }
+    }
+
+    /// Whether `caller` may do this in `room`, by what the store says now.
+    pub async fn authorise(
+        &self,
+        caller: &Caller,
+        room: &RoomName,
+        capability: Capability,
+    ) -> Result<Permit, Refusal> {
+        let room = room_of(caller, room);
+        let asked = self.asked(caller, &room, capability, Timestamp::default())?;
+        let member = self.store.member(&room, &caller.user).await.map_err(refuse)?;
+        let created = self.known.created(&*self.store, asked).await?;
+        self.permit(asked, &Standing { member, created, remembered: false })
+    }
+
+    /// Forgets what a commit made untrue. Call it for each change in commit order, before the commit is acknowledged.
+    pub fn invalidate(&self, change: &Change) {
+        self.known.invalidate(change);
+    }
+
+    fn asked<'a>(
+        &'a self,
+        caller: &'a Caller,
+        room: &'a RoomKey,
+        capability: Capability,
+        now: Timestamp,
+    ) -> Result<Asked<'a>, Refusal> {
+        let rules = self.namespaces.rules(&room.room).ok_or(ErrorCode::AccessDenied)?;
+        Ok(Asked { caller, room, rules, capability, now })
+    }
+
+    fn permit(&self, asked: Asked<'_>, standing: &Standing) -> Result<Permit, Refusal> {
+        let Asked { caller, room, capability, .. } = asked;
+        let member = standing.member.as_ref().filter(|_| !caller.service);
+        permit(&self.namespaces, caller, &room.room, member, standing.created, capability)
+    }
+
+    async fn read(&self, caller: &Caller, command: &Stateless) -> Result<Reply, Refusal> {
+        let store = &*self.store;
+        match command {
+            Stateless::History { room, bound, limit } => {
+                let permit = self.authorise(caller, room, Capability::ReadHistory).await?;
+                let rules = self.namespaces.rules(room).ok_or(ErrorCode::AccessDenied)?;
+                let room = room_of(caller, room);
+                conversations::pages::history(store, &permit, rules, &room, *bound, *limit).await
+            }
+            Stateless::Rooms { cursor, limit, unread_only } => {
+                conversations::pages::rooms(store, caller, cursor, *limit, *unread_only).await
+            }
+            Stateless::Members { room, cursor, limit } => {
+                self.authorise(caller, room, Capability::ListMembers).await?;
+                let room = room_of(caller, room);
+                conversations::pages::members(store, caller, &room, cursor, *limit).await
+            }
+            Stateless::Notifications { cursor, filter, limit } => {
+                inbox::page(store, caller, cursor, filter, *limit).await
+            }
+            Stateless::PresenceGet { room, .. } => {
+                self.authorise(caller, room, Capability::SeePresence).await?;
+                Ok(Reply::Done)
+            }
+            _ => Err(ErrorCode::Internal.into()),
+        }
+    }
+
+    /// Decides on a change of a room, and commits it where it is durable.
+    async fn change(
+        &self,
+        asked: Asked<'_>,
+        key: Option<Idempotency>,
+        command: &Stateless,
+        turn: Turn,
+    ) -> Result<Answer, Refusal> {
+        let undone = match self.decide(asked, key.as_ref(), command, turn).await {
+            Ok(committed) => return Ok(reply(asked, command, &committed).into()),
+            Err(Undone::Failed(refusal)) => return Err(refusal),
+            Err(Undone::Needless(answer)) => Ok(*answer),
+            Err(Undone::Refused(refusal)) => Err(refusal),
+        };
+        // A retry is answered as its first attempt was, though by now it may be refused or have nothing to do.
+        match self.earlier(asked, key).await? {
+            Some(committed) => Ok(reply(asked, command, &committed).into()),
+            None => undone,
+        }
+    }
+
+    /// Decides and commits, and where the home refuses a condition decides again, a few times at most.
+    async fn decide(
+        &self,
+        asked: Asked<'_>,
+        key: Option<&Idempotency>,
+        command: &Stateless,
+        mut turn: Turn,
+    ) -> Result<Committed, Undone> {
+        let store = &*self.store;
+        let mut standing = self.known.standing(store, asked).await?;
+        let mut head = None;
+        let mut refused = None;
+        for _ in 0..limits::DECISIONS {
+            let decided = match self.permit(asked, &standing) {
+                Ok(permit) => {
+                    let facts = Facts::load(store, asked.room, command).await.map_err(refuse)?;
+                    plan(asked, &permit, &facts.with_head(head), command)
+                }
+                Err(refusal) => Err(refusal),
+            };
+            let mut outcome = match decided {
+                Ok(Plan::Commit(outcome)) => outcome,
+                Ok(Plan::Answer(answer)) => return Err(Undone::Needless(Box::new(answer))),
+                // What is only remembered refuses nobody.
+                Err(_) if standing.remembered => {
+                    standing = self.known.read(store, asked).await?;
+                    continue;
+                }
+                Err(refusal) => return Err(Undone::Refused(refusal)),
+            };
+            // What the home refused it would refuse again.
+            if refused.as_ref() == Some(&outcome.conditions) {
+                break;
+            }
+            let conditions = outcome.conditions.clone();
+            outcome.idempotency = key.cloned();
+            // It is queued from here on: what the same session sent next comes after it.
+            let committing = store.commit(outcome);
+            drop(turn.take());
+            match committing.await {
+                Ok(committed) => return Ok(committed),
+                Err(CommitError::Condition(current)) => {
+                    standing = self.known.observed(asked, &current, standing.created);
+                    head = Some(current.room.map_or(Seq(0), |room| room.head.seq));
+                    refused = Some(conditions);
+                }
+                Err(error) => return Err(Undone::Failed(refuse_commit(error))),
+            }
+        }
+        Err(Undone::Refused(ErrorCode::Conflict.into()))
+    }
+
+    /// What an earlier attempt with this key gave, if there was one. The condition never holds, so nothing is done
+    /// where there was none.
+    async fn earlier(
+        &self,
+        asked: Asked<'_>,
+        key: Option<Idempotency>,
+    ) -> Result<Option<Committed>, Refusal> {
+        let Some(key) = key else { return Ok(None) };
+        let outcome = Outcome {
+            tenant: asked.room.tenant.clone(),
+            home: Home::Room(asked.room.room.clone()),
+            actor: asked.caller.user.clone(),
+            idempotency: Some(key),
+            conditions: vec![Condition::MembersBelow(0)],
+            writes: Vec::new(),
+            effects: Vec::new(),
+        };
+        match self.store.commit(outcome).await {
+            Ok(committed) => Ok(Some(committed)),
+            Err(CommitError::Condition(_) | CommitError::TooManyKeys) => Ok(None),
+            Err(error) => Err(refuse_commit(error)),
+        }
+    }
+
+    async fn create(
+        &self,
+        caller: &Caller,
+        key: Option<Idempotency>,
+        creation: Creation<'_>,
+    ) -> Result<Reply, Refusal> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|_| ErrorCode::Internal)?;
+        let random = u128::from_ne_bytes(random);
+        let known_by = key.as_ref().map(|idempotency| &idempotency.key);
+        let id = conversation_id(self.store.secret(), caller, creation.peer(), known_by, random);
+        let room = creation.room(id)?;
+        let mut outcome = creation.outcome(&room);
+        outcome.idempotency = key;
+        match self.store.commit(outcome).await {
+            Ok(committed) => Ok(creation.created(room, &committed)),
+            Err(CommitError::Condition(current)) => {
+                creation.found(room, &current).ok_or_else(|| ErrorCode::Conflict.into())
+            }
+            Err(error) => Err(refuse_commit(error)),
+        }
+    }
+
+    async fn change_inbox(&self, caller: &Caller, change: &InboxChange) -> Result<Reply, Refusal> {
+        let head = if inbox::needs_head(change) {
+            Some(self.store.inbox_summary(&caller.key()).await.map_err(refuse)?.head)
+        } else {
+            None
+        };
+        let outcome = inbox::change(caller, change, head)?;
+        self.store.commit(outcome).await.map_err(refuse_commit)?;
+        Ok(Reply::Done)
+    }
+}
+
+/// What an area decided.
+enum Plan {
+    Commit(Outcome),
+    Answer(Answer),
+}
+
+/// Why nothing was committed.
+enum Undone {
+    /// It is so already, or nothing is kept of it.
+    Needless(Box<Answer>),
+    /// It may not be, or not as things stand.
+    Refused(Refusal),
+    /// The store could not, or not under this key.
+    Failed(Refusal),
+}
+
+impl From<Refusal> for Undone {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Lets the command's area decide.
+fn plan(asked: Asked<'_>, permit: &Permit, facts: &Facts, command: &Stateless) -> Result<Plan, Refusal> {
+    let Asked { caller, rules, now, .. } = asked;
+    let room = &asked.room.room;
+    if let Stateless::EventPublish { event, exclude_self, .. } = command {
+        return Ok(match events::publish(caller, room, rules, permit, event, *exclude_self, now)? {
+            Publication::Durable(outcome) => Plan::Commit(outcome),
+            Publication::Ephemeral(event) => {
+                Plan::Answer(Answer { reply: Reply::Done, ephemeral: Some(event) })
+            }
+        });
+    }
+    let case = Case { caller, room, rules, permit, facts, now };
+    Ok(match conversations::decide(&case, command)? {
+        Decision::Commit(outcome) => Plan::Commit(outcome),
+        Decision::Answer(reply) => Plan::Answer(reply.into()),
+    })
+}
+
+fn reply(asked: Asked<'_>, command: &Stateless, committed: &Committed) -> Reply {
+    match command {
+        Stateless::EventPublish { .. } => events::reply(committed),
+        _ => conversations::reply(asked.caller, &asked.room.room, command, committed),
+    }
+}
+
+fn room_of(caller: &Caller, room: &RoomName) -> RoomKey {
+    RoomKey { tenant: caller.tenant.clone(), room: room.clone() }
+}

@@ -1,0 +1,210 @@
+//! What a session does with a command that is done.
+
+use std::sync::Arc;
+
+use crate::delivery::To;
+use crate::domain::command::Stateless;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::{LARGE_ROOM, PAGE_DEFAULT};
+use crate::domain::member::Role;
+use crate::domain::names::{RoomKey, RoomName};
+use crate::domain::push::{LeaveReason, Push};
+use crate::domain::reply::{JoinReason, Joined, Reply, RoomRules};
+use crate::domain::time::Timestamp;
+use crate::store::{Idempotency, InboxPage, StoreError};
+
+use super::dispatch::Done;
+use super::driver::Session;
+use super::executor::Answer;
+use super::inbox_feed::InboxFeed;
+use super::join::{Joining, Start};
+use super::opening::{self, Opened};
+use super::services::Services;
+use super::slots::Slot;
+
+impl Session {
+    /// Runs a command that needs no session.
+    pub(super) fn execute(&mut self, id: u32, idempotency: Option<Idempotency>, command: Stateless) {
+        let Some(established) = &self.established else { return };
+        let services = Arc::clone(&self.services);
+        let caller = established.caller.clone();
+        let limit = self.services.settings.command_timeout;
+        let turns = command.changes_something().then(|| Arc::clone(&established.turns));
+        self.begin(id, async move {
+            let answer = async {
+                let turn = match turns {
+                    Some(turns) => Some(turns.lock_owned().await),
+                    None => None,
+                };
+                services.execute(&caller, idempotency, command, turn).await
+            };
+            let answer = tokio::time::timeout(limit, answer).await;
+            Done::Answered(id, Box::new(answer.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
+        });
+    }
+
+    pub(super) fn finish_command(&mut self, done: Done) {
+        match done {
+            Done::Opened(id, opened) => {
+                self.answered(id);
+                match *opened {
+                    Ok(opened) => self.finish_opening(id, opened),
+                    Err(refusal) => self.refuse_and_end(id, refusal),
+                }
+            }
+            Done::Joined(id, slot, room, reason, joined) => self.finish_join(id, slot, room, reason, *joined),
+            Done::Answered(id, answer) => {
+                self.answered(id);
+                match *answer {
+                    Ok(answer) => self.finish_answer(id, answer),
+                    Err(refusal) => self.refuse(id, &refusal),
+                }
+            }
+            Done::Inbox(page) => self.finish_inbox(page),
+        }
+    }
+
+    fn answered(&mut self, id: u32) {
+        if let Some(index) = self.in_flight.iter().position(|other| *other == id) {
+            self.in_flight.swap_remove(index);
+        }
+    }
+
+    fn finish_opening(&mut self, id: u32, opened: Opened) {
+        let Some(established) = &mut self.established else { return };
+        established.feed = Some(InboxFeed::new(established.resume_inbox, opened.inbox));
+        let connected = opening::connected(&self.services, &established.live, opened, Timestamp::now());
+        self.reply(id, &Reply::Connected(Box::new(connected)));
+        self.read_inbox();
+        self.begin_waiting_joins();
+    }
+
+    /// Reads the next page of what the client has missed in its inbox, if anything.
+    fn read_inbox(&mut self) {
+        let Some(established) = &self.established else { return };
+        let Some(query) = established.feed.as_ref().and_then(InboxFeed::next_query) else { return };
+        let page = self.services.store.inbox(established.live.user(), query, PAGE_DEFAULT);
+        self.begin(0, async move { Done::Inbox(page.await) });
+    }
+
+    fn finish_inbox(&mut self, page: Result<InboxPage, StoreError>) {
+        let Some(feed) = self.established.as_mut().and_then(|e| e.feed.as_mut()) else { return };
+        match page {
+            Ok(page) => {
+                let frames = feed.take_page(page, self.services.delivery.encoder());
+                frames.into_iter().for_each(|frame| self.send(frame));
+                self.read_inbox();
+            }
+            // Nothing may be missing without a word: the client resumes from where it is.
+            Err(error) => self.end(Some(Services::refuse(&error))),
+        }
+    }
+
+    fn finish_answer(&mut self, id: u32, answer: Answer) {
+        let Some(established) = &self.established else { return };
+        if let Some(event) = answer.ephemeral {
+            let to = if event.exclude_self { To::Except(established.live.id()) } else { To::All };
+            let about = event.merge_key.as_ref().map(|key| ("event", &event.room, key));
+            if !self.services.send_to_room(&event.room, &event.push, about, to) {
+                return self.refuse(id, &ErrorCode::Unavailable.into());
+            }
+        }
+        self.reply(id, &answer.reply);
+    }
+
+    fn finish_join(
+        &mut self,
+        id: u32,
+        slot: u32,
+        room: RoomName,
+        reason: JoinReason,
+        joined: Result<Joining, Refusal>,
+    ) {
+        self.answered(id);
+        let Some(established) = &mut self.established else { return };
+        if reason != JoinReason::Command {
+            established.joins_under_way = established.joins_under_way.saturating_sub(1);
+        }
+        let Slot::Joining { leave, .. } = established.slots.clear(slot) else { return };
+        match joined {
+            Ok(joining) => self.follow(id, slot, joining),
+            Err(refusal) if reason == JoinReason::Command => self.refuse(id, &refusal),
+            Err(refusal) => {
+                let denied = !refusal.code.row().retryable;
+                let reason = if denied { LeaveReason::Denied } else { LeaveReason::Unavailable };
+                self.push(&Push::Left { room: room.clone(), reason });
+            }
+        }
+        if let Some(leave) = leave {
+            self.answered(leave);
+            self.drop_slot(slot);
+            self.reply(leave, &Reply::Left(room));
+        }
+        self.begin_waiting_joins();
+    }
+
+    /// The room is followed from here on: `joined` goes out before anything of it.
+    fn follow(&mut self, id: u32, slot: u32, joining: Joining) {
+        let Some(established) = &mut self.established else { return };
+        let key = joining.following.room.key.clone();
+        let Some(rules) = self.services.namespaces.rules(&key.room) else { return };
+        let session = established.live.id();
+        let presence = &self.services.presence;
+        if rules.presence {
+            presence.join(&key, session, joining.presence, Timestamp::now());
+        }
+        let (snapshot, presence_more) = if joining.presence {
+            let page = presence.snapshot(&key, LARGE_ROOM);
+            (page.states, page.more)
+        } else {
+            (Vec::new(), false)
+        };
+        let position = joining.following.room.head();
+        let cursor = if let Start::After(seq) = joining.start { seq } else { position.seq };
+        let joined = Joined {
+            room: key.room.clone(),
+            position,
+            recovered: cursor < position.seq || !joining.state.is_empty(),
+            truncated: joining.start == Start::Truncated,
+            user: established.live.user().user.clone(),
+            marks: joining.marks,
+            occupancy: presence.occupancy(&key),
+            role: joining.role,
+            presence: snapshot,
+            presence_more,
+            rules: RoomRules::from(rules),
+            reason: joining.reason,
+        };
+        let may_type = rules.typing && joining.role.is_none_or(|role| role >= Role::Member);
+        established.slots.begin(slot, joining.following, cursor, rules.presence, may_type);
+        established.live.rooms.lock().push(key.room);
+        if joining.reason == JoinReason::Command {
+            self.reply(id, &Reply::Joined(Box::new(joined)));
+        } else {
+            self.push(&Push::Joined(Box::new(joined)));
+        }
+        joining.state.into_iter().for_each(|frame| self.send(frame));
+    }
+
+    /// Ends a join.
+    pub(super) fn drop_slot(&mut self, slot: u32) {
+        let Some(established) = &mut self.established else { return };
+        let Slot::Live(live) = established.slots.clear(slot) else { return };
+        let key: RoomKey = live.following.room.key.clone();
+        established.live.rooms.lock().retain(|room| *room != key.room);
+        let shows_presence = live.shows_presence;
+        drop(live);
+        if shows_presence {
+            self.services.presence.leave(&key, established.live.id(), Timestamp::now());
+        }
+    }
+
+    /// The hub ends a join.
+    pub(super) fn leave_unasked(&mut self, slot: u32, reason: LeaveReason) {
+        let Some(established) = &mut self.established else { return };
+        let Some(live) = established.slots.live_mut(slot) else { return };
+        let room = live.following.room.key.room.clone();
+        self.drop_slot(slot);
+        self.push(&Push::Left { room, reason });
+    }
+}

@@ -1,0 +1,185 @@
+//! Joining a room: from the command to a cursor.
+//!
+//! The order is what makes a join exact. The follower is put into the room's list first, so that every later entry, and
+//! a removal of the user, reaches it. Only then is the membership read, which sees every earlier removal. Then `since`
+//! is checked against the store. The cursor does the rest.
+
+use std::sync::Arc;
+
+use carillon_proto::Frame;
+
+use crate::access::rules::{Capability, Permit};
+use crate::delivery::mailbox::Mailbox;
+use crate::delivery::room::Follower;
+use crate::domain::caller::Caller;
+use crate::domain::command::Join;
+use crate::domain::entry::Entry;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::{CATCH_UP_BYTES, HISTORY_LIMIT};
+use crate::domain::marks::Marks;
+use crate::domain::member::Role;
+use crate::domain::names::RoomKey;
+use crate::domain::namespace::NamespaceRules;
+use crate::domain::position::{Position, Seq};
+use crate::domain::reply::JoinReason;
+use crate::store::{EntryRange, PageBound};
+
+use super::services::Services;
+use super::slots::Following;
+
+/// Where a session begins in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// From the entry after this one; entries up to the head are recovered.
+    After(Seq),
+    /// From now on.
+    Head,
+    /// From now on, and the copy that the client has is of another log.
+    Truncated,
+}
+
+/// A join that was permitted: what is left is to put it into the session.
+pub(super) struct Joining {
+    /// The follower in its room.
+    pub(super) following: Following,
+    /// Where it begins.
+    pub(super) start: Start,
+    /// The user's role, in rooms with members.
+    pub(super) role: Option<Role>,
+    /// The user's marks.
+    pub(super) marks: Marks,
+    /// The last event of each key, where the namespace keeps those.
+    pub(super) state: Vec<Frame>,
+    /// Whether the client asked for presence.
+    pub(super) presence: bool,
+    /// Why.
+    pub(super) reason: JoinReason,
+}
+
+/// Joins the room of `join` for the session behind `mailbox`.
+pub(super) async fn join(
+    services: Arc<Services>,
+    caller: Caller,
+    mailbox: Arc<Mailbox>,
+    slot: u32,
+    join: Join,
+    reason: JoinReason,
+) -> Result<Joining, Refusal> {
+    let rules = services.namespaces.rules(&join.room).ok_or(ErrorCode::AccessDenied)?;
+    let key = RoomKey { tenant: caller.tenant.clone(), room: join.room.clone() };
+    let room = if rules.durable {
+        services.delivery.activate(&key, &*services.store).await.map_err(|error| Services::refuse(&error))?
+    } else {
+        services.delivery.activate_ephemeral(&key)
+    };
+    let following = Following::begin(room, Follower::new(mailbox, slot, join.presence));
+    let permit = services.executor.authorise(&caller, &join.room, Capability::Join).await?;
+    let mut joining = Joining {
+        following,
+        start: Start::Head,
+        role: permit.role,
+        marks: Marks::default(),
+        state: Vec::new(),
+        presence: join.presence && rules.presence,
+        reason,
+    };
+    if rules.durable {
+        let marks = services.store.marks(&key, &caller.user);
+        joining.start = find_start(&services, &key, &join, &permit).await?;
+        joining.marks = marks.await.map_err(|error| Services::refuse(&error))?;
+        read_state(&services, rules, &key, &mut joining).await?;
+    }
+    Ok(joining)
+}
+
+/// Checks `since` against the log, or counts back from its head.
+async fn find_start(
+    services: &Services,
+    key: &RoomKey,
+    join: &Join,
+    permit: &Permit,
+) -> Result<Start, Refusal> {
+    let Some(since) = join.since else {
+        if join.rewind == 0 {
+            return Ok(Start::Head);
+        }
+        let page = read(services, key, EntryRange::Before(Seq(u64::MAX)), 1).await?;
+        let from = page.head.seq.0.saturating_sub(u64::from(join.rewind));
+        return Ok(Start::After(Seq(from
+            .max(page.first.0 - 1)
+            .max(permit.history_from.0.saturating_sub(1)))));
+    };
+    let before = Seq(since.seq.0.saturating_sub(1));
+    let page = read(services, key, EntryRange::After(before), 1).await?;
+    if !is_in_log(since, page.entries.first(), page.head, services.store.epoch()) {
+        return Ok(Start::Truncated);
+    }
+    Ok(Start::After(Seq(since.seq.0.max(permit.history_from.0.saturating_sub(1)))))
+}
+
+async fn read(
+    services: &Services,
+    key: &RoomKey,
+    range: EntryRange,
+    items: u32,
+) -> Result<crate::store::EntryPage, Refusal> {
+    let page = services.store.entries(key, range, PageBound { items, bytes: CATCH_UP_BYTES });
+    page.await.map_err(|error| Services::refuse(&error))
+}
+
+/// Whether a client that was at `since` saw this log: `at` is the first entry that is kept from there on.
+fn is_in_log(
+    since: Position,
+    at: Option<&Entry>,
+    head: Position,
+    epoch: crate::domain::position::Epoch,
+) -> bool {
+    if since.epoch != epoch || since.seq > head.seq {
+        return false;
+    }
+    match at {
+        Some(entry) if entry.seq == since.seq => entry.tag == since.tag,
+        // Retention removed the entry itself; the epoch is what is left to compare.
+        _ => true,
+    }
+}
+
+/// Shared state is handed over on join: the last event of each key, instead of the log.
+async fn read_state(
+    services: &Services,
+    rules: &NamespaceRules,
+    key: &RoomKey,
+    joining: &mut Joining,
+) -> Result<(), Refusal> {
+    if !rules.latest_per_key || joining.start != Start::Head {
+        return Ok(());
+    }
+    let head = joining.following.room.head();
+    let bound = PageBound { items: HISTORY_LIMIT * 5, bytes: CATCH_UP_BYTES };
+    let events = services.store.latest_events(key, bound).await.map_err(|error| Services::refuse(&error))?;
+    let encoder = services.delivery.encoder();
+    joining.state = events
+        .iter()
+        // Later ones come past the cursor.
+        .filter(|event| event.seq <= head.seq)
+        .map(|event| encoder.entry(&key.room, event))
+        .collect();
+    joining.start = Start::After(head.seq);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::position::{Epoch, Tag};
+
+    #[test]
+    fn a_position_of_another_log_is_told_apart() {
+        let at = |epoch, seq, tag| Position { epoch: Epoch(epoch), seq: Seq(seq), tag: Tag(tag) };
+        let head = at(1, 9, 5);
+        assert!(is_in_log(at(1, 0, 0), None, head, Epoch(1)));
+        assert!(is_in_log(at(1, 3, 7), None, head, Epoch(1)), "trimmed: only the epoch is left");
+        assert!(!is_in_log(at(2, 3, 7), None, head, Epoch(1)), "another epoch");
+        assert!(!is_in_log(at(1, 10, 7), None, head, Epoch(1)), "from the future");
+    }
+}

@@ -1,0 +1,183 @@
+//! What others see of a session: the sweep, administrators, and a newer session that takes over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use crate::access::authentication::TokenLife;
+use crate::delivery::mailbox::{Mailbox, Signal};
+use crate::domain::error::Refusal;
+use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
+use crate::domain::time::Timestamp;
+use crate::telemetry::OpenSession;
+
+/// A session that has said hello.
+pub struct Live {
+    /// Where what it must know goes.
+    pub mailbox: Arc<Mailbox>,
+    /// The tab or process that it belongs to.
+    pub instance: Option<InstanceId>,
+    /// The client's name and version.
+    pub client: String,
+    /// When it said hello.
+    pub opened: Timestamp,
+    /// When its token ends.
+    pub life: Mutex<TokenLife>,
+    /// The rooms that it follows.
+    pub rooms: Mutex<Vec<RoomName>>,
+    last_inbound: AtomicI64,
+    last_ping: AtomicI64,
+    last_output: AtomicI64,
+    reads: AtomicBool,
+    _counted: OpenSession,
+    gone: AtomicBool,
+}
+
+impl Live {
+    /// A session that said hello at `now`.
+    pub fn new(
+        mailbox: Arc<Mailbox>,
+        instance: Option<InstanceId>,
+        client: String,
+        life: TokenLife,
+        counted: OpenSession,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            mailbox,
+            instance,
+            client,
+            opened: now,
+            life: Mutex::new(life),
+            rooms: Mutex::default(),
+            last_inbound: AtomicI64::new(now.millis()),
+            last_ping: AtomicI64::new(now.millis()),
+            last_output: AtomicI64::new(now.millis()),
+            reads: AtomicBool::new(true),
+            _counted: counted,
+            gone: AtomicBool::new(false),
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> SessionId {
+        self.mailbox.session()
+    }
+
+    /// Whose it is.
+    pub fn user(&self) -> &UserKey {
+        self.mailbox.user()
+    }
+
+    /// A frame came in.
+    pub fn heard(&self, now: Timestamp) {
+        self.last_inbound.store(now.millis(), Ordering::Relaxed);
+    }
+
+    /// When the last frame came in.
+    pub fn last_inbound(&self) -> Timestamp {
+        Timestamp(self.last_inbound.load(Ordering::Relaxed))
+    }
+
+    /// The transport asked for output; `reads` says whether the hub reads its input too. Time while it does not is not
+    /// the client's silence.
+    pub fn polled(&self, now: Timestamp, reads: bool) {
+        self.last_output.store(now.millis(), Ordering::Relaxed);
+        if reads && !self.reads.load(Ordering::Relaxed) {
+            self.heard(now);
+        }
+        self.reads.store(reads, Ordering::Relaxed);
+    }
+
+    /// When the transport last asked for output.
+    pub fn last_output(&self) -> Timestamp {
+        Timestamp(self.last_output.load(Ordering::Relaxed))
+    }
+
+    /// Whether the hub reads its input.
+    pub fn reads(&self) -> bool {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// When it was last pinged.
+    pub fn last_ping(&self) -> Timestamp {
+        Timestamp(self.last_ping.load(Ordering::Relaxed))
+    }
+
+    /// It is pinged now.
+    pub fn pinged(&self, now: Timestamp) {
+        self.last_ping.store(now.millis(), Ordering::Relaxed);
+    }
+
+    /// Whether it follows a room.
+    pub fn follows(&self, room: &RoomName) -> bool {
+        self.rooms.lock().contains(room)
+    }
+
+    /// Ends it with `refusal`.
+    pub fn close(&self, refusal: impl Into<Refusal>) {
+        self.mailbox.signal(Signal::Close(refusal.into()));
+    }
+
+    /// Notes that it is gone; `true` for the first who says so, who then cleans up.
+    pub fn begin_end(&self) -> bool {
+        !self.gone.swap(true, Ordering::SeqCst)
+    }
+}
+
+/// All live sessions of this node, by runtime and id.
+pub struct Sessions {
+    shards: Vec<Mutex<FxHashMap<SessionId, Arc<Live>>>>,
+}
+
+impl Sessions {
+    /// None yet, for this many runtimes.
+    pub fn new(shards: usize) -> Self {
+        Self { shards: (0..shards).map(|_| Mutex::default()).collect() }
+    }
+
+    /// Adds a session.
+    pub fn insert(&self, live: Arc<Live>) {
+        if let Some(shard) = self.shards.get(live.mailbox.shard()) {
+            shard.lock().insert(live.id(), live);
+        }
+    }
+
+    /// Removes a session.
+    pub fn remove(&self, live: &Live) {
+        if let Some(shard) = self.shards.get(live.mailbox.shard()) {
+            let mut sessions = shard.lock();
+            sessions.remove(&live.id());
+            if sessions.capacity() > 64 && sessions.len() < sessions.capacity() / 4 {
+                sessions.shrink_to_fit();
+            }
+        }
+    }
+
+    /// A session by its id.
+    pub fn get(&self, id: SessionId) -> Option<Arc<Live>> {
+        self.shards.iter().find_map(|shard| shard.lock().get(&id).cloned())
+    }
+
+    /// All of a runtime.
+    pub fn of_shard(&self, shard: usize) -> Vec<Arc<Live>> {
+        self.shards.get(shard).map(|s| s.lock().values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// All.
+    pub fn all(&self) -> Vec<Arc<Live>> {
+        (0..self.shards.len()).flat_map(|shard| self.of_shard(shard)).collect()
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,123 @@
+//! From `hello` to `connected`.
+
+use std::sync::Arc;
+
+use crate::access::authentication::TokenLife;
+use crate::delivery::mailbox::Mailbox;
+use crate::domain::caller::Caller;
+use crate::domain::command::{Hello, Join, Resume, Token};
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::inbox::InboxSummary;
+use crate::domain::limits::CONNECTED_ROOMS;
+use crate::domain::names::SessionId;
+use crate::domain::reply::Connected;
+use crate::domain::room::RoomSummary;
+use crate::domain::time::Timestamp;
+use crate::store::RoomsQuery;
+
+use super::live::Live;
+use super::services::Services;
+
+/// Who says hello, before anything was read.
+pub(super) struct Welcome {
+    /// What others see of the session.
+    pub(super) live: Arc<Live>,
+    /// Who it is.
+    pub(super) caller: Caller,
+    /// Where the client was.
+    pub(super) resume: Option<Resume>,
+}
+
+/// Checks the token of `hello`, or the one that came with the stream, and makes the session known to others: from now
+/// on what is meant for the user waits in its mailbox.
+pub(super) fn welcome(
+    services: &Services,
+    hello: Hello,
+    metadata: Option<&Token>,
+    shard: usize,
+    now: Timestamp,
+) -> Result<Welcome, Refusal> {
+    if services.is_draining() {
+        return Err(ErrorCode::GoingAway.into());
+    }
+    let token = hello.token.as_ref().or(metadata).ok_or(ErrorCode::AuthRequired)?;
+    let caller = services.authenticate(token, now)?;
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| ErrorCode::Internal)?;
+    let id = SessionId(u128::from_le_bytes(random));
+    let mailbox = Arc::new(Mailbox::new(id, caller.key(), shard, services.settings.mailbox_bytes));
+    let life = TokenLife::new(&caller, services.settings.token_notice, now);
+    let live = Arc::new(Live::new(
+        Arc::clone(&mailbox),
+        hello.instance,
+        hello.client,
+        life,
+        services.metrics.session_opened(),
+        now,
+    ));
+    services.delivery.registry().insert(mailbox);
+    services.sessions.insert(Arc::clone(&live));
+    replace_older(services, &live);
+    Ok(Welcome { live, caller, resume: hello.resume })
+}
+
+/// A session of the same user and instance is the same tab or process: the newer one takes over.
+fn replace_older(services: &Services, live: &Live) {
+    if live.instance.is_none() {
+        return;
+    }
+    for mailbox in services.delivery.registry().sessions_of(live.user()) {
+        if mailbox.session() != live.id()
+            && let Some(older) = services.sessions.get(mailbox.session())
+            && older.instance == live.instance
+        {
+            older.close(ErrorCode::SessionReplaced);
+        }
+    }
+}
+
+/// What `connected` says.
+pub(super) struct Opened {
+    /// The rooms with unread messages, up to [`CONNECTED_ROOMS`].
+    pub(super) unread: Vec<RoomSummary>,
+    /// Whether there are more.
+    pub(super) unread_more: bool,
+    /// What the inbox holds.
+    pub(super) inbox: InboxSummary,
+}
+
+/// Reads what `connected` says.
+pub(super) async fn open(services: Arc<Services>, caller: Caller) -> Result<Opened, Refusal> {
+    let user = caller.key();
+    services.know(&user).await?;
+    let query = RoomsQuery { after: None, limit: CONNECTED_ROOMS + 1, unread_only: true };
+    let rooms = services.store.rooms_of(&user, query);
+    let inbox = services.store.inbox_summary(&user);
+    let mut unread = rooms.await.map_err(|error| Services::refuse(&error))?;
+    let inbox = inbox.await.map_err(|error| Services::refuse(&error))?;
+    let unread_more = unread.len() > CONNECTED_ROOMS as usize;
+    unread.truncate(CONNECTED_ROOMS as usize);
+    Ok(Opened { unread, unread_more, inbox })
+}
+
+/// The reply to `hello`.
+pub(super) fn connected(services: &Services, live: &Live, opened: Opened, now: Timestamp) -> Connected {
+    Connected {
+        session: live.id(),
+        user: live.user().user.clone(),
+        tenant: live.user().tenant.clone(),
+        now,
+        terms: services.settings.terms,
+        unread: opened.unread,
+        unread_more: opened.unread_more,
+        inbox: opened.inbox,
+        token_expires: live.life.lock().expires(),
+    }
+}
+
+/// The rooms that a session of the user is joined to by itself.
+pub(super) fn automatic_joins(services: &Services, caller: &Caller) -> Vec<Join> {
+    let rooms =
+        services.namespaces.iter().filter_map(|rules| rules.automatic_room(&caller.tenant, &caller.user));
+    rooms.map(|room| Join { room, since: None, rewind: 0, presence: false }).collect()
+}

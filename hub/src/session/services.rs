@@ -1,0 +1,225 @@
+//! What all sessions of a node share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
+
+use crate::access::authentication::Authenticator;
+use crate::delivery::Delivery;
+use crate::domain::caller::Caller;
+use crate::domain::command::{Cursor, Stateless, Token};
+use crate::domain::cursor::{self, List};
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
+use crate::domain::namespace::Namespaces;
+use crate::domain::reply::{Reply, SessionTerms};
+use crate::domain::time::Timestamp;
+use crate::presence::Presence;
+use crate::telemetry::Metrics;
+use crate::store::{CommitError, Home, Idempotency, Outcome, Store, StoreError, Write};
+
+use super::executor::{Answer, Executor, Turn};
+use super::live::Sessions;
+
+/// Users that are remembered as known to the directory, so that a reconnect need not write.
+const KNOWN_USERS: usize = 100_000;
+
+/// What configuration says of sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// What clients are told.
+    pub terms: SessionTerms,
+    /// Without a `hello` by then the stream is closed.
+    pub hello_timeout: Duration,
+    /// A command that is not done by then is answered with DEADLINE_EXCEEDED.
+    pub command_timeout: Duration,
+    /// `token_expiring` comes this long before expiry.
+    pub token_notice: Duration,
+    /// A session that does not read for this long while something waits is ended.
+    pub slow_consumer_after: Duration,
+    /// Bytes of pushes that may wait for one session.
+    pub mailbox_bytes: usize,
+}
+
+/// What all sessions of a node share.
+pub struct Services {
+    /// Durable state.
+    pub store: Arc<dyn Store>,
+    /// The namespaces' rules.
+    pub namespaces: Arc<Namespaces>,
+    /// Commands that need no session.
+    pub executor: Executor,
+    /// Fan-out.
+    pub delivery: Arc<Delivery>,
+    /// Who is present.
+    pub presence: Presence,
+    /// Who is who.
+    pub authenticator: Authenticator,
+    /// From configuration.
+    pub settings: Settings,
+    /// All live sessions.
+    pub sessions: Arc<Sessions>,
+    /// What is counted.
+    pub metrics: Metrics,
+    draining: AtomicBool,
+    known: Mutex<FxHashSet<UserKey>>,
+}
+
+/// The parts that [`Services`] is made of.
+pub struct Parts {
+    /// Durable state.
+    pub store: Arc<dyn Store>,
+    /// The namespaces' rules.
+    pub namespaces: Arc<Namespaces>,
+    /// Commands that need no session.
+    pub executor: Executor,
+    /// Fan-out.
+    pub delivery: Arc<Delivery>,
+    /// Who is present.
+    pub presence: Presence,
+    /// Who is who.
+    pub authenticator: Authenticator,
+    /// From configuration.
+    pub settings: Settings,
+    /// All live sessions.
+    pub sessions: Arc<Sessions>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Services {
+    /// Puts them together.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            sessions: parts.sessions,
+            metrics: parts.metrics,
+            draining: AtomicBool::new(false),
+            known: Mutex::default(),
+            store: parts.store,
+            namespaces: parts.namespaces,
+            executor: parts.executor,
+            delivery: parts.delivery,
+            presence: parts.presence,
+            authenticator: parts.authenticator,
+            settings: parts.settings,
+        }
+    }
+
+    /// Who bears the token. Services have no sessions.
+    pub fn authenticate(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
+        let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
+            tracing::info!(reason = %error, "token refused");
+            Refusal::from(error.code())
+        })?;
+        verified.caller(None)
+    }
+
+    /// Which service bears the token, where it may act for `tenant`.
+    pub fn authenticate_service(
+        &self,
+        token: &Token,
+        tenant: &TenantId,
+        now: Timestamp,
+    ) -> Result<Caller, Refusal> {
+        let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
+            tracing::info!(reason = %error, "service token refused");
+            Refusal::from(error.code())
+        })?;
+        let caller = verified.caller(Some(tenant))?;
+        // A user's token administers nothing, not even its own tenant.
+        if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
+    }
+
+    /// Carries out a command that needs no session. Without a limit in time of its own.
+    pub async fn execute(
+        &self,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: Stateless,
+        turn: Turn,
+    ) -> Result<Answer, Refusal> {
+        let asked = if let Stateless::PresenceGet { room, cursor, limit } = &command {
+            Some((RoomKey { tenant: caller.tenant.clone(), room: room.clone() }, cursor.clone(), *limit))
+        } else {
+            None
+        };
+        let (name, began) = (command.name(), Instant::now());
+        let answer = self.executor.execute(caller, idempotency, command, Timestamp::now(), turn).await;
+        let status = answer.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
+        self.metrics.commands().record(name, status, began.elapsed());
+        let answer = answer?;
+        // The executor says who may see it; who is present is known here.
+        match asked {
+            Some((room, cursor, limit)) => Ok(self.present(caller, &room, &cursor, limit)?.into()),
+            None => Ok(answer),
+        }
+    }
+
+    fn present(
+        &self,
+        caller: &Caller,
+        room: &RoomKey,
+        cursor: &Cursor,
+        limit: u32,
+    ) -> Result<Reply, Refusal> {
+        let scope = room.room.as_str();
+        let after =
+            cursor::read(List::Presence, &caller.key(), scope, cursor)?.map(UserId::parse).transpose()?;
+        let page = self.presence.page(room, after.as_ref(), limit as usize);
+        let last = page.states.last().filter(|_| page.more);
+        let next = last.map(|last| cursor::write(List::Presence, &caller.key(), scope, last.user.as_str()));
+        Ok(Reply::Presence { occupancy: page.occupancy, next: next.unwrap_or_default(), states: page.states })
+    }
+
+    /// Makes the user known to the tenant's directory: part of «all users» from now on.
+    pub async fn know(&self, user: &UserKey) -> Result<(), Refusal> {
+        if self.known.lock().contains(user) {
+            return Ok(());
+        }
+        let outcome = Outcome {
+            tenant: user.tenant.clone(),
+            home: Home::Tenant,
+            actor: user.user.clone(),
+            idempotency: None,
+            conditions: Vec::new(),
+            writes: vec![Write::Know],
+            effects: Vec::new(),
+        };
+        match self.store.commit(outcome).await {
+            Ok(_) => {
+                let mut known = self.known.lock();
+                if known.len() >= KNOWN_USERS {
+                    known.clear();
+                }
+                known.insert(user.clone());
+                Ok(())
+            }
+            Err(CommitError::Store(error)) => Err(Self::refuse(&error)),
+            Err(_) => Err(ErrorCode::Internal.into()),
+        }
+    }
+
+    /// The node stops: no new sessions.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the node stops.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// What a caller is told of a failed read. What the engine said goes to the log.
+    pub fn refuse(error: &StoreError) -> Refusal {
+        match error {
+            StoreError::Unavailable | StoreError::Overloaded => ErrorCode::Unavailable.into(),
+            StoreError::Engine(text) => {
+                tracing::error!(error = %text, "the store failed");
+                ErrorCode::Internal.into()
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The rooms that a session follows: a cursor for each, and what is to be sent past it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use carillon_proto::Frame;
+
+use crate::delivery::room::{ActiveRoom, Follower};
+use crate::delivery::tail::Past;
+use crate::domain::names::RoomName;
+use crate::domain::position::Seq;
+use crate::domain::push::LeaveReason;
+use crate::domain::time::Timestamp;
+
+use super::batch::Batch;
+
+/// Keeps a follower in its room's list; dropping it takes it out.
+pub(super) struct Following {
+    /// The room.
+    pub(super) room: Arc<ActiveRoom>,
+    /// The follower.
+    pub(super) follower: Arc<Follower>,
+}
+
+impl Following {
+    /// Puts `follower` into the room's list: from now on later entries wake it.
+    pub(super) fn begin(room: Arc<ActiveRoom>, follower: Arc<Follower>) -> Self {
+        room.follow(follower.mailbox.shard(), &follower);
+        Self { room, follower }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.room.unfollow(self.follower.mailbox.shard(), &self.follower, Timestamp::now());
+    }
+}
+
+/// A room that the session follows.
+pub(super) struct LiveSlot {
+    /// Its place among the followers.
+    pub(super) following: Following,
+    /// The last entry that was sent, or is in `page`.
+    pub(super) cursor: Seq,
+    /// Whether the namespace shows presence, and so must be told when the session leaves.
+    pub(super) shows_presence: bool,
+    /// Whether the user may type here.
+    pub(super) may_type: bool,
+    page: VecDeque<Frame>,
+    queued: bool,
+    /// Reading the store; until then nothing is pulled.
+    behind: bool,
+}
+
+/// One place in the session's list of rooms. Its number is what wake-ups name.
+pub(super) enum Slot {
+    /// Free.
+    Empty,
+    /// The join is under way; a `leave` that came meanwhile waits in `leave`.
+    Joining {
+        /// The room.
+        room: RoomName,
+        /// The command that leaves it again.
+        leave: Option<u32>,
+    },
+    /// Followed.
+    Live(Box<LiveSlot>),
+}
+
+/// The session's list of rooms.
+#[derive(Default)]
+pub(super) struct Slots {
+    list: Vec<Slot>,
+    ready: VecDeque<u32>,
+    behind: VecDeque<u32>,
+}
+
+impl Slots {
+    /// Where a room stands in the list.
+    pub(super) fn find(&self, room: &RoomName) -> Option<u32> {
+        let found = self.list.iter().position(|slot| match slot {
+            Slot::Empty => false,
+            Slot::Joining { room: joining, .. } => joining == room,
+            Slot::Live(live) => live.following.room.key.room == *room,
+        });
+        found.map(|index| index as u32)
+    }
+
+    /// The slot of that number.
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Slot> {
+        self.list.get_mut(slot as usize)
+    }
+
+    /// The room followed in a slot.
+    pub(super) fn live_mut(&mut self, slot: u32) -> Option<&mut LiveSlot> {
+        match self.list.get_mut(slot as usize) {
+            Some(Slot::Live(live)) => Some(live),
+            _ => None,
+        }
+    }
+
+    /// How many rooms are followed or being joined.
+    pub(super) fn occupied(&self) -> usize {
+        self.list.iter().filter(|slot| !matches!(slot, Slot::Empty)).count()
+    }
+
+    /// Takes a free slot for a join that begins.
+    pub(super) fn reserve(&mut self, room: RoomName) -> u32 {
+        let joining = Slot::Joining { room, leave: None };
+        if let Some(index) = self.list.iter().position(|slot| matches!(slot, Slot::Empty)) {
+            self.list[index] = joining;
+            return index as u32;
+        }
+        self.list.push(joining);
+        (self.list.len() - 1) as u32
+    }
+
+    /// The join is done: from `cursor` on, everything is sent.
+    pub(super) fn begin(
+        &mut self,
+        slot: u32,
+        following: Following,
+        cursor: Seq,
+        shows_presence: bool,
+        may_type: bool,
+    ) {
+        if let Some(place) = self.list.get_mut(slot as usize) {
+            *place = Slot::Live(Box::new(LiveSlot {
+                following,
+                cursor,
+                shows_presence,
+                may_type,
+                page: VecDeque::new(),
+                queued: false,
+                behind: false,
+            }));
+            self.mark_ready(slot);
+        }
+    }
+
+    /// Frees a slot and gives what was in it.
+    pub(super) fn clear(&mut self, slot: u32) -> Slot {
+        self.list.get_mut(slot as usize).map_or(Slot::Empty, |place| std::mem::replace(place, Slot::Empty))
+    }
+
+    /// All rooms that are followed, taken out.
+    pub(super) fn drain(&mut self) -> Vec<Box<LiveSlot>> {
+        let slots = std::mem::take(&mut self.list);
+        slots
+            .into_iter()
+            .filter_map(|slot| if let Slot::Live(live) = slot { Some(live) } else { None })
+            .collect()
+    }
+
+    /// A wake-up named this slot; one that is free or waits already is passed over.
+    pub(super) fn mark_ready(&mut self, slot: u32) {
+        if let Some(live) = self.live_mut(slot)
+            && !std::mem::replace(&mut live.queued, true)
+        {
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// Sends what lies past the cursors, room by room, while there is room in the batch. Gives a room whose user was
+    /// removed: all that they may see was sent.
+    pub(super) fn fill(&mut self, batch: &mut Batch) -> Option<(u32, LeaveReason)> {
+        while batch.has_room() {
+            let slot = *self.ready.front()?;
+            let Some(live) = self.live_mut(slot) else {
+                self.ready.pop_front();
+                continue;
+            };
+            live.follower().clear_ready();
+            let past = live.pull(batch);
+            let removed = live.cursor >= live.follower().until() && live.page.is_empty();
+            if past == Past::More {
+                // The others get their turn before this room goes on.
+                self.ready.rotate_left(1);
+                continue;
+            }
+            live.queued = false;
+            if past == Past::Behind {
+                live.behind = true;
+                self.behind.push_back(slot);
+            }
+            self.ready.pop_front();
+            if removed && past == Past::Nothing {
+                return Some((slot, LeaveReason::Removed));
+            }
+        }
+        None
+    }
+
+    /// The next room that must be read from the store: its slot, room and cursor.
+    pub(super) fn next_behind(&mut self) -> Option<(u32, Arc<ActiveRoom>, Seq)> {
+        while let Some(slot) = self.behind.pop_front() {
+            if let Some(live) = self.live_mut(slot)
+                && live.behind
+            {
+                return Some((slot, Arc::clone(&live.following.room), live.cursor));
+            }
+        }
+        None
+    }
+
+    /// A page of a room was read: it is sent next, then the rest is pulled.
+    pub(super) fn take_page(
+        &mut self,
+        slot: u32,
+        room: &Arc<ActiveRoom>,
+        page: VecDeque<Frame>,
+        cursor: Seq,
+    ) {
+        if let Some(live) = self.live_mut(slot)
+            && Arc::ptr_eq(&live.following.room, room)
+            && live.behind
+        {
+            live.page = page;
+            live.cursor = cursor;
+            live.behind = false;
+            self.mark_ready(slot);
+        }
+    }
+}
+
+impl LiveSlot {
+    /// The follower.
+    pub(super) fn follower(&self) -> &Follower {
+        &self.following.follower
+    }
+
+    fn pull(&mut self, batch: &mut Batch) -> Past {
+        if self.behind {
+            return Past::Nothing;
+        }
+        while let Some(frame) = self.page.pop_front() {
+            if !batch.push(frame) {
+                return Past::More;
+            }
+        }
+        let until = self.following.follower.until();
+        self.following.room.pull(&mut self.cursor, until, |frame| batch.push(frame.clone()))
+    }
+}

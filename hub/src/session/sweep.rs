@@ -1,0 +1,104 @@
+//! What has to happen to sessions without them: heartbeat, token expiry, slow readers, empty rooms, drain. One pass
+//! over a runtime's sessions at a time instead of timers of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::access::authentication::LifeStep;
+use crate::delivery::mailbox::Signal;
+use crate::domain::error::ErrorCode;
+use crate::domain::time::Timestamp;
+
+use super::live::Live;
+use super::services::Services;
+
+/// How often a pass is made: what is due is done this much late at most.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// After it was told to end, a session whose transport takes nothing any more is cleaned up without it.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Makes passes over the sessions of runtime `shard` until cancelled.
+pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: CancellationToken) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = cancel.cancelled() => return,
+        }
+        let now = Timestamp::now();
+        for live in services.sessions.of_shard(shard) {
+            services.sweep_session(&live, now);
+        }
+        if shard == 0 {
+            services.presence.tick(now);
+            services.delivery.rooms().sweep(now);
+        }
+    }
+}
+
+impl Services {
+    fn sweep_session(&self, live: &Live, now: Timestamp) {
+        if live.mailbox.is_closed() {
+            if now.since(live.last_output()) > LAST_WORDS {
+                self.end_session(live, false, now);
+            }
+            return;
+        }
+        match live.life.lock().step(now) {
+            LifeStep::Fine => {}
+            LifeStep::Expiring => {
+                let expires = live.life.lock().expires();
+                live.mailbox.signal(Signal::TokenExpiring(expires));
+            }
+            LifeStep::Expired => return live.close(ErrorCode::TokenExpired),
+        }
+        if now.since(live.last_output()) > self.settings.slow_consumer_after && live.mailbox.has_waiting() {
+            self.metrics.counters().slow_consumers.increment();
+            return live.close(ErrorCode::SlowConsumer);
+        }
+        if !live.reads() {
+            return;
+        }
+        let terms = &self.settings.terms;
+        let silence = now.since(live.last_inbound());
+        if silence > Duration::from_millis(u64::from(terms.heartbeat_timeout_ms)) {
+            return live.close(ErrorCode::DeadlineExceeded);
+        }
+        let interval = Duration::from_millis(u64::from(terms.heartbeat_interval_ms));
+        if silence >= interval && now.since(live.last_ping()) >= interval {
+            live.pinged(now);
+            live.mailbox.signal(Signal::Ping);
+        }
+    }
+
+    /// Forgets a session that ended; harmless where it was forgotten. `on_purpose` says that the client took its leave,
+    /// so that presence gives no grace.
+    pub(super) fn end_session(&self, live: &Live, on_purpose: bool, now: Timestamp) {
+        if !live.begin_end() {
+            return;
+        }
+        live.mailbox.close();
+        self.delivery.registry().remove(&live.mailbox);
+        self.sessions.remove(live);
+        if on_purpose {
+            self.presence.close(&live.user().tenant, live.id(), now);
+        } else {
+            self.presence.disconnect(&live.user().tenant, live.id(), now);
+        }
+    }
+
+    /// Tells every session that the node stops: each finishes what is in flight and ends. They are asked to come back
+    /// after random times up to `spread`.
+    pub fn drain_sessions(&self, spread: Duration) {
+        self.begin_drain();
+        let sessions = self.sessions.all();
+        let count = sessions.len().max(1) as u32;
+        for (index, live) in sessions.into_iter().enumerate() {
+            live.mailbox.signal(Signal::Drain(spread * index as u32 / count));
+        }
+    }
+}

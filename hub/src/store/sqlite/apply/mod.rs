@@ -1,0 +1,198 @@
+//! Applies one outcome inside the group's transaction: deduplicates, checks the conditions, writes.
+
+mod conditions;
+mod inbox;
+mod members;
+mod messages;
+mod room;
+mod tenant;
+
+use rusqlite::Connection;
+
+use crate::domain::marks::Marks;
+use crate::domain::names::{RoomKey, UserKey};
+use crate::domain::position::{Position, Seq};
+use crate::domain::time::Timestamp;
+use crate::store::{CommitError, Committed, Home, Outcome, StoreError, Write};
+
+use super::engine::Result;
+use super::idempotency::{KeyHash, Record};
+use super::room_state::RoomState;
+use super::state::State;
+
+pub(super) use messages::Blanked;
+
+/// What an outcome came to: the engine's errors end the writer, these only the outcome.
+pub(super) type Applied = std::result::Result<Committed, CommitError>;
+
+/// Who acts, interned.
+#[derive(Clone, Copy)]
+struct Actor<'a> {
+    id: i64,
+    user: &'a crate::domain::names::UserId,
+}
+
+/// Whether an outcome's parts belong to its home.
+pub(super) fn is_well_formed(outcome: &Outcome) -> bool {
+    let in_room = matches!(outcome.home, Home::Room(_));
+    (in_room || outcome.conditions.is_empty())
+        && outcome.writes.iter().all(|write| match write {
+            Write::Append(_) | Write::Create { .. } | Write::Marks { .. } => in_room,
+            Write::Inbox(_) => matches!(outcome.home, Home::Inbox(_)),
+            Write::Broadcast(_) | Write::Know => matches!(outcome.home, Home::Tenant),
+        })
+}
+
+impl State {
+    /// Applies an outcome. On a refusal nothing was written.
+    pub(super) fn apply(&mut self, db: &Connection, outcome: Outcome) -> Result<Applied> {
+        let hash = self.keys.hash(&outcome);
+        if let (Some(hash), Some(idempotency)) = (hash, &outcome.idempotency) {
+            if let Some(record) = self.keys.find(db, hash)? {
+                if record.fingerprint != idempotency.fingerprint {
+                    return Ok(Err(CommitError::KeyReused));
+                }
+                return self.repeat(db, &outcome, record).map(Ok);
+            }
+        }
+        match outcome.home.clone() {
+            Home::Room(room) => {
+                let key = RoomKey { tenant: outcome.tenant.clone(), room };
+                let mut room = self.rooms.take(db, &mut self.names, &key)?;
+                let applied = self.apply_to_room(db, &mut room, &key, outcome, hash)?;
+                if let Some(room) = room {
+                    self.rooms.put(room);
+                }
+                Ok(applied)
+            }
+            Home::Inbox(user) => {
+                let user = UserKey { tenant: outcome.tenant.clone(), user };
+                if !self.has_place(db, hash)? {
+                    return Ok(Err(CommitError::TooManyKeys));
+                }
+                self.apply_to_inbox(db, &user, outcome, hash).map(Ok)
+            }
+            Home::Tenant => {
+                if !self.has_place(db, hash)? {
+                    return Ok(Err(CommitError::TooManyKeys));
+                }
+                self.apply_to_tenant(db, outcome, hash).map(Ok)
+            }
+        }
+    }
+
+    fn apply_to_room(
+        &mut self,
+        db: &Connection,
+        slot: &mut Option<Box<RoomState>>,
+        key: &RoomKey,
+        outcome: Outcome,
+        hash: Option<KeyHash>,
+    ) -> Result<Applied> {
+        if let Some(current) = self.failed_condition(db, slot.as_deref_mut(), &outcome)? {
+            return Ok(Err(CommitError::Condition(Box::new(current))));
+        }
+        if !self.has_place(db, hash)? {
+            return Ok(Err(CommitError::TooManyKeys));
+        }
+        let mut committed = self.nothing_yet();
+        let fingerprint = outcome.idempotency.map_or(0, |idempotency| idempotency.fingerprint);
+        if !outcome.writes.is_empty() {
+            if slot.is_none() {
+                *slot = Some(self.make_room(db, &key.tenant, key)?);
+            }
+            if let Some(room) = slot {
+                let id = self.names.user(db, room.tenant, &outcome.actor)?.id;
+                let actor = Actor { id, user: &outcome.actor };
+                self.write_room(db, room, actor, outcome.writes, &mut committed)?;
+            }
+        }
+        self.apply_effects(db, &key.tenant, &outcome.effects)?;
+        self.finish(hash, fingerprint, &committed);
+        Ok(Ok(committed))
+    }
+
+    fn has_place(&mut self, db: &Connection, hash: Option<KeyHash>) -> Result<bool> {
+        if hash.is_none() { Ok(true) } else { self.keys.make_place(db, self.now) }
+    }
+
+    fn nothing_yet(&self) -> Committed {
+        Committed {
+            position: Position { epoch: self.epoch, ..Position::default() },
+            number: 0,
+            time: self.now,
+            version: 0,
+            duplicate: false,
+            marks: None,
+            inbox: None,
+        }
+    }
+
+    fn finish(&mut self, hash: Option<KeyHash>, fingerprint: u64, committed: &Committed) {
+        if let Some(hash) = hash {
+            let record = Record {
+                seq: committed.position.seq,
+                tag: committed.position.tag,
+                number: committed.number,
+                time: committed.time,
+                version: committed.version,
+                fingerprint,
+            };
+            self.keys.insert(hash, record);
+        }
+    }
+
+    /// What the first attempt gave; marks and inbox as they are now.
+    fn repeat(&mut self, db: &Connection, outcome: &Outcome, record: Record) -> Result<Committed> {
+        let mut committed = Committed {
+            position: Position { epoch: self.epoch, seq: record.seq, tag: record.tag },
+            number: record.number,
+            time: record.time,
+            version: record.version,
+            duplicate: true,
+            marks: None,
+            inbox: None,
+        };
+        match &outcome.home {
+            Home::Room(room) if writes_marks(outcome) => {
+                let key = RoomKey { tenant: outcome.tenant.clone(), room: room.clone() };
+                if let Some(room) = self.rooms.take(db, &mut self.names, &key)? {
+                    committed.marks = match self.names.find_user(db, room.tenant, &outcome.actor)? {
+                        Some(user) => Some(room.marks_of(db, user.id)?),
+                        None => Some(Marks::default()),
+                    };
+                    self.rooms.put(room);
+                }
+            }
+            Home::Inbox(user) if outcome.writes.iter().any(|write| matches!(write, Write::Inbox(_))) => {
+                let user = UserKey { tenant: outcome.tenant.clone(), user: user.clone() };
+                committed.inbox = Some(self.inbox_summary(db, &user)?);
+            }
+            _ => {}
+        }
+        Ok(committed)
+    }
+
+    /// The group's time in a room: never before the entry before.
+    fn time_in(&self, room: &RoomState) -> Timestamp {
+        Timestamp(self.now.millis().max(room.head.time))
+    }
+}
+
+fn writes_marks(outcome: &Outcome) -> bool {
+    use crate::domain::entry::EntryBody;
+    outcome
+        .writes
+        .iter()
+        .any(|write| matches!(write, Write::Marks { .. } | Write::Append(EntryBody::Message(_))))
+}
+
+/// An outcome whose parts do not belong to its home.
+pub(super) fn malformed() -> StoreError {
+    StoreError::Engine("an outcome whose parts do not belong to its home".into())
+}
+
+/// A seq as SQLite keeps it.
+fn column(seq: Seq) -> i64 {
+    seq.0 as i64
+}

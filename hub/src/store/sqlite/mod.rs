@@ -1,0 +1,288 @@
+//! The embedded store, on SQLite.
+//!
+//! One writer thread commits what is queued in groups: one transaction, one sync. On its way nothing random is written:
+//! entries go to a journal in the order of commits and move to their clustered home later; heads and marks are written
+//! then; idempotency keys are packed into one row per group. Readers see home and journal's content as one.
+//!
+//! Start with [`writer`] (a group's life), then [`apply`] (an outcome's), [`settle`] (the way home), [`read`].
+//! [`schema`] documents the tables.
+//!
+//! Blanked content is overwritten in the database (`secure_delete`). The write-ahead log may hold older copies of pages
+//! until it starts over, and back-ups hold what they held.
+
+mod apply;
+mod checkpoint;
+mod engine;
+mod erase;
+mod idempotency;
+mod identity;
+mod journal;
+mod names;
+mod notices;
+mod open;
+mod options;
+mod overlay;
+mod read;
+mod readers;
+mod recovery;
+mod room_state;
+mod rows;
+mod schema;
+mod settle;
+mod state;
+mod trim;
+mod writer;
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Sender, TrySendError};
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::domain::entry::Entry;
+use crate::domain::inbox::InboxSummary;
+use crate::domain::marks::Marks;
+use crate::domain::member::Member;
+use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
+use crate::domain::position::{Epoch, Seq};
+use crate::domain::room::{Room, RoomSummary};
+
+use super::{
+    CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound, Reading,
+    RoomsQuery, Store, StoreError, StoreFigures,
+};
+use identity::Identity;
+use readers::Readers;
+use writer::{Counters, Job};
+
+pub use options::{Clock, OpenError, Options};
+
+/// The embedded store. A cheap handle; the last one to be dropped ends the threads, after what was queued.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Inner>);
+
+struct Inner {
+    identity: Identity,
+    /// Taken on closing: then the writer sees that nobody asks any more.
+    jobs: Mutex<Option<Sender<Job>>>,
+    readers: Mutex<Option<Arc<Readers>>>,
+    closing: AtomicBool,
+    counters: Arc<Counters>,
+    threads: Mutex<Option<Threads>>,
+}
+
+/// What must end before the data folder is free.
+struct Threads {
+    writer: JoinHandle<()>,
+    helper: JoinHandle<Option<File>>,
+    readers: Vec<JoinHandle<()>>,
+    _lock: File,
+}
+
+impl Threads {
+    /// Waits for all. The helper's file goes after the last connection.
+    fn join(self) {
+        for reader in self.readers {
+            let _ = reader.join();
+        }
+        let _ = self.writer.join();
+        let _ = self.helper.join();
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store in `options.directory`, which it makes where it is missing. Blocks while it recovers (below two
+    /// seconds at two million messages).
+    pub fn open(options: &Options) -> Result<Self, OpenError> {
+        open::open(options)
+    }
+
+    /// Gives the database in `options.directory` a new epoch, so that clients take nothing they hold for current. For
+    /// a back-up that was restored to another machine; on the same one, opening recognises it. The store must be closed.
+    pub fn renew_epoch(options: &Options) -> Result<Epoch, OpenError> {
+        open::renew_epoch(options)
+    }
+
+    fn new(
+        identity: Identity,
+        jobs: Sender<Job>,
+        readers: Readers,
+        counters: Arc<Counters>,
+        threads: Threads,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            identity,
+            jobs: Mutex::new(Some(jobs)),
+            readers: Mutex::new(Some(Arc::new(readers))),
+            closing: AtomicBool::new(false),
+            counters,
+            threads: Mutex::new(Some(threads)),
+        }))
+    }
+
+    fn submit(&self, job: Job) -> Result<(), StoreError> {
+        if self.0.closing.load(Ordering::Acquire) || self.0.counters.stopped.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable);
+        }
+        match self.0.jobs.lock().as_ref().map(|jobs| jobs.try_send(job)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(TrySendError::Full(_))) => Err(StoreError::Overloaded),
+            Some(Err(TrySendError::Disconnected(_))) | None => Err(StoreError::Unavailable),
+        }
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut readers::Reader) -> engine::Result<T> + Send + 'static,
+    ) -> Reading<T> {
+        let readers = self.0.readers.lock().clone();
+        match readers {
+            Some(readers) => readers.read(read),
+            None => Box::pin(std::future::ready(Err(StoreError::Unavailable))),
+        }
+    }
+}
+
+impl Inner {
+    /// Ends the threads. `job` is the last one for the writer.
+    fn end(&self, job: Option<Job>) {
+        self.closing.store(true, Ordering::Release);
+        if let Some(readers) = self.readers.lock().take() {
+            readers.stop();
+        }
+        let jobs = self.jobs.lock().take();
+        if let (Some(jobs), Some(job)) = (jobs, job) {
+            // Waits where the queue is full; fails where the writer has ended.
+            let _ = jobs.send(job);
+        }
+        let threads = self.threads.lock().take();
+        if let Some(threads) = threads {
+            threads.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}
+
+impl Store for SqliteStore {
+    fn commit(&self, outcome: Outcome) -> BoxFuture<'static, Result<Committed, CommitError>> {
+        if !apply::is_well_formed(&outcome) {
+            return Box::pin(std::future::ready(Err(apply::malformed().into())));
+        }
+        let (reply, answer) = oneshot::channel();
+        match self.submit(Job::Commit { outcome: Box::new(outcome), reply }) {
+            Ok(()) => {
+                Box::pin(async move { answer.await.unwrap_or(Err(CommitError::Store(StoreError::Unavailable))) })
+            }
+            Err(error) => Box::pin(std::future::ready(Err(error.into()))),
+        }
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.0.identity.epoch
+    }
+
+    fn room(&self, room: &RoomKey) -> Reading<Option<Room>> {
+        let room = room.clone();
+        self.read(move |reader| reader.room(&room))
+    }
+
+    fn rooms(&self, tenant: &TenantId, prefix: &str, after: Option<&RoomName>, limit: u32) -> Reading<Vec<Room>> {
+        let (tenant, prefix, after) = (tenant.clone(), prefix.to_owned(), after.cloned());
+        self.read(move |reader| reader.rooms(&tenant, &prefix, after.as_ref(), limit))
+    }
+
+    fn member(&self, room: &RoomKey, user: &UserId) -> Reading<Option<Member>> {
+        let (room, user) = (room.clone(), user.clone());
+        self.read(move |reader| reader.member(&room, &user))
+    }
+
+    fn members(&self, room: &RoomKey, after: Option<&UserId>, limit: u32) -> Reading<Vec<Member>> {
+        let (room, after) = (room.clone(), after.cloned());
+        self.read(move |reader| reader.members(&room, after.as_ref(), limit))
+    }
+
+    fn entries(&self, room: &RoomKey, range: EntryRange, bound: PageBound) -> Reading<EntryPage> {
+        let room = room.clone();
+        self.read(move |reader| reader.entries(&room, range, bound))
+    }
+
+    fn entry(&self, room: &RoomKey, seq: Seq) -> Reading<Option<Entry>> {
+        let room = room.clone();
+        self.read(move |reader| reader.entry(&room, seq))
+    }
+
+    fn latest_events(&self, room: &RoomKey, bound: PageBound) -> Reading<Vec<Entry>> {
+        let room = room.clone();
+        self.read(move |reader| reader.latest_events(&room, bound))
+    }
+
+    fn marks(&self, room: &RoomKey, user: &UserId) -> Reading<Marks> {
+        let (room, user) = (room.clone(), user.clone());
+        self.read(move |reader| reader.marks(&room, &user))
+    }
+
+    fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<Vec<RoomSummary>> {
+        let user = user.clone();
+        self.read(move |reader| reader.rooms_of(&user, &query))
+    }
+
+    fn inbox(&self, user: &UserKey, query: InboxQuery, limit: u32) -> Reading<InboxPage> {
+        let user = user.clone();
+        self.read(move |reader| reader.inbox(&user, &query, limit))
+    }
+
+    fn inbox_summary(&self, user: &UserKey) -> Reading<InboxSummary> {
+        let user = user.clone();
+        self.read(move |reader| reader.inbox_summary(&user))
+    }
+
+    fn erase(&self, user: &UserKey) -> Reading<Erased> {
+        let (reply, answer) = oneshot::channel();
+        match self.submit(Job::Erase { user: user.clone(), reply }) {
+            Ok(()) => Box::pin(async move { answer.await.unwrap_or(Err(StoreError::Unavailable)) }),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn secret(&self) -> [u8; 16] {
+        self.0.identity.secret
+    }
+
+    fn figures(&self) -> StoreFigures {
+        let counters = &self.0.counters;
+        let stopped = counters.stopped.load(Ordering::Acquire) || self.0.closing.load(Ordering::Acquire);
+        StoreFigures {
+            committed: counters.committed.load(Ordering::Relaxed),
+            duplicates: counters.duplicates.load(Ordering::Relaxed),
+            groups: counters.groups.load(Ordering::Relaxed),
+            queued: self.0.jobs.lock().as_ref().map_or(0, |jobs| jobs.len() as u64),
+            keys: counters.keys.load(Ordering::Relaxed),
+            log_bytes: counters.progress.log_bytes(),
+            healthy: !stopped,
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        let inner = Arc::clone(&self.0);
+        let (done, closed) = oneshot::channel();
+        // A thread of its own: closing waits for others.
+        let closer = std::thread::Builder::new().name("store-close".into()).spawn(move || {
+            inner.end(Some(Job::Close));
+            let _ = done.send(());
+        });
+        Box::pin(async move {
+            if closer.is_ok() {
+                let _ = closed.await;
+            }
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! Notifications as rows: in a user's own log and in the tenant's broadcast log.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row};
+
+use crate::domain::inbox::{InboxSummary, Notice, NotificationKind, Priority};
+use crate::domain::names::{NotificationId, TenantId, UserId, UserKey};
+use crate::domain::position::{Epoch, InboxPosition};
+use crate::domain::time::Timestamp;
+
+use super::engine::{EngineError, Result, optional};
+use super::rows::{content_values, pairs_text, read_content, read_pairs, seq};
+
+/// Whose log a notification is in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Holder {
+    /// A user's own.
+    Own(i64),
+    /// The tenant's.
+    Broadcast(i64),
+}
+
+/// A user as inbox reads need them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InboxOwner {
+    /// The tenant's interned id.
+    pub(super) tenant: i64,
+    /// The user's.
+    pub(super) user: i64,
+    /// The last place of the own log.
+    pub(super) own_head: i64,
+    /// The last place of the broadcast log.
+    pub(super) broadcast_head: i64,
+    /// Broadcasts after this are theirs.
+    pub(super) known_from: i64,
+    /// Broadcasts up to here are read.
+    pub(super) broadcast_read: i64,
+}
+
+impl InboxOwner {
+    /// The owner; `None` where nothing was ever written for them.
+    pub(super) fn find(db: &Connection, user: &UserKey) -> Result<Option<Self>> {
+        let mut statement = db.prepare_cached(
+            "SELECT u.tenant, u.id, u.inbox_head, t.broadcast_head, coalesce(u.known_from, 1 << 62), u.broadcast_read
+             FROM tenants t JOIN users u ON u.tenant = t.id WHERE t.name = ?1 AND u.name = ?2",
+        )?;
+        optional(statement.query_row((user.tenant.as_str(), user.user.as_str()), |row| {
+            Ok(Self {
+                tenant: row.get(0)?,
+                user: row.get(1)?,
+                own_head: row.get(2)?,
+                broadcast_head: row.get(3)?,
+                known_from: row.get(4)?,
+                broadcast_read: row.get(5)?,
+            })
+        }))
+    }
+
+    /// Both logs' heads.
+    pub(super) fn head(&self, epoch: Epoch) -> InboxPosition {
+        InboxPosition { epoch, own: seq(self.own_head), broadcast: seq(self.broadcast_head) }
+    }
+}
+
+/// What an inbox holds at `now`.
+pub(super) fn summary(db: &Connection, owner: &InboxOwner, epoch: Epoch, now: Timestamp) -> Result<InboxSummary> {
+    let mut own = db.prepare_cached(
+        "SELECT count(*), coalesce(sum(priority = 4), 0) FROM inbox
+         WHERE user = ?1 AND read = 0 AND (expires IS NULL OR expires > ?2)",
+    )?;
+    let (unread, critical): (i64, i64) =
+        own.query_row((owner.user, now.millis()), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut broadcast = db.prepare_cached(
+        "SELECT count(*), coalesce(sum(priority = 4), 0) FROM broadcast b
+         WHERE tenant = ?1 AND seq > ?2 AND (expires IS NULL OR expires > ?3)
+           AND NOT EXISTS (SELECT 1 FROM broadcast_state s WHERE s.user = ?4 AND s.seq = b.seq)",
+    )?;
+    let from = owner.known_from.max(owner.broadcast_read);
+    let (unread_broadcasts, critical_broadcasts): (i64, i64) = broadcast
+        .query_row((owner.tenant, from, now.millis(), owner.user), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(InboxSummary {
+        head: owner.head(epoch),
+        unread: (unread + unread_broadcasts) as u64,
+        critical: (critical + critical_broadcasts) as u64,
+    })
+}
+
+/// What the inbox of a user holds for whom nothing was ever written.
+pub(super) fn empty_summary(db: &Connection, tenant: &TenantId, epoch: Epoch) -> Result<InboxSummary> {
+    Ok(InboxSummary { head: empty_head(db, tenant, epoch)?, ..InboxSummary::default() })
+}
+
+/// The heads for a user for whom nothing was ever written.
+pub(super) fn empty_head(db: &Connection, tenant: &TenantId, epoch: Epoch) -> Result<InboxPosition> {
+    let mut statement = db.prepare_cached("SELECT broadcast_head FROM tenants WHERE name = ?1")?;
+    let head = optional(statement.query_row([tenant.as_str()], |row| row.get(0)))?.unwrap_or(0);
+    Ok(InboxPosition { epoch, broadcast: seq(head), ..InboxPosition::default() })
+}
+
+/// Appends a notification; false where the user's own log has its id already.
+pub(super) fn insert(db: &Connection, holder: Holder, seq: i64, notice: &Notice, time: i64) -> Result<bool> {
+    let (sql, id) = match holder {
+        Holder::Own(user) => (
+            "INSERT OR IGNORE INTO inbox(user, seq, id, kind, title, media_type, body, priority, data, sender, expires,
+               time) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            user,
+        ),
+        Holder::Broadcast(tenant) => (
+            "INSERT INTO broadcast(tenant, seq, id, kind, title, media_type, body, priority, data, sender, expires,
+               time) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            tenant,
+        ),
+    };
+    let (media_type, body) = content_values(notice.body.as_ref());
+    let inserted = db.prepare_cached(sql)?.execute(rusqlite::params![
+        id,
+        seq,
+        notice.id.as_str(),
+        notice.kind.as_str(),
+        &*notice.title,
+        media_type,
+        body,
+        notice.priority as i64,
+        pairs_text(&notice.data),
+        notice.sender.as_str(),
+        notice.expires.map(Timestamp::millis),
+        time,
+    ])?;
+    Ok(inserted == 1)
+}
+
+/// The columns that [`read_notice`] reads, in both tables.
+pub(super) const NOTICE_COLUMNS: &str = "id, kind, title, media_type, body, priority, data, sender, expires, time, seq";
+
+/// Reads a row of [`NOTICE_COLUMNS`]: the notice, its time and its place.
+pub(super) fn read_notice(row: &Row<'_>) -> Result<(Arc<Notice>, Timestamp, i64)> {
+    let text = |index: usize| -> Result<&str> {
+        row.get_ref(index)?.as_str().map_err(|_| EngineError::Damaged("notification"))
+    };
+    let damaged = |_| EngineError::Damaged("notification");
+    let notice = Notice {
+        id: NotificationId::parse(text(0)?).map_err(damaged)?,
+        kind: NotificationKind::parse(text(1)?).map_err(damaged)?,
+        title: text(2)?.into(),
+        body: read_content(row.get_ref(3)?, row.get_ref(4)?)?,
+        priority: u8::try_from(row.get::<_, i64>(5)?)
+            .ok()
+            .and_then(Priority::from_number)
+            .ok_or(EngineError::Damaged("priority"))?,
+        data: read_pairs(row.get_ref(6)?)?,
+        sender: UserId::parse(text(7)?).map_err(damaged)?,
+        expires: row.get::<_, Option<i64>>(8)?.map(Timestamp),
+    };
+    Ok((Arc::new(notice), Timestamp(row.get(9)?), row.get(10)?))
+}

@@ -1,0 +1,99 @@
+//! The tables, and the way from older versions to this one.
+//!
+//! - `journal`: what was appended, in the order of commits; moves to its home later ("settling"). Row kind 0 is no entry:
+//!   it carries marks (`seq` delivered, `target` read, `number` at read; room 0: nothing).
+//! - `log`: settled entries by (room, seq). `edits`: which edits a message has. `latest`: the last event of each key.
+//! - `rooms`: a room's state; head, tag, number, time and last message are as of its last settling.
+//! - `marks`: delivered and read, and by its index which rooms a user ever wrote to.
+//! - `idempotency`: one row per group; `keys` are 16 bytes each, `records` [`RECORD`](super::idempotency::RECORD) bytes.
+//! - `inbox`, `broadcast`, `broadcast_state`: a user's own log, the tenant's, and what users did to the tenant's.
+//! - `entries`: the view for people, over journal and log.
+
+use rusqlite::Connection;
+
+use super::engine::Result;
+
+/// The newest version that this code knows.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// "Carl": tells the `file` command and us whose database it is.
+pub(super) const APPLICATION_ID: i64 = 0x4361_726c;
+
+/// Each brings the database from the version of its index to the next.
+const MIGRATIONS: [&str; 1] = [VERSION_1];
+
+/// Tables without which a database is not whole.
+pub(super) const TABLES: [&str; 13] = [
+    "broadcast", "broadcast_state", "edits", "idempotency", "inbox", "journal", "latest", "log", "marks", "members",
+    "meta", "reactions", "rooms",
+];
+
+const VERSION_1: &str = "
+CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE tenants(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+  broadcast_head INT NOT NULL DEFAULT 0, broadcast_time INT NOT NULL DEFAULT 0);
+CREATE TABLE users(id INTEGER PRIMARY KEY, tenant INT NOT NULL, name TEXT NOT NULL, known_from INT,
+  inbox_head INT NOT NULL DEFAULT 0, inbox_time INT NOT NULL DEFAULT 0, broadcast_read INT NOT NULL DEFAULT 0,
+  UNIQUE(tenant, name));
+CREATE TABLE rooms(id INTEGER PRIMARY KEY, tenant INT NOT NULL, name TEXT NOT NULL,
+  head INT NOT NULL DEFAULT 0, tag INT NOT NULL DEFAULT 0, number INT NOT NULL DEFAULT 0, time INT NOT NULL DEFAULT 0,
+  last_message INT NOT NULL DEFAULT 0, first INT NOT NULL DEFAULT 1, version INT NOT NULL DEFAULT 0,
+  created INT NOT NULL DEFAULT 0, direct INT NOT NULL DEFAULT 0, members INT NOT NULL DEFAULT 0, metadata TEXT,
+  UNIQUE(tenant, name));
+CREATE TABLE journal(id INTEGER PRIMARY KEY, room INT NOT NULL, seq INT NOT NULL, tag INT, kind INT NOT NULL,
+  sender INT, number INT, time INT, target INT, version INT, edited INT, name TEXT, key TEXT, media_type TEXT, content,
+  attributes TEXT);
+CREATE TABLE log(room INT NOT NULL, seq INT NOT NULL, tag INT, kind INT NOT NULL, sender INT, number INT, time INT,
+  target INT, version INT, edited INT, name TEXT, key TEXT, media_type TEXT, content, attributes TEXT,
+  PRIMARY KEY(room, seq)) WITHOUT ROWID;
+CREATE TABLE edits(room INT, target INT, seq INT, PRIMARY KEY(room, target, seq)) WITHOUT ROWID;
+CREATE TABLE latest(room INT, key TEXT, seq INT NOT NULL, tag INT, sender INT, number INT, time INT, name TEXT,
+  media_type TEXT, content, PRIMARY KEY(room, key)) WITHOUT ROWID;
+CREATE TABLE reactions(room INT, seq INT, key TEXT, user INT, PRIMARY KEY(room, seq, key, user)) WITHOUT ROWID;
+CREATE TABLE members(room INT, user INT, role INT NOT NULL, version INT NOT NULL, joined INT NOT NULL,
+  history_from INT NOT NULL, PRIMARY KEY(room, user)) WITHOUT ROWID;
+CREATE INDEX members_by_user ON members(user, room);
+CREATE TABLE marks(room INT, user INT, delivered INT NOT NULL, read INT NOT NULL, read_number INT NOT NULL,
+  PRIMARY KEY(room, user)) WITHOUT ROWID;
+CREATE INDEX marks_by_user ON marks(user, room);
+CREATE TABLE idempotency(id INTEGER PRIMARY KEY, time INT NOT NULL, keys BLOB NOT NULL, records BLOB NOT NULL);
+CREATE TABLE inbox(user INT, seq INT, id TEXT NOT NULL, kind TEXT NOT NULL, title TEXT NOT NULL, media_type TEXT,
+  body, priority INT NOT NULL, data TEXT, sender TEXT NOT NULL, expires INT, time INT NOT NULL,
+  read INT NOT NULL DEFAULT 0, PRIMARY KEY(user, seq)) WITHOUT ROWID;
+CREATE UNIQUE INDEX inbox_by_id ON inbox(user, id);
+CREATE INDEX inbox_unread ON inbox(user, read, priority, expires);
+CREATE TABLE broadcast(tenant INT, seq INT, id TEXT NOT NULL, kind TEXT NOT NULL, title TEXT NOT NULL,
+  media_type TEXT, body, priority INT NOT NULL, data TEXT, sender TEXT NOT NULL, expires INT, time INT NOT NULL,
+  PRIMARY KEY(tenant, seq)) WITHOUT ROWID;
+CREATE INDEX broadcast_by_id ON broadcast(tenant, id);
+CREATE TABLE broadcast_state(user INT, seq INT, deleted INT NOT NULL, PRIMARY KEY(user, seq)) WITHOUT ROWID;
+CREATE VIEW entries AS
+SELECT t.name AS tenant, r.name AS room, e.seq AS seq,
+  CASE e.kind WHEN 1 THEN 'message' WHEN 2 THEN 'edit' WHEN 3 THEN 'deletion' WHEN 4 THEN 'reaction'
+    WHEN 5 THEN 'membership' WHEN 6 THEN 'room' WHEN 7 THEN 'event' END AS kind,
+  u.name AS sender, strftime('%Y-%m-%dT%H:%M:%fZ', e.time / 1000.0, 'unixepoch') AS time, e.content AS content,
+  e.number AS number, e.version AS version, e.name AS name, e.key AS key,
+  CASE e.kind WHEN 5 THEN (SELECT name FROM users WHERE id = e.target) ELSE e.target END AS target,
+  e.media_type AS media_type, e.attributes AS attributes
+FROM (SELECT room, seq, kind, sender, number, time, target, version, name, key, media_type, content, attributes FROM log
+    UNION ALL SELECT room, seq, kind, sender, number, time, target, version, name, key, media_type, content, attributes
+    FROM journal j WHERE kind > 0 AND NOT EXISTS (SELECT 1 FROM log l WHERE l.room = j.room AND l.seq = j.seq)) e
+  JOIN rooms r ON r.id = e.room JOIN tenants t ON t.id = r.tenant JOIN users u ON u.id = e.sender
+WHERE e.seq >= r.first;
+";
+
+/// Brings the database to [`VERSION`], in one transaction.
+pub(super) fn migrate(db: &mut Connection) -> Result<()> {
+    let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+        transaction.execute_batch(migration)?;
+    }
+    if version < VERSION {
+        transaction.execute_batch(&format!(
+            "PRAGMA user_version={VERSION}; PRAGMA application_id={APPLICATION_ID};"
+        ))?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
