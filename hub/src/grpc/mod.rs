@@ -17,3 +17,6 @@ pub mod server;
 mod session_body;
 mod session_inbound;
 pub mod session_service;
+
+#[cfg(test)]
+mod fakes;

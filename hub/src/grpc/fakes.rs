@@ -1,0 +1,187 @@
+//! A hub small enough to test the services with: it answers what it is told to, and keeps what it was asked.
+
+use std::sync::Arc;
+
+use futures::future::ready;
+use parking_lot::Mutex;
+
+use super::admin::AdminApi;
+use super::execute::HubApi;
+use super::ports::{Administer, Answer, Authenticate, Execute, Sessions};
+use crate::administration::commands::{
+    CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
+    SendNotification, SessionInfo, SessionsListed, Statistics,
+};
+use crate::domain::caller::Caller;
+use crate::domain::command::{Cursor, Stateless};
+use crate::domain::content::Pairs;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::names::{NotificationId, RoomName, SessionId, TenantId, UserId};
+use crate::domain::position::{Epoch, Position, Seq, Tag};
+use crate::domain::reply::Reply;
+use crate::domain::room::Room;
+use crate::domain::time::Timestamp;
+use crate::store::{Erased, Idempotency};
+
+/// The token of the user alice.
+pub(super) const ALICE: &str = "alice-token";
+/// The token of the service clinic, which lists the tenant acme.
+pub(super) const CLINIC: &str = "clinic-token";
+
+/// What a service asked of the hub.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Asked {
+    Execute(String, Option<Idempotency>, Stateless),
+    CreateRoom(CreateRoom),
+    GetRoom(RoomName),
+    ListRooms(ListRooms),
+    SendNotification(SendNotification),
+    Erase(UserId),
+    Statistics,
+    Sessions(ListSessions),
+    Disconnect(Disconnect),
+}
+
+/// Answers with `reply` where a command is executed, else with something of the kind asked for.
+pub(super) struct FakeHub {
+    reply: Mutex<Option<Result<Reply, Refusal>>>,
+    asked: Mutex<Vec<Asked>>,
+}
+
+impl FakeHub {
+    /// A hub that answers the next command with `reply`; a later one never.
+    pub(super) fn answering(reply: impl Into<Option<Result<Reply, Refusal>>>) -> Arc<Self> {
+        Arc::new(Self { reply: Mutex::new(reply.into()), asked: Mutex::default() })
+    }
+
+    /// The only thing that it was asked.
+    pub(super) fn asked(&self) -> Asked {
+        let asked = self.asked.lock();
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        asked[0].clone()
+    }
+
+    pub(super) fn was_asked_nothing(&self) -> bool {
+        self.asked.lock().is_empty()
+    }
+
+    pub(super) fn hub_api(self: &Arc<Self>) -> HubApi {
+        HubApi::new(self.clone(), self.clone())
+    }
+
+    pub(super) fn admin_api(self: &Arc<Self>) -> AdminApi {
+        AdminApi {
+            authenticate: self.clone(),
+            execute: self.clone(),
+            sessions: self.clone(),
+            administer: self.clone(),
+        }
+    }
+
+    fn answer<T: Send + 'static>(&self, asked: Asked, answer: T) -> Answer<T> {
+        self.asked.lock().push(asked);
+        Box::pin(ready(Ok(answer)))
+    }
+}
+
+fn caller(user: &str, service: bool) -> Caller {
+    Caller {
+        tenant: TenantId::parse("acme").unwrap(),
+        user: UserId::parse(user).unwrap(),
+        service,
+        expires: Timestamp(0),
+    }
+}
+
+pub(super) fn room() -> Room {
+    Room {
+        room: RoomName::parse("conversation:1").unwrap(),
+        head: Position { epoch: Epoch(3), seq: Seq(7), tag: Tag(9) },
+        head_number: 5,
+        first: Seq(1),
+        version: Seq(2),
+        created: true,
+        direct: false,
+        metadata: Pairs::default(),
+        members: 4,
+    }
+}
+
+impl Authenticate for FakeHub {
+    fn user(&self, token: &str) -> Result<Caller, Refusal> {
+        match token {
+            ALICE => Ok(caller("alice", false)),
+            _ => Err(ErrorCode::InvalidToken.into()),
+        }
+    }
+
+    fn service(&self, token: &str, tenant: &TenantId) -> Result<Caller, Refusal> {
+        match (token, tenant.as_str()) {
+            (CLINIC, "acme") => Ok(caller("clinic", true)),
+            // A port that let a user through.
+            (ALICE, _) => Ok(caller("alice", false)),
+            (CLINIC, _) => Err(ErrorCode::PermissionDenied.into()),
+            _ => Err(ErrorCode::InvalidToken.into()),
+        }
+    }
+}
+
+impl Execute for FakeHub {
+    fn execute(&self, caller: &Caller, key: Option<Idempotency>, command: Stateless) -> Answer<Reply> {
+        self.asked.lock().push(Asked::Execute(caller.user.to_string(), key, command));
+        match self.reply.lock().take() {
+            Some(reply) => Box::pin(ready(reply)),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+impl Sessions for FakeHub {
+    fn list(&self, _: &Caller, list: ListSessions) -> Answer<SessionsListed> {
+        let session = SessionInfo {
+            session: SessionId(0xab),
+            user: UserId::parse("bob").unwrap(),
+            instance: None,
+            client: "web/1".into(),
+            connected: Timestamp(1),
+            last_active: Timestamp(2),
+            rooms: 3,
+            token_expires: Timestamp(4),
+        };
+        let listed = SessionsListed { sessions: vec![session], next: Cursor("next".into()) };
+        self.answer(Asked::Sessions(list), listed)
+    }
+
+    fn disconnect(&self, _: &Caller, disconnect: Disconnect) -> Answer<u32> {
+        self.answer(Asked::Disconnect(disconnect), 2)
+    }
+}
+
+impl Administer for FakeHub {
+    fn create_room(&self, _: &Caller, create: CreateRoom) -> Answer<RoomCreated> {
+        self.answer(Asked::CreateRoom(create), RoomCreated { room: room(), duplicate: true })
+    }
+
+    fn get_room(&self, _: &Caller, name: RoomName) -> Answer<Room> {
+        self.answer(Asked::GetRoom(name), room())
+    }
+
+    fn list_rooms(&self, _: &Caller, list: ListRooms) -> Answer<RoomsListed> {
+        let empty = Room { head: Position::default(), ..room() };
+        let listed = RoomsListed { rooms: vec![room(), empty], next: Cursor("next".into()) };
+        self.answer(Asked::ListRooms(list), listed)
+    }
+
+    fn send_notification(&self, _: &Caller, send: SendNotification) -> Answer<NotificationSent> {
+        let id = NotificationId::parse("n1").unwrap();
+        self.answer(Asked::SendNotification(send), NotificationSent { id, recipients: 2, duplicate: false })
+    }
+
+    fn erase_user(&self, _: &Caller, user: UserId) -> Answer<Erased> {
+        self.answer(Asked::Erase(user), Erased { entries: 5, notifications: 6 })
+    }
+
+    fn statistics(&self, _: &Caller) -> Answer<Statistics> {
+        self.answer(Asked::Statistics, Statistics { sessions: 1, messages: 2, ..Statistics::default() })
+    }
+}
