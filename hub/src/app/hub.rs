@@ -13,19 +13,19 @@ use crate::administration::Administration;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::domain::namespace::Namespaces;
+use crate::grpc::admin::AdminApi;
 use crate::grpc::encode::ProtobufEncoder;
 use crate::grpc::execute::HubApi;
 use crate::grpc::health::Health;
 use crate::grpc::server::Front;
-use crate::grpc::admin::AdminApi;
 use crate::grpc::session_service::SessionService;
 use crate::http;
-use crate::presence::Presence;
+use crate::presence::{self, Presence};
 use crate::session::executor::Executor;
 use crate::session::{NoticeRouter, Parts, Services, Sessions, Settings, send_unread};
 use crate::store::Store;
-use crate::telemetry::Metrics;
 use crate::store::sqlite::{Options, SqliteStore};
+use crate::telemetry::Metrics;
 
 use super::error::StartError;
 use super::facts::HubFacts;
@@ -56,14 +56,14 @@ impl Hub {
     /// Starts a hub as `config` says. To be called on a runtime, which carries the tasks that belong to no worker.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let (services, store) = build(config)?;
-        let administration =
-            Administration::new(
-                Arc::clone(&services.store),
-                Arc::clone(&services.namespaces),
-                Arc::new(LiveCounts(Arc::clone(&services))),
-            );
+        let administration = Administration::new(
+            Arc::clone(&services.store),
+            Arc::clone(&services.namespaces),
+            Arc::new(LiveCounts(Arc::clone(&services))),
+        );
         let health = Health::starting().await;
-        let ports = Arc::new(Ports { services: Arc::clone(&services), administration: Arc::new(administration) });
+        let ports =
+            Arc::new(Ports { services: Arc::clone(&services), administration: Arc::new(administration) });
         let stop = Stop { accept: CancellationToken::new(), run: CancellationToken::new() };
         let mut listeners = listeners(config.grpc.listen, services.delivery.shards().len())?;
         let grpc = listeners.first().map_or(config.grpc.listen, |(address, _)| *address);
@@ -87,11 +87,22 @@ impl Hub {
         let tasks = TaskTracker::new();
         tasks.spawn(send_unread(Arc::clone(&services), stop.run.clone()));
         let options = http::Options::new(config.http.listen);
-        let (web, web_handle) = http::Service::bind(options, Arc::new(HubFacts(Arc::clone(&services)))).await?;
+        let (web, web_handle) =
+            http::Service::bind(options, Arc::new(HubFacts(Arc::clone(&services)))).await?;
         tasks.spawn(web.run(stop.run.clone()));
         health.serving().await;
         let http = web_handle.address();
-        Ok(Self { grpc, http, services, store, health, workers, tasks, stop, drain_timeout: config.session.drain_timeout })
+        Ok(Self {
+            grpc,
+            http,
+            services,
+            store,
+            health,
+            workers,
+            tasks,
+            stop,
+            drain_timeout: config.session.drain_timeout,
+        })
     }
 
     /// Where gRPC is served.
@@ -142,18 +153,21 @@ fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
     let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
     let authenticator = Authenticator::new(config.authentication()?)?;
     let workers = worker_count(config.grpc.workers);
-    let delivery = Arc::new(Delivery::new(workers, Arc::clone(&namespaces), Arc::new(ProtobufEncoder::default())));
+    let delivery =
+        Arc::new(Delivery::new(workers, Arc::clone(&namespaces), Arc::new(ProtobufEncoder::default())));
     let listeners = Arc::new(Listeners::new(Arc::clone(&delivery)));
     let mut options = Options::new(&config.store.path, Arc::clone(&namespaces), listeners.clone());
     options.idempotency_keys = config.store.idempotency_keys;
-    let sqlite = SqliteStore::open(options)?;
+    options.readers = config.store.readers;
+    options.queue = config.store.queue;
+    let sqlite = SqliteStore::open(&options)?;
     let store: Arc<dyn Store> = Arc::new(sqlite.clone());
     delivery.set_epoch(store.epoch());
     let sessions = Arc::new(Sessions::new(workers));
     let router = NoticeRouter { delivery: Arc::clone(&delivery), sessions: Arc::clone(&sessions) };
     let services = Arc::new(Services::new(Parts {
         executor: Executor::new(Arc::clone(&store), Arc::clone(&namespaces)),
-        presence: Presence::new(config.presence.options(), Arc::new(router)),
+        presence: Presence::new(presence(config), Arc::new(router)),
         settings: settings(config),
         store,
         namespaces,
@@ -164,6 +178,18 @@ fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
     }));
     listeners.name(&services);
     Ok((services, sqlite))
+}
+
+fn presence(config: &Config) -> presence::Options {
+    let section = &config.presence;
+    presence::Options {
+        grace: section.grace,
+        large_room: section.large_room,
+        huge_room: section.huge_room,
+        occupancy_interval: section.occupancy_interval,
+        occupancy_interval_huge: section.occupancy_interval_huge,
+        typing_expiry: section.typing_expiry,
+    }
 }
 
 fn settings(config: &Config) -> Settings {

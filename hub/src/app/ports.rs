@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
-use crate::administration::{Administration, Live, LiveFigures};
 use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionsListed, Statistics,
 };
+use crate::administration::{Administration, Live, LiveFigures};
 use crate::delivery::To;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Stateless, Token};
@@ -39,7 +39,12 @@ impl Authenticate for Ports {
 }
 
 impl Execute for Ports {
-    fn execute(&self, caller: &Caller, idempotency: Option<Idempotency>, command: Stateless) -> Answer<Reply> {
+    fn execute(
+        &self,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: Stateless,
+    ) -> Answer<Reply> {
         let (services, caller) = (Arc::clone(&self.services), caller.clone());
         async move {
             let answer = services.execute(&caller, idempotency, command, None).await?;

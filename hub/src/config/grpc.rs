@@ -36,7 +36,7 @@ pub struct GrpcSection {
 impl Default for GrpcSection {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7100)),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7420)),
             workers: 0,
             reflection: None,
             keepalive_interval: Duration::from_mins(1),

@@ -16,7 +16,7 @@ pub struct HttpSection {
 
 impl Default for HttpSection {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7101)) }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7421)) }
     }
 }
 
@@ -24,6 +24,6 @@ impl Default for HttpSection {
 pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer).unwrap_or_default();
     text.parse().map_err(|_| {
-        D::Error::custom("an IP address and a port, such as \"127.0.0.1:7100\" or \"[::]:7100\"")
+        D::Error::custom("an IP address and a port, such as \"127.0.0.1:7420\" or \"[::]:7420\"")
     })
 }

@@ -18,8 +18,8 @@ use crate::domain::namespace::Namespaces;
 use crate::domain::reply::{Reply, SessionTerms};
 use crate::domain::time::Timestamp;
 use crate::presence::Presence;
-use crate::telemetry::Metrics;
 use crate::store::{CommitError, Home, Idempotency, Outcome, Store, StoreError, Write};
+use crate::telemetry::Metrics;
 
 use super::executor::{Answer, Executor, Turn};
 use super::live::Sessions;

@@ -89,7 +89,9 @@ fn check_header(path: &Path) -> Opened<()> {
         return Err(damaged("it is not a SQLite database"));
     }
     let number = |at: usize| {
-        rest.get(at - MAGIC.len()..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u32::from_be_bytes(*bytes))
+        rest.get(at - MAGIC.len()..)
+            .and_then(|rest| rest.first_chunk())
+            .map_or(0, |bytes| u32::from_be_bytes(*bytes))
     };
     let (pages, version) = (u64::from(number(28)), i64::from(number(60)));
     let length = file.metadata().map_err(failed)?.len();
@@ -149,7 +151,8 @@ fn start(options: &Options, lock: File) -> Result<SqliteStore> {
     counters.keys.store(state.keys.remembered() as u64, std::sync::atomic::Ordering::Relaxed);
     let watermark = Watermark::new(&options.directory, identity.epoch);
     let progress = Arc::clone(&counters.progress);
-    let (mut checkpoints, helper) = Checkpoints::new(&mut db, progress, (path.clone(), options.vfs), watermark)?;
+    let (mut checkpoints, helper) =
+        Checkpoints::new(&mut db, progress, (path.clone(), options.vfs), watermark)?;
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     checkpoints.advance(&db, last)?;
     let (jobs, queued) = crossbeam_channel::bounded::<Job>(options.queue);

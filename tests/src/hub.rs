@@ -1,0 +1,109 @@
+//! A hub inside the test's process.
+
+use std::time::Duration;
+
+use carillon_client::{AdminClient, ClientOptions};
+use carillon_hub::access::authentication::{MintFor, MintRequest, ServiceTenants, mint};
+use carillon_hub::app::Hub;
+use carillon_hub::config::Config;
+use carillon_hub::domain::names::{TenantId, UserId};
+use carillon_hub::domain::time::Timestamp;
+use tempfile::TempDir;
+
+use crate::people::Person;
+
+/// The tenant that users are of where a test does not say.
+pub const TENANT: &str = "acme";
+
+/// A hub to be started.
+pub struct Plan {
+    folder: TempDir,
+    config: Config,
+}
+
+/// A hub with the development settings, on free ports and in a folder of its own.
+pub fn hub() -> Plan {
+    let folder = TempDir::new().expect("a temporary folder");
+    let mut config = Config::development(folder.path()).expect("the development settings are valid");
+    config.grpc.listen = ([127, 0, 0, 1], 0).into();
+    config.http.listen = ([127, 0, 0, 1], 0).into();
+    Plan { folder, config }
+}
+
+impl Plan {
+    /// Changes a setting.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> TestHub {
+        let hub = Hub::start(&self.config).await.expect("the hub starts");
+        TestHub { hub, folder: self.folder, config: self.config }
+    }
+}
+
+/// A running hub.
+pub struct TestHub {
+    /// The hub.
+    pub hub: Hub,
+    folder: TempDir,
+    config: Config,
+}
+
+impl TestHub {
+    /// Where it listens, as a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.hub.grpc_address())
+    }
+
+    /// A token of a user of [`TENANT`].
+    pub fn token(&self, user: &str) -> String {
+        self.token_of(TENANT, user, Duration::from_secs(3600))
+    }
+
+    /// A token of a user of a tenant, valid for `ttl`.
+    pub fn token_of(&self, tenant: &str, user: &str, ttl: Duration) -> String {
+        let subject = MintFor::User {
+            tenant: TenantId::parse(tenant).expect("a tenant"),
+            user: UserId::parse(user).expect("a user"),
+        };
+        self.mint(subject, ttl)
+    }
+
+    /// A token of a service that may act in [`TENANT`].
+    pub fn service_token(&self) -> String {
+        let tenants = ServiceTenants::Listed(vec![TenantId::parse(TENANT).expect("a tenant")]);
+        let name = UserId::parse("billing").expect("a name");
+        self.mint(MintFor::Service { name, tenants }, Duration::from_secs(3600))
+    }
+
+    fn mint(&self, subject: MintFor, ttl: Duration) -> String {
+        let options = self.config.authentication().expect("the keys are valid");
+        mint(&options, &MintRequest { subject, ttl }, Timestamp::now()).expect("a token")
+    }
+
+    /// How a client of a user connects.
+    pub fn options(&self, user: &str) -> ClientOptions {
+        ClientOptions::new(self.url()).token(self.token(user))
+    }
+
+    /// A user who connects.
+    pub async fn enters(&self, user: &str) -> Person {
+        Person::connect(user, self.options(user)).await
+    }
+
+    /// The administration, with a service's token.
+    pub fn admin(&self) -> AdminClient {
+        AdminClient::new(ClientOptions::new(self.url()).token(self.service_token()), TENANT)
+            .expect("an address")
+    }
+
+    /// Stops it as SIGTERM does, and gives the same plan, to start it again over what it stored.
+    pub async fn stops(self) -> Plan {
+        assert!(self.hub.stop().await, "the hub drains in time");
+        Plan { folder: self.folder, config: self.config }
+    }
+}
