@@ -1,7 +1,5 @@
 //! The `carillon` command.
 
-use std::process::ExitCode;
-
 use clap::Parser;
 
 #[cfg(target_os = "linux")]
@@ -10,16 +8,27 @@ mod bench;
 /// Run a hub, talk through it, administer and measure it.
 #[derive(Parser)]
 #[command(version)]
-enum Arguments {
+struct Arguments {
+    /// Print data as one JSON object per line.
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
     /// Measure a hub: sends, fan-out, idle sessions, connections.
     #[cfg(target_os = "linux")]
     #[command(subcommand)]
     Bench(bench::Command),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Arguments::parse() {
+fn main() -> anyhow::Result<()> {
+    let Arguments { json, command } = Arguments::parse();
+    match command {
         #[cfg(target_os = "linux")]
-        Arguments::Bench(command) => Ok(bench::run(&command)?),
+        Command::Bench(command) => Ok(bench::run(&command, json)?),
     }
 }

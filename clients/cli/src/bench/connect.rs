@@ -23,7 +23,7 @@ const GOODBYE_ID: u32 = 2;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
     #[command(flatten)]
-    pub(super) target: TargetOptions,
+    target: TargetOptions,
     /// Connections being opened at once.
     #[arg(long, default_value_t = 32, value_parser = count(1..=10_000))]
     in_flight: usize,

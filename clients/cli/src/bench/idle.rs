@@ -17,7 +17,7 @@ use super::wire::{Event, Fleet, Speech, WireError};
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
     #[command(flatten)]
-    pub(super) target: TargetOptions,
+    target: TargetOptions,
     /// Sessions.
     #[arg(long, default_value_t = 5_000, value_parser = count(1..=1_000_000))]
     sessions: usize,

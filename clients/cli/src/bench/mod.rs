@@ -26,8 +26,6 @@ mod target;
 mod tests;
 mod wire;
 
-use std::process::ExitCode;
-
 use clap::Subcommand;
 
 use wire::WireError;
@@ -68,6 +66,9 @@ pub(crate) enum BenchError {
         /// How long.
         seconds: u64,
     },
+    /// The figures were printed, and they are bad.
+    #[error("something was lost, duplicated, out of order, wrong or refused: see the report")]
+    Faults,
     /// Stopped by the user.
     #[error("interrupted")]
     Interrupted,
@@ -76,16 +77,16 @@ pub(crate) enum BenchError {
     Output(#[from] std::io::Error),
 }
 
-/// Runs a benchmark and prints its report. The exit code is 1 where anything was lost, duplicated or out of order.
-pub(crate) fn run(command: &Command) -> Result<ExitCode, BenchError> {
+/// Runs a benchmark and prints its report: a table, or with `json` one object.
+pub(crate) fn run(command: &Command, json: bool) -> Result<(), BenchError> {
     clock::watch_interrupts()?;
-    let (report, json) = match command {
-        Command::Send(options) => (send::run(options)?, options.target.json),
-        Command::Fanout(options) => (fanout::run(options)?, options.target.json),
-        Command::Idle(options) => (idle::run(options)?, options.target.json),
-        Command::Connect(options) => (connect::run(options)?, options.target.json),
+    let report = match command {
+        Command::Send(options) => send::run(options)?,
+        Command::Fanout(options) => fanout::run(options)?,
+        Command::Idle(options) => idle::run(options)?,
+        Command::Connect(options) => connect::run(options)?,
     };
-    let code = if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let clean = report.is_clean();
     report.print(json)?;
-    Ok(code)
+    if clean { Ok(()) } else { Err(BenchError::Faults) }
 }

@@ -135,7 +135,7 @@ pub(super) struct Report {
     pub(super) rounds: Vec<Value>,
     /// What a reader must know.
     pub(super) notes: Vec<String>,
-    /// Faults that the counts do not show, as a payload that was changed. Zero, or the exit code is 1.
+    /// Faults that the counts do not show, as a payload that was changed. Zero, or the benchmark fails.
     pub(super) faults: u64,
 }
 

@@ -1,6 +1,5 @@
 //! Which hub is measured: one at an address, or one of our own.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,42 +14,40 @@ use super::credentials::Credentials;
 use super::process::Process;
 use super::server::Server;
 
+/// Where `serve --dev` keeps its secret, within its data folder.
+const SECRET_FILE: &str = "dev-secret";
+
 /// Which hub, as whom, and where things run.
 #[derive(Args, Clone, Debug)]
 pub(super) struct TargetOptions {
-    /// The hub's gRPC address, as 127.0.0.1:7070; plain text only.
-    #[arg(long, default_value = "127.0.0.1:7070", conflicts_with = "own")]
+    /// The hub's address, without TLS.
+    #[arg(long, value_name = "URL", env = "CARILLON_ADDR", default_value = "http://127.0.0.1:7420")]
     addr: String,
     /// Start a hub of our own on free ports with a temporary data folder, and measure its process too.
     #[arg(long = "self")]
     own: bool,
-    /// A token for all sessions (several with commas, taken in turn).
-    #[arg(
-        long,
-        env = "CARILLON_TOKEN",
-        value_delimiter = ',',
-        hide_env_values = true,
-        conflicts_with = "secret_file"
-    )]
+    /// The token of all sessions; several, with commas, are taken in turn.
+    #[arg(long, value_name = "JWT", env = "CARILLON_TOKEN", value_delimiter = ',', hide_env_values = true)]
     token: Vec<String>,
-    /// A file with the hub's HS256 secret: each session then has a user of its own.
-    #[arg(long, value_name = "FILE")]
+    /// A file with the hub's HS256 secret: each session gets a user of its own.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
     secret_file: Option<PathBuf>,
-    /// The tenant of users made with --secret-file.
-    #[arg(long, default_value = "dev")]
+    /// The data folder of `serve --dev`: where neither token nor secret is given, its secret is used.
+    #[arg(long, value_name = "DIR", env = "CARILLON_DATA", default_value = "./carillon-data")]
+    data: PathBuf,
+    /// The tenant of the users that are made.
+    #[arg(long, value_name = "ID", default_value = "dev")]
     tenant: String,
-    /// Where the temporary data folder of --self is made. Choose a real disk: memory-backed folders make fsync free.
-    #[arg(long, value_name = "FOLDER")]
-    data: Option<PathBuf>,
+    /// Where --self makes its data folder [default: the system's folder for temporary files, or this one where that is
+    /// in memory, which would make fsync free].
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
     /// Processors for the servers that are started, as 0 or 0-3.
     #[arg(long, value_name = "LIST")]
     server_cpus: Option<Processors>,
     /// Processors for the load generator.
     #[arg(long, value_name = "LIST")]
     client_cpus: Option<Processors>,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 /// Why there is no hub to measure.
@@ -84,7 +81,7 @@ pub(crate) enum TargetError {
     #[error("cannot make a temporary folder: {0}")]
     Folder(std::io::Error),
     /// No token.
-    #[error("no token: give --token or --secret-file, or measure a hub of our own with --self")]
+    #[error("no token: give --token, --secret-file or --data, or measure a hub of our own with --self")]
     NoToken,
     /// The secret cannot be used.
     #[error("{file}: {reason}")]
@@ -117,7 +114,6 @@ pub(super) struct Target {
 #[derive(serde::Deserialize)]
 struct Ready {
     grpc: String,
-    tokens: BTreeMap<String, String>,
 }
 
 impl Target {
@@ -126,11 +122,11 @@ impl Target {
     pub(super) fn open(options: &TargetOptions, pin: bool) -> Result<Self, BenchError> {
         raise_file_limit();
         let (server_cpus, client_cpus) = processors(options, pin)?;
-        let parent = options.data.clone().unwrap_or_else(default_folder);
+        let parent = options.scratch.clone().unwrap_or_else(default_folder);
         let folder = tempfile::Builder::new().prefix("carillon-bench-").tempdir_in(parent);
         let mut target = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            credentials: Credentials::fixed(options.token.clone()),
+            credentials: Credentials::Fixed(options.token.clone()),
             process: None,
             server_cpus,
             client_cpus,
@@ -141,12 +137,13 @@ impl Target {
             target.start_hub(options)?;
         } else {
             target.address = resolve(&options.addr)?;
-            if let Some(file) = &options.secret_file {
-                target.credentials = Credentials::from_secret(file, &options.tenant)?;
+            let found =
+                Some(options.data.join(SECRET_FILE)).filter(|file| options.token.is_empty() && file.exists());
+            if let Some(file) = options.secret_file.clone().or(found) {
+                target.credentials = Credentials::from_secret(&file, &options.tenant)?;
+            } else if options.token.is_empty() {
+                return Err(TargetError::NoToken.into());
             }
-        }
-        if target.credentials.is_empty() {
-            return Err(TargetError::NoToken.into());
         }
         Ok(target)
     }
@@ -170,12 +167,7 @@ impl Target {
         self.process = Some(server.process());
         self.server = Some(server);
         self.address = resolve(&ready.grpc)?;
-        let secret = data.join("dev-secret");
-        self.credentials = if secret.exists() {
-            Credentials::from_secret(&secret, &options.tenant)?
-        } else {
-            Credentials::fixed(ready.tokens.into_values().collect())
-        };
+        self.credentials = Credentials::from_secret(&data.join(SECRET_FILE), &options.tenant)?;
         Ok(())
     }
 

@@ -25,7 +25,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
     #[command(flatten)]
-    pub(super) target: TargetOptions,
+    target: TargetOptions,
     /// Receivers, spread evenly over the rooms.
     #[arg(long, default_value_t = 1_000, value_parser = count(1..=1_000_000))]
     receivers: usize,

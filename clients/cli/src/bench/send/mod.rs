@@ -23,7 +23,7 @@ const WARM_UP: Duration = Duration::from_secs(1);
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
     #[command(flatten)]
-    pub(super) target: TargetOptions,
+    target: TargetOptions,
     /// Sends under way at once, over all connections; at most 64 for each.
     #[arg(long, default_value_t = 256, value_parser = count(1..=65_536))]
     in_flight: usize,
