@@ -9,6 +9,8 @@ use clap::Parser;
 
 mod advice;
 mod args;
+#[cfg(target_os = "linux")]
+mod bench;
 mod commands;
 mod connect;
 mod dev_tokens;
