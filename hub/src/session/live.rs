@@ -31,6 +31,7 @@ pub struct Live {
     last_ping: AtomicI64,
     last_output: AtomicI64,
     reads: AtomicBool,
+    owes: AtomicBool,
     _counted: OpenSession,
     gone: AtomicBool,
 }
@@ -56,6 +57,7 @@ impl Live {
             last_ping: AtomicI64::new(now.millis()),
             last_output: AtomicI64::new(now.millis()),
             reads: AtomicBool::new(true),
+            owes: AtomicBool::new(false),
             _counted: counted,
             gone: AtomicBool::new(false),
         }
@@ -81,14 +83,21 @@ impl Live {
         Timestamp(self.last_inbound.load(Ordering::Relaxed))
     }
 
-    /// The transport asked for output; `reads` says whether the hub reads its input too. Time while it does not is not
-    /// the client's silence.
-    pub fn polled(&self, now: Timestamp, reads: bool) {
+    /// The transport asked for output; `reads` says whether the hub reads its input too, `wrote` whether it was given
+    /// something. Time while the hub does not read is not the client's silence.
+    pub fn polled(&self, now: Timestamp, reads: bool, wrote: bool) {
+        self.owes.store(wrote, Ordering::Relaxed);
         self.last_output.store(now.millis(), Ordering::Relaxed);
         if reads && !self.reads.load(Ordering::Relaxed) {
             self.heard(now);
         }
         self.reads.store(reads, Ordering::Relaxed);
+    }
+
+    /// Whether something waits for the transport to ask again: it was given frames and has not come back since, or the
+    /// mailbox has something.
+    pub fn owes(&self) -> bool {
+        self.owes.load(Ordering::Relaxed) || self.mailbox.has_waiting()
     }
 
     /// When the transport last asked for output.

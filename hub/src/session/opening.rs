@@ -71,6 +71,8 @@ fn replace_older(services: &Services, live: &Live) {
             && let Some(older) = services.sessions.get(mailbox.session())
             && older.instance == live.instance
         {
+            // Before the new one is counted, so that nobody is told of two devices.
+            services.presence.disconnect(&live.user().tenant, older.id(), Timestamp::now());
             older.close(ErrorCode::SessionReplaced);
         }
     }

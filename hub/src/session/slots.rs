@@ -191,6 +191,11 @@ impl Slots {
         None
     }
 
+    /// Whether a room must be read from the store.
+    pub(super) fn has_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
     /// The next room that must be read from the store: its slot, room and cursor.
     pub(super) fn next_behind(&mut self) -> Option<(u32, Arc<ActiveRoom>, Seq)> {
         while let Some(slot) = self.behind.pop_front() {

@@ -56,11 +56,13 @@ impl Services {
             }
             LifeStep::Expired => return live.close(ErrorCode::TokenExpired),
         }
-        if now.since(live.last_output()) > self.settings.slow_consumer_after && live.mailbox.has_waiting() {
+        let stalled = live.owes() && now.since(live.last_output()) > INTERVAL;
+        if stalled && now.since(live.last_output()) > self.settings.slow_consumer_after {
             self.metrics.counters().slow_consumers.increment();
             return live.close(ErrorCode::SlowConsumer);
         }
-        if !live.reads() {
+        // While the hub does not read, nobody can say that the client is silent.
+        if stalled || !live.reads() {
             return;
         }
         let terms = &self.settings.terms;
