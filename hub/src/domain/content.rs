@@ -64,7 +64,10 @@ impl Content {
         }
         let media_type = if media_type.is_empty() { TEXT_MEDIA_TYPES[0] } else { media_type };
         if !TEXT_MEDIA_TYPES.contains(&media_type) {
-            return Err(Refusal::invalid("content.media_type", "text/plain, text/markdown or text/html for text"));
+            return Err(Refusal::invalid(
+                "content.media_type",
+                "text/plain, text/markdown or text/html for text",
+            ));
         }
         Ok(Self { body: Body::Text(text.into()), media_type: media_type.into() })
     }

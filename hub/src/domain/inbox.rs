@@ -43,7 +43,10 @@ pub struct NotificationKind(Arc<str>);
 impl NotificationKind {
     /// Parses and checks it.
     pub fn parse(text: &str) -> Result<Self, Violation> {
-        if text.is_empty() || text.len() > limits::NOTIFICATION_KIND_BYTES || text.chars().any(char::is_control) {
+        if text.is_empty()
+            || text.len() > limits::NOTIFICATION_KIND_BYTES
+            || text.chars().any(char::is_control)
+        {
             return Err(Violation { field: "kind", rule: "1 to 64 bytes without control characters" });
         }
         Ok(Self(text.into()))

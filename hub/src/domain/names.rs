@@ -199,7 +199,9 @@ mod tests {
     fn rooms_have_a_namespace_and_an_id() {
         let room = RoomName::parse("workspace:42:dashboard").unwrap();
         assert_eq!((room.namespace(), room.id()), ("workspace", "42:dashboard"));
-        for bad in ["", "plain", ":id", "namespace:", "a b:c", "a:\u{7}", "a:é", &format!("a:{}", "x".repeat(254))] {
+        for bad in
+            ["", "plain", ":id", "namespace:", "a b:c", "a:\u{7}", "a:é", &format!("a:{}", "x".repeat(254))]
+        {
             assert!(RoomName::parse(bad).is_err(), "{bad:?}");
         }
         assert!(RoomName::parse(&format!("a:{}", "x".repeat(253))).is_ok());

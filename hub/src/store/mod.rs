@@ -10,8 +10,6 @@ mod port;
 mod query;
 pub mod sqlite;
 
-pub use outcome::{
-    Committed, CommitError, Condition, Current, Effect, Home, Idempotency, Outcome, Write,
-};
+pub use outcome::{CommitError, Committed, Condition, Current, Effect, Home, Idempotency, Outcome, Write};
 pub use port::{Change, CommitSink, Erased, Reading, Store, StoreError, StoreFigures};
 pub use query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomsQuery};

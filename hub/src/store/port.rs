@@ -46,7 +46,13 @@ pub trait Store: Send + Sync + 'static {
     fn room(&self, room: &RoomKey) -> Reading<Option<Room>>;
 
     /// The tenant's rooms whose names begin with `prefix`, in order of their names.
-    fn rooms(&self, tenant: &TenantId, prefix: &str, after: Option<&RoomName>, limit: u32) -> Reading<Vec<Room>>;
+    fn rooms(
+        &self,
+        tenant: &TenantId,
+        prefix: &str,
+        after: Option<&RoomName>,
+        limit: u32,
+    ) -> Reading<Vec<Room>>;
 
     /// A user's membership.
     fn member(&self, room: &RoomKey, user: &UserId) -> Reading<Option<Member>>;

@@ -37,7 +37,8 @@ const BUSY: Duration = Duration::from_secs(10);
 ///
 /// `secure_delete` overwrites what is deleted, so that blanked content does not stay in the file.
 pub(super) fn connect(path: &Path, vfs: Option<&'static str>, cache_kib: u32) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = match vfs {
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,
         None => Connection::open_with_flags(path, flags)?,

@@ -14,7 +14,7 @@ use super::apply::Blanked;
 use super::engine::{EngineError, Result};
 use super::overlay::Publish;
 use super::room_state::RoomState;
-use super::rows::{EVENT, EDIT, MESSAGE, REACTION};
+use super::rows::{EDIT, EVENT, MESSAGE, REACTION};
 use super::state::State;
 
 /// Entries that one step blanks.
@@ -78,7 +78,8 @@ impl State {
         let mut statement = db.prepare_cached(
             "SELECT r.name FROM marks m JOIN rooms r ON r.id = m.room WHERE m.user = ?1 ORDER BY m.room",
         )?;
-        let names: Vec<String> = statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let names: Vec<String> =
+            statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         let key = |name: &String| -> Result<RoomKey> {
             let room = RoomName::parse(name).map_err(|_| EngineError::Damaged("room"))?;
             Ok(RoomKey { tenant: user.tenant.clone(), room })
@@ -121,7 +122,12 @@ impl State {
     }
 
     /// Blanks a batch of one room; true once the room is done.
-    fn erase_in_room(&mut self, db: &Connection, room: &mut RoomState, erasure: &mut Erasure) -> Result<bool> {
+    fn erase_in_room(
+        &mut self,
+        db: &Connection,
+        room: &mut RoomState,
+        erasure: &mut Erasure,
+    ) -> Result<bool> {
         if !room.is_settled() {
             self.settle_room(db, room, 2 * BATCH as usize)?;
             if !room.is_settled() {
@@ -147,9 +153,12 @@ impl State {
         if found.len() as i64 == BATCH {
             return Ok(false);
         }
-        db.prepare_cached("UPDATE latest SET content = NULL, media_type = NULL WHERE room = ?1 AND sender = ?2")?
+        db.prepare_cached(
+            "UPDATE latest SET content = NULL, media_type = NULL WHERE room = ?1 AND sender = ?2",
+        )?
+        .execute((room.id, erasure.id))?;
+        db.prepare_cached("DELETE FROM marks WHERE room = ?1 AND user = ?2")?
             .execute((room.id, erasure.id))?;
-        db.prepare_cached("DELETE FROM marks WHERE room = ?1 AND user = ?2")?.execute((room.id, erasure.id))?;
         let user = erasure.user.user.clone();
         self.publish.push(Publish::Unmarked { room: room.key.clone(), user });
         self.wrote = true;
@@ -166,8 +175,10 @@ impl State {
         let mut entry = (*entry).clone();
         let blank = ReactionKey::parse(NO_KEY).map_err(|_| EngineError::Damaged("key"))?;
         if let EntryBody::Reaction { target, key, .. } = &mut entry.body {
-            db.prepare_cached("DELETE FROM reactions WHERE room = ?1 AND seq = ?2 AND key = ?3 AND user = ?4")?
-                .execute((room.id, target.0 as i64, key.as_str(), id))?;
+            db.prepare_cached(
+                "DELETE FROM reactions WHERE room = ?1 AND seq = ?2 AND key = ?3 AND user = ?4",
+            )?
+            .execute((room.id, target.0 as i64, key.as_str(), id))?;
             *key = blank;
         }
         self.replace(db, room, entry)?;

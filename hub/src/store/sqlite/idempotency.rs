@@ -220,7 +220,8 @@ impl Keys {
                 }
             }
         }
-        let mut next = db.prepare_cached("SELECT id, time FROM idempotency WHERE id > ?1 ORDER BY id LIMIT 1")?;
+        let mut next =
+            db.prepare_cached("SELECT id, time FROM idempotency WHERE id > ?1 ORDER BY id LIMIT 1")?;
         self.oldest = optional(next.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))))?;
         Ok(())
     }
@@ -237,7 +238,9 @@ impl Keys {
             "SELECT substr(keys, ?2, 16), substr(records, ?3, 40) FROM idempotency WHERE id = ?1",
         )?;
         let (hash, record): (Vec<u8>, Vec<u8>) = statement
-            .query_row((id, (index * HASH + 1) as i64, (index * RECORD + 1) as i64), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row((id, (index * HASH + 1) as i64, (index * RECORD + 1) as i64), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         let hash = hash.try_into().map_err(|_| damaged())?;
         let record: [u8; RECORD] = record.try_into().map_err(|_| damaged())?;
         Ok((KeyHash(hash), unpack(&record)))

@@ -48,7 +48,12 @@ impl Journal {
     }
 
     /// Appends an entry; gives its row.
-    pub(super) fn append(&mut self, db: &Connection, ids: (i64, i64, Option<i64>), entry: &Entry) -> Result<i64> {
+    pub(super) fn append(
+        &mut self,
+        db: &Connection,
+        ids: (i64, i64, Option<i64>),
+        entry: &Entry,
+    ) -> Result<i64> {
         let mut statement = db.prepare_cached(INSERT)?;
         statement.raw_bind_parameter(1, self.next)?;
         rows::bind_entry(&mut statement, 2, ids, entry)?;
@@ -85,7 +90,8 @@ impl Journal {
 
     /// Appends a row that says nothing, so that a group without entries counts as a commit.
     pub(super) fn append_nothing(&mut self, db: &Connection) -> Result<()> {
-        db.prepare_cached("INSERT INTO journal(id, room, seq, kind) VALUES(?1, 0, 0, 0)")?.execute([self.next])?;
+        db.prepare_cached("INSERT INTO journal(id, room, seq, kind) VALUES(?1, 0, 0, 0)")?
+            .execute([self.next])?;
         self.take();
         Ok(())
     }

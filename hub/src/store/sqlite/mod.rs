@@ -52,8 +52,8 @@ use crate::domain::position::{Epoch, Seq};
 use crate::domain::room::{Room, RoomSummary};
 
 use super::{
-    CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound, Reading,
-    RoomsQuery, Store, StoreError, StoreFigures,
+    CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,
+    Reading, RoomsQuery, Store, StoreError, StoreFigures,
 };
 use identity::Identity;
 use readers::Readers;
@@ -180,7 +180,9 @@ impl Store for SqliteStore {
         let (reply, answer) = oneshot::channel();
         match self.submit(Job::Commit { outcome: Box::new(outcome), reply }) {
             Ok(()) => {
-                Box::pin(async move { answer.await.unwrap_or(Err(CommitError::Store(StoreError::Unavailable))) })
+                Box::pin(
+                    async move { answer.await.unwrap_or(Err(CommitError::Store(StoreError::Unavailable))) },
+                )
             }
             Err(error) => Box::pin(std::future::ready(Err(error.into()))),
         }
@@ -195,7 +197,13 @@ impl Store for SqliteStore {
         self.read(move |reader| reader.room(&room))
     }
 
-    fn rooms(&self, tenant: &TenantId, prefix: &str, after: Option<&RoomName>, limit: u32) -> Reading<Vec<Room>> {
+    fn rooms(
+        &self,
+        tenant: &TenantId,
+        prefix: &str,
+        after: Option<&RoomName>,
+        limit: u32,
+    ) -> Reading<Vec<Room>> {
         let (tenant, prefix, after) = (tenant.clone(), prefix.to_owned(), after.cloned());
         self.read(move |reader| reader.rooms(&tenant, &prefix, after.as_ref(), limit))
     }

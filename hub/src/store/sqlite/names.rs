@@ -61,16 +61,22 @@ impl Names {
     }
 
     /// A user; `None` where they were never interned.
-    pub(super) fn find_user(&mut self, db: &Connection, tenant: i64, user: &UserId) -> Result<Option<UserRow>> {
+    pub(super) fn find_user(
+        &mut self,
+        db: &Connection,
+        tenant: i64,
+        user: &UserId,
+    ) -> Result<Option<UserRow>> {
         let key = (tenant, user.clone());
         if let Some(row) = self.users.get(&key) {
             return Ok(Some(*row));
         }
-        let mut statement =
-            db.prepare_cached("SELECT id, known_from IS NOT NULL FROM users WHERE tenant = ?1 AND name = ?2")?;
-        let found = optional(statement.query_row((tenant, user.as_str()), |row| {
-            Ok(UserRow { id: row.get(0)?, known: row.get(1)? })
-        }))?;
+        let mut statement = db
+            .prepare_cached("SELECT id, known_from IS NOT NULL FROM users WHERE tenant = ?1 AND name = ?2")?;
+        let found =
+            optional(statement.query_row((tenant, user.as_str()), |row| {
+                Ok(UserRow { id: row.get(0)?, known: row.get(1)? })
+            }))?;
         if let Some(row) = found {
             self.users.insert(key, row);
         }
@@ -82,7 +88,8 @@ impl Names {
         if let Some(row) = self.find_user(db, tenant, user)? {
             return Ok(row);
         }
-        db.prepare_cached("INSERT INTO users(tenant, name) VALUES(?1, ?2)")?.execute((tenant, user.as_str()))?;
+        db.prepare_cached("INSERT INTO users(tenant, name) VALUES(?1, ?2)")?
+            .execute((tenant, user.as_str()))?;
         let row = UserRow { id: db.last_insert_rowid(), known: false };
         self.users.insert((tenant, user.clone()), row);
         Ok(row)

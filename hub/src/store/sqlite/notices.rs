@@ -64,7 +64,12 @@ impl InboxOwner {
 }
 
 /// What an inbox holds at `now`.
-pub(super) fn summary(db: &Connection, owner: &InboxOwner, epoch: Epoch, now: Timestamp) -> Result<InboxSummary> {
+pub(super) fn summary(
+    db: &Connection,
+    owner: &InboxOwner,
+    epoch: Epoch,
+    now: Timestamp,
+) -> Result<InboxSummary> {
     let mut own = db.prepare_cached(
         "SELECT count(*), coalesce(sum(priority = 4), 0) FROM inbox
          WHERE user = ?1 AND read = 0 AND (expires IS NULL OR expires > ?2)",
@@ -131,7 +136,8 @@ pub(super) fn insert(db: &Connection, holder: Holder, seq: i64, notice: &Notice,
 }
 
 /// The columns that [`read_notice`] reads, in both tables.
-pub(super) const NOTICE_COLUMNS: &str = "id, kind, title, media_type, body, priority, data, sender, expires, time, seq";
+pub(super) const NOTICE_COLUMNS: &str =
+    "id, kind, title, media_type, body, priority, data, sender, expires, time, seq";
 
 /// Reads a row of [`NOTICE_COLUMNS`]: the notice, its time and its place.
 pub(super) fn read_notice(row: &Row<'_>) -> Result<(Arc<Notice>, Timestamp, i64)> {

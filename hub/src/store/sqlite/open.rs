@@ -71,7 +71,14 @@ fn check(options: &Options) -> Opened<()> {
             Ok(_) => check_header(&path)?,
         }
     }
-    let version = look(options).map_err(|error| match error {
+    let beside = ["db-wal", "db-shm"].map(|extension| path.with_extension(extension));
+    let made: Vec<_> = beside.into_iter().filter(|file| !file.exists()).collect();
+    let looked = look(options);
+    for file in made {
+        // What the engine made beside the database only to look at it. Where there is none, that is as it should be.
+        let _ = std::fs::remove_file(file);
+    }
+    let version = looked.map_err(|error| match error {
         EngineError::Sqlite(error) => OpenError::Damaged { path: path.clone(), what: error.to_string() },
         EngineError::Damaged(what) => OpenError::Damaged { path: path.clone(), what: what.to_owned() },
     })?;
@@ -90,7 +97,9 @@ fn check_header(path: &Path) -> Opened<()> {
         return Err(damaged("it is not a SQLite database"));
     }
     let number = |at: usize| {
-        rest.get(at - MAGIC.len()..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u32::from_be_bytes(*bytes))
+        rest.get(at - MAGIC.len()..)
+            .and_then(|rest| rest.first_chunk())
+            .map_or(0, |bytes| u32::from_be_bytes(*bytes))
     };
     let (pages, version) = (u64::from(number(28)), i64::from(number(60)));
     let length = file.metadata().map_err(failed)?.len();
@@ -150,7 +159,8 @@ fn start(options: &Options, lock: File) -> Result<SqliteStore> {
     counters.keys.store(state.keys.remembered() as u64, std::sync::atomic::Ordering::Relaxed);
     let watermark = Watermark::new(&options.directory, identity.epoch);
     let progress = Arc::clone(&counters.progress);
-    let (mut checkpoints, helper) = Checkpoints::new(&mut db, progress, (path.clone(), options.vfs), watermark)?;
+    let (mut checkpoints, helper) =
+        Checkpoints::new(&mut db, progress, (path.clone(), options.vfs), watermark)?;
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     checkpoints.advance(&db, last)?;
     let (jobs, queued) = crossbeam_channel::bounded::<Job>(options.queue);

@@ -47,7 +47,11 @@ pub struct Options {
 
 impl Options {
     /// The defaults: see the fields.
-    pub fn new(directory: impl Into<PathBuf>, namespaces: Arc<Namespaces>, sink: Arc<dyn CommitSink>) -> Self {
+    pub fn new(
+        directory: impl Into<PathBuf>,
+        namespaces: Arc<Namespaces>,
+        sink: Arc<dyn CommitSink>,
+    ) -> Self {
         Self {
             directory: directory.into(),
             namespaces,
@@ -93,7 +97,9 @@ pub enum OpenError {
         cause: std::io::Error,
     },
     /// The database was made by a newer version of Carillon.
-    #[error("the database {path} has version {found}, newer than {known}, the newest that this version of carillon knows: use a newer carillon")]
+    #[error(
+        "the database {path} has version {found}, newer than {known}, the newest that this version of carillon knows: use a newer carillon"
+    )]
     Newer {
         /// The database.
         path: PathBuf,

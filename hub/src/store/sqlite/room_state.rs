@@ -78,7 +78,8 @@ pub(super) struct RoomState {
     member_cache: FxHashMap<i64, Option<MemberRow>>,
 }
 
-const ROOM_COLUMNS: &str = "id, head, tag, number, time, last_message, first, version, created, direct, members, metadata";
+const ROOM_COLUMNS: &str =
+    "id, head, tag, number, time, last_message, first, version, created, direct, members, metadata";
 
 impl RoomState {
     /// Loads a room; `None` where nothing was ever written to it.
@@ -91,7 +92,8 @@ impl RoomState {
 
     /// Makes a room.
     pub(super) fn create(db: &Connection, tenant: i64, key: &RoomKey) -> Result<Self> {
-        db.prepare_cached("INSERT INTO rooms(tenant, name) VALUES(?1, ?2)")?.execute((tenant, key.room.as_str()))?;
+        db.prepare_cached("INSERT INTO rooms(tenant, name) VALUES(?1, ?2)")?
+            .execute((tenant, key.room.as_str()))?;
         Ok(Self::new(db.last_insert_rowid(), tenant, key))
     }
 
@@ -230,17 +232,20 @@ impl RoomState {
     pub(super) fn set_member(&mut self, db: &Connection, user: i64, member: Option<MemberRow>) -> Result<()> {
         match member {
             Some(row) => {
-                db.prepare_cached("INSERT OR REPLACE INTO members VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
-                    self.id,
-                    user,
-                    row.role as i64,
-                    row.version.0 as i64,
-                    row.joined.0 as i64,
-                    row.history_from.0 as i64,
-                ))?;
+                db.prepare_cached("INSERT OR REPLACE INTO members VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?.execute(
+                    (
+                        self.id,
+                        user,
+                        row.role as i64,
+                        row.version.0 as i64,
+                        row.joined.0 as i64,
+                        row.history_from.0 as i64,
+                    ),
+                )?;
             }
             None => {
-                db.prepare_cached("DELETE FROM members WHERE room = ?1 AND user = ?2")?.execute((self.id, user))?;
+                db.prepare_cached("DELETE FROM members WHERE room = ?1 AND user = ?2")?
+                    .execute((self.id, user))?;
             }
         }
         self.remember_member(user, member);
@@ -268,7 +273,11 @@ pub(super) fn read_marks(db: &Connection, room: i64, user: i64) -> Result<Marks>
     let mut statement =
         db.prepare_cached("SELECT delivered, read, read_number FROM marks WHERE room = ?1 AND user = ?2")?;
     let found = optional(statement.query_row((room, user), |row| {
-        Ok(Marks { delivered: seq(row.get(0)?), read: seq(row.get(1)?), read_number: row.get::<_, i64>(2)? as u64 })
+        Ok(Marks {
+            delivered: seq(row.get(0)?),
+            read: seq(row.get(1)?),
+            read_number: row.get::<_, i64>(2)? as u64,
+        })
     }))?;
     Ok(found.unwrap_or_default())
 }

@@ -24,8 +24,19 @@ const MIGRATIONS: [&str; 1] = [VERSION_1];
 
 /// Tables without which a database is not whole.
 pub(super) const TABLES: [&str; 13] = [
-    "broadcast", "broadcast_state", "edits", "idempotency", "inbox", "journal", "latest", "log", "marks", "members",
-    "meta", "reactions", "rooms",
+    "broadcast",
+    "broadcast_state",
+    "edits",
+    "idempotency",
+    "inbox",
+    "journal",
+    "latest",
+    "log",
+    "marks",
+    "members",
+    "meta",
+    "reactions",
+    "rooms",
 ];
 
 const VERSION_1: &str = "

@@ -71,7 +71,12 @@ impl State {
     }
 
     /// Settles up to `most` of a room's entries; gives how many. Head and marks follow with the last.
-    pub(super) fn settle_room(&mut self, db: &Connection, room: &mut RoomState, most: usize) -> Result<usize> {
+    pub(super) fn settle_room(
+        &mut self,
+        db: &Connection,
+        room: &mut RoomState,
+        most: usize,
+    ) -> Result<usize> {
         let count = room.unsettled.len().min(most);
         let mut insert = db.prepare_cached(INSERT)?;
         for unsettled in room.unsettled.drain(..count) {

@@ -60,7 +60,8 @@ impl Rooms {
 
     /// Rooms of a user's tenant with something unsettled: the tables do not tell yet who wrote there.
     pub(super) fn unsettled_rooms(&self, user: &UserKey) -> Vec<RoomKey> {
-        let unsettled = self.states.values().filter(|room| !room.is_settled() && room.key.tenant == user.tenant);
+        let unsettled =
+            self.states.values().filter(|room| !room.is_settled() && room.key.tenant == user.tenant);
         unsettled.map(|room| room.key.clone()).collect()
     }
 
@@ -116,7 +117,12 @@ impl State {
     }
 
     /// A room, made where it is new.
-    pub(super) fn make_room(&mut self, db: &Connection, tenant: &TenantId, key: &RoomKey) -> Result<Box<RoomState>> {
+    pub(super) fn make_room(
+        &mut self,
+        db: &Connection,
+        tenant: &TenantId,
+        key: &RoomKey,
+    ) -> Result<Box<RoomState>> {
         let tenant = self.names.tenant(db, tenant)?;
         Ok(Box::new(RoomState::create(db, tenant, key)?))
     }

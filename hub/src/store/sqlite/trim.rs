@@ -124,7 +124,8 @@ impl State {
                  WHERE time >= ?4 ORDER BY seq LIMIT 1",
             )?;
             let young: Option<i64> = optional(
-                statement.query_row((room.id, room.first.0 as i64, BATCH as i64 + 1, oldest), |row| row.get(0)),
+                statement
+                    .query_row((room.id, room.first.0 as i64, BATCH as i64 + 1, oldest), |row| row.get(0)),
             )?;
             let by_age = young.map_or(Seq(room.first.0 + BATCH), |seq| Seq(seq as u64));
             first = first.max(by_age.min(room.head.seq.next()));
@@ -164,7 +165,8 @@ impl State {
             return Ok(false);
         }
         let cached = self.rooms.take_cached(id);
-        let unsettled = cached.as_ref().and_then(|room| room.unsettled.front().map(|front| front.entry.time.millis()));
+        let unsettled =
+            cached.as_ref().and_then(|room| room.unsettled.front().map(|front| front.entry.time.millis()));
         let over = most.is_some_and(|most| cached.as_ref().is_some_and(|room| kept(room) > most));
         if let Some(room) = cached {
             self.rooms.put(room);

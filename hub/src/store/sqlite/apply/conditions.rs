@@ -29,7 +29,9 @@ impl State {
         }
         for write in &outcome.writes {
             let Write::Append(
-                EntryBody::Edit { target, .. } | EntryBody::Deletion { target } | EntryBody::Reaction { target, .. },
+                EntryBody::Edit { target, .. }
+                | EntryBody::Deletion { target }
+                | EntryBody::Reaction { target, .. },
             ) = write
             else {
                 continue;
@@ -42,7 +44,12 @@ impl State {
         Ok(None)
     }
 
-    fn holds(&mut self, db: &Connection, room: Option<&mut RoomState>, condition: &Condition) -> Result<bool> {
+    fn holds(
+        &mut self,
+        db: &Connection,
+        room: Option<&mut RoomState>,
+        condition: &Condition,
+    ) -> Result<bool> {
         let Some(room) = room else {
             return Ok(match condition {
                 Condition::RoomNotCreated | Condition::NotMember(_) => true,
@@ -71,7 +78,12 @@ impl State {
         })
     }
 
-    fn member_row(&mut self, db: &Connection, room: &mut RoomState, user: &UserId) -> Result<Option<MemberRow>> {
+    fn member_row(
+        &mut self,
+        db: &Connection,
+        room: &mut RoomState,
+        user: &UserId,
+    ) -> Result<Option<MemberRow>> {
         match self.names.find_user(db, room.tenant, user)? {
             Some(user) => room.member(db, user.id),
             None => Ok(None),
@@ -101,7 +113,11 @@ impl State {
             room: Some(room.to_room(self.epoch)),
             actor: member(self, room, &outcome.actor)?,
             member: user.map(|user| member(self, room, user)).transpose()?.flatten(),
-            entry: seq.map(|seq| self.entry(db, room, seq)).transpose()?.flatten().map(|entry| (*entry).clone()),
+            entry: seq
+                .map(|seq| self.entry(db, room, seq))
+                .transpose()?
+                .flatten()
+                .map(|entry| (*entry).clone()),
         })
     }
 
@@ -152,7 +168,9 @@ fn const_format_log() -> String {
 
 fn named(condition: &Condition) -> (Option<&UserId>, Option<Seq>) {
     match condition {
-        Condition::Member { user, .. } | Condition::NotMember(user) | Condition::OtherOwner(user) => (Some(user), None),
+        Condition::Member { user, .. } | Condition::NotMember(user) | Condition::OtherOwner(user) => {
+            (Some(user), None)
+        }
         Condition::Message { seq, .. } | Condition::HeadAtLeast(seq) => (None, Some(*seq)),
         Condition::RoomNotCreated | Condition::RoomVersion(_) | Condition::MembersBelow(_) => (None, None),
     }

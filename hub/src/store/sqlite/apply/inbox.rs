@@ -80,7 +80,12 @@ impl State {
     }
 
     /// Applies what an outcome causes elsewhere, in the same transaction.
-    pub(super) fn apply_effects(&mut self, db: &Connection, tenant: &TenantId, effects: &[Effect]) -> Result<()> {
+    pub(super) fn apply_effects(
+        &mut self,
+        db: &Connection,
+        tenant: &TenantId,
+        effects: &[Effect],
+    ) -> Result<()> {
         for effect in effects {
             let Effect::Notify { user, notice } = effect;
             self.notify(db, tenant, user, notice)?;
@@ -89,7 +94,13 @@ impl State {
     }
 
     /// Appends to a user's own log. A notification whose id is there already is the same one again.
-    fn notify(&mut self, db: &Connection, tenant: &TenantId, user: &UserId, notice: &Arc<Notice>) -> Result<()> {
+    fn notify(
+        &mut self,
+        db: &Connection,
+        tenant: &TenantId,
+        user: &UserId,
+        notice: &Arc<Notice>,
+    ) -> Result<()> {
         let tenant_id = self.names.tenant(db, tenant)?;
         let id = self.names.user(db, tenant_id, user)?.id;
         let (head, time): (i64, i64) = db
@@ -115,7 +126,13 @@ impl State {
 }
 
 /// Marks a broadcast as read or deleted by a user. Those that the user cannot see are passed over.
-fn set_broadcast_state(db: &Connection, tenant: i64, user: i64, id: &NotificationId, deleted: bool) -> Result<()> {
+fn set_broadcast_state(
+    db: &Connection,
+    tenant: i64,
+    user: i64,
+    id: &NotificationId,
+    deleted: bool,
+) -> Result<()> {
     let mut statement = db.prepare_cached(
         "SELECT seq FROM broadcast WHERE tenant = ?1 AND id = ?2
            AND seq > (SELECT coalesce(known_from, 1 << 62) FROM users WHERE id = ?3)",

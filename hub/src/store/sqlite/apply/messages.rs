@@ -24,7 +24,8 @@ pub(in super::super) enum Blanked {
     Nothing,
 }
 
-const UPDATE_COLUMNS: &str = "version = ?3, edited = ?4, name = ?5, media_type = ?6, content = ?7, attributes = ?8";
+const UPDATE_COLUMNS: &str =
+    "version = ?3, edited = ?4, name = ?5, media_type = ?6, content = ?7, attributes = ?8";
 
 impl State {
     /// Gives the message at `target` new content; gives its version.
@@ -43,18 +44,32 @@ impl State {
         message.edited = Some(edited);
         let version = message.version;
         self.replace(db, room, entry)?;
-        db.prepare_cached("INSERT INTO edits VALUES(?1, ?2, ?3)")?.execute((room.id, column(target), column(seq)))?;
+        db.prepare_cached("INSERT INTO edits VALUES(?1, ?2, ?3)")?.execute((
+            room.id,
+            column(target),
+            column(seq),
+        ))?;
         Ok(version)
     }
 
     /// Blanks a message, its attributes, its edits and its reactions.
-    pub(super) fn delete_message(&mut self, db: &Connection, room: &mut RoomState, target: Seq) -> Result<()> {
+    pub(super) fn delete_message(
+        &mut self,
+        db: &Connection,
+        room: &mut RoomState,
+        target: Seq,
+    ) -> Result<()> {
         self.blank(db, room, target)?;
         Ok(())
     }
 
     /// Blanks what an entry says. What it is, its place and its time remain.
-    pub(in super::super) fn blank(&mut self, db: &Connection, room: &mut RoomState, seq: Seq) -> Result<Blanked> {
+    pub(in super::super) fn blank(
+        &mut self,
+        db: &Connection,
+        room: &mut RoomState,
+        seq: Seq,
+    ) -> Result<Blanked> {
         let mut entry = self.needed(db, room, seq)?;
         let mut blanked = Blanked::Content;
         match &mut entry.body {
@@ -142,11 +157,14 @@ impl State {
     }
 
     /// Writes an entry as it reads now, wherever it is: the log, the journal, or a settled entry's copy in the journal.
-    pub(in super::super) fn replace(&mut self, db: &Connection, room: &mut RoomState, entry: Entry) -> Result<()> {
+    pub(in super::super) fn replace(
+        &mut self,
+        db: &Connection,
+        room: &mut RoomState,
+        entry: Entry,
+    ) -> Result<()> {
         let seq = entry.seq;
-        if let Some(unsettled) =
-            room.unsettled_index(seq).and_then(|index| room.unsettled.get_mut(index))
-        {
+        if let Some(unsettled) = room.unsettled_index(seq).and_then(|index| room.unsettled.get_mut(index)) {
             update(db, "journal", "id = ?1 AND ?2", (unsettled.journal, 1), &entry)?;
             unsettled.entry = Arc::new(entry);
             let entry = Arc::clone(&unsettled.entry);

@@ -73,7 +73,12 @@ impl Reader {
             EntryRange::After(after) => {
                 let next = after.next().max(first);
                 if next < copied.first {
-                    self.fill_settled(&mut filling, row.id, true, (next, Seq(copied.first.0.min(head.seq.0 + 1))))?;
+                    self.fill_settled(
+                        &mut filling,
+                        row.id,
+                        true,
+                        (next, Seq(copied.first.0.min(head.seq.0 + 1))),
+                    )?;
                 }
                 fill_copied(&mut filling, copied.entries, |seq| seq >= next);
             }
@@ -118,7 +123,13 @@ impl Reader {
     }
 
     /// Takes settled entries of `from..end`, upwards or downwards.
-    fn fill_settled(&mut self, filling: &mut Filling, room: i64, up: bool, (from, end): (Seq, Seq)) -> Result<()> {
+    fn fill_settled(
+        &mut self,
+        filling: &mut Filling,
+        room: i64,
+        up: bool,
+        (from, end): (Seq, Seq),
+    ) -> Result<()> {
         let epoch = self.epoch;
         let (db, mut user) = self.with_names();
         let order = if up { "ASC" } else { "DESC" };
@@ -147,7 +158,9 @@ impl Reader {
     pub(in super::super) fn latest_events(&mut self, key: &RoomKey, bound: PageBound) -> Result<Vec<Entry>> {
         let unsettled = self
             .overlay
-            .look(key, |room| room.latest.iter().map(|(key, entry)| (key.clone(), Arc::clone(entry))).collect())
+            .look(key, |room| {
+                room.latest.iter().map(|(key, entry)| (key.clone(), Arc::clone(entry))).collect()
+            })
             .unwrap_or_else(Vec::new);
         let mut latest = BTreeMap::new();
         if let Some(room) = room_id(&self.db, key)? {

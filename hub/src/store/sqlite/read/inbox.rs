@@ -41,7 +41,12 @@ impl Reader {
     }
 
     /// A page of a user's inbox.
-    pub(in super::super) fn inbox(&mut self, user: &UserKey, query: &InboxQuery, limit: u32) -> Result<InboxPage> {
+    pub(in super::super) fn inbox(
+        &mut self,
+        user: &UserKey,
+        query: &InboxQuery,
+        limit: u32,
+    ) -> Result<InboxPage> {
         let Some(owner) = InboxOwner::find(&self.db, user)? else {
             let head = notices::empty_head(&self.db, &user.tenant, self.epoch)?;
             return Ok(InboxPage { notifications: Vec::new(), head, more: false });
@@ -100,8 +105,15 @@ impl Scan<'_> {
         };
         let (time, place) = self.bound(log);
         let mut statement = db.prepare_cached(&sql)?;
-        let mut rows =
-            statement.query((holder, after, self.now, time, place, self.owner.user, self.owner.broadcast_read))?;
+        let mut rows = statement.query((
+            holder,
+            after,
+            self.now,
+            time,
+            place,
+            self.owner.user,
+            self.owner.broadcast_read,
+        ))?;
         let mut found = Vec::new();
         while found.len() < self.most
             && let Some(row) = rows.next()?
@@ -137,4 +149,3 @@ fn passes(filter: &InboxFilter, notification: &Notification) -> bool {
         && (filter.kinds.is_empty() || filter.kinds.contains(&notice.kind))
         && (filter.priorities.is_empty() || filter.priorities.contains(&notice.priority))
 }
-

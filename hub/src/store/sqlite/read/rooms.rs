@@ -17,7 +17,8 @@ use super::super::room_state::read_marks;
 use super::super::rows::{read_pairs, read_role, seq};
 
 /// A room, with the columns that [`RoomRow::read`] wants.
-const ROOM_BY_NAME: &str = "SELECT r.id, r.name, r.head, r.tag, r.number, r.time, r.last_message, r.first, r.version,
+const ROOM_BY_NAME: &str =
+    "SELECT r.id, r.name, r.head, r.tag, r.number, r.time, r.last_message, r.first, r.version,
        r.created, r.direct, r.members, r.metadata
      FROM tenants t JOIN rooms r ON r.tenant = t.id WHERE t.name = ?1 AND r.name = ?2";
 
@@ -106,7 +107,13 @@ impl Reader {
                  WHERE t.name = ?1 AND r.name >= ?2 AND r.name > ?3 AND r.name < ?4 ORDER BY r.name LIMIT ?5",
             )?
             .query_map(
-                (tenant.as_str(), prefix, after.map_or("", RoomName::as_str), format!("{prefix}\u{7f}"), limit),
+                (
+                    tenant.as_str(),
+                    prefix,
+                    after.map_or("", RoomName::as_str),
+                    format!("{prefix}\u{7f}"),
+                    limit,
+                ),
                 |row| row.get(0),
             )?
             .collect::<rusqlite::Result<_>>()?;
@@ -120,7 +127,8 @@ impl Reader {
 
     /// A user's membership.
     pub(in super::super) fn member(&mut self, room: &RoomKey, user: &UserId) -> Result<Option<Member>> {
-        let (Some(id), Some(user_id)) = (room_id(&self.db, room)?, user_id(&self.db, &room.tenant, user)?) else {
+        let (Some(id), Some(user_id)) = (room_id(&self.db, room)?, user_id(&self.db, &room.tenant, user)?)
+        else {
             return Ok(None);
         };
         let mut statement = self.db.prepare_cached(
@@ -164,7 +172,11 @@ impl Reader {
     }
 
     /// A user's rooms. Each is of a snapshot of its own.
-    pub(in super::super) fn rooms_of(&mut self, user: &UserKey, query: &RoomsQuery) -> Result<Vec<RoomSummary>> {
+    pub(in super::super) fn rooms_of(
+        &mut self,
+        user: &UserKey,
+        query: &RoomsQuery,
+    ) -> Result<Vec<RoomSummary>> {
         let Some(id) = user_id(&self.db, &user.tenant, &user.user)? else { return Ok(Vec::new()) };
         let names: Vec<String> = self
             .db
