@@ -48,7 +48,9 @@ impl Services {
             }
             return;
         }
-        match live.life.lock().step(now) {
+        // Not in the match: its lock would be held through the arms.
+        let step = live.life.lock().step(now);
+        match step {
             LifeStep::Fine => {}
             LifeStep::Expiring => {
                 let expires = live.life.lock().expires();
