@@ -58,7 +58,7 @@ impl Services {
             }
             LifeStep::Expired => return live.close(ErrorCode::TokenExpired),
         }
-        if now.since(live.last_output()) > self.settings.slow_consumer_after && live.mailbox.has_waiting() {
+        if live.stalled(now) > self.settings.slow_consumer_after {
             self.metrics.counters().slow_consumers.increment();
             return live.close(ErrorCode::SlowConsumer);
         }
