@@ -277,14 +277,15 @@ impl Session {
         let Some(reading) = &mut established.catch_up else { return false };
         let Poll::Ready(page) = reading.page.as_mut().poll(cx) else { return false };
         let Some(CatchUp { slot, room, after, .. }) = established.catch_up.take() else { return false };
+        let Some(live) = established.slots.live_mut(slot).filter(|live| live.waits_for(&room, after)) else {
+            return true;
+        };
         match page {
             Ok(page) => {
-                let until = established.slots.live_mut(slot).map(|live| live.follower().until());
-                if let Some(until) = until {
-                    let encoder = self.services.delivery.encoder();
-                    let (frames, cursor) = catch_up::frames(encoder, &room.key.room, &page, after, until);
-                    established.slots.take_page(slot, &room, frames, cursor);
-                }
+                let until = live.follower().until();
+                let encoder = self.services.delivery.encoder();
+                let (frames, cursor) = catch_up::frames(encoder, &room.key.room, &page, after, until);
+                established.slots.take_page(slot, frames, cursor);
             }
             Err(error) => {
                 tracing::warn!(error = %error, "a session could not catch up");
