@@ -99,8 +99,9 @@ impl Established {
 pub struct Session {
     pub(super) services: Arc<Services>,
     pub(super) shard: usize,
-    /// The token that came with the stream's metadata.
-    pub(super) token: Option<Token>,
+    /// The token that came with the stream's metadata, or why what came can be none: refused like any bad token, unless
+    /// `hello` brings a good one.
+    pub(super) token: Result<Option<Token>, Refusal>,
     pub(super) request_id: String,
     stage: Stage,
     pub(super) established: Option<Box<Established>>,
@@ -114,7 +115,12 @@ pub struct Session {
 impl Session {
     /// A stream that was opened on runtime `shard`. `token` is what its metadata carried; `request_id` is what errors
     /// and logs name.
-    pub fn new(services: Arc<Services>, shard: usize, token: Option<Token>, request_id: String) -> Self {
+    pub fn new(
+        services: Arc<Services>,
+        shard: usize,
+        token: Result<Option<Token>, Refusal>,
+        request_id: String,
+    ) -> Self {
         let deadline = Box::pin(tokio::time::sleep(services.settings.hello_timeout));
         Self {
             services,
