@@ -232,13 +232,14 @@ impl Session {
             self.take_signals(now);
             self.fill(batch);
             if !batch.is_empty() {
-                self.note_output(now);
+                self.note_output(now, true);
                 let counters = self.services.metrics.counters();
                 counters.deliveries.add(batch.len() as u64);
                 counters.delivered_bytes.add(batch.bytes() as u64);
                 counters.writes.increment();
                 return Poll::Ready(Output::Frames);
             }
+            moved |= self.may_catch_up();
             match &mut self.stage {
                 Stage::Draining(refusal) if self.in_flight.is_empty() => {
                     let refusal = refusal.take();
@@ -251,7 +252,7 @@ impl Session {
                 }
                 Stage::Ended => return Poll::Ready(Output::End(None)),
                 _ if !moved => {
-                    self.note_output(now);
+                    self.note_output(now, false);
                     return Poll::Pending;
                 }
                 _ => {}
@@ -259,10 +260,15 @@ impl Session {
         }
     }
 
-    fn note_output(&self, now: Timestamp) {
+    fn note_output(&self, now: Timestamp, wrote: bool) {
         if let Some(established) = &self.established {
-            established.live.polled(now, self.wants_input());
+            established.live.polled(now, self.wants_input(), wrote);
         }
+    }
+
+    /// Whether a room turned out to be behind and nothing is being read yet.
+    fn may_catch_up(&self) -> bool {
+        self.established.as_ref().is_some_and(|e| e.catch_up.is_none() && e.slots.has_behind())
     }
 
     fn poll_hello_deadline(&mut self, cx: &mut Context<'_>) {
@@ -339,6 +345,9 @@ impl Session {
                 }
                 Signal::Close(refusal) => {
                     self.services.metrics.disconnected(refusal.code);
+                    // Who is sent away for good is gone at once; who may come back has presence's grace.
+                    self.said_goodbye |=
+                        !refusal.code.row().reconnect && refusal.code != ErrorCode::SessionReplaced;
                     self.end(Some(refusal));
                 }
             }

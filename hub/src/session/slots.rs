@@ -144,11 +144,11 @@ impl Slots {
     }
 
     /// All rooms that are followed, taken out.
-    pub(super) fn drain(&mut self) -> Vec<Box<LiveSlot>> {
+    pub(super) fn drain(&mut self) -> Vec<LiveSlot> {
         let slots = std::mem::take(&mut self.list);
         slots
             .into_iter()
-            .filter_map(|slot| if let Slot::Live(live) = slot { Some(live) } else { None })
+            .filter_map(|slot| if let Slot::Live(live) = slot { Some(*live) } else { None })
             .collect()
     }
 
@@ -189,6 +189,11 @@ impl Slots {
             }
         }
         None
+    }
+
+    /// Whether a room must be read from the store.
+    pub(super) fn has_behind(&self) -> bool {
+        !self.behind.is_empty()
     }
 
     /// The next room that must be read from the store: its slot, room and cursor.

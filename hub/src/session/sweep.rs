@@ -58,11 +58,13 @@ impl Services {
             }
             LifeStep::Expired => return live.close(ErrorCode::TokenExpired),
         }
-        if live.stalled(now) > self.settings.slow_consumer_after {
+        let stalled = live.stalled(now);
+        if stalled > self.settings.slow_consumer_after {
             self.metrics.counters().slow_consumers.increment();
             return live.close(ErrorCode::SlowConsumer);
         }
-        if !live.reads() {
+        // While the hub does not read, nobody can say that the client is silent.
+        if stalled > INTERVAL || !live.reads() {
             return;
         }
         let terms = &self.settings.terms;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -21,7 +22,7 @@ use super::overlay::Overlay;
 use super::readers::{Reader, Readers};
 use super::schema;
 use super::state::State;
-use super::writer::{Counters, Job, Writer};
+use super::writer::{Counters, Intake, Job, Queue, Writer};
 use super::{SqliteStore, Threads};
 
 /// The writer's cache: the ends of the log that it settles to.
@@ -156,11 +157,12 @@ fn start(options: &Options, lock: File) -> Result<SqliteStore> {
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     checkpoints.advance(&db, last)?;
     let (jobs, queued) = crossbeam_channel::bounded::<Job>(options.queue);
+    let intake: Intake = Arc::new(Mutex::new(Some(jobs)));
     let writer = Writer {
         db,
         state,
         checkpoints,
-        jobs: queued,
+        queue: Queue { jobs: queued, intake: Arc::clone(&intake) },
         overlay: Arc::clone(&overlay),
         sink: Arc::clone(&options.sink),
         counters: Arc::clone(&counters),
@@ -180,7 +182,7 @@ fn start(options: &Options, lock: File) -> Result<SqliteStore> {
     let writer = spawn("store-writer", move || writer.run())?;
     let helper = spawn("store-checkpoint", move || helper.run())?;
     let threads = Threads { writer, helper, readers: readers_threads, _lock: lock };
-    Ok(SqliteStore::new(identity, jobs, readers, counters, threads))
+    Ok(SqliteStore::new(identity, intake, readers, counters, threads))
 }
 
 fn new_state(db: &Connection, options: &Options, identity: Identity, last: i64) -> Result<State> {
