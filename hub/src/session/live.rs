@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -30,6 +31,8 @@ pub struct Live {
     last_inbound: AtomicI64,
     last_ping: AtomicI64,
     last_output: AtomicI64,
+    /// Since when something has waited, as far as the sweep knows; 0 where nothing does.
+    waiting_since: AtomicI64,
     reads: AtomicBool,
     owes: AtomicBool,
     _counted: OpenSession,
@@ -56,6 +59,7 @@ impl Live {
             last_inbound: AtomicI64::new(now.millis()),
             last_ping: AtomicI64::new(now.millis()),
             last_output: AtomicI64::new(now.millis()),
+            waiting_since: AtomicI64::new(0),
             reads: AtomicBool::new(true),
             owes: AtomicBool::new(false),
             _counted: counted,
@@ -103,6 +107,21 @@ impl Live {
     /// When the transport last asked for output.
     pub fn last_output(&self) -> Timestamp {
         Timestamp(self.last_output.load(Ordering::Relaxed))
+    }
+
+    /// For how long something has waited that the transport did not ask for, as seen by passes of the sweep. A session
+    /// that had nothing to write has not been asked for long, so its last output alone says nothing.
+    pub fn stalled(&self, now: Timestamp) -> Duration {
+        if !self.owes() {
+            self.waiting_since.store(0, Ordering::Relaxed);
+            return Duration::ZERO;
+        }
+        let since = match self.waiting_since.load(Ordering::Relaxed) {
+            0 => now.millis(),
+            since => since.max(self.last_output().millis()),
+        };
+        self.waiting_since.store(since, Ordering::Relaxed);
+        now.since(Timestamp(since))
     }
 
     /// Whether the hub reads its input.
