@@ -1,34 +1,35 @@
-//! The `carillon` command.
+//! The `carillon` command: run a hub, talk through it, administer and measure it.
+//!
+//! `args` says what can be typed, `commands` holds one file per command, `connect` finds the hub and the token,
+//! `render` makes text and JSON of what comes. Client commands know the hub through the client library alone.
+
+use std::process::ExitCode;
 
 use clap::Parser;
 
+mod advice;
+mod args;
 #[cfg(target_os = "linux")]
 mod bench;
+mod commands;
+mod connect;
+mod dev_tokens;
+mod hub_process;
+mod output;
+mod positions_file;
+mod render;
+mod stdin;
 
-/// Run a hub, talk through it, administer and measure it.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    /// Print data as one JSON object per line.
-    #[arg(long, global = true)]
-    json: bool,
-    /// What to do.
-    #[command(subcommand)]
-    command: Command,
-}
+/// Connections make and free many small buffers: jemalloc keeps them smaller than the system's allocator (the prototype
+/// `fan` measured it).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-#[derive(clap::Subcommand)]
-enum Command {
-    /// Measure a hub: sends, fan-out, idle sessions, connections.
-    #[cfg(target_os = "linux")]
-    #[command(subcommand)]
-    Bench(bench::Command),
-}
-
-fn main() -> anyhow::Result<()> {
-    let Arguments { json, command } = Arguments::parse();
-    match command {
-        #[cfg(target_os = "linux")]
-        Command::Bench(command) => Ok(bench::run(&command, json)?),
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => advice::report(&error),
     }
 }
