@@ -94,7 +94,8 @@ mod tests {
     #[test]
     fn ready_line_is_read_and_the_process_ends_with_its_handle() {
         let folder = tempfile::tempdir().unwrap();
-        let script = "echo '{\"grpc\":\"a\"}'; echo second; exec sleep 600";
+        // One write: both lines are there before the process can be killed.
+        let script = r#"printf '{"grpc":"a"}\nsecond\n'; exec sleep 600"#;
         let (server, ready): (_, serde_json::Value) =
             Server::start(&mut shell(script), &folder.path().join("log")).unwrap();
         assert_eq!(ready["grpc"], "a");
