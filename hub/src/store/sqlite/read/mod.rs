@@ -4,3 +4,4 @@
 mod entries;
 mod inbox;
 mod rooms;
+mod tenants;
