@@ -194,11 +194,12 @@ impl Session {
 
     fn typing(&mut self, id: u32, room: RoomName, active: bool) {
         let Some(established) = &mut self.established else { return };
+        let delivery = &self.services.delivery;
         let may_type = established
             .slots
             .find(&room)
             .and_then(|slot| established.slots.live_mut(slot))
-            .is_some_and(|live| live.may_type && !live.following.room.is_large());
+            .is_some_and(|live| live.may_type && !delivery.is_large(&live.following.room));
         // What is dropped is answered as success.
         if may_type {
             let caller = &established.caller;
