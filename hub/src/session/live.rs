@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -12,6 +13,9 @@ use crate::domain::error::Refusal;
 use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
 use crate::domain::time::Timestamp;
 use crate::telemetry::OpenSession;
+
+/// A session's commands move its user's `last_active` at most this often: presence is shared by a tenant's sessions.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A session that has said hello.
 pub struct Live {
@@ -29,6 +33,7 @@ pub struct Live {
     pub rooms: Mutex<Vec<RoomName>>,
     last_inbound: AtomicI64,
     last_ping: AtomicI64,
+    last_touch: AtomicI64,
     last_output: AtomicI64,
     reads: AtomicBool,
     _counted: OpenSession,
@@ -54,6 +59,7 @@ impl Live {
             rooms: Mutex::default(),
             last_inbound: AtomicI64::new(now.millis()),
             last_ping: AtomicI64::new(now.millis()),
+            last_touch: AtomicI64::new(now.millis()),
             last_output: AtomicI64::new(now.millis()),
             reads: AtomicBool::new(true),
             _counted: counted,
@@ -74,6 +80,15 @@ impl Live {
     /// A frame came in.
     pub fn heard(&self, now: Timestamp) {
         self.last_inbound.store(now.millis(), Ordering::Relaxed);
+    }
+
+    /// Whether presence should be told of a command at `now`: not more than once in a while.
+    pub fn begin_touch(&self, now: Timestamp) -> bool {
+        let due = now.since(Timestamp(self.last_touch.load(Ordering::Relaxed))) >= TOUCH_INTERVAL;
+        if due {
+            self.last_touch.store(now.millis(), Ordering::Relaxed);
+        }
+        due
     }
 
     /// When the last frame came in.
