@@ -202,6 +202,11 @@ impl Services {
         }
     }
 
+    /// The directory has forgotten a user: their next session makes them known again.
+    pub fn forget(&self, user: &UserKey) {
+        self.known.lock().remove(user);
+    }
+
     /// The node stops: no new sessions.
     pub fn begin_drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
