@@ -4,7 +4,10 @@
 //! through the interfaces that users have.
 
 pub mod hub;
+pub mod line;
 pub mod people;
+pub mod story;
 
 pub use hub::{TestHub, hub};
+pub use line::Line;
 pub use people::{Person, seq, words};
