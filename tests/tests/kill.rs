@@ -32,7 +32,10 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_doubled() {
     let mut hub = HubProcess::start(folder.path());
     let patient = |name| {
         let backoff = (Duration::from_millis(20), Duration::from_millis(200));
-        hub.options(name).backoff(backoff.0, backoff.1).command_timeout(Duration::from_secs(60)).wait_for_hub()
+        hub.options(name)
+            .backoff(backoff.0, backoff.1)
+            .command_timeout(Duration::from_secs(60))
+            .wait_for_hub()
     };
     let (listener, events) = Client::connect(patient("bob")).await.unwrap();
     for index in 0..ROOMS {
@@ -109,7 +112,9 @@ async fn read_all(client: &Client) -> Entries {
             let page = v1::HistoryGet { room: room.clone(), bound, limit: 200 };
             let page = client.history(page).await.unwrap();
             for entry in page.entries {
-                let Some(v1::history_entry::Entry::Message(message)) = entry.entry else { panic!("a message") };
+                let Some(v1::history_entry::Entry::Message(message)) = entry.entry else {
+                    panic!("a message")
+                };
                 assert_eq!(seq(&message), after + 1, "a hole in {room}");
                 after += 1;
                 stored.insert((room.clone(), after), words(&message).to_owned());

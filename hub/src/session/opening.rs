@@ -64,12 +64,13 @@ pub(super) fn welcome(
     ));
     services.delivery.registry().insert(mailbox);
     services.sessions.insert(Arc::clone(&live));
-    replace_older(services, &live);
+    replace_older(services, &live, now);
     Ok(Welcome { live, caller, resume: hello.resume })
 }
 
 /// A session of the same user and instance is the same tab or process: the newer one takes over.
-fn replace_older(services: &Services, live: &Live) {
+/// To presence the device is the same, so nobody is told.
+fn replace_older(services: &Services, live: &Live, now: Timestamp) {
     if live.instance.is_none() {
         return;
     }
@@ -79,7 +80,7 @@ fn replace_older(services: &Services, live: &Live) {
             && older.instance == live.instance
         {
             // Before the new one is counted, so that nobody is told of two devices.
-            services.presence.disconnect(&live.user().tenant, older.id(), Timestamp::now());
+            services.presence.disconnect(&live.user().tenant, older.id(), now);
             older.close(ErrorCode::SessionReplaced);
         }
     }
