@@ -143,7 +143,8 @@ mod tests {
                         });
                         for f in got {
                             seen += 1;
-                            prop_assert_eq!(f.prefixed(), frame(seen).prefixed());
+                            let sent = frame(seen);
+                            prop_assert_eq!(f.prefixed(), sent.prefixed());
                         }
                         if past == Past::Behind {
                             seen = head;

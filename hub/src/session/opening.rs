@@ -13,7 +13,7 @@ use crate::domain::names::SessionId;
 use crate::domain::reply::Connected;
 use crate::domain::room::RoomSummary;
 use crate::domain::time::Timestamp;
-use crate::store::RoomsQuery;
+use crate::store::{RoomsQuery, refuse};
 
 use super::live::Live;
 use super::services::Services;
@@ -93,8 +93,8 @@ pub(super) async fn open(services: Arc<Services>, caller: Caller) -> Result<Open
     let query = RoomsQuery { after: None, limit: CONNECTED_ROOMS + 1, unread_only: true };
     let rooms = services.store.rooms_of(&user, query);
     let inbox = services.store.inbox_summary(&user);
-    let mut unread = rooms.await.map_err(|error| Services::refuse(&error))?;
-    let inbox = inbox.await.map_err(|error| Services::refuse(&error))?;
+    let mut unread = rooms.await.map_err(refuse)?;
+    let inbox = inbox.await.map_err(refuse)?;
     let unread_more = unread.len() > CONNECTED_ROOMS as usize;
     unread.truncate(CONNECTED_ROOMS as usize);
     Ok(Opened { unread, unread_more, inbox })

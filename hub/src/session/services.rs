@@ -18,7 +18,7 @@ use crate::domain::namespace::Namespaces;
 use crate::domain::reply::{Reply, SessionTerms};
 use crate::domain::time::Timestamp;
 use crate::presence::Presence;
-use crate::store::{CommitError, Home, Idempotency, Outcome, Store, StoreError, Write};
+use crate::store::{Home, Idempotency, Outcome, Store, Write, refuse_commit};
 use crate::telemetry::Metrics;
 
 use super::executor::{Answer, Executor, Turn};
@@ -197,8 +197,7 @@ impl Services {
                 known.insert(user.clone());
                 Ok(())
             }
-            Err(CommitError::Store(error)) => Err(Self::refuse(&error)),
-            Err(_) => Err(ErrorCode::Internal.into()),
+            Err(error) => Err(refuse_commit(error)),
         }
     }
 
@@ -210,16 +209,5 @@ impl Services {
     /// Whether the node stops.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
-    }
-
-    /// What a caller is told of a failed read. What the engine said goes to the log.
-    pub fn refuse(error: &StoreError) -> Refusal {
-        match error {
-            StoreError::Unavailable | StoreError::Overloaded => ErrorCode::Unavailable.into(),
-            StoreError::Engine(text) => {
-                tracing::error!(error = %text, "the store failed");
-                ErrorCode::Internal.into()
-            }
-        }
     }
 }

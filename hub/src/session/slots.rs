@@ -144,11 +144,11 @@ impl Slots {
     }
 
     /// All rooms that are followed, taken out.
-    pub(super) fn drain(&mut self) -> Vec<Box<LiveSlot>> {
+    pub(super) fn drain(&mut self) -> Vec<LiveSlot> {
         let slots = std::mem::take(&mut self.list);
         slots
             .into_iter()
-            .filter_map(|slot| if let Slot::Live(live) = slot { Some(live) } else { None })
+            .filter_map(|slot| if let Slot::Live(live) = slot { Some(*live) } else { None })
             .collect()
     }
 

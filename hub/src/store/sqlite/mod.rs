@@ -53,7 +53,7 @@ use crate::domain::room::{Room, RoomSummary};
 
 use super::{
     CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,
-    Reading, RoomsQuery, Store, StoreError, StoreFigures,
+    Reading, RoomsQuery, Store, StoreError, StoreFigures, TenantFigures,
 };
 use identity::Identity;
 use readers::Readers;
@@ -251,6 +251,11 @@ impl Store for SqliteStore {
     fn inbox_summary(&self, user: &UserKey) -> Reading<InboxSummary> {
         let user = user.clone();
         self.read(move |reader| reader.inbox_summary(&user))
+    }
+
+    fn tenant_figures(&self, tenant: &TenantId) -> Reading<TenantFigures> {
+        let tenant = tenant.clone();
+        self.read(move |reader| reader.tenant_figures(&tenant))
     }
 
     fn erase(&self, user: &UserKey) -> Reading<Erased> {

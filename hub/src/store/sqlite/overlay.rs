@@ -13,7 +13,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::domain::entry::{Entry, EntryBody, EventKey};
 use crate::domain::marks::Marks;
-use crate::domain::names::{RoomKey, UserId};
+use crate::domain::names::{RoomKey, RoomName, TenantId, UserId};
 use crate::domain::position::{Seq, Tag};
 
 /// Locks that the rooms are spread over.
@@ -82,6 +82,17 @@ impl Overlay {
     /// Looks at a room's unsettled state; `None` where all is home. `look` must not wait.
     pub(super) fn look<T>(&self, room: &RoomKey, look: impl FnOnce(&RoomOverlay) -> T) -> Option<T> {
         self.shard(room).lock().get(room).map(look)
+    }
+
+    /// The numbers at the heads of a tenant's rooms that are not home. Each shard is looked at in turn.
+    pub(super) fn numbers(&self, tenant: &TenantId) -> Vec<(RoomName, u64)> {
+        let mut numbers = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let of_tenant = shard.iter().filter(|(room, _)| room.tenant == *tenant);
+            numbers.extend(of_tenant.map(|(key, room)| (key.room.clone(), room.head.number)));
+        }
+        numbers
     }
 
     /// Publishes what a group changed.
