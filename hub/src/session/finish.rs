@@ -195,8 +195,11 @@ impl Session {
         let Slot::Live(live) = established.slots.clear(slot) else { return };
         let key: RoomKey = live.following.room.key.clone();
         established.live.rooms.lock().retain(|room| *room != key.room);
-        let shows_presence = live.shows_presence;
+        let (shows_presence, may_type) = (live.shows_presence, live.may_type);
         drop(live);
+        if may_type {
+            self.services.presence.typing(&key, &established.caller.user, false, Timestamp::now());
+        }
         if shows_presence {
             self.services.presence.leave(&key, established.live.id(), Timestamp::now());
         }

@@ -48,7 +48,9 @@ impl Services {
             }
             return;
         }
-        match live.life.lock().step(now) {
+        // Not in the match: its lock would be held through the arms.
+        let step = live.life.lock().step(now);
+        match step {
             LifeStep::Fine => {}
             LifeStep::Expiring => {
                 let expires = live.life.lock().expires();
@@ -56,11 +58,13 @@ impl Services {
             }
             LifeStep::Expired => return live.close(ErrorCode::TokenExpired),
         }
-        if now.since(live.last_output()) > self.settings.slow_consumer_after && live.mailbox.has_waiting() {
+        let stalled = live.stalled(now);
+        if stalled > self.settings.slow_consumer_after {
             self.metrics.counters().slow_consumers.increment();
             return live.close(ErrorCode::SlowConsumer);
         }
-        if !live.reads() {
+        // While the hub does not read, nobody can say that the client is silent.
+        if stalled > INTERVAL || !live.reads() {
             return;
         }
         let terms = &self.settings.terms;

@@ -49,6 +49,10 @@ pub(crate) enum Command {
     Admin(admin::AdminArgs),
     /// Check or show a configuration.
     Config(config::ConfigArgs),
+    /// Measure a hub: sends, fan-out, idle sessions, connections.
+    #[cfg(target_os = "linux")]
+    #[command(subcommand)]
+    Bench(crate::bench::Command),
 }
 
 #[cfg(test)]

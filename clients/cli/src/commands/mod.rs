@@ -30,6 +30,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Hub(args) => hub::run(&args, output),
         Command::Token(args) => token::run(&args, output),
         Command::Config(args) => config::run(&args, output),
+        #[cfg(target_os = "linux")]
+        Command::Bench(command) => Ok(crate::bench::run(&command, cli.json)?),
         // These two take Ctrl-C themselves: they have something to put in order.
         Command::Chat(args) => block_on(chat::run(args, output)),
         Command::Listen(args) => block_on(listen::run(args, output)),

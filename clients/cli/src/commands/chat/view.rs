@@ -21,7 +21,7 @@ pub(super) struct View {
     typing: Vec<String>,
     /// Of each other user, the marks that were shown.
     marks: Vec<v1::Marks>,
-    /// Whether marks are kept here.
+    /// Whether the hub keeps one's marks here.
     pub(super) receipts: bool,
     /// Whether the session broke since the last line.
     away: bool,
@@ -40,7 +40,7 @@ impl View {
             last_own: None,
             typing: Vec::new(),
             marks: Vec::new(),
-            receipts: true,
+            receipts: false,
             away: false,
             over: false,
         }
@@ -107,7 +107,7 @@ impl View {
     }
 
     fn joined(&mut self, joined: &v1::Joined) -> Option<String> {
-        self.receipts = joined.rules.as_ref().is_none_or(|rules| rules.receipts);
+        self.receipts = joined.marks.is_some();
         if self.head.is_some() {
             return None;
         }
