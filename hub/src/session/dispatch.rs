@@ -179,12 +179,11 @@ impl Session {
         if let Some(slot) = slot
             && let Some(Slot::Joining { leave, .. }) = established.slots.get_mut(slot)
         {
-            if leave.replace(id).is_some() {
-                self.refuse(id, &ErrorCode::Conflict.into());
-            } else {
-                self.in_flight.push(id);
+            if leave.is_some() {
+                return self.refuse(id, &ErrorCode::Conflict.into());
             }
-            return;
+            *leave = Some(id);
+            return self.in_flight.push(id);
         }
         if let Some(slot) = slot {
             self.drop_slot(slot);

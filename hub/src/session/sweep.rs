@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::authentication::LifeStep;
 use crate::delivery::mailbox::Signal;
 use crate::domain::error::ErrorCode;
+use crate::domain::names::RoomKey;
 use crate::domain::time::Timestamp;
 
 use super::live::Live;
@@ -45,6 +46,7 @@ impl Services {
         if live.mailbox.is_closed() {
             if now.since(live.last_output()) > LAST_WORDS {
                 self.end_session(live, false, now);
+                self.unfollow_all(live, now);
             }
             return;
         }
@@ -92,6 +94,16 @@ impl Services {
             self.presence.close(&live.user().tenant, live.id(), now);
         } else {
             self.presence.disconnect(&live.user().tenant, live.id(), now);
+        }
+    }
+
+    /// Takes a session out of its rooms whose transport keeps it for as long as it likes.
+    fn unfollow_all(&self, live: &Live, now: Timestamp) {
+        for room in std::mem::take(&mut *live.rooms.lock()) {
+            let key = RoomKey { tenant: live.user().tenant.clone(), room };
+            if let Some(room) = self.delivery.rooms().get(&key) {
+                room.unfollow_session(live.mailbox.shard(), live.id(), now);
+            }
         }
     }
 
