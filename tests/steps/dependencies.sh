@@ -6,4 +6,9 @@ if ! cargo deny --version 2>/dev/null; then
     echo "cargo-deny is not installed: dependencies are not checked (cargo install cargo-deny --locked)"
     exit 0
 fi
-cargo deny --workspace --all-features check
+cargo deny --workspace --all-features check licenses bans sources
+if cargo deny fetch db; then
+    cargo deny --workspace --all-features check --disable-fetch advisories
+else
+    echo "the database of advisories cannot be fetched: known vulnerabilities are not checked"
+fi
