@@ -1,2 +1,35 @@
-//! x
-fn main() {}
+//! The `carillon` command: run a hub, talk through it, administer and measure it.
+//!
+//! `args` says what can be typed, `commands` holds one file per command, `connect` finds the hub and the token,
+//! `render` makes text and JSON of what comes. Client commands know the hub through the client library alone.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod advice;
+mod args;
+#[cfg(target_os = "linux")]
+mod bench;
+mod commands;
+mod connect;
+mod dev_tokens;
+mod hub_process;
+mod output;
+mod positions_file;
+mod render;
+mod stdin;
+
+/// Connections make and free many small buffers: jemalloc keeps them smaller than the system's allocator (the prototype
+/// `fan` measured it).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => advice::report(&error),
+    }
+}

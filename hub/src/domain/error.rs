@@ -163,6 +163,14 @@ impl From<ErrorCode> for Refusal {
     }
 }
 
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.rule)
+    }
+}
+
+impl std::error::Error for Violation {}
+
 impl From<Violation> for Refusal {
     fn from(violation: Violation) -> Self {
         Self::invalid(violation.field, violation.rule)

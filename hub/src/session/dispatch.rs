@@ -50,7 +50,7 @@ impl Session {
             }
             Command::Pong => {}
             Command::Goodbye => {
-                self.left_for_good = true;
+                self.said_goodbye = true;
                 self.finish(None);
             }
             Command::Ping => self.reply(command_id, &Reply::Pong(Timestamp::now())),
@@ -78,8 +78,8 @@ impl Session {
 
     fn hello(&mut self, id: u32, hello: Hello) {
         self.services.metrics.counters().attempts.increment();
-        let welcome =
-            opening::welcome(&self.services, hello, self.token.take().as_ref(), self.shard, Timestamp::now());
+        let token = std::mem::replace(&mut self.token, Ok(None));
+        let welcome = opening::welcome(&self.services, hello, token, self.shard, Timestamp::now());
         let welcome = match welcome {
             Ok(welcome) => welcome,
             Err(refusal) => {
@@ -119,7 +119,7 @@ impl Session {
         let Some(established) = &mut self.established else { return };
         let refreshed = self
             .services
-            .authenticate(token, now)
+            .verify(token, now)
             .and_then(|caller| established.live.life.lock().refresh(&caller, now).map(|()| caller));
         match refreshed {
             Ok(caller) => {

@@ -11,7 +11,7 @@ use crate::domain::names::{RoomKey, RoomName};
 use crate::domain::push::{LeaveReason, Push};
 use crate::domain::reply::{JoinReason, Joined, Reply, RoomRules};
 use crate::domain::time::Timestamp;
-use crate::store::{Idempotency, InboxPage, StoreError};
+use crate::store::{Idempotency, InboxPage, StoreError, refuse};
 
 use super::dispatch::Done;
 use super::driver::Session;
@@ -19,7 +19,6 @@ use super::executor::Answer;
 use super::inbox_feed::InboxFeed;
 use super::join::{Joining, Start};
 use super::opening::{self, Opened};
-use super::services::Services;
 use super::slots::Slot;
 
 impl Session {
@@ -92,11 +91,13 @@ impl Session {
         match page {
             Ok(page) => {
                 let frames = feed.take_page(page, self.services.delivery.encoder());
-                frames.into_iter().for_each(|frame| self.send(frame));
+                for frame in frames {
+                    self.send(frame);
+                }
                 self.read_inbox();
             }
             // Nothing may be missing without a word: the client resumes from where it is.
-            Err(error) => self.end(Some(Services::refuse(&error))),
+            Err(error) => self.end(Some(refuse(error))),
         }
     }
 
@@ -185,7 +186,9 @@ impl Session {
         } else {
             self.push(&Push::Joined(Box::new(joined)));
         }
-        joining.state.into_iter().for_each(|frame| self.send(frame));
+        for frame in joining.state {
+            self.send(frame);
+        }
     }
 
     /// Ends a join.
@@ -194,8 +197,11 @@ impl Session {
         let Slot::Live(live) = established.slots.clear(slot) else { return };
         let key: RoomKey = live.following.room.key.clone();
         established.live.rooms.lock().retain(|room| *room != key.room);
-        let shows_presence = live.shows_presence;
+        let (shows_presence, may_type) = (live.shows_presence, live.may_type);
         drop(live);
+        if may_type {
+            self.services.presence.typing(&key, &established.caller.user, false, Timestamp::now());
+        }
         if shows_presence {
             self.services.presence.leave(&key, established.live.id(), Timestamp::now());
         }

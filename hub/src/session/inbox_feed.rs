@@ -60,7 +60,9 @@ impl InboxFeed {
                 notifications.reverse();
             }
             if page.more && !fresh {
-                notifications.iter().for_each(|n| _ = advance(&mut self.cursor, n.place));
+                for notification in &notifications {
+                    advance(&mut self.cursor, notification.place);
+                }
             } else {
                 self.cursor = page.head;
                 self.state = if again { State::Reading { fresh: false, again: false } } else { State::Live };

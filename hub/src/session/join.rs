@@ -22,7 +22,7 @@ use crate::domain::names::RoomKey;
 use crate::domain::namespace::NamespaceRules;
 use crate::domain::position::{Position, Seq};
 use crate::domain::reply::JoinReason;
-use crate::store::{EntryRange, PageBound};
+use crate::store::{EntryRange, PageBound, refuse};
 
 use super::services::Services;
 use super::slots::Following;
@@ -68,7 +68,7 @@ pub(super) async fn join(
     let rules = services.namespaces.rules(&join.room).ok_or(ErrorCode::AccessDenied)?;
     let key = RoomKey { tenant: caller.tenant.clone(), room: join.room.clone() };
     let room = if rules.durable {
-        services.delivery.activate(&key, &*services.store).await.map_err(|error| Services::refuse(&error))?
+        services.delivery.activate(&key, &*services.store).await.map_err(refuse)?
     } else {
         services.delivery.activate_ephemeral(&key)
     };
@@ -86,7 +86,7 @@ pub(super) async fn join(
     if rules.durable {
         let marks = services.store.marks(&key, &caller.user);
         joining.start = find_start(&services, &key, &join, &permit).await?;
-        joining.marks = marks.await.map_err(|error| Services::refuse(&error))?;
+        joining.marks = marks.await.map_err(refuse)?;
         read_state(&services, rules, &key, &mut joining).await?;
     }
     Ok(joining)
@@ -128,7 +128,7 @@ async fn read(
     items: u32,
 ) -> Result<crate::store::EntryPage, Refusal> {
     let page = services.store.entries(key, range, PageBound { items, bytes: CATCH_UP_BYTES });
-    page.await.map_err(|error| Services::refuse(&error))
+    page.await.map_err(refuse)
 }
 
 /// Whether a client that was at `since` saw this log: `at` is the first entry that is kept from there on.
@@ -160,7 +160,7 @@ async fn read_state(
     }
     let head = joining.following.room.head();
     let bound = PageBound { items: HISTORY_LIMIT * 5, bytes: CATCH_UP_BYTES };
-    let events = services.store.latest_events(key, bound).await.map_err(|error| Services::refuse(&error))?;
+    let events = services.store.latest_events(key, bound).await.map_err(refuse)?;
     let encoder = services.delivery.encoder();
     joining.state = events
         .iter()

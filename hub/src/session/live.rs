@@ -35,7 +35,10 @@ pub struct Live {
     last_ping: AtomicI64,
     last_touch: AtomicI64,
     last_output: AtomicI64,
+    /// Since when something has waited, as far as the sweep knows; 0 where nothing does.
+    waiting_since: AtomicI64,
     reads: AtomicBool,
+    owes: AtomicBool,
     _counted: OpenSession,
     gone: AtomicBool,
 }
@@ -61,7 +64,9 @@ impl Live {
             last_ping: AtomicI64::new(now.millis()),
             last_touch: AtomicI64::new(now.millis()),
             last_output: AtomicI64::new(now.millis()),
+            waiting_since: AtomicI64::new(0),
             reads: AtomicBool::new(true),
+            owes: AtomicBool::new(false),
             _counted: counted,
             gone: AtomicBool::new(false),
         }
@@ -96,9 +101,10 @@ impl Live {
         Timestamp(self.last_inbound.load(Ordering::Relaxed))
     }
 
-    /// The transport asked for output; `reads` says whether the hub reads its input too. Time while it does not is not
-    /// the client's silence.
-    pub fn polled(&self, now: Timestamp, reads: bool) {
+    /// The transport asked for output; `reads` says whether the hub reads its input too, `wrote` whether it was given
+    /// something. Time while the hub does not read is not the client's silence.
+    pub fn polled(&self, now: Timestamp, reads: bool, wrote: bool) {
+        self.owes.store(wrote, Ordering::Relaxed);
         self.last_output.store(now.millis(), Ordering::Relaxed);
         if reads && !self.reads.load(Ordering::Relaxed) {
             self.heard(now);
@@ -106,9 +112,30 @@ impl Live {
         self.reads.store(reads, Ordering::Relaxed);
     }
 
+    /// Whether something waits for the transport to ask again: it was given frames and has not come back since, or the
+    /// mailbox has something.
+    pub fn owes(&self) -> bool {
+        self.owes.load(Ordering::Relaxed) || self.mailbox.has_waiting()
+    }
+
     /// When the transport last asked for output.
     pub fn last_output(&self) -> Timestamp {
         Timestamp(self.last_output.load(Ordering::Relaxed))
+    }
+
+    /// For how long something has waited that the transport did not ask for, as seen by passes of the sweep. A session
+    /// that had nothing to write has not been asked for long, so its last output alone says nothing.
+    pub fn stalled(&self, now: Timestamp) -> Duration {
+        if !self.owes() {
+            self.waiting_since.store(0, Ordering::Relaxed);
+            return Duration::ZERO;
+        }
+        let since = match self.waiting_since.load(Ordering::Relaxed) {
+            0 => now.millis(),
+            since => since.max(self.last_output().millis()),
+        };
+        self.waiting_since.store(since, Ordering::Relaxed);
+        now.since(Timestamp(since))
     }
 
     /// Whether the hub reads its input.

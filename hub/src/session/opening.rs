@@ -13,7 +13,7 @@ use crate::domain::names::SessionId;
 use crate::domain::reply::Connected;
 use crate::domain::room::RoomSummary;
 use crate::domain::time::Timestamp;
-use crate::store::RoomsQuery;
+use crate::store::{RoomsQuery, refuse};
 
 use super::live::Live;
 use super::services::Services;
@@ -33,15 +33,22 @@ pub(super) struct Welcome {
 pub(super) fn welcome(
     services: &Services,
     hello: Hello,
-    metadata: Option<&Token>,
+    metadata: Result<Option<Token>, Refusal>,
     shard: usize,
     now: Timestamp,
 ) -> Result<Welcome, Refusal> {
     if services.is_draining() {
         return Err(ErrorCode::GoingAway.into());
     }
-    let token = hello.token.as_ref().or(metadata).ok_or(ErrorCode::AuthRequired)?;
-    let caller = services.authenticate(token, now)?;
+    let token = match hello.token {
+        Some(token) => token,
+        None => metadata?.ok_or(ErrorCode::AuthRequired)?,
+    };
+    let caller = services.authenticate(&token, now)?;
+    let resumed = hello.resume.as_ref().map_or(0, |resume| resume.rooms.len());
+    if resumed > services.settings.terms.rooms_per_session as usize {
+        return Err(ErrorCode::RoomLimitExceeded.into());
+    }
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|_| ErrorCode::Internal)?;
     let id = SessionId(u128::from_le_bytes(random));
@@ -57,13 +64,12 @@ pub(super) fn welcome(
     ));
     services.delivery.registry().insert(mailbox);
     services.sessions.insert(Arc::clone(&live));
-    replace_older(services, &live, now);
+    replace_older(services, &live);
     Ok(Welcome { live, caller, resume: hello.resume })
 }
 
 /// A session of the same user and instance is the same tab or process: the newer one takes over.
-/// To presence the device is the same, so nobody is told.
-fn replace_older(services: &Services, live: &Live, now: Timestamp) {
+fn replace_older(services: &Services, live: &Live) {
     if live.instance.is_none() {
         return;
     }
@@ -72,7 +78,8 @@ fn replace_older(services: &Services, live: &Live, now: Timestamp) {
             && let Some(older) = services.sessions.get(mailbox.session())
             && older.instance == live.instance
         {
-            services.presence.disconnect(&live.user().tenant, older.id(), now);
+            // Before the new one is counted, so that nobody is told of two devices.
+            services.presence.disconnect(&live.user().tenant, older.id(), Timestamp::now());
             older.close(ErrorCode::SessionReplaced);
         }
     }
@@ -95,8 +102,8 @@ pub(super) async fn open(services: Arc<Services>, caller: Caller) -> Result<Open
     let query = RoomsQuery { after: None, limit: CONNECTED_ROOMS + 1, unread_only: true };
     let rooms = services.store.rooms_of(&user, query);
     let inbox = services.store.inbox_summary(&user);
-    let mut unread = rooms.await.map_err(|error| Services::refuse(&error))?;
-    let inbox = inbox.await.map_err(|error| Services::refuse(&error))?;
+    let mut unread = rooms.await.map_err(refuse)?;
+    let inbox = inbox.await.map_err(refuse)?;
     let unread_more = unread.len() > CONNECTED_ROOMS as usize;
     unread.truncate(CONNECTED_ROOMS as usize);
     Ok(Opened { unread, unread_more, inbox })

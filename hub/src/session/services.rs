@@ -18,7 +18,7 @@ use crate::domain::namespace::Namespaces;
 use crate::domain::reply::{Reply, SessionTerms};
 use crate::domain::time::Timestamp;
 use crate::presence::Presence;
-use crate::store::{CommitError, Home, Idempotency, Outcome, Store, StoreError, Write};
+use crate::store::{Home, Idempotency, Outcome, Store, Write, refuse_commit};
 use crate::telemetry::Metrics;
 
 use super::executor::{Answer, Executor, Turn};
@@ -111,12 +111,17 @@ impl Services {
     /// Who bears the token. Services have no sessions: their names are not those of users, whose inboxes and rooms
     /// they would take over. `PERMISSION_DENIED` for their tokens.
     pub fn authenticate(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
+        let caller = self.verify(token, now)?;
+        if caller.service { Err(ErrorCode::PermissionDenied.into()) } else { Ok(caller) }
+    }
+
+    /// Who bears the token, a service of one tenant too.
+    pub(super) fn verify(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
         let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
             tracing::info!(reason = %error, "token refused");
             Refusal::from(error.code())
         })?;
-        let caller = verified.caller(None)?;
-        if caller.service { Err(ErrorCode::PermissionDenied.into()) } else { Ok(caller) }
+        verified.caller(None)
     }
 
     /// Which service bears the token, where it may act for `tenant`.
@@ -199,8 +204,7 @@ impl Services {
                 known.insert(user.clone());
                 Ok(())
             }
-            Err(CommitError::Store(error)) => Err(Self::refuse(&error)),
-            Err(_) => Err(ErrorCode::Internal.into()),
+            Err(error) => Err(refuse_commit(error)),
         }
     }
 
@@ -217,16 +221,5 @@ impl Services {
     /// Whether the node stops.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
-    }
-
-    /// What a caller is told of a failed read. What the engine said goes to the log.
-    pub fn refuse(error: &StoreError) -> Refusal {
-        match error {
-            StoreError::Unavailable | StoreError::Overloaded => ErrorCode::Unavailable.into(),
-            StoreError::Engine(text) => {
-                tracing::error!(error = %text, "the store failed");
-                ErrorCode::Internal.into()
-            }
-        }
     }
 }

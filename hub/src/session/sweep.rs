@@ -48,7 +48,9 @@ impl Services {
             }
             return;
         }
-        match live.life.lock().step(now) {
+        // Not in the match: its lock would be held through the arms.
+        let step = live.life.lock().step(now);
+        match step {
             LifeStep::Fine => {}
             LifeStep::Expiring => {
                 let expires = live.life.lock().expires();
@@ -56,11 +58,13 @@ impl Services {
             }
             LifeStep::Expired => return live.close(ErrorCode::TokenExpired),
         }
-        if now.since(live.last_output()) > self.settings.slow_consumer_after && live.mailbox.has_waiting() {
+        let stalled = live.stalled(now);
+        if stalled > self.settings.slow_consumer_after {
             self.metrics.counters().slow_consumers.increment();
             return live.close(ErrorCode::SlowConsumer);
         }
-        if !live.reads() {
+        // While the hub does not read, nobody can say that the client is silent.
+        if stalled > INTERVAL || !live.reads() {
             return;
         }
         let terms = &self.settings.terms;
@@ -75,16 +79,16 @@ impl Services {
         }
     }
 
-    /// Forgets a session that ended; harmless where it was forgotten. `for_good` says that no session will continue
-    /// it, so that presence gives no grace.
-    pub(super) fn end_session(&self, live: &Live, for_good: bool, now: Timestamp) {
+    /// Forgets a session that ended; harmless where it was forgotten. `on_purpose` says that the client took its leave,
+    /// so that presence gives no grace.
+    pub(super) fn end_session(&self, live: &Live, on_purpose: bool, now: Timestamp) {
         if !live.begin_end() {
             return;
         }
         live.mailbox.close();
         self.delivery.registry().remove(&live.mailbox);
         self.sessions.remove(live);
-        if for_good {
+        if on_purpose {
             self.presence.close(&live.user().tenant, live.id(), now);
         } else {
             self.presence.disconnect(&live.user().tenant, live.id(), now);

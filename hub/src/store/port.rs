@@ -81,7 +81,7 @@ pub trait Store: Send + Sync + 'static {
     /// What a user's inbox holds in all.
     fn inbox_summary(&self, user: &UserKey) -> Reading<InboxSummary>;
 
-    /// Counts of a tenant; zero for one that nothing was ever written for. Each count is of a moment during the call.
+    /// Counts of a tenant; zero where nothing was ever written to it. Slow: it goes over all of the tenant's rooms.
     fn tenant_figures(&self, tenant: &TenantId) -> Reading<TenantFigures>;
 
     /// Blanks all that a user wrote (messages, edits, durable events, reactions) and removes their inbox, marks and

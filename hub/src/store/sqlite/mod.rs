@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::TrySendError;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -57,7 +57,7 @@ use super::{
 };
 use identity::Identity;
 use readers::Readers;
-use writer::{Counters, Job};
+use writer::{Counters, Intake, Job};
 
 pub use options::{Clock, OpenError, Options};
 
@@ -68,7 +68,7 @@ pub struct SqliteStore(Arc<Inner>);
 struct Inner {
     identity: Identity,
     /// Taken on closing: then the writer sees that nobody asks any more.
-    jobs: Mutex<Option<Sender<Job>>>,
+    jobs: Intake,
     readers: Mutex<Option<Arc<Readers>>>,
     closing: AtomicBool,
     counters: Arc<Counters>,
@@ -109,14 +109,14 @@ impl SqliteStore {
 
     fn new(
         identity: Identity,
-        jobs: Sender<Job>,
+        jobs: Intake,
         readers: Readers,
         counters: Arc<Counters>,
         threads: Threads,
     ) -> Self {
         Self(Arc::new(Inner {
             identity,
-            jobs: Mutex::new(Some(jobs)),
+            jobs,
             readers: Mutex::new(Some(Arc::new(readers))),
             closing: AtomicBool::new(false),
             counters,
@@ -288,12 +288,12 @@ impl Store for SqliteStore {
         let inner = Arc::clone(&self.0);
         let (done, closed) = oneshot::channel();
         // A thread of its own: closing waits for others.
-        let closer = std::thread::Builder::new().name("store-close".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name("store-close".into()).spawn(move || {
             inner.end(Some(Job::Close));
             let _ = done.send(());
         });
         Box::pin(async move {
-            if closer.is_ok() {
+            if thread.is_ok() {
                 let _ = closed.await;
             }
         })

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -21,7 +22,7 @@ use super::overlay::Overlay;
 use super::readers::{Reader, Readers};
 use super::schema;
 use super::state::State;
-use super::writer::{Counters, Job, Writer};
+use super::writer::{Counters, Intake, Job, Queue, Writer};
 use super::{SqliteStore, Threads};
 
 /// The writer's cache: the ends of the log that it settles to.
@@ -70,7 +71,14 @@ fn check(options: &Options) -> Opened<()> {
             Ok(_) => check_header(&path)?,
         }
     }
-    let version = look(options).map_err(|error| match error {
+    let beside = ["db-wal", "db-shm"].map(|extension| path.with_extension(extension));
+    let made: Vec<_> = beside.into_iter().filter(|file| !file.exists()).collect();
+    let looked = look(options);
+    for file in made {
+        // What the engine made beside the database only to look at it. Where there is none, that is as it should be.
+        let _ = std::fs::remove_file(file);
+    }
+    let version = looked.map_err(|error| match error {
         EngineError::Sqlite(error) => OpenError::Damaged { path: path.clone(), what: error.to_string() },
         EngineError::Damaged(what) => OpenError::Damaged { path: path.clone(), what: what.to_owned() },
     })?;
@@ -156,11 +164,12 @@ fn start(options: &Options, lock: File) -> Result<SqliteStore> {
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     checkpoints.advance(&db, last)?;
     let (jobs, queued) = crossbeam_channel::bounded::<Job>(options.queue);
+    let intake: Intake = Arc::new(Mutex::new(Some(jobs)));
     let writer = Writer {
         db,
         state,
         checkpoints,
-        jobs: queued,
+        queue: Queue { jobs: queued, intake: Arc::clone(&intake) },
         overlay: Arc::clone(&overlay),
         sink: Arc::clone(&options.sink),
         counters: Arc::clone(&counters),
@@ -180,7 +189,7 @@ fn start(options: &Options, lock: File) -> Result<SqliteStore> {
     let writer = spawn("store-writer", move || writer.run())?;
     let helper = spawn("store-checkpoint", move || helper.run())?;
     let threads = Threads { writer, helper, readers: readers_threads, _lock: lock };
-    Ok(SqliteStore::new(identity, jobs, readers, counters, threads))
+    Ok(SqliteStore::new(identity, intake, readers, counters, threads))
 }
 
 fn new_state(db: &Connection, options: &Options, identity: Identity, last: i64) -> Result<State> {

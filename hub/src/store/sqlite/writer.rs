@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -38,6 +39,23 @@ pub(super) enum Job {
     Close,
 }
 
+/// Where jobs are sent to; empty once nobody takes them any more.
+pub(super) type Intake = Arc<Mutex<Option<Sender<Job>>>>;
+
+/// The writer's end of the queue.
+pub(super) struct Queue {
+    pub(super) jobs: Receiver<Job>,
+    pub(super) intake: Intake,
+}
+
+impl Drop for Queue {
+    /// Answers what is left, by dropping it: a channel alone would keep it for ever.
+    fn drop(&mut self) {
+        self.intake.lock().take();
+        while self.jobs.try_recv().is_ok() {}
+    }
+}
+
 /// What others may see of the writer.
 #[derive(Default)]
 pub(super) struct Counters {
@@ -56,7 +74,7 @@ pub(super) struct Writer {
     pub(super) db: Connection,
     pub(super) state: State,
     pub(super) checkpoints: Checkpoints,
-    pub(super) jobs: Receiver<Job>,
+    pub(super) queue: Queue,
     pub(super) overlay: Arc<Overlay>,
     pub(super) sink: Arc<dyn CommitSink>,
     pub(super) counters: Arc<Counters>,
@@ -89,7 +107,6 @@ impl Writer {
             Ok(End::Abandoned) => {}
             Err(error) => tracing::error!(%error, "the store stopped: a commit failed"),
         }
-        // Dropping the queue's jobs answers them: unavailable.
     }
 
     fn work(&mut self) -> Result<End> {
@@ -108,7 +125,7 @@ impl Writer {
                 (false, false) => self.idle,
                 (false, true) => self.sweep,
             };
-            match self.jobs.recv_timeout(wait) {
+            match self.queue.jobs.recv_timeout(wait) {
                 Ok(first) => {
                     let closing = self.collect(first, &mut jobs)?;
                     if !jobs.is_empty() {
@@ -147,7 +164,7 @@ impl Writer {
                 }
                 Job::Close => return Ok(true),
             }
-            next = if weight < self.group { self.jobs.try_recv().ok() } else { None };
+            next = if weight < self.group { self.queue.jobs.try_recv().ok() } else { None };
         }
         Ok(false)
     }
@@ -171,21 +188,24 @@ impl Writer {
         Ok(())
     }
 
+    /// Answers a group, after the figures tell of it.
     fn answer(&self, answers: Vec<(Reply, Applied)>) {
         let (mut committed, mut duplicates) = (0, 0);
-        for (reply, applied) in answers {
-            match &applied {
+        for (_, applied) in &answers {
+            match applied {
                 Ok(done) if done.duplicate => duplicates += 1,
                 Ok(_) => committed += 1,
                 Err(_) => {}
             }
-            // Nobody may be waiting any more.
-            let _ = reply.send(applied);
         }
         self.counters.committed.fetch_add(committed, Ordering::Relaxed);
         self.counters.duplicates.fetch_add(duplicates, Ordering::Relaxed);
         self.counters.groups.fetch_add(1, Ordering::Relaxed);
         self.counters.keys.store(self.state.keys.remembered() as u64, Ordering::Relaxed);
+        for (reply, applied) in answers {
+            // Nobody may be waiting any more.
+            let _ = reply.send(applied);
+        }
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -214,12 +234,11 @@ impl Writer {
     /// One step of an erasure, else of trimming.
     fn background_step(&mut self) -> Result<()> {
         self.begin()?;
-        let step = match self.erasures.pop_front() {
-            Some(erasure) => Some(self.state.erase_step(&self.db, erasure)?),
-            None => {
-                self.state.trim_step(&self.db)?;
-                None
-            }
+        let step = if let Some(erasure) = self.erasures.pop_front() {
+            Some(self.state.erase_step(&self.db, erasure)?)
+        } else {
+            self.state.trim_step(&self.db)?;
+            None
         };
         self.end(false)?;
         match step {
@@ -238,7 +257,7 @@ impl Writer {
             // Settling is no commit of anything: it needs no row of its own, or it would never end.
             self.state.wrote = false;
             self.end(true)?;
-            if done || !self.jobs.is_empty() {
+            if done || !self.queue.jobs.is_empty() {
                 return Ok(done);
             }
         }
@@ -250,9 +269,8 @@ impl Writer {
             self.background_step()?;
         }
         while !self.idle_settle()? {
-            if self.jobs.try_recv().is_err() {
-                continue;
-            }
+            // What came after the call to close is not taken any more.
+            let _ = self.queue.jobs.try_recv();
         }
         drop(self.checkpoints);
         let truncated = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

@@ -1,0 +1,86 @@
+//! What can be typed. Each command's own arguments stand in its file.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    admin, chat, config, history, hub, listen, notify, publish, rooms, send, serve, token,
+};
+
+mod connect;
+
+pub(crate) use connect::ConnectArgs;
+
+/// A realtime hub: messaging, presence and notifications over one gRPC stream.
+#[derive(Debug, Parser)]
+#[command(name = "carillon", version, about, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// Print data as one JSON object per line.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a hub on this machine with nothing else installed.
+    Serve(serve::ServeArgs),
+    /// Run a hub from a configuration file.
+    Hub(hub::HubArgs),
+    /// Make a token.
+    Token(token::TokenArgs),
+    /// Talk in a room.
+    Chat(chat::ChatArgs),
+    /// Print what happens in rooms, and one's notifications.
+    Listen(listen::ListenArgs),
+    /// Send a message, or one for each line of standard input.
+    Send(send::SendArgs),
+    /// Publish an application's event to a room.
+    Publish(publish::PublishArgs),
+    /// Notify users, as a service.
+    Notify(notify::NotifyArgs),
+    /// List the rooms that one is a member of.
+    Rooms(rooms::RoomsArgs),
+    /// Print a room's stored entries.
+    History(history::HistoryArgs),
+    /// Administer rooms, members, sessions and users, as a service.
+    Admin(admin::AdminArgs),
+    /// Check or show a configuration.
+    Config(config::ConfigArgs),
+    /// Measure a hub: sends, fan-out, idle sessions, connections.
+    #[cfg(target_os = "linux")]
+    #[command(subcommand)]
+    Bench(crate::bench::Command),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn common_lines_parse() {
+        for line in [
+            "carillon chat conversation:1 --as alice",
+            "carillon chat --with bob --as alice",
+            "carillon send conversation:1 hello there --json --token t",
+            "carillon listen a:1 b:2 --since-file f",
+            "carillon notify --user bob Lunch --priority high",
+            "carillon admin create-room conversation:1 --member alice --member bob:owner",
+            "carillon serve --dev --grpc 127.0.0.1:0 --http 127.0.0.1:0 --json",
+        ] {
+            Cli::try_parse_from(line.split(' ')).map_err(|error| error.to_string()).unwrap();
+        }
+        for line in ["carillon chat", "carillon notify Lunch", "carillon rooms --as a --token t"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `carillon bench`: what a hub does and what it costs, every delivery counted and checked.
+//!
+//! Each benchmark is a file: [`send`], [`fanout`], [`idle`], [`connect`]. They talk through [`wire`], a client made to
+//! cost little; [`target`] says which hub, and starts one of its own for `--self`; [`process`] reads what that process
+//! used. [`report`] prints a table, or one JSON object.
+//!
+//! The load generator is one thread. Where it was the bottleneck, the report says so and its figures are lower bounds.
+
+mod affinity;
+mod clock;
+mod connect;
+mod credentials;
+mod fanout;
+mod gathering;
+mod idle;
+mod keys;
+mod ledger;
+mod options;
+mod payload;
+mod process;
+mod report;
+mod send;
+mod server;
+mod target;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use clap::Subcommand;
+
+use wire::WireError;
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Durable sends, each acknowledged, counted, and read back at the end.
+    Send(send::Options),
+    /// One message to many receivers: deliveries, their latency, and what each costs.
+    Fanout(fanout::Options),
+    /// Sessions that do nothing: memory and processor time of each.
+    Idle(idle::Options),
+    /// Authenticated sessions opened per second.
+    Connect(connect::Options),
+}
+
+/// Why a benchmark gave no figures.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchError {
+    /// The client or the hub failed.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The hub to measure could not be found or started.
+    #[error(transparent)]
+    Target(#[from] target::TargetError),
+    /// Processors could not be set.
+    #[error("cannot bind to processors: {0}; name others with --server-cpus and --client-cpus")]
+    Affinity(std::io::Error),
+    /// `/proc` did not say what a process used.
+    #[error("cannot read /proc/PID/{0} of the measured process; has it ended?")]
+    Proc(&'static str),
+    /// Nothing came for too long.
+    #[error("{what} within {seconds} s; the hub's log may say why")]
+    Silence {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        seconds: u64,
+    },
+    /// The figures were printed, and they are bad.
+    #[error("something was lost, duplicated, out of order, wrong or refused: see the report")]
+    Faults,
+    /// Stopped by the user.
+    #[error("interrupted")]
+    Interrupted,
+    /// The report could not be written.
+    #[error("cannot write the report: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// Runs a benchmark and prints its report: a table, or with `json` one object.
+pub(crate) fn run(command: &Command, json: bool) -> Result<(), BenchError> {
+    clock::watch_interrupts()?;
+    let report = match command {
+        Command::Send(options) => send::run(options)?,
+        Command::Fanout(options) => fanout::run(options)?,
+        Command::Idle(options) => idle::run(options)?,
+        Command::Connect(options) => connect::run(options)?,
+    };
+    let clean = report.is_clean();
+    report.print(json)?;
+    if clean { Ok(()) } else { Err(BenchError::Faults) }
+}

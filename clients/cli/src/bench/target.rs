@@ -1,0 +1,245 @@
+//! Which hub is measured: one at an address, or one of our own.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tempfile::TempDir;
+
+use super::BenchError;
+use super::affinity::Processors;
+use super::credentials::Credentials;
+use super::process::Process;
+use super::server::Server;
+
+/// Where `serve --dev` keeps its secret, within its data folder.
+const SECRET_FILE: &str = "dev-secret";
+
+/// Which hub, as whom, and where things run.
+#[derive(Args, Clone, Debug)]
+pub(super) struct TargetOptions {
+    /// The hub's address, without TLS.
+    #[arg(long, value_name = "URL", env = "CARILLON_ADDR", default_value = "http://127.0.0.1:7420")]
+    addr: String,
+    /// Start a hub of our own on free ports with a temporary data folder, and measure its process too.
+    #[arg(long = "self")]
+    own: bool,
+    /// The token of all sessions; several, with commas, are taken in turn.
+    #[arg(long, value_name = "JWT", env = "CARILLON_TOKEN", value_delimiter = ',', hide_env_values = true)]
+    token: Vec<String>,
+    /// A file with the hub's HS256 secret: each session gets a user of its own.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    secret_file: Option<PathBuf>,
+    /// The data folder of `serve --dev`: where neither token nor secret is given, its secret is used.
+    #[arg(long, value_name = "DIR", env = "CARILLON_DATA", default_value = "./carillon-data")]
+    data: PathBuf,
+    /// The tenant of the users that are made.
+    #[arg(long, value_name = "ID", default_value = "dev")]
+    tenant: String,
+    /// Where --self makes its data folder [default: the system's folder for temporary files, or this one where that is
+    /// in memory, which would make fsync free].
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    /// Processors for the servers that are started, as 0 or 0-3.
+    #[arg(long, value_name = "LIST")]
+    server_cpus: Option<Processors>,
+    /// Processors for the load generator.
+    #[arg(long, value_name = "LIST")]
+    client_cpus: Option<Processors>,
+}
+
+/// Why there is no hub to measure.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TargetError {
+    /// The address names nothing.
+    #[error("--addr {0}: expected HOST:PORT of a hub's gRPC port")]
+    Address(String),
+    /// A process did not start.
+    #[error("cannot start {program}: {source}")]
+    Start {
+        /// Which.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A process did not say that it is ready.
+    #[error("{program} did not become ready; the end of its log:\n{log}")]
+    NotReady {
+        /// Which.
+        program: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// The bare peer is not there.
+    #[error(
+        "no {0}; build it with `cargo build --release -p carillon-peer-raw`, or name it with --peer-binary"
+    )]
+    NoPeer(PathBuf),
+    /// No folder for the data.
+    #[error("cannot make a temporary folder: {0}")]
+    Folder(std::io::Error),
+    /// No token.
+    #[error("no token: give --token, --secret-file or --data, or measure a hub of our own with --self")]
+    NoToken,
+    /// The secret cannot be used.
+    #[error("{file}: {reason}")]
+    Secret {
+        /// Where it was looked for.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The hub that is measured.
+pub(super) struct Target {
+    /// Where its gRPC port is.
+    pub(super) address: SocketAddr,
+    /// Tokens for sessions.
+    pub(super) credentials: Credentials,
+    /// The process, where we started it.
+    pub(super) process: Option<Process>,
+    /// Where servers run, for the report.
+    pub(super) server_cpus: Option<Processors>,
+    /// Where the load generator runs.
+    pub(super) client_cpus: Option<Processors>,
+    /// Dropped before its folder.
+    server: Option<Server>,
+    folder: TempDir,
+}
+
+/// What `serve --json` says when it is ready.
+#[derive(serde::Deserialize)]
+struct Ready {
+    grpc: String,
+}
+
+impl Target {
+    /// Finds the hub, or starts one. `pin`: where nothing is said and there are two processors or more, servers get the
+    /// first and the load generator the second.
+    pub(super) fn open(options: &TargetOptions, pin: bool) -> Result<Self, BenchError> {
+        raise_file_limit();
+        let (server_cpus, client_cpus) = processors(options, pin)?;
+        let parent = options.scratch.clone().unwrap_or_else(default_folder);
+        let folder = tempfile::Builder::new().prefix("carillon-bench-").tempdir_in(parent);
+        let mut target = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            credentials: Credentials::Fixed(options.token.clone()),
+            process: None,
+            server_cpus,
+            client_cpus,
+            folder: folder.map_err(TargetError::Folder)?,
+            server: None,
+        };
+        if options.own {
+            target.start_hub(options)?;
+        } else {
+            target.address = resolve(&options.addr)?;
+            let found =
+                Some(options.data.join(SECRET_FILE)).filter(|file| options.token.is_empty() && file.exists());
+            if let Some(file) = options.secret_file.clone().or(found) {
+                target.credentials = Credentials::from_secret(&file, &options.tenant)?;
+            } else if options.token.is_empty() {
+                return Err(TargetError::NoToken.into());
+            }
+        }
+        Ok(target)
+    }
+
+    fn start_hub(&mut self, options: &TargetOptions) -> Result<(), BenchError> {
+        let data = self.folder.path().join("data");
+        let program = std::env::current_exe()?;
+        let mut command = Command::new(program);
+        command.args([
+            "serve",
+            "--dev",
+            "--json",
+            "--grpc",
+            "127.0.0.1:0",
+            "--http",
+            "127.0.0.1:0",
+            "--data",
+        ]);
+        command.arg(&data);
+        let (server, ready): (_, Ready) = self.start(&mut command, "hub.log")?;
+        self.process = Some(server.process());
+        self.server = Some(server);
+        self.address = resolve(&ready.grpc)?;
+        self.credentials = Credentials::from_secret(&data.join(SECRET_FILE), &options.tenant)?;
+        Ok(())
+    }
+
+    /// Starts a server on the server's processors; its log goes to the temporary folder.
+    pub(super) fn start<R: serde::de::DeserializeOwned>(
+        &self,
+        command: &mut Command,
+        log: &str,
+    ) -> Result<(Server, R), BenchError> {
+        if let Some(processors) = &self.server_cpus {
+            processors.bind()?;
+        }
+        // The child inherits what this thread is bound to now.
+        let started = Server::start(command, &self.folder.path().join(log));
+        if let Some(processors) = &self.client_cpus {
+            processors.bind()?;
+        }
+        Ok(started?)
+    }
+
+    /// What the report says of where things ran.
+    pub(super) fn describe(&self) -> Vec<(&'static str, serde_json::Value)> {
+        let list = |processors: &Option<Processors>| processors.as_ref().map(ToString::to_string).into();
+        let hub = if self.server.is_some() { "self".to_owned() } else { self.address.to_string() };
+        vec![
+            ("hub", hub.into()),
+            ("server_cpus", list(&self.server_cpus)),
+            ("client_cpus", list(&self.client_cpus)),
+            ("memory_backed_data", (self.server.is_some() && is_memory(self.folder.path())).into()),
+        ]
+    }
+}
+
+fn processors(
+    options: &TargetOptions,
+    pin: bool,
+) -> Result<(Option<Processors>, Option<Processors>), BenchError> {
+    let all = Processors::current()?;
+    // Each side is told where to run, or else keeps what it was given; the client is bound back after a start.
+    let split = pin && options.own && all.count() >= 2;
+    let or_one = |given: &Option<Processors>, processor| {
+        given.clone().or_else(|| split.then(|| Processors::one(processor)))
+    };
+    let server = or_one(&options.server_cpus, 0);
+    let client = or_one(&options.client_cpus, 1).or_else(|| server.is_some().then_some(all));
+    if let Some(processors) = &client {
+        processors.bind()?;
+    }
+    Ok((server, client))
+}
+
+fn resolve(address: &str) -> Result<SocketAddr, TargetError> {
+    let bare = address.strip_prefix("http://").unwrap_or(address).trim_end_matches('/');
+    let mut found = bare.to_socket_addrs().map_err(|_| TargetError::Address(address.to_owned()))?;
+    found.next().ok_or_else(|| TargetError::Address(address.to_owned()))
+}
+
+/// Each connection is a file, and the server inherits the limit.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, opening the connection that exceeds it says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+/// The system's folder for temporary files, or the current one where that is in memory.
+fn default_folder() -> PathBuf {
+    let folder = std::env::temp_dir();
+    if is_memory(&folder) { PathBuf::from(".") } else { folder }
+}
+
+fn is_memory(folder: &std::path::Path) -> bool {
+    /// From linux/magic.h.
+    const TMPFS: u64 = 0x0102_1994;
+    rustix::fs::statfs(folder).is_ok_and(|system| system.f_type as u64 == TMPFS)
+}

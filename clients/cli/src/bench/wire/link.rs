@@ -1,0 +1,127 @@
+//! A socket that never blocks, and what is spoken on it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::WireError;
+use super::connection::Connection;
+use super::records::{Form, Grpc, Records};
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::bench) enum Speech {
+    /// gRPC: calls of `HubService.Session`.
+    Grpc,
+    /// The bare peer: gRPC's length-prefixed messages without HTTP/2. One session to a connection.
+    Bare,
+}
+
+/// What arrived on one of a link's sessions, counted from 0.
+pub(super) enum Incoming<'a> {
+    /// A message without its prefix.
+    Message(&'a [u8]),
+    /// The stream ended; the code is that of `RST_STREAM`, or 0.
+    End(u32),
+}
+
+/// One connection.
+pub(super) struct Link {
+    socket: TcpStream,
+    out: Vec<u8>,
+    /// How much of `out` is written already.
+    written: usize,
+    side: Side,
+}
+
+enum Side {
+    Grpc(Box<Connection>),
+    Bare(Records<Grpc>),
+}
+
+impl Link {
+    /// Connects, and opens `sessions` calls. What it has to say waits for [`Self::flush`].
+    pub(super) fn open(address: SocketAddr, speech: Speech, sessions: u32) -> Result<Self, WireError> {
+        let socket = TcpStream::connect(address).map_err(WireError::system("connect to the server"))?;
+        socket.set_nodelay(true).map_err(WireError::system("set TCP_NODELAY"))?;
+        socket.set_nonblocking(true).map_err(WireError::system("make a socket non-blocking"))?;
+        let mut out = Vec::new();
+        let side = match speech {
+            Speech::Grpc => Side::Grpc(Box::new(Connection::open(&mut out, &address.to_string(), sessions))),
+            Speech::Bare => Side::Bare(Records::new()),
+        };
+        Ok(Self { socket, out, written: 0, side })
+    }
+
+    /// Queues a message for a session. Its prefix is added here.
+    pub(super) fn send(&mut self, session: u32, message: &[u8]) {
+        match &mut self.side {
+            Side::Grpc(connection) => connection.send(&mut self.out, session, message),
+            Side::Bare(_) => put_message(&mut self.out, message),
+        }
+    }
+
+    /// Queues bytes as they are. For the first words to the bare peer.
+    pub(super) fn send_bytes(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// Reads once into `buffer` and hands over what is complete.
+    pub(super) fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        mut take: impl FnMut(u32, Incoming<'_>) -> Result<(), WireError>,
+    ) -> Result<(), WireError> {
+        let length = match (&self.socket).read(buffer) {
+            Ok(0) => return Err(WireError::Closed),
+            Ok(length) => length,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                return Ok(());
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return Err(WireError::Closed),
+            Err(error) => return Err(WireError::system("read from the server")(error)),
+        };
+        match &mut self.side {
+            Side::Grpc(connection) => connection.feed(&buffer[..length], &mut self.out, take),
+            Side::Bare(records) => {
+                records.feed(&buffer[..length], |record| take(0, Incoming::Message(&record[Grpc::HEAD..])))
+            }
+        }
+    }
+
+    /// Writes what is queued, as far as the socket takes it. True when nothing is left.
+    pub(super) fn flush(&mut self) -> Result<bool, WireError> {
+        while self.written < self.out.len() {
+            match (&self.socket).write(&self.out[self.written..]) {
+                Ok(length) => self.written += length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                    return Err(WireError::Closed);
+                }
+                Err(error) => return Err(WireError::system("write to the server")(error)),
+            }
+        }
+        self.out.clear();
+        self.written = 0;
+        Ok(true)
+    }
+
+    /// True while queued bytes wait for the socket.
+    pub(super) fn has_output(&self) -> bool {
+        !self.out.is_empty()
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Appends a message with gRPC's prefix.
+pub(super) fn put_message(out: &mut Vec<u8>, message: &[u8]) {
+    out.push(0);
+    out.extend_from_slice(&(message.len() as u32).to_be_bytes());
+    out.extend_from_slice(message);
+}

@@ -1,0 +1,78 @@
+//! `carillon admin`: rooms, members, sessions and users, as a service.
+
+use carillon_client::AdminClient;
+use clap::{Args, Subcommand};
+
+use crate::args::ConnectArgs;
+use crate::output::Output;
+
+mod content;
+mod members;
+mod rooms;
+mod users;
+
+/// Administer rooms, members, sessions and users, as a service.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AdminArgs {
+    /// The tenant [default: that of the development tokens].
+    #[arg(long, value_name = "ID", env = "CARILLON_TENANT", global = true)]
+    tenant: Option<String>,
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(subcommand)]
+    command: AdminCommand,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+enum AdminCommand {
+    /// Create a room under a name of your choice.
+    CreateRoom(rooms::CreateRoomArgs),
+    /// Show one room.
+    Room(rooms::RoomArgs),
+    /// List the tenant's rooms.
+    Rooms(rooms::RoomsArgs),
+    /// Change a room's metadata.
+    UpdateRoom(rooms::UpdateRoomArgs),
+    /// Add a user to a room.
+    AddMember(members::MemberArgs),
+    /// Remove a user from a room.
+    RemoveMember(members::RemoveMemberArgs),
+    /// Change a member's role.
+    SetRole(members::MemberArgs),
+    /// List a room's members.
+    Members(members::MembersArgs),
+    /// List open sessions.
+    Sessions(users::SessionsArgs),
+    /// End sessions.
+    Disconnect(users::DisconnectArgs),
+    /// Blank all content of a user for good. Tombstones remain.
+    Erase(users::EraseArgs),
+    /// Count what the hub holds.
+    Statistics,
+    /// Post a message as the service.
+    SendMessage(content::SendMessageArgs),
+    /// Publish an event as the service.
+    Publish(content::PublishArgs),
+}
+
+/// Does it.
+pub(crate) async fn run(args: AdminArgs, output: Output) -> anyhow::Result<()> {
+    let admin: AdminClient = args.connect.admin(args.tenant.as_deref())?;
+    match args.command {
+        AdminCommand::CreateRoom(args) => rooms::create(&admin, args, output).await,
+        AdminCommand::Room(args) => rooms::show(&admin, args, output).await,
+        AdminCommand::Rooms(args) => rooms::list(&admin, args, output).await,
+        AdminCommand::UpdateRoom(args) => rooms::update(&admin, args, output).await,
+        AdminCommand::AddMember(args) => members::add(&admin, args, output).await,
+        AdminCommand::RemoveMember(args) => members::remove(&admin, args, output).await,
+        AdminCommand::SetRole(args) => members::set_role(&admin, args, output).await,
+        AdminCommand::Members(args) => members::list(&admin, args, output).await,
+        AdminCommand::Sessions(args) => users::sessions(&admin, args, output).await,
+        AdminCommand::Disconnect(args) => users::disconnect(&admin, args, output).await,
+        AdminCommand::Erase(args) => users::erase(&admin, args, output).await,
+        AdminCommand::Statistics => users::statistics(&admin, output).await,
+        AdminCommand::SendMessage(args) => content::send_message(&admin, args, output).await,
+        AdminCommand::Publish(args) => content::publish(&admin, args, output).await,
+    }
+}

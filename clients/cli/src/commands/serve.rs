@@ -1,0 +1,92 @@
+//! `carillon serve`: a hub on this machine with nothing else installed.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use carillon_hub::app::Hub;
+use carillon_hub::config::Config;
+use clap::Args;
+use serde_json::json;
+
+use crate::dev_tokens::DevTokens;
+use crate::hub_process;
+use crate::output::Output;
+
+/// Run a hub on this machine with nothing else installed.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// For development: creates what it needs, and prints tokens for alice, bob and a service.
+    #[arg(long, conflicts_with = "config")]
+    dev: bool,
+    /// Where data is kept [default: ./carillon-data, or as the configuration says].
+    #[arg(long, value_name = "DIR", env = "CARILLON_DATA")]
+    data: Option<PathBuf>,
+    /// Address for gRPC; port 0 for a free one [default: 127.0.0.1:7420, or as the configuration says].
+    #[arg(long, value_name = "ADDR")]
+    grpc: Option<SocketAddr>,
+    /// Address for health and metrics; port 0 for a free one [default: 127.0.0.1:7421, or as the configuration says].
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// A configuration file.
+    #[arg(long, value_name = "FILE", env = "CARILLON_CONFIG")]
+    config: Option<PathBuf>,
+    /// Threads that serve sessions; 0 for one per core.
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+}
+
+/// Runs until SIGTERM or Ctrl-C.
+pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
+    let config = config(args)?;
+    hub_process::run(
+        &config,
+        |hub| {
+            if args.dev { ready_dev(&config, hub, output) } else { ready(hub, output) }
+        },
+    )
+}
+
+fn config(args: &ServeArgs) -> anyhow::Result<Config> {
+    let mut config = match &args.config {
+        Some(file) => Config::load(file)?,
+        None if args.dev => Config::development(args.data.as_deref().unwrap_or(Path::new("carillon-data")))?,
+        None => bail!(
+            "what shall it run with: say --dev for development, or name a file with --config \
+             (`carillon config show --dev` prints one to begin with)"
+        ),
+    };
+    if let Some(data) = &args.data {
+        config.store.path.clone_from(data);
+    }
+    if let Some(workers) = args.workers {
+        config.grpc.workers = workers;
+    }
+    config.grpc.listen = args.grpc.unwrap_or(config.grpc.listen);
+    config.http.listen = args.http.unwrap_or(config.http.listen);
+    config.check()?;
+    Ok(config)
+}
+
+fn ready(hub: &Hub, output: Output) -> anyhow::Result<()> {
+    let (grpc, http) = (hub.grpc_address(), hub.http_address());
+    let value = json!({"grpc": grpc.to_string(), "http": http.to_string()});
+    output.data(&value, || format!("gRPC at {grpc}, health and metrics at http://{http}"))?;
+    Ok(())
+}
+
+/// Also writes the tokens where `--as` finds them.
+fn ready_dev(config: &Config, hub: &Hub, output: Output) -> anyhow::Result<()> {
+    let (grpc, http) = (hub.grpc_address().to_string(), hub.http_address().to_string());
+    let tokens = DevTokens::mint(config, &grpc)?;
+    tokens.write(&config.store.path)?;
+    let value = json!({"grpc": grpc, "http": http, "tenant": tokens.tenant, "tokens": tokens.tokens});
+    output.data(&value, || {
+        let data = config.store.path.display();
+        let mut lines = vec![format!("gRPC at {grpc}, health and metrics at http://{http}, data in {data}")];
+        lines.extend(tokens.tokens.iter().map(|(name, token)| format!("{name}: {token}")));
+        lines.push("in two more terminals: `carillon chat --with bob --as alice`, `carillon chat --with alice --as bob`".to_owned());
+        lines.join("\n")
+    })?;
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Finds the hub and the token, and opens what a command needs.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use carillon_client::{AdminClient, Client, ClientOptions, Events, Executor};
+
+use crate::args::ConnectArgs;
+use crate::dev_tokens::{DevTokenProvider, DevTokens};
+
+/// Where a hub listens unless told otherwise.
+const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7420";
+/// Name and version, for the operator's eyes.
+const NAME: &str = concat!("carillon-cli/", env!("CARGO_PKG_VERSION"));
+
+impl ConnectArgs {
+    /// What a client needs. The address comes from `--addr`, else from the development tokens where they are used.
+    pub(crate) fn options(&self) -> anyhow::Result<ClientOptions> {
+        self.options_as(None)
+    }
+
+    /// A client with a session.
+    pub(crate) async fn client(
+        &self,
+        set: impl FnOnce(ClientOptions) -> ClientOptions,
+    ) -> anyhow::Result<(Client, Events)> {
+        Ok(Client::connect(set(self.options()?)).await?)
+    }
+
+    /// Commands without a session.
+    pub(crate) fn executor(&self) -> anyhow::Result<Executor> {
+        Ok(Executor::new(self.options()?)?)
+    }
+
+    /// Administration of `tenant`. Without a token the development service's is used, and its tenant.
+    pub(crate) fn admin(&self, tenant: Option<&str>) -> anyhow::Result<AdminClient> {
+        let options = self.options_as(Some("service"))?;
+        let tenant = match tenant {
+            Some(tenant) => tenant.to_owned(),
+            None if self.token.is_none() => DevTokens::read(&self.data)?.tenant,
+            None => bail!("which tenant: give --tenant"),
+        };
+        Ok(AdminClient::new(options, tenant)?)
+    }
+
+    fn options_as(&self, fallback: Option<&str>) -> anyhow::Result<ClientOptions> {
+        let name = self.as_name.as_deref().or(fallback.filter(|_| self.token.is_none()));
+        let options = |address: &str| {
+            // A bare `host:port` is what the hub itself prints.
+            let scheme = if address.contains("://") { "" } else { "http://" };
+            ClientOptions::new(format!("{scheme}{address}"))
+                .name(NAME)
+                .command_timeout(Duration::from_secs(30))
+        };
+        if let Some(name) = name {
+            let tokens = DevTokens::read(&self.data)?;
+            tokens.token(name)?;
+            let address = self.addr.clone().unwrap_or(tokens.grpc);
+            let provider = DevTokenProvider { data: self.data.clone(), name: name.to_owned() };
+            return Ok(options(&address).token_provider(provider));
+        }
+        let token = self
+            .token
+            .as_deref()
+            .context("who are you: give --token, or --as alice for a development token")?;
+        Ok(options(self.addr.as_deref().unwrap_or(DEFAULT_ADDRESS)).token(token))
+    }
+}

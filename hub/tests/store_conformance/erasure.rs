@@ -1,0 +1,74 @@
+//! Erasing a user.
+
+use carillon_hub::domain::entry::EntryBody;
+use carillon_hub::domain::inbox::Priority;
+use carillon_hub::domain::marks::Marks;
+use carillon_hub::domain::member::Role;
+use carillon_hub::domain::position::Seq;
+use carillon_hub::store::{Change, Erased, Store};
+
+use crate::harness::*;
+
+async fn story<F: Fixture>(scene: &Scene<F>) {
+    scene.commit(append("conversation:a", "alice", added("bob", Role::Member))).await;
+    scene.commit(send("conversation:a", "bob", "secret one")).await;
+    scene.commit(append("conversation:a", "bob", edit(2, "secret two"))).await;
+    scene.commit(send("conversation:a", "alice", "kept")).await;
+    scene.commit(append("conversation:a", "bob", reaction(4, "secret", true))).await;
+    scene.commit(append("conversation:a", "alice", reaction(4, "k", true))).await;
+    scene.commit(append("state:b", "bob", event("e", Some("k"), "secret three"))).await;
+    for _ in 0..700 {
+        scene.store().commit(send("conversation:c", "bob", "secret four")).await.unwrap();
+    }
+    scene.commit(notify("bob", notice("n1", Priority::Normal))).await;
+    scene.commit(notify("alice", notice("n1", Priority::Normal))).await;
+}
+
+pub(crate) async fn blanks_what_a_user_wrote<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    story(&scene).await;
+    let erased = scene.store().erase(&user_key("bob")).await.unwrap();
+    assert_eq!(erased, Erased { entries: 702, notifications: 1 });
+    assert_eq!(scene.setup.sink.changes().last(), Some(&Change::Erased { user: user_key("bob") }));
+    for _ in 0..2 {
+        let log = scene.log("conversation:a").await;
+        assert_eq!(log.len(), 6);
+        assert_eq!(scene.message("conversation:a", 2).await.content, None);
+        assert!(matches!(&log[2].body, EntryBody::Edit { content: None, .. }));
+        assert!(matches!(&log[4].body, EntryBody::Reaction { key, .. } if key.as_str() != "secret"));
+        let kept = scene.message("conversation:a", 4).await;
+        assert_eq!((kept.content, kept.reactions.len()), (Some(text("kept")), 1));
+        let state = scene.log("state:b").await;
+        assert!(matches!(&state[0].body, EntryBody::Event(event) if event.payload.is_none()));
+        let bound = carillon_hub::store::PageBound { items: 10, bytes: usize::MAX };
+        let latest = scene.store().latest_events(&room_key("state:b"), bound).await.unwrap();
+        assert!(matches!(&latest[0].body, EntryBody::Event(event) if event.payload.is_none()));
+        let log = scene.log("conversation:c").await;
+        assert!(
+            log.iter()
+                .all(|entry| matches!(&entry.body, EntryBody::Message(message) if message.content.is_none()))
+        );
+        assert_eq!(
+            (log.len(), log[699].seq, log[699].number),
+            (700, Seq(700), 700),
+            "places and numbers remain"
+        );
+        let marks = scene.store().marks(&room_key("conversation:c"), &user("bob")).await.unwrap();
+        assert_eq!(marks, Marks::default());
+        assert_eq!(scene.store().inbox_summary(&user_key("bob")).await.unwrap().unread, 0);
+        assert_eq!(scene.store().inbox_summary(&user_key("alice")).await.unwrap().unread, 1);
+        scene.close_and_open().await;
+    }
+}
+
+pub(crate) async fn is_harmless_when_repeated<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    story(&scene).await;
+    scene.store().erase(&user_key("bob")).await.unwrap();
+    let before = scene.log("conversation:a").await;
+    assert_eq!(scene.store().erase(&user_key("bob")).await.unwrap(), Erased::default());
+    assert_eq!(scene.store().erase(&user_key("nobody")).await.unwrap(), Erased::default());
+    assert_eq!(scene.log("conversation:a").await, before);
+    scene.commit(send("conversation:a", "bob", "again")).await;
+    assert_eq!(scene.store().erase(&user_key("bob")).await.unwrap().entries, 1);
+}

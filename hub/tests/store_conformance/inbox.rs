@@ -1,0 +1,189 @@
+//! Inboxes: a user's own log and the tenant's broadcasts as one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carillon_hub::domain::inbox::{InboxChange, InboxFilter, InboxPlace, Notice, NotificationKind, Priority};
+use carillon_hub::domain::names::NotificationId;
+use carillon_hub::domain::position::{InboxPosition, Seq};
+use carillon_hub::store::{Home, InboxPage, InboxQuery, Outcome, Store, Write};
+
+use crate::harness::*;
+
+fn broadcast(notice: Arc<Notice>) -> Outcome {
+    outcome(Home::Tenant, "robot").writing(Write::Broadcast(notice))
+}
+
+fn know(who: &str) -> Outcome {
+    outcome(Home::Tenant, who).writing(Write::Know)
+}
+
+fn change(who: &str, change: InboxChange) -> Outcome {
+    outcome(Home::Inbox(user(who)), who).writing(Write::Inbox(change))
+}
+
+fn ids(ids: &[&str]) -> Vec<NotificationId> {
+    ids.iter().map(|id| NotificationId::parse(id).unwrap()).collect()
+}
+
+fn listed(page: &InboxPage) -> Vec<&str> {
+    page.notifications.iter().map(|notification| notification.notice.id.as_str()).collect()
+}
+
+fn newest() -> InboxQuery {
+    InboxQuery::Newest { before: None, filter: InboxFilter::default() }
+}
+
+/// Own and broadcast ones in turn, a second apart by pairs: bob's inbox is n0 to n9.
+async fn ten_for_bob<F: Fixture>(scene: &Scene<F>) {
+    scene.commit(know("bob")).await;
+    for turn in 0..10 {
+        let priority = if turn == 9 { Priority::Critical } else { Priority::Normal };
+        let notice = notice(&format!("n{turn}"), priority);
+        scene.commit(if turn % 2 == 0 { notify("bob", notice) } else { broadcast(notice) }).await;
+        if turn % 2 == 1 {
+            scene.setup.clock.advance(Duration::from_secs(1));
+        }
+    }
+}
+
+pub(crate) async fn merges_and_pages<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    ten_for_bob(&scene).await;
+    let bob = user_key("bob");
+    let all = ["n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"];
+    let mut reversed = all;
+    reversed.reverse();
+    let page = scene.store().inbox(&bob, newest(), 100).await.unwrap();
+    assert_eq!((listed(&page), page.more), (reversed.to_vec(), false));
+    assert_eq!((page.head.own, page.head.broadcast), (Seq(5), Seq(5)));
+    let last = page.notifications.last().unwrap();
+    assert_eq!(
+        (&last.notice, last.place, last.read),
+        (&notice("n0", Priority::Normal), InboxPlace::Own(Seq(1)), false)
+    );
+    for limit in [1, 3, 4] {
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let query = InboxQuery::Newest { before, filter: InboxFilter::default() };
+            let page = scene.store().inbox(&bob, query, limit).await.unwrap();
+            seen.extend(listed(&page).into_iter().map(str::to_owned));
+            before = page.notifications.last().map(|last| (last.time.millis(), last.place));
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(seen, reversed);
+        let (mut seen, mut after) = (Vec::new(), InboxPosition::default());
+        loop {
+            let page = scene.store().inbox(&bob, InboxQuery::After(after), limit).await.unwrap();
+            seen.extend(listed(&page).into_iter().map(str::to_owned));
+            for notification in &page.notifications {
+                match notification.place {
+                    InboxPlace::Own(seq) => after.own = seq,
+                    InboxPlace::Broadcast(seq) => after.broadcast = seq,
+                }
+            }
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(seen, all);
+    }
+    let nobody = scene.store().inbox(&user_key("nobody"), newest(), 10).await.unwrap();
+    assert!(nobody.notifications.is_empty() && !nobody.more);
+    scene.commit(notify("bob", notice("n0", Priority::Normal))).await;
+    assert_eq!(scene.store().inbox_summary(&bob).await.unwrap().unread, 10, "the same notification again");
+}
+
+pub(crate) async fn read_and_delete<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    ten_for_bob(&scene).await;
+    let bob = user_key("bob");
+    let summary = scene.store().inbox_summary(&bob).await.unwrap();
+    assert_eq!((summary.unread, summary.critical), (10, 1));
+    let committed = scene.commit(change("bob", InboxChange::Read(ids(&["n0", "n1", "n1", "unknown"])))).await;
+    assert_eq!(committed.inbox.unwrap().unread, 8);
+    let committed =
+        scene.commit(change("bob", InboxChange::Delete(ids(&["n1", "n8", "n9", "unknown"])))).await;
+    let summary = committed.inbox.unwrap();
+    assert_eq!((summary.unread, summary.critical), (6, 0));
+    let upto = InboxPosition { own: Seq(3), broadcast: Seq(2), ..InboxPosition::default() };
+    assert_eq!(scene.commit(change("bob", InboxChange::ReadUpTo(upto))).await.inbox.unwrap().unread, 3);
+    let lower = InboxPosition { own: Seq(1), broadcast: Seq(1), ..InboxPosition::default() };
+    assert_eq!(scene.commit(change("bob", InboxChange::ReadUpTo(lower))).await.inbox.unwrap().unread, 3);
+    let page = scene.store().inbox(&bob, newest(), 100).await.unwrap();
+    let states: Vec<_> = page.notifications.iter().map(|n| (n.notice.id.as_str(), n.read)).collect();
+    let expected =
+        [("n7", false), ("n6", false), ("n5", false), ("n4", true), ("n3", true), ("n2", true), ("n0", true)];
+    assert_eq!(states, expected);
+    assert_eq!(scene.store().inbox_summary(&bob).await.unwrap().unread, 3);
+    assert_eq!(page.head.own, Seq(5), "deleting does not move the head");
+}
+
+pub(crate) async fn broadcasts_reach_whom_the_directory_knew<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    scene.commit(know("early")).await;
+    scene.commit(broadcast(notice("n1", Priority::Normal))).await;
+    scene.commit(know("late")).await;
+    scene.commit(know("early")).await;
+    scene.commit(broadcast(notice("n2", Priority::Normal))).await;
+    for (who, sees) in [("early", vec!["n2", "n1"]), ("late", vec!["n2"]), ("never", vec![])] {
+        let page = scene.store().inbox(&user_key(who), newest(), 10).await.unwrap();
+        assert_eq!(listed(&page), sees, "{who}");
+        assert_eq!(scene.store().inbox_summary(&user_key(who)).await.unwrap().unread, sees.len() as u64);
+    }
+    let committed = scene.commit(change("late", InboxChange::Read(ids(&["n1", "n2"])))).await;
+    assert_eq!(committed.inbox.unwrap().unread, 0);
+    assert_eq!(
+        scene.store().inbox_summary(&user_key("early")).await.unwrap().unread,
+        2,
+        "states are per user"
+    );
+}
+
+pub(crate) async fn expired_are_neither_listed_nor_counted<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    scene.commit(know("bob")).await;
+    let soon = Some(scene.setup.clock.now().plus(Duration::from_secs(10)));
+    let expiring = |id| Arc::new(Notice { expires: soon, ..(*notice(id, Priority::Critical)).clone() });
+    scene.commit(notify("bob", expiring("n1"))).await;
+    scene.commit(broadcast(expiring("n2"))).await;
+    scene.commit(notify("bob", notice("n3", Priority::Normal))).await;
+    assert_eq!(scene.store().inbox_summary(&user_key("bob")).await.unwrap().critical, 2);
+    scene.setup.clock.advance(Duration::from_secs(11));
+    let page = scene.store().inbox(&user_key("bob"), newest(), 10).await.unwrap();
+    assert_eq!(listed(&page), ["n3"]);
+    let summary = scene.store().inbox_summary(&user_key("bob")).await.unwrap();
+    assert_eq!((summary.unread, summary.critical), (1, 0));
+}
+
+pub(crate) async fn filters<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    ten_for_bob(&scene).await;
+    let kind = NotificationKind::parse("mention").unwrap();
+    let mention = Arc::new(Notice { kind: kind.clone(), ..(*notice("m", Priority::Low)).clone() });
+    scene.commit(notify("bob", mention)).await;
+    scene.commit(change("bob", InboxChange::Read(ids(&["n8"])))).await;
+    let query =
+        |filter| scene.store().inbox(&user_key("bob"), InboxQuery::Newest { before: None, filter }, 3);
+    let page = query(InboxFilter { unread_only: true, ..InboxFilter::default() }).await.unwrap();
+    assert_eq!((listed(&page), page.more), (vec!["m", "n9", "n7"], true));
+    let page = query(InboxFilter { kinds: vec![kind], ..InboxFilter::default() }).await.unwrap();
+    assert_eq!((listed(&page), page.more), (vec!["m"], false));
+    let priorities = vec![Priority::Critical, Priority::Low];
+    let page = query(InboxFilter { priorities, ..InboxFilter::default() }).await.unwrap();
+    assert_eq!(listed(&page), ["m", "n9"]);
+}
+
+pub(crate) async fn survives_reopening<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    ten_for_bob(&scene).await;
+    scene.commit(change("bob", InboxChange::Read(ids(&["n3", "n4"])))).await;
+    let before = scene.store().inbox(&user_key("bob"), newest(), 100).await.unwrap();
+    scene.reopen();
+    assert_eq!(scene.store().inbox(&user_key("bob"), newest(), 100).await.unwrap(), before);
+    scene.commit(notify("bob", notice("more", Priority::Normal))).await;
+    let page = scene.store().inbox(&user_key("bob"), newest(), 1).await.unwrap();
+    assert_eq!(page.notifications[0].place, InboxPlace::Own(Seq(6)));
+}
