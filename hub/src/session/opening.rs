@@ -60,6 +60,7 @@ pub(super) fn welcome(
         hello.client,
         life,
         services.metrics.session_opened(),
+        services.sessions.next_number(),
         now,
     ));
     services.delivery.registry().insert(mailbox);
@@ -68,7 +69,9 @@ pub(super) fn welcome(
     Ok(Welcome { live, caller, resume: hello.resume })
 }
 
-/// A session of the same user and instance is the same tab or process: the newer one takes over.
+/// A session of the same user and instance is the same tab or process: the newer one takes over. Of two that open at
+/// once each may find the other, so the order of their numbers decides; at least one of them finds the other, as each
+/// was made known before.
 fn replace_older(services: &Services, live: &Live) {
     if live.instance.is_none() {
         return;
@@ -78,6 +81,9 @@ fn replace_older(services: &Services, live: &Live) {
             && let Some(older) = services.sessions.get(mailbox.session())
             && older.instance == live.instance
         {
+            if older.number > live.number {
+                return live.close(ErrorCode::SessionReplaced);
+            }
             // Before the new one is counted, so that nobody is told of two devices.
             services.presence.disconnect(&live.user().tenant, older.id(), Timestamp::now());
             older.close(ErrorCode::SessionReplaced);
