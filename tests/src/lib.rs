@@ -3,6 +3,8 @@
 //! [`hub()`] starts one inside the test's process, on free ports and with a data folder of its own. Everything goes
 //! through the interfaces that users have. [`Wire`] is for what no library would send.
 
+#![expect(clippy::panic, reason = "what the harness finds wrong fails the test")]
+
 pub mod hub;
 pub mod log;
 pub mod people;

@@ -75,9 +75,9 @@ async fn a_session_that_is_replaced_is_no_other_device() {
     alice.joins(ROOM).await;
     let mut bob = Person::connect("bob", instance(&hub, "bob", "tab-1")).await;
     bob.joins(ROOM).await;
-    bob.client.presence_set(Status::Busy, "writing").await.unwrap();
     let (state, _) = alice.sees(ROOM, "bob").await;
     assert_eq!((state.devices, state.status()), (1, Status::Online));
+    bob.client.presence_set(Status::Busy, "writing").await.unwrap();
     let (state, _) = alice.sees(ROOM, "bob").await;
     assert_eq!((state.devices, state.status()), (1, Status::Busy));
     let again = Person::connect("bob", instance(&hub, "bob", "tab-1")).await;
