@@ -8,6 +8,7 @@
 pub mod hub;
 pub mod log;
 pub mod people;
+pub mod process;
 pub mod proxy;
 pub mod story;
 pub mod wire;

@@ -268,7 +268,7 @@ async fn hub_that_goes_away_is_kept_to_its_end_and_given_the_time_it_asks_for() 
     peer.push(Kind::GoingAway(v1::GoingAway { reconnect_after_ms: 30_000 })).await;
     peer.message(ROOM, 5).await;
     assert_eq!(seqs(&mut events, 1).await, [5]);
-    drop(peer);
+    peer.push(disconnected("GOING_AWAY", true)).await;
     let start = tokio::time::Instant::now();
     hub.opens().await;
     assert!((30..=32).contains(&start.elapsed().as_secs()));

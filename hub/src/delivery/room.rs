@@ -7,7 +7,7 @@ use carillon_proto::Frame;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use crate::domain::names::{RoomKey, UserId};
+use crate::domain::names::{RoomKey, SessionId, UserId};
 use crate::domain::position::{Position, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
@@ -162,6 +162,16 @@ impl ActiveRoom {
         }
         if self.follower_count() == 0 {
             self.idle_since.store(now.millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// Removes the followers of a session that will not do it itself. Looks through all of the runtime's.
+    pub fn unfollow_session(&self, shard: usize, session: SessionId, now: Timestamp) {
+        let Some(followers) = self.followers.get(shard) else { return };
+        let of_session = |follower: &&Arc<Follower>| follower.mailbox.session() == session;
+        let found: Vec<_> = followers.list.lock().iter().filter(of_session).cloned().collect();
+        for follower in found {
+            self.unfollow(shard, &follower, now);
         }
     }
 

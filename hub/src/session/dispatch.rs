@@ -50,7 +50,7 @@ impl Session {
             }
             Command::Pong => {}
             Command::Goodbye => {
-                self.said_goodbye = true;
+                self.left_for_good = true;
                 self.finish(None);
             }
             Command::Ping => self.reply(command_id, &Reply::Pong(Timestamp::now())),
@@ -189,12 +189,11 @@ impl Session {
         if let Some(slot) = slot
             && let Some(Slot::Joining { leave, .. }) = established.slots.get_mut(slot)
         {
-            if leave.replace(id).is_some() {
-                self.refuse(id, &ErrorCode::Conflict.into());
-            } else {
-                self.in_flight.push(id);
+            if leave.is_some() {
+                return self.refuse(id, &ErrorCode::Conflict.into());
             }
-            return;
+            *leave = Some(id);
+            return self.in_flight.push(id);
         }
         if let Some(slot) = slot {
             self.drop_slot(slot);

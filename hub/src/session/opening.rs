@@ -65,14 +65,14 @@ pub(super) fn welcome(
     ));
     services.delivery.registry().insert(mailbox);
     services.sessions.insert(Arc::clone(&live));
-    replace_older(services, &live);
+    replace_older(services, &live, now);
     Ok(Welcome { live, caller, resume: hello.resume })
 }
 
 /// A session of the same user and instance is the same tab or process: the newer one takes over. Of two that open at
 /// once each may find the other, so the order of their numbers decides; at least one of them finds the other, as each
 /// was made known before.
-fn replace_older(services: &Services, live: &Live) {
+fn replace_older(services: &Services, live: &Live, now: Timestamp) {
     if live.instance.is_none() {
         return;
     }
@@ -85,7 +85,7 @@ fn replace_older(services: &Services, live: &Live) {
                 return live.close(ErrorCode::SessionReplaced);
             }
             // Before the new one is counted, so that nobody is told of two devices.
-            services.presence.disconnect(&live.user().tenant, older.id(), Timestamp::now());
+            services.presence.disconnect(&live.user().tenant, older.id(), now);
             older.close(ErrorCode::SessionReplaced);
         }
     }

@@ -71,7 +71,8 @@ impl View {
             Event::Typing(typing) if typing.room == self.room => self.typing(typing),
             Event::Marks(marks) if marks.room == self.room => self.marks(marks),
             Event::Presence(presence) if presence.room == self.room => {
-                Some(format!("* {}", text::presence(presence.state.as_ref()?)))
+                let state = presence.state.as_ref().filter(|state| state.user != self.me)?;
+                Some(format!("* {}", text::presence(state)))
             }
             Event::Truncated { room } if *room == self.room => {
                 Some("* messages were missed that cannot be recovered: see `carillon history`".to_owned())
