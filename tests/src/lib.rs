@@ -3,8 +3,9 @@
 //! [`hub()`] starts one inside the test's process, on free ports and with a data folder of its own. Everything goes
 //! through the interfaces that users have. [`Wire`] is for what no library would send.
 
+#![expect(clippy::panic, reason = "what the harness finds wrong fails the test")]
+
 pub mod hub;
-pub mod line;
 pub mod log;
 pub mod people;
 pub mod process;
@@ -13,7 +14,6 @@ pub mod story;
 pub mod wire;
 
 pub use hub::{TestHub, hub};
-pub use line::Line;
 pub use log::Reader;
 pub use people::{PATIENCE, Person, seq, words};
 pub use proxy::Proxy;

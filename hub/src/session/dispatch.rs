@@ -119,7 +119,7 @@ impl Session {
         let Some(established) = &mut self.established else { return };
         let refreshed = self
             .services
-            .authenticate(token, now)
+            .verify(token, now)
             .and_then(|caller| established.live.life.lock().refresh(&caller, now).map(|()| caller));
         match refreshed {
             Ok(caller) => {

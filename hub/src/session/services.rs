@@ -111,12 +111,17 @@ impl Services {
     /// Who bears the token. Services have no sessions: their names are not those of users, whose inboxes and rooms
     /// they would take over. `PERMISSION_DENIED` for their tokens.
     pub fn authenticate(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
+        let caller = self.verify(token, now)?;
+        if caller.service { Err(ErrorCode::PermissionDenied.into()) } else { Ok(caller) }
+    }
+
+    /// Who bears the token, a service of one tenant too.
+    pub(super) fn verify(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
         let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
             tracing::info!(reason = %error, "token refused");
             Refusal::from(error.code())
         })?;
-        let caller = verified.caller(None)?;
-        if caller.service { Err(ErrorCode::PermissionDenied.into()) } else { Ok(caller) }
+        verified.caller(None)
     }
 
     /// Which service bears the token, where it may act for `tenant`.

@@ -17,9 +17,13 @@ fn create(room: &str) -> v1::CreateRoomRequest {
 
 /// The verdict on every call.
 async fn verdicts(admin: &AdminClient) -> Vec<String> {
+    let mut verdicts = verdicts_on_rooms(admin).await;
+    verdicts.extend(verdicts_on_users_and_sends(admin).await);
+    verdicts
+}
+
+async fn verdicts_on_rooms(admin: &AdminClient) -> Vec<String> {
     let room = || ROOM.to_owned();
-    let alice = || v1::UserInstance { user: "alice".into(), instance: String::new() };
-    let users = v1::send_notification_request::Audience::Users(v1::UserList { users: vec!["bob".into()] });
     vec![
         verdict(admin.create_room(create(ROOM)).await),
         verdict(admin.get_room(v1::GetRoomRequest { room: room(), ..Default::default() }).await),
@@ -50,11 +54,19 @@ async fn verdicts(admin: &AdminClient) -> Vec<String> {
                 .await,
         ),
         verdict(admin.list_members(v1::ListMembersRequest { room: room(), ..Default::default() }).await),
+    ]
+}
+
+async fn verdicts_on_users_and_sends(admin: &AdminClient) -> Vec<String> {
+    let alice = v1::UserInstance { user: "alice".into(), instance: String::new() };
+    let users = v1::send_notification_request::Audience::Users(v1::UserList { users: vec!["bob".into()] });
+    let room = || ROOM.to_owned();
+    vec![
         verdict(admin.list_sessions(v1::ListSessionsRequest::default()).await),
         verdict(
             admin
                 .disconnect_session(v1::DisconnectSessionRequest {
-                    target: Some(v1::disconnect_session_request::Target::User(alice())),
+                    target: Some(v1::disconnect_session_request::Target::User(alice)),
                     ..Default::default()
                 })
                 .await,

@@ -5,6 +5,7 @@ use carillon_tests::hub;
 use carillon_tests::story::{broken, message, refusal, verdict, wrong_field};
 use v1::content::Body;
 
+#[expect(clippy::unnecessary_wraps, reason = "as the protocol has it")]
 fn content(body: Body, media_type: &str) -> Option<v1::Content> {
     Some(v1::Content { body: Some(body), media_type: media_type.to_owned() })
 }

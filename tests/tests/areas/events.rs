@@ -2,8 +2,9 @@
 
 use carillon_client::{Event, text, v1};
 use carillon_tests::story::{seq_of, text_of, verdict, wrong_field};
-use carillon_tests::{Person, hub};
+use carillon_tests::{Person, Wire, hub};
 use v1::content::Body;
+use v1::session_response::Kind;
 
 fn event(room: &str, name: &str, key: &str, words: &str) -> v1::EventPublish {
     let payload = (!words.is_empty()).then(|| text(words));
@@ -125,4 +126,39 @@ async fn anyone_may_call_a_user_but_only_they_listen() {
     alice.client.publish(event("user:bob", "ring", "", "")).await.unwrap();
     assert_eq!(hears_event(&mut bob).await.name, "ring");
     assert_eq!(verdict(alice.client.join("user:bob").await), "ACCESS_DENIED");
+}
+
+#[tokio::test]
+async fn nothing_of_a_room_comes_before_it_is_joined() {
+    let hub = hub().start().await;
+    let (alice, mut bob) = (hub.enters("alice").await, Wire::enters(&hub, "bob").await);
+    let rooms: Vec<String> = (0..20).map(|n| format!("live:{n}")).collect();
+    let (client, targets) = (alice.client.clone(), rooms.clone());
+    let publisher = tokio::spawn(async move {
+        for room in targets.iter().cycle() {
+            client.publish(event(room, "moved", "", "")).await.unwrap();
+        }
+    });
+    let mut joined = Vec::new();
+    for room in &rooms {
+        let join = v1::Join { room: room.clone(), ..Default::default() };
+        let id = bob.ask(v1::session_request::Command::Join(join));
+        // Until it is joined and an event of it came.
+        let (mut answered, mut heard) = (false, false);
+        while !(answered && heard) {
+            let frame = bob.next().await.unwrap();
+            match frame.kind.unwrap() {
+                Kind::Joined(now) if frame.command_id == id => {
+                    joined.push(now.room);
+                    answered = true;
+                }
+                Kind::Event(event) => {
+                    assert!(joined.contains(&event.room), "{} before its joined", event.room);
+                    heard |= event.room == *room;
+                }
+                _ => {}
+            }
+        }
+    }
+    publisher.abort();
 }

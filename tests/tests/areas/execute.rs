@@ -103,7 +103,7 @@ async fn the_inbox_is_there_without_a_session() {
         carillon_client::Event::NotificationState(state) => Some(state),
         _ => None,
     });
-    assert_eq!(state.await.ids, [sent.id.clone()]);
+    assert_eq!(state.await.ids, std::slice::from_ref(&sent.id));
     let delete = v1::NotificationDelete { ids: vec![sent.id] };
     let _: v1::Done = alice.call(Command::NotificationDelete(delete)).await.unwrap();
     let listed: v1::NotificationsPage = alice.call(page()).await.unwrap();

@@ -6,6 +6,7 @@ use carillon_tests::{Person, TestHub, hub};
 use v1::send_notification_request::Audience;
 use v1::{NotificationPriority as Priority, UserList};
 
+#[expect(clippy::unnecessary_wraps, reason = "as the protocol has it")]
 fn to(users: &[&str]) -> Option<Audience> {
     Some(Audience::Users(UserList { users: users.iter().map(|user| (*user).to_owned()).collect() }))
 }

@@ -19,7 +19,7 @@ async fn counts(person: &mut Person, count: u32) {
         Event::Occupancy(occupancy) if occupancy.room == ROOM && occupancy.count == count => Some(()),
         Event::Presence(presence) => {
             // Only from when the room was small.
-            assert!(presence.state.unwrap().user < "u2".to_owned());
+            assert!(*presence.state.unwrap().user < *"u2");
             None
         }
         _ => None,

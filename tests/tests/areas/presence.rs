@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use carillon_client::{ClientOptions, Event, v1};
 use carillon_tests::story::{verdict, wrong_field};
-use carillon_tests::{Line, Person, TestHub, hub};
+use carillon_tests::{Person, TestHub, Wire, hub};
 use v1::{PresenceReason as Reason, PresenceStatus as Status};
 
 const ROOM: &str = "room:lobby";
@@ -75,9 +75,9 @@ async fn a_session_that_is_replaced_is_no_other_device() {
     alice.joins(ROOM).await;
     let mut bob = Person::connect("bob", instance(&hub, "bob", "tab-1")).await;
     bob.joins(ROOM).await;
-    bob.client.presence_set(Status::Busy, "writing").await.unwrap();
     let (state, _) = alice.sees(ROOM, "bob").await;
     assert_eq!((state.devices, state.status()), (1, Status::Online));
+    bob.client.presence_set(Status::Busy, "writing").await.unwrap();
     let (state, _) = alice.sees(ROOM, "bob").await;
     assert_eq!((state.devices, state.status()), (1, Status::Busy));
     let again = Person::connect("bob", instance(&hub, "bob", "tab-1")).await;
@@ -100,8 +100,8 @@ async fn a_lost_session_is_told_when_its_grace_is_over() {
     let hub = hub().with(grace(300)).start().await;
     let mut alice = hub.enters("alice").await;
     alice.joins(ROOM).await;
-    let mut line = Line::open(&hub, "bob").await;
-    line.joins(ROOM).await;
+    let mut line = Wire::enters(&hub, "bob").await;
+    line.joins(v1::Join { room: ROOM.into(), presence: true, ..Default::default() }).await;
     assert_eq!(alice.sees(ROOM, "bob").await.1, Reason::Joined);
     drop(line);
     let (state, reason) = alice.sees(ROOM, "bob").await;
@@ -114,8 +114,8 @@ async fn a_reconnect_within_the_grace_is_silent() {
     let hub = hub().with(grace(60_000)).start().await;
     let mut alice = hub.enters("alice").await;
     alice.joins(ROOM).await;
-    let mut line = Line::open(&hub, "bob").await;
-    line.joins(ROOM).await;
+    let mut line = Wire::enters(&hub, "bob").await;
+    line.joins(v1::Join { room: ROOM.into(), presence: true, ..Default::default() }).await;
     assert_eq!(alice.sees(ROOM, "bob").await.1, Reason::Joined);
     drop(line);
     let bobs = v1::ListSessionsRequest { user: "bob".into(), ..Default::default() };

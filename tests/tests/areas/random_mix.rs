@@ -139,9 +139,10 @@ async fn history_is_what_was_accepted_and_all_saw_the_same() {
         for person in &people {
             begin = person.joins(&room).await.position.unwrap().seq;
         }
-        let plays = USERS.iter().zip(&people).zip(seed..).map(|((who, person), seed)| {
-            tokio::spawn(plays(person.client.clone(), room.clone(), *who, seed))
-        });
+        let plays =
+            USERS.iter().zip(&people).zip(seed..).map(|((who, person), seed)| {
+                tokio::spawn(plays(person.client.clone(), room.clone(), who, seed))
+            });
         let mut log = BTreeMap::new();
         for play in plays.collect::<Vec<_>>() {
             for (seq, who, accepted) in play.await.unwrap() {

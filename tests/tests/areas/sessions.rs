@@ -1,6 +1,6 @@
 //! `AdminService` for sessions: who is connected, whom it ends, and what the hub counts.
 
-use carillon_client::{Event, v1};
+use carillon_client::{Client, Event, v1};
 use carillon_tests::story::{verdict, wrong_field};
 use carillon_tests::{Person, TestHub, hub};
 use v1::disconnect_session_request::Target;
@@ -133,4 +133,19 @@ async fn the_hub_counts_what_it_holds() {
     let again = hub.admin().get_statistics(v1::GetStatisticsRequest::default()).await.unwrap();
     assert_eq!((again.rooms, again.messages, again.notifications), (2, 8, 3));
     assert_eq!((again.sessions, again.users, again.active_rooms), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn of_sessions_of_one_instance_that_open_at_once_one_is_left() {
+    let hub = hub().start().await;
+    for _ in 0..20 {
+        let options = || hub.options("alice").instance("tab").discard_events();
+        let (one, other) = tokio::join!(Client::connect(options()), Client::connect(options()));
+        let mut left = sessions(&hub, "alice").await;
+        while left.len() > 1 {
+            left = sessions(&hub, "alice").await;
+        }
+        assert_eq!(left.len(), 1);
+        drop((one, other));
+    }
 }

@@ -45,6 +45,10 @@ async fn the_same_instance_many_times_at_once_leaves_one() {
         wire
     }))
     .await;
+    // All were heard before the last one says hello.
+    for wire in &mut wires {
+        wire.next().await;
+    }
     let mut replaced = 0;
     let last = v1::Hello { client: "last".to_owned(), ..greet() };
     let mut survivor = Wire::enters_with(&hub, last).await;
