@@ -62,7 +62,7 @@ impl Load {
     fn send(&mut self) -> Outcome {
         let mut text = String::with_capacity(208);
         while text.len() < 200 {
-            text.push_str(&format!("{:016x}", self.next()));
+            text.extend(format!("{:016x}", self.next()).chars());
         }
         text.truncate(200);
         let room = (self.next() >> 20) as usize % ROOMS;
@@ -155,7 +155,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let store = open(directory);
     let seed = std::time::SystemTime::now().elapsed().map_or(1, |d| d.as_nanos() as u64)
-        ^ (std::process::id() as u64) << 32;
+        ^ u64::from(std::process::id()) << 32;
     let mut load = Load::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     match arguments.get(1).map(String::as_str) {
         Some("preload") => {

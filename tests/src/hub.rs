@@ -1,16 +1,17 @@
 //! A hub inside the test's process.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use carillon_client::{AdminClient, ClientOptions};
-use carillon_hub::access::authentication::{MintFor, MintRequest, ServiceTenants, mint};
+use carillon_hub::access::authentication::{MintFor, MintRequest, Options, ServiceTenants, mint};
 use carillon_hub::app::Hub;
 use carillon_hub::config::Config;
 use carillon_hub::domain::names::{TenantId, UserId};
 use carillon_hub::domain::time::Timestamp;
 use tempfile::TempDir;
 
-use crate::people::Person;
+use crate::people::{PATIENCE, Person};
 
 /// The tenant that users are of where a test does not say.
 pub const TENANT: &str = "acme";
@@ -36,6 +37,18 @@ impl Plan {
     pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
         self
+    }
+
+    /// Whoever disconnects is gone at once, so that a test can see what is left.
+    #[must_use]
+    pub fn without_grace(self) -> Self {
+        self.with(|config| config.presence.grace = Duration::ZERO)
+    }
+
+    /// Listens where a hub before it did, so that its clients find it.
+    #[must_use]
+    pub fn at(self, address: SocketAddr) -> Self {
+        self.with(|config| config.grpc.listen = address)
     }
 
     /// Starts it.
@@ -80,9 +93,40 @@ impl TestHub {
         self.mint(MintFor::Service { name, tenants }, Duration::from_secs(3600))
     }
 
+    /// What tokens are checked with.
+    pub fn authentication(&self) -> Options {
+        self.config.authentication().expect("the keys are valid")
+    }
+
+    /// Waits until nothing of any session is left: no session, nobody present, and no room after the minute that
+    /// empty rooms are kept.
+    pub async fn is_empty_again(&self) {
+        let services = self.hub.services();
+        let emptied = async {
+            let mut looks = tokio::time::interval(Duration::from_millis(5));
+            while !(services.sessions.is_empty() && services.presence.is_empty()) {
+                looks.tick().await;
+            }
+            // A room is still held for a moment by whoever has just been told that its last follower left.
+            let rooms = services.delivery.rooms();
+            while !rooms.is_empty() {
+                looks.tick().await;
+                rooms.sweep(Timestamp::now().plus(Duration::from_secs(61)));
+            }
+        };
+        let emptied = tokio::time::timeout(PATIENCE, emptied).await;
+        assert!(
+            emptied.is_ok(),
+            "left: {} sessions, {} rooms, presence empty: {}",
+            services.sessions.len(),
+            services.delivery.rooms().len(),
+            services.presence.is_empty()
+        );
+        assert_eq!(services.delivery.registry().users(), 0);
+    }
+
     fn mint(&self, subject: MintFor, ttl: Duration) -> String {
-        let options = self.config.authentication().expect("the keys are valid");
-        mint(&options, &MintRequest { subject, ttl }, Timestamp::now()).expect("a token")
+        mint(&self.authentication(), &MintRequest { subject, ttl }, Timestamp::now()).expect("a token")
     }
 
     /// How a client of a user connects.

@@ -1,10 +1,20 @@
 //! A harness that reads like the story: start a hub, let alice and bob in, and see what each is told.
 //!
 //! [`hub()`] starts one inside the test's process, on free ports and with a data folder of its own. Everything goes
-//! through the interfaces that users have.
+//! through the interfaces that users have. [`Wire`] is for what no library would send.
 
 pub mod hub;
+pub mod line;
+pub mod log;
 pub mod people;
+pub mod process;
+pub mod proxy;
+pub mod story;
+pub mod wire;
 
 pub use hub::{TestHub, hub};
-pub use people::{Person, seq, words};
+pub use line::Line;
+pub use log::Reader;
+pub use people::{PATIENCE, Person, seq, words};
+pub use proxy::Proxy;
+pub use wire::Wire;

@@ -16,10 +16,10 @@ mod child;
 mod commands;
 mod connect;
 mod dev_tokens;
+mod hub_process;
 mod output;
 mod positions_file;
 mod render;
-mod serving;
 mod stdin;
 #[cfg(target_os = "linux")]
 mod stress;

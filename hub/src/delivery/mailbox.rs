@@ -166,10 +166,13 @@ impl Mailbox {
         self.inner.lock().closed
     }
 
-    /// Takes no more, and drops what waits.
+    /// Takes no more, and drops what waits. Where the session was told to end, it still learns why: its transport may
+    /// ask again later.
     pub fn close(&self) {
         let mut inner = self.inner.lock();
-        *inner = Inner { closed: true, ..Inner::default() };
+        if !inner.closed {
+            *inner = Inner { closed: true, ..Inner::default() };
+        }
     }
 
     /// Moves the rooms that are ready, and the signals, to the session. Pushes stay until there is room for them.
@@ -198,5 +201,35 @@ impl Inner {
     /// The session ends: nothing else matters to it any more.
     fn close(&mut self, refusal: Refusal) {
         *self = Self { signals: vec![Signal::Close(refusal)], closed: true, ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::names::{TenantId, UserId};
+
+    fn mailbox() -> Mailbox {
+        let user =
+            UserKey { tenant: TenantId::parse("acme").unwrap(), user: UserId::parse("alice").unwrap() };
+        Mailbox::new(SessionId(1), user, 0, 1_024)
+    }
+
+    fn signals(mailbox: &Mailbox) -> Vec<Signal> {
+        let mut signals = Vec::new();
+        mailbox.take(|_| {}, &mut signals);
+        signals
+    }
+
+    #[test]
+    fn a_session_that_was_told_to_end_learns_it_however_late_it_looks() {
+        let mailbox = mailbox();
+        mailbox.mark_ready(3);
+        mailbox.signal(Signal::Close(ErrorCode::SlowConsumer.into()));
+        mailbox.close();
+        let told = signals(&mailbox);
+        assert!(matches!(&told[..], [Signal::Close(why)] if why.code == ErrorCode::SlowConsumer), "{told:?}");
+        mailbox.signal(Signal::Ping);
+        assert!(!mailbox.has_waiting());
     }
 }

@@ -50,9 +50,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let request_id = RequestId::of(&parts.headers);
-        // A header that can be no token is refused like any bad token, unless `hello` brings a good one.
-        let token = call::bearer(&parts.headers).map_or(Some(""), |token| token);
-        let token = token.map(|token| Token(token.to_owned()));
+        let token = call::bearer(&parts.headers).map(|token| token.map(|token| Token(token.to_owned())));
         let limit = self.services.settings.terms.frame_bytes as usize;
         let session = Session::new(Arc::clone(&self.services), self.shard, token, request_id.to_string());
         let body = SessionBody::new(Inbound::new(body, limit), session, request_id);

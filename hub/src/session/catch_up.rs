@@ -19,7 +19,7 @@ use crate::store::{EntryPage, EntryRange, PageBound, Store, StoreError};
 pub(super) struct CatchUp {
     /// For which of the session's rooms.
     pub(super) slot: u32,
-    /// The room, so that a page for a slot that was given to another room meanwhile is dropped.
+    /// The room. With it and `after` a page is dropped that the slot no longer waits for.
     pub(super) room: Arc<ActiveRoom>,
     /// The place after which it was read.
     pub(super) after: Seq,

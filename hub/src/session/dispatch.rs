@@ -39,6 +39,7 @@ impl Session {
         if self.in_flight.contains(&command_id) {
             return self.end(Some(ErrorCode::ProtocolError.into()));
         }
+        self.note_activity(&command);
         match command {
             Command::Hello(_) if self.established.is_some() => {
                 self.end(Some(ErrorCode::ProtocolError.into()))
@@ -49,7 +50,7 @@ impl Session {
             }
             Command::Pong => {}
             Command::Goodbye => {
-                self.said_goodbye = true;
+                self.left_for_good = true;
                 self.finish(None);
             }
             Command::Ping => self.reply(command_id, &Reply::Pong(Timestamp::now())),
@@ -66,10 +67,19 @@ impl Session {
         }
     }
 
+    /// Presence shows when a user last did something. An answer to the hub's ping is not that.
+    fn note_activity(&self, command: &Command) {
+        let Some(established) = &self.established else { return };
+        let now = Timestamp::now();
+        if !matches!(command, Command::Ping | Command::Pong) && established.live.begin_touch(now) {
+            self.services.presence.touch(&established.caller.tenant, established.live.id(), now);
+        }
+    }
+
     fn hello(&mut self, id: u32, hello: Hello) {
         self.services.metrics.counters().attempts.increment();
-        let welcome =
-            opening::welcome(&self.services, hello, self.token.take().as_ref(), self.shard, Timestamp::now());
+        let token = std::mem::replace(&mut self.token, Ok(None));
+        let welcome = opening::welcome(&self.services, hello, token, self.shard, Timestamp::now());
         let welcome = match welcome {
             Ok(welcome) => welcome,
             Err(refusal) => {
@@ -179,12 +189,11 @@ impl Session {
         if let Some(slot) = slot
             && let Some(Slot::Joining { leave, .. }) = established.slots.get_mut(slot)
         {
-            if leave.replace(id).is_some() {
-                self.refuse(id, &ErrorCode::Conflict.into());
-            } else {
-                self.in_flight.push(id);
+            if leave.is_some() {
+                return self.refuse(id, &ErrorCode::Conflict.into());
             }
-            return;
+            *leave = Some(id);
+            return self.in_flight.push(id);
         }
         if let Some(slot) = slot {
             self.drop_slot(slot);
@@ -194,11 +203,12 @@ impl Session {
 
     fn typing(&mut self, id: u32, room: RoomName, active: bool) {
         let Some(established) = &mut self.established else { return };
+        let delivery = &self.services.delivery;
         let may_type = established
             .slots
             .find(&room)
             .and_then(|slot| established.slots.live_mut(slot))
-            .is_some_and(|live| live.may_type && !live.following.room.is_large());
+            .is_some_and(|live| live.may_type && !delivery.is_large(&live.following.room));
         // What is dropped is answered as success.
         if may_type {
             let caller = &established.caller;

@@ -99,22 +99,28 @@ impl Established {
 pub struct Session {
     pub(super) services: Arc<Services>,
     pub(super) shard: usize,
-    /// The token that came with the stream's metadata.
-    pub(super) token: Option<Token>,
+    /// The token that came with the stream's metadata, or why what came can be none: refused like any bad token, unless
+    /// `hello` brings a good one.
+    pub(super) token: Result<Option<Token>, Refusal>,
     pub(super) request_id: String,
     stage: Stage,
     pub(super) established: Option<Box<Established>>,
     pub(super) commands: FuturesUnordered<BoxFuture<'static, Done>>,
     pub(super) in_flight: Vec<u32>,
     outbox: VecDeque<Frame>,
-    /// Whether the client said that it ends.
-    pub(super) said_goodbye: bool,
+    /// Whether no session will continue this one: the client took its leave, or may not come back.
+    pub(super) left_for_good: bool,
 }
 
 impl Session {
     /// A stream that was opened on runtime `shard`. `token` is what its metadata carried; `request_id` is what errors
     /// and logs name.
-    pub fn new(services: Arc<Services>, shard: usize, token: Option<Token>, request_id: String) -> Self {
+    pub fn new(
+        services: Arc<Services>,
+        shard: usize,
+        token: Result<Option<Token>, Refusal>,
+        request_id: String,
+    ) -> Self {
         let deadline = Box::pin(tokio::time::sleep(services.settings.hello_timeout));
         Self {
             services,
@@ -126,13 +132,17 @@ impl Session {
             commands: FuturesUnordered::new(),
             in_flight: Vec::new(),
             outbox: VecDeque::new(),
-            said_goodbye: false,
+            left_for_good: false,
         }
     }
 
-    /// Whether another frame should be read now. Past the commands that may be in flight the stream waits.
+    /// Whether another frame should be read now. Between `hello` and `connected`, which is the first frame of a session,
+    /// and past the commands that may be in flight, the stream waits.
     pub fn wants_input(&self) -> bool {
-        matches!(self.stage, Stage::Waiting(_) | Stage::Open) && self.in_flight.len() < COMMANDS_IN_FLIGHT
+        let opening = self.established.as_ref().is_some_and(|established| established.feed.is_none());
+        matches!(self.stage, Stage::Waiting(_) | Stage::Open)
+            && !opening
+            && self.in_flight.len() < COMMANDS_IN_FLIGHT
     }
 
     /// Takes what was read.
@@ -142,6 +152,9 @@ impl Session {
         }
         match input {
             Input::Request(request) => self.request(*request),
+            Input::Refused(id, _) if self.in_flight.contains(&id) => {
+                self.end(Some(ErrorCode::ProtocolError.into()));
+            }
             Input::Refused(id, refusal) if self.is_open() => self.refuse(id, &refusal),
             Input::Refused(id, refusal) => self.refuse_and_end(id, refusal),
             Input::Broken(refusal) => self.end(Some(refusal)),
@@ -183,9 +196,14 @@ impl Session {
         self.stage = Stage::Ending(Some(refusal));
     }
 
+    /// Whether its last frame was queued: nothing may come after it.
+    fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Ending(_) | Stage::Ended)
+    }
+
     /// Tells the client why, and ends at once: what is in flight goes unanswered.
     pub(super) fn end(&mut self, refusal: Option<Refusal>) {
-        if matches!(self.stage, Stage::Ending(_) | Stage::Ended) {
+        if self.is_over() {
             return;
         }
         if let Some(refusal) = &refusal {
@@ -264,7 +282,9 @@ impl Session {
 
     fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        while let Poll::Ready(Some(done)) = Pin::new(&mut self.commands).poll_next(cx) {
+        while !self.is_over()
+            && let Poll::Ready(Some(done)) = Pin::new(&mut self.commands).poll_next(cx)
+        {
             self.finish_command(done);
             moved = true;
         }
@@ -273,6 +293,9 @@ impl Session {
 
     /// Reads one page at a time for whichever room is behind.
     fn poll_catch_up(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.is_over() {
+            return false;
+        }
         let Some(established) = &mut self.established else { return false };
         if established.catch_up.is_none()
             && let Some((slot, room, after)) = established.slots.next_behind()
@@ -283,14 +306,15 @@ impl Session {
         let Some(reading) = &mut established.catch_up else { return false };
         let Poll::Ready(page) = reading.page.as_mut().poll(cx) else { return false };
         let Some(CatchUp { slot, room, after, .. }) = established.catch_up.take() else { return false };
+        let Some(live) = established.slots.live_mut(slot).filter(|live| live.waits_for(&room, after)) else {
+            return true;
+        };
         match page {
             Ok(page) => {
-                let until = established.slots.live_mut(slot).map(|live| live.follower().until());
-                if let Some(until) = until {
-                    let encoder = self.services.delivery.encoder();
-                    let (frames, cursor) = catch_up::frames(encoder, &room.key.room, &page, after, until);
-                    established.slots.take_page(slot, &room, frames, cursor);
-                }
+                let until = live.follower().until();
+                let encoder = self.services.delivery.encoder();
+                let (frames, cursor) = catch_up::frames(encoder, &room.key.room, &page, after, until);
+                established.slots.take_page(slot, frames, cursor);
             }
             Err(error) => {
                 tracing::warn!(error = %error, "a session could not catch up");
@@ -301,6 +325,9 @@ impl Session {
     }
 
     fn take_signals(&mut self, now: Timestamp) {
+        if self.is_over() {
+            return;
+        }
         let Some(established) = &mut self.established else { return };
         let mut signals = Vec::new();
         let slots = &mut established.slots;
@@ -318,8 +345,8 @@ impl Session {
                 }
                 Signal::Close(refusal) => {
                     self.services.metrics.disconnected(refusal.code);
-                    // Who is sent away for good is gone at once; who may come back has presence's grace.
-                    self.said_goodbye |=
+                    // Whoever may not come back is not waited for; whom a newer session replaced is back already.
+                    self.left_for_good |=
                         !refusal.code.row().reconnect && refusal.code != ErrorCode::SessionReplaced;
                     self.end(Some(refusal));
                 }
@@ -365,7 +392,7 @@ impl Drop for Session {
             let Established { live, mut slots, .. } = *established;
             // Followers leave their rooms before presence is told, so that nothing is sent to a session that ended.
             drop(slots.drain());
-            self.services.end_session(&live, self.said_goodbye, Timestamp::now());
+            self.services.end_session(&live, self.left_for_good, Timestamp::now());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -12,6 +13,9 @@ use crate::domain::error::Refusal;
 use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
 use crate::domain::time::Timestamp;
 use crate::telemetry::OpenSession;
+
+/// A session's commands move its user's `last_active` at most this often: presence is shared by a tenant's sessions.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A session that has said hello.
 pub struct Live {
@@ -29,7 +33,10 @@ pub struct Live {
     pub rooms: Mutex<Vec<RoomName>>,
     last_inbound: AtomicI64,
     last_ping: AtomicI64,
+    last_touch: AtomicI64,
     last_output: AtomicI64,
+    /// Since when something has waited, as far as the sweep knows; 0 where nothing does.
+    waiting_since: AtomicI64,
     reads: AtomicBool,
     owes: AtomicBool,
     _counted: OpenSession,
@@ -55,7 +62,9 @@ impl Live {
             rooms: Mutex::default(),
             last_inbound: AtomicI64::new(now.millis()),
             last_ping: AtomicI64::new(now.millis()),
+            last_touch: AtomicI64::new(now.millis()),
             last_output: AtomicI64::new(now.millis()),
+            waiting_since: AtomicI64::new(0),
             reads: AtomicBool::new(true),
             owes: AtomicBool::new(false),
             _counted: counted,
@@ -76,6 +85,15 @@ impl Live {
     /// A frame came in.
     pub fn heard(&self, now: Timestamp) {
         self.last_inbound.store(now.millis(), Ordering::Relaxed);
+    }
+
+    /// Whether presence should be told of a command at `now`: not more than once in a while.
+    pub fn begin_touch(&self, now: Timestamp) -> bool {
+        let due = now.since(Timestamp(self.last_touch.load(Ordering::Relaxed))) >= TOUCH_INTERVAL;
+        if due {
+            self.last_touch.store(now.millis(), Ordering::Relaxed);
+        }
+        due
     }
 
     /// When the last frame came in.
@@ -103,6 +121,21 @@ impl Live {
     /// When the transport last asked for output.
     pub fn last_output(&self) -> Timestamp {
         Timestamp(self.last_output.load(Ordering::Relaxed))
+    }
+
+    /// For how long something has waited that the transport did not ask for, as seen by passes of the sweep. A session
+    /// that had nothing to write has not been asked for long, so its last output alone says nothing.
+    pub fn stalled(&self, now: Timestamp) -> Duration {
+        if !self.owes() {
+            self.waiting_since.store(0, Ordering::Relaxed);
+            return Duration::ZERO;
+        }
+        let since = match self.waiting_since.load(Ordering::Relaxed) {
+            0 => now.millis(),
+            since => since.max(self.last_output().millis()),
+        };
+        self.waiting_since.store(since, Ordering::Relaxed);
+        now.since(Timestamp(since))
     }
 
     /// Whether the hub reads its input.

@@ -33,15 +33,22 @@ pub(super) struct Welcome {
 pub(super) fn welcome(
     services: &Services,
     hello: Hello,
-    metadata: Option<&Token>,
+    metadata: Result<Option<Token>, Refusal>,
     shard: usize,
     now: Timestamp,
 ) -> Result<Welcome, Refusal> {
     if services.is_draining() {
         return Err(ErrorCode::GoingAway.into());
     }
-    let token = hello.token.as_ref().or(metadata).ok_or(ErrorCode::AuthRequired)?;
-    let caller = services.authenticate(token, now)?;
+    let token = match hello.token {
+        Some(token) => token,
+        None => metadata?.ok_or(ErrorCode::AuthRequired)?,
+    };
+    let caller = services.authenticate(&token, now)?;
+    let resumed = hello.resume.as_ref().map_or(0, |resume| resume.rooms.len());
+    if resumed > services.settings.terms.rooms_per_session as usize {
+        return Err(ErrorCode::RoomLimitExceeded.into());
+    }
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|_| ErrorCode::Internal)?;
     let id = SessionId(u128::from_le_bytes(random));
@@ -57,12 +64,13 @@ pub(super) fn welcome(
     ));
     services.delivery.registry().insert(mailbox);
     services.sessions.insert(Arc::clone(&live));
-    replace_older(services, &live);
+    replace_older(services, &live, now);
     Ok(Welcome { live, caller, resume: hello.resume })
 }
 
 /// A session of the same user and instance is the same tab or process: the newer one takes over.
-fn replace_older(services: &Services, live: &Live) {
+/// To presence the device is the same, so nobody is told.
+fn replace_older(services: &Services, live: &Live, now: Timestamp) {
     if live.instance.is_none() {
         return;
     }
@@ -72,7 +80,7 @@ fn replace_older(services: &Services, live: &Live) {
             && older.instance == live.instance
         {
             // Before the new one is counted, so that nobody is told of two devices.
-            services.presence.disconnect(&live.user().tenant, older.id(), Timestamp::now());
+            services.presence.disconnect(&live.user().tenant, older.id(), now);
             older.close(ErrorCode::SessionReplaced);
         }
     }

@@ -208,18 +208,9 @@ impl Slots {
         None
     }
 
-    /// A page of a room was read: it is sent next, then the rest is pulled.
-    pub(super) fn take_page(
-        &mut self,
-        slot: u32,
-        room: &Arc<ActiveRoom>,
-        page: VecDeque<Frame>,
-        cursor: Seq,
-    ) {
-        if let Some(live) = self.live_mut(slot)
-            && Arc::ptr_eq(&live.following.room, room)
-            && live.behind
-        {
+    /// A page was read for a room that [waits for it](LiveSlot::waits_for): it is sent next, then the rest is pulled.
+    pub(super) fn take_page(&mut self, slot: u32, page: VecDeque<Frame>, cursor: Seq) {
+        if let Some(live) = self.live_mut(slot) {
             live.page = page;
             live.cursor = cursor;
             live.behind = false;
@@ -232,6 +223,12 @@ impl LiveSlot {
     /// The follower.
     pub(super) fn follower(&self) -> &Follower {
         &self.following.follower
+    }
+
+    /// Whether it waits for the page of `room` that follows `after`. It does not where the room was left while the page
+    /// was read, be it that the slot has another room now or that the same one was joined again from elsewhere.
+    pub(super) fn waits_for(&self, room: &Arc<ActiveRoom>, after: Seq) -> bool {
+        self.behind && self.cursor == after && Arc::ptr_eq(&self.following.room, room)
     }
 
     fn pull(&mut self, batch: &mut Batch) -> Past {

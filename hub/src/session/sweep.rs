@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::authentication::LifeStep;
 use crate::delivery::mailbox::Signal;
 use crate::domain::error::ErrorCode;
+use crate::domain::names::RoomKey;
 use crate::domain::time::Timestamp;
 
 use super::live::Live;
@@ -45,10 +46,13 @@ impl Services {
         if live.mailbox.is_closed() {
             if now.since(live.last_output()) > LAST_WORDS {
                 self.end_session(live, false, now);
+                self.unfollow_all(live, now);
             }
             return;
         }
-        match live.life.lock().step(now) {
+        // Not in the match: its lock would be held through the arms.
+        let step = live.life.lock().step(now);
+        match step {
             LifeStep::Fine => {}
             LifeStep::Expiring => {
                 let expires = live.life.lock().expires();
@@ -56,13 +60,13 @@ impl Services {
             }
             LifeStep::Expired => return live.close(ErrorCode::TokenExpired),
         }
-        let stalled = live.owes() && now.since(live.last_output()) > INTERVAL;
-        if stalled && now.since(live.last_output()) > self.settings.slow_consumer_after {
+        let stalled = live.stalled(now);
+        if stalled > self.settings.slow_consumer_after {
             self.metrics.counters().slow_consumers.increment();
             return live.close(ErrorCode::SlowConsumer);
         }
         // While the hub does not read, nobody can say that the client is silent.
-        if stalled || !live.reads() {
+        if stalled > INTERVAL || !live.reads() {
             return;
         }
         let terms = &self.settings.terms;
@@ -77,19 +81,29 @@ impl Services {
         }
     }
 
-    /// Forgets a session that ended; harmless where it was forgotten. `on_purpose` says that the client took its leave,
-    /// so that presence gives no grace.
-    pub(super) fn end_session(&self, live: &Live, on_purpose: bool, now: Timestamp) {
+    /// Forgets a session that ended; harmless where it was forgotten. `for_good` says that no session will continue
+    /// it, so that presence gives no grace.
+    pub(super) fn end_session(&self, live: &Live, for_good: bool, now: Timestamp) {
         if !live.begin_end() {
             return;
         }
         live.mailbox.close();
         self.delivery.registry().remove(&live.mailbox);
         self.sessions.remove(live);
-        if on_purpose {
+        if for_good {
             self.presence.close(&live.user().tenant, live.id(), now);
         } else {
             self.presence.disconnect(&live.user().tenant, live.id(), now);
+        }
+    }
+
+    /// Takes a session out of its rooms whose transport keeps it for as long as it likes.
+    fn unfollow_all(&self, live: &Live, now: Timestamp) {
+        for room in std::mem::take(&mut *live.rooms.lock()) {
+            let key = RoomKey { tenant: live.user().tenant.clone(), room };
+            if let Some(room) = self.delivery.rooms().get(&key) {
+                room.unfollow_session(live.mailbox.shard(), live.id(), now);
+            }
         }
     }
 

@@ -33,11 +33,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (room, user, target) = (0..3_u8, 0..4_u8, any::<u8>());
     let step = prop_oneof![
         8 => (room.clone(), user.clone(), prop::option::of(0..20_u8)).prop_map(|(room, user, key)| Step::Send { room, user, key }),
-        2 => (room.clone(), user.clone(), target.clone()).prop_map(|(room, user, target)| Step::Edit { room, user, target }),
-        2 => (room.clone(), user.clone(), target.clone()).prop_map(|(room, user, target)| Step::Delete { room, user, target }),
-        2 => (room.clone(), user.clone(), target.clone(), any::<bool>())
+        2 => (room.clone(), user.clone(), target).prop_map(|(room, user, target)| Step::Edit { room, user, target }),
+        2 => (room.clone(), user.clone(), target).prop_map(|(room, user, target)| Step::Delete { room, user, target }),
+        2 => (room.clone(), user.clone(), target, any::<bool>())
             .prop_map(|(room, user, target, add)| Step::React { room, user, target, add }),
-        3 => (room.clone(), user.clone(), target.clone(), target)
+        3 => (room.clone(), user.clone(), target, target)
             .prop_map(|(room, user, delivered, read)| Step::Mark { room, user, delivered, read }),
         1 => (room.clone(), user.clone()).prop_map(|(room, user)| Step::Join { room, user }),
         1 => (room, user).prop_map(|(room, user)| Step::Leave { room, user }),

@@ -72,9 +72,9 @@ impl Story {
     }
 
     fn next(&mut self) -> Action {
-        let acknowledged = self.sends.iter().filter_map(|(_, (room, at))| at.map(|at| (*room, at.seq)));
+        let mut acknowledged = self.sends.iter().filter_map(|(_, (room, at))| at.map(|at| (*room, at.seq)));
         if self.random.below(8) == 0
-            && let Some((room, seq)) = acknowledged.last()
+            && let Some((room, seq)) = acknowledged.next_back()
             && !self.deleted.contains(&(room, seq))
         {
             return Action::Delete(room, seq);

@@ -1,0 +1,116 @@
+//! Several sessions of a user, the rooms that they are in, and which session gives way.
+
+use carillon_client::v1::session_request::Command;
+use carillon_client::v1::session_response::Kind;
+use carillon_client::v1::{self, JoinReason, LeaveReason};
+use carillon_client::{Code, Event};
+use carillon_tests::wire::{Opening, code, greeting, join, request, say};
+use carillon_tests::{Person, Wire, hub, seq};
+
+#[tokio::test]
+async fn a_newer_session_of_the_same_instance_takes_over() {
+    let hub = hub().start().await;
+    let tab = |hub: &carillon_tests::TestHub| hub.options("alice").instance("tab-1");
+    let mut older = Person::connect("alice", tab(&hub)).await;
+    let mut other_tab = Person::connect("alice", hub.options("alice").instance("tab-2")).await;
+    let mut nameless = hub.enters("alice").await;
+    let newer = Person::connect("alice", tab(&hub)).await;
+    let ended = older.waits_for(|event| match event {
+        Event::Disconnected(ended) => Some(ended),
+        _ => None,
+    });
+    let ended = ended.await;
+    assert_eq!(ended.code, Some(Code::SessionReplaced));
+    assert!(!ended.will_reconnect());
+    // Nobody else is touched, not even the same instance of another user.
+    let bob = Person::connect("bob", hub.options("bob").instance("tab-1")).await;
+    for person in [&other_tab, &nameless, &newer, &bob] {
+        person.client.ping().await.unwrap();
+        person.joins("room:a").await;
+    }
+    let seq_said = bob.says("room:a", "to all of you").await;
+    for listener in [&mut other_tab, &mut nameless] {
+        assert_eq!(seq(&listener.hears("room:a").await), seq_said);
+    }
+    assert_eq!(hub.hub.services().sessions.len(), 4);
+}
+
+#[tokio::test]
+async fn the_same_instance_many_times_at_once_leaves_one() {
+    let hub = hub().start().await;
+    let greet = || v1::Hello { token: hub.token("alice"), instance: "tab".to_owned(), ..greeting() };
+    let mut wires = futures::future::join_all((0..20).map(|_| async {
+        let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+        wire.send(&[request(1, Command::Hello(greet()))]);
+        wire
+    }))
+    .await;
+    let mut replaced = 0;
+    let last = v1::Hello { client: "last".to_owned(), ..greet() };
+    let mut survivor = Wire::enters_with(&hub, last).await;
+    for wire in &mut wires {
+        let (_, end) = wire.ends().await;
+        assert_eq!(end.reason, "SESSION_REPLACED");
+        replaced += 1;
+    }
+    assert_eq!(replaced, 20);
+    assert!(matches!(survivor.asks(Command::Ping(v1::Ping {})).await, Kind::Pong(_)));
+    assert_eq!(hub.hub.services().sessions.len(), 1);
+}
+
+#[tokio::test]
+async fn automatic_rooms_are_joined_by_themselves() {
+    let hub = hub().start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let mut rooms = Vec::new();
+    while rooms.len() < 2 {
+        let frame = alice.next().await.unwrap();
+        if let Some(Kind::Joined(joined)) = frame.kind {
+            assert_eq!((frame.command_id, joined.reason()), (0, JoinReason::Automatic));
+            rooms.push(joined.room);
+        }
+    }
+    rooms.sort();
+    assert_eq!(rooms, ["org:acme", "user:alice"]);
+    let mut bob = Wire::enters(&hub, "bob").await;
+    assert_eq!(code(&bob.asks(Command::Join(join("user:alice"))).await), "ACCESS_DENIED");
+    assert!(matches!(bob.asks(say("org:acme", "hello all")).await, Kind::MessageSent(_)));
+    let heard = |kind: &Kind| match kind {
+        Kind::Message(message) => Some(message.room.clone()),
+        _ => None,
+    };
+    assert_eq!(alice.until(heard).await, "org:acme");
+    // Left, it stays left.
+    let left = alice.asks(Command::Leave(v1::Leave { room: "org:acme".to_owned() })).await;
+    assert!(matches!(left, Kind::Left(left) if left.reason() == LeaveReason::Command));
+}
+
+#[tokio::test]
+async fn a_session_has_room_for_so_many_rooms() {
+    let hub = hub().with(|config| config.session.rooms_per_session = 5).start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    // Two are automatic.
+    for n in 0..3 {
+        alice.joins(join(&format!("room:{n}"))).await;
+    }
+    let full = alice.asks(Command::Join(join("room:3"))).await;
+    assert_eq!(code(&full), "ROOM_LIMIT_EXCEEDED");
+    // Joining a joined one again is no more; leaving one makes room.
+    alice.joins(join("room:0")).await;
+    alice.asks(Command::Leave(v1::Leave { room: "room:0".to_owned() })).await;
+    alice.joins(join("room:3")).await;
+    // Those that are refused hold no place.
+    alice.asks(Command::Leave(v1::Leave { room: "room:3".to_owned() })).await;
+    for _ in 0..10 {
+        let denied = alice.asks(Command::Join(join("conversation:none"))).await;
+        assert_eq!(code(&denied), "ACCESS_DENIED");
+    }
+    alice.joins(join("room:4")).await;
+    // Nor does a resume get round it.
+    let rooms =
+        (0..6).map(|n| v1::RoomPosition { room: format!("room:{n}"), ..Default::default() }).collect();
+    let resume = Some(v1::Resume { rooms, inbox: None });
+    let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+    let answer = wire.asks(Command::Hello(v1::Hello { token: hub.token("bob"), resume, ..greeting() })).await;
+    assert_eq!(code(&answer), "ROOM_LIMIT_EXCEEDED");
+}
