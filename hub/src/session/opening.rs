@@ -62,21 +62,20 @@ pub(super) fn welcome(
         services.metrics.session_opened(),
         now,
     ));
-    services.delivery.registry().insert(mailbox);
     services.sessions.insert(Arc::clone(&live));
-    replace_older(services, &live, now);
+    let before = services.delivery.registry().insert(mailbox);
+    replace_older(services, &live, &before, now);
     Ok(Welcome { live, caller, resume: hello.resume })
 }
 
 /// A session of the same user and instance is the same tab or process: the newer one takes over.
 /// To presence the device is the same, so nobody is told.
-fn replace_older(services: &Services, live: &Live, now: Timestamp) {
+fn replace_older(services: &Services, live: &Live, before: &[Arc<Mailbox>], now: Timestamp) {
     if live.instance.is_none() {
         return;
     }
-    for mailbox in services.delivery.registry().sessions_of(live.user()) {
-        if mailbox.session() != live.id()
-            && let Some(older) = services.sessions.get(mailbox.session())
+    for mailbox in before {
+        if let Some(older) = services.sessions.get(mailbox.session())
             && older.instance == live.instance
         {
             // Before the new one is counted, so that nobody is told of two devices.
