@@ -15,7 +15,7 @@ use super::{Load, Options, StoreBenchError, TENANT, open, room_names, runtime};
 use crate::bench::BenchError;
 use crate::bench::clock::check_interrupt;
 use crate::bench::ledger::Tally;
-use crate::bench::server::Server;
+use crate::child::Server;
 
 /// For how long the process sends before it is killed.
 const LIFE: Duration = Duration::from_secs(2);
@@ -62,7 +62,7 @@ pub(super) fn measure(folder: &TempDir, data: &Path, options: &Options) -> Resul
         command.arg(name).arg(value.to_string());
     }
     let (victim, first): (_, Word) =
-        Server::start(&mut command, &folder.path().join("victim.log")).map_err(BenchError::Target)?;
+        Server::start(&mut command, &folder.path().join("victim.log")).map_err(BenchError::Server)?;
     let end = Instant::now() + LIFE;
     while let Some(left) = end.checked_duration_since(Instant::now()) {
         check_interrupt()?;

@@ -18,9 +18,9 @@ use super::BenchError;
 use super::choice::choose;
 use super::clock::check_interrupt;
 use super::options::{count, positive};
-use super::process::Process;
 use super::report::{Figures, Latency, Report, progress};
 use super::target::Scratch;
+use crate::child::Process;
 
 pub(super) use kill::{Victim, run_victim};
 pub(super) use load::{Load, open};
