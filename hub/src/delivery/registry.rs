@@ -16,9 +16,13 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Adds a session.
-    pub fn insert(&self, mailbox: Arc<Mailbox>) {
-        self.users.write().entry(mailbox.user().clone()).or_default().push(mailbox);
+    /// Adds a session, and gives the user's sessions before it: of two that come at once, one is the first.
+    pub fn insert(&self, mailbox: Arc<Mailbox>) -> Vec<Arc<Mailbox>> {
+        let mut users = self.users.write();
+        let sessions = users.entry(mailbox.user().clone()).or_default();
+        let before = sessions.clone();
+        sessions.push(mailbox);
+        before
     }
 
     /// Removes a session; harmless where it is gone already.

@@ -1,7 +1,7 @@
 //! What others see of a session: the sweep, administrators, and a newer session that takes over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -25,8 +25,6 @@ pub struct Live {
     pub instance: Option<InstanceId>,
     /// The client's name and version.
     pub client: String,
-    /// Later ones of this node have higher numbers.
-    pub number: u64,
     /// When it said hello.
     pub opened: Timestamp,
     /// When its token ends.
@@ -53,14 +51,12 @@ impl Live {
         client: String,
         life: TokenLife,
         counted: OpenSession,
-        number: u64,
         now: Timestamp,
     ) -> Self {
         Self {
             mailbox,
             instance,
             client,
-            number,
             opened: now,
             life: Mutex::new(life),
             rooms: Mutex::default(),
@@ -176,18 +172,12 @@ impl Live {
 /// All live sessions of this node, by runtime and id.
 pub struct Sessions {
     shards: Vec<Mutex<FxHashMap<SessionId, Arc<Live>>>>,
-    numbers: AtomicU64,
 }
 
 impl Sessions {
     /// None yet, for this many runtimes.
     pub fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| Mutex::default()).collect(), numbers: AtomicU64::new(0) }
-    }
-
-    /// The number of a session that opens.
-    pub fn next_number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::SeqCst)
+        Self { shards: (0..shards).map(|_| Mutex::default()).collect() }
     }
 
     /// Adds a session.

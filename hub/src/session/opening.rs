@@ -60,30 +60,24 @@ pub(super) fn welcome(
         hello.client,
         life,
         services.metrics.session_opened(),
-        services.sessions.next_number(),
         now,
     ));
-    services.delivery.registry().insert(mailbox);
     services.sessions.insert(Arc::clone(&live));
-    replace_older(services, &live, now);
+    let before = services.delivery.registry().insert(mailbox);
+    replace_older(services, &live, &before, now);
     Ok(Welcome { live, caller, resume: hello.resume })
 }
 
-/// A session of the same user and instance is the same tab or process: the newer one takes over. Of two that open at
-/// once each may find the other, so the order of their numbers decides; at least one of them finds the other, as each
-/// was made known before.
-fn replace_older(services: &Services, live: &Live, now: Timestamp) {
+/// A session of the same user and instance is the same tab or process: the newer one takes over.
+/// To presence the device is the same, so nobody is told.
+fn replace_older(services: &Services, live: &Live, before: &[Arc<Mailbox>], now: Timestamp) {
     if live.instance.is_none() {
         return;
     }
-    for mailbox in services.delivery.registry().sessions_of(live.user()) {
-        if mailbox.session() != live.id()
-            && let Some(older) = services.sessions.get(mailbox.session())
+    for mailbox in before {
+        if let Some(older) = services.sessions.get(mailbox.session())
             && older.instance == live.instance
         {
-            if older.number > live.number {
-                return live.close(ErrorCode::SessionReplaced);
-            }
             // Before the new one is counted, so that nobody is told of two devices.
             services.presence.disconnect(&live.user().tenant, older.id(), now);
             older.close(ErrorCode::SessionReplaced);
