@@ -33,7 +33,8 @@ class HubProcess:
     def start(self) -> None:
         """Starts it and waits for its line that says where it serves."""
         self.process = subprocess.Popen(
-            [CARILLON, "serve", "--dev", "--json", "--data", self.data, "--grpc", self.address, "--http", "127.0.0.1:0"],
+            [CARILLON, "serve", "--dev", "--json", "--data", self.data]
+            + ["--grpc", self.address, "--http", "127.0.0.1:0"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

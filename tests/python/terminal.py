@@ -20,7 +20,7 @@ class Terminal:
         ours, theirs = pty.openpty()
         environment = {**os.environ, "TERM": "xterm", "NO_COLOR": ""}
         self.process = subprocess.Popen(
-            [CARILLON, *arguments], cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True
+            [CARILLON, *arguments], cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
         )
         os.close(theirs)
         self.ours = ours

@@ -108,7 +108,8 @@ def test_one_command_without_a_session(hub):
         assert (first.duplicate, again.duplicate, first.position) == (False, True, again.position)
 
         with pytest.raises(grpc.RpcError) as refused:
-            alice.hub.Execute(hub_service_pb2.ExecuteRequest(message_send=send("", "not a room")), metadata=alice.metadata)
+            wrong = hub_service_pb2.ExecuteRequest(message_send=send("", "not a room"))
+            alice.hub.Execute(wrong, metadata=alice.metadata)
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
         with pytest.raises(grpc.RpcError) as refused:
             alice.hub.Execute(request, metadata=[("authorization", "Bearer nonsense")])

@@ -60,7 +60,11 @@ call() {
         -H "authorization: Bearer $(field "tokens.$who" <<<"$READY")" -d "$json" "http://$ADDRESS/carillon.v1.$method"
 }
 
-message() { printf '{"idempotencyKey": "%s", "messageSend": {"room": "room:lobby", "content": {"text": "%s"}}}' "$1" "$2"; }
+# message KEY TEXT
+message() {
+    printf '{"idempotencyKey": "%s", "messageSend": {"room": "room:lobby", "content": {"text": "%s"}}}' "$1" "$2"
+}
+
 seq_of() { field messageSent.position.seq; }
 
 # A session that stays open: what is written to descriptor 3 is sent, what comes is read from descriptor 4.

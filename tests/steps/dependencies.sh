@@ -3,7 +3,7 @@
 set -euo pipefail
 
 if ! cargo deny --version 2>/dev/null; then
-    echo "cargo-deny is not installed: dependencies are not checked (cargo install cargo-deny --locked)"
+    echo "skipped: cargo-deny is not installed (cargo install cargo-deny --locked)"
     exit 0
 fi
 cargo deny --workspace --all-features check licenses bans sources

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 if ! "$TARGET/debug/carillon" help | grep -qE '^ +stress\b'; then
-    echo "this build has no stress command"
+    echo "skipped: this build has no stress command"
     exit 0
 fi
 "$TARGET/debug/carillon" stress --self

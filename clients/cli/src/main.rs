@@ -11,6 +11,8 @@ mod advice;
 mod args;
 #[cfg(target_os = "linux")]
 mod bench;
+#[cfg(target_os = "linux")]
+mod child;
 mod commands;
 mod connect;
 mod dev_tokens;
@@ -19,6 +21,8 @@ mod output;
 mod positions_file;
 mod render;
 mod stdin;
+#[cfg(target_os = "linux")]
+mod stress;
 
 /// Connections make and free many small buffers: jemalloc keeps them smaller than the system's allocator (the prototype
 /// `fan` measured it).

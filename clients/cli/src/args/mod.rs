@@ -53,6 +53,9 @@ pub(crate) enum Command {
     #[cfg(target_os = "linux")]
     #[command(subcommand)]
     Bench(crate::bench::Command),
+    /// Break a hub, if it can be broken: self-checking scenarios, the same again from their seed.
+    #[cfg(target_os = "linux")]
+    Stress(crate::stress::Options),
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ use super::BenchError;
 use super::clock::{Clock, Watchdog};
 use super::gathering::{HELLO_ID, hello};
 use super::options::{count, positive};
-use super::process::Process;
 use super::report::{Figures, Latency, Report, progress};
 use super::target::{Target, TargetOptions};
 use super::wire::scan::kind;
 use super::wire::{Event, Fleet, Session, Speech, WireError};
+use crate::child::Process;
 
 const GOODBYE_ID: u32 = 2;
 

@@ -8,10 +8,10 @@ use super::BenchError;
 use super::clock::check_interrupt;
 use super::gathering::{Gathering, Opening};
 use super::options::{count, positive};
-use super::process::Process;
 use super::report::{Figures, Report, progress};
 use super::target::{Target, TargetOptions};
 use super::wire::{Event, Fleet, Speech, WireError};
+use crate::child::Process;
 
 /// What to hold.
 #[derive(Args, Clone, Debug)]
@@ -89,7 +89,7 @@ pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
 
 /// Nothing where the process is not ours.
 fn resident(process: Option<&Process>) -> Result<Option<u64>, BenchError> {
-    process.map(Process::resident).transpose()
+    Ok(process.map(Process::resident).transpose()?)
 }
 
 /// Answers pings and takes pushes for this long. A session that ends is a failure.

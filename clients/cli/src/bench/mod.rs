@@ -1,8 +1,8 @@
 //! `carillon bench`: what a hub does and what it costs, every delivery counted and checked.
 //!
 //! Each benchmark is a file: [`send`], [`fanout`], [`idle`], [`connect`], [`store`]. They talk through [`wire`], a client made to
-//! cost little; [`target`] says which hub, and starts one of its own for `--self`; [`process`] reads what that process
-//! used. [`report`] prints a table, or one JSON object.
+//! cost little; [`target`] says which hub, and starts one of its own for `--self`; [`crate::child`] is that process, and
+//! reads what it used. [`report`] prints a table, or one JSON object.
 //!
 //! The load generator is one thread. Where it was the bottleneck, the report says so and its figures are lower bounds.
 
@@ -18,10 +18,8 @@ mod keys;
 mod ledger;
 mod options;
 mod payload;
-mod process;
 mod report;
 mod send;
-mod server;
 mod store;
 mod target;
 #[cfg(test)]
@@ -30,6 +28,7 @@ mod wire;
 
 use clap::Subcommand;
 
+use crate::child::{ServerError, UsageError};
 use wire::WireError;
 
 /// What to measure.
@@ -65,9 +64,12 @@ pub(crate) enum BenchError {
     /// Processors could not be set.
     #[error("cannot bind to processors: {0}; name others with --server-cpus and --client-cpus")]
     Affinity(std::io::Error),
-    /// `/proc` did not say what a process used.
-    #[error("cannot read /proc/PID/{0} of the measured process; has it ended?")]
-    Proc(&'static str),
+    /// What a process used is not known.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// A server to measure did not start.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// Nothing came for too long.
     #[error("{what} within {seconds} s; the hub's log may say why")]
     Silence {

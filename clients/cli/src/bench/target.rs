@@ -8,11 +8,11 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
+use crate::child::{Process, Server};
+
 use super::BenchError;
 use super::affinity::Processors;
 use super::credentials::Credentials;
-use super::process::Process;
-use super::server::Server;
 
 /// Where `serve --dev` keeps its secret, within its data folder.
 const SECRET_FILE: &str = "dev-secret";
@@ -80,22 +80,6 @@ pub(crate) enum TargetError {
     /// The address names nothing.
     #[error("--addr {0}: expected HOST:PORT of a hub's gRPC port")]
     Address(String),
-    /// A process did not start.
-    #[error("cannot start {program}: {source}")]
-    Start {
-        /// Which.
-        program: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A process did not say that it is ready.
-    #[error("{program} did not become ready; the end of its log:\n{log}")]
-    NotReady {
-        /// Which.
-        program: String,
-        /// The last lines of its log.
-        log: String,
-    },
     /// The bare peer is not there.
     #[error(
         "no {0}; build it with `cargo build --release -p carillon-peer-raw`, or name it with --peer-binary"

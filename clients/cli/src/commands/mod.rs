@@ -32,6 +32,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Config(args) => config::run(&args, output),
         #[cfg(target_os = "linux")]
         Command::Bench(command) => Ok(crate::bench::run(&command, cli.json)?),
+        #[cfg(target_os = "linux")]
+        Command::Stress(options) => Ok(crate::stress::run(&options, output)?),
         // These two take Ctrl-C themselves: they have something to put in order.
         Command::Chat(args) => block_on(chat::run(args, output)),
         Command::Listen(args) => block_on(listen::run(args, output)),

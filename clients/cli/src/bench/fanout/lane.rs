@@ -16,11 +16,11 @@ use crate::bench::BenchError;
 use crate::bench::clock::{Clock, check_interrupt};
 use crate::bench::gathering::{Gathering, Opening};
 use crate::bench::keys::Keys;
-use crate::bench::process::Process;
 use crate::bench::report::Latency;
 use crate::bench::store::room_names;
 use crate::bench::target::Target;
 use crate::bench::wire::{Fleet, Session, Speech};
+use crate::child::Process;
 
 /// Commands that a hub takes from one session at once.
 const IN_FLIGHT: u32 = 64;

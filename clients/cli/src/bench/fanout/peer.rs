@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::bench::BenchError;
-use crate::bench::server::Server;
 use crate::bench::target::{Target, TargetError};
+use crate::child::Server;
 
 const PROGRAM: &str = "carillon-peer-raw";
 

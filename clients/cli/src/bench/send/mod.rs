@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::BenchError;
 use super::options::{count, positive};
-use super::process::Process;
 use super::report::{Figures, Latency, Report};
 use super::store;
 use super::target::{Target, TargetOptions};
+use crate::child::Process;
 use engine::{Engine, Until};
 
 /// Sends before the measurement, so that code, caches and queues are warm. They are checked like the others.
@@ -104,7 +104,7 @@ pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
 
 /// Zero where the process is not ours.
 fn cpu(process: Option<&Process>) -> Result<Duration, BenchError> {
-    process.map_or(Ok(Duration::ZERO), Process::cpu)
+    Ok(process.map(Process::cpu).transpose()?.unwrap_or_default())
 }
 
 fn parameters(

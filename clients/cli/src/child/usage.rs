@@ -3,41 +3,44 @@
 use std::fs;
 use std::time::Duration;
 
-use super::BenchError;
+/// `/proc` did not say what a process used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read /proc/PID/{0} of the measured process; has it ended?")]
+pub(crate) struct UsageError(&'static str);
 
 /// A running process.
 #[derive(Clone, Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     /// A pid, or `self`.
     name: String,
 }
 
 impl Process {
     /// The process with this id.
-    pub(super) fn new(id: u32) -> Self {
+    pub(crate) fn new(id: u32) -> Self {
         Self { name: id.to_string() }
     }
 
     /// This one.
-    pub(super) fn this() -> Self {
+    pub(crate) fn this() -> Self {
         Self { name: "self".to_owned() }
     }
 
     /// Processor time of all its threads, in user mode and in the kernel; in steps of a clock tick (10 ms).
-    pub(super) fn cpu(&self) -> Result<Duration, BenchError> {
+    pub(crate) fn cpu(&self) -> Result<Duration, UsageError> {
         let stat = self.read("stat")?;
-        let ticks = parse_ticks(&stat).ok_or(BenchError::Proc("stat"))?;
+        let ticks = parse_ticks(&stat).ok_or(UsageError("stat"))?;
         Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
     }
 
     /// Memory that is resident, bytes.
-    pub(super) fn resident(&self) -> Result<u64, BenchError> {
+    pub(crate) fn resident(&self) -> Result<u64, UsageError> {
         let status = self.read("status")?;
-        parse_resident(&status).ok_or(BenchError::Proc("status"))
+        parse_resident(&status).ok_or(UsageError("status"))
     }
 
-    fn read(&self, file: &'static str) -> Result<String, BenchError> {
-        fs::read_to_string(format!("/proc/{}/{file}", self.name)).map_err(|_| BenchError::Proc(file))
+    fn read(&self, file: &'static str) -> Result<String, UsageError> {
+        fs::read_to_string(format!("/proc/{}/{file}", self.name)).map_err(|_| UsageError(file))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A server process that the benchmark starts, measures and ends.
+//! A server process that is started, measured and ended.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -6,27 +6,50 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::clock::PATIENCE;
-use super::process::Process;
-use super::target::TargetError;
+use super::usage::Process;
+
+/// How long a server may take to become ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServerError {
+    /// The process did not start.
+    #[error("cannot start {program}: {source}")]
+    Start {
+        /// Which.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It did not say that it is ready.
+    #[error("{program} did not become ready; the end of its log:\n{log}")]
+    NotReady {
+        /// Which.
+        program: String,
+        /// The last lines of its log.
+        log: String,
+    },
+}
 
 /// A running process. Dropping it kills it, by its id.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     reader: Option<JoinHandle<String>>,
 }
 
 impl Server {
     /// Starts `command` and waits for the line of JSON in which it says that it is ready. What it logs goes to `log`.
-    pub(super) fn start<R: DeserializeOwned>(
+    pub(crate) fn start<R: DeserializeOwned>(
         command: &mut Command,
         log: &Path,
-    ) -> Result<(Self, R), TargetError> {
+    ) -> Result<(Self, R), ServerError> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let failed = |source| TargetError::Start { program: program.clone(), source };
+        let failed = |source| ServerError::Start { program: program.clone(), source };
         let stderr = File::create(log).map_err(failed)?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn();
         let mut server = Self { child: child.map_err(failed)?, reader: None };
@@ -49,19 +72,19 @@ impl Server {
         let ready = ready.and_then(|line| serde_json::from_str(&line).ok());
         match ready {
             Some(ready) => Ok((server, ready)),
-            None => Err(TargetError::NotReady { program, log: last_lines(log) }),
+            None => Err(ServerError::NotReady { program, log: last_lines(log) }),
         }
     }
 
     /// Kills it now; gives the last whole line that it wrote.
-    pub(super) fn kill(mut self) -> Option<String> {
+    pub(crate) fn kill(mut self) -> Option<String> {
         let reader = self.reader.take();
         drop(self);
         reader.and_then(|reader| reader.join().ok())
     }
 
     /// The process to measure.
-    pub(super) fn process(&self) -> Process {
+    pub(crate) fn process(&self) -> Process {
         Process::new(self.child.id())
     }
 }
@@ -110,6 +133,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let started: Result<(Server, serde_json::Value), _> =
             Server::start(&mut shell("echo no port >&2"), &folder.path().join("log"));
-        assert!(matches!(started, Err(TargetError::NotReady { log, .. }) if log == "no port"));
+        assert!(matches!(started, Err(ServerError::NotReady { log, .. }) if log == "no port"));
     }
 }
