@@ -42,8 +42,12 @@ impl Load {
     fn new(seed: u64) -> Self {
         Self {
             tenant: TenantId::parse("acme").expect("a valid name"),
-            rooms: (0..ROOMS).map(|i| RoomName::parse(&format!("conversation:{i:08x}")).expect("valid")).collect(),
-            users: (0..USERS).map(|i| UserId::parse(&format!("user-{i:08x}")).expect("a valid name")).collect(),
+            rooms: (0..ROOMS)
+                .map(|i| RoomName::parse(&format!("conversation:{i:08x}")).expect("valid"))
+                .collect(),
+            users: (0..USERS)
+                .map(|i| UserId::parse(&format!("user-{i:08x}")).expect("a valid name"))
+                .collect(),
             random: seed | 1,
         }
     }
@@ -58,7 +62,7 @@ impl Load {
     fn send(&mut self) -> Outcome {
         let mut text = String::with_capacity(208);
         while text.len() < 200 {
-            text.push_str(&format!("{:016x}", self.next()));
+            text.extend(format!("{:016x}", self.next()).chars());
         }
         text.truncate(200);
         let room = (self.next() >> 20) as usize % ROOMS;
@@ -88,13 +92,19 @@ impl Load {
 fn open(directory: &Path) -> SqliteStore {
     let started = Instant::now();
     let namespaces = Arc::new(Namespaces::new(vec![NamespaceRules::closed("conversation")]));
-    let store = SqliteStore::open(&Options::new(directory, namespaces, Arc::new(Ignored))).expect("the store opens");
+    let store =
+        SqliteStore::open(&Options::new(directory, namespaces, Arc::new(Ignored))).expect("the store opens");
     println!("opened in {:.2} s, {} keys", started.elapsed().as_secs_f64(), store.figures().keys);
     store
 }
 
 /// A closed loop of `in_flight` sends until `more` says no.
-async fn run(store: &SqliteStore, load: &mut Load, in_flight: usize, mut more: impl FnMut(u64) -> bool) -> Vec<u32> {
+async fn run(
+    store: &SqliteStore,
+    load: &mut Load,
+    in_flight: usize,
+    mut more: impl FnMut(u64) -> bool,
+) -> Vec<u32> {
     let timed = |outcome| {
         let (started, committed) = (Instant::now(), store.commit(outcome));
         async move {
@@ -122,7 +132,11 @@ fn read_last(store: &SqliteStore, stop: &AtomicBool) -> String {
     while !stop.load(Ordering::Relaxed) {
         let begun = Instant::now();
         let bound = PageBound { items: 50, bytes: usize::MAX };
-        let page = futures::executor::block_on(store.entries(&load.room(), EntryRange::Before(Seq(u64::MAX)), bound));
+        let page = futures::executor::block_on(store.entries(
+            &load.room(),
+            EntryRange::Before(Seq(u64::MAX)),
+            bound,
+        ));
         let page = page.expect("the store reads");
         assert!(page.entries.windows(2).all(|pair| pair[0].seq.0 == pair[1].seq.0 + 1), "no holes");
         latencies.push(begun.elapsed().as_micros() as u32);
@@ -140,7 +154,8 @@ fn main() {
     let directory = Path::new(arguments.get(2).expect("store_bench preload|send|open DIR"));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let store = open(directory);
-    let seed = std::time::SystemTime::now().elapsed().map_or(1, |d| d.as_nanos() as u64) ^ (std::process::id() as u64) << 32;
+    let seed = std::time::SystemTime::now().elapsed().map_or(1, |d| d.as_nanos() as u64)
+        ^ u64::from(std::process::id()) << 32;
     let mut load = Load::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     match arguments.get(1).map(String::as_str) {
         Some("preload") => {
@@ -162,17 +177,24 @@ fn main() {
                     })
                     .collect();
                 let (before, started) = (store.figures(), Instant::now());
-                let end = started + if round == 0 { Duration::from_secs(2) } else { Duration::from_secs(seconds as u64) };
-                let mut sorted = runtime.block_on(run(&store, &mut load, in_flight, |_| Instant::now() < end));
+                let end = started
+                    + if round == 0 { Duration::from_secs(2) } else { Duration::from_secs(seconds as u64) };
+                let mut sorted =
+                    runtime.block_on(run(&store, &mut load, in_flight, |_| Instant::now() < end));
                 let elapsed = started.elapsed().as_secs_f64();
                 stop.store(true, Ordering::Relaxed);
                 sorted.sort_unstable();
                 let (after, count) = (store.figures(), sorted.len() as f64);
                 let group = count / (after.groups - before.groups) as f64;
-                let reads: String = readers.into_iter().map(|reader| reader.join().expect("the reader ends")).collect();
+                let reads: String =
+                    readers.into_iter().map(|reader| reader.join().expect("the reader ends")).collect();
                 println!(
                     "{:.0}/s p50 {:.1} p99 {:.1} max {:.1} ms, {group:.0} a group, log {} MB{reads}",
-                    count / elapsed, at(&sorted, 0.5), at(&sorted, 0.99), at(&sorted, 1.0), after.log_bytes >> 20,
+                    count / elapsed,
+                    at(&sorted, 0.5),
+                    at(&sorted, 0.99),
+                    at(&sorted, 1.0),
+                    after.log_bytes >> 20,
                 );
             }
         }

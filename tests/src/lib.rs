@@ -4,12 +4,16 @@
 //! through the interfaces that users have. [`Wire`] is for what no library would send.
 
 pub mod hub;
+pub mod line;
 pub mod log;
 pub mod people;
+pub mod process;
 pub mod proxy;
+pub mod story;
 pub mod wire;
 
 pub use hub::{TestHub, hub};
+pub use line::Line;
 pub use log::Reader;
 pub use people::{PATIENCE, Person, seq, words};
 pub use proxy::Proxy;

@@ -1,37 +1,88 @@
-//! The development tokens that `serve --dev` writes into its data folder.
+//! The development tokens: `serve --dev` writes them into its data folder, `--as NAME` reads them.
 
 use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use carillon_client::{TokenError, TokenFuture, TokenProvider, TokenReason};
-use serde::Deserialize;
+use carillon_hub::access::authentication::{MintFor, MintRequest, ServiceTenants, mint};
+use carillon_hub::config::Config;
+use carillon_hub::domain::names::{TenantId, UserId};
+use carillon_hub::domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// The file's name within the data folder.
-pub(crate) const FILE: &str = "dev-tokens.json";
+const FILE: &str = "dev-tokens.json";
+/// The tenant of development.
+const TENANT: &str = "dev";
+/// The users of development.
+const USERS: [&str; 2] = ["alice", "bob"];
+/// The service of development.
+const SERVICE: &str = "service";
+/// How long development tokens are good; each start writes new ones.
+const GOOD_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// What the file says.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct DevTokens {
     /// The tenant of all of them.
     pub(crate) tenant: String,
     /// The hub's address.
     pub(crate) grpc: String,
-    tokens: BTreeMap<String, String>,
+    /// By the name of user or service.
+    pub(crate) tokens: BTreeMap<String, String>,
+}
+
+/// The tenant of development.
+pub(crate) fn tenant() -> anyhow::Result<TenantId> {
+    TenantId::parse(TENANT).map_err(|violation| anyhow::anyhow!(violation.rule))
 }
 
 impl DevTokens {
+    /// New tokens that a hub of this configuration accepts.
+    pub(crate) fn mint(config: &Config, grpc: &str) -> anyhow::Result<Self> {
+        let (options, tenant) = (config.authentication()?, tenant()?);
+        let token = |name: &str, subject: MintFor| -> anyhow::Result<(String, String)> {
+            let token = mint(&options, &MintRequest { subject, ttl: GOOD_FOR }, Timestamp::now())?;
+            Ok((name.to_owned(), token))
+        };
+        let id = |name| UserId::parse(name).map_err(|violation| anyhow::anyhow!(violation.rule));
+        let users = USERS.map(|name| token(name, MintFor::User { tenant: tenant.clone(), user: id(name)? }));
+        let tenants = ServiceTenants::Listed(vec![tenant.clone()]);
+        let service = token(SERVICE, MintFor::Service { name: id(SERVICE)?, tenants });
+        let tokens = users.into_iter().chain([service]).collect::<anyhow::Result<_>>()?;
+        Ok(Self { tenant: TENANT.to_owned(), grpc: grpc.to_owned(), tokens })
+    }
+
+    /// Writes the file into this data folder; only its owner may read it. A reader sees the old file or the new one.
+    pub(crate) fn write(&self, data: &Path) -> anyhow::Result<()> {
+        let path = data.join(FILE);
+        let part = path.with_added_extension("part");
+        let text = serde_json::to_string_pretty(self).context("the tokens cannot be written")?;
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&part)
+            .and_then(|mut file| writeln!(file, "{text}"))
+            .and_then(|()| fs::rename(&part, &path))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
     /// Reads the file of this data folder.
     pub(crate) fn read(data: &Path) -> anyhow::Result<Self> {
         let path = data.join(FILE);
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!(
-                "cannot read development tokens from {}: run `carillon serve --dev`, or give --data",
-                path.display()
-            )
+        let text = fs::read_to_string(&path).with_context(|| {
+            let path = path.display();
+            format!("cannot read development tokens from {path}: run `carillon serve --dev`, or give --data")
         })?;
         serde_json::from_str(&text)
-            .with_context(|| format!("{} is not as `serve --dev` writes it", path.display()))
+            .with_context(|| format!("{} is not as `carillon serve --dev` writes it", path.display()))
     }
 
     /// The token of this name.
@@ -63,13 +114,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_serve_writes_and_names_who_there_is() {
+    fn tokens_are_read_as_written_and_the_names_are_known() {
         let data = tempfile::tempdir().unwrap();
         assert!(DevTokens::read(data.path()).unwrap_err().to_string().contains("serve --dev"));
-        let text = r#"{"tenant":"dev","grpc":"127.0.0.1:7420","http":"x","tokens":{"alice":"a","bob":"b"}}"#;
-        std::fs::write(data.path().join(FILE), text).unwrap();
+        let config = Config::development(data.path()).unwrap();
+        DevTokens::mint(&config, "127.0.0.1:7420").unwrap().write(data.path()).unwrap();
         let tokens = DevTokens::read(data.path()).unwrap();
-        assert_eq!((tokens.grpc.as_str(), tokens.token("bob").unwrap()), ("127.0.0.1:7420", "b"));
-        assert!(tokens.token("eve").unwrap_err().to_string().ends_with("there are alice, bob"));
+        assert_eq!((tokens.tenant.as_str(), tokens.grpc.as_str()), ("dev", "127.0.0.1:7420"));
+        assert!(!tokens.token("bob").unwrap().is_empty());
+        assert!(tokens.token("eve").unwrap_err().to_string().ends_with("there are alice, bob, service"));
     }
 }

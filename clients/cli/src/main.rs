@@ -14,10 +14,10 @@ mod bench;
 mod commands;
 mod connect;
 mod dev_tokens;
+mod hub_process;
 mod output;
 mod positions_file;
 mod render;
-mod serving;
 mod stdin;
 
 /// Connections make and free many small buffers: jemalloc keeps them smaller than the system's allocator (the prototype

@@ -129,7 +129,10 @@ impl Client {
     /// A command that changes something gets a random idempotency key unless [`Client::with_key`] gave one.
     pub async fn call(&self, command: Command) -> Result<v1::session_response::Kind, CommandError> {
         let key = if self.key.is_empty() { random_key(&command) } else { self.key.clone() };
-        match tokio::time::timeout(self.timeout, self.exchange(command, key)).await {
+        // Tokio's budget would let a future that is polled first take its place in the queue after one polled later.
+        // Commands that one task makes one after the other leave in that order.
+        let exchange = tokio::task::unconstrained(self.exchange(command, key));
+        match tokio::time::timeout(self.timeout, exchange).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(CommandError::TimedOut(self.timeout)),
         }

@@ -116,7 +116,7 @@ impl Client {
         self.ask(Command::History(page)).await
     }
 
-    /// A page of one's rooms, most recently active first.
+    /// A page of one's rooms, in the order of their names.
     pub async fn rooms(&self, page: v1::RoomsGet) -> Answer<v1::RoomsPage> {
         self.ask(Command::Rooms(page)).await
     }

@@ -239,7 +239,9 @@ impl Driver {
                 session.going_away = Some(reconnect_after);
                 self.events.push(Event::GoingAway { reconnect_after }, None);
             }
-            Kind::Disconnected(disconnected) => return Err(end_of_disconnected(disconnected)),
+            Kind::Disconnected(disconnected) => {
+                return Err(end_of_disconnected(disconnected, session.going_away));
+            }
             kind if frame.command_id != 0 => self.answer(frame.command_id, kind),
             kind => {
                 if let Some(event) = Event::of_push(kind) {

@@ -13,15 +13,17 @@ use crate::positions::{Positions, RoomPlace};
 /// The joined rooms and the inbox.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
-    rooms: HashMap<String, Room>,
+    by_name: HashMap<String, Room>,
     inbox: Option<InboxPosition>,
+    /// Where the inbox ended when a session opened without a position: what is unread up to there is handed over.
+    fresh: Option<InboxPosition>,
 }
 
 #[derive(Debug, Default)]
 struct Room {
     /// The last entry received, or the place after which entries follow. `None`: not known, or there is no log.
     position: Option<Position>,
-    /// Whether rewound entries were promised and none has come: where they begin is not known yet.
+    /// Whether earlier entries were promised and none has come: where they begin is not known yet.
     owed: bool,
     /// The last seq of the last gap that was told.
     skipped: u64,
@@ -35,12 +37,12 @@ impl Rooms {
             let state = Room { position: place.position, presence: place.presence, ..Room::default() };
             (room, state)
         });
-        Self { rooms: rooms.collect(), inbox: positions.inbox }
+        Self { by_name: rooms.collect(), inbox: positions.inbox, fresh: None }
     }
 
     /// What a caller may store.
     pub(crate) fn positions(&self) -> Positions {
-        let rooms = self.rooms.iter().map(|(name, room)| {
+        let rooms = self.by_name.iter().map(|(name, room)| {
             (name.clone(), RoomPlace { position: room.position, presence: room.presence })
         });
         Positions { rooms: rooms.collect(), inbox: self.inbox }
@@ -48,10 +50,10 @@ impl Rooms {
 
     /// What `hello` bears. `None`: there is nothing to carry on.
     pub(crate) fn resume(&self) -> Option<v1::Resume> {
-        if self.rooms.is_empty() && self.inbox.is_none() {
+        if self.by_name.is_empty() && self.inbox.is_none() {
             return None;
         }
-        let rooms = self.rooms.iter().map(|(name, room)| v1::RoomPosition {
+        let rooms = self.by_name.iter().map(|(name, room)| v1::RoomPosition {
             room: name.clone(),
             position: room.position,
             presence: room.presence,
@@ -62,10 +64,14 @@ impl Rooms {
     /// A session is open. True when the inbox is of another life than the position: the caller's copy is void.
     pub(crate) fn connected(&mut self, connected: &v1::Connected) -> bool {
         match (self.inbox, connected.inbox) {
-            (Some(ours), Some(theirs)) if ours.epoch == theirs.epoch => false,
+            (Some(ours), Some(theirs)) if ours.epoch == theirs.epoch => {
+                self.fresh = None;
+                false
+            }
             (_, None) => false,
             (ours, theirs) => {
                 self.inbox = theirs;
+                self.fresh = theirs;
                 ours.is_some()
             }
         }
@@ -73,25 +79,26 @@ impl Rooms {
 
     /// A room was joined, by this command or by the hub. True when the caller's copy is void.
     pub(crate) fn joined(&mut self, joined: &Joined, command: Option<&Join>) -> bool {
-        let known = self.rooms.remove(&joined.room);
+        let known = self.by_name.remove(&joined.room);
+        let resumed = command.is_none() && known.is_some();
         let presence = command.map_or(known.as_ref().is_some_and(|room| room.presence), |join| join.presence);
         let mut room = match (command, known) {
-            (Some(join), _) => Room::asked(join, joined.position),
+            (Some(join), _) => Room::asked(join, joined),
             (None, Some(room)) => room,
-            (None, None) => Room { position: joined.position, ..Room::default() },
+            (None, None) => Room::asked(&Join::default(), joined),
         };
         room.presence = presence;
-        let truncated = joined.truncated || (command.is_none() && room.owed) || room.misses(joined);
+        let truncated = joined.truncated || (resumed && room.owed) || room.misses(joined);
         if truncated || (room.position.is_none() && !room.owed) {
             room = Room { position: joined.position, presence, ..Room::default() };
         }
-        self.rooms.insert(joined.room.clone(), room);
+        self.by_name.insert(joined.room.clone(), room);
         truncated
     }
 
     /// A room is not joined any more.
     pub(crate) fn left(&mut self, room: &str) {
-        self.rooms.remove(room);
+        self.by_name.remove(room);
     }
 
     /// An entry came, or an ephemeral event (seq 0). False: it is a duplicate, drop it.
@@ -99,7 +106,7 @@ impl Rooms {
         if header.seq == 0 {
             return true;
         }
-        let Some(room) = self.rooms.get_mut(room) else { return true };
+        let Some(room) = self.by_name.get_mut(room) else { return true };
         if room.position.is_some_and(|p| p.epoch == header.epoch && header.seq <= p.seq) {
             return false;
         }
@@ -110,7 +117,7 @@ impl Rooms {
 
     /// Entries up to `to` are missing for good. False: this was told already.
     pub(crate) fn gap(&mut self, room: &str, to: u64) -> bool {
-        let Some(room) = self.rooms.get_mut(room) else { return true };
+        let Some(room) = self.by_name.get_mut(room) else { return true };
         if to <= room.skipped || room.position.is_some_and(|p| to <= p.seq) {
             return false;
         }
@@ -129,7 +136,9 @@ impl Rooms {
             return true;
         }
         if theirs.own <= ours.own && theirs.broadcast <= ours.broadcast {
-            return false;
+            let unread_before =
+                |fresh: InboxPosition| theirs.own <= fresh.own && theirs.broadcast <= fresh.broadcast;
+            return self.fresh.is_some_and(unread_before);
         }
         self.inbox = Some(InboxPosition {
             own: ours.own.max(theirs.own),
@@ -141,13 +150,15 @@ impl Rooms {
 }
 
 impl Room {
-    /// What follows the reply to a join: everything after `since`, or `rewind` entries up to the head, then later ones.
-    fn asked(join: &Join, head: Option<Position>) -> Self {
-        let Some(head) = head else { return Self::default() };
+    /// What follows the reply to a join: everything after `since`, or `rewind` entries up to the head, or the last event
+    /// of each key where those are the room's state, then later ones.
+    fn asked(join: &Join, joined: &Joined) -> Self {
+        let Some(head) = joined.position else { return Self::default() };
         if join.since.is_some() {
             return Self { position: join.since, ..Self::default() };
         }
-        if head.seq > u64::from(join.rewind) && join.rewind > 0 {
+        let state = join.rewind == 0 && joined.recovered;
+        if state || (head.seq > u64::from(join.rewind) && join.rewind > 0) {
             return Self { owed: true, ..Self::default() };
         }
         let seq = if join.rewind > 0 { 0 } else { head.seq };

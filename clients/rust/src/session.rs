@@ -137,7 +137,9 @@ async fn await_connected(inbound: &mut Streaming<SessionResponse>) -> Result<Con
         match inbound.message().await {
             Ok(Some(SessionResponse { kind, .. })) => match kind {
                 Some(Kind::Connected(connected)) => return Ok(connected),
-                Some(Kind::Disconnected(disconnected)) => return Err(end_of_disconnected(disconnected)),
+                Some(Kind::Disconnected(disconnected)) => {
+                    return Err(end_of_disconnected(disconnected, None));
+                }
                 Some(Kind::Error(error)) => {
                     return Err(End::Refused { refusal: error.into(), reconnect: None });
                 }
@@ -149,14 +151,14 @@ async fn await_connected(inbound: &mut Streaming<SessionResponse>) -> Result<Con
     }
 }
 
-/// The hub's own account of the end.
-pub(crate) fn end_of_disconnected(disconnected: Disconnected) -> End {
+/// The hub's own account of the end. What `going_away` asked for before holds, too.
+pub(crate) fn end_of_disconnected(disconnected: Disconnected, going_away: Option<Duration>) -> End {
     let refusal = Refusal {
         code: crate::Code::of(&disconnected.code),
         message: disconnected.message,
         request_id: String::new(),
         retryable: disconnected.reconnect,
-        retry_after: millis(disconnected.retry_after_ms),
+        retry_after: millis(disconnected.retry_after_ms).max(going_away),
         violations: Vec::new(),
     };
     End::Refused { refusal, reconnect: Some(disconnected.reconnect) }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use carillon_client::{
     Client, ClientOptions, Code, CommandError, ConnectError, Event, Events, TokenReason, v1,
 };
+use futures::StreamExt;
 use harness::{Hub, Peer, at, disconnected, joined};
 use tokio::join;
 use v1::session_request::Command;
@@ -267,7 +268,7 @@ async fn hub_that_goes_away_is_kept_to_its_end_and_given_the_time_it_asks_for() 
     peer.push(Kind::GoingAway(v1::GoingAway { reconnect_after_ms: 30_000 })).await;
     peer.message(ROOM, 5).await;
     assert_eq!(seqs(&mut events, 1).await, [5]);
-    drop(peer);
+    peer.push(disconnected("GOING_AWAY", true)).await;
     let start = tokio::time::Instant::now();
     hub.opens().await;
     assert!((30..=32).contains(&start.elapsed().as_secs()));
@@ -306,4 +307,32 @@ async fn last_handle_says_goodbye() {
     drop(events);
     assert!(matches!(peer.next().await.command, Some(Command::Goodbye(_))));
     assert!(peer.ended().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pipelined_commands_leave_in_the_order_in_which_they_were_made() {
+    let mut hub = Hub::start();
+    let (client, _events, mut peer) = open(&mut hub, |options| options).await;
+    let answering = tokio::spawn(async move {
+        let mut texts = Vec::new();
+        let mut ids = Vec::new();
+        while texts.len() < 500 {
+            let request = peer.next().await;
+            let Some(Command::MessageSend(send)) = request.command else { panic!("no message") };
+            texts.push(send.reply_to.unwrap());
+            ids.push(request.command_id);
+            // In bursts, as a store answers that commits in groups.
+            if ids.len() == 32 || texts.len() > 460 {
+                for id in ids.drain(..) {
+                    peer.send(id, Kind::MessageSent(v1::MessageSent::default())).await;
+                }
+            }
+        }
+        texts
+    });
+    let numbered = |number| v1::MessageSend { reply_to: Some(number), ..Default::default() };
+    let sends = futures::stream::iter(0..500).map(|number| client.send_message(numbered(number)));
+    let sent: Vec<_> = sends.buffered(100).collect().await;
+    assert!(sent.iter().all(Result::is_ok));
+    assert!(answering.await.unwrap().into_iter().eq(0..500));
 }

@@ -153,8 +153,9 @@ fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
     let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
     let authenticator = Authenticator::new(config.authentication()?)?;
     let workers = worker_count(config.grpc.workers);
+    let encoder = Arc::new(ProtobufEncoder::default());
     let delivery =
-        Arc::new(Delivery::new(workers, Arc::clone(&namespaces), Arc::new(ProtobufEncoder::default())));
+        Arc::new(Delivery::new(workers, Arc::clone(&namespaces), encoder, config.presence.large_room));
     let listeners = Arc::new(Listeners::new(Arc::clone(&delivery)));
     let mut options = Options::new(&config.store.path, Arc::clone(&namespaces), listeners.clone());
     options.idempotency_keys = config.store.idempotency_keys;

@@ -28,6 +28,9 @@ impl CommitSink for Listeners {
         if let Some(services) = self.services.get().and_then(Weak::upgrade) {
             for change in changes {
                 services.executor.invalidate(change);
+                if let Change::Erased { user } = change {
+                    services.forget(user);
+                }
             }
         }
         self.delivery.committed(changes);

@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 
 use carillon_proto::Frame;
 
-use crate::domain::names::{RoomKey, SessionId, UserKey};
+use crate::domain::names::{RoomKey, SessionId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
 use crate::domain::position::Epoch;
 use crate::domain::push::Push;
@@ -35,15 +35,18 @@ use registry::Registry;
 use room::ActiveRoom;
 use rooms::Rooms;
 use shard::{Shard, Wakeup};
-use sink::UnreadRooms;
+pub use sink::LatestMessage;
+use sink::{ChangedInboxes, UnreadRooms};
 
 /// Which followers of a room a broadcast is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum To {
     /// All.
     All,
     /// All but this session.
     Except(SessionId),
+    /// All but this user's sessions.
+    Others(UserId),
     /// Those that asked for presence.
     PresenceFollowers,
 }
@@ -67,12 +70,20 @@ pub struct Delivery {
     encoder: Arc<dyn FrameEncoder>,
     namespaces: Arc<Namespaces>,
     unread: UnreadRooms,
+    inboxes: ChangedInboxes,
+    large_room: usize,
     epoch: OnceLock<Epoch>,
 }
 
 impl Delivery {
-    /// For `shards` runtimes; each runs [`Shard::run`] of its own.
-    pub fn new(shards: usize, namespaces: Arc<Namespaces>, encoder: Arc<dyn FrameEncoder>) -> Self {
+    /// For `shards` runtimes; each runs [`Shard::run`] of its own. Rooms with more followers than `large_room` are told
+    /// of neither marks nor typing.
+    pub fn new(
+        shards: usize,
+        namespaces: Arc<Namespaces>,
+        encoder: Arc<dyn FrameEncoder>,
+        large_room: usize,
+    ) -> Self {
         Self {
             rooms: Rooms::new(shards),
             registry: Registry::default(),
@@ -80,6 +91,8 @@ impl Delivery {
             encoder,
             namespaces,
             unread: UnreadRooms::default(),
+            inboxes: ChangedInboxes::default(),
+            large_room,
             epoch: OnceLock::new(),
         }
     }
@@ -113,9 +126,20 @@ impl Delivery {
         &*self.encoder
     }
 
-    /// Rooms with messages since the last call, whose members may want to know their unread counts.
-    pub fn take_unread_rooms(&self) -> Vec<RoomKey> {
+    /// Rooms with messages since the last call, whose members may want to know their unread counts, each with its
+    /// latest message.
+    pub fn take_unread_rooms(&self) -> Vec<(RoomKey, LatestMessage)> {
         self.unread.take()
+    }
+
+    /// Connected users whose inboxes changed since the last call.
+    pub fn take_changed_inboxes(&self) -> Vec<UserKey> {
+        self.inboxes.take()
+    }
+
+    /// Whether a room has too many followers for marks and typing to be passed on.
+    pub fn is_large(&self, room: &ActiveRoom) -> bool {
+        room.follower_count() > self.large_room
     }
 
     /// The room, ready to be followed: its head is read from the store where it was not active yet.

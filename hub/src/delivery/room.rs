@@ -7,7 +7,6 @@ use carillon_proto::Frame;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use crate::domain::limits::LARGE_ROOM;
 use crate::domain::names::{RoomKey, SessionId, UserId};
 use crate::domain::position::{Position, Seq};
 use crate::domain::time::Timestamp;
@@ -26,6 +25,8 @@ pub struct Follower {
     pub presence: bool,
     /// Whether the mailbox knows already that there is something.
     ready: AtomicBool,
+    /// Whether the session was told that it joined: pushes that are in no log are for it from then on.
+    joined: AtomicBool,
     /// The last entry that it may see: lowered when its user is removed.
     until: AtomicU64,
     /// Its place in the list, kept by the list.
@@ -33,13 +34,14 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// A follower that may see everything.
+    /// A follower that may see everything, and hears pushes that are in no log once [`Self::begin`] was called.
     pub fn new(mailbox: Arc<Mailbox>, slot: u32, presence: bool) -> Arc<Self> {
         Arc::new(Self {
             mailbox,
             slot,
             presence,
             ready: AtomicBool::new(false),
+            joined: AtomicBool::new(false),
             until: AtomicU64::new(u64::MAX),
             index: AtomicUsize::new(0),
         })
@@ -48,6 +50,16 @@ impl Follower {
     /// The last entry that it may see.
     pub fn until(&self) -> Seq {
         Seq(self.until.load(Ordering::Acquire))
+    }
+
+    /// The session is told that it joined: from now on pushes that are in no log follow.
+    pub fn begin(&self) {
+        self.joined.store(true, Ordering::Release);
+    }
+
+    /// Whether pushes that are in no log are for it: not before `joined`, and not once its user was removed.
+    pub fn hears(&self) -> bool {
+        self.joined.load(Ordering::Acquire) && self.until.load(Ordering::Acquire) == u64::MAX
     }
 
     /// Called by the session before it pulls: an entry after this wakes it again.
@@ -166,11 +178,6 @@ impl ActiveRoom {
     /// Sessions that follow it.
     pub fn follower_count(&self) -> usize {
         self.followers.iter().map(|followers| followers.count.load(Ordering::SeqCst)).sum()
-    }
-
-    /// Whether it is too large for marks and typing to be passed on.
-    pub fn is_large(&self) -> bool {
-        self.follower_count() > LARGE_ROOM
     }
 
     /// Whether a runtime has followers.

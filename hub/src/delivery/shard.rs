@@ -80,12 +80,13 @@ fn spread(index: usize, wakeup: Wakeup) {
     match wakeup {
         Wakeup::Entries(room) => room.finish_wakeup(index),
         Wakeup::Broadcast(room, broadcast) => room.for_each_follower(index, |follower| {
-            let wanted = match broadcast.to {
+            let wanted = match &broadcast.to {
                 To::All => true,
-                To::Except(session) => follower.mailbox.session() != session,
+                To::Except(session) => follower.mailbox.session() != *session,
+                To::Others(user) => follower.mailbox.user().user != *user,
                 To::PresenceFollowers => follower.presence,
             };
-            if wanted {
+            if wanted && follower.hears() {
                 follower.mailbox.push(broadcast.frame.clone(), broadcast.merge);
             }
         }),

@@ -3,32 +3,61 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::domain::entry::{Entry, EntryBody};
 use crate::domain::inbox::{InboxPlace, Notification};
-use crate::domain::names::RoomKey;
+use crate::domain::names::{RoomKey, UserKey};
 use crate::domain::position::{Epoch, InboxPosition, Seq};
 use crate::domain::push::Push;
 use crate::domain::time::Timestamp;
 use crate::store::{Change, CommitSink};
 
-use super::mailbox::MergeKey;
+use super::mailbox::{Mailbox, MergeKey};
 use super::{Broadcast, Delivery, To};
+
+/// The latest message of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LatestMessage {
+    /// Its place.
+    pub seq: Seq,
+    /// Its number: how many messages there are.
+    pub number: u64,
+}
 
 /// Rooms that got messages since they were last asked for. Bounded by the rooms that are written to in between.
 #[derive(Default)]
-pub(super) struct UnreadRooms(Mutex<FxHashSet<RoomKey>>);
+pub(super) struct UnreadRooms(Mutex<FxHashMap<RoomKey, LatestMessage>>);
 
 impl UnreadRooms {
-    pub(super) fn take(&self) -> Vec<RoomKey> {
+    pub(super) fn take(&self) -> Vec<(RoomKey, LatestMessage)> {
         std::mem::take(&mut *self.0.lock()).into_iter().collect()
     }
 
-    fn add(&self, room: &RoomKey) {
+    fn add(&self, room: &RoomKey, latest: LatestMessage) {
         let mut rooms = self.0.lock();
-        if !rooms.contains(room) {
-            rooms.insert(room.clone());
+        match rooms.get_mut(room) {
+            Some(known) => *known = latest,
+            None => _ = rooms.insert(room.clone(), latest),
+        }
+    }
+}
+
+/// Connected users whose inboxes changed since they were last asked for. Bounded by the users who are connected.
+#[derive(Default)]
+pub(super) struct ChangedInboxes(Mutex<FxHashSet<UserKey>>);
+
+impl ChangedInboxes {
+    pub(super) fn take(&self) -> Vec<UserKey> {
+        std::mem::take(&mut *self.0.lock()).into_iter().collect()
+    }
+
+    fn add<'a>(&self, sessions: impl IntoIterator<Item = &'a Arc<Mailbox>>) {
+        let mut users = self.0.lock();
+        for mailbox in sessions {
+            if !users.contains(mailbox.user()) {
+                users.insert(mailbox.user().clone());
+            }
         }
     }
 }
@@ -52,8 +81,13 @@ impl CommitSink for Delivery {
                 Change::Inbox { user, change, summary } => {
                     let push = Push::NotificationState { change: change.clone(), summary: *summary };
                     self.send_to_user(user, &push, None);
+                    // A count that was read before is on its way, perhaps.
+                    self.inboxes.add(&self.registry.sessions_of(user));
                 }
-                Change::Erased { user } => self.rooms.forget_tails(&user.tenant),
+                Change::Erased { user } => {
+                    self.rooms.forget_tails(&user.tenant);
+                    self.inboxes.add(&self.registry.sessions_of(user));
+                }
                 Change::Trimmed { .. } => {}
             }
         }
@@ -63,7 +97,7 @@ impl CommitSink for Delivery {
 impl Delivery {
     fn deliver_entry(&self, key: &RoomKey, entry: &Arc<Entry>, now: Timestamp) {
         if let EntryBody::Message(_) = entry.body {
-            self.unread.add(key);
+            self.unread.add(key, LatestMessage { seq: entry.seq, number: entry.number });
         }
         let Some(room) = self.rooms.get(key) else { return };
         let frame = (room.follower_count() > 0).then(|| self.encoder.entry(&key.room, entry));
@@ -79,17 +113,18 @@ impl Delivery {
     fn broadcast_marks(&self, key: &RoomKey, push: &Push, merge: MergeKey) {
         let receipts = self.namespaces.rules(&key.room).is_some_and(|rules| rules.receipts);
         let Some(room) = self.rooms.get(key).filter(|_| receipts) else { return };
-        if room.follower_count() == 0 || room.is_large() {
+        if room.follower_count() == 0 || self.is_large(&room) {
             return;
         }
         let frame = self.encoder.push(push);
         self.broadcast_in(&room, &Broadcast { frame, merge: Some(merge), to: To::All });
     }
 
-    fn notify(&self, sessions: Vec<Arc<super::mailbox::Mailbox>>, notification: &Notification) {
+    fn notify(&self, sessions: Vec<Arc<Mailbox>>, notification: &Notification) {
         if sessions.is_empty() {
             return;
         }
+        self.inboxes.add(&sessions);
         let position = place_as_position(self.epoch(), notification.place);
         let frame = self.encoder.push(&Push::Notification { notification: notification.clone(), position });
         for mailbox in sessions {

@@ -85,7 +85,7 @@ pub enum Push {
         room: RoomName,
         /// How many.
         count: u64,
-        /// The head.
+        /// The latest message's place.
         last_seq: Seq,
         /// The last message.
         last_message: Option<Box<Entry>>,

@@ -11,6 +11,7 @@ pub mod encode;
 pub mod errors;
 pub mod execute;
 pub mod health;
+mod io;
 pub mod ports;
 pub mod router;
 pub mod server;

@@ -8,6 +8,7 @@ use carillon_proto::FILE_DESCRIPTOR_SET;
 use carillon_proto::v1::admin_service_server::AdminServiceServer;
 use carillon_proto::v1::hub_service_server::HubServiceServer;
 use http::{Request, Response};
+use tokio_stream::StreamExt;
 use tonic::body::Body;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -17,6 +18,7 @@ use super::admin::AdminApi;
 use super::edge::Edge;
 use super::execute::HubApi;
 use super::health::Health;
+use super::io::Socket;
 use super::router::Router;
 use crate::domain::limits;
 
@@ -65,7 +67,8 @@ where
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         // Without it a small write waits for the acknowledgement of the one before.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming =
+            TcpIncoming::from(listener).with_nodelay(Some(true)).map(|accepted| accepted.map(Socket));
         let router = self.router()?;
         server().serve_with_incoming_shutdown(router, incoming, stop).await?;
         Ok(())

@@ -20,8 +20,8 @@ pub struct Notice {
 pub enum Audience {
     /// The sessions joined to the room that asked for presence.
     Room(RoomKey),
-    /// All sessions joined to the room.
-    Joined(RoomKey),
+    /// The sessions joined to the room, but for this user's own.
+    Others(RoomKey, UserId),
     /// These sessions, each once.
     Sessions(Vec<SessionId>),
 }
@@ -82,6 +82,7 @@ impl Notice {
     pub(super) fn typing(room: RoomKey, user: UserId, active: bool) -> Self {
         let name = room.room.clone();
         let merge = MergeKey::Typing { room: name.clone(), user: user.clone() };
-        Self { to: Audience::Joined(room), push: Push::Typing { room: name, user, active }, merge }
+        let to = Audience::Others(room, user.clone());
+        Self { to, push: Push::Typing { room: name, user, active }, merge }
     }
 }

@@ -39,6 +39,7 @@ impl Session {
         if self.in_flight.contains(&command_id) {
             return self.end(Some(ErrorCode::ProtocolError.into()));
         }
+        self.note_activity(&command);
         match command {
             Command::Hello(_) if self.established.is_some() => {
                 self.end(Some(ErrorCode::ProtocolError.into()))
@@ -49,7 +50,7 @@ impl Session {
             }
             Command::Pong => {}
             Command::Goodbye => {
-                self.said_goodbye = true;
+                self.left_for_good = true;
                 self.finish(None);
             }
             Command::Ping => self.reply(command_id, &Reply::Pong(Timestamp::now())),
@@ -63,6 +64,15 @@ impl Session {
                 let idempotency = key.map(|key| Idempotency { key, fingerprint });
                 self.execute(command_id, idempotency, command);
             }
+        }
+    }
+
+    /// Presence shows when a user last did something. An answer to the hub's ping is not that.
+    fn note_activity(&self, command: &Command) {
+        let Some(established) = &self.established else { return };
+        let now = Timestamp::now();
+        if !matches!(command, Command::Ping | Command::Pong) && established.live.begin_touch(now) {
+            self.services.presence.touch(&established.caller.tenant, established.live.id(), now);
         }
     }
 
@@ -193,11 +203,12 @@ impl Session {
 
     fn typing(&mut self, id: u32, room: RoomName, active: bool) {
         let Some(established) = &mut self.established else { return };
+        let delivery = &self.services.delivery;
         let may_type = established
             .slots
             .find(&room)
             .and_then(|slot| established.slots.live_mut(slot))
-            .is_some_and(|live| live.may_type && !live.following.room.is_large());
+            .is_some_and(|live| live.may_type && !delivery.is_large(&live.following.room));
         // What is dropped is answered as success.
         if may_type {
             let caller = &established.caller;

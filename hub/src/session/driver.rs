@@ -108,8 +108,8 @@ pub struct Session {
     pub(super) commands: FuturesUnordered<BoxFuture<'static, Done>>,
     pub(super) in_flight: Vec<u32>,
     outbox: VecDeque<Frame>,
-    /// Whether the client said that it ends.
-    pub(super) said_goodbye: bool,
+    /// Whether no session will continue this one: the client took its leave, or may not come back.
+    pub(super) left_for_good: bool,
 }
 
 impl Session {
@@ -132,7 +132,7 @@ impl Session {
             commands: FuturesUnordered::new(),
             in_flight: Vec::new(),
             outbox: VecDeque::new(),
-            said_goodbye: false,
+            left_for_good: false,
         }
     }
 
@@ -345,8 +345,8 @@ impl Session {
                 }
                 Signal::Close(refusal) => {
                     self.services.metrics.disconnected(refusal.code);
-                    // Who is sent away for good is gone at once; who may come back has presence's grace.
-                    self.said_goodbye |=
+                    // Whoever may not come back is not waited for; whom a newer session replaced is back already.
+                    self.left_for_good |=
                         !refusal.code.row().reconnect && refusal.code != ErrorCode::SessionReplaced;
                     self.end(Some(refusal));
                 }
@@ -392,7 +392,7 @@ impl Drop for Session {
             let Established { live, mut slots, .. } = *established;
             // Followers leave their rooms before presence is told, so that nothing is sent to a session that ended.
             drop(slots.drain());
-            self.services.end_session(&live, self.said_goodbye, Timestamp::now());
+            self.services.end_session(&live, self.left_for_good, Timestamp::now());
         }
     }
 }

@@ -151,6 +151,8 @@ impl Session {
         let Some(rules) = self.services.namespaces.rules(&key.room) else { return };
         let session = established.live.id();
         let presence = &self.services.presence;
+        // Before the snapshot is taken: what changes after it is heard.
+        joining.following.follower.begin();
         if rules.presence {
             presence.join(&key, session, joining.presence, Timestamp::now());
         }

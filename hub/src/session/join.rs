@@ -114,7 +114,11 @@ async fn find_start(
     if !is_in_log(since, page.entries.first(), page.head, services.store.epoch()) {
         return Ok(Start::Truncated);
     }
-    Ok(Start::After(Seq(since.seq.0.max(permit.history_from.0.saturating_sub(1)))))
+    // What lies between is not theirs to read, so the copy cannot be made complete.
+    if since.seq.next() < permit.history_from {
+        return Ok(Start::Truncated);
+    }
+    Ok(Start::After(since.seq))
 }
 
 async fn read(

@@ -14,6 +14,9 @@ use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
 use crate::domain::time::Timestamp;
 use crate::telemetry::OpenSession;
 
+/// A session's commands move its user's `last_active` at most this often: presence is shared by a tenant's sessions.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A session that has said hello.
 pub struct Live {
     /// Where what it must know goes.
@@ -30,6 +33,7 @@ pub struct Live {
     pub rooms: Mutex<Vec<RoomName>>,
     last_inbound: AtomicI64,
     last_ping: AtomicI64,
+    last_touch: AtomicI64,
     last_output: AtomicI64,
     /// Since when something has waited, as far as the sweep knows; 0 where nothing does.
     waiting_since: AtomicI64,
@@ -58,6 +62,7 @@ impl Live {
             rooms: Mutex::default(),
             last_inbound: AtomicI64::new(now.millis()),
             last_ping: AtomicI64::new(now.millis()),
+            last_touch: AtomicI64::new(now.millis()),
             last_output: AtomicI64::new(now.millis()),
             waiting_since: AtomicI64::new(0),
             reads: AtomicBool::new(true),
@@ -80,6 +85,15 @@ impl Live {
     /// A frame came in.
     pub fn heard(&self, now: Timestamp) {
         self.last_inbound.store(now.millis(), Ordering::Relaxed);
+    }
+
+    /// Whether presence should be told of a command at `now`: not more than once in a while.
+    pub fn begin_touch(&self, now: Timestamp) -> bool {
+        let due = now.since(Timestamp(self.last_touch.load(Ordering::Relaxed))) >= TOUCH_INTERVAL;
+        if due {
+            self.last_touch.store(now.millis(), Ordering::Relaxed);
+        }
+        due
     }
 
     /// When the last frame came in.

@@ -25,7 +25,7 @@ impl NoticeSink for NoticeRouter {
         let merge = Some(MergeKey::of(&notice.merge));
         let (room, to) = match notice.to {
             Audience::Room(room) => (room, To::PresenceFollowers),
-            Audience::Joined(room) => (room, To::All),
+            Audience::Others(room, user) => (room, To::Others(user)),
             Audience::Sessions(sessions) => {
                 let frame = self.delivery.encoder().push(&notice.push);
                 for live in sessions.into_iter().filter_map(|id| self.sessions.get(id)) {

@@ -64,12 +64,13 @@ pub(super) fn welcome(
     ));
     services.sessions.insert(Arc::clone(&live));
     let before = services.delivery.registry().insert(mailbox);
-    replace_older(services, &live, &before);
+    replace_older(services, &live, &before, now);
     Ok(Welcome { live, caller, resume: hello.resume })
 }
 
 /// A session of the same user and instance is the same tab or process: the newer one takes over.
-fn replace_older(services: &Services, live: &Live, before: &[Arc<Mailbox>]) {
+/// To presence the device is the same, so nobody is told.
+fn replace_older(services: &Services, live: &Live, before: &[Arc<Mailbox>], now: Timestamp) {
     if live.instance.is_none() {
         return;
     }
@@ -78,7 +79,7 @@ fn replace_older(services: &Services, live: &Live, before: &[Arc<Mailbox>]) {
             && older.instance == live.instance
         {
             // Before the new one is counted, so that nobody is told of two devices.
-            services.presence.disconnect(&live.user().tenant, older.id(), Timestamp::now());
+            services.presence.disconnect(&live.user().tenant, older.id(), now);
             older.close(ErrorCode::SessionReplaced);
         }
     }

@@ -108,13 +108,15 @@ impl Services {
         }
     }
 
-    /// Who bears the token. Services have no sessions.
+    /// Who bears the token. Services have no sessions: their names are not those of users, whose inboxes and rooms
+    /// they would take over. `PERMISSION_DENIED` for their tokens.
     pub fn authenticate(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
         let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
             tracing::info!(reason = %error, "token refused");
             Refusal::from(error.code())
         })?;
-        verified.caller(None)
+        let caller = verified.caller(None)?;
+        if caller.service { Err(ErrorCode::PermissionDenied.into()) } else { Ok(caller) }
     }
 
     /// Which service bears the token, where it may act for `tenant`.
@@ -199,6 +201,11 @@ impl Services {
             }
             Err(error) => Err(refuse_commit(error)),
         }
+    }
+
+    /// The directory has forgotten a user: their next session makes them known again.
+    pub fn forget(&self, user: &UserKey) {
+        self.known.lock().remove(user);
     }
 
     /// The node stops: no new sessions.

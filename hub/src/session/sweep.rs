@@ -81,16 +81,16 @@ impl Services {
         }
     }
 
-    /// Forgets a session that ended; harmless where it was forgotten. `on_purpose` says that the client took its leave,
-    /// so that presence gives no grace.
-    pub(super) fn end_session(&self, live: &Live, on_purpose: bool, now: Timestamp) {
+    /// Forgets a session that ended; harmless where it was forgotten. `for_good` says that no session will continue
+    /// it, so that presence gives no grace.
+    pub(super) fn end_session(&self, live: &Live, for_good: bool, now: Timestamp) {
         if !live.begin_end() {
             return;
         }
         live.mailbox.close();
         self.delivery.registry().remove(&live.mailbox);
         self.sessions.remove(live);
-        if on_purpose {
+        if for_good {
             self.presence.close(&live.user().tenant, live.id(), now);
         } else {
             self.presence.disconnect(&live.user().tenant, live.id(), now);

@@ -1,25 +1,22 @@
-//! Unread counts for members who are connected but do not follow the room: merged over [`UNREAD_INTERVAL`], so that a
-//! busy room costs them a push a few times a second, not one a message.
+//! Unread counts: of rooms, for members who are connected but do not follow them, and of inboxes. Merged over
+//! [`UNREAD_INTERVAL`], so that what is busy costs a push a few times a second, not one a message.
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::delivery::LatestMessage;
 use crate::delivery::mailbox::MergeKey;
-use crate::domain::entry::{Entry, EntryBody};
+use crate::domain::entry::Entry;
 use crate::domain::limits::{PAGE_LIMIT, UNREAD_INTERVAL};
 use crate::domain::member::Member;
 use crate::domain::names::{RoomKey, UserKey};
 use crate::domain::namespace::Who;
-use crate::domain::position::Seq;
 use crate::domain::push::Push;
-use crate::store::{EntryRange, PageBound, StoreError};
+use crate::store::StoreError;
 
 use super::live::Live;
 use super::services::Services;
-
-/// How many of the last entries are searched for the last message.
-const LAST_ENTRIES: PageBound = PageBound { items: 10, bytes: 64 * 1024 };
 
 /// Sends unread counts until cancelled.
 pub async fn send_unread(services: Arc<Services>, cancel: CancellationToken) {
@@ -30,22 +27,27 @@ pub async fn send_unread(services: Arc<Services>, cancel: CancellationToken) {
             _ = ticks.tick() => {}
             () = cancel.cancelled() => return,
         }
-        for room in services.delivery.take_unread_rooms() {
+        for (room, latest) in services.delivery.take_unread_rooms() {
             let rules = services.namespaces.rules(&room.room);
             if rules.is_none_or(|rules| rules.join != Who::Members) {
                 continue;
             }
-            if let Err(error) = services.send_unread_of(&room).await {
+            if let Err(error) = services.send_unread_of(&room, latest).await {
                 tracing::warn!(error = %error, "unread counts were not sent");
+            }
+        }
+        for user in services.delivery.take_changed_inboxes() {
+            if let Err(error) = services.send_inbox_unread(&user).await {
+                tracing::warn!(error = %error, "an inbox's unread count was not sent");
             }
         }
     }
 }
 
 impl Services {
-    async fn send_unread_of(&self, room: &RoomKey) -> Result<(), StoreError> {
+    async fn send_unread_of(&self, room: &RoomKey, latest: LatestMessage) -> Result<(), StoreError> {
         let mut after = None;
-        let mut page = None;
+        let mut message: Option<Option<Box<Entry>>> = None;
         loop {
             let members = self.store.members(room, after.as_ref(), PAGE_LIMIT).await?;
             let last_of_page = members.last().map(|member| member.user.clone());
@@ -55,21 +57,16 @@ impl Services {
                 if absent.is_empty() {
                     continue;
                 }
-                if page.is_none() {
-                    page = Some(
-                        self.store.entries(room, EntryRange::Before(Seq(u64::MAX)), LAST_ENTRIES).await?,
-                    );
+                if message.is_none() {
+                    message = Some(self.store.entry(room, latest.seq).await?.map(Box::new));
                 }
-                let Some(page) = &page else { continue };
                 let marks = self.store.marks(room, &member.user).await?;
-                let last = page.entries.iter().find(|entry| matches!(entry.body, EntryBody::Message(_)));
-                let last: Option<Box<Entry>> =
-                    last.filter(|entry| entry.seq >= member.history_from).cloned().map(Box::new);
+                let readable = latest.seq >= member.history_from;
                 let push = Push::Unread {
                     room: room.room.clone(),
-                    count: marks.unread(page.head_number),
-                    last_seq: page.head.seq,
-                    last_message: last,
+                    count: marks.unread(latest.number),
+                    last_seq: latest.seq,
+                    last_message: message.clone().flatten().filter(|_| readable),
                 };
                 let frame = self.delivery.encoder().push(&push);
                 for live in absent {
@@ -81,6 +78,12 @@ impl Services {
                 _ => return Ok(()),
             }
         }
+    }
+
+    async fn send_inbox_unread(&self, user: &UserKey) -> Result<(), StoreError> {
+        let summary = self.store.inbox_summary(user).await?;
+        self.delivery.send_to_user(user, &Push::InboxUnread(summary), Some(MergeKey::of("inbox_unread")));
+        Ok(())
     }
 
     /// The member's sessions that do not follow the room.

@@ -23,14 +23,17 @@ pub(crate) async fn gives_places_without_holes<F: Fixture>() {
     }
     let room = scene.store().room(&room_key("conversation:a")).await.unwrap().unwrap();
     assert_eq!((room.head.seq, room.head_number, room.first, room.created), (Seq(50), 50, Seq(1), false));
-    let committed = scene.commit(in_room("conversation:a", "bob").append(message("a")).append(message("b"))).await;
+    let committed =
+        scene.commit(in_room("conversation:a", "bob").append(message("a")).append(message("b"))).await;
     assert_eq!((committed.position.seq, committed.number), (Seq(52), 52));
 }
 
 pub(crate) async fn concurrent_appends_are_ordered<F: Fixture>() {
     let scene = Scene::<F>::new();
     let sends: Vec<_> = (0..300)
-        .map(|turn| scene.store().commit(send(&format!("conversation:{}", turn % 3), "alice", &turn.to_string())))
+        .map(|turn| {
+            scene.store().commit(send(&format!("conversation:{}", turn % 3), "alice", &turn.to_string()))
+        })
         .collect();
     for pending in sends {
         pending.await.unwrap();

@@ -14,8 +14,12 @@ pub(crate) async fn are_told_in_commit_order_before_the_acknowledgement<F: Fixtu
         scene.commit(send("conversation:a", "alice", &turn.to_string())).await;
         assert_eq!(scene.setup.sink.changes().len(), turn, "told before it is acknowledged");
     }
-    scene.commit(in_room("conversation:a", "bob").writing(Write::Marks { delivered: Seq(5), read: Seq(3) })).await;
-    scene.commit(in_room("conversation:a", "bob").writing(Write::Marks { delivered: Seq(5), read: Seq(3) })).await;
+    scene
+        .commit(in_room("conversation:a", "bob").writing(Write::Marks { delivered: Seq(5), read: Seq(3) }))
+        .await;
+    scene
+        .commit(in_room("conversation:a", "bob").writing(Write::Marks { delivered: Seq(5), read: Seq(3) }))
+        .await;
     scene.commit(notify("bob", notice("n1", Priority::Normal))).await;
     let broadcast = outcome(Home::Tenant, "robot").writing(Write::Broadcast(notice("n2", Priority::High)));
     scene.commit(broadcast).await;

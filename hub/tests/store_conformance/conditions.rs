@@ -41,12 +41,19 @@ pub(crate) async fn of_members<F: Fixture>() {
     scene.commit(given(Condition::MembersBelow(2)).append(added("bob", Role::Member))).await;
     assert!(scene.fails(given(Condition::MembersBelow(2)).append(added("carol", Role::Member))).await);
     scene
-        .commit(append("conversation:a", "alice", membership("alice", MembershipChange::RoleChanged, Role::Member)))
+        .commit(append(
+            "conversation:a",
+            "alice",
+            membership("alice", MembershipChange::RoleChanged, Role::Member),
+        ))
         .await;
     let refused = scene.refused(given(is_member(1)).append(message("no"))).await;
     let CommitError::Condition(current) = refused else { panic!("{refused:?}") };
     let member = current.member.clone().unwrap();
-    assert_eq!((member.version, member.role, current.actor.clone().unwrap()), (Seq(4), Role::Member, member.clone()));
+    assert_eq!(
+        (member.version, member.role, current.actor.clone().unwrap()),
+        (Seq(4), Role::Member, member.clone())
+    );
     assert_eq!(current.room.unwrap().members, 2);
     scene.commit(given(is_member(4)).append(membership("alice", MembershipChange::Left, Role::Member))).await;
     assert!(scene.fails(given(is_member(4))).await);

@@ -44,8 +44,15 @@ pub(crate) async fn blanks_what_a_user_wrote<F: Fixture>() {
         let latest = scene.store().latest_events(&room_key("state:b"), bound).await.unwrap();
         assert!(matches!(&latest[0].body, EntryBody::Event(event) if event.payload.is_none()));
         let log = scene.log("conversation:c").await;
-        assert!(log.iter().all(|entry| matches!(&entry.body, EntryBody::Message(message) if message.content.is_none())));
-        assert_eq!((log.len(), log[699].seq, log[699].number), (700, Seq(700), 700), "places and numbers remain");
+        assert!(
+            log.iter()
+                .all(|entry| matches!(&entry.body, EntryBody::Message(message) if message.content.is_none()))
+        );
+        assert_eq!(
+            (log.len(), log[699].seq, log[699].number),
+            (700, Seq(700), 700),
+            "places and numbers remain"
+        );
         let marks = scene.store().marks(&room_key("conversation:c"), &user("bob")).await.unwrap();
         assert_eq!(marks, Marks::default());
         assert_eq!(scene.store().inbox_summary(&user_key("bob")).await.unwrap().unread, 0);

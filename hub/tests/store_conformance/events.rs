@@ -20,7 +20,8 @@ pub(crate) async fn last_of_each_key<F: Fixture>() {
     for way in 0..3 {
         let bound = PageBound { items: 100, bytes: usize::MAX };
         let latest = scene.store().latest_events(&room_key(room), bound).await.unwrap();
-        let read: Vec<(u64, _)> = latest.iter().map(|entry: &Entry| (entry.seq.0, entry.body.clone())).collect();
+        let read: Vec<(u64, _)> =
+            latest.iter().map(|entry: &Entry| (entry.seq.0, entry.body.clone())).collect();
         let mut expected = vec![(1, event("moved", Some("early"), "0"))];
         expected.extend((36..40).map(|turn: u64| {
             (2 + turn * 2, event("moved", Some(&format!("k{}", turn % 4)), &turn.to_string()))

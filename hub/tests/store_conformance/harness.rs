@@ -11,13 +11,15 @@ use carillon_hub::domain::entry::{Entry, EntryBody, Event, EventKey, EventName, 
 use carillon_hub::domain::inbox::{Notice, NotificationKind, Priority};
 use carillon_hub::domain::limits;
 use carillon_hub::domain::member::{MembershipChange, Role};
-use carillon_hub::domain::names::{IdempotencyKey, NotificationId, RoomKey, RoomName, TenantId, UserId, UserKey};
+use carillon_hub::domain::names::{
+    IdempotencyKey, NotificationId, RoomKey, RoomName, TenantId, UserId, UserKey,
+};
 use carillon_hub::domain::namespace::{NamespaceRules, Namespaces};
 use carillon_hub::domain::position::Seq;
 use carillon_hub::domain::time::Timestamp;
 use carillon_hub::store::{
-    Change, CommitError, CommitSink, Committed, Condition, Effect, EntryPage, EntryRange, Home, Idempotency, Outcome,
-    PageBound, Store, Write,
+    Change, CommitError, CommitSink, Committed, Condition, Effect, EntryPage, EntryRange, Home, Idempotency,
+    Outcome, PageBound, Store, Write,
 };
 use parking_lot::{Condvar, Mutex};
 
@@ -42,9 +44,16 @@ impl Setup {
         let namespaces = vec![
             NamespaceRules::closed("conversation"),
             NamespaceRules { history_before_join: false, ..NamespaceRules::closed("private") },
-            NamespaceRules { latest_per_key: true, retention_count: Some(10), ..NamespaceRules::closed("state") },
+            NamespaceRules {
+                latest_per_key: true,
+                retention_count: Some(10),
+                ..NamespaceRules::closed("state")
+            },
             NamespaceRules { retention_count: Some(20), ..NamespaceRules::closed("short") },
-            NamespaceRules { retention_age: Some(Duration::from_secs(60)), ..NamespaceRules::closed("brief") },
+            NamespaceRules {
+                retention_age: Some(Duration::from_secs(60)),
+                ..NamespaceRules::closed("brief")
+            },
         ];
         Self {
             namespaces: Arc::new(Namespaces::new(namespaces)),
@@ -201,7 +210,9 @@ pub(crate) fn text(text: &str) -> Content {
 }
 
 pub(crate) fn pairs(list: &[(&str, &str)]) -> Pairs {
-    Pairs::stored(list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>())
+    Pairs::stored(
+        list.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>(),
+    )
 }
 
 pub(crate) fn message(content: &str) -> EntryBody {

@@ -51,11 +51,16 @@ pub(crate) async fn survive_reopening<F: Fixture>() {
         scene.commit(keyed(turn)).await;
     }
     for way in 0..3 {
-        if way == 1 { scene.close_and_open().await } else { scene.reopen() }
+        if way == 1 {
+            scene.close_and_open().await
+        } else {
+            scene.reopen()
+        }
         for turn in 0..40 {
             let again = scene.commit(keyed(turn)).await;
             assert_eq!((again.duplicate, again.position.seq, again.number), (true, Seq(turn + 1), turn + 1));
-            let entry = scene.store().entry(&room_key("conversation:a"), again.position.seq).await.unwrap().unwrap();
+            let entry =
+                scene.store().entry(&room_key("conversation:a"), again.position.seq).await.unwrap().unwrap();
             assert_eq!((entry.tag, entry.time), (again.position.tag, again.time));
         }
     }
@@ -130,8 +135,9 @@ pub(crate) async fn expire<F: Fixture>() {
 pub(crate) async fn of_inbox_and_tenant<F: Fixture>() {
     let mut scene = Scene::<F>::new();
     scene.commit(outcome(Home::Tenant, "bob").writing(Write::Know)).await;
-    let broadcast =
-        outcome(Home::Tenant, "robot").writing(Write::Broadcast(notice("n1", Priority::Normal))).keyed("b", 1);
+    let broadcast = outcome(Home::Tenant, "robot")
+        .writing(Write::Broadcast(notice("n1", Priority::Normal)))
+        .keyed("b", 1);
     let first = scene.commit(broadcast.clone()).await;
     scene.reopen();
     let again = scene.commit(broadcast).await;

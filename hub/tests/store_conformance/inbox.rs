@@ -58,7 +58,10 @@ pub(crate) async fn merges_and_pages<F: Fixture>() {
     assert_eq!((listed(&page), page.more), (reversed.to_vec(), false));
     assert_eq!((page.head.own, page.head.broadcast), (Seq(5), Seq(5)));
     let last = page.notifications.last().unwrap();
-    assert_eq!((&last.notice, last.place, last.read), (&notice("n0", Priority::Normal), InboxPlace::Own(Seq(1)), false));
+    assert_eq!(
+        (&last.notice, last.place, last.read),
+        (&notice("n0", Priority::Normal), InboxPlace::Own(Seq(1)), false)
+    );
     for limit in [1, 3, 4] {
         let (mut seen, mut before) = (Vec::new(), None);
         loop {
@@ -101,7 +104,8 @@ pub(crate) async fn read_and_delete<F: Fixture>() {
     assert_eq!((summary.unread, summary.critical), (10, 1));
     let committed = scene.commit(change("bob", InboxChange::Read(ids(&["n0", "n1", "n1", "unknown"])))).await;
     assert_eq!(committed.inbox.unwrap().unread, 8);
-    let committed = scene.commit(change("bob", InboxChange::Delete(ids(&["n1", "n8", "n9", "unknown"])))).await;
+    let committed =
+        scene.commit(change("bob", InboxChange::Delete(ids(&["n1", "n8", "n9", "unknown"])))).await;
     let summary = committed.inbox.unwrap();
     assert_eq!((summary.unread, summary.critical), (6, 0));
     let upto = InboxPosition { own: Seq(3), broadcast: Seq(2), ..InboxPosition::default() };
@@ -110,7 +114,8 @@ pub(crate) async fn read_and_delete<F: Fixture>() {
     assert_eq!(scene.commit(change("bob", InboxChange::ReadUpTo(lower))).await.inbox.unwrap().unread, 3);
     let page = scene.store().inbox(&bob, newest(), 100).await.unwrap();
     let states: Vec<_> = page.notifications.iter().map(|n| (n.notice.id.as_str(), n.read)).collect();
-    let expected = [("n7", false), ("n6", false), ("n5", false), ("n4", true), ("n3", true), ("n2", true), ("n0", true)];
+    let expected =
+        [("n7", false), ("n6", false), ("n5", false), ("n4", true), ("n3", true), ("n2", true), ("n0", true)];
     assert_eq!(states, expected);
     assert_eq!(scene.store().inbox_summary(&bob).await.unwrap().unread, 3);
     assert_eq!(page.head.own, Seq(5), "deleting does not move the head");
@@ -130,7 +135,11 @@ pub(crate) async fn broadcasts_reach_whom_the_directory_knew<F: Fixture>() {
     }
     let committed = scene.commit(change("late", InboxChange::Read(ids(&["n1", "n2"])))).await;
     assert_eq!(committed.inbox.unwrap().unread, 0);
-    assert_eq!(scene.store().inbox_summary(&user_key("early")).await.unwrap().unread, 2, "states are per user");
+    assert_eq!(
+        scene.store().inbox_summary(&user_key("early")).await.unwrap().unread,
+        2,
+        "states are per user"
+    );
 }
 
 pub(crate) async fn expired_are_neither_listed_nor_counted<F: Fixture>() {
@@ -156,7 +165,8 @@ pub(crate) async fn filters<F: Fixture>() {
     let mention = Arc::new(Notice { kind: kind.clone(), ..(*notice("m", Priority::Low)).clone() });
     scene.commit(notify("bob", mention)).await;
     scene.commit(change("bob", InboxChange::Read(ids(&["n8"])))).await;
-    let query = |filter| scene.store().inbox(&user_key("bob"), InboxQuery::Newest { before: None, filter }, 3);
+    let query =
+        |filter| scene.store().inbox(&user_key("bob"), InboxQuery::Newest { before: None, filter }, 3);
     let page = query(InboxFilter { unread_only: true, ..InboxFilter::default() }).await.unwrap();
     assert_eq!((listed(&page), page.more), (vec!["m", "n9", "n7"], true));
     let page = query(InboxFilter { kinds: vec![kind], ..InboxFilter::default() }).await.unwrap();

@@ -33,7 +33,14 @@ pub(crate) async fn only_grow<F: Fixture>() {
 
 pub(crate) async fn unread_counts_messages<F: Fixture>() {
     let scene = Scene::<F>::new();
-    for body in [message("one"), event("e", None, "x"), edit(1, "two"), reaction(1, "k", true), message("three"), deletion(1)] {
+    for body in [
+        message("one"),
+        event("e", None, "x"),
+        edit(1, "two"),
+        reaction(1, "k", true),
+        message("three"),
+        deletion(1),
+    ] {
         scene.commit(append("conversation:a", "alice", body)).await;
     }
     assert_eq!(marks_of(&scene, "alice").await, Marks { delivered: Seq(5), read: Seq(5), read_number: 2 });
@@ -55,7 +62,10 @@ pub(crate) async fn survive_reopening<F: Fixture>() {
         scene.commit(mark("bob", turn, turn / 2)).await;
         if turn % 10 == 0 {
             scene.reopen();
-            assert_eq!(marks_of(&scene, "bob").await, Marks { delivered: Seq(turn), read: Seq(turn / 2), read_number: turn / 2 });
+            assert_eq!(
+                marks_of(&scene, "bob").await,
+                Marks { delivered: Seq(turn), read: Seq(turn / 2), read_number: turn / 2 }
+            );
             assert_eq!(marks_of(&scene, "alice").await.read, Seq(turn));
         }
     }

@@ -15,10 +15,17 @@ pub(crate) async fn come_change_and_go<F: Fixture>() {
     let room = "conversation:a";
     scene.commit(append(room, "alice", added("alice", Role::Owner))).await;
     scene.commit(append(room, "alice", added("bob", Role::Reader))).await;
-    let expected =
-        Member { user: user("bob"), role: Role::Reader, version: Seq(2), joined: Seq(2), history_from: Seq(1) };
+    let expected = Member {
+        user: user("bob"),
+        role: Role::Reader,
+        version: Seq(2),
+        joined: Seq(2),
+        history_from: Seq(1),
+    };
     assert_eq!(member(&scene, room, "bob").await, Some(expected.clone()));
-    scene.commit(append(room, "alice", membership("bob", MembershipChange::RoleChanged, Role::Moderator))).await;
+    scene
+        .commit(append(room, "alice", membership("bob", MembershipChange::RoleChanged, Role::Moderator)))
+        .await;
     let changed = Member { role: Role::Moderator, version: Seq(3), ..expected };
     assert_eq!(member(&scene, room, "bob").await, Some(changed));
     scene.commit(append(room, "alice", membership("bob", MembershipChange::Removed, Role::Moderator))).await;

@@ -24,7 +24,10 @@ pub(crate) async fn edits<F: Fixture>() {
     let kept = EntryBody::Edit { target: Seq(1), content: Some(text("two")), version: 2 };
     assert_eq!((&log[1].body, log[2].number), (&kept, 1));
     // An edit of what was sent in the same breath.
-    let pending = [scene.store().commit(send(ROOM, "bob", "x")), scene.store().commit(append(ROOM, "bob", edit(4, "y")))];
+    let pending = [
+        scene.store().commit(send(ROOM, "bob", "x")),
+        scene.store().commit(append(ROOM, "bob", edit(4, "y"))),
+    ];
     for committed in pending {
         committed.await.unwrap();
     }
@@ -33,7 +36,13 @@ pub(crate) async fn edits<F: Fixture>() {
 
 pub(crate) async fn deletions_blank_edits<F: Fixture>() {
     let mut scene = Scene::<F>::new();
-    scene.commit(append(ROOM, "alice", EntryBody::Message(Message::new(text("secret"), Some(Seq(1)), pairs(&[("a", "1")]))))).await;
+    scene
+        .commit(append(
+            ROOM,
+            "alice",
+            EntryBody::Message(Message::new(text("secret"), Some(Seq(1)), pairs(&[("a", "1")]))),
+        ))
+        .await;
     scene.commit(append(ROOM, "alice", edit(1, "secret too"))).await;
     scene.commit(append(ROOM, "bob", reaction(1, "k", true))).await;
     scene.commit(append(ROOM, "alice", deletion(1))).await;

@@ -33,11 +33,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (room, user, target) = (0..3_u8, 0..4_u8, any::<u8>());
     let step = prop_oneof![
         8 => (room.clone(), user.clone(), prop::option::of(0..20_u8)).prop_map(|(room, user, key)| Step::Send { room, user, key }),
-        2 => (room.clone(), user.clone(), target.clone()).prop_map(|(room, user, target)| Step::Edit { room, user, target }),
-        2 => (room.clone(), user.clone(), target.clone()).prop_map(|(room, user, target)| Step::Delete { room, user, target }),
-        2 => (room.clone(), user.clone(), target.clone(), any::<bool>())
+        2 => (room.clone(), user.clone(), target).prop_map(|(room, user, target)| Step::Edit { room, user, target }),
+        2 => (room.clone(), user.clone(), target).prop_map(|(room, user, target)| Step::Delete { room, user, target }),
+        2 => (room.clone(), user.clone(), target, any::<bool>())
             .prop_map(|(room, user, target, add)| Step::React { room, user, target, add }),
-        3 => (room.clone(), user.clone(), target.clone(), target)
+        3 => (room.clone(), user.clone(), target, target)
             .prop_map(|(room, user, delivered, read)| Step::Mark { room, user, delivered, read }),
         1 => (room.clone(), user.clone()).prop_map(|(room, user)| Step::Join { room, user }),
         1 => (room, user).prop_map(|(room, user)| Step::Leave { room, user }),
@@ -105,7 +105,8 @@ async fn apply<F: Fixture>(scene: &mut Scene<F>, model: &mut Model, step: Step) 
             assert_eq!(committed.duplicate, known.is_some());
             let seq = known.unwrap_or_else(|| {
                 let state = model.rooms.entry(room).or_default();
-                let message = ModelMessage { content: Some(text(&content)), version: 1, ..ModelMessage::default() };
+                let message =
+                    ModelMessage { content: Some(text(&content)), version: 1, ..ModelMessage::default() };
                 let seq = state.push(Some(message));
                 let number = *state.numbers.last().unwrap();
                 state.marks.insert(user, Marks { delivered: Seq(seq), read: Seq(seq), read_number: number });
@@ -130,7 +131,9 @@ async fn apply<F: Fixture>(scene: &mut Scene<F>, model: &mut Model, step: Step) 
         Step::Reopen { close: true } => scene.close_and_open().await,
         Step::Reopen { close: false } => scene.reopen(),
         Step::Join { .. } | Step::Leave { .. } => apply_member(scene, model, step).await,
-        Step::Edit { .. } | Step::Delete { .. } | Step::React { .. } => apply_to_message(scene, model, step).await,
+        Step::Edit { .. } | Step::Delete { .. } | Step::React { .. } => {
+            apply_to_message(scene, model, step).await
+        }
     }
 }
 
@@ -144,7 +147,11 @@ async fn apply_member<F: Fixture>(scene: &Scene<F>, model: &mut Model, step: Ste
     scene.commit(append(&room_name(room), &name, membership(&name, change, Role::Member))).await;
     let state = model.rooms.entry(room).or_default();
     state.push(None);
-    if change.ends() { state.members.remove(&user) } else { state.members.insert(user) };
+    if change.ends() {
+        state.members.remove(&user)
+    } else {
+        state.members.insert(user)
+    };
 }
 
 async fn apply_to_message<F: Fixture>(scene: &Scene<F>, model: &mut Model, step: Step) {
@@ -171,7 +178,9 @@ async fn apply_to_message<F: Fixture>(scene: &Scene<F>, model: &mut Model, step:
     };
     match step {
         Step::Edit { .. } => (message.content, message.version) = (Some(text(&content)), message.version + 1),
-        Step::Delete { .. } => *message = ModelMessage { version: message.version, ..ModelMessage::default() },
+        Step::Delete { .. } => {
+            *message = ModelMessage { version: message.version, ..ModelMessage::default() }
+        }
         Step::React { add: true, .. } => _ = message.reactions.insert(user),
         _ => _ = message.reactions.remove(&user),
     }
@@ -216,7 +225,8 @@ pub(crate) async fn random_outcomes_match_the_model<F: Fixture>() {
 }
 
 fn tell_random_stories<F: Fixture>() {
-    let mut runner = TestRunner::new(Config { cases: STORIES, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: STORIES, failure_persistence: None, ..Config::default() });
     let told = runner.run(&steps(), |story| {
         futures::executor::block_on(async {
             let (mut scene, mut model) = (Scene::<F>::new(), Model::default());

@@ -20,7 +20,10 @@ pub(crate) async fn after_and_before<F: Fixture>() {
                 let page = scene.page("conversation:a", EntryRange::After(Seq(place)), limit).await;
                 let end = (place + u64::from(limit)).min(100);
                 assert_eq!(seqs(&page), (place + 1..=end).collect::<Vec<_>>());
-                assert_eq!((page.more, page.head.seq, page.head_number, page.first), (end < 100, Seq(100), 100, Seq(1)));
+                assert_eq!(
+                    (page.more, page.head.seq, page.head_number, page.first),
+                    (end < 100, Seq(100), 100, Seq(1))
+                );
                 let page = scene.page("conversation:a", EntryRange::Before(Seq(place)), limit).await;
                 let newest = place.saturating_sub(1).min(100);
                 let oldest = (newest + 1).saturating_sub(u64::from(limit)).max(1);
@@ -37,7 +40,9 @@ pub(crate) async fn bounded_by_items_and_bytes<F: Fixture>() {
     for _ in 0..30 {
         scene.commit(send("conversation:a", "alice", &"x".repeat(100))).await;
     }
-    let read = |range, bytes| scene.store().entries(&room_key("conversation:a"), range, PageBound { items: 10, bytes });
+    let read = |range, bytes| {
+        scene.store().entries(&room_key("conversation:a"), range, PageBound { items: 10, bytes })
+    };
     let page = read(EntryRange::After(Seq(0)), 450).await.unwrap();
     assert_eq!((page.entries.len(), page.more), (4, true));
     let page = read(EntryRange::Before(Seq(31)), 1).await.unwrap();
@@ -48,8 +53,9 @@ pub(crate) async fn bounded_by_items_and_bytes<F: Fixture>() {
 
 pub(crate) async fn while_others_append<F: Fixture>() {
     let scene = Scene::<F>::new();
-    let sends: Vec<_> =
-        (0..2_000).map(|turn| scene.store().commit(send("conversation:a", "alice", &turn.to_string()))).collect();
+    let sends: Vec<_> = (0..2_000)
+        .map(|turn| scene.store().commit(send("conversation:a", "alice", &turn.to_string())))
+        .collect();
     let mut after = 0;
     for pending in sends {
         let acknowledged = pending.await.unwrap().position.seq.0;

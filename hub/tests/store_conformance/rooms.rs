@@ -22,7 +22,10 @@ pub(crate) async fn are_listed_by_prefix<F: Fixture>() {
         let rooms = scene.store().rooms(&tenant(), prefix, after.as_ref(), limit);
         async move { rooms.await.unwrap().into_iter().map(|room| room.room.to_string()).collect::<Vec<_>>() }
     };
-    assert_eq!(list("conversation:", None, 10).await, ["conversation:a", "conversation:ab", "conversation:b"]);
+    assert_eq!(
+        list("conversation:", None, 10).await,
+        ["conversation:a", "conversation:ab", "conversation:b"]
+    );
     assert_eq!(list("conversation:a", None, 10).await, ["conversation:a", "conversation:ab"]);
     assert_eq!(list("", Some("conversation:ab"), 1).await, ["conversation:b"]);
     assert_eq!(list("", Some("conversation:b"), 10).await, ["private:a"]);
@@ -42,22 +45,33 @@ pub(crate) async fn of_a_user<F: Fixture>() {
     scene.commit(send("conversation:a", "alice", "one")).await;
     scene.commit(append("conversation:a", "alice", edit(4, "two"))).await;
     scene.commit(append("conversation:a", "carol", reaction(4, "k", true))).await;
-    scene.commit(in_room("conversation:c", "bob").writing(Write::Marks { delivered: Seq(1), read: Seq(1) })).await;
+    scene
+        .commit(in_room("conversation:c", "bob").writing(Write::Marks { delivered: Seq(1), read: Seq(1) }))
+        .await;
     for _ in 0..2 {
         let list = scene.store().rooms_of(&user_key("bob"), query(10)).await.unwrap();
         let names: Vec<_> = list.iter().map(|summary| summary.room.room.as_str()).collect();
         assert_eq!(names, ["conversation:a", "conversation:c", "private:b"]);
         assert_eq!(list.iter().map(|summary| summary.unread()).collect::<Vec<_>>(), [2, 0, 1]);
         let first = &list[0];
-        assert_eq!((first.role, first.room.created, first.room.version, first.peer.as_ref()), (Role::Moderator, true, Seq(2), None));
+        assert_eq!(
+            (first.role, first.room.created, first.room.version, first.peer.as_ref()),
+            (Role::Moderator, true, Seq(2), None)
+        );
         assert_eq!(first.room.metadata, pairs(&[("title", "conversation:a")]));
-        let EntryBody::Message(last) = &first.last_message.as_ref().unwrap().body else { panic!("not a message") };
+        let EntryBody::Message(last) = &first.last_message.as_ref().unwrap().body else {
+            panic!("not a message")
+        };
         assert_eq!((last.content.as_ref(), last.version, last.reactions.len()), (Some(&text("two")), 2, 1));
         assert_eq!(list[1].last_message.as_ref().unwrap().seq, Seq(1));
         assert_eq!(list[2].last_message, None, "it was before they joined");
         scene.reopen();
     }
-    let page = scene.store().rooms_of(&user_key("bob"), RoomsQuery { unread_only: true, ..query(10) }).await.unwrap();
+    let page = scene
+        .store()
+        .rooms_of(&user_key("bob"), RoomsQuery { unread_only: true, ..query(10) })
+        .await
+        .unwrap();
     assert_eq!(page.len(), 2);
     let after = Some(room_key("conversation:a").room);
     let page = scene.store().rooms_of(&user_key("bob"), RoomsQuery { after, ..query(1) }).await.unwrap();

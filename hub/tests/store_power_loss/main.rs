@@ -1,6 +1,7 @@
 //! What was acknowledged survives a loss of power at any moment. A kill does not show that: the system's cache lives on.
 //!
 //! `CARILLON_POWER_LOSS_SEED` replays one seed; `CARILLON_POWER_LOSS_SEEDS` says how many to try.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::pedantic)] // A test that fails panics.
 #![allow(unsafe_code)] // A file system for SQLite is written against its C interface.
 
 mod disk;

@@ -72,9 +72,9 @@ impl Story {
     }
 
     fn next(&mut self) -> Action {
-        let acknowledged = self.sends.iter().filter_map(|(_, (room, at))| at.map(|at| (*room, at.seq)));
+        let mut acknowledged = self.sends.iter().filter_map(|(_, (room, at))| at.map(|at| (*room, at.seq)));
         if self.random.below(8) == 0
-            && let Some((room, seq)) = acknowledged.last()
+            && let Some((room, seq)) = acknowledged.next_back()
             && !self.deleted.contains(&(room, seq))
         {
             return Action::Delete(room, seq);
@@ -118,7 +118,10 @@ impl Action {
 }
 
 fn room_key(room: u64) -> RoomKey {
-    RoomKey { tenant: TenantId::parse("acme").unwrap(), room: RoomName::parse(&format!("room:{room}")).unwrap() }
+    RoomKey {
+        tenant: TenantId::parse("acme").unwrap(),
+        room: RoomName::parse(&format!("room:{room}")).unwrap(),
+    }
 }
 
 /// Lives some lives; gives how many outcomes were acknowledged and how often power was lost, or what was violated.
@@ -187,9 +190,10 @@ fn verify(story: &mut Story, store: &SqliteStore) -> Result<(), String> {
                 return Err(format!("room {room}: the deletion of {seq} was lost"));
             }
         }
-        let alive = page.entries.iter().filter(|entry| {
-            matches!(&entry.body, EntryBody::Message(message) if message.content.is_some())
-        });
+        let alive = page
+            .entries
+            .iter()
+            .filter(|entry| matches!(&entry.body, EntryBody::Message(message) if message.content.is_some()));
         if alive.count() != places.len() {
             return Err(format!("room {room}: a message is there twice"));
         }

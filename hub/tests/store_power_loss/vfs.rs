@@ -177,7 +177,12 @@ unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, out: *mut c_void, amount: c_int, offset: i64) -> c_int {
+unsafe extern "C" fn read(
+    file: *mut ffi::sqlite3_file,
+    out: *mut c_void,
+    amount: c_int,
+    offset: i64,
+) -> c_int {
     // SAFETY: `out` has `amount` bytes.
     unsafe {
         let handle = handle(file);
@@ -194,7 +199,12 @@ unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, out: *mut c_void, amount
     }
 }
 
-unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, amount: c_int, offset: i64) -> c_int {
+unsafe extern "C" fn write(
+    file: *mut ffi::sqlite3_file,
+    from: *const c_void,
+    amount: c_int,
+    offset: i64,
+) -> c_int {
     // SAFETY: `from` has `amount` bytes.
     unsafe {
         let handle = handle(file);
@@ -241,7 +251,8 @@ unsafe extern "C" fn lock(file: *mut ffi::sqlite3_file, level: c_int) -> c_int {
     // SAFETY: SQLite's own file.
     let handle = unsafe { handle(file) };
     let mut shared = handle.shared.lock();
-    let others = shared.levels.iter().filter(|(id, _)| **id != handle.id).map(|(_, level)| *level).max().unwrap_or(0);
+    let others =
+        shared.levels.iter().filter(|(id, _)| **id != handle.id).map(|(_, level)| *level).max().unwrap_or(0);
     let allowed = match level {
         ffi::SQLITE_LOCK_SHARED => others < ffi::SQLITE_LOCK_PENDING,
         ffi::SQLITE_LOCK_RESERVED => others < ffi::SQLITE_LOCK_RESERVED,
@@ -297,12 +308,20 @@ unsafe extern "C" fn shm_map(
         while extend != 0 && shared.regions.len() <= region as usize {
             shared.regions.push(vec![0_u64; size as usize / 8].into_boxed_slice());
         }
-        *out = shared.regions.get_mut(region as usize).map_or(ptr::null_mut(), |region| region.as_mut_ptr().cast());
+        *out = shared
+            .regions
+            .get_mut(region as usize)
+            .map_or(ptr::null_mut(), |region| region.as_mut_ptr().cast());
     }
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn shm_lock(file: *mut ffi::sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
+unsafe extern "C" fn shm_lock(
+    file: *mut ffi::sqlite3_file,
+    first: c_int,
+    count: c_int,
+    flags: c_int,
+) -> c_int {
     // SAFETY: SQLite's own file.
     let handle = unsafe { handle(file) };
     let mut shared = handle.shared.lock();

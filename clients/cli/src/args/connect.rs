@@ -9,11 +9,12 @@ use clap::Args;
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectArgs {
     /// The hub's address [default: 127.0.0.1:7420, or that of the development tokens].
-    #[arg(long, value_name = "URL", env = "CARILLON_ADDR")]
+    #[arg(long, global = true, value_name = "URL", env = "CARILLON_ADDR")]
     pub(crate) addr: Option<String>,
     /// The token to show.
     #[arg(
         long,
+        global = true,
         value_name = "JWT",
         env = "CARILLON_TOKEN",
         hide_env_values = true,
@@ -21,9 +22,9 @@ pub(crate) struct ConnectArgs {
     )]
     pub(crate) token: Option<String>,
     /// Whose development token to show: alice, bob or service. `serve --dev` writes them into its data folder.
-    #[arg(long = "as", value_name = "NAME")]
+    #[arg(long = "as", global = true, value_name = "NAME")]
     pub(crate) as_name: Option<String>,
     /// The data folder of `serve --dev`, for its tokens.
-    #[arg(long, value_name = "DIR", env = "CARILLON_DATA", default_value = "./carillon-data")]
+    #[arg(long, global = true, value_name = "DIR", env = "CARILLON_DATA", default_value = "./carillon-data")]
     pub(crate) data: PathBuf,
 }

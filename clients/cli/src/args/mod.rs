@@ -75,6 +75,7 @@ mod tests {
             "carillon listen a:1 b:2 --since-file f",
             "carillon notify --user bob Lunch --priority high",
             "carillon admin create-room conversation:1 --member alice --member bob:owner",
+            "carillon admin members conversation:1 --token t --tenant dev",
             "carillon serve --dev --grpc 127.0.0.1:0 --http 127.0.0.1:0 --json",
         ] {
             Cli::try_parse_from(line.split(' ')).map_err(|error| error.to_string()).unwrap();

@@ -1,12 +1,13 @@
 //! `carillon bench`: what a hub does and what it costs, every delivery counted and checked.
 //!
-//! Each benchmark is a file: [`send`], [`fanout`], [`idle`], [`connect`]. They talk through [`wire`], a client made to
+//! Each benchmark is a file: [`send`], [`fanout`], [`idle`], [`connect`], [`store`]. They talk through [`wire`], a client made to
 //! cost little; [`target`] says which hub, and starts one of its own for `--self`; [`process`] reads what that process
 //! used. [`report`] prints a table, or one JSON object.
 //!
 //! The load generator is one thread. Where it was the bottleneck, the report says so and its figures are lower bounds.
 
 mod affinity;
+mod choice;
 mod clock;
 mod connect;
 mod credentials;
@@ -21,6 +22,7 @@ mod process;
 mod report;
 mod send;
 mod server;
+mod store;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -41,6 +43,11 @@ pub(crate) enum Command {
     Idle(idle::Options),
     /// Authenticated sessions opened per second.
     Connect(connect::Options),
+    /// The embedded store alone, with no hub around it.
+    Store(store::Options),
+    /// The process that `store` kills.
+    #[command(hide = true)]
+    StoreVictim(store::Victim),
 }
 
 /// Why a benchmark gave no figures.
@@ -52,6 +59,9 @@ pub(crate) enum BenchError {
     /// The hub to measure could not be found or started.
     #[error(transparent)]
     Target(#[from] target::TargetError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::StoreBenchError),
     /// Processors could not be set.
     #[error("cannot bind to processors: {0}; name others with --server-cpus and --client-cpus")]
     Affinity(std::io::Error),
@@ -85,6 +95,8 @@ pub(crate) fn run(command: &Command, json: bool) -> Result<(), BenchError> {
         Command::Fanout(options) => fanout::run(options)?,
         Command::Idle(options) => idle::run(options)?,
         Command::Connect(options) => connect::run(options)?,
+        Command::Store(options) => store::run(options)?,
+        Command::StoreVictim(victim) => return store::run_victim(victim),
     };
     let clean = report.is_clean();
     report.print(json)?;

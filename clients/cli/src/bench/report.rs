@@ -50,6 +50,12 @@ pub(super) struct Figures {
     pub(super) server_cpu_us_per_send: Option<f64>,
     /// Server CPU of a session's opening and closing, microseconds.
     pub(super) server_cpu_us_per_session: Option<f64>,
+    /// Pages of a room's newest entries read per second, beside the sends.
+    pub(super) reads_per_s: Option<f64>,
+    /// 99 of 100 such pages took less, milliseconds.
+    pub(super) read_p99_ms: Option<f64>,
+    /// How long the store took to open after a kill, seconds.
+    pub(super) reopen_after_kill_s: Option<f64>,
     /// Server CPU, as a share of one processor.
     pub(super) server_cpu: Option<f64>,
     /// Resident memory that a session adds, bytes.
@@ -106,6 +112,16 @@ impl Latency {
     /// Counts one.
     pub(super) fn record(&mut self, nanoseconds: u64) {
         self.0.saturating_record(nanoseconds / 1_000);
+    }
+
+    /// How many were counted.
+    pub(super) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// 99 of 100 are faster, milliseconds; nothing where none was counted.
+    pub(super) fn p99_ms(&self) -> Option<f64> {
+        (!self.0.is_empty()).then(|| self.quantile(0.99))
     }
 
     /// Counts those of another.

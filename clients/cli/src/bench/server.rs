@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use serde::de::DeserializeOwned;
 
@@ -15,6 +16,7 @@ use super::target::TargetError;
 /// A running process. Dropping it kills it, by its id.
 pub(super) struct Server {
     child: Child,
+    reader: Option<JoinHandle<String>>,
 }
 
 impl Server {
@@ -27,24 +29,35 @@ impl Server {
         let failed = |source| TargetError::Start { program: program.clone(), source };
         let stderr = File::create(log).map_err(failed)?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn();
-        let mut server = Self { child: child.map_err(failed)? };
+        let mut server = Self { child: child.map_err(failed)?, reader: None };
         let output = server.child.stdout.take();
         let (sender, receiver) = mpsc::sync_channel(1);
         // Reads to the end: a server that writes more must not wait for a reader.
         let reader = move || {
-            for line in
-                output.into_iter().flat_map(|output| BufReader::new(output).lines()).map_while(Result::ok)
-            {
+            let mut last = String::new();
+            let lines = output.into_iter().flat_map(|output| BufReader::new(output).lines());
+            for line in lines.map_while(Result::ok) {
+                last.clone_from(&line);
+                // Only the first is waited for.
                 let _ = sender.try_send(line);
             }
+            last
         };
-        std::thread::Builder::new().name("server-output".to_owned()).spawn(reader).map_err(failed)?;
+        let reader = std::thread::Builder::new().name("server-output".to_owned()).spawn(reader);
+        server.reader = Some(reader.map_err(failed)?);
         let ready = receiver.recv_timeout(PATIENCE).ok();
         let ready = ready.and_then(|line| serde_json::from_str(&line).ok());
         match ready {
             Some(ready) => Ok((server, ready)),
             None => Err(TargetError::NotReady { program, log: last_lines(log) }),
         }
+    }
+
+    /// Kills it now; gives the last whole line that it wrote.
+    pub(super) fn kill(mut self) -> Option<String> {
+        let reader = self.reader.take();
+        drop(self);
+        reader.and_then(|reader| reader.join().ok())
     }
 
     /// The process to measure.
@@ -81,13 +94,14 @@ mod tests {
     #[test]
     fn ready_line_is_read_and_the_process_ends_with_its_handle() {
         let folder = tempfile::tempdir().unwrap();
-        let script = "echo '{\"grpc\":\"a\"}'; exec sleep 600";
+        // One write: both lines are there before the process can be killed.
+        let script = r#"printf '{"grpc":"a"}\nsecond\n'; exec sleep 600"#;
         let (server, ready): (_, serde_json::Value) =
             Server::start(&mut shell(script), &folder.path().join("log")).unwrap();
         assert_eq!(ready["grpc"], "a");
         let process = server.process();
         process.resident().unwrap();
-        drop(server);
+        assert_eq!(server.kill().as_deref(), Some("second"));
         assert!(process.resident().is_err());
     }
 

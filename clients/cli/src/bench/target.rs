@@ -1,7 +1,7 @@
 //! Which hub is measured: one at an address, or one of our own.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Args;
@@ -25,7 +25,7 @@ pub(super) struct TargetOptions {
     addr: String,
     /// Start a hub of our own on free ports with a temporary data folder, and measure its process too.
     #[arg(long = "self")]
-    own: bool,
+    pub(super) own: bool,
     /// The token of all sessions; several, with commas, are taken in turn.
     #[arg(long, value_name = "JWT", env = "CARILLON_TOKEN", value_delimiter = ',', hide_env_values = true)]
     token: Vec<String>,
@@ -37,17 +37,41 @@ pub(super) struct TargetOptions {
     data: PathBuf,
     /// The tenant of the users that are made.
     #[arg(long, value_name = "ID", default_value = "dev")]
-    tenant: String,
-    /// Where --self makes its data folder [default: the system's folder for temporary files, or this one where that is
-    /// in memory, which would make fsync free].
-    #[arg(long, value_name = "DIR")]
-    scratch: Option<PathBuf>,
+    pub(super) tenant: String,
+    #[command(flatten)]
+    scratch: Scratch,
     /// Processors for the servers that are started, as 0 or 0-3.
     #[arg(long, value_name = "LIST")]
     server_cpus: Option<Processors>,
     /// Processors for the load generator.
     #[arg(long, value_name = "LIST")]
     client_cpus: Option<Processors>,
+}
+
+/// Where data folders are made that go when the benchmark ends.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Scratch {
+    /// Where the temporary data folder is made [default: the system's folder for temporary files, or this one where that
+    /// is in memory, which would make fsync free].
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+}
+
+impl Scratch {
+    /// Makes one.
+    pub(super) fn make(&self) -> Result<TempDir, TargetError> {
+        let system = std::env::temp_dir();
+        let default = || if Self::is_memory(&system) { PathBuf::from(".") } else { system.clone() };
+        let parent = self.scratch.clone().unwrap_or_else(default);
+        tempfile::Builder::new().prefix("carillon-bench-").tempdir_in(parent).map_err(TargetError::Folder)
+    }
+
+    /// Whether this folder is in memory.
+    pub(super) fn is_memory(folder: &Path) -> bool {
+        /// From linux/magic.h.
+        const TMPFS: u64 = 0x0102_1994;
+        rustix::fs::statfs(folder).is_ok_and(|system| system.f_type as u64 == TMPFS)
+    }
 }
 
 /// Why there is no hub to measure.
@@ -120,20 +144,28 @@ impl Target {
     /// Finds the hub, or starts one. `pin`: where nothing is said and there are two processors or more, servers get the
     /// first and the load generator the second.
     pub(super) fn open(options: &TargetOptions, pin: bool) -> Result<Self, BenchError> {
+        Self::open_prepared(options, pin, |_| Ok(()))
+    }
+
+    /// The same, and lets `prepare` fill the data folder of a hub of our own before it starts.
+    pub(super) fn open_prepared(
+        options: &TargetOptions,
+        pin: bool,
+        prepare: impl FnOnce(&Path) -> Result<(), BenchError>,
+    ) -> Result<Self, BenchError> {
         raise_file_limit();
         let (server_cpus, client_cpus) = processors(options, pin)?;
-        let parent = options.scratch.clone().unwrap_or_else(default_folder);
-        let folder = tempfile::Builder::new().prefix("carillon-bench-").tempdir_in(parent);
         let mut target = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             credentials: Credentials::Fixed(options.token.clone()),
             process: None,
             server_cpus,
             client_cpus,
-            folder: folder.map_err(TargetError::Folder)?,
+            folder: options.scratch.make()?,
             server: None,
         };
         if options.own {
+            prepare(&target.data())?;
             target.start_hub(options)?;
         } else {
             target.address = resolve(&options.addr)?;
@@ -148,8 +180,12 @@ impl Target {
         Ok(target)
     }
 
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     fn start_hub(&mut self, options: &TargetOptions) -> Result<(), BenchError> {
-        let data = self.folder.path().join("data");
+        let data = self.data();
         let program = std::env::current_exe()?;
         let mut command = Command::new(program);
         command.args([
@@ -196,7 +232,7 @@ impl Target {
             ("hub", hub.into()),
             ("server_cpus", list(&self.server_cpus)),
             ("client_cpus", list(&self.client_cpus)),
-            ("memory_backed_data", (self.server.is_some() && is_memory(self.folder.path())).into()),
+            ("memory_backed_data", (self.server.is_some() && Scratch::is_memory(self.folder.path())).into()),
         ]
     }
 }
@@ -230,16 +266,4 @@ fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     // Where it is refused, opening the connection that exceeds it says so.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-}
-
-/// The system's folder for temporary files, or the current one where that is in memory.
-fn default_folder() -> PathBuf {
-    let folder = std::env::temp_dir();
-    if is_memory(&folder) { PathBuf::from(".") } else { folder }
-}
-
-fn is_memory(folder: &std::path::Path) -> bool {
-    /// From linux/magic.h.
-    const TMPFS: u64 = 0x0102_1994;
-    rustix::fs::statfs(folder).is_ok_and(|system| system.f_type as u64 == TMPFS)
 }

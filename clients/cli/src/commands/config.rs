@@ -1,6 +1,6 @@
 //! `carillon config`: what a hub would run with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use carillon_hub::config::Config;
@@ -13,12 +13,12 @@ use crate::output::Output;
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
-    pub(crate) command: ConfigCommand,
+    command: ConfigCommand,
 }
 
 /// What to do with it.
 #[derive(Clone, Debug, Subcommand)]
-pub(crate) enum ConfigCommand {
+enum ConfigCommand {
     /// Say whether a hub would start with it, and if not, why.
     Check(ConfigFile),
     /// Print every setting that a hub would run with, without secrets.
@@ -27,30 +27,40 @@ pub(crate) enum ConfigCommand {
 
 /// Which configuration.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct ConfigFile {
-    /// The configuration file; without one, the defaults and the environment.
+struct ConfigFile {
+    /// The configuration file. Environment variables go over it.
     #[arg(long, value_name = "FILE", env = "CARILLON_CONFIG")]
-    pub(crate) config: Option<PathBuf>,
-    /// As `serve --dev` would run.
-    #[arg(long)]
-    pub(crate) dev: bool,
+    config: Option<PathBuf>,
+    /// That of `serve --dev`.
+    #[arg(long, conflicts_with = "config")]
+    dev: bool,
+    /// The data folder of `serve --dev`; it is made where it is missing.
+    #[arg(long, value_name = "DIR", env = "CARILLON_DATA", default_value = "./carillon-data")]
+    data: PathBuf,
+}
+
+impl ConfigFile {
+    fn read(&self) -> anyhow::Result<Config> {
+        match &self.config {
+            Some(file) => Ok(Config::load(file)?),
+            None if self.dev => Ok(Config::development(&self.data)?),
+            None => bail!("which configuration: name a file with --config, or say --dev"),
+        }
+    }
 }
 
 /// Checks or shows it.
 pub(crate) fn run(args: &ConfigArgs, output: Output) -> anyhow::Result<()> {
-    let (ConfigCommand::Check(file) | ConfigCommand::Show(file)) = &args.command;
-    let config = match (&file.config, file.dev) {
-        (Some(path), _) => Config::load(path)?,
-        (None, true) => Config::development(&PathBuf::from("./carillon-data"))?,
-        (None, false) => bail!("give --config FILE, or --dev for the development settings"),
-    };
     match &args.command {
-        ConfigCommand::Check(_) => {
-            output.data(&json!({ "ok": true }), || "a hub would start with it".into())?;
+        ConfigCommand::Check(file) => {
+            file.read()?;
+            let name = file.config.as_deref().unwrap_or(Path::new("--dev")).display().to_string();
+            output.data(&json!({"valid": true}), || format!("{name}: a hub would start with this"))?;
         }
-        ConfigCommand::Show(_) => {
+        ConfigCommand::Show(file) => {
+            let config = file.read()?;
             let text = config.to_toml()?;
-            output.data(&json!({ "toml": text }), || text.clone())?;
+            output.data(&serde_json::to_value(&config)?, || text.trim_end().to_owned())?;
         }
     }
     Ok(())

@@ -6,26 +6,23 @@ use carillon_hub::config::Config;
 use clap::Args;
 use serde_json::json;
 
+use crate::hub_process;
 use crate::output::Output;
-use crate::serving;
 
 /// Run a hub from a configuration file.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct HubArgs {
-    /// The configuration file.
+    /// The configuration file. Environment variables go over it: see `carillon config show`.
     #[arg(long, value_name = "FILE", env = "CARILLON_CONFIG")]
-    pub(crate) config: PathBuf,
+    config: PathBuf,
 }
 
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) fn run(args: &HubArgs, output: Output) -> anyhow::Result<()> {
-    let config = Config::load(&args.config)?;
-    serving::run(&config, |hub| {
-        let ready = json!({
-            "grpc": format!("http://{}", hub.grpc_address()),
-            "http": format!("http://{}", hub.http_address()),
-        });
-        output.data(&ready, || format!("carillon serves at {}", hub.grpc_address()))?;
+    hub_process::run(&Config::load(&args.config)?, |hub| {
+        let (grpc, http) = (hub.grpc_address(), hub.http_address());
+        let value = json!({"grpc": grpc.to_string(), "http": http.to_string()});
+        output.data(&value, || format!("gRPC at {grpc}, health and metrics at http://{http}"))?;
         Ok(())
     })
 }

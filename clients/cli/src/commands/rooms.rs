@@ -11,7 +11,7 @@ use crate::render::{json, text};
 /// Rooms of one page.
 const PAGE: u32 = 200;
 
-/// List the rooms that one is a member of, most recently active first.
+/// List the rooms that one is a member of.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RoomsArgs {
     #[command(flatten)]

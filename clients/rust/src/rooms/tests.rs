@@ -33,6 +33,19 @@ fn join_without_more_begins_at_the_head() {
 }
 
 #[test]
+fn state_is_handed_over_from_before_the_head() {
+    for command in [Some(Join::default()), None] {
+        let mut rooms = Rooms::default();
+        let joined = Joined { recovered: true, ..joined(5) };
+        assert!(!rooms.joined(&joined, command.as_ref()));
+        assert!(
+            rooms.entry(ROOM, &header(2)) && rooms.entry(ROOM, &header(4)) && rooms.entry(ROOM, &header(6))
+        );
+        assert!(!rooms.entry(ROOM, &header(6)));
+    }
+}
+
+#[test]
 fn rewind_of_the_whole_log_begins_at_its_beginning() {
     let mut rooms = Rooms::default();
     rooms.joined(&joined(5), Some(&Join { rewind: 10, ..Join::default() }));
@@ -101,10 +114,12 @@ fn inbox_begins_at_its_end_and_a_new_life_is_told() {
     let connected = |inbox| v1::Connected { inbox, ..v1::Connected::default() };
     let mut rooms = Rooms::default();
     assert!(!rooms.connected(&connected(inbox(4, 2, 1))));
-    assert!(!rooms.notification(inbox(4, 2, 1)));
+    assert!(rooms.notification(inbox(3, 0, 1)) && rooms.notification(inbox(0, 2, 1)), "unread from before");
+    assert_eq!(rooms.resume().unwrap().inbox, inbox(4, 2, 1));
     assert!(rooms.notification(inbox(4, 3, 1)) && rooms.notification(inbox(5, 2, 1)));
     assert_eq!(rooms.resume().unwrap().inbox, inbox(5, 3, 1));
     assert!(!rooms.connected(&connected(inbox(9, 9, 1))));
+    assert!(!rooms.notification(inbox(3, 0, 1)), "handed over before");
     assert_eq!(rooms.resume().unwrap().inbox, inbox(5, 3, 1));
     assert!(rooms.connected(&connected(inbox(0, 0, 2))));
 }

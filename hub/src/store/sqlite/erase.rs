@@ -65,7 +65,7 @@ impl State {
             None => None,
         };
         let id = found.map_or(0, |user| user.id);
-        let mut rooms = self.written_rooms(db, &user, id)?;
+        let mut rooms = Self::written_rooms(db, &user, id)?;
         for key in self.rooms.unsettled_rooms(&user) {
             if !rooms.contains(&key) {
                 rooms.push_back(key);
@@ -74,7 +74,7 @@ impl State {
         Ok(Erasure { user, id, rooms, after: 0, erased: Erased::default(), reply })
     }
 
-    fn written_rooms(&self, db: &Connection, user: &UserKey, id: i64) -> Result<VecDeque<RoomKey>> {
+    fn written_rooms(db: &Connection, user: &UserKey, id: i64) -> Result<VecDeque<RoomKey>> {
         let mut statement = db.prepare_cached(
             "SELECT r.name FROM marks m JOIN rooms r ON r.id = m.room WHERE m.user = ?1 ORDER BY m.room",
         )?;

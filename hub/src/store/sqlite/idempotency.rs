@@ -53,8 +53,7 @@ pub(super) struct KeyHash([u8; HASH]);
 impl KeyHash {
     /// The two places where the map may have it: the second where another hash has the first.
     fn places(self) -> [u64; 2] {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        let place = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let place = self.0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         [place, place.wrapping_add(1)]
     }
 }
@@ -78,7 +77,8 @@ pub(super) struct Keys {
     most: usize,
     /// The row of the group that is being applied.
     group: i64,
-    keys: Vec<u8>,
+    /// What the group has so far.
+    hashes: Vec<u8>,
     records: Vec<u8>,
     /// The oldest row and its time.
     oldest: Option<(i64, i64)>,
@@ -93,7 +93,7 @@ impl Keys {
             remembered: 0,
             most,
             group: 1,
-            keys: Vec::new(),
+            hashes: Vec::new(),
             records: Vec::new(),
             oldest: None,
         };
@@ -163,8 +163,8 @@ impl Keys {
 
     /// Remembers what a key gave, in the group that is being applied.
     pub(super) fn insert(&mut self, hash: KeyHash, record: Record) {
-        let index = self.keys.len() / HASH;
-        self.keys.extend_from_slice(&hash.0);
+        let index = self.hashes.len() / HASH;
+        self.hashes.extend_from_slice(&hash.0);
         self.records.extend_from_slice(&record.seq.0.to_le_bytes());
         self.records.extend_from_slice(&record.number.to_le_bytes());
         self.records.extend_from_slice(&record.time.millis().to_le_bytes());
@@ -177,18 +177,18 @@ impl Keys {
     /// Writes the group's row, and forgets what is past the window. Whether anything was written.
     pub(super) fn finish_group(&mut self, db: &Connection, now: Timestamp) -> Result<bool> {
         self.expire(db, now)?;
-        if self.keys.is_empty() {
+        if self.hashes.is_empty() {
             return Ok(false);
         }
         db.prepare_cached("INSERT INTO idempotency VALUES(?1, ?2, ?3, ?4)")?.execute((
             self.group,
             now.millis(),
-            &self.keys,
+            &self.hashes,
             &self.records,
         ))?;
         self.oldest.get_or_insert((self.group, now.millis()));
         self.group += 1;
-        self.keys.clear();
+        self.hashes.clear();
         self.records.clear();
         Ok(true)
     }
@@ -230,7 +230,7 @@ impl Keys {
         let (id, index) = ((value >> INDEX_BITS) as i64, (value & ((1 << INDEX_BITS) - 1)) as usize);
         let damaged = || EngineError::Damaged("idempotency record");
         if id == self.group {
-            let hash = self.keys.as_chunks::<HASH>().0.get(index).ok_or_else(damaged)?;
+            let hash = self.hashes.as_chunks::<HASH>().0.get(index).ok_or_else(damaged)?;
             let record = self.records.as_chunks::<RECORD>().0.get(index).ok_or_else(damaged)?;
             return Ok((KeyHash(*hash), unpack(record)));
         }

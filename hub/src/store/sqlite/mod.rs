@@ -288,12 +288,12 @@ impl Store for SqliteStore {
         let inner = Arc::clone(&self.0);
         let (done, closed) = oneshot::channel();
         // A thread of its own: closing waits for others.
-        let closer = std::thread::Builder::new().name("store-close".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name("store-close".into()).spawn(move || {
             inner.end(Some(Job::Close));
             let _ = done.send(());
         });
         Box::pin(async move {
-            if closer.is_ok() {
+            if thread.is_ok() {
                 let _ = closed.await;
             }
         })

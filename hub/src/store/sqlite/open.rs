@@ -71,7 +71,14 @@ fn check(options: &Options) -> Opened<()> {
             Ok(_) => check_header(&path)?,
         }
     }
-    let version = look(options).map_err(|error| match error {
+    let beside = ["db-wal", "db-shm"].map(|extension| path.with_extension(extension));
+    let made: Vec<_> = beside.into_iter().filter(|file| !file.exists()).collect();
+    let looked = look(options);
+    for file in made {
+        // What the engine made beside the database only to look at it. Where there is none, that is as it should be.
+        let _ = std::fs::remove_file(file);
+    }
+    let version = looked.map_err(|error| match error {
         EngineError::Sqlite(error) => OpenError::Damaged { path: path.clone(), what: error.to_string() },
         EngineError::Damaged(what) => OpenError::Damaged { path: path.clone(), what: what.to_owned() },
     })?;

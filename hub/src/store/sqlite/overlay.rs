@@ -84,15 +84,15 @@ impl Overlay {
         self.shard(room).lock().get(room).map(look)
     }
 
-    /// The numbers at the heads of a tenant's rooms that are not home. Each shard is looked at in turn.
-    pub(super) fn numbers(&self, tenant: &TenantId) -> Vec<(RoomName, u64)> {
-        let mut numbers = Vec::new();
+    /// The rooms of a tenant whose end is not home yet, and the number at it.
+    pub(super) fn heads_of(&self, tenant: &TenantId) -> Vec<(RoomName, u64)> {
+        let mut heads = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
             let of_tenant = shard.iter().filter(|(room, _)| room.tenant == *tenant);
-            numbers.extend(of_tenant.map(|(key, room)| (key.room.clone(), room.head.number)));
+            heads.extend(of_tenant.map(|(room, overlay)| (room.room.clone(), overlay.head.number)));
         }
-        numbers
+        heads
     }
 
     /// Publishes what a group changed.

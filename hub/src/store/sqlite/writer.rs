@@ -234,12 +234,11 @@ impl Writer {
     /// One step of an erasure, else of trimming.
     fn background_step(&mut self) -> Result<()> {
         self.begin()?;
-        let step = match self.erasures.pop_front() {
-            Some(erasure) => Some(self.state.erase_step(&self.db, erasure)?),
-            None => {
-                self.state.trim_step(&self.db)?;
-                None
-            }
+        let step = if let Some(erasure) = self.erasures.pop_front() {
+            Some(self.state.erase_step(&self.db, erasure)?)
+        } else {
+            self.state.trim_step(&self.db)?;
+            None
         };
         self.end(false)?;
         match step {
@@ -270,9 +269,8 @@ impl Writer {
             self.background_step()?;
         }
         while !self.idle_settle()? {
-            if self.queue.jobs.try_recv().is_err() {
-                continue;
-            }
+            // What came after the call to close is not taken any more.
+            let _ = self.queue.jobs.try_recv();
         }
         drop(self.checkpoints);
         let truncated = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

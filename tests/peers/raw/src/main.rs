@@ -2,8 +2,8 @@
 //! queue per connection, one send per message; no protocol, no store, no access. `carillon bench fanout --peer raw`
 //! runs it beside a hub, in the same run and under the same load.
 //!
-//! A connection begins with a role, `S` or `R`, and a room in four bytes, big-endian. A receiver gets an empty message
-//! once it is registered, then what senders of its room write. Messages travel with gRPC's prefix (a flag byte and the
+//! A connection begins with a role, `S` or `R`, and a room in four bytes, big-endian, and gets an empty message in answer.
+//! A receiver then gets what senders of its room write. Messages travel with gRPC's prefix (a flag byte and the
 //! length in four bytes) and pass unread. Everything is on one thread, as a hub on one core is.
 
 use std::cell::RefCell;
@@ -52,11 +52,15 @@ async fn accept(mut socket: TcpStream, rooms: Rooms) -> std::io::Result<()> {
     match role {
         b'R' => {
             let (sender, receiver) = mpsc::channel(QUEUE);
-            socket.write_all(&[0; PREFIX]).await?;
+            // Registered before it is told so: nothing that is sent from then on passes it by.
             rooms.borrow_mut().entry(room).or_default().push(sender);
+            socket.write_all(&[0; PREFIX]).await?;
             write(socket, receiver).await
         }
-        _ => fan_out(socket, room, rooms).await,
+        _ => {
+            socket.write_all(&[0; PREFIX]).await?;
+            fan_out(socket, room, rooms).await
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::bench::gathering::{Gathering, Opening};
 use crate::bench::keys::Keys;
 use crate::bench::process::Process;
 use crate::bench::report::Latency;
+use crate::bench::store::room_names;
 use crate::bench::target::Target;
 use crate::bench::wire::{Fleet, Session, Speech};
 
@@ -63,8 +64,7 @@ pub(super) struct Window {
 impl Lane {
     /// Opens receivers and senders at a hub.
     pub(super) fn hub(target: &Target, options: &Options) -> Result<Self, BenchError> {
-        let names: Vec<String> =
-            (0..options.rooms).map(|room| format!("{}:bench-{room}", options.namespace)).collect();
+        let names = room_names(&options.namespace, options.rooms);
         let senders = options.rooms.min(SENDERS);
         let opening = |index: usize| Opening::Session {
             token: target.credentials.token(index),

@@ -10,6 +10,7 @@ use prost::Message as _;
 use super::pages::Pages;
 use super::rooms::{Check, Rooms};
 use crate::bench::BenchError;
+use crate::bench::choice::choose;
 use crate::bench::clock::{Clock, Watchdog};
 use crate::bench::gathering::{Gathering, Opening};
 use crate::bench::keys::Keys;
@@ -185,7 +186,7 @@ impl Engine {
     }
 
     fn send(&mut self, sender: usize, slot: usize) {
-        let room = self.rooms.choose(self.sent);
+        let room = choose(self.sent, self.rooms.count());
         let (number, floor) = self.rooms.begin(room);
         let time = self.clock.nanoseconds();
         let text = self.payloads.text(Payload { room: room as u32, number: number as u64, time });

@@ -13,6 +13,7 @@ use super::BenchError;
 use super::options::{count, positive};
 use super::process::Process;
 use super::report::{Figures, Latency, Report};
+use super::store;
 use super::target::{Target, TargetOptions};
 use engine::{Engine, Until};
 
@@ -57,11 +58,20 @@ impl Options {
 
 /// Runs it.
 pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
-    let target = Target::open(&options.target, false)?;
+    let names = store::room_names(&options.namespace, options.rooms);
+    let preload = options.preload > 0;
+    // Into a folder of our own through the store itself, which is faster and leaves the hub's memory as it is.
+    let target = Target::open_prepared(&options.target, false, |data| {
+        if preload {
+            let store = store::open(data)?;
+            let mut load = store::Load::new(&options.target.tenant, &names, options.size)?;
+            store::preload(&store, &mut load, options.preload)?;
+        }
+        Ok(())
+    })?;
     let (connections, each) = options.split();
-    let names = (0..options.rooms).map(|room| format!("{}:bench-{room}", options.namespace)).collect();
     let mut engine = Engine::open(&target, connections, names, options.size)?;
-    if options.preload > 0 {
+    if preload && !options.target.own {
         engine.run(Until::Acked(options.preload), engine::IN_FLIGHT, "storing messages")?;
     }
     engine.start_afresh()?;

@@ -49,14 +49,6 @@ impl Rooms {
         room.seqs.clear();
     }
 
-    /// A room for send number `number`: by chance, but the same in every run (splitmix64).
-    pub(super) fn choose(&self, number: u64) -> usize {
-        let mut mixed = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ mixed >> 31) % self.all.len() as u64) as usize
-    }
-
     /// The number of the room's next message, and the seq that its own must exceed.
     pub(super) fn begin(&mut self, room: usize) -> (usize, u64) {
         let room = &mut self.all[room];

@@ -81,6 +81,9 @@ impl HubService for Hub {
             while let Some(Ok(SessionRequest { command_id, command: Some(command), .. })) =
                 commands.next().await
             {
+                if command_id == 0 {
+                    break;
+                }
                 if let Command::Pong(_) = command {
                     continue;
                 }

@@ -22,6 +22,7 @@ fn run(fault: Fault, token: &str, arguments: &str) -> Result<Report, BenchError>
         Command::Fanout(options) => fanout::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Connect(options) => connect::run(&options),
+        other => unreachable!("{other:?} needs no hub"),
     }
 }
 

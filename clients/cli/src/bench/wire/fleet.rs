@@ -16,6 +16,9 @@ use super::{Speech, WireError};
 /// Bytes read from a socket at a time.
 const READ_BYTES: usize = 256 * 1024;
 
+/// The id of every pong, which gets no reply: not 0, and none that a benchmark counts up to.
+const PONG_ID: u32 = u32::MAX;
+
 /// A session of a [`Fleet`]: counted from 0 in the order of opening, never used twice.
 pub(in crate::bench) type Session = usize;
 
@@ -69,8 +72,11 @@ struct Berth {
 
 impl Fleet {
     pub(in crate::bench) fn new() -> Result<Self, WireError> {
-        let pong =
-            SessionRequest { command: Some(Command::Pong(Pong::default())), ..SessionRequest::default() };
+        let pong = SessionRequest {
+            command_id: PONG_ID,
+            command: Some(Command::Pong(Pong::default())),
+            ..SessionRequest::default()
+        };
         Ok(Self {
             poller: Poller::new()?,
             links: Vec::new(),

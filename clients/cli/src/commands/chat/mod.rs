@@ -84,15 +84,13 @@ async fn room(client: &Client, args: &ChatArgs) -> anyhow::Result<String> {
 }
 
 fn no_room(error: CommandError, room: &str) -> anyhow::Error {
-    let missing = matches!(error.code(), Some(Code::NotFound | Code::AccessDenied));
-    let error = anyhow::Error::new(error);
-    if !missing {
-        return error.context(format!("cannot join {room}"));
+    if !matches!(error.code(), Some(Code::NotFound | Code::AccessDenied)) {
+        return anyhow::Error::new(error).context(format!("cannot join {room}"));
     }
-    error.context(format!(
-        "{room} does not exist, or you are no member of it: create it with `carillon admin create-room {room} \
+    anyhow::anyhow!(
+        "{error}: {room} does not exist, or you are no member of it\ncreate it with `carillon admin create-room {room} \
          --member alice --member bob`, or talk to one user with `carillon chat --with bob`"
-    ))
+    )
 }
 
 /// A chat that goes on.

@@ -21,7 +21,7 @@ pub(super) struct View {
     typing: Vec<String>,
     /// Of each other user, the marks that were shown.
     marks: Vec<v1::Marks>,
-    /// Whether marks are kept here.
+    /// Whether the hub keeps one's marks here.
     pub(super) receipts: bool,
     /// Whether the session broke since the last line.
     away: bool,
@@ -40,7 +40,7 @@ impl View {
             last_own: None,
             typing: Vec::new(),
             marks: Vec::new(),
-            receipts: true,
+            receipts: false,
             away: false,
             over: false,
         }
@@ -71,7 +71,8 @@ impl View {
             Event::Typing(typing) if typing.room == self.room => self.typing(typing),
             Event::Marks(marks) if marks.room == self.room => self.marks(marks),
             Event::Presence(presence) if presence.room == self.room => {
-                Some(format!("* {}", text::presence(presence.state.as_ref()?)))
+                let state = presence.state.as_ref().filter(|state| state.user != self.me)?;
+                Some(format!("* {}", text::presence(state)))
             }
             Event::Truncated { room } if *room == self.room => {
                 Some("* messages were missed that cannot be recovered: see `carillon history`".to_owned())
@@ -107,7 +108,7 @@ impl View {
     }
 
     fn joined(&mut self, joined: &v1::Joined) -> Option<String> {
-        self.receipts = joined.rules.as_ref().is_none_or(|rules| rules.receipts);
+        self.receipts = joined.marks.is_some();
         if self.head.is_some() {
             return None;
         }

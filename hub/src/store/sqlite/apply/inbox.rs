@@ -30,7 +30,7 @@ impl State {
             let Write::Inbox(change) = write else { continue };
             let tenant = self.names.tenant(db, &user.tenant)?;
             let id = self.names.user(db, tenant, &user.user)?.id;
-            self.change_inbox(db, tenant, id, &change)?;
+            Self::change_inbox(db, tenant, id, &change)?;
             let summary = self.inbox_summary(db, user)?;
             committed.inbox = Some(summary);
             self.changes.push(Change::Inbox { user: user.clone(), change, summary });
@@ -50,7 +50,7 @@ impl State {
         }
     }
 
-    fn change_inbox(&mut self, db: &Connection, tenant: i64, user: i64, change: &InboxChange) -> Result<()> {
+    fn change_inbox(db: &Connection, tenant: i64, user: i64, change: &InboxChange) -> Result<()> {
         match change {
             InboxChange::Read(ids) => {
                 for id in ids {

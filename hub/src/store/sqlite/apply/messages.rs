@@ -136,7 +136,6 @@ impl State {
 
     /// Adds or takes back a reaction.
     pub(super) fn react(
-        &mut self,
         db: &Connection,
         room: i64,
         user: i64,

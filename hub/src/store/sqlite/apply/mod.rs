@@ -47,13 +47,13 @@ impl State {
     /// Applies an outcome. On a refusal nothing was written.
     pub(super) fn apply(&mut self, db: &Connection, outcome: Outcome) -> Result<Applied> {
         let hash = self.keys.hash(&outcome);
-        if let (Some(hash), Some(idempotency)) = (hash, &outcome.idempotency) {
-            if let Some(record) = self.keys.find(db, hash)? {
-                if record.fingerprint != idempotency.fingerprint {
-                    return Ok(Err(CommitError::KeyReused));
-                }
-                return self.repeat(db, &outcome, record).map(Ok);
+        if let (Some(hash), Some(idempotency)) = (hash, &outcome.idempotency)
+            && let Some(record) = self.keys.find(db, hash)?
+        {
+            if record.fingerprint != idempotency.fingerprint {
+                return Ok(Err(CommitError::KeyReused));
             }
+            return self.repeat(db, &outcome, record).map(Ok);
         }
         match outcome.home.clone() {
             Home::Room(room) => {

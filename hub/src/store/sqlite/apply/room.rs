@@ -121,7 +121,7 @@ impl State {
                 body
             }
             EntryBody::Reaction { target, ref key, add } => {
-                self.react(db, room.id, actor.id, (target, key, add))?;
+                Self::react(db, room.id, actor.id, (target, key, add))?;
                 body
             }
             EntryBody::Membership { ref user, change, role } => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::content::Content;
-use crate::domain::entry::{Entry, EntryBody, ReactionKey, ReactionSummary};
+use crate::domain::entry::{Entry, EntryBody, EventKey, ReactionKey, ReactionSummary};
 use crate::domain::names::{RoomKey, UserId};
 use crate::domain::position::{Position, Seq, Tag};
 use crate::domain::time::Timestamp;
@@ -156,26 +156,16 @@ impl Reader {
 
     /// The last event of each key, in order of seq.
     pub(in super::super) fn latest_events(&mut self, key: &RoomKey, bound: PageBound) -> Result<Vec<Entry>> {
-        let unsettled = self
-            .overlay
-            .look(key, |room| {
-                room.latest.iter().map(|(key, entry)| (key.clone(), Arc::clone(entry))).collect()
-            })
-            .unwrap_or_else(Vec::new);
-        let mut latest = BTreeMap::new();
+        let copy = |room: &RoomOverlay| -> Vec<Arc<Entry>> { room.latest.values().cloned().collect() };
+        let unsettled = self.overlay.look(key, copy).unwrap_or_default();
+        let mut latest: BTreeMap<EventKey, Entry> = BTreeMap::new();
         if let Some(room) = room_id(&self.db, key)? {
             for entry in self.settled_latest(room)? {
-                if let EntryBody::Event(event) = &entry.body
-                    && let Some(key) = event.key.clone()
-                {
-                    latest.insert(key, entry);
-                }
+                keep_latest(&mut latest, entry);
             }
         }
-        for (key, entry) in unsettled {
-            if latest.get(&key).is_none_or(|settled: &Entry| settled.seq <= entry.seq) {
-                latest.insert(key, (*entry).clone());
-            }
+        for entry in unsettled {
+            keep_latest(&mut latest, (*entry).clone());
         }
         let mut entries: Vec<Entry> = latest.into_values().collect();
         entries.sort_unstable_by_key(|entry| entry.seq);
@@ -235,6 +225,15 @@ impl Reader {
             }
         }
         Ok(())
+    }
+}
+
+fn keep_latest(latest: &mut BTreeMap<EventKey, Entry>, entry: Entry) {
+    if let EntryBody::Event(event) = &entry.body
+        && let Some(key) = event.key.clone()
+        && latest.get(&key).is_none_or(|kept| kept.seq <= entry.seq)
+    {
+        latest.insert(key, entry);
     }
 }
 

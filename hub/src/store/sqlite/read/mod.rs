@@ -2,6 +2,6 @@
 //! [`overlay`](super::overlay)).
 
 mod entries;
-mod figures;
 mod inbox;
 mod rooms;
+mod tenants;

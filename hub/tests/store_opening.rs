@@ -1,0 +1,228 @@
+//! Opening the embedded store: what it refuses, what it recognises, and how it comes back.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::pedantic)] // A test that fails panics.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use carillon_hub::domain::content::{Content, Pairs};
+use carillon_hub::domain::entry::{EntryBody, Message};
+use carillon_hub::domain::names::{RoomName, TenantId, UserId};
+use carillon_hub::domain::namespace::{NamespaceRules, Namespaces};
+use carillon_hub::domain::position::Seq;
+use carillon_hub::store::sqlite::{OpenError, Options, SqliteStore};
+use carillon_hub::store::{Change, CommitSink, Home, Outcome, Store, StoreError, Write};
+use futures::executor::block_on;
+
+struct Ignored;
+
+impl CommitSink for Ignored {
+    fn committed(&self, _changes: &[Change]) {}
+}
+
+fn options(folder: &Path) -> Options {
+    let namespaces = Arc::new(Namespaces::new(vec![NamespaceRules::closed("room")]));
+    Options { unsettled: 20, ..Options::new(folder, namespaces, Arc::new(Ignored)) }
+}
+
+fn send(content: &str) -> Outcome {
+    let message = Message::new(Content::text(content, "").unwrap(), None, Pairs::default());
+    append(EntryBody::Message(message))
+}
+
+fn append(body: EntryBody) -> Outcome {
+    Outcome {
+        tenant: TenantId::parse("acme").unwrap(),
+        home: Home::Room(RoomName::parse("room:a").unwrap()),
+        actor: UserId::parse("alice").unwrap(),
+        idempotency: None,
+        conditions: Vec::new(),
+        writes: vec![Write::Append(body)],
+        effects: Vec::new(),
+    }
+}
+
+/// A folder with a closed store of some messages.
+fn used_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    for turn in 0..100 {
+        block_on(store.commit(send(&format!("message {turn}")))).unwrap();
+    }
+    block_on(store.close());
+    folder
+}
+
+/// Everything in a folder but the lock.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap())
+        .map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap()))
+        .filter(|(name, _)| name != "carillon.lock")
+        .collect()
+}
+
+/// Refused, with nothing changed.
+fn refusal(folder: &Path) -> OpenError {
+    let before = contents(folder);
+    let Err(refused) = SqliteStore::open(&options(folder)) else { panic!("it was opened") };
+    assert!(contents(folder) == before, "something changed: {refused}");
+    refused
+}
+
+fn engine(folder: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(folder.join("carillon.db")).unwrap()
+}
+
+#[test]
+fn a_newer_database_is_refused_unchanged() {
+    let folder = used_folder();
+    engine(folder.path()).execute_batch("PRAGMA user_version = 99").unwrap();
+    let refused = refusal(folder.path());
+    assert!(matches!(refused, OpenError::Newer { found: 99, .. }), "{refused}");
+    assert!(refused.to_string().contains("carillon.db"));
+}
+
+#[test]
+fn a_damaged_database_is_refused_unchanged() {
+    let whole = std::fs::read(used_folder().path().join("carillon.db")).unwrap();
+    let mut no_magic = whole.clone();
+    no_magic[3] = b'?';
+    let mut no_schema = whole.clone();
+    no_schema[100..1_000].fill(0xff);
+    let short = whole[..(whole.len() / 2) & !4_095].to_vec();
+    for (what, bytes) in [
+        ("text", b"this is no database at all, just some text".to_vec()),
+        ("magic", no_magic),
+        ("schema", no_schema),
+        ("short", short),
+        ("header", whole[..60].to_vec()),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("carillon.db"), bytes).unwrap();
+        let refused = refusal(folder.path());
+        assert!(matches!(refused, OpenError::Damaged { .. }), "{what}: {refused}");
+    }
+}
+
+#[test]
+fn another_programs_database_is_refused_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    engine(folder.path()).execute_batch("CREATE TABLE recipes(id INTEGER PRIMARY KEY, name TEXT)").unwrap();
+    assert!(matches!(refusal(folder.path()), OpenError::Damaged { .. }));
+    let folder = used_folder();
+    engine(folder.path()).execute_batch("DROP TABLE marks").unwrap();
+    assert!(matches!(refusal(folder.path()), OpenError::Damaged { .. }));
+}
+
+#[test]
+fn a_second_opener_is_refused() {
+    let folder = used_folder();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    let refused = SqliteStore::open(&options(folder.path())).map(|_| ()).unwrap_err();
+    assert!(matches!(refused, OpenError::InUse(_)), "{refused}");
+    drop(store);
+    SqliteStore::open(&options(folder.path())).unwrap();
+}
+
+#[test]
+fn an_older_back_up_gets_a_new_epoch() {
+    let folder = used_folder();
+    let database = folder.path().join("carillon.db");
+    let back_up = std::fs::read(&database).unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    let epoch = store.epoch();
+    block_on(store.commit(send("later"))).unwrap();
+    block_on(store.close());
+    drop(store);
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    assert_eq!(store.epoch(), epoch, "the same database");
+    block_on(store.close());
+    drop(store);
+    std::fs::write(&database, back_up).unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    let restored = store.epoch();
+    assert_ne!(restored, epoch);
+    drop(store);
+    assert_eq!(SqliteStore::open(&options(folder.path())).unwrap().epoch(), restored, "once");
+}
+
+#[test]
+fn an_epoch_can_be_forced() {
+    let folder = used_folder();
+    let before = SqliteStore::open(&options(folder.path())).unwrap().epoch();
+    let renewed = SqliteStore::renew_epoch(&options(folder.path())).unwrap();
+    assert_ne!(renewed, before);
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    assert_eq!(store.epoch(), renewed);
+    assert!(matches!(SqliteStore::renew_epoch(&options(folder.path())), Err(OpenError::InUse(_))));
+}
+
+#[test]
+fn a_closed_store_is_unavailable() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    let room = carillon_hub::domain::names::RoomKey {
+        tenant: TenantId::parse("acme").unwrap(),
+        room: RoomName::parse("room:a").unwrap(),
+    };
+    let queued: Vec<_> = (0..50).map(|turn| store.commit(send(&turn.to_string()))).collect();
+    block_on(store.close());
+    for committed in queued {
+        block_on(committed).unwrap();
+    }
+    assert!(!store.figures().healthy);
+    let refused = block_on(store.commit(send("late"))).unwrap_err();
+    assert!(matches!(refused, carillon_hub::store::CommitError::Store(StoreError::Unavailable)));
+    assert!(matches!(block_on(store.room(&room)), Err(StoreError::Unavailable)));
+    assert!(!folder.path().join("carillon.db-wal").exists(), "everything is home");
+    let settled: i64 =
+        engine(folder.path()).query_row("SELECT count(*) FROM log", [], |row| row.get(0)).unwrap();
+    let left: i64 =
+        engine(folder.path()).query_row("SELECT count(*) FROM journal", [], |row| row.get(0)).unwrap();
+    assert_eq!((settled, left), (50, 0));
+}
+
+#[test]
+fn everyday_tools_show_a_rooms_entries() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    for turn in 1..=60 {
+        block_on(store.commit(send(&format!("message {turn}")))).unwrap();
+    }
+    let tool = engine(folder.path());
+    let mut statement = tool
+        .prepare("SELECT tenant, sender, kind, content, seq FROM entries WHERE room = 'room:a' ORDER BY seq")
+        .unwrap();
+    let rows: Vec<(String, String, String, String, u64)> = statement
+        .query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get::<_, i64>(4)? as u64))
+        })
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let expected: Vec<_> = (1..=60)
+        .map(|turn| {
+            ("acme".to_owned(), "alice".to_owned(), "message".to_owned(), format!("message {turn}"), turn)
+        })
+        .collect();
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn blanked_content_leaves_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    for turn in 0..100 {
+        block_on(store.commit(send(&format!("a secret that must go {turn}")))).unwrap();
+    }
+    for target in 1..=100 {
+        block_on(store.commit(append(EntryBody::Deletion { target: Seq(target) }))).unwrap();
+    }
+    block_on(store.close());
+    for (name, bytes) in contents(folder.path()) {
+        let found = bytes.windows(8).filter(|window| window == b"a secret").count();
+        assert_eq!(found, 0, "{name}");
+    }
+}

@@ -1,0 +1,64 @@
+//! The `carillon` command as a process of its own, for tests that kill it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use carillon_client::ClientOptions;
+use serde_json::Value;
+
+/// A hub's process. Dropping it kills it.
+pub struct HubProcess {
+    child: Child,
+    data: PathBuf,
+    address: String,
+    tokens: Value,
+}
+
+impl HubProcess {
+    /// Starts `carillon serve --dev` over a data folder, on a free port.
+    pub fn start(data: &Path) -> Self {
+        Self::start_at(data, "127.0.0.1:0")
+    }
+
+    fn start_at(data: &Path, grpc: &str) -> Self {
+        let mut command = Command::new(binary());
+        command.args(["serve", "--dev", "--json", "--grpc", grpc, "--http", "127.0.0.1:0", "--data"]);
+        command.arg(data).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the carillon command is built: cargo build -p carillon");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("the hub says when it serves");
+        let ready: Value = serde_json::from_str(&line).expect("one line of JSON");
+        let address = ready["grpc"].as_str().expect("an address").trim_start_matches("http://").to_owned();
+        Self { child, data: data.to_owned(), address, tokens: ready["tokens"].clone() }
+    }
+
+    /// Kills it as a power switch would, as far as a process can tell, and starts another on the same port.
+    pub fn is_killed_and_starts_again(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is ours");
+        *self = Self::start_at(&self.data.clone(), &self.address.clone());
+    }
+
+    /// How a client of alice, bob or the service connects.
+    pub fn options(&self, name: &str) -> ClientOptions {
+        let token = self.tokens[name].as_str().expect("a token of that name");
+        ClientOptions::new(format!("http://{}", self.address)).token(token)
+    }
+}
+
+impl Drop for HubProcess {
+    fn drop(&mut self) {
+        // It may have been killed before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The command, built beside this test: `target/PROFILE/deps/test` is next to `target/PROFILE/carillon`.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/test");
+    profile.join("carillon")
+}

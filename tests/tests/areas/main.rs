@@ -1,0 +1,25 @@
+//! The areas end to end: each command and push, through gRPC as users and services have it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
+
+mod administration;
+mod broadcasts;
+mod content;
+mod conversations;
+mod edits;
+mod erasure;
+mod events;
+mod execute;
+mod history;
+mod inbox;
+mod large_rooms;
+mod limits;
+mod marks;
+mod members;
+mod presence;
+mod random_mix;
+mod removal;
+mod roles;
+mod sessions;
+mod typing;
+mod unread;

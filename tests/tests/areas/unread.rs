@@ -1,0 +1,106 @@
+//! Unread counts: for members who do not follow the room, in the list of rooms, and for who was offline.
+
+use carillon_client::{Event, v1};
+use carillon_tests::story::text_of;
+use carillon_tests::{Person, hub};
+use v1::Role;
+
+/// The next unread count of a room that is at least `count`; smaller ones are what merging let through before.
+async fn unread(person: &mut Person, room: &str, count: u64) -> v1::Unread {
+    person
+        .waits_for(|event| match event {
+            Event::Unread(unread) if unread.room == room && unread.count >= count => Some(*unread),
+            _ => None,
+        })
+        .await
+}
+
+#[tokio::test]
+async fn members_who_do_not_follow_learn_of_unread_messages() {
+    let hub = hub().start().await;
+    let (alice, mut bob) = (hub.enters("alice").await, hub.enters("bob").await);
+    let mut outsider = hub.enters("carol").await;
+    let room = alice.creates(&[("bob", Role::Member)]).await;
+    let mut seq = 0;
+    for n in 0..40 {
+        seq = alice.says(&room, &format!("message {n}")).await;
+    }
+    // What is no message is neither counted nor the latest one.
+    for n in 0..12 {
+        alice.client.react(&room, seq, format!("{n}"), true).await.unwrap();
+    }
+    let told = unread(&mut bob, &room, 40).await;
+    assert_eq!((told.count, told.last_seq), (40, seq));
+    let last = told.last_message.unwrap();
+    assert_eq!((carillon_tests::seq(&last), text_of(last.content.as_ref())), (seq, "message 39"));
+    alice.says(&room, "one more").await;
+    let told = unread(&mut bob, &room, 41).await;
+    assert_eq!((told.count, text_of(told.last_message.unwrap().content.as_ref())), (41, "one more"));
+    // Whoever follows the room sees its messages instead, and whoever is no member nothing.
+    let other = alice.creates(&[("bob", Role::Member), ("carol", Role::Member)]).await;
+    bob.joins(&other).await;
+    alice.says(&other, "hello").await;
+    assert_eq!(unread(&mut outsider, &other, 1).await.count, 1);
+    loop {
+        match bob.next().await {
+            Event::Unread(unread) => assert_ne!(unread.room, other),
+            Event::Message(message) if message.room == other => break,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn edits_do_not_count_and_deleted_messages_count_until_passed() {
+    let hub = hub().start().await;
+    let (alice, bob) = (hub.enters("alice").await, hub.enters("bob").await);
+    let room = alice.creates(&[("bob", Role::Member)]).await;
+    let first = alice.says(&room, "first").await;
+    let second = alice.says(&room, "second").await;
+    alice.client.edit(&room, first, "the first").await.unwrap();
+    alice.client.delete(&room, second).await.unwrap();
+    let listed = async || {
+        let page = bob.client.rooms(v1::RoomsGet::default()).await.unwrap();
+        let room = page.rooms.into_iter().next().unwrap();
+        (room.unread, room.head_number, room.last_message)
+    };
+    let (unread, number, last) = listed().await;
+    assert_eq!((unread, number), (2, 2));
+    let last = last.unwrap();
+    assert!(last.deleted && carillon_tests::seq(&last) == second);
+    bob.client.mark_read(&room, first).await.unwrap();
+    assert_eq!(listed().await.0, 1);
+    bob.client.mark_read(&room, second).await.unwrap();
+    assert_eq!(listed().await.0, 0);
+    let only = v1::RoomsGet { unread_only: true, ..Default::default() };
+    assert!(bob.client.rooms(only.clone()).await.unwrap().rooms.is_empty());
+    alice.says(&room, "third").await;
+    assert_eq!(bob.client.rooms(only).await.unwrap().rooms[0].unread, 1);
+}
+
+#[tokio::test]
+async fn who_was_offline_is_told_when_they_connect() {
+    let hub = hub().start().await;
+    let alice = hub.enters("alice").await;
+    let bob = hub.enters("bob").await;
+    assert!(bob.client.connected().unread.is_empty());
+    bob.client.close().await;
+    let mut rooms = Vec::new();
+    for _ in 0..103 {
+        rooms.push(alice.creates(&[("bob", Role::Member)]).await);
+    }
+    rooms.sort();
+    for room in &rooms {
+        alice.says(room, "hello").await;
+    }
+    alice.says(&rooms[0], "and more").await;
+    let bob = hub.enters("bob").await;
+    let connected = bob.client.connected();
+    assert!(connected.unread_more);
+    let told: Vec<_> = connected.unread.iter().map(|room| (room.room.clone(), room.unread)).collect();
+    let expected = rooms.iter().enumerate().map(|(n, room)| (room.clone(), if n == 0 { 2 } else { 1 }));
+    assert_eq!(told, expected.take(100).collect::<Vec<_>>());
+    assert_eq!(connected.unread[0].role(), Role::Member);
+    let cursor = v1::RoomsGet { unread_only: true, limit: 200, ..Default::default() };
+    assert_eq!(bob.client.rooms(cursor).await.unwrap().rooms.len(), 103);
+}
