@@ -42,11 +42,11 @@ impl Session {
         self.note_activity(&command);
         match command {
             Command::Hello(_) if self.established.is_some() => {
-                self.end(Some(ErrorCode::ProtocolError.into()))
+                self.end(Some(ErrorCode::ProtocolError.into()));
             }
             Command::Hello(hello) => self.hello(command_id, *hello),
             _ if self.established.is_none() => {
-                self.refuse_and_end(command_id, ErrorCode::AuthRequired.into())
+                self.refuse_and_end(command_id, ErrorCode::AuthRequired.into());
             }
             Command::Pong => {}
             Command::Goodbye => {
