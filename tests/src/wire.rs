@@ -1,6 +1,9 @@
 //! A session without a library: exact frames out, exact frames in, on a connection of its own. It reads only when it is
 //! asked to, so that a test decides how slow a reader is.
 
+#![expect(clippy::panic, reason = "what the harness finds wrong fails the test")]
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -38,6 +41,8 @@ pub struct Wire {
     from_hub: RecvStream,
     unread: BytesMut,
     last_id: u32,
+    /// Answers that came while the test waited for something else: a session's commands are answered in any order.
+    answers: HashMap<u32, Kind>,
     connection: AbortHandle,
 }
 
@@ -78,7 +83,7 @@ impl Wire {
         let request = request.body(()).expect("a request");
         let (response, to_hub) = client.send_request(request, false).expect("the stream opens");
         let from_hub = answered(response).await;
-        Self { to_hub, from_hub, unread: BytesMut::new(), last_id: 0, connection }
+        Self { to_hub, from_hub, unread: BytesMut::new(), last_id: 0, answers: HashMap::new(), connection }
     }
 
     /// A session of a user, who has been told `connected`.
@@ -96,10 +101,9 @@ impl Wire {
     /// Says hello, and gives what the hub says.
     pub async fn greets(&mut self, hello: v1::Hello) -> v1::Connected {
         let id = self.ask(Command::Hello(hello));
-        match self.answer(id).await {
-            Kind::Connected(connected) => connected,
-            other => panic!("not connected: {other:?}"),
-        }
+        let answer = self.answer(id).await;
+        let Kind::Connected(connected) = &answer else { panic!("not connected: {answer:?}") };
+        connected.clone()
     }
 
     /// Sends a command under the next id, which it gives.
@@ -142,23 +146,33 @@ impl Wire {
         }
     }
 
-    /// The next frame that `pick` picks; the others are passed over.
+    /// The next frame that `pick` picks. Of the others, pushes are passed over.
     pub async fn until<T>(&mut self, mut pick: impl FnMut(&Kind) -> Option<T>) -> T {
         loop {
-            let frame = self.next().await.expect("the stream goes on");
-            if let Some(picked) = frame.kind.as_ref().and_then(&mut pick) {
+            let SessionResponse { command_id, kind } = self.next().await.expect("the stream goes on");
+            let kind = kind.expect("a kind that this test knows");
+            if let Some(picked) = pick(&kind) {
                 return picked;
             }
+            self.keep(command_id, kind);
         }
     }
 
-    /// The answer to a command; what comes before it is passed over.
+    /// The answer to a command; pushes that come before it are passed over.
     pub async fn answer(&mut self, id: u32) -> Kind {
         loop {
-            let frame = self.next().await.expect("the stream goes on");
-            if frame.command_id == id {
-                return frame.kind.expect("a kind that this test knows");
+            if let Some(answer) = self.answers.remove(&id) {
+                return answer;
             }
+            let SessionResponse { command_id, kind } = self.next().await.expect("the stream goes on");
+            self.keep(command_id, kind.expect("a kind that this test knows"));
+        }
+    }
+
+    fn keep(&mut self, id: u32, answer: Kind) {
+        if id > 0 {
+            let before = self.answers.insert(id, answer);
+            assert_eq!(before, None, "command {id} was answered twice");
         }
     }
 
@@ -170,10 +184,9 @@ impl Wire {
 
     /// Joins, and gives `joined`.
     pub async fn joins(&mut self, join: v1::Join) -> v1::Joined {
-        match self.asks(Command::Join(join)).await {
-            Kind::Joined(joined) => joined,
-            other => panic!("not joined: {other:?}"),
-        }
+        let answer = self.asks(Command::Join(join)).await;
+        let Kind::Joined(joined) = &answer else { panic!("not joined: {answer:?}") };
+        joined.clone()
     }
 
     /// Reads to the end: the frames, and how it ended.
@@ -198,10 +211,9 @@ impl Wire {
     pub async fn ends_with(&mut self, reason: &str) -> Vec<Kind> {
         let (mut frames, end) = self.ends().await;
         assert_eq!(end.reason, reason, "{frames:?}");
-        match frames.pop() {
-            Some(Kind::Disconnected(last)) => assert_eq!(last.code, reason),
-            other => panic!("the last frame is {other:?}"),
-        }
+        let last = frames.pop();
+        let Some(Kind::Disconnected(why)) = &last else { panic!("the last frame is {last:?}") };
+        assert_eq!(why.code, reason);
         frames
     }
 

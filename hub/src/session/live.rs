@@ -223,3 +223,33 @@ impl Sessions {
         self.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::caller::Caller;
+    use crate::domain::names::{TenantId, UserId};
+    use crate::telemetry::Metrics;
+
+    fn live(now: Timestamp) -> Live {
+        let (tenant, user) = (TenantId::parse("acme").unwrap(), UserId::parse("alice").unwrap());
+        let caller = Caller { tenant, user, service: false, expires: now.plus(Duration::from_secs(3_600)) };
+        let mailbox = Arc::new(Mailbox::new(SessionId(1), caller.key(), 0, 1_024));
+        let life = TokenLife::new(&caller, Duration::ZERO, now);
+        Live::new(mailbox, None, "test".to_owned(), life, Metrics::new().session_opened(), now)
+    }
+
+    #[test]
+    fn a_session_stalls_from_when_something_waits_and_not_from_its_last_output() {
+        let live = live(Timestamp(0));
+        assert_eq!(live.stalled(Timestamp(60_000)), Duration::ZERO, "nothing waits");
+        live.mailbox.mark_ready(1);
+        assert_eq!(live.stalled(Timestamp(90_000)), Duration::ZERO, "it has just come");
+        assert_eq!(live.stalled(Timestamp(90_250)), Duration::from_millis(250));
+        live.polled(Timestamp(90_400), true, true);
+        assert_eq!(live.stalled(Timestamp(90_500)), Duration::from_millis(100), "it moved");
+        live.mailbox.take(|_| {}, &mut Vec::new());
+        live.polled(Timestamp(90_600), true, false);
+        assert_eq!(live.stalled(Timestamp(99_000)), Duration::ZERO, "all is taken");
+    }
+}

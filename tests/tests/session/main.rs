@@ -1,6 +1,16 @@
 //! Sessions through real gRPC: the protocol and how it is broken, tokens, recovery, slow and silent clients, drain.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
+
+mod drain;
+mod full_speed;
+mod health;
 mod heartbeat;
+mod idempotency;
+mod isolation;
+mod leftovers;
 mod protocol;
+mod recovery;
 mod several;
+mod slow_reader;
 mod tokens;
