@@ -51,6 +51,7 @@ impl Fault {
 }
 
 /// Fails unless `found` is what is expected. `what` names it.
+#[expect(clippy::needless_pass_by_value, reason = "both sides are mostly made for the comparison")]
 pub(super) fn same<T: PartialEq + fmt::Debug>(what: impl fmt::Display, found: T, expected: T) -> Outcome<()> {
     if found == expected {
         return Ok(());

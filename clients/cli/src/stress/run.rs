@@ -90,12 +90,13 @@ async fn rounds(
     // Another run with the same seed against the same hub must find its rooms empty.
     let run = getrandom::u64().map_err(std::io::Error::other)?;
     let mut verdicts = Vec::new();
+    let replay = replay(options);
     for round in 0..options.repeat {
         let seed = seed.wrapping_add(u64::from(round));
         let mut running = JoinSet::new();
         for scenario in scenarios {
             let tenant = format!("stress-{run:016x}-{round}-{}", scenario.name);
-            running.spawn(play(scenario, target.hub.clone(), tenant, seed, options.own));
+            running.spawn(play(scenario, target.hub.clone(), tenant, seed, replay.clone()));
         }
         while let Some(verdict) = running.join_next().await {
             let verdict = verdict.map_err(std::io::Error::other)?;
@@ -112,8 +113,18 @@ async fn rounds(
     if report.passed { Ok(()) } else { Err(StressError::Failed) }
 }
 
+/// The command that takes the same hub again.
+fn replay(options: &Options) -> String {
+    let hub = match (&options.secret_file, options.own) {
+        (_, true) => "--self".to_owned(),
+        (Some(file), _) => format!("--addr {} --secret-file {}", options.addr, file.display()),
+        (None, _) => format!("--addr {} --data {}", options.addr, options.data.display()),
+    };
+    format!("carillon stress {hub}")
+}
+
 /// Plays one scenario in a tenant of its own, and looks for what it left behind.
-async fn play(scenario: &'static Scenario, hub: Hub, tenant: String, seed: u64, own: bool) -> Verdict {
+async fn play(scenario: &'static Scenario, hub: Hub, tenant: String, seed: u64, replay: String) -> Verdict {
     let begun = Instant::now();
     let playing = async {
         let world = World::new(hub, &tenant)?;
@@ -126,10 +137,7 @@ async fn play(scenario: &'static Scenario, hub: Hub, tenant: String, seed: u64, 
         Ok(counts) => (true, counts, None),
         Err(fault) => (false, Counts::default(), Some(fault.to_string())),
     };
-    let replay = (!passed).then(|| {
-        let hub = if own { "--self " } else { "" };
-        format!("carillon stress {hub}--seed {seed} --only {}", scenario.name)
-    });
+    let replay = (!passed).then(|| format!("{replay} --seed {seed} --only {}", scenario.name));
     let seconds = begun.elapsed().as_secs_f64();
     Verdict { scenario: scenario.name, seed, passed, seconds, counts, fault, replay }
 }

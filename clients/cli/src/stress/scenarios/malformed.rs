@@ -64,7 +64,7 @@ fn wrong() -> Vec<(&'static str, Option<Command>, &'static str)> {
 }
 
 pub(super) async fn play(world: World, mut random: Random) -> Outcome<Counts> {
-    let (_, streams) = try_join(bystanders(&world), intruders(&world, &mut random)).await?;
+    let ((), streams) = try_join(bystanders(&world), intruders(&world, &mut random)).await?;
     Ok(Counts::default().with("streams", streams).with("messages beside them", MESSAGES))
 }
 

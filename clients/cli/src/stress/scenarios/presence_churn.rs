@@ -101,6 +101,8 @@ async fn returns_in_time(world: &World, watcher: &mut Person) -> Outcome<()> {
         })
         .await?;
     let in_time = gone + TOLERANCE < world.timing().grace;
+    // A hub that hears of the new connection before the lost one counts two devices for a while.
+    told.retain(|reason| *reason != v1::PresenceReason::Changed);
     holds(format!("silent return after {gone:?}, but {told:?}"), told.is_empty() || !in_time)?;
     found.goodbye().await?;
     next.goodbye().await?;

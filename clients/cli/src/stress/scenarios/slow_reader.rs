@@ -42,7 +42,7 @@ pub(super) async fn play(world: World, mut random: Random) -> Outcome<Counts> {
         reads_too_late(&world, stopped),
         overflows(&world, flooded, &sender),
     );
-    let (_, read, _) = ended.await?;
+    let ((), read, ()) = ended.await?;
     quick.leaves().await;
     sender.close().await;
     Ok(Counts::default().with("messages", MESSAGES).with("entries before the end", read))
