@@ -17,7 +17,7 @@ use crate::grpc::admin::AdminApi;
 use crate::grpc::encode::ProtobufEncoder;
 use crate::grpc::execute::HubApi;
 use crate::grpc::health::Health;
-use crate::grpc::server::Front;
+use crate::grpc::server::{Front, Http2};
 use crate::grpc::session_service::SessionService;
 use crate::http;
 use crate::presence::{self, Presence};
@@ -79,6 +79,7 @@ impl Hub {
                     administer: ports.clone(),
                 },
                 health: health.clone(),
+                http2: http2(config),
                 reflection: config.reflection(),
             };
             let started = worker::start(shard, listener, front, Arc::clone(&services), stop.clone());
@@ -202,6 +203,19 @@ fn settings(config: &Config) -> Settings {
         token_notice: session.token_expiring_notice,
         slow_consumer_after: session.slow_consumer_after,
         mailbox_bytes: session.mailbox_bytes,
+    }
+}
+
+fn http2(config: &Config) -> Http2 {
+    let grpc = &config.grpc;
+    let bounded = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Http2 {
+        streams: bounded(grpc.streams_per_connection),
+        stream_window: bounded(grpc.stream_window_bytes),
+        connection_window: bounded(grpc.connection_window_bytes),
+        header_bytes: bounded(grpc.header_bytes),
+        keepalive_interval: grpc.keepalive_interval,
+        keepalive_timeout: grpc.keepalive_timeout,
     }
 }
 

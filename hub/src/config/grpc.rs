@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::check::{Broken, duration, number};
 use super::{http, span};
+use crate::domain::limits;
 
 /// The gRPC server's settings.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
@@ -39,12 +40,12 @@ impl Default for GrpcSection {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7420)),
             workers: 0,
             reflection: None,
-            keepalive_interval: Duration::from_mins(1),
-            keepalive_timeout: Duration::from_secs(20),
-            streams_per_connection: 1_000,
-            stream_window_bytes: 64 * 1024,
-            connection_window_bytes: 1024 * 1024,
-            header_bytes: 16 * 1024,
+            keepalive_interval: limits::HTTP2_KEEPALIVE_INTERVAL,
+            keepalive_timeout: limits::HTTP2_KEEPALIVE_TIMEOUT,
+            streams_per_connection: limits::HTTP2_STREAMS as usize,
+            stream_window_bytes: limits::HTTP2_STREAM_WINDOW as usize,
+            connection_window_bytes: limits::HTTP2_CONNECTION_WINDOW as usize,
+            header_bytes: limits::HTTP2_HEADER_BYTES as usize,
         }
     }
 }
@@ -56,8 +57,8 @@ impl GrpcSection {
         duration("grpc.keepalive_interval", self.keepalive_interval, &pause)?;
         duration("grpc.keepalive_timeout", self.keepalive_timeout, &pause)?;
         number("grpc.streams_per_connection", self.streams_per_connection, &(1..=100_000))?;
-        // Windows: at least HTTP/2's own default, at most what its 31 bits hold (RFC 9113, 6.9).
-        number("grpc.stream_window_bytes", self.stream_window_bytes, &(65_535..=(1 << 31) - 1))?;
+        // Windows: at most what HTTP/2's 31 bits hold (RFC 9113, 6.9); a connection's at least what it begins with.
+        number("grpc.stream_window_bytes", self.stream_window_bytes, &(16 * 1024..=(1 << 31) - 1))?;
         number("grpc.connection_window_bytes", self.connection_window_bytes, &(65_535..=(1 << 31) - 1))?;
         number("grpc.header_bytes", self.header_bytes, &(12 * 1024..=1024 * 1024))
     }

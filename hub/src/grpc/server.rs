@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use carillon_proto::FILE_DESCRIPTOR_SET;
 use carillon_proto::v1::admin_service_server::AdminServiceServer;
@@ -36,6 +37,23 @@ pub enum ServeError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
+/// The limits of HTTP/2 connections, from configuration; see [`crate::config::GrpcSection`].
+#[derive(Clone, Copy, Debug)]
+pub struct Http2 {
+    /// Streams of one connection that may be open at once.
+    pub streams: u32,
+    /// Bytes that a client may send on one stream before they are read.
+    pub stream_window: u32,
+    /// Bytes that a client may send on one connection before they are read.
+    pub connection_window: u32,
+    /// Bytes of one request's headers.
+    pub header_bytes: u32,
+    /// A silent connection is asked for a sign of life this often.
+    pub keepalive_interval: Duration,
+    /// A connection that does not answer for this long is closed.
+    pub keepalive_timeout: Duration,
+}
+
 /// The services of one front. A clone shares everything; each worker has one.
 #[derive(Clone)]
 pub struct Front<S> {
@@ -47,6 +65,8 @@ pub struct Front<S> {
     pub admin: AdminApi,
     /// What health answers.
     pub health: Health,
+    /// HTTP/2's limits.
+    pub http2: Http2,
     /// Whether to serve reflection.
     pub reflection: bool,
 }
@@ -69,8 +89,9 @@ where
         // Without it a small write waits for the acknowledgement of the one before.
         let incoming =
             TcpIncoming::from(listener).with_nodelay(Some(true)).map(|accepted| accepted.map(Socket));
+        let http2 = self.http2;
         let router = self.router()?;
-        server().serve_with_incoming_shutdown(router, incoming, stop).await?;
+        server(http2).serve_with_incoming_shutdown(router, incoming, stop).await?;
         Ok(())
     }
 
@@ -91,14 +112,14 @@ where
 }
 
 /// HTTP/2 under the hub's limits.
-fn server() -> Server {
+fn server(http2: Http2) -> Server {
     Server::builder()
-        .max_concurrent_streams(limits::HTTP2_STREAMS)
-        .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW)
-        .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW)
-        .http2_max_header_list_size(limits::HTTP2_HEADER_BYTES)
-        .http2_keepalive_interval(Some(limits::HTTP2_KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(limits::HTTP2_KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(http2.streams)
+        .initial_stream_window_size(http2.stream_window)
+        .initial_connection_window_size(http2.connection_window)
+        .http2_max_header_list_size(http2.header_bytes)
+        .http2_keepalive_interval(Some(http2.keepalive_interval))
+        .http2_keepalive_timeout(Some(http2.keepalive_timeout))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

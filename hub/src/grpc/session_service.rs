@@ -1,9 +1,9 @@
 //! `HubService.Session`: two-way, one per client.
 //!
 //! Ends with: OK where the client ended it; UNAUTHENTICATED (no token, a bad or expired one, or none in time);
-//! `RESOURCE_EXHAUSTED` (a frame too large, a slow consumer); `INVALID_ARGUMENT` (a broken frame); ABORTED (a newer
-//! session took over); UNAVAILABLE (the node stops, or the store cannot be reached); `DEADLINE_EXCEEDED` (silent too
-//! long). `google.rpc.ErrorInfo.reason` is the hub's own code.
+//! `OUT_OF_RANGE` (a frame too large); `RESOURCE_EXHAUSTED` (a slow consumer); `INVALID_ARGUMENT` (a broken frame);
+//! `FAILED_PRECONDITION` (a newer session took over); UNAVAILABLE (the node stops, or the store cannot be reached);
+//! `DEADLINE_EXCEEDED` (silent too long). `google.rpc.ErrorInfo.reason` is the hub's own code.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

@@ -85,7 +85,7 @@ fn ready_dev(config: &Config, hub: &Hub, output: Output) -> anyhow::Result<()> {
         let data = config.store.path.display();
         let mut lines = vec![format!("gRPC at {grpc}, health and metrics at http://{http}, data in {data}")];
         lines.extend(tokens.tokens.iter().map(|(name, token)| format!("{name}: {token}")));
-        lines.push("in two more terminals: `carillon chat --with bob --as alice`, `carillon chat --with alice --as bob`".to_owned());
+        lines.push("in two more terminals: `carillon chat room:lobby --as alice`, `carillon chat room:lobby --as bob`".to_owned());
         lines.join("\n")
     })?;
     Ok(())

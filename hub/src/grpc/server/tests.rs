@@ -51,6 +51,14 @@ async fn front(hub: &Arc<FakeHub>) -> Front<Teapot> {
         hub: Arc::new(hub.hub_api()),
         admin: hub.admin_api(),
         health: Health::starting().await,
+        http2: Http2 {
+            streams: limits::HTTP2_STREAMS,
+            stream_window: limits::HTTP2_STREAM_WINDOW,
+            connection_window: limits::HTTP2_CONNECTION_WINDOW,
+            header_bytes: limits::HTTP2_HEADER_BYTES,
+            keepalive_interval: limits::HTTP2_KEEPALIVE_INTERVAL,
+            keepalive_timeout: limits::HTTP2_KEEPALIVE_TIMEOUT,
+        },
         reflection: true,
     }
 }
