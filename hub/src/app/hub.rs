@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,6 +37,12 @@ use super::worker::{self, Stop};
 /// On a stop, clients are asked to come back spread over this time.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
 
+/// On a stop, calls without a session have this long after the last session has ended.
+const LAST_CALLS: Duration = Duration::from_secs(1);
+
+/// How often health looks at the store.
+const STORE_CHECK: Duration = Duration::from_secs(1);
+
 /// How often a stop looks whether all sessions have ended.
 const DRAIN_CHECK: Duration = Duration::from_millis(10);
 
@@ -48,7 +55,10 @@ pub struct Hub {
     health: Health,
     workers: Vec<JoinHandle<()>>,
     tasks: TaskTracker,
-    stop: Stop,
+    accept: CancellationToken,
+    run: CancellationToken,
+    /// Ends when every worker has answered its last call.
+    served: mpsc::Receiver<()>,
     drain_timeout: Duration,
 }
 
@@ -64,7 +74,9 @@ impl Hub {
         let health = Health::starting().await;
         let ports =
             Arc::new(Ports { services: Arc::clone(&services), administration: Arc::new(administration) });
-        let stop = Stop { accept: CancellationToken::new(), run: CancellationToken::new() };
+        let (serving, served) = mpsc::channel(1);
+        let (accept, run) = (CancellationToken::new(), CancellationToken::new());
+        let stop = Stop { accept: accept.clone(), run: run.clone(), served: serving };
         let mut listeners = listeners(config.grpc.listen, services.delivery.shards().len())?;
         let grpc = listeners.first().map_or(config.grpc.listen, |(address, _)| *address);
         let mut workers = Vec::new();
@@ -91,6 +103,8 @@ impl Hub {
         let (web, web_handle) =
             http::Service::bind(options, Arc::new(HubFacts(Arc::clone(&services)))).await?;
         tasks.spawn(web.run(stop.run.clone()));
+        tasks.spawn(watch_store(Arc::clone(&services), health.clone(), stop.run.clone()));
+        drop(stop);
         health.serving().await;
         let http = web_handle.address();
         Ok(Self {
@@ -101,7 +115,9 @@ impl Hub {
             health,
             workers,
             tasks,
-            stop,
+            accept,
+            run,
+            served,
             drain_timeout: config.session.drain_timeout,
         })
     }
@@ -123,10 +139,10 @@ impl Hub {
 
     /// Stops: no new sessions, `going_away` to all, commands in flight finish, the store writes everything home. What
     /// is not done by the drain timeout is cut off. Whether all was done in time.
-    pub async fn stop(self) -> bool {
+    pub async fn stop(mut self) -> bool {
         self.health.not_serving().await;
         self.services.drain_sessions(RECONNECT_SPREAD);
-        self.stop.accept.cancel();
+        self.accept.cancel();
         let drained = tokio::time::timeout(self.drain_timeout, async {
             while !self.services.sessions.is_empty() {
                 tokio::time::sleep(DRAIN_CHECK).await;
@@ -136,7 +152,9 @@ impl Hub {
         if !drained {
             tracing::warn!(sessions = self.services.sessions.len(), "sessions were cut off");
         }
-        self.stop.run.cancel();
+        // Calls without a session finish too; streams that have no end, as a watch of health, are not waited for.
+        let _ = tokio::time::timeout(LAST_CALLS, self.served.recv()).await;
+        self.run.cancel();
         self.tasks.close();
         self.tasks.wait().await;
         for worker in self.workers {
@@ -146,6 +164,21 @@ impl Hub {
         }
         self.store.close().await;
         drained
+    }
+}
+
+/// Takes the hub out of service when its store has stopped: whoever watches health sends no one here any more.
+async fn watch_store(services: Arc<Services>, health: Health, cancel: CancellationToken) {
+    let mut ticks = tokio::time::interval(STORE_CHECK);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = cancel.cancelled() => return,
+        }
+        if !services.store.figures().healthy {
+            tracing::error!("the store has stopped: the hub is out of service");
+            return health.not_serving().await;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::grpc::server::Front;
@@ -23,6 +24,8 @@ pub(super) struct Stop {
     pub(super) accept: CancellationToken,
     /// End now.
     pub(super) run: CancellationToken,
+    /// Dropped when a worker has no call left to answer.
+    pub(super) served: mpsc::Sender<()>,
 }
 
 /// A listener that shares its address with those of the other workers: the system spreads connections over them.
@@ -71,7 +74,9 @@ async fn run(
         },
         () = stop.run.cancelled() => {}
     }
-    stop.run.cancelled().await;
+    let Stop { run, served, .. } = stop;
+    drop(served);
+    run.cancelled().await;
     sweeping.abort();
     if let Some(spreading) = spreading {
         spreading.abort();

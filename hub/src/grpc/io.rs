@@ -6,12 +6,25 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
+
+use crate::session::Closer;
 
 /// A socket without vectored writes. h2 then copies frames of up to 1 KiB into its buffer and writes all that waits at
 /// once; with vectored writes it does so up to 256 bytes only, and pays a system call for each larger frame, which is
 /// what chat messages are.
-pub(super) struct Socket(pub(super) TcpStream);
+///
+/// A session may close it; see [`Closer`].
+pub(super) struct Socket {
+    stream: TcpStream,
+    closer: Closer,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream, closer: Closer::default() }
+    }
+}
 
 impl AsyncRead for Socket {
     fn poll_read(
@@ -19,28 +32,32 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        if self.closer.is_closed(cx.waker()) {
+            // As if the client had gone.
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
 impl Connected for Socket {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Closer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.0.connect_info()
+    fn connect_info(&self) -> Closer {
+        self.closer.clone()
     }
 }

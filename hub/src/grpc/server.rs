@@ -88,7 +88,7 @@ where
         let listener = tokio::net::TcpListener::from_std(listener)?;
         // Without it a small write waits for the acknowledgement of the one before.
         let incoming =
-            TcpIncoming::from(listener).with_nodelay(Some(true)).map(|accepted| accepted.map(Socket));
+            TcpIncoming::from(listener).with_nodelay(Some(true)).map(|accepted| accepted.map(Socket::new));
         let http2 = self.http2;
         let router = self.router()?;
         server(http2).serve_with_incoming_shutdown(router, incoming, stop).await?;

@@ -15,7 +15,7 @@ use http::{Request, Response};
 use tower::Service;
 
 use crate::domain::command::Token;
-use crate::session::{Services, Session};
+use crate::session::{Closer, Services, Session};
 
 use super::call::{self, RequestId};
 use super::session_body::SessionBody;
@@ -49,10 +49,12 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
+        let closer = parts.extensions.get::<Closer>().cloned().unwrap_or_default();
         let request_id = RequestId::of(&parts.headers);
         let token = call::bearer(&parts.headers).map(|token| token.map(|token| Token(token.to_owned())));
         let limit = self.services.settings.terms.frame_bytes as usize;
-        let session = Session::new(Arc::clone(&self.services), self.shard, token, request_id.to_string());
+        let session =
+            Session::new(Arc::clone(&self.services), self.shard, token, request_id.to_string(), closer);
         let body = SessionBody::new(Inbound::new(body, limit), session, request_id);
         let mut response = Response::new(tonic::body::Body::new(body));
         response

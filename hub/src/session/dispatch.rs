@@ -79,7 +79,13 @@ impl Session {
     fn hello(&mut self, id: u32, hello: Hello) {
         self.services.metrics.counters().attempts.increment();
         let token = std::mem::replace(&mut self.token, Ok(None));
-        let welcome = opening::welcome(&self.services, hello, token, self.shard, Timestamp::now());
+        let welcome = opening::welcome(
+            &self.services,
+            hello,
+            token,
+            (self.shard, self.closer.clone()),
+            Timestamp::now(),
+        );
         let welcome = match welcome {
             Ok(welcome) => welcome,
             Err(refusal) => {

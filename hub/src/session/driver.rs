@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use carillon_proto::Frame;
@@ -16,17 +17,26 @@ use crate::domain::command::{Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::COMMANDS_IN_FLIGHT;
 use crate::domain::position::InboxPosition;
-use crate::domain::push::{LeaveReason, Push};
+use crate::domain::push::Push;
 use crate::domain::reply::{JoinReason, Reply};
 use crate::domain::time::Timestamp;
 
+use crate::store::refuse;
+
 use super::batch::Batch;
 use super::catch_up::{self, CatchUp};
+use super::connection::Closer;
 use super::dispatch::Done;
 use super::inbox_feed::InboxFeed;
 use super::live::Live;
 use super::services::Services;
 use super::slots::Slots;
+use super::sweep::LAST_WORDS;
+
+/// Bytes that may wait to be written before the stream is read no further.
+const OUTBOX_READS: usize = 64 * 1024;
+/// Bytes that may wait to be written before no more answers are added: one page more than this at most.
+const OUTBOX_DONE: usize = 256 * 1024;
 
 /// What a transport read.
 pub enum Input {
@@ -71,6 +81,8 @@ pub(super) struct Established {
     pub(super) resume_inbox: Option<InboxPosition>,
     /// `None` until `connected` was sent.
     pub(super) feed: Option<InboxFeed>,
+    /// Whether a page of the inbox is being read.
+    pub(super) inbox_under_way: bool,
     catch_up: Option<CatchUp>,
     /// Commands that change something take turns until they are queued at the store.
     pub(super) turns: Arc<tokio::sync::Mutex<()>>,
@@ -87,6 +99,7 @@ impl Established {
             slots: Slots::default(),
             resume_inbox: None,
             feed: None,
+            inbox_under_way: false,
             catch_up: None,
             turns: Arc::default(),
             joins: VecDeque::new(),
@@ -108,6 +121,11 @@ pub struct Session {
     pub(super) commands: FuturesUnordered<BoxFuture<'static, Done>>,
     pub(super) in_flight: Vec<u32>,
     outbox: VecDeque<Frame>,
+    outbox_bytes: usize,
+    /// The connection under the stream.
+    pub(super) closer: Closer,
+    /// Raised when the stream has said hello, or is gone.
+    settled: Arc<AtomicBool>,
     /// Whether no session will continue this one: the client took its leave, or may not come back.
     pub(super) left_for_good: bool,
 }
@@ -120,8 +138,16 @@ impl Session {
         shard: usize,
         token: Result<Option<Token>, Refusal>,
         request_id: String,
+        closer: Closer,
     ) -> Self {
-        let deadline = Box::pin(tokio::time::sleep(services.settings.hello_timeout));
+        let limit = services.settings.hello_timeout;
+        let deadline = Box::pin(tokio::time::sleep(limit));
+        // The stream has a while more than its deadline to take the refusal; then the connection goes.
+        let overdue = Timestamp::now().plus(limit + LAST_WORDS);
+        let settled = Arc::new(AtomicBool::new(false));
+        if let Some(waiting) = services.waiting.get(shard) {
+            waiting.add(overdue, Arc::clone(&settled), closer.clone());
+        }
         Self {
             services,
             shard,
@@ -132,17 +158,21 @@ impl Session {
             commands: FuturesUnordered::new(),
             in_flight: Vec::new(),
             outbox: VecDeque::new(),
+            outbox_bytes: 0,
+            closer,
+            settled,
             left_for_good: false,
         }
     }
 
     /// Whether another frame should be read now. Between `hello` and `connected`, which is the first frame of a session,
-    /// and past the commands that may be in flight, the stream waits.
+    /// past the commands that may be in flight, and while much waits to be written, the stream waits.
     pub fn wants_input(&self) -> bool {
         let opening = self.established.as_ref().is_some_and(|established| established.feed.is_none());
         matches!(self.stage, Stage::Waiting(_) | Stage::Open)
             && !opening
             && self.in_flight.len() < COMMANDS_IN_FLIGHT
+            && self.outbox_bytes < OUTBOX_READS
     }
 
     /// Takes what was read.
@@ -167,11 +197,13 @@ impl Session {
     }
 
     pub(super) fn opened(&mut self) {
+        self.settled.store(true, Ordering::SeqCst);
         self.stage = Stage::Open;
     }
 
     /// Queues a frame that is a reply or the session's own push.
     pub(super) fn send(&mut self, frame: Frame) {
+        self.outbox_bytes += frame.len();
         self.outbox.push_back(frame);
     }
 
@@ -227,6 +259,9 @@ impl Session {
         }
         let now = Timestamp::now();
         loop {
+            if self.outbox.is_empty() {
+                self.read_inbox();
+            }
             let mut moved = self.poll_commands(cx);
             moved |= self.poll_catch_up(cx);
             self.take_signals(now);
@@ -282,7 +317,10 @@ impl Session {
 
     fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
+        // What is done stays where it is while much waits to be written: a client that asks and does not read holds no
+        // more than this.
         while !self.is_over()
+            && self.outbox_bytes < OUTBOX_DONE
             && let Poll::Ready(Some(done)) = Pin::new(&mut self.commands).poll_next(cx)
         {
             self.finish_command(done);
@@ -317,8 +355,9 @@ impl Session {
                 established.slots.take_page(slot, frames, cursor);
             }
             Err(error) => {
+                // Nothing may be missing without a word: the client comes back and resumes from where it is.
                 tracing::warn!(error = %error, "a session could not catch up");
-                self.leave_unasked(slot, LeaveReason::Unavailable);
+                self.end(Some(refuse(error)));
             }
         }
         true
@@ -359,6 +398,7 @@ impl Session {
         loop {
             while batch.has_room() {
                 let Some(frame) = self.outbox.pop_front() else { break };
+                self.outbox_bytes -= frame.len();
                 batch.push(frame);
             }
             if self.outbox.is_empty() && self.outbox.capacity() > 8 {
@@ -388,8 +428,10 @@ fn established_pinged(session: &Session, now: Timestamp) {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.settled.store(true, Ordering::SeqCst);
         if let Some(established) = self.established.take() {
             let Established { live, mut slots, .. } = *established;
+            live.released();
             // Followers leave their rooms before presence is told, so that nothing is sent to a session that ended.
             drop(slots.drain());
             self.services.end_session(&live, self.left_for_good, Timestamp::now());

@@ -154,8 +154,13 @@ impl Executor {
             Stateless::History { room, bound, limit } => {
                 let permit = self.authorise(caller, room, Capability::ReadHistory).await?;
                 let rules = self.namespaces.rules(room).ok_or(ErrorCode::AccessDenied)?;
-                let room = room_of(caller, room);
-                conversations::pages::history(store, &permit, rules, &room, *bound, *limit).await
+                let key = room_of(caller, room);
+                let page = conversations::pages::history(store, &permit, rules, &key, *bound, *limit).await?;
+                // A removal between the two reads: what was said after it is not for them.
+                let still = self.authorise(caller, room, Capability::ReadHistory).await?;
+                let same =
+                    still.member.as_ref().map(|m| m.joined) == permit.member.as_ref().map(|m| m.joined);
+                if same { Ok(page) } else { Err(ErrorCode::Conflict.into()) }
             }
             Stateless::Rooms { cursor, limit, unread_only } => {
                 conversations::pages::rooms(store, caller, cursor, *limit, *unread_only).await

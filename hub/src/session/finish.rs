@@ -74,27 +74,31 @@ impl Session {
         established.feed = Some(InboxFeed::new(established.resume_inbox, opened.inbox));
         let connected = opening::connected(&self.services, &established.live, opened, Timestamp::now());
         self.reply(id, &Reply::Connected(Box::new(connected)));
-        self.read_inbox();
         self.begin_waiting_joins();
     }
 
-    /// Reads the next page of what the client has missed in its inbox, if anything.
-    fn read_inbox(&mut self) {
-        let Some(established) = &self.established else { return };
+    /// Reads the next page of what the client has missed in its inbox, if anything, when the last one was written.
+    pub(super) fn read_inbox(&mut self) {
+        let Some(established) = &mut self.established else { return };
+        if established.inbox_under_way {
+            return;
+        }
         let Some(query) = established.feed.as_ref().and_then(InboxFeed::next_query) else { return };
+        established.inbox_under_way = true;
         let page = self.services.store.inbox(established.live.user(), query, PAGE_DEFAULT);
         self.begin(0, async move { Done::Inbox(page.await) });
     }
 
     fn finish_inbox(&mut self, page: Result<InboxPage, StoreError>) {
-        let Some(feed) = self.established.as_mut().and_then(|e| e.feed.as_mut()) else { return };
+        let Some(established) = &mut self.established else { return };
+        established.inbox_under_way = false;
+        let Some(feed) = &mut established.feed else { return };
         match page {
             Ok(page) => {
                 let frames = feed.take_page(page, self.services.delivery.encoder());
                 for frame in frames {
                     self.send(frame);
                 }
-                self.read_inbox();
             }
             // Nothing may be missing without a word: the client resumes from where it is.
             Err(error) => self.end(Some(refuse(error))),
@@ -130,11 +134,9 @@ impl Session {
         match joined {
             Ok(joining) => self.follow(id, slot, joining),
             Err(refusal) if reason == JoinReason::Command => self.refuse(id, &refusal),
-            Err(refusal) => {
-                let denied = !refusal.code.row().retryable;
-                let reason = if denied { LeaveReason::Denied } else { LeaveReason::Unavailable };
-                self.push(&Push::Left { room: room.clone(), reason });
-            }
+            // The client comes back and resumes: a room that could not be read now is not given up for good.
+            Err(refusal) if refusal.code.row().retryable => return self.end(Some(refusal)),
+            Err(_) => self.push(&Push::Left { room: room.clone(), reason: LeaveReason::Denied }),
         }
         if let Some(leave) = leave {
             self.answered(leave);

@@ -67,6 +67,8 @@ pub(super) async fn join(
 ) -> Result<Joining, Refusal> {
     let rules = services.namespaces.rules(&join.room).ok_or(ErrorCode::AccessDenied)?;
     let key = RoomKey { tenant: caller.tenant.clone(), room: join.room.clone() };
+    // Asked before anything is made for the room, and again below for exactness.
+    services.executor.authorise(&caller, &join.room, Capability::Join).await?;
     let room = if rules.durable {
         services.delivery.activate(&key, &*services.store).await.map_err(refuse)?
     } else {

@@ -14,6 +14,8 @@ use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
 use crate::domain::time::Timestamp;
 use crate::telemetry::OpenSession;
 
+use super::connection::{Closer, Waiting};
+
 /// A session's commands move its user's `last_active` at most this often: presence is shared by a tenant's sessions.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -40,6 +42,8 @@ pub struct Live {
     reads: AtomicBool,
     owes: AtomicBool,
     _counted: OpenSession,
+    closer: Closer,
+    released: Arc<AtomicBool>,
     gone: AtomicBool,
 }
 
@@ -51,6 +55,7 @@ impl Live {
         client: String,
         life: TokenLife,
         counted: OpenSession,
+        closer: Closer,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -68,6 +73,8 @@ impl Live {
             reads: AtomicBool::new(true),
             owes: AtomicBool::new(false),
             _counted: counted,
+            closer,
+            released: Arc::default(),
             gone: AtomicBool::new(false),
         }
     }
@@ -163,6 +170,16 @@ impl Live {
         self.mailbox.signal(Signal::Close(refusal.into()));
     }
 
+    /// The transport let go of it.
+    pub(super) fn released(&self) {
+        self.released.store(true, Ordering::SeqCst);
+    }
+
+    /// Closes the connection under it at `deadline`, unless the transport lets go of it before.
+    pub(super) fn must_be_released(&self, list: &Waiting, deadline: Timestamp) {
+        list.add(deadline, Arc::clone(&self.released), self.closer.clone());
+    }
+
     /// Notes that it is gone; `true` for the first who says so, who then cleans up.
     pub fn begin_end(&self) -> bool {
         !self.gone.swap(true, Ordering::SeqCst)
@@ -236,7 +253,15 @@ mod tests {
         let caller = Caller { tenant, user, service: false, expires: now.plus(Duration::from_secs(3_600)) };
         let mailbox = Arc::new(Mailbox::new(SessionId(1), caller.key(), 0, 1_024));
         let life = TokenLife::new(&caller, Duration::ZERO, now);
-        Live::new(mailbox, None, "test".to_owned(), life, Metrics::new().session_opened(), now)
+        Live::new(
+            mailbox,
+            None,
+            "test".to_owned(),
+            life,
+            Metrics::new().session_opened(),
+            Closer::default(),
+            now,
+        )
     }
 
     #[test]

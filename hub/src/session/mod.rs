@@ -9,6 +9,7 @@
 mod administer;
 mod batch;
 mod catch_up;
+mod connection;
 mod dispatch;
 mod driver;
 pub mod executor;
@@ -24,6 +25,7 @@ mod sweep;
 mod unread;
 
 pub use batch::Batch;
+pub use connection::Closer;
 pub use driver::{Input, Output, Session};
 pub use live::{Live, Sessions};
 pub use notices::NoticeRouter;

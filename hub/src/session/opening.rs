@@ -15,6 +15,7 @@ use crate::domain::room::RoomSummary;
 use crate::domain::time::Timestamp;
 use crate::store::{RoomsQuery, refuse};
 
+use super::connection::Closer;
 use super::live::Live;
 use super::services::Services;
 
@@ -34,7 +35,7 @@ pub(super) fn welcome(
     services: &Services,
     hello: Hello,
     metadata: Result<Option<Token>, Refusal>,
-    shard: usize,
+    (shard, closer): (usize, Closer),
     now: Timestamp,
 ) -> Result<Welcome, Refusal> {
     if services.is_draining() {
@@ -60,11 +61,16 @@ pub(super) fn welcome(
         hello.client,
         life,
         services.metrics.session_opened(),
+        closer,
         now,
     ));
     services.sessions.insert(Arc::clone(&live));
     let before = services.delivery.registry().insert(mailbox);
     replace_older(services, &live, &before, now);
+    if services.is_draining() {
+        // The drain may have gone over the sessions before this one was among them.
+        live.close(ErrorCode::GoingAway);
+    }
     Ok(Welcome { live, caller, resume: hello.resume })
 }
 

@@ -21,6 +21,7 @@ use crate::presence::Presence;
 use crate::store::{Home, Idempotency, Outcome, Store, Write, refuse_commit};
 use crate::telemetry::Metrics;
 
+use super::connection::Waiting;
 use super::executor::{Answer, Executor, Turn};
 use super::live::Sessions;
 
@@ -64,6 +65,10 @@ pub struct Services {
     pub sessions: Arc<Sessions>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Streams that have not said hello, by runtime.
+    pub(super) waiting: Vec<Waiting>,
+    /// Sessions that were ended and whose transport does not let go of them, by runtime.
+    pub(super) unheard: Vec<Waiting>,
     draining: AtomicBool,
     known: Mutex<FxHashSet<UserKey>>,
 }
@@ -96,6 +101,8 @@ impl Services {
         Self {
             sessions: parts.sessions,
             metrics: parts.metrics,
+            unheard: parts.delivery.shards().iter().map(|_| Waiting::default()).collect(),
+            waiting: parts.delivery.shards().iter().map(|_| Waiting::default()).collect(),
             draining: AtomicBool::new(false),
             known: Mutex::default(),
             store: parts.store,

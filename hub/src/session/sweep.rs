@@ -19,7 +19,11 @@ use super::services::Services;
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// After it was told to end, a session whose transport takes nothing any more is cleaned up without it.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A session that was cleaned up is told why when its client reads again. One that does not within this time loses
+/// its connection.
+const UNHEARD: Duration = Duration::from_secs(60);
 
 /// Makes passes over the sessions of runtime `shard` until cancelled.
 pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: CancellationToken) {
@@ -34,6 +38,11 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
         for live in services.sessions.of_shard(shard) {
             services.sweep_session(&live, now);
         }
+        for list in [&services.waiting, &services.unheard] {
+            if let Some(list) = list.get(shard) {
+                list.sweep(now);
+            }
+        }
         if shard == 0 {
             services.presence.tick(now);
             services.delivery.rooms().sweep(now);
@@ -47,6 +56,9 @@ impl Services {
             if now.since(live.last_output()) > LAST_WORDS {
                 self.end_session(live, false, now);
                 self.unfollow_all(live, now);
+                if let Some(unheard) = self.unheard.get(live.mailbox.shard()) {
+                    live.must_be_released(unheard, now.plus(UNHEARD));
+                }
             }
             return;
         }

@@ -12,5 +12,6 @@ mod leftovers;
 mod protocol;
 mod recovery;
 mod several;
+mod shut_window;
 mod slow_reader;
 mod tokens;

@@ -164,7 +164,7 @@ fn naming(files: &[TextFile], folder: &str, crates: &[&str]) -> Vec<String> {
         let names = |name: &&str| {
             file.text.lines().filter(|line| is_code(line)).any(|line| line.replace('-', "_").contains(*name))
         };
-        crates.iter().any(|name| names(name))
+        crates.iter().any(names)
     });
     naming.map(|file| file.path.clone()).collect()
 }
