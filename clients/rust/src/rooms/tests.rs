@@ -109,6 +109,23 @@ fn left_rooms_are_not_resumed_and_gaps_are_told_once() {
 }
 
 #[test]
+fn unread_notifications_that_a_broken_session_still_owed_come_again_and_once() {
+    let place = |own| Some(InboxPosition { own, broadcast: 0, epoch: 1 });
+    let connected =
+        |own, inbox_unread| v1::Connected { inbox: place(own), inbox_unread, ..v1::Connected::default() };
+    let mut rooms = Rooms::default();
+    rooms.connected(&connected(3, 3));
+    assert!(rooms.notification(place(1)));
+    assert!(rooms.resume().is_none() && rooms.positions().inbox.is_none(), "two are still to come");
+    assert!(!rooms.connected(&connected(4, 4)), "the copy is not void");
+    assert!(!rooms.notification(place(1)), "handed over before");
+    assert!([2, 3, 4].iter().all(|own| rooms.notification(place(*own))));
+    assert_eq!(rooms.resume().unwrap().inbox, place(4));
+    assert!(!rooms.connected(&connected(4, 4)));
+    assert!(!rooms.notification(place(4)) && rooms.notification(place(5)));
+}
+
+#[test]
 fn inbox_begins_at_its_end_and_a_new_life_is_told() {
     let inbox = |own, broadcast, epoch| Some(InboxPosition { own, broadcast, epoch });
     let connected = |inbox| v1::Connected { inbox, ..v1::Connected::default() };
