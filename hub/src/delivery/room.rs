@@ -62,6 +62,11 @@ impl Follower {
         self.joined.load(Ordering::Acquire) && self.until.load(Ordering::Acquire) == u64::MAX
     }
 
+    /// Nothing after `seq` is for it: its user was removed there.
+    pub fn end_at(&self, seq: Seq) {
+        self.until.fetch_min(seq.0, Ordering::AcqRel);
+    }
+
     /// Called by the session before it pulls: an entry after this wakes it again.
     pub fn clear_ready(&self) {
         self.ready.store(false, Ordering::SeqCst);

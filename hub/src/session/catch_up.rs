@@ -9,8 +9,9 @@ use futures::future::BoxFuture;
 
 use crate::delivery::encoder::FrameEncoder;
 use crate::delivery::room::ActiveRoom;
+use crate::domain::entry::{Entry, EntryBody};
 use crate::domain::limits::{CATCH_UP_BYTES, HISTORY_LIMIT};
-use crate::domain::names::RoomName;
+use crate::domain::names::{RoomName, UserId};
 use crate::domain::position::Seq;
 use crate::domain::push::Push;
 use crate::store::{EntryPage, EntryRange, PageBound, Store, StoreError};
@@ -34,6 +35,19 @@ impl CatchUp {
         let page = store.entries(&room.key, EntryRange::After(after), bound);
         Self { slot, room, after, page }
     }
+}
+
+/// Where a page ends the membership that the session joined under: nothing after it is for the user, though delivery may
+/// not have said so yet. `since` is the membership's version.
+pub(super) fn removal(page: &EntryPage, user: &UserId, since: Option<Seq>) -> Option<Seq> {
+    let since = since?;
+    let ends = |entry: &&Entry| match &entry.body {
+        EntryBody::Membership { user: whose, change, .. } => {
+            whose == user && change.ends() && entry.seq > since
+        }
+        _ => false,
+    };
+    page.entries.iter().find(ends).map(|entry| entry.seq)
 }
 
 /// The frames of a page that was read after `after`, not past `until`, and the new cursor. Where retention removed

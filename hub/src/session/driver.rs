@@ -349,6 +349,9 @@ impl Session {
         };
         match page {
             Ok(page) => {
+                if let Some(removed) = catch_up::removal(&page, &established.caller.user, live.member_since) {
+                    live.follower().end_at(removed);
+                }
                 let until = live.follower().until();
                 let encoder = self.services.delivery.encoder();
                 let (frames, cursor) = catch_up::frames(encoder, &room.key.room, &page, after, until);

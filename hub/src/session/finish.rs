@@ -181,7 +181,8 @@ impl Session {
             reason: joining.reason,
         };
         let may_type = rules.typing && joining.role.is_none_or(|role| role >= Role::Member);
-        established.slots.begin(slot, joining.following, cursor, rules.presence, may_type);
+        let member_since = joining.member_since;
+        established.slots.begin(slot, joining.following, cursor, rules.presence, member_since, may_type);
         established.live.rooms.lock().push(key.room);
         if joining.reason == JoinReason::Command {
             self.reply(id, &Reply::Joined(Box::new(joined)));

@@ -44,6 +44,8 @@ pub(super) struct Joining {
     pub(super) following: Following,
     /// Where it begins.
     pub(super) start: Start,
+    /// The version of the user's membership, where they are a member.
+    pub(super) member_since: Option<Seq>,
     /// The user's role, in rooms with members.
     pub(super) role: Option<Role>,
     /// The user's marks.
@@ -79,6 +81,7 @@ pub(super) async fn join(
     let mut joining = Joining {
         following,
         start: Start::Head,
+        member_since: permit.member.as_ref().map(|member| member.version),
         role: permit.role,
         marks: Marks::default(),
         state: Vec::new(),

@@ -44,6 +44,8 @@ pub(super) struct LiveSlot {
     pub(super) cursor: Seq,
     /// Whether the namespace shows presence, and so must be told when the session leaves.
     pub(super) shows_presence: bool,
+    /// The version of the membership that it was joined under.
+    pub(super) member_since: Option<Seq>,
     /// Whether the user may type here.
     pub(super) may_type: bool,
     page: VecDeque<Frame>,
@@ -122,6 +124,7 @@ impl Slots {
         following: Following,
         cursor: Seq,
         shows_presence: bool,
+        member_since: Option<Seq>,
         may_type: bool,
     ) {
         if let Some(place) = self.list.get_mut(slot as usize) {
@@ -129,6 +132,7 @@ impl Slots {
                 following,
                 cursor,
                 shows_presence,
+                member_since,
                 may_type,
                 page: VecDeque::new(),
                 queued: false,
