@@ -23,7 +23,7 @@ use crate::grpc::session_service::SessionService;
 use crate::http;
 use crate::presence::{self, Presence};
 use crate::session::executor::Executor;
-use crate::session::{NoticeRouter, Parts, Services, Sessions, Settings, send_unread};
+use crate::session::{NoticeRouter, Services, Sessions, Settings, Upkeep, send_unread};
 use crate::store::Store;
 use crate::store::sqlite::{Options, SqliteStore};
 use crate::telemetry::Metrics;
@@ -200,7 +200,7 @@ fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
     delivery.set_epoch(store.epoch());
     let sessions = Arc::new(Sessions::new(workers));
     let router = NoticeRouter { delivery: Arc::clone(&delivery), sessions: Arc::clone(&sessions) };
-    let services = Arc::new(Services::new(Parts {
+    let services = Arc::new(Services {
         executor: Executor::new(Arc::clone(&store), Arc::clone(&namespaces)),
         presence: Presence::new(presence(config), Arc::new(router)),
         settings: settings(config),
@@ -210,7 +210,8 @@ fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
         authenticator,
         sessions,
         metrics: Metrics::new(),
-    }));
+        upkeep: Upkeep::new(workers),
+    });
     listeners.name(&services);
     Ok((services, sqlite))
 }

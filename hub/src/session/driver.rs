@@ -145,7 +145,7 @@ impl Session {
         // The stream has a while more than its deadline to take the refusal; then the connection goes.
         let overdue = Timestamp::now().plus(limit + LAST_WORDS);
         let settled = Arc::new(AtomicBool::new(false));
-        if let Some(waiting) = services.waiting.get(shard) {
+        if let Some(waiting) = services.upkeep.waiting.get(shard) {
             waiting.add(overdue, Arc::clone(&settled), closer.clone());
         }
         Self {

@@ -29,6 +29,6 @@ pub use connection::Closer;
 pub use driver::{Input, Output, Session};
 pub use live::{Live, Sessions};
 pub use notices::NoticeRouter;
-pub use services::{Parts, Services, Settings};
+pub use services::{Services, Settings, Upkeep};
 pub use sweep::sweep_runtime;
 pub use unread::send_unread;

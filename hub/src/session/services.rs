@@ -65,6 +65,12 @@ pub struct Services {
     pub sessions: Arc<Sessions>,
     /// What is counted.
     pub metrics: Metrics,
+    /// What sessions themselves keep here.
+    pub upkeep: Upkeep,
+}
+
+/// What sessions keep of a node for their own use; empty at first.
+pub struct Upkeep {
     /// Streams that have not said hello, by runtime.
     pub(super) waiting: Vec<Waiting>,
     /// Sessions that were ended and whose transport does not let go of them, by runtime.
@@ -73,48 +79,15 @@ pub struct Services {
     known: Mutex<FxHashSet<UserKey>>,
 }
 
-/// The parts that [`Services`] is made of.
-pub struct Parts {
-    /// Durable state.
-    pub store: Arc<dyn Store>,
-    /// The namespaces' rules.
-    pub namespaces: Arc<Namespaces>,
-    /// Commands that need no session.
-    pub executor: Executor,
-    /// Fan-out.
-    pub delivery: Arc<Delivery>,
-    /// Who is present.
-    pub presence: Presence,
-    /// Who is who.
-    pub authenticator: Authenticator,
-    /// From configuration.
-    pub settings: Settings,
-    /// All live sessions.
-    pub sessions: Arc<Sessions>,
-    /// What is counted.
-    pub metrics: Metrics,
+impl Upkeep {
+    /// For this many runtimes.
+    pub fn new(runtimes: usize) -> Self {
+        let lists = || (0..runtimes).map(|_| Waiting::default()).collect();
+        Self { waiting: lists(), unheard: lists(), draining: AtomicBool::new(false), known: Mutex::default() }
+    }
 }
 
 impl Services {
-    /// Puts them together.
-    pub fn new(parts: Parts) -> Self {
-        Self {
-            sessions: parts.sessions,
-            metrics: parts.metrics,
-            unheard: parts.delivery.shards().iter().map(|_| Waiting::default()).collect(),
-            waiting: parts.delivery.shards().iter().map(|_| Waiting::default()).collect(),
-            draining: AtomicBool::new(false),
-            known: Mutex::default(),
-            store: parts.store,
-            namespaces: parts.namespaces,
-            executor: parts.executor,
-            delivery: parts.delivery,
-            presence: parts.presence,
-            authenticator: parts.authenticator,
-            settings: parts.settings,
-        }
-    }
-
     /// Who bears the token. Services have no sessions: their names are not those of users, whose inboxes and rooms
     /// they would take over. `PERMISSION_DENIED` for their tokens.
     pub fn authenticate(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
@@ -190,7 +163,7 @@ impl Services {
 
     /// Makes the user known to the tenant's directory: part of «all users» from now on.
     pub async fn know(&self, user: &UserKey) -> Result<(), Refusal> {
-        if self.known.lock().contains(user) {
+        if self.upkeep.known.lock().contains(user) {
             return Ok(());
         }
         let outcome = Outcome {
@@ -204,7 +177,7 @@ impl Services {
         };
         match self.store.commit(outcome).await {
             Ok(_) => {
-                let mut known = self.known.lock();
+                let mut known = self.upkeep.known.lock();
                 if known.len() >= KNOWN_USERS {
                     known.clear();
                 }
@@ -217,16 +190,16 @@ impl Services {
 
     /// The directory has forgotten a user: their next session makes them known again.
     pub fn forget(&self, user: &UserKey) {
-        self.known.lock().remove(user);
+        self.upkeep.known.lock().remove(user);
     }
 
     /// The node stops: no new sessions.
     pub fn begin_drain(&self) {
-        self.draining.store(true, Ordering::SeqCst);
+        self.upkeep.draining.store(true, Ordering::SeqCst);
     }
 
     /// Whether the node stops.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
+        self.upkeep.draining.load(Ordering::SeqCst)
     }
 }

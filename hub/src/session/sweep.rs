@@ -38,7 +38,7 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
         for live in services.sessions.of_shard(shard) {
             services.sweep_session(&live, now);
         }
-        for list in [&services.waiting, &services.unheard] {
+        for list in [&services.upkeep.waiting, &services.upkeep.unheard] {
             if let Some(list) = list.get(shard) {
                 list.sweep(now);
             }
@@ -56,7 +56,7 @@ impl Services {
             if now.since(live.last_output()) > LAST_WORDS {
                 self.end_session(live, false, now);
                 self.unfollow_all(live, now);
-                if let Some(unheard) = self.unheard.get(live.mailbox.shard()) {
+                if let Some(unheard) = self.upkeep.unheard.get(live.mailbox.shard()) {
                     live.must_be_released(unheard, now.plus(UNHEARD));
                 }
             }
