@@ -226,3 +226,29 @@ fn blanked_content_leaves_the_file() {
         assert_eq!(found, 0, "{name}");
     }
 }
+
+/// What a database of version 1 did not have yet is added, and what it had is there.
+#[test]
+fn an_older_database_is_brought_up_to_date() {
+    let folder = used_folder();
+    engine(folder.path())
+        .execute_batch(
+            "DROP TABLE outbox; DROP TABLE outbox_notices; DROP INDEX inbox_ends; DROP INDEX broadcast_ends;
+             ALTER TABLE inbox DROP COLUMN ends; ALTER TABLE broadcast DROP COLUMN ends;
+             INSERT INTO inbox(user, seq, id, kind, title, priority, sender, time) VALUES(1, 1, 'n', 'k', 't', 2, 's', 5);
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    let sent = block_on(store.commit(send("one more"))).unwrap();
+    assert_eq!(sent.position.seq, Seq(101));
+    block_on(store.close());
+    let ends: Vec<i64> = engine(folder.path())
+        .prepare("SELECT ends FROM inbox")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(ends, [5 + 90 * 24 * 3_600_000]);
+}

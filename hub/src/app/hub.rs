@@ -195,6 +195,7 @@ fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
     options.idempotency_keys = config.store.idempotency_keys;
     options.readers = config.store.readers;
     options.queue = config.store.queue;
+    options.notification_retention = config.store.notification_retention;
     let sqlite = SqliteStore::open(&options)?;
     let store: Arc<dyn Store> = Arc::new(sqlite.clone());
     delivery.set_epoch(store.epoch());

@@ -1,8 +1,10 @@
 //! `[store]`: the embedded store.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::check::{Broken, number, require};
+use super::span;
 use crate::domain::limits;
 
 /// The embedded store's settings.
@@ -17,6 +19,9 @@ pub struct StoreSection {
     pub queue: usize,
     /// Idempotency keys that are remembered; about 32 bytes of memory each.
     pub idempotency_keys: usize,
+    /// How long notifications that do not expire before are kept.
+    #[serde(with = "span")]
+    pub notification_retention: Duration,
 }
 
 impl Default for StoreSection {
@@ -26,6 +31,7 @@ impl Default for StoreSection {
             readers: 2,
             queue: 8_192,
             idempotency_keys: limits::IDEMPOTENCY_KEYS,
+            notification_retention: limits::NOTIFICATION_RETENTION,
         }
     }
 }
@@ -35,6 +41,8 @@ impl StoreSection {
         require(!self.path.as_os_str().is_empty(), "store.path", "the path of a folder")?;
         number("store.readers", self.readers, &(1..=64))?;
         number("store.queue", self.queue, &(64..=1_000_000))?;
+        let retention = self.notification_retention;
+        require(retention >= Duration::from_secs(1), "store.notification_retention", "1s at least")?;
         number("store.idempotency_keys", self.idempotency_keys, &(1_000..=1_000_000_000))
     }
 }

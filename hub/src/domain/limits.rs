@@ -57,6 +57,8 @@ pub const NOTIFICATION_KIND_BYTES: usize = 64;
 pub const NOTIFICATION_TITLE_CHARACTERS: usize = 256;
 /// Most users that one notification names.
 pub const NOTIFICATION_USERS: usize = 1_000;
+/// How long notifications are kept that do not expire before, by default.
+pub const NOTIFICATION_RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Most items of any other page (rooms, members, presence, notifications, sessions).
 pub const PAGE_LIMIT: u32 = 200;
 /// Items of a page when none are asked for.

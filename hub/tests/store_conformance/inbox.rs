@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carillon_hub::domain::inbox::{InboxChange, InboxFilter, InboxPlace, Notice, NotificationKind, Priority};
-use carillon_hub::domain::names::NotificationId;
+use carillon_hub::domain::limits;
+use carillon_hub::domain::names::{NotificationId, UserId};
 use carillon_hub::domain::position::{InboxPosition, Seq};
-use carillon_hub::store::{Home, InboxPage, InboxQuery, Outcome, Store, Write};
+use carillon_hub::store::{Change, Effect, Home, InboxPage, InboxQuery, Outcome, Store, Write};
 
 use crate::harness::*;
 
@@ -186,4 +187,65 @@ pub(crate) async fn survives_reopening<F: Fixture>() {
     scene.commit(notify("bob", notice("more", Priority::Normal))).await;
     let page = scene.store().inbox(&user_key("bob"), newest(), 1).await.unwrap();
     assert_eq!(page.notifications[0].place, InboxPlace::Own(Seq(6)));
+}
+
+/// To thousands at once: durable with the acknowledgement, in whatever pieces it then arrives, and once.
+pub(crate) async fn to_many_arrives_once<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    let (many, last) = (3_000, "user2999");
+    let to_all = notice("all", Priority::High);
+    let effects = (0..many)
+        .map(|number| Effect::Notify { user: user(&format!("user{number}")), notice: Arc::clone(&to_all) });
+    let to_many = Outcome { effects: effects.collect(), ..outcome(Home::Tenant, "robot") }.keyed("1", 1);
+    assert!(!scene.commit(to_many.clone()).await.duplicate);
+    scene.commit(notify(last, notice("one", Priority::Normal))).await;
+    scene.reopen();
+    assert!(scene.commit(to_many).await.duplicate);
+    scene.commit(notify("somebody", notice("after", Priority::Normal))).await;
+    let somebody = user_key("somebody");
+    scene.setup.sink.wait_for(|change| matches!(change, Change::Notified { user, .. } if *user == somebody));
+    let mut reached: Vec<_> = scene.setup.sink.changes().into_iter().filter_map(notified_of("all")).collect();
+    reached.sort_unstable();
+    let mut wanted: Vec<_> = (0..many).map(|number| user(&format!("user{number}"))).collect();
+    wanted.sort_unstable();
+    assert_eq!(reached, wanted, "each once");
+    let page = scene.store().inbox(&user_key(last), newest(), 10).await.unwrap();
+    assert_eq!(listed(&page), ["one", "all"], "in the order in which they were accepted");
+}
+
+fn notified_of(id: &'static str) -> impl Fn(Change) -> Option<UserId> {
+    move |change| match change {
+        Change::Notified { user, notification } if notification.notice.id.as_str() == id => Some(user.user),
+        _ => None,
+    }
+}
+
+pub(crate) async fn what_has_ended_is_removed<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    scene.commit(know("bob")).await;
+    let soon = Some(scene.setup.clock.now().plus(Duration::from_secs(10)));
+    let expiring = |id| Arc::new(Notice { expires: soon, ..(*notice(id, Priority::Low)).clone() });
+    scene.commit(notify("bob", expiring("n1"))).await;
+    scene.commit(broadcast(expiring("n2"))).await;
+    scene.commit(notify("bob", notice("n3", Priority::Low))).await;
+    scene.commit(broadcast(notice("n4", Priority::Low))).await;
+    scene.setup.clock.advance(Duration::from_secs(11));
+    stored_fall_to(&scene, 2).await;
+    let page = scene.store().inbox(&user_key("bob"), newest(), 10).await.unwrap();
+    assert_eq!(listed(&page), ["n4", "n3"]);
+    scene.commit(change("bob", InboxChange::Delete(ids(&["n4"])))).await;
+    scene.setup.clock.advance(limits::NOTIFICATION_RETENTION);
+    stored_fall_to(&scene, 0).await;
+    scene.commit(broadcast(notice("n5", Priority::Low))).await;
+    let committed = scene.commit(change("bob", InboxChange::Read(ids(&["n4"])))).await;
+    assert_eq!(committed.inbox.unwrap().unread, 1);
+}
+
+async fn stored_fall_to<F: Fixture>(scene: &Scene<F>, wanted: u64) {
+    let stored = async {
+        while scene.store().tenant_figures(&tenant()).await.unwrap().notifications != wanted {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), stored).await.expect("notifications that have ended go");
 }

@@ -47,6 +47,11 @@ impl Journal {
         }
     }
 
+    /// Rows that may not be home yet.
+    pub(super) fn rows_waiting(&self) -> usize {
+        (self.next - 1 - self.settled) as usize
+    }
+
     /// Appends an entry; gives its row.
     pub(super) fn append(
         &mut self,

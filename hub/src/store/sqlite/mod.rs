@@ -21,7 +21,9 @@ mod names;
 mod notices;
 mod open;
 mod options;
+mod outbox;
 mod overlay;
+mod queue;
 mod read;
 mod readers;
 mod recovery;
@@ -38,7 +40,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::TrySendError;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -56,8 +57,9 @@ use super::{
     Reading, RoomsQuery, Store, StoreError, StoreFigures, TenantFigures,
 };
 use identity::Identity;
+use queue::{Job, Queue};
 use readers::Readers;
-use writer::{Counters, Intake, Job};
+use writer::Counters;
 
 pub use options::{Clock, OpenError, Options};
 
@@ -67,8 +69,7 @@ pub struct SqliteStore(Arc<Inner>);
 
 struct Inner {
     identity: Identity,
-    /// Taken on closing: then the writer sees that nobody asks any more.
-    jobs: Intake,
+    jobs: Arc<Queue>,
     readers: Mutex<Option<Arc<Readers>>>,
     closing: AtomicBool,
     counters: Arc<Counters>,
@@ -109,7 +110,7 @@ impl SqliteStore {
 
     fn new(
         identity: Identity,
-        jobs: Intake,
+        jobs: Arc<Queue>,
         readers: Readers,
         counters: Arc<Counters>,
         threads: Threads,
@@ -128,11 +129,7 @@ impl SqliteStore {
         if self.0.closing.load(Ordering::Acquire) || self.0.counters.stopped.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable);
         }
-        match self.0.jobs.lock().as_ref().map(|jobs| jobs.try_send(job)) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(TrySendError::Full(_))) => Err(StoreError::Overloaded),
-            Some(Err(TrySendError::Disconnected(_))) | None => Err(StoreError::Unavailable),
-        }
+        self.0.jobs.push(job)
     }
 
     fn read<T: Send + 'static>(
@@ -148,17 +145,13 @@ impl SqliteStore {
 }
 
 impl Inner {
-    /// Ends the threads. `job` is the last one for the writer.
-    fn end(&self, job: Option<Job>) {
+    /// Ends the threads, after what is queued. `go_home`: with everything settled.
+    fn end(&self, go_home: bool) {
         self.closing.store(true, Ordering::Release);
         if let Some(readers) = self.readers.lock().take() {
             readers.stop();
         }
-        let jobs = self.jobs.lock().take();
-        if let (Some(jobs), Some(job)) = (jobs, job) {
-            // Waits where the queue is full; fails where the writer has ended.
-            let _ = jobs.send(job);
-        }
+        self.jobs.close(go_home);
         let threads = self.threads.lock().take();
         if let Some(threads) = threads {
             threads.join();
@@ -168,7 +161,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.end(None);
+        self.end(false);
     }
 }
 
@@ -277,7 +270,7 @@ impl Store for SqliteStore {
             committed: counters.committed.load(Ordering::Relaxed),
             duplicates: counters.duplicates.load(Ordering::Relaxed),
             groups: counters.groups.load(Ordering::Relaxed),
-            queued: self.0.jobs.lock().as_ref().map_or(0, |jobs| jobs.len() as u64),
+            queued: self.0.jobs.len() as u64,
             keys: counters.keys.load(Ordering::Relaxed),
             log_bytes: counters.progress.log_bytes(),
             healthy: !stopped,
@@ -289,7 +282,7 @@ impl Store for SqliteStore {
         let (done, closed) = oneshot::channel();
         // A thread of its own: closing waits for others.
         let thread = std::thread::Builder::new().name("store-close".into()).spawn(move || {
-            inner.end(Some(Job::Close));
+            inner.end(true);
             let _ = done.send(());
         });
         Box::pin(async move {

@@ -1,6 +1,7 @@
 //! Notifications as rows: in a user's own log and in the tenant's broadcast log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, Row};
 
@@ -19,6 +20,8 @@ pub(super) enum Holder {
     Own(i64),
     /// The tenant's.
     Broadcast(i64),
+    /// Those of the tenant that wait for their recipients' slices.
+    Outbox(i64),
 }
 
 /// A user as inbox reads need them.
@@ -103,17 +106,29 @@ pub(super) fn empty_head(db: &Connection, tenant: &TenantId, epoch: Epoch) -> Re
     Ok(InboxPosition { epoch, broadcast: seq(head), ..InboxPosition::default() })
 }
 
-/// Appends a notification; false where the user's own log has its id already.
-pub(super) fn insert(db: &Connection, holder: Holder, seq: i64, notice: &Notice, time: i64) -> Result<bool> {
+/// Appends a notification that is kept for `retention` at most; false where the user's own log has its id already.
+pub(super) fn insert(
+    db: &Connection,
+    holder: Holder,
+    (seq, time): (i64, Timestamp),
+    notice: &Notice,
+    retention: Duration,
+) -> Result<bool> {
+    let ends = notice.expires.unwrap_or(Timestamp(i64::MAX)).min(time.plus(retention));
     let (sql, id) = match holder {
         Holder::Own(user) => (
             "INSERT OR IGNORE INTO inbox(user, seq, id, kind, title, media_type, body, priority, data, sender, expires,
-               time) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+               time, ends) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             user,
         ),
         Holder::Broadcast(tenant) => (
             "INSERT INTO broadcast(tenant, seq, id, kind, title, media_type, body, priority, data, sender, expires,
-               time) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+               time, ends) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            tenant,
+        ),
+        Holder::Outbox(tenant) => (
+            "INSERT INTO outbox_notices(tenant, seq, id, kind, title, media_type, body, priority, data, sender, expires,
+               time, ends) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             tenant,
         ),
     };
@@ -130,9 +145,34 @@ pub(super) fn insert(db: &Connection, holder: Holder, seq: i64, notice: &Notice,
         pairs_text(&notice.data),
         notice.sender.as_str(),
         notice.expires.map(Timestamp::millis),
-        time,
+        time.millis(),
+        ends.millis(),
     ])?;
     Ok(inserted == 1)
+}
+
+/// Removes some notifications that have expired or were kept long enough; whether there may be more.
+pub(super) fn remove_ended(db: &Connection, now: Timestamp, most: usize) -> Result<bool> {
+    let own = db
+        .prepare_cached(
+            "DELETE FROM inbox WHERE (user, seq) IN (SELECT user, seq FROM inbox WHERE ends <= ?1 LIMIT ?2)",
+        )?
+        .execute((now.millis(), most as i64))?;
+    let broadcast = db
+        .prepare_cached(
+            "DELETE FROM broadcast WHERE (tenant, seq) IN (SELECT tenant, seq FROM broadcast WHERE ends <= ?1 LIMIT ?2)",
+        )?
+        .execute((now.millis(), most as i64))?;
+    Ok(own == most || broadcast == most)
+}
+
+/// A notice that waits in the outbox.
+pub(super) fn outbox_notice(db: &Connection, id: i64) -> Result<Arc<Notice>> {
+    let mut statement =
+        db.prepare_cached(&format!("SELECT {NOTICE_COLUMNS} FROM outbox_notices WHERE seq = ?1"))?;
+    let mut rows = statement.query([id])?;
+    let row = rows.next()?.ok_or(EngineError::Damaged("outbox"))?;
+    Ok(read_notice(row)?.0)
 }
 
 /// The columns that [`read_notice`] reads, in both tables.

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -19,10 +18,11 @@ use super::identity::{self, Identity, Watermark};
 use super::journal::Journal;
 use super::options::{OpenError, Options};
 use super::overlay::Overlay;
+use super::queue::{Intake, Queue};
 use super::readers::{Reader, Readers};
 use super::schema;
 use super::state::State;
-use super::writer::{Counters, Intake, Job, Queue, Writer};
+use super::writer::{Counters, Writer};
 use super::{SqliteStore, Threads};
 
 /// The writer's cache: the ends of the log that it settles to.
@@ -163,13 +163,12 @@ fn start(options: &Options, lock: File) -> Result<SqliteStore> {
         Checkpoints::new(&mut db, progress, (path.clone(), options.vfs), watermark)?;
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     checkpoints.advance(&db, last)?;
-    let (jobs, queued) = crossbeam_channel::bounded::<Job>(options.queue);
-    let intake: Intake = Arc::new(Mutex::new(Some(jobs)));
+    let queue = Arc::new(Queue::new(options.queue));
     let writer = Writer {
         db,
         state,
         checkpoints,
-        queue: Queue { jobs: queued, intake: Arc::clone(&intake) },
+        queue: Intake(Arc::clone(&queue)),
         overlay: Arc::clone(&overlay),
         sink: Arc::clone(&options.sink),
         counters: Arc::clone(&counters),
@@ -189,7 +188,7 @@ fn start(options: &Options, lock: File) -> Result<SqliteStore> {
     let writer = spawn("store-writer", move || writer.run())?;
     let helper = spawn("store-checkpoint", move || helper.run())?;
     let threads = Threads { writer, helper, readers: readers_threads, _lock: lock };
-    Ok(SqliteStore::new(identity, intake, readers, counters, threads))
+    Ok(SqliteStore::new(identity, queue, readers, counters, threads))
 }
 
 fn new_state(db: &Connection, options: &Options, identity: Identity, last: i64) -> Result<State> {
@@ -199,9 +198,11 @@ fn new_state(db: &Connection, options: &Options, identity: Identity, last: i64) 
         keys: Keys::load(db, identity.secret, options.idempotency_keys)?,
         journal: Journal::after(last),
         trims: super::trim::TrimQueue::default(),
+        outbox: super::outbox::Outbox::load(db)?,
         namespaces: Arc::clone(&options.namespaces),
         epoch: identity.epoch,
         unsettled: options.unsettled,
+        notification_retention: options.notification_retention,
         now: (options.clock)(),
         changes: Vec::new(),
         publish: Vec::new(),

@@ -22,7 +22,8 @@ pub struct Options {
     pub namespaces: Arc<Namespaces>,
     /// Who is told of commits.
     pub sink: Arc<dyn CommitSink>,
-    /// Outcomes that may wait; past that [`StoreError::Overloaded`](crate::store::StoreError::Overloaded).
+    /// Outcomes that may wait in each lane (rooms, inboxes, tenants); past that
+    /// [`StoreError::Overloaded`](crate::store::StoreError::Overloaded).
     pub queue: usize,
     /// Outcomes that are committed in one group.
     pub group: usize,
@@ -39,6 +40,8 @@ pub struct Options {
     pub idle: Duration,
     /// How often retention looks through the rooms.
     pub sweep: Duration,
+    /// How long notifications that do not expire before are kept, read or not. A change is for those to come.
+    pub notification_retention: Duration,
     /// The time; tests drive it.
     pub clock: Clock,
     /// A registered SQLite file system other than the default: tests lose power through it.
@@ -64,6 +67,7 @@ impl Options {
             idempotency_keys: limits::IDEMPOTENCY_KEYS,
             idle: Duration::from_secs(1),
             sweep: Duration::from_secs(10),
+            notification_retention: limits::NOTIFICATION_RETENTION,
             clock: Arc::new(Timestamp::now),
             vfs: None,
         }

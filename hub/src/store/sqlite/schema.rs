@@ -7,6 +7,9 @@
 //! - `marks`: delivered and read, and by its index which rooms a user ever wrote to.
 //! - `idempotency`: one row per group; `keys` are 16 bytes each, `records` [`RECORD`](super::idempotency::RECORD) bytes.
 //! - `inbox`, `broadcast`, `broadcast_state`: a user's own log, the tenant's, and what users did to the tenant's.
+//!   `ends` is when a notification goes: when it expires, or was kept long enough.
+//! - `outbox`: what outcomes cause in many inboxes and has not reached them yet, a slice of users (a line each) per row;
+//!   `outbox_notices` is what they are told.
 //! - `entries`: the view for people, over journal and log.
 
 use rusqlite::Connection;
@@ -20,10 +23,10 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x4361_726c;
 
 /// Each brings the database from the version of its index to the next.
-const MIGRATIONS: [&str; 1] = [VERSION_1];
+const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
 /// Tables without which a database is not whole.
-pub(super) const TABLES: [&str; 13] = [
+pub(super) const TABLES: [&str; 15] = [
     "broadcast",
     "broadcast_state",
     "edits",
@@ -35,6 +38,8 @@ pub(super) const TABLES: [&str; 13] = [
     "marks",
     "members",
     "meta",
+    "outbox",
+    "outbox_notices",
     "reactions",
     "rooms",
 ];
@@ -91,6 +96,21 @@ FROM (SELECT room, seq, kind, sender, number, time, target, version, name, key, 
     FROM journal j WHERE kind > 0 AND NOT EXISTS (SELECT 1 FROM log l WHERE l.room = j.room AND l.seq = j.seq)) e
   JOIN rooms r ON r.id = e.room JOIN tenants t ON t.id = r.tenant JOIN users u ON u.id = e.sender
 WHERE e.seq >= r.first;
+";
+
+/// Effects on many wait in an outbox; notifications that have ended are found by an index. Those that are there already
+/// are kept for 90 days.
+const VERSION_2: &str = "
+CREATE TABLE outbox(id INTEGER PRIMARY KEY, tenant INT NOT NULL, notice INT NOT NULL, users TEXT NOT NULL);
+CREATE TABLE outbox_notices(seq INTEGER PRIMARY KEY, tenant INT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,
+  title TEXT NOT NULL, media_type TEXT, body, priority INT NOT NULL, data TEXT, sender TEXT NOT NULL, expires INT,
+  time INT NOT NULL, ends INT);
+ALTER TABLE inbox ADD COLUMN ends INT;
+ALTER TABLE broadcast ADD COLUMN ends INT;
+UPDATE inbox SET ends = min(coalesce(expires, 1 << 62), time + 7776000000);
+UPDATE broadcast SET ends = min(coalesce(expires, 1 << 62), time + 7776000000);
+CREATE INDEX inbox_ends ON inbox(ends);
+CREATE INDEX broadcast_ends ON broadcast(ends);
 ";
 
 /// Brings the database to [`VERSION`], in one transaction.

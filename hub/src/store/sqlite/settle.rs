@@ -1,6 +1,6 @@
 //! Settling: what was journalled goes home, room by room and in key order, so that each page of the log is written for
-//! many entries at once. It goes on inside the groups' transactions, twice as fast as entries come, while more than
-//! [`Options::unsettled`](super::Options::unsettled) wait.
+//! many entries at once. It goes on inside the groups' transactions, twice as fast as rows come, while more than
+//! [`Options::unsettled`](super::Options::unsettled) entries wait, or so many rows that are no entries.
 
 use rusqlite::Connection;
 
@@ -30,10 +30,11 @@ impl State {
         Ok(())
     }
 
-    /// Settles in proportion to what was appended, while more than `keep` entries wait.
+    /// Settles in proportion to what was appended, while more than `keep` entries wait. Rows of a journal that has few
+    /// entries go as well: else marks alone would never let it end.
     pub(super) fn settle(&mut self, db: &Connection, appended: usize, keep: usize) -> Result<()> {
         let mut budget = 2 * appended.max(LEAST / 2);
-        while budget > 0 && self.journal.unsettled > keep {
+        while budget > 0 && (self.journal.unsettled > keep || self.journal.rows_waiting() > 2 * keep) {
             let Some(id) = self.journal.dirty.range(self.journal.cursor..).next().copied() else {
                 self.finish_round(db)?;
                 break;

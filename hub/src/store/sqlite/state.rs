@@ -2,6 +2,7 @@
 //! wrong, so the writer stops then.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rustc_hash::FxHashMap;
@@ -16,6 +17,7 @@ use super::engine::Result;
 use super::idempotency::Keys;
 use super::journal::Journal;
 use super::names::Names;
+use super::outbox::Outbox;
 use super::overlay::Publish;
 use super::room_state::RoomState;
 use super::trim::TrimQueue;
@@ -85,10 +87,13 @@ pub(super) struct State {
     pub(super) keys: Keys,
     pub(super) journal: Journal,
     pub(super) trims: TrimQueue,
+    pub(super) outbox: Outbox,
     pub(super) namespaces: Arc<Namespaces>,
     pub(super) epoch: Epoch,
     /// Unsettled entries to keep.
     pub(super) unsettled: usize,
+    /// How long notifications are kept.
+    pub(super) notification_retention: Duration,
     /// The group's time.
     pub(super) now: Timestamp,
     /// What the group tells the sink.

@@ -1,4 +1,4 @@
-//! Retention: what is too old or too much goes, in small batches between groups.
+//! Retention: what is too old or too much goes, entries and notifications, in small batches between groups.
 
 use std::collections::VecDeque;
 
@@ -11,6 +11,7 @@ use crate::domain::position::Seq;
 use crate::store::Change;
 
 use super::engine::{EngineError, Result, optional};
+use super::notices;
 use super::room_state::RoomState;
 use super::state::State;
 
@@ -25,6 +26,8 @@ pub(super) struct TrimQueue {
     rooms: VecDeque<RoomKey>,
     queued: FxHashSet<RoomKey>,
     sweep: Option<i64>,
+    /// Whether notifications are to be looked through.
+    notifications: bool,
 }
 
 impl TrimQueue {
@@ -40,14 +43,15 @@ impl TrimQueue {
         Some(room)
     }
 
-    /// Begins to look through all rooms.
+    /// Begins to look through all rooms, and for notifications that have ended.
     pub(super) fn begin_sweep(&mut self) {
         self.sweep.get_or_insert(0);
+        self.notifications = true;
     }
 
     /// Whether there is something to do.
     pub(super) fn is_busy(&self) -> bool {
-        !self.rooms.is_empty() || self.sweep.is_some()
+        !self.rooms.is_empty() || self.sweep.is_some() || self.notifications
     }
 }
 
@@ -63,7 +67,7 @@ impl State {
         }
     }
 
-    /// Does one step: trims a batch of one room, or looks for rooms to trim.
+    /// Does one step: trims a batch of one room, removes a batch of notifications, or looks for rooms to trim.
     pub(super) fn trim_step(&mut self, db: &Connection) -> Result<()> {
         if let Some(key) = self.trims.pop() {
             let Some(mut room) = self.rooms.take(db, &mut self.names, &key)? else { return Ok(()) };
@@ -72,6 +76,10 @@ impl State {
             if more {
                 self.trims.push(&key);
             }
+            return Ok(());
+        }
+        if self.trims.notifications {
+            self.trims.notifications = notices::remove_ended(db, self.now, BATCH as usize)?;
             return Ok(());
         }
         match self.trims.sweep {

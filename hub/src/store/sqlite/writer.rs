@@ -8,53 +8,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
-use crate::domain::names::UserKey;
-use crate::store::{CommitError, CommitSink, Committed, Erased, Outcome, StoreError};
+use crate::store::{CommitSink, Outcome};
 
 use super::apply::Applied;
 use super::checkpoint::{Checkpoints, Progress};
 use super::engine::{EngineError, Result};
 use super::erase::{Erasure, Step};
 use super::options::Clock;
+use super::outbox::SLICE;
 use super::overlay::Overlay;
+use super::queue::{Found, Intake, Job, Reply};
 use super::state::State;
 
 /// Groups between two steps of trimming or erasing, while outcomes keep coming.
 const GROUPS_PER_STEP: u32 = 4;
 /// Entries that one idle step settles.
 const IDLE_SETTLE: usize = 2_000;
-
-/// What is asked of the writer.
-pub(super) enum Job {
-    /// Commit this.
-    Commit { outcome: Box<Outcome>, reply: oneshot::Sender<std::result::Result<Committed, CommitError>> },
-    /// Erase this user.
-    Erase { user: UserKey, reply: oneshot::Sender<std::result::Result<Erased, StoreError>> },
-    /// Do what is queued before this, write everything home and end.
-    Close,
-}
-
-/// Where jobs are sent to; empty once nobody takes them any more.
-pub(super) type Intake = Arc<Mutex<Option<Sender<Job>>>>;
-
-/// The writer's end of the queue.
-pub(super) struct Queue {
-    pub(super) jobs: Receiver<Job>,
-    pub(super) intake: Intake,
-}
-
-impl Drop for Queue {
-    /// Answers what is left, by dropping it: a channel alone would keep it for ever.
-    fn drop(&mut self) {
-        self.intake.lock().take();
-        while self.jobs.try_recv().is_ok() {}
-    }
-}
 
 /// What others may see of the writer.
 #[derive(Default)]
@@ -74,7 +45,7 @@ pub(super) struct Writer {
     pub(super) db: Connection,
     pub(super) state: State,
     pub(super) checkpoints: Checkpoints,
-    pub(super) queue: Queue,
+    pub(super) queue: Intake,
     pub(super) overlay: Arc<Overlay>,
     pub(super) sink: Arc<dyn CommitSink>,
     pub(super) counters: Arc<Counters>,
@@ -85,32 +56,35 @@ pub(super) struct Writer {
     pub(super) erasures: VecDeque<Box<Erasure>>,
 }
 
-type Reply = oneshot::Sender<std::result::Result<Committed, CommitError>>;
+/// Says that the store has stopped, however its writer ends.
+struct Stop(Arc<Counters>);
 
-/// Why the loop ended.
-enum End {
-    Closed,
-    Abandoned,
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.stopped.store(true, Ordering::Release);
+    }
 }
 
 impl Writer {
     /// Runs until closed, abandoned or failed.
     pub(super) fn run(mut self) {
+        let stop = Stop(Arc::clone(&self.counters));
         let end = self.work();
-        self.counters.stopped.store(true, Ordering::Release);
+        drop(stop);
         match end {
-            Ok(End::Closed) => {
+            Ok(Found::Closed) => {
                 if let Err(error) = self.go_home() {
                     tracing::error!(%error, "closing the store failed; the next opening recovers");
                 }
             }
-            Ok(End::Abandoned) => {}
+            Ok(_) => {}
             Err(error) => tracing::error!(%error, "the store stopped: a commit failed"),
         }
     }
 
-    fn work(&mut self) -> Result<End> {
-        let mut jobs: Vec<(Box<Outcome>, Reply)> = Vec::with_capacity(self.group);
+    /// Works until nothing more will come; gives why.
+    fn work(&mut self) -> Result<Found> {
+        let mut jobs = Vec::with_capacity(self.group);
         let mut next_sweep = Instant::now() + self.sweep;
         let mut groups = 0_u32;
         let mut settled = self.state.journal.deleted == self.state.journal.next - 1;
@@ -119,66 +93,73 @@ impl Writer {
                 self.state.trims.begin_sweep();
                 next_sweep = Instant::now() + self.sweep;
             }
-            let busy = !self.erasures.is_empty() || self.state.trims.is_busy();
+            let busy = self.has_background();
             let wait = match (busy, settled) {
                 (true, _) => Duration::ZERO,
                 (false, false) => self.idle,
                 (false, true) => self.sweep,
             };
-            match self.queue.jobs.recv_timeout(wait) {
-                Ok(first) => {
-                    let closing = self.collect(first, &mut jobs)?;
-                    if !jobs.is_empty() {
-                        self.commit_group(&mut jobs)?;
-                        settled = false;
-                        groups += 1;
-                    }
-                    if closing {
-                        return Ok(End::Closed);
-                    }
+            match self.take(wait, &mut jobs) {
+                Found::Jobs => {
+                    self.do_jobs(&mut jobs)?;
+                    settled = false;
+                    groups += 1;
                     if busy && groups >= GROUPS_PER_STEP {
                         groups = 0;
                         self.background_step()?;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) if busy => self.background_step()?,
-                Err(RecvTimeoutError::Timeout) => settled = settled || self.idle_settle()?,
-                Err(RecvTimeoutError::Disconnected) => return Ok(End::Abandoned),
+                Found::Nothing if busy => {
+                    self.background_step()?;
+                    settled = false;
+                }
+                Found::Nothing => settled = settled || self.idle_settle()?,
+                end => return Ok(end),
             }
         }
     }
 
-    /// Takes what is queued, up to a group; whether the store closes.
-    fn collect(&mut self, first: Job, jobs: &mut Vec<(Box<Outcome>, Reply)>) -> Result<bool> {
-        let (mut next, mut weight) = (Some(first), 0);
-        while let Some(job) = next {
+    fn has_background(&self) -> bool {
+        !self.erasures.is_empty() || !self.state.outbox.is_empty() || self.state.trims.is_busy()
+    }
+
+    /// Takes what is queued, up to a group. A fan-out weighs as much as it writes, at most a slice.
+    fn take(&self, wait: Duration, jobs: &mut Vec<Job>) -> Found {
+        let mut weight = 0;
+        self.queue.0.take(wait, jobs, |job| {
+            if let Job::Commit { outcome, .. } = job {
+                weight += outcome.writes.len().max(1) + outcome.effects.len().min(SLICE);
+            }
+            weight < self.group
+        })
+    }
+
+    /// Commits the outcomes among `jobs` as one group, after which their erasures begin.
+    fn do_jobs(&mut self, jobs: &mut Vec<Job>) -> Result<()> {
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
             match job {
-                Job::Commit { outcome, reply } => {
-                    // A fan-out to many weighs as much as it writes.
-                    weight += outcome.writes.len().max(1) + outcome.effects.len();
-                    jobs.push((outcome, reply));
-                }
+                Job::Commit { outcome, reply } => outcomes.push((outcome, reply)),
                 Job::Erase { user, reply } => {
                     let erasure = self.state.begin_erasure(&self.db, user, reply)?;
                     self.erasures.push_back(Box::new(erasure));
                 }
-                Job::Close => return Ok(true),
             }
-            next = if weight < self.group { self.queue.jobs.try_recv().ok() } else { None };
         }
-        Ok(false)
+        if outcomes.is_empty() { Ok(()) } else { self.commit_group(outcomes) }
     }
 
     /// Commits a group. On an error the replies are dropped, which says that the outcome is unknown.
-    fn commit_group(&mut self, jobs: &mut Vec<(Box<Outcome>, Reply)>) -> Result<()> {
-        let mut answers: Vec<(Reply, Applied)> = Vec::with_capacity(jobs.len());
+    fn commit_group(&mut self, outcomes: Vec<(Box<Outcome>, Reply)>) -> Result<()> {
+        let mut answers: Vec<(Reply, Applied)> = Vec::with_capacity(outcomes.len());
         self.begin()?;
         let appended = self.state.journal.next;
-        self.state.delete_settled(&self.db, jobs.len())?;
-        for (outcome, reply) in jobs.drain(..) {
+        self.state.delete_settled(&self.db, outcomes.len())?;
+        for (outcome, reply) in outcomes {
             let applied = self.state.apply(&self.db, *outcome)?;
             answers.push((reply, applied));
         }
+        self.state.apply_slice(&self.db)?;
         let now = self.state.now;
         self.state.wrote |= self.state.keys.finish_group(&self.db, now)?;
         let appended = (self.state.journal.next - appended) as usize;
@@ -231,15 +212,17 @@ impl Writer {
         self.checkpoints.advance(&self.db, self.state.journal.next - 1)
     }
 
-    /// One step of an erasure, else of trimming.
+    /// One step of effects that wait, else of an erasure, else of trimming.
     fn background_step(&mut self) -> Result<()> {
         self.begin()?;
-        let step = if let Some(erasure) = self.erasures.pop_front() {
-            Some(self.state.erase_step(&self.db, erasure)?)
+        let mut step = None;
+        if !self.state.outbox.is_empty() {
+            self.state.apply_slice(&self.db)?;
+        } else if let Some(erasure) = self.erasures.pop_front() {
+            step = Some(self.state.erase_step(&self.db, erasure)?);
         } else {
             self.state.trim_step(&self.db)?;
-            None
-        };
+        }
         self.end(false)?;
         match step {
             Some(Step::More(erasure)) => self.erasures.push_front(erasure),
@@ -257,7 +240,7 @@ impl Writer {
             // Settling is no commit of anything: it needs no row of its own, or it would never end.
             self.state.wrote = false;
             self.end(true)?;
-            if done || !self.queue.jobs.is_empty() {
+            if done || self.queue.0.len() > 0 {
                 return Ok(done);
             }
         }
@@ -268,10 +251,7 @@ impl Writer {
         while !self.erasures.is_empty() {
             self.background_step()?;
         }
-        while !self.idle_settle()? {
-            // What came after the call to close is not taken any more.
-            let _ = self.queue.jobs.try_recv();
-        }
+        while !self.idle_settle()? {}
         drop(self.checkpoints);
         let truncated = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         truncated.map_err(EngineError::from)

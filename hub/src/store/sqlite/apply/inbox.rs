@@ -8,7 +8,7 @@ use crate::domain::inbox::{InboxChange, InboxPlace, InboxSummary, Notice, Notifi
 use crate::domain::names::{NotificationId, TenantId, UserId, UserKey};
 use crate::domain::position::{InboxPosition, Seq};
 use crate::domain::time::Timestamp;
-use crate::store::{Change, Committed, Effect, Outcome, Write};
+use crate::store::{Change, Committed, Outcome, Write};
 
 use super::super::engine::{Result, optional};
 use super::super::idempotency::KeyHash;
@@ -31,6 +31,7 @@ impl State {
             let tenant = self.names.tenant(db, &user.tenant)?;
             let id = self.names.user(db, tenant, &user.user)?.id;
             Self::change_inbox(db, tenant, id, &change)?;
+            forget_states(db, tenant, id)?;
             let summary = self.inbox_summary(db, user)?;
             committed.inbox = Some(summary);
             self.changes.push(Change::Inbox { user: user.clone(), change, summary });
@@ -79,22 +80,8 @@ impl State {
         Ok(())
     }
 
-    /// Applies what an outcome causes elsewhere, in the same transaction.
-    pub(super) fn apply_effects(
-        &mut self,
-        db: &Connection,
-        tenant: &TenantId,
-        effects: &[Effect],
-    ) -> Result<()> {
-        for effect in effects {
-            let Effect::Notify { user, notice } = effect;
-            self.notify(db, tenant, user, notice)?;
-        }
-        Ok(())
-    }
-
     /// Appends to a user's own log. A notification whose id is there already is the same one again.
-    fn notify(
+    pub(in super::super) fn notify(
         &mut self,
         db: &Connection,
         tenant: &TenantId,
@@ -106,16 +93,19 @@ impl State {
         let (head, time): (i64, i64) = db
             .prepare_cached("SELECT inbox_head, inbox_time FROM users WHERE id = ?1")?
             .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let (seq, time) = (head + 1, time.max(self.now.millis()));
-        if !notices::insert(db, Holder::Own(id), seq, notice, time)? {
+        let (seq, time) = (head + 1, Timestamp(time).max(self.now));
+        if !notices::insert(db, Holder::Own(id), (seq, time), notice, self.notification_retention)? {
             return Ok(());
         }
-        db.prepare_cached("UPDATE users SET inbox_head = ?2, inbox_time = ?3 WHERE id = ?1")?
-            .execute((id, seq, time))?;
+        db.prepare_cached("UPDATE users SET inbox_head = ?2, inbox_time = ?3 WHERE id = ?1")?.execute((
+            id,
+            seq,
+            time.millis(),
+        ))?;
         let notification = Notification {
             notice: Arc::clone(notice),
             place: InboxPlace::Own(Seq(seq as u64)),
-            time: Timestamp(time),
+            time,
             read: false,
         };
         let user = UserKey { tenant: tenant.clone(), user: user.clone() };
@@ -145,5 +135,16 @@ fn set_broadcast_state(
         )?
         .execute((user, seq, deleted))?;
     }
+    Ok(())
+}
+
+/// Forgets what a user did to broadcasts that are gone, or that a mark says as well.
+fn forget_states(db: &Connection, tenant: i64, user: i64) -> Result<()> {
+    db.prepare_cached(
+        "DELETE FROM broadcast_state WHERE user = ?2
+           AND (seq < (SELECT coalesce(min(seq), 1 << 62) FROM broadcast WHERE tenant = ?1)
+             OR (deleted = 0 AND seq <= (SELECT broadcast_read FROM users WHERE id = ?2)))",
+    )?
+    .execute((tenant, user))?;
     Ok(())
 }

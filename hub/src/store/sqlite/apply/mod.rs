@@ -55,6 +55,9 @@ impl State {
             }
             return self.repeat(db, &outcome, record).map(Ok);
         }
+        if !self.outbox.has_place(outcome.effects.len()) {
+            return Ok(Err(StoreError::Overloaded.into()));
+        }
         match outcome.home.clone() {
             Home::Room(room) => {
                 let key = RoomKey { tenant: outcome.tenant.clone(), room };

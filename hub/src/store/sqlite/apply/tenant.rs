@@ -62,11 +62,11 @@ impl State {
         let (head, time): (i64, i64) = db
             .prepare_cached("SELECT broadcast_head, broadcast_time FROM tenants WHERE id = ?1")?
             .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let (seq, time) = (head + 1, time.max(self.now.millis()));
-        notices::insert(db, Holder::Broadcast(id), seq, notice, time)?;
+        let (seq, time) = (head + 1, Timestamp(time).max(self.now));
+        notices::insert(db, Holder::Broadcast(id), (seq, time), notice, self.notification_retention)?;
         db.prepare_cached("UPDATE tenants SET broadcast_head = ?2, broadcast_time = ?3 WHERE id = ?1")?
-            .execute((id, seq, time))?;
-        let (seq, time) = (Seq(seq as u64), Timestamp(time));
+            .execute((id, seq, time.millis()))?;
+        let seq = Seq(seq as u64);
         committed.position = Position { epoch: self.epoch, seq, tag: Tag(0) };
         committed.time = time;
         let notification =
