@@ -19,7 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Reflection serves these bytes; without the comments they are a third of the size.
     let descriptors = PathBuf::from(env::var("OUT_DIR")?).join("carillon.v1.bin");
-    fs::write(descriptors, compiler.encode_file_descriptor_set())?;
+    let encoded = compiler.encode_file_descriptor_set();
+    fs::write(descriptors, &encoded)?;
+    pbjson_build::Builder::new().register_descriptors(&encoded)?.btree_map(["."]).build(&[".carillon.v1"])?;
 
     compiler.include_source_info(true);
     tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds(compiler.file_descriptor_set())?;

@@ -1,4 +1,6 @@
-//! Owns the wire form of what a hub sends: encoded once, shared by all receivers.
+//! Owns the wire forms of what a hub sends: each made once, shared by all receivers.
+
+use std::sync::{Arc, OnceLock};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
@@ -8,42 +10,130 @@ use crate::v1::SessionResponse;
 /// What stands before each message in a gRPC stream: a flag byte (0: not compressed) and the message's length in four
 /// bytes, big-endian. Source: gRPC over HTTP/2, "Length-Prefixed-Message".
 const PREFIX_BYTES: usize = 5;
+/// The longest header of a WebSocket frame that a server sends. Source: RFC 6455, 5.2.
+const WEB_SOCKET_HEADER_BYTES: usize = 10;
 
-/// One encoded [`SessionResponse`]. Immutable; a clone costs a reference count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
+/// What a WebSocket frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebSocketForm {
+    /// Binary: the protobuf message.
+    Binary,
+    /// Text: its canonical JSON.
+    Json,
+}
+
+/// One encoded [`SessionResponse`], in every form that was asked for so far. Immutable; a clone costs a reference count.
+#[derive(Clone, Debug)]
+pub struct Frame(Arc<Forms>);
+
+#[derive(Debug)]
+struct Forms {
     /// Prefix and message in one piece, so that the gRPC writer passes it on as it is.
     prefixed: Bytes,
+    binary: OnceLock<Bytes>,
+    json: OnceLock<Bytes>,
 }
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.prefixed == other.0.prefixed
+    }
+}
+
+impl Eq for Frame {}
 
 impl Frame {
     /// Encodes a response into one buffer of exactly its size. Equal responses give equal bytes: maps are ordered.
     #[must_use]
     pub fn encode(response: &SessionResponse) -> Self {
         let length = response.encoded_len();
-        let prefix = u32::try_from(length).expect("the limits keep a response far below 4 GiB");
-        let mut buffer = BytesMut::with_capacity(PREFIX_BYTES + length);
-        buffer.put_u8(0);
-        buffer.put_u32(prefix);
+        let mut buffer = prefixed(length);
         response.encode_raw(&mut buffer);
-        Self { prefixed: buffer.freeze() }
+        Self::from_prefixed(buffer.freeze())
+    }
+
+    /// The frame of a message that was encoded elsewhere.
+    #[must_use]
+    pub fn from_message(message: &[u8]) -> Self {
+        let mut buffer = prefixed(message.len());
+        buffer.put_slice(message);
+        Self::from_prefixed(buffer.freeze())
+    }
+
+    fn from_prefixed(prefixed: Bytes) -> Self {
+        Self(Arc::new(Forms { prefixed, binary: OnceLock::new(), json: OnceLock::new() }))
     }
 
     /// The gRPC form: prefix and message.
     pub fn prefixed(&self) -> &Bytes {
-        &self.prefixed
+        &self.0.prefixed
     }
 
     /// The protobuf message alone; shares the frame's memory.
     pub fn message(&self) -> Bytes {
-        self.prefixed.slice(PREFIX_BYTES..)
+        self.0.prefixed.slice(PREFIX_BYTES..)
+    }
+
+    /// The whole WebSocket frame, header and payload. Made when first asked for, then shared.
+    pub fn web_socket(&self, form: WebSocketForm) -> &Bytes {
+        match form {
+            WebSocketForm::Binary => self.0.binary.get_or_init(|| binary_frame(&self.0.prefixed)),
+            WebSocketForm::Json => self.0.json.get_or_init(|| json_frame(&self.0.prefixed)),
+        }
     }
 
     /// Bytes of the gRPC form, prefix included; at least 5. What a session's memory bound counts.
     #[expect(clippy::len_without_is_empty, reason = "the prefix is always there")]
     pub fn len(&self) -> usize {
-        self.prefixed.len()
+        self.0.prefixed.len()
     }
+}
+
+fn prefixed(length: usize) -> BytesMut {
+    let prefix = u32::try_from(length).expect("the limits keep a response far below 4 GiB");
+    let mut buffer = BytesMut::with_capacity(PREFIX_BYTES + length);
+    buffer.put_u8(0);
+    buffer.put_u32(prefix);
+    buffer
+}
+
+/// A final frame's header, not masked: servers never mask. Source: RFC 6455, 5.2.
+fn put_web_socket_header(buffer: &mut BytesMut, opcode: u8, length: usize) {
+    buffer.put_u8(0x80 | opcode);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(length @ ..126), _) => buffer.put_u8(length),
+        (_, Ok(length)) => {
+            buffer.put_u8(126);
+            buffer.put_u16(length);
+        }
+        _ => {
+            buffer.put_u8(127);
+            buffer.put_u64(length as u64);
+        }
+    }
+}
+
+fn binary_frame(prefixed: &Bytes) -> Bytes {
+    let message = prefixed.get(PREFIX_BYTES..).unwrap_or_default();
+    let mut buffer = BytesMut::with_capacity(WEB_SOCKET_HEADER_BYTES + message.len());
+    put_web_socket_header(&mut buffer, 2, message.len());
+    buffer.put_slice(message);
+    buffer.freeze()
+}
+
+fn json_frame(prefixed: &Bytes) -> Bytes {
+    let text = to_json(prefixed.get(PREFIX_BYTES..).unwrap_or_default());
+    let mut buffer = BytesMut::with_capacity(WEB_SOCKET_HEADER_BYTES + text.len());
+    put_web_socket_header(&mut buffer, 1, text.len());
+    buffer.put_slice(&text);
+    buffer.freeze()
+}
+
+/// The canonical JSON of an encoded [`SessionResponse`]. What cannot be decoded (a newer hub's, perhaps) reads as a push
+/// of no kind, which clients ignore.
+pub fn to_json(message: &[u8]) -> Vec<u8> {
+    let response = SessionResponse::decode(message).unwrap_or_default();
+    serde_json::to_vec(&response).unwrap_or_else(|_| b"{}".to_vec())
 }
 
 #[cfg(test)]
@@ -109,6 +199,46 @@ mod tests {
         let frame = Frame::encode(&message([]));
         assert_eq!(frame.clone().prefixed().as_ptr(), frame.prefixed().as_ptr());
         assert_eq!(frame.message().as_ptr(), frame.prefixed()[PREFIX_BYTES..].as_ptr());
+    }
+
+    #[test]
+    fn web_socket_frames_carry_the_message_and_its_json_and_are_made_once() {
+        let response = message([("a", "1")]);
+        let frame = Frame::encode(&response);
+        let binary = frame.web_socket(WebSocketForm::Binary);
+        let payload = response.encode_to_vec();
+        assert_eq!((binary[0], usize::from(binary[1])), (0x82, payload.len()));
+        assert_eq!(binary[2..], payload);
+        assert_eq!(binary.as_ptr(), frame.clone().web_socket(WebSocketForm::Binary).as_ptr());
+        let json = frame.web_socket(WebSocketForm::Json);
+        assert_eq!((json[0], json[1]), (0x81, 126));
+        assert_eq!(usize::from(u16::from_be_bytes([json[2], json[3]])), json.len() - 4);
+        let value: serde_json::Value = serde_json::from_slice(&json[4..]).unwrap();
+        assert_eq!(value["message"]["header"]["seq"], "7");
+        assert_eq!(value["message"]["content"]["data"], "AP8=");
+        assert_eq!(serde_json::from_slice::<SessionResponse>(&json[4..]).unwrap(), response);
+    }
+
+    #[test]
+    fn headers_say_lengths_of_every_size() {
+        for (length, header) in [
+            (0_usize, vec![0x82, 0]),
+            (125, vec![0x82, 125]),
+            (126, vec![0x82, 126, 0, 126]),
+            (65_535, vec![0x82, 126, 255, 255]),
+            (65_536, vec![0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let frame = Frame::from_message(&vec![7; length]);
+            let whole = frame.web_socket(WebSocketForm::Binary);
+            assert_eq!((&whole[..header.len()], whole.len()), (&header[..], header.len() + length));
+        }
+    }
+
+    #[test]
+    fn a_message_from_elsewhere_gives_the_same_frame() {
+        let frame = Frame::encode(&message([]));
+        assert_eq!(Frame::from_message(&frame.message()), frame);
+        assert_eq!(to_json(&[0xff, 0xff]), b"{}");
     }
 
     #[test]

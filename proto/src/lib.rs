@@ -2,12 +2,17 @@
 //!
 //! `carillon/v1/*.proto` beside this crate is the protocol; `build.rs` compiles it into [`v1`]. A hub converts what
 //! arrives into its own domain types at once, and encodes what leaves into a [`Frame`], which all receivers share.
+//! [`port`] is how a front such as the bridge reaches a hub, be it in the same process or elsewhere; [`wire`] says how
+//! each error looks on each transport. The types' serde forms are the canonical JSON of protobuf.
 //!
 //! Start reading at `carillon/v1/session.proto`: its two messages name every command, reply and push.
 
 pub mod frame;
+pub mod port;
+pub mod wire;
 
-pub use frame::Frame;
+pub use frame::{Frame, WebSocketForm};
+pub use wire::WireRow;
 
 /// The generated types, clients and servers of package `carillon.v1`.
 #[allow(
@@ -20,6 +25,7 @@ pub use frame::Frame;
 )]
 pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/carillon.v1.rs"));
+    include!(concat!(env!("OUT_DIR"), "/carillon.v1.serde.rs"));
 }
 
 /// The protocol's encoded `google.protobuf.FileDescriptorSet`, without comments, for server reflection.

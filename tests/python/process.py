@@ -34,7 +34,7 @@ class HubProcess:
         """Starts it and waits for its line that says where it serves."""
         self.process = subprocess.Popen(
             [CARILLON, "serve", "--dev", "--json", "--data", self.data]
-            + ["--grpc", self.address, "--http", "127.0.0.1:0"],
+            + ["--grpc", self.address, "--http", "127.0.0.1:0", "--bridge", "127.0.0.1:0"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

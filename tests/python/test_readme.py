@@ -4,7 +4,7 @@ from terminal import Terminal
 
 
 def serve(folder, address: str) -> Terminal:
-    return Terminal(folder, "serve", "--dev", "--grpc", address, "--http", "127.0.0.1:0")
+    return Terminal(folder, "serve", "--dev", "--grpc", address, "--http", "127.0.0.1:0", "--bridge", "127.0.0.1:0")
 
 
 def test_a_newcomers_first_minutes(tmp_path):

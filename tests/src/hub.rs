@@ -11,6 +11,7 @@ use carillon_hub::domain::names::{TenantId, UserId};
 use carillon_hub::domain::time::Timestamp;
 use tempfile::TempDir;
 
+use crate::browser::Beside;
 use crate::people::{PATIENCE, Person};
 
 /// The tenant that users are of where a test does not say.
@@ -53,7 +54,13 @@ impl Plan {
 
     /// Starts it.
     pub async fn start(self) -> TestHub {
-        let hub = Hub::start(&self.config).await.expect("the hub starts");
+        let hub = Hub::start(&self.config, &[]).await.expect("the hub starts");
+        TestHub { hub, folder: self.folder, config: self.config }
+    }
+
+    /// Starts it with a bridge beside.
+    pub async fn start_with(self, bridge: &Beside) -> TestHub {
+        let hub = Hub::start(&self.config, &[bridge.front()]).await.expect("the hub starts");
         TestHub { hub, folder: self.folder, config: self.config }
     }
 }

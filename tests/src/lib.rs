@@ -5,6 +5,7 @@
 
 #![expect(clippy::panic, reason = "what the harness finds wrong fails the test")]
 
+pub mod browser;
 pub mod hub;
 pub mod log;
 pub mod people;

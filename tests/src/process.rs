@@ -23,8 +23,12 @@ impl HubProcess {
 
     fn start_at(data: &Path, grpc: &str) -> Self {
         let mut command = Command::new(binary());
-        command.args(["serve", "--dev", "--json", "--grpc", grpc, "--http", "127.0.0.1:0", "--data"]);
-        command.arg(data).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(["serve", "--dev", "--json", "--grpc", grpc, "--http", "127.0.0.1:0"]);
+        command
+            .args(["--bridge", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = command.spawn().expect("the carillon command is built: cargo build -p carillon");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");

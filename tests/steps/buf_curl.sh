@@ -15,7 +15,7 @@ CHECKS=0
 start_hub() {
     rm -f "$WORK/ready"
     mkfifo "$WORK/ready"
-    "$TARGET/debug/carillon" serve --dev --json --data "$WORK/data" --grpc "$ADDRESS" --http 127.0.0.1:0 \
+    "$TARGET/debug/carillon" serve --dev --json --data "$WORK/data" --grpc "$ADDRESS" --http 127.0.0.1:0 --bridge 127.0.0.1:0 \
         >"$WORK/ready" 2>"$WORK/hub.log" &
     HUB=$!
     if ! READY="$(timeout 60 head -n 1 "$WORK/ready")" || [[ -z "$READY" ]]; then

@@ -23,11 +23,13 @@ const TENANT: &str = "dev";
 const USERS: [&str; 2] = ["alice", "bob"];
 /// The service of development.
 const SERVICE: &str = "service";
+/// Who watches the whole node.
+const OPERATOR: &str = "operator";
 /// How long development tokens are good; each start writes new ones.
 const GOOD_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// What the file says.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct DevTokens {
     /// The tenant of all of them.
     pub(crate) tenant: String,
@@ -43,8 +45,8 @@ pub(crate) fn tenant() -> anyhow::Result<TenantId> {
 }
 
 impl DevTokens {
-    /// New tokens that a hub of this configuration accepts.
-    pub(crate) fn mint(config: &Config, grpc: &str) -> anyhow::Result<Self> {
+    /// New tokens that a hub of this configuration accepts. Its address is for whoever starts it to say.
+    pub(crate) fn mint(config: &Config) -> anyhow::Result<Self> {
         let (options, tenant) = (config.authentication()?, tenant()?);
         let token = |name: &str, subject: MintFor| -> anyhow::Result<(String, String)> {
             let token = mint(&options, &MintRequest { subject, ttl: GOOD_FOR }, Timestamp::now())?;
@@ -54,8 +56,10 @@ impl DevTokens {
         let users = USERS.map(|name| token(name, MintFor::User { tenant: tenant.clone(), user: id(name)? }));
         let tenants = ServiceTenants::Listed(vec![tenant.clone()]);
         let service = token(SERVICE, MintFor::Service { name: id(SERVICE)?, tenants });
-        let tokens = users.into_iter().chain([service]).collect::<anyhow::Result<_>>()?;
-        Ok(Self { tenant: TENANT.to_owned(), grpc: grpc.to_owned(), tokens })
+        let operator =
+            token(OPERATOR, MintFor::Service { name: id(OPERATOR)?, tenants: ServiceTenants::All });
+        let tokens = users.into_iter().chain([service, operator]).collect::<anyhow::Result<_>>()?;
+        Ok(Self { tenant: TENANT.to_owned(), grpc: String::new(), tokens })
     }
 
     /// Writes the file into this data folder; only its owner may read it. A reader sees the old file or the new one.
@@ -118,10 +122,13 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         assert!(DevTokens::read(data.path()).unwrap_err().to_string().contains("serve --dev"));
         let config = Config::development(data.path()).unwrap();
-        DevTokens::mint(&config, "127.0.0.1:7420").unwrap().write(data.path()).unwrap();
+        let minted = DevTokens { grpc: "127.0.0.1:7420".to_owned(), ..DevTokens::mint(&config).unwrap() };
+        minted.write(data.path()).unwrap();
         let tokens = DevTokens::read(data.path()).unwrap();
         assert_eq!((tokens.tenant.as_str(), tokens.grpc.as_str()), ("dev", "127.0.0.1:7420"));
         assert!(!tokens.token("bob").unwrap().is_empty());
-        assert!(tokens.token("eve").unwrap_err().to_string().ends_with("there are alice, bob, service"));
+        assert!(
+            tokens.token("eve").unwrap_err().to_string().ends_with("there are alice, bob, operator, service")
+        );
     }
 }

@@ -1,13 +1,53 @@
 //! The life of a process that runs a hub: start, say so, wait for a signal, drain, exit.
 
+use std::net::SocketAddr;
+
 use anyhow::Context;
 use carillon_hub::app::Hub;
 use carillon_hub::config::Config;
 use carillon_hub::telemetry::{LogOptions, init_log};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs a hub until SIGTERM or Ctrl-C, and drains it. `ready` is called once when it serves.
-pub(crate) fn run(config: &Config, ready: impl FnOnce(&Hub) -> anyhow::Result<()>) -> anyhow::Result<()> {
+use crate::browsers::Browsers;
+use crate::dev_tokens::DevTokens;
+
+/// Where a hub serves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    /// gRPC.
+    pub(crate) grpc: SocketAddr,
+    /// Health and metrics.
+    pub(crate) http: SocketAddr,
+    /// Browsers; `None` without a bridge.
+    pub(crate) bridge: Option<SocketAddr>,
+}
+
+impl Ready {
+    /// The addresses as one JSON object.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let mut value = json!({"grpc": self.grpc.to_string(), "http": self.http.to_string()});
+        if let Some(bridge) = self.bridge {
+            value["bridge"] = json!(bridge.to_string());
+        }
+        value
+    }
+
+    /// The addresses for people.
+    pub(crate) fn text(&self) -> String {
+        let Self { grpc, http, .. } = self;
+        let bridge = self.bridge.map(|bridge| format!(", browsers at http://{bridge}")).unwrap_or_default();
+        format!("gRPC at {grpc}, health and metrics at http://{http}{bridge}")
+    }
+}
+
+/// Runs a hub until SIGTERM or Ctrl-C, and drains it. `ready` is called once when it serves. `tokens` are for the bridge's
+/// page.
+pub(crate) fn run(
+    config: &Config,
+    tokens: Option<&DevTokens>,
+    ready: impl FnOnce(&Ready) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     init_log(&LogOptions { filter: config.log.level.clone(), format: config.log_format() })?;
     // For what belongs to no worker: each of those has a thread and a runtime of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -15,8 +55,14 @@ pub(crate) fn run(config: &Config, ready: impl FnOnce(&Hub) -> anyhow::Result<()
         // Before the start: a signal that comes during it must end the process in order, too.
         let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
-        let hub = Hub::start(config).await.context("the hub did not start")?;
-        let told = ready(&hub);
+        let browsers = Browsers::bind(config, tokens).context("the bridge did not start")?;
+        let fronts: Vec<_> = browsers.iter().map(Browsers::front).collect();
+        let hub = Hub::start(config, &fronts).await.context("the hub did not start")?;
+        let told = ready(&Ready {
+            grpc: hub.grpc_address(),
+            http: hub.http_address(),
+            bridge: browsers.as_ref().map(Browsers::address),
+        });
         if told.is_ok() {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -11,6 +11,7 @@ mod advice;
 mod args;
 #[cfg(target_os = "linux")]
 mod bench;
+mod browsers;
 #[cfg(target_os = "linux")]
 mod child;
 mod commands;

@@ -2,3 +2,4 @@
 
 pub mod authentication;
 pub mod rules;
+pub mod tickets;

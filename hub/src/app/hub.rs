@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::authentication::Authenticator;
+use crate::access::tickets::Tickets;
 use crate::administration::Administration;
 use crate::config::Config;
 use crate::delivery::Delivery;
@@ -18,6 +19,7 @@ use crate::grpc::admin::AdminApi;
 use crate::grpc::encode::ProtobufEncoder;
 use crate::grpc::execute::HubApi;
 use crate::grpc::health::Health;
+use crate::grpc::local::LocalHub;
 use crate::grpc::server::{Front, Http2};
 use crate::grpc::session_service::SessionService;
 use crate::http;
@@ -30,9 +32,10 @@ use crate::telemetry::Metrics;
 
 use super::error::StartError;
 use super::facts::HubFacts;
+use super::front::Front as BesideFront;
 use super::listeners::Listeners;
 use super::ports::{LiveCounts, Ports};
-use super::worker::{self, Stop};
+use super::worker::{self, Beside, Stop};
 
 /// On a stop, clients are asked to come back spread over this time.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
@@ -64,7 +67,8 @@ pub struct Hub {
 
 impl Hub {
     /// Starts a hub as `config` says. To be called on a runtime, which carries the tasks that belong to no worker.
-    pub async fn start(config: &Config) -> Result<Self, StartError> {
+    /// `fronts` serve beside gRPC.
+    pub async fn start(config: &Config, fronts: &[Arc<dyn BesideFront>]) -> Result<Self, StartError> {
         let (services, store) = build(config)?;
         let administration = Administration::new(
             Arc::clone(&services.store),
@@ -81,20 +85,11 @@ impl Hub {
         let grpc = listeners.first().map_or(config.grpc.listen, |(address, _)| *address);
         let mut workers = Vec::new();
         for (shard, (_, listener)) in listeners.drain(..).enumerate() {
-            let front = Front {
-                session: SessionService::new(Arc::clone(&services), shard),
-                hub: Arc::new(HubApi::new(ports.clone(), ports.clone())),
-                admin: AdminApi {
-                    authenticate: ports.clone(),
-                    execute: ports.clone(),
-                    sessions: ports.clone(),
-                    administer: ports.clone(),
-                },
-                health: health.clone(),
-                http2: http2(config),
-                reflection: config.reflection(),
-            };
-            let started = worker::start(shard, listener, front, Arc::clone(&services), stop.clone());
+            let front = front(config, &services, &ports, &health, shard);
+            let local =
+                LocalHub::new(Arc::clone(&services), shard, ports.clone(), ports.clone(), ports.clone());
+            let beside = Beside { hub: Arc::new(local), fronts: fronts.to_vec() };
+            let started = worker::start(shard, listener, front, beside, Arc::clone(&services), stop.clone());
             workers.push(started.map_err(StartError::Worker)?);
         }
         let tasks = TaskTracker::new();
@@ -120,6 +115,11 @@ impl Hub {
             served,
             drain_timeout: config.session.drain_timeout,
         })
+    }
+
+    /// How many workers a hub of this configuration has.
+    pub fn workers(config: &Config) -> usize {
+        worker_count(config.grpc.workers)
     }
 
     /// Where gRPC is served.
@@ -182,6 +182,30 @@ async fn watch_store(services: Arc<Services>, health: Health, cancel: Cancellati
     }
 }
 
+/// What serves gRPC on the runtime of one worker.
+fn front(
+    config: &Config,
+    services: &Arc<Services>,
+    ports: &Arc<Ports>,
+    health: &Health,
+    shard: usize,
+) -> Front<SessionService> {
+    Front {
+        session: SessionService::new(Arc::clone(services), shard),
+        hub: Arc::new(HubApi::new(ports.clone(), ports.clone())),
+        admin: AdminApi {
+            authenticate: ports.clone(),
+            execute: ports.clone(),
+            sessions: ports.clone(),
+            observe: ports.clone(),
+            administer: ports.clone(),
+        },
+        health: health.clone(),
+        http2: http2(config),
+        reflection: config.reflection(),
+    }
+}
+
 /// Opens the store and puts the services together.
 fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
     let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
@@ -209,6 +233,7 @@ fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
         namespaces,
         delivery,
         authenticator,
+        tickets: Tickets::default(),
         sessions,
         metrics: Metrics::new(),
         upkeep: Upkeep::new(workers),

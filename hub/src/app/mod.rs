@@ -6,10 +6,12 @@
 
 mod error;
 mod facts;
+mod front;
 mod hub;
 mod listeners;
 mod ports;
 mod worker;
 
 pub use error::StartError;
+pub use front::Front;
 pub use hub::Hub;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
+use crate::access::authentication::{ServiceTenants, Verified};
 use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionsListed, Statistics,
@@ -17,9 +18,10 @@ use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::reply::Reply;
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
-use crate::grpc::ports::{Administer, Answer, Authenticate, Execute, Sessions};
+use crate::grpc::ports::{Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions};
 use crate::session::Services;
 use crate::store::{Erased, Idempotency};
+use crate::telemetry::resident_bytes;
 
 /// The parts, for all four ports.
 #[derive(Clone)]
@@ -35,6 +37,33 @@ impl Authenticate for Ports {
 
     fn service(&self, token: &str, tenant: &TenantId) -> Result<Caller, Refusal> {
         self.services.authenticate_service(&Token(token.to_owned()), tenant, Timestamp::now())
+    }
+
+    fn operator(&self, token: &str) -> Result<(), Refusal> {
+        match self.services.identify(&Token(token.to_owned()), Timestamp::now())? {
+            Verified::Service(token) if token.tenants == ServiceTenants::All => Ok(()),
+            _ => Err(ErrorCode::PermissionDenied.into()),
+        }
+    }
+
+    fn ticket(&self, token: &str) -> Result<(String, Timestamp), Refusal> {
+        self.services.issue_ticket(&Token(token.to_owned()), Timestamp::now())
+    }
+}
+
+impl Observe for Ports {
+    fn figures(&self) -> NodeFigures {
+        let counters = self.services.metrics.counters();
+        NodeFigures {
+            time: Timestamp::now(),
+            sessions: counters.sessions.now(),
+            sessions_peak: counters.sessions.peak(),
+            rooms: self.services.delivery.rooms().len() as u64,
+            store_queued: self.services.store.figures().queued,
+            memory_bytes: resident_bytes().unwrap_or(0),
+            counted: self.services.metrics.snapshot(),
+            draining: self.services.is_draining(),
+        }
     }
 }
 

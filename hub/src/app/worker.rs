@@ -6,10 +6,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use carillon_proto::port::HubPort;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::front::Front as BesideFront;
 use crate::grpc::server::Front;
 use crate::grpc::session_service::SessionService;
 use crate::session::{Services, sweep_runtime};
@@ -28,6 +30,12 @@ pub(super) struct Stop {
     pub(super) served: mpsc::Sender<()>,
 }
 
+/// What serves beside gRPC.
+pub(super) struct Beside {
+    pub(super) hub: Arc<dyn HubPort>,
+    pub(super) fronts: Vec<Arc<dyn BesideFront>>,
+}
+
 /// A listener that shares its address with those of the other workers: the system spreads connections over them.
 pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -43,12 +51,13 @@ pub(super) fn start(
     shard: usize,
     listener: TcpListener,
     front: Front<SessionService>,
+    beside: Beside,
     services: Arc<Services>,
     stop: Stop,
 ) -> std::io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name(format!("worker-{shard}")).spawn(move || {
-        runtime.block_on(run(shard, listener, front, services, stop));
+        runtime.block_on(run(shard, listener, front, beside, services, stop));
         // What is left of connections ends with the runtime.
         runtime.shutdown_background();
     })
@@ -58,12 +67,16 @@ async fn run(
     shard: usize,
     listener: TcpListener,
     front: Front<SessionService>,
+    beside: Beside,
     services: Arc<Services>,
     stop: Stop,
 ) {
     let spread = services.delivery.shards().get(shard).cloned();
     let spreading = spread.map(|shard_inbox| tokio::spawn(shard_inbox.run(shard, stop.run.clone())));
     let sweeping = tokio::spawn(sweep_runtime(Arc::clone(&services), shard, stop.run.clone()));
+    for front in &beside.fronts {
+        tokio::spawn(front.serve(Arc::clone(&beside.hub), stop.accept.clone()));
+    }
     // Spawned, so that the server's own loop is a task like its connections and not the runtime's root.
     let serving = tokio::spawn(front.serve(listener, stop.accept.clone().cancelled_owned()));
     tokio::select! {

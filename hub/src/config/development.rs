@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,10 @@ impl Config {
         let mut config = Self { mode: Mode::Development, ..Self::default() };
         data.clone_into(&mut config.store.path);
         config.auth.secret_file = Some(secret);
+        config.bridge.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 7422)));
+        // Everybody on this machine has one address, load tests too.
+        config.bridge.unauthenticated_per_address = 0;
+        config.bridge.attempts_per_address = 0;
         config.namespaces = namespaces().into_iter().map(NamespaceSection::from).collect();
         config.check()?;
         Ok(config)

@@ -6,6 +6,7 @@
 //! defaults are the numbers of [`limits`](crate::domain::limits), and `docs/configuration.md` lists them all.
 
 mod auth;
+mod bridge;
 mod check;
 mod development;
 mod error;
@@ -23,6 +24,7 @@ mod store;
 mod tests;
 
 pub use auth::{AuthSection, ClaimsSection, HiddenText};
+pub use bridge::BridgeSection;
 pub use error::{ConfigError, Origin};
 pub use grpc::GrpcSection;
 pub use http::HttpSection;
@@ -52,6 +54,8 @@ pub struct Config {
     pub grpc: GrpcSection,
     /// Health and metrics over HTTP.
     pub http: HttpSection,
+    /// Browsers' way in.
+    pub bridge: BridgeSection,
     /// The embedded store.
     pub store: StoreSection,
     /// How tokens are checked.
@@ -124,6 +128,11 @@ impl Config {
         self.grpc.reflection.unwrap_or(self.mode == Mode::Development)
     }
 
+    /// Whether the bridge serves its page.
+    pub fn page(&self) -> bool {
+        self.bridge.page.unwrap_or(self.mode == Mode::Development)
+    }
+
     /// How log lines are written.
     pub fn log_format(&self) -> LogFormat {
         self.log.format.unwrap_or(match self.mode {
@@ -139,6 +148,7 @@ impl Config {
 
     fn find_broken(&self) -> Result<(), Broken> {
         self.grpc.check()?;
+        self.bridge.check(self.mode == Mode::Development)?;
         self.store.check()?;
         self.session.check()?;
         self.presence.check()?;

@@ -140,6 +140,12 @@ pub const HTTP2_HEADER_BYTES: u32 = 16 * 1024;
 pub const HTTP2_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// HTTP/2: a connection that does not answer for this long is closed.
 pub const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a ticket is good.
+pub const TICKET_LIFE: Duration = Duration::from_secs(30);
+/// Tickets that may be good at once.
+pub const TICKETS: usize = 100_000;
+/// How often `WatchOverview` tells.
+pub const OVERVIEW_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest token, bytes.
 pub const TOKEN_BYTES: usize = 8_192;
 /// Longest cursor, bytes.

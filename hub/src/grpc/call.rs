@@ -30,6 +30,11 @@ impl RequestId {
         given.and_then(Self::parse).unwrap_or_else(Self::make)
     }
 
+    /// The id that a front made or passed on, where it is well formed, else a new one.
+    pub fn of_text(text: &str) -> Self {
+        Self::parse(text).unwrap_or_else(Self::make)
+    }
+
     /// Checks length and alphabet.
     pub fn parse(text: &str) -> Option<Self> {
         let well_formed =

@@ -63,4 +63,18 @@ impl HubService for HubApi {
         let work = self.executed(headers, request);
         answer(RequestId::of(headers), limits::COMMAND_TIMEOUT, work).await
     }
+
+    /// `AUTH_REQUIRED` without a token, `INVALID_TOKEN`, `TOKEN_EXPIRED` or `TOKEN_REVOKED` for a bad one or a ticket;
+    /// `RATE_LIMITED` where too many tickets are about.
+    async fn create_ticket(
+        &self,
+        request: Request<v1::CreateTicketRequest>,
+    ) -> Result<Response<v1::CreateTicketResponse>, Status> {
+        let headers = request.metadata().as_ref();
+        let work = async {
+            let (ticket, expires) = self.authenticate.ticket(required_bearer(headers)?)?;
+            Ok(v1::CreateTicketResponse { ticket, expires_ms: expires.millis() })
+        };
+        answer(RequestId::of(headers), limits::COMMAND_TIMEOUT, work).await
+    }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::admin::AdminApi;
 use super::execute::HubApi;
-use super::ports::{Administer, Answer, Authenticate, Execute, Sessions};
+use super::ports::{Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions};
 use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionInfo, SessionsListed, Statistics,
@@ -22,11 +22,14 @@ use crate::domain::reply::Reply;
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
 use crate::store::{Erased, Idempotency};
+use crate::telemetry::Metrics;
 
 /// The token of the user alice.
 pub(super) const ALICE: &str = "alice-token";
 /// The token of the service clinic, which lists the tenant acme.
 pub(super) const CLINIC: &str = "clinic-token";
+/// The token of a service for all tenants.
+pub(super) const OPERATOR: &str = "operator-token";
 
 /// What a service asked of the hub.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +77,7 @@ impl FakeHub {
             authenticate: self.clone(),
             execute: self.clone(),
             sessions: self.clone(),
+            observe: self.clone(),
             administer: self.clone(),
         }
     }
@@ -122,6 +126,29 @@ impl Authenticate for FakeHub {
             (ALICE, _) => Ok(caller("alice", false)),
             (CLINIC, _) => Err(ErrorCode::PermissionDenied.into()),
             _ => Err(ErrorCode::InvalidToken.into()),
+        }
+    }
+
+    fn operator(&self, token: &str) -> Result<(), Refusal> {
+        if token == OPERATOR { Ok(()) } else { Err(ErrorCode::PermissionDenied.into()) }
+    }
+
+    fn ticket(&self, token: &str) -> Result<(String, Timestamp), Refusal> {
+        self.user(token).map(|caller| (format!("ticket_{}", caller.user), Timestamp(30_000)))
+    }
+}
+
+impl Observe for FakeHub {
+    fn figures(&self) -> NodeFigures {
+        NodeFigures {
+            time: Timestamp(5),
+            sessions: 3,
+            sessions_peak: 4,
+            rooms: 2,
+            store_queued: 1,
+            memory_bytes: 1_000,
+            counted: Metrics::new().snapshot(),
+            draining: false,
         }
     }
 }

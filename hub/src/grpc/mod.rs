@@ -12,6 +12,8 @@ pub mod errors;
 pub mod execute;
 pub mod health;
 mod io;
+pub mod local;
+mod overview;
 pub mod ports;
 pub mod router;
 pub mod server;

@@ -12,7 +12,9 @@ use crate::domain::error::Refusal;
 use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::reply::Reply;
 use crate::domain::room::Room;
+use crate::domain::time::Timestamp;
 use crate::store::{Erased, Idempotency};
+use crate::telemetry::Snapshot;
 
 /// What a call is answered with, later. Dropping it does not undo what it began.
 pub type Answer<T> = BoxFuture<'static, Result<T, Refusal>>;
@@ -25,6 +27,39 @@ pub trait Authenticate: Send + Sync + 'static {
 
     /// The service that a token names, where it lists `tenant`. `PERMISSION_DENIED` for users and other tenants.
     fn service(&self, token: &str, tenant: &TenantId) -> Result<Caller, Refusal>;
+
+    /// Whether a token is of a service for all tenants. `PERMISSION_DENIED` for others.
+    fn operator(&self, token: &str) -> Result<(), Refusal>;
+
+    /// A ticket for the bearer of a token, and when it ends.
+    fn ticket(&self, token: &str) -> Result<(String, Timestamp), Refusal>;
+}
+
+/// What a node holds and has counted.
+#[derive(Clone, Debug)]
+pub struct NodeFigures {
+    /// When.
+    pub time: Timestamp,
+    /// Open sessions.
+    pub sessions: u64,
+    /// The most at once.
+    pub sessions_peak: u64,
+    /// Rooms that at least one session has joined.
+    pub rooms: u64,
+    /// Outcomes that wait to be committed.
+    pub store_queued: u64,
+    /// Resident memory, bytes; 0 where the system does not tell.
+    pub memory_bytes: u64,
+    /// What was counted up to now.
+    pub counted: Snapshot,
+    /// Whether the node stops.
+    pub draining: bool,
+}
+
+/// Who watches a node.
+pub trait Observe: Send + Sync + 'static {
+    /// The figures now.
+    fn figures(&self) -> NodeFigures;
 }
 
 /// Commands without a session.

@@ -12,7 +12,7 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::session::{Batch, Input, Output, Session};
 
 use super::call::RequestId;
-use super::decode::{self, DecodeError};
+use super::decode;
 use super::errors;
 use super::session_inbound::{Inbound, InboundError};
 
@@ -36,7 +36,7 @@ impl<B: Body<Data = Bytes> + Unpin> SessionBody<B> {
             && let Poll::Ready(message) = inbound.poll_message(cx)
         {
             let input = match message {
-                Some(Ok(message)) => parse(message),
+                Some(Ok(message)) => decode::input(message),
                 Some(Err(InboundError::TooLarge)) => Input::Broken(ErrorCode::MessageTooLarge.into()),
                 Some(Err(InboundError::Malformed)) => Input::Broken(ErrorCode::ProtocolError.into()),
                 Some(Err(InboundError::Broken)) | None => Input::Closed,
@@ -46,14 +46,6 @@ impl<B: Body<Data = Bytes> + Unpin> SessionBody<B> {
             }
             self.session.input(input);
         }
-    }
-}
-
-fn parse(message: Bytes) -> Input {
-    match decode::request(message) {
-        Ok(request) => Input::Request(Box::new(request)),
-        Err(DecodeError::Broken) => Input::Broken(ErrorCode::ProtocolError.into()),
-        Err(DecodeError::Refused { command_id, refusal }) => Input::Refused(command_id, refusal),
     }
 }
 

@@ -165,6 +165,11 @@ impl Session {
         }
     }
 
+    /// Bytes of one frame that a client may send.
+    pub fn frame_limit(&self) -> usize {
+        self.services.settings.terms.frame_bytes as usize
+    }
+
     /// Whether another frame should be read now. Between `hello` and `connected`, which is the first frame of a session,
     /// past the commands that may be in flight, and while much waits to be written, the stream waits.
     pub fn wants_input(&self) -> bool {

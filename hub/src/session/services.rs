@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 
-use crate::access::authentication::Authenticator;
+use crate::access::authentication::{Authenticator, Verified};
+use crate::access::tickets::Tickets;
 use crate::delivery::Delivery;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Cursor, Stateless, Token};
@@ -59,6 +60,8 @@ pub struct Services {
     pub presence: Presence,
     /// Who is who.
     pub authenticator: Authenticator,
+    /// Tickets, which speak for tokens.
+    pub tickets: Tickets,
     /// From configuration.
     pub settings: Settings,
     /// All live sessions.
@@ -97,11 +100,26 @@ impl Services {
 
     /// Who bears the token, a service of one tenant too.
     pub(super) fn verify(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
-        let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
+        self.identify(token, now)?.caller(None)
+    }
+
+    /// What the token says, or the one that the ticket was made for.
+    pub fn identify(&self, token: &Token, now: Timestamp) -> Result<Verified, Refusal> {
+        if Tickets::is_ticket(&token.0) {
+            return self.tickets.redeem(&token.0, now);
+        }
+        self.authenticator.verify(&token.0, now).map_err(|error| {
             tracing::info!(reason = %error, "token refused");
-            Refusal::from(error.code())
-        })?;
-        verified.caller(None)
+            error.code().into()
+        })
+    }
+
+    /// Makes a ticket for who bears the token; with a ticket there is none to be had.
+    pub fn issue_ticket(&self, token: &Token, now: Timestamp) -> Result<(String, Timestamp), Refusal> {
+        if Tickets::is_ticket(&token.0) {
+            return Err(ErrorCode::InvalidToken.into());
+        }
+        self.tickets.issue(self.identify(token, now)?, now)
     }
 
     /// Which service bears the token, where it may act for `tenant`.
@@ -111,11 +129,7 @@ impl Services {
         tenant: &TenantId,
         now: Timestamp,
     ) -> Result<Caller, Refusal> {
-        let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
-            tracing::info!(reason = %error, "service token refused");
-            Refusal::from(error.code())
-        })?;
-        let caller = verified.caller(Some(tenant))?;
+        let caller = self.identify(token, now)?.caller(Some(tenant))?;
         // A user's token administers nothing, not even its own tenant.
         if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
     }

@@ -12,6 +12,7 @@ mod log;
 mod memory;
 mod metrics;
 pub mod names;
+mod snapshot;
 
 pub use commands::Commands;
 pub use counters::{Counter, Counters, Level};
@@ -19,3 +20,4 @@ pub use histogram::Histogram;
 pub use log::{LogError, LogFormat, LogOptions, init_log, is_log_filter};
 pub use memory::resident_bytes;
 pub use metrics::{Figures, InstallError, Metrics, OpenSession};
+pub use snapshot::{Rates, Snapshot};

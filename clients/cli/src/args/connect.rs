@@ -21,7 +21,7 @@ pub(crate) struct ConnectArgs {
         conflicts_with = "as_name"
     )]
     pub(crate) token: Option<String>,
-    /// Whose development token to show: alice, bob or service. `serve --dev` writes them into its data folder.
+    /// Whose development token to show: alice, bob, operator or service. `serve --dev` writes them into its data folder.
     #[arg(long = "as", global = true, value_name = "NAME")]
     pub(crate) as_name: Option<String>,
     /// The data folder of `serve --dev`, for its tokens.

@@ -180,6 +180,8 @@ impl Target {
             "127.0.0.1:0",
             "--http",
             "127.0.0.1:0",
+            "--bridge",
+            "127.0.0.1:0",
             "--data",
         ]);
         command.arg(&data);

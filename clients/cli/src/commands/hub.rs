@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use carillon_hub::config::Config;
 use clap::Args;
-use serde_json::json;
 
 use crate::hub_process;
 use crate::output::Output;
@@ -19,10 +18,8 @@ pub(crate) struct HubArgs {
 
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) fn run(args: &HubArgs, output: Output) -> anyhow::Result<()> {
-    hub_process::run(&Config::load(&args.config)?, |hub| {
-        let (grpc, http) = (hub.grpc_address(), hub.http_address());
-        let value = json!({"grpc": grpc.to_string(), "http": http.to_string()});
-        output.data(&value, || format!("gRPC at {grpc}, health and metrics at http://{http}"))?;
+    hub_process::run(&Config::load(&args.config)?, None, |ready| {
+        output.data(&ready.json(), || ready.text())?;
         Ok(())
     })
 }

@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use carillon_hub::app::Hub;
 use carillon_hub::config::Config;
 use clap::Args;
 use serde_json::json;
 
 use crate::dev_tokens::DevTokens;
-use crate::hub_process;
+use crate::hub_process::{self, Ready};
 use crate::output::Output;
 
 /// Run a hub on this machine with nothing else installed.
@@ -28,6 +27,9 @@ pub(crate) struct ServeArgs {
     /// Address for health and metrics; port 0 for a free one [default: 127.0.0.1:7421, or as the configuration says].
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
+    /// Address for browsers; port 0 for a free one [default: 127.0.0.1:7422, or as the configuration says].
+    #[arg(long, value_name = "ADDR")]
+    bridge: Option<SocketAddr>,
     /// A configuration file.
     #[arg(long, value_name = "FILE", env = "CARILLON_CONFIG")]
     config: Option<PathBuf>,
@@ -39,12 +41,15 @@ pub(crate) struct ServeArgs {
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
     let config = config(args)?;
-    hub_process::run(
-        &config,
-        |hub| {
-            if args.dev { ready_dev(&config, hub, output) } else { ready(hub, output) }
-        },
-    )
+    if !args.dev {
+        return hub_process::run(&config, None, |ready| {
+            output.data(&ready.json(), || ready.text())?;
+            Ok(())
+        });
+    }
+    let mut tokens = DevTokens::mint(&config)?;
+    let shown = tokens.clone();
+    hub_process::run(&config, Some(&shown), |ready| ready_dev(&config, ready, &mut tokens, output))
 }
 
 fn config(args: &ServeArgs) -> anyhow::Result<Config> {
@@ -64,28 +69,29 @@ fn config(args: &ServeArgs) -> anyhow::Result<Config> {
     }
     config.grpc.listen = args.grpc.unwrap_or(config.grpc.listen);
     config.http.listen = args.http.unwrap_or(config.http.listen);
+    config.bridge.listen = args.bridge.or(config.bridge.listen);
     config.check()?;
     Ok(config)
 }
 
-fn ready(hub: &Hub, output: Output) -> anyhow::Result<()> {
-    let (grpc, http) = (hub.grpc_address(), hub.http_address());
-    let value = json!({"grpc": grpc.to_string(), "http": http.to_string()});
-    output.data(&value, || format!("gRPC at {grpc}, health and metrics at http://{http}"))?;
-    Ok(())
-}
-
 /// Also writes the tokens where `--as` finds them.
-fn ready_dev(config: &Config, hub: &Hub, output: Output) -> anyhow::Result<()> {
-    let (grpc, http) = (hub.grpc_address().to_string(), hub.http_address().to_string());
-    let tokens = DevTokens::mint(config, &grpc)?;
+fn ready_dev(config: &Config, ready: &Ready, tokens: &mut DevTokens, output: Output) -> anyhow::Result<()> {
+    tokens.grpc = ready.grpc.to_string();
     tokens.write(&config.store.path)?;
-    let value = json!({"grpc": grpc, "http": http, "tenant": tokens.tenant, "tokens": tokens.tokens});
+    let mut value = ready.json();
+    value["tenant"] = json!(tokens.tenant);
+    value["tokens"] = json!(tokens.tokens);
     output.data(&value, || {
-        let data = config.store.path.display();
-        let mut lines = vec![format!("gRPC at {grpc}, health and metrics at http://{http}, data in {data}")];
+        let mut lines = vec![format!("{}, data in {}", ready.text(), config.store.path.display())];
+        lines.push("for development: nobody is counted by address, and the page hands out these tokens".to_owned());
         lines.extend(tokens.tokens.iter().map(|(name, token)| format!("{name}: {token}")));
         lines.push("in two more terminals: `carillon chat room:lobby --as alice`, `carillon chat room:lobby --as bob`".to_owned());
+        if let Some(bridge) = ready.bridge {
+            for name in ["alice", "bob"] {
+                let token = tokens.tokens.get(name).map(String::as_str).unwrap_or_default();
+                lines.push(format!("or in a browser, as {name}: http://{bridge}/#token={token}"));
+            }
+        }
         lines.join("\n")
     })?;
     Ok(())

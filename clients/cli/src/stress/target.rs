@@ -112,6 +112,7 @@ fn brisk(data: &Path) -> Result<Config, TargetError> {
     let mut config = Config::development(data)?;
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     (config.grpc.listen, config.http.listen) = (free, free);
+    config.bridge.listen = Some(free);
     config.session.heartbeat_interval = Duration::from_secs(3);
     config.session.heartbeat_timeout = Duration::from_secs(9);
     config.session.hello_timeout = Duration::from_secs(3);

@@ -53,6 +53,13 @@ impl HubService for Service {
         Ok(Response::new(ReceiverStream::new(frames).boxed()))
     }
 
+    async fn create_ticket(
+        &self,
+        _: Request<v1::CreateTicketRequest>,
+    ) -> Result<Response<v1::CreateTicketResponse>, Status> {
+        Err(Status::unimplemented("the library makes no tickets"))
+    }
+
     async fn execute(
         &self,
         request: Request<v1::ExecuteRequest>,

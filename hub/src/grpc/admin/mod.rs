@@ -17,12 +17,13 @@ use std::time::Duration;
 use carillon_proto::v1;
 use carillon_proto::v1::admin_service_server::AdminService;
 use carillon_proto::v1::execute_response::Kind as Executed;
+use futures::stream::{BoxStream, StreamExt};
 use http::HeaderMap;
 use tonic::{Request, Response, Status};
 
 use super::call::{RequestId, answer, required_bearer};
-use super::encode;
-use super::ports::{Administer, Authenticate, Execute, Sessions};
+use super::ports::{Administer, Authenticate, Execute, Observe, Sessions};
+use super::{encode, overview};
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -39,6 +40,8 @@ pub struct AdminApi {
     pub execute: Arc<dyn Execute>,
     /// The open sessions.
     pub sessions: Arc<dyn Sessions>,
+    /// The node's figures.
+    pub observe: Arc<dyn Observe>,
     /// The rest.
     pub administer: Arc<dyn Administer>,
 }
@@ -140,6 +143,24 @@ macro_rules! calls {
             ) -> Result<Response<v1::$response>, Status> {
                 self.serve(request, limits::$limit, $handle).await
             })*
+
+            type WatchOverviewStream = BoxStream<'static, Result<v1::WatchOverviewResponse, Status>>;
+
+            /// `PERMISSION_DENIED` also for a service's token that is not for all tenants. Ends with OK when the hub
+            /// stops.
+            async fn watch_overview(
+                &self,
+                request: Request<v1::WatchOverviewRequest>,
+            ) -> Result<Response<Self::WatchOverviewStream>, Status> {
+                let headers = request.metadata().as_ref();
+                let work = async {
+                    self.authenticate.operator(required_bearer(headers)?)?;
+                    let figures: Self::WatchOverviewStream =
+                        overview::watch(Arc::clone(&self.observe)).map(Ok).boxed();
+                    Ok(figures)
+                };
+                answer(RequestId::of(headers), limits::COMMAND_TIMEOUT, work).await
+            }
         }
     };
 }

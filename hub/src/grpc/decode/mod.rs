@@ -24,6 +24,7 @@ use siphasher::sip::SipHasher13;
 use crate::domain::command::{Command, Request, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::IdempotencyKey;
+use crate::session::Input;
 use crate::store::Idempotency;
 
 pub(super) use content::{ContentPaths, optional_content};
@@ -54,6 +55,15 @@ impl DecodeError {
             Self::Broken => ErrorCode::ProtocolError.into(),
             Self::Refused { refusal, .. } => refusal.clone(),
         }
+    }
+}
+
+/// What a session is given for one inbound frame.
+pub(super) fn input(frame: Bytes) -> Input {
+    match request(frame) {
+        Ok(request) => Input::Request(Box::new(request)),
+        Err(DecodeError::Broken) => Input::Broken(ErrorCode::ProtocolError.into()),
+        Err(DecodeError::Refused { command_id, refusal }) => Input::Refused(command_id, refusal),
     }
 }
 

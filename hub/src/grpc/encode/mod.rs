@@ -59,7 +59,7 @@ impl FrameEncoder for ProtobufEncoder {
     }
 
     fn refusal(&self, command_id: u32, refusal: &Refusal, request_id: &str) -> Frame {
-        frame(command_id, Kind::Error(error(refusal, request_id, (self.clock)())))
+        frame(command_id, Kind::Error(error_at(refusal, request_id, (self.clock)())))
     }
 }
 
@@ -67,7 +67,12 @@ fn frame(command_id: u32, kind: Kind) -> Frame {
     Frame::encode(&v1::SessionResponse { command_id, kind: Some(kind) })
 }
 
-fn error(refusal: &Refusal, request_id: &str, time: Timestamp) -> v1::Error {
+/// A refusal as the protocol's error, of now.
+pub(super) fn error(refusal: &Refusal, request_id: &str) -> v1::Error {
+    error_at(refusal, request_id, Timestamp::now())
+}
+
+fn error_at(refusal: &Refusal, request_id: &str, time: Timestamp) -> v1::Error {
     let row = refusal.code.row();
     v1::Error {
         code: row.name.to_owned(),

@@ -9,9 +9,9 @@ use carillon_proto::v1::hub_service_server::{HubService, HubServiceServer};
 use carillon_proto::v1::session_request::Command;
 use carillon_proto::v1::session_response::Kind;
 use carillon_proto::v1::{
-    Connected, EntryHeader, Error, ExecuteRequest, ExecuteResponse, HistoryEntry, HistoryGet, HistoryPage,
-    Joined, Message, MessageSent, Ping, Position, SessionRequest, SessionResponse, history_entry,
-    history_get::Bound,
+    Connected, CreateTicketRequest, CreateTicketResponse, EntryHeader, Error, ExecuteRequest,
+    ExecuteResponse, HistoryEntry, HistoryGet, HistoryPage, Joined, Message, MessageSent, Ping, Position,
+    SessionRequest, SessionResponse, history_entry, history_get::Bound,
 };
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
@@ -98,6 +98,13 @@ impl HubService for Hub {
 
     async fn execute(&self, _: Request<ExecuteRequest>) -> Result<Response<ExecuteResponse>, Status> {
         Err(Status::unimplemented("execute"))
+    }
+
+    async fn create_ticket(
+        &self,
+        _: Request<CreateTicketRequest>,
+    ) -> Result<Response<CreateTicketResponse>, Status> {
+        Err(Status::unimplemented("create_ticket"))
     }
 }
 

@@ -1,0 +1,196 @@
+//! Who calls: the token that came with a request, and where it came from.
+
+use std::net::IpAddr;
+
+use carillon_proto::port::{Call, Peer};
+use http::{HeaderMap, Uri, header};
+
+use crate::options::Options;
+use crate::respond::REQUEST_ID;
+
+/// The sub-protocol by which a page shows its token where it cannot send a header.
+const BEARER: &str = "bearer.";
+/// Longest user agent that is passed on, bytes.
+const AGENT_BYTES: usize = 256;
+/// Longest token, bytes.
+const TOKEN_BYTES: usize = 8_192;
+
+/// What a request's headers and address say.
+pub(crate) fn call(headers: &HeaderMap, uri: &Uri, address: IpAddr, options: &Options) -> Call {
+    Call {
+        token: token(headers, uri, options),
+        request_id: request_id(headers),
+        peer: Peer {
+            address: Some(address),
+            agent: text(headers, header::USER_AGENT.as_str()).map(|agent| cut(agent, AGENT_BYTES)),
+            origin: text(headers, header::ORIGIN.as_str()).map(|origin| cut(origin, AGENT_BYTES)),
+            trace_parent: text(headers, "traceparent").map(|trace| cut(trace, 64)),
+        },
+    }
+}
+
+/// In this order (row W4a; `hello`, which comes later, goes over all): the header, a sub-protocol, the address's ticket,
+/// and its token where configuration allows that.
+fn token(headers: &HeaderMap, uri: &Uri, options: &Options) -> Option<String> {
+    let header = text(headers, header::AUTHORIZATION.as_str()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_ascii().to_owned())
+    });
+    let found = header
+        .or_else(|| protocols(headers).find_map(|entry| entry.strip_prefix(BEARER).map(str::to_owned)))
+        .or_else(|| query(uri, "ticket"))
+        .or_else(|| query(uri, "token").filter(|_| options.query_tokens));
+    found.filter(|token| !token.is_empty() && token.len() <= TOKEN_BYTES)
+}
+
+/// The sub-protocols that a request offers.
+pub(crate) fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim_ascii)
+}
+
+/// The first value of a query parameter.
+pub(crate) fn query(uri: &Uri, name: &str) -> Option<String> {
+    queries(uri, name).next()
+}
+
+/// All values of a query parameter.
+pub(crate) fn queries<'a>(uri: &'a Uri, name: &'a str) -> impl Iterator<Item = String> + 'a {
+    let pairs = uri.query().unwrap_or_default().split('&');
+    pairs.filter_map(move |pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (key == name).then(|| unescape(value))
+    })
+}
+
+/// Percent-encoding, and `+` for a space.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        let hex = |digit: u8| char::from(digit).to_digit(16);
+        match (*first, after) {
+            (b'%', [high, low, after @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
+                bytes.push((hex(*high).unwrap_or(0) * 16 + hex(*low).unwrap_or(0)) as u8);
+                rest = after;
+            }
+            (b'+', _) => bytes.push(b' '),
+            (other, _) => bytes.push(other),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The beginning of an ASCII text.
+fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
+fn request_id(headers: &HeaderMap) -> String {
+    let given = text(headers, REQUEST_ID).filter(|id| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:@|+=-".contains(&byte);
+        (1..=64).contains(&id.len()) && id.bytes().all(fits)
+    });
+    given.map_or_else(|| format!("{:016x}", getrandom::u64().unwrap_or_default()), str::to_owned)
+}
+
+/// The client's address: the peer's, or what trusted proxies say of it. Of a chain the last that is no trusted proxy
+/// counts: what stands before may be made up.
+pub(crate) fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: &[IpAddr]) -> IpAddr {
+    let peer = peer.to_canonical();
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let lines = headers.get_all("x-forwarded-for").iter();
+    let named: Vec<Option<IpAddr>> = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .map(|entry| entry.trim_ascii().parse().ok())
+        .collect();
+    for entry in named.into_iter().rev() {
+        match entry {
+            Some(address) if trusted.contains(&address) => {}
+            Some(address) => return address,
+            // Nobody knows what comes before.
+            None => return peer,
+        }
+    }
+    peer
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::origins::Origins;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_str(value).unwrap()))
+            .collect()
+    }
+
+    fn options(query_tokens: bool) -> Options {
+        let origins = Origins::new(&[], true).unwrap();
+        Options { query_tokens, ..Options::new("127.0.0.1:0".parse().unwrap(), origins) }
+    }
+
+    fn token_of(pairs: &[(&'static str, &str)], uri: &str, query_tokens: bool) -> Option<String> {
+        let address = "192.0.2.1".parse().unwrap();
+        call(&headers(pairs), &uri.parse().unwrap(), address, &options(query_tokens)).token
+    }
+
+    #[test]
+    fn tokens_are_taken_in_order() {
+        let all =
+            [("authorization", "Bearer a.b.c"), ("sec-websocket-protocol", "carillon.v1.json, bearer.d.e.f")];
+        let uri = "/v1/session?ticket=ticket_1&token=g.h.i";
+        assert_eq!(token_of(&all, uri, true).as_deref(), Some("a.b.c"));
+        assert_eq!(token_of(&all[1..], uri, true).as_deref(), Some("d.e.f"));
+        assert_eq!(token_of(&[], uri, true).as_deref(), Some("ticket_1"));
+        assert_eq!(token_of(&[], "/v1/session?token=g.h.i", true).as_deref(), Some("g.h.i"));
+        assert_eq!(token_of(&[], "/v1/session?token=g.h.i", false), None, "off unless configured");
+        assert_eq!(token_of(&[("authorization", "Basic abc")], "/", false), None);
+    }
+
+    #[test]
+    fn forwarded_addresses_are_believed_of_trusted_proxies_alone() {
+        let trusted: Vec<IpAddr> = ["10.0.0.1", "10.0.0.2"].map(|address| address.parse().unwrap()).into();
+        let address = |peer: &str, forwarded: &str| {
+            let headers = headers(&[("x-forwarded-for", forwarded)]);
+            client_address(&headers, peer.parse().unwrap(), &trusted).to_string()
+        };
+        assert_eq!(address("192.0.2.9", "198.51.100.1"), "192.0.2.9");
+        assert_eq!(address("10.0.0.1", "198.51.100.1"), "198.51.100.1");
+        assert_eq!(address("10.0.0.1", "1.1.1.1, 198.51.100.1, 10.0.0.2"), "198.51.100.1");
+        assert_eq!(address("::ffff:10.0.0.1", "198.51.100.1"), "198.51.100.1");
+        assert_eq!(address("10.0.0.1", "198.51.100.1, nonsense"), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", "10.0.0.2"), "10.0.0.1");
+        assert_eq!(
+            client_address(&HeaderMap::new(), "10.0.0.1".parse().unwrap(), &trusted).to_string(),
+            "10.0.0.1"
+        );
+    }
+
+    #[test]
+    fn queries_are_unescaped() {
+        let uri: Uri = "/v1/events?room=room%3Aa&room=b:c+d&room=%zz&x".parse().unwrap();
+        assert_eq!(queries(&uri, "room").collect::<Vec<_>>(), ["room:a", "b:c d", "%zz"]);
+        assert_eq!(query(&uri, "x").as_deref(), Some(""));
+        assert_eq!(query(&uri, "y"), None);
+    }
+
+    #[test]
+    fn request_ids_that_are_not_well_formed_are_replaced() {
+        let id = |given: &str| request_id(&headers(&[("x-request-id", given)]));
+        assert_eq!(id("trace-1"), "trace-1");
+        assert_eq!(id("a b").len(), 16);
+    }
+}

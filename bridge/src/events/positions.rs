@@ -1,0 +1,220 @@
+//! Where a listener is in its rooms and its inbox: what the `id:` of its events says, and what it comes back with.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use carillon_proto::v1::session_response::Kind;
+use carillon_proto::v1::{EntryHeader, InboxPosition, Position, Resume, RoomPosition, SessionResponse};
+use prost::Message as _;
+
+/// Longest `id:`, characters.
+const ID_CHARACTERS: usize = 16 * 1_024;
+/// Unread notifications that a session begins with at most.
+const UNREAD: u64 = 50;
+
+/// Positions, as far as everything before them was handed over.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Positions {
+    rooms: BTreeMap<String, Position>,
+    inbox: Option<InboxPosition>,
+    /// The inbox's end at the start, and how many notifications from before it are still to come.
+    start: Option<(InboxPosition, u64)>,
+}
+
+impl Positions {
+    /// Reads an `id:`; `None` where it is none of ours.
+    pub(super) fn parse(id: &str) -> Option<Self> {
+        if id.len() > ID_CHARACTERS {
+            return None;
+        }
+        let resume = Resume::decode(&*URL_SAFE_NO_PAD.decode(id).ok()?).ok()?;
+        let rooms = resume.rooms.into_iter().filter_map(|room| Some((room.room, room.position?)));
+        Some(Self { rooms: rooms.collect(), inbox: resume.inbox, start: None })
+    }
+
+    /// The `id:`.
+    pub(super) fn id(&self) -> String {
+        let rooms = self.rooms.iter().map(|(room, position)| RoomPosition {
+            room: room.clone(),
+            position: Some(*position),
+            presence: false,
+        });
+        let resume = Resume { rooms: rooms.collect(), inbox: self.inbox };
+        URL_SAFE_NO_PAD.encode(resume.encode_to_vec())
+    }
+
+    /// What `hello` says of the rooms that are listened to.
+    pub(super) fn resume(&self, rooms: &[String]) -> Resume {
+        let known = rooms.iter().filter_map(|room| Some((room, self.rooms.get(room)?)));
+        Resume {
+            rooms: known
+                .map(|(room, position)| RoomPosition {
+                    room: room.clone(),
+                    position: Some(*position),
+                    presence: false,
+                })
+                .collect(),
+            inbox: self.inbox,
+        }
+    }
+
+    /// Whether it says where the listener is in this room.
+    pub(super) fn knows(&self, room: &str) -> bool {
+        self.rooms.contains_key(room)
+    }
+
+    /// Takes note of what is handed over; whether a position moved.
+    pub(super) fn note(&mut self, response: &SessionResponse) -> bool {
+        let before = (self.inbox, self.rooms.len());
+        let moved = match &response.kind {
+            Some(Kind::Message(entry)) => self.entry(&entry.room, entry.header.as_ref()),
+            Some(Kind::MessageEdited(entry)) => self.entry(&entry.room, entry.header.as_ref()),
+            Some(Kind::MessageDeleted(entry)) => self.entry(&entry.room, entry.header.as_ref()),
+            Some(Kind::Reaction(entry)) => self.entry(&entry.room, entry.header.as_ref()),
+            Some(Kind::Membership(entry)) => self.entry(&entry.room, entry.header.as_ref()),
+            Some(Kind::RoomChanged(entry)) => self.entry(&entry.room, entry.header.as_ref()),
+            Some(Kind::Event(entry)) => self.entry(&entry.room, entry.header.as_ref()),
+            // What was missed follows: until it has come, the listener is where it was.
+            Some(Kind::Joined(joined)) if joined.recovered => false,
+            Some(Kind::Joined(joined)) => match joined.position {
+                Some(position) => self.rooms.insert(joined.room.clone(), position) != Some(position),
+                None => false,
+            },
+            Some(Kind::Left(left)) => self.rooms.remove(&left.room).is_some(),
+            Some(Kind::Connected(connected)) => {
+                if self.inbox.is_none_or(|own| Some(own.epoch) != connected.inbox.map(|inbox| inbox.epoch)) {
+                    self.inbox = None;
+                    self.start = connected.inbox.map(|inbox| (inbox, connected.inbox_unread.min(UNREAD)));
+                    self.begin_inbox();
+                }
+                false
+            }
+            Some(Kind::Notification(notification)) => {
+                self.notification(notification.position);
+                false
+            }
+            _ => false,
+        };
+        moved || before != (self.inbox, self.rooms.len())
+    }
+
+    fn entry(&mut self, room: &str, header: Option<&EntryHeader>) -> bool {
+        // Ephemeral events have no place.
+        let Some(header) = header.filter(|header| header.seq > 0) else { return false };
+        let position = Position { epoch: header.epoch, seq: header.seq, tag: header.tag };
+        match self.rooms.get_mut(room) {
+            // The last events of keys, handed over on join, are from before.
+            Some(known) if known.epoch == position.epoch && known.seq >= position.seq => false,
+            Some(known) => {
+                *known = position;
+                true
+            }
+            None => self.rooms.insert(room.to_owned(), position).is_none(),
+        }
+    }
+
+    fn begin_inbox(&mut self) {
+        if let Some((inbox, 0)) = self.start {
+            self.inbox = Some(inbox);
+            self.start = None;
+        }
+    }
+
+    fn notification(&mut self, position: Option<InboxPosition>) {
+        let Some(place) = position else { return };
+        if let Some((start, left)) = &mut self.start {
+            if place.own <= start.own && place.broadcast <= start.broadcast {
+                *left = left.saturating_sub(1);
+            } else {
+                start.own = start.own.max(place.own);
+                start.broadcast = start.broadcast.max(place.broadcast);
+            }
+            self.begin_inbox();
+        } else if let Some(inbox) = &mut self.inbox {
+            inbox.own = inbox.own.max(place.own);
+            inbox.broadcast = inbox.broadcast.max(place.broadcast);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carillon_proto::v1::{Connected, Event, Joined, Left, Message, Notification};
+
+    use super::*;
+
+    fn push(kind: Kind) -> SessionResponse {
+        SessionResponse { command_id: 0, kind: Some(kind) }
+    }
+
+    fn message(room: &str, seq: u64) -> SessionResponse {
+        let header = EntryHeader { seq, tag: seq as u32, epoch: 1, ..EntryHeader::default() };
+        push(Kind::Message(Message { room: room.to_owned(), header: Some(header), ..Message::default() }))
+    }
+
+    fn joined(room: &str, seq: u64, recovered: bool) -> SessionResponse {
+        let position = Some(Position { epoch: 1, seq, tag: seq as u32 });
+        push(Kind::Joined(Joined { room: room.to_owned(), position, recovered, ..Joined::default() }))
+    }
+
+    fn place(own: u64, broadcast: u64) -> InboxPosition {
+        InboxPosition { own, broadcast, epoch: 1 }
+    }
+
+    fn notification(own: u64, broadcast: u64) -> SessionResponse {
+        push(Kind::Notification(Notification {
+            position: Some(place(own, broadcast)),
+            ..Notification::default()
+        }))
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_was_written() {
+        let mut positions = Positions::default();
+        assert!(positions.note(&joined("room:a", 7, false)));
+        assert!(positions.note(&message("room:b", 3)));
+        assert_eq!(Positions::parse(&positions.id()), Some(positions));
+        for bad in ["!", "AAAA", &"A".repeat(ID_CHARACTERS + 1)] {
+            assert_eq!(Positions::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn while_missed_entries_come_the_position_is_the_last_that_came() {
+        let mut positions = Positions::default();
+        positions.note(&joined("room:a", 2, false));
+        assert!(!positions.note(&joined("room:a", 9, true)));
+        assert_eq!(positions.rooms["room:a"].seq, 2);
+        assert!(positions.note(&message("room:a", 3)));
+        assert!(!positions.note(&message("room:a", 3)), "an older entry moves nothing");
+        assert_eq!(positions.rooms["room:a"].seq, 3);
+        assert!(positions.note(&push(Kind::Left(Left { room: "room:a".to_owned(), ..Left::default() }))));
+        assert!(!positions.knows("room:a"));
+    }
+
+    #[test]
+    fn ephemeral_events_have_no_place() {
+        let mut positions = Positions::default();
+        let event = Event { room: "live:a".to_owned(), ..Event::default() };
+        assert!(!positions.note(&push(Kind::Event(event))));
+        assert_eq!(positions, Positions::default());
+    }
+
+    #[test]
+    fn the_inbox_has_a_position_once_the_unread_ones_have_come() {
+        let mut positions = Positions::default();
+        let connected = Connected { inbox: Some(place(5, 5)), inbox_unread: 2, ..Connected::default() };
+        assert!(!positions.note(&push(Kind::Connected(connected.clone()))));
+        assert!(!positions.note(&notification(4, 0)));
+        assert!(!positions.note(&notification(6, 0)), "a new one comes between");
+        assert!(positions.note(&notification(0, 3)));
+        assert_eq!(positions.inbox, Some(place(6, 5)));
+        assert!(positions.note(&notification(0, 6)));
+        assert_eq!(positions.inbox, Some(place(6, 6)));
+        let nothing = Connected { inbox: Some(place(5, 5)), ..Connected::default() };
+        let mut fresh = Positions::default();
+        assert!(fresh.note(&push(Kind::Connected(nothing))));
+        assert_eq!(fresh.inbox, Some(place(5, 5)));
+    }
+}

@@ -1,0 +1,28 @@
+//! The bridge: browsers' way to a hub. Each WebSocket is one `HubService.Session`, each event stream one that only
+//! listens, each posted command one `Execute`; the bridge adds nothing of its own to what they mean.
+//!
+//! A connection comes in at [`server`], which bounds it; [`routes`] says what its request is for. An upgraded one becomes
+//! a [`socket`], a stream of server-sent events an [`events`] body. All reach the hub through the port of
+//! `carillon_proto`, behind which it runs in the same process.
+//!
+//! Start with [`server`], then [`routes`], then `socket/mod.rs`.
+
+mod addresses;
+mod assets;
+mod caller;
+mod commands;
+mod events;
+mod json;
+mod options;
+mod origins;
+mod page;
+mod respond;
+mod routes;
+mod server;
+mod socket;
+mod upgrade;
+
+pub use addresses::AddressLimits;
+pub use options::{Options, Page};
+pub use origins::{OriginError, Origins};
+pub use server::{BindError, Bridge};

@@ -1,0 +1,156 @@
+//! What a request is for.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use carillon_proto::port::{Call, HubPort};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use crate::addresses::Addresses;
+use crate::caller::{call, client_address};
+use crate::options::Options;
+use crate::respond::{self, Body, refusal};
+use crate::{commands, events, page, socket, upgrade};
+
+/// What all connections of one worker share.
+pub(crate) struct Shared {
+    pub(crate) options: Arc<Options>,
+    pub(crate) addresses: Addresses,
+    pub(crate) hub: Arc<dyn HubPort>,
+}
+
+/// The connection that a request came on.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    /// The other end.
+    pub(crate) peer: IpAddr,
+    /// Counts it among those open, until the last clone is gone.
+    pub(crate) _counted: Arc<Counted>,
+}
+
+/// A connection that counts. Dropping it is its end.
+pub(crate) struct Counted(pub(crate) Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Answers a request. Pages of other origins get 403 before anything else is looked at.
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    connection: Connection,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let options = &shared.options;
+    if !options.origins.allow(request.headers()) && !page::is_own(&request, options) {
+        return respond::plain(StatusCode::FORBIDDEN);
+    }
+    if request.method() == Method::OPTIONS {
+        return respond::preflight(request.headers());
+    }
+    let headers = request.headers().clone();
+    let mut response = route(&shared, connection, request).await;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        respond::allow_origin(&mut response, &headers);
+    }
+    response
+}
+
+async fn route(shared: &Arc<Shared>, connection: Connection, request: Request<Incoming>) -> Response<Body> {
+    let options = &shared.options;
+    let address = client_address(request.headers(), connection.peer, &options.trusted_proxies);
+    let call = call(request.headers(), request.uri(), address, options);
+    let hub = Arc::clone(&shared.hub);
+    let request_id = HeaderValue::from_str(&call.request_id);
+    let mut response = dispatch(shared, connection, (address, call), request, hub).await;
+    if let Ok(id) = request_id
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
+        response.headers_mut().entry(respond::REQUEST_ID).or_insert(id);
+    }
+    response
+}
+
+async fn dispatch(
+    shared: &Arc<Shared>,
+    connection: Connection,
+    (address, call): (IpAddr, Call),
+    request: Request<Incoming>,
+    hub: Arc<dyn HubPort>,
+) -> Response<Body> {
+    let options = &shared.options;
+    match (request.method().as_str(), request.uri().path()) {
+        ("GET", "/v1/session") => open_socket(shared, connection, address, call, request),
+        ("GET", "/v1/events") => match shared.addresses.attempt(address, Instant::now()) {
+            Some(attempt) => events::open(&*hub, call, attempt, events::wanted(&request), options).await,
+            None => too_many(&call.request_id),
+        },
+        ("GET", "/v1/overview") => events::overview(&*hub, call).await,
+        ("POST", "/v1/commands") => {
+            let Some(attempt) = shared.addresses.attempt(address, Instant::now()) else {
+                return too_many(&call.request_id);
+            };
+            let (limit, within) = (options.frame_bytes, options.handshake_timeout);
+            let response = commands::execute(hub, call, request.into_body(), limit, within).await;
+            judge(attempt, response)
+        }
+        ("POST", "/v1/tickets") => {
+            let Some(attempt) = shared.addresses.attempt(address, Instant::now()) else {
+                return too_many(&call.request_id);
+            };
+            judge(attempt, commands::create_ticket(hub, call).await)
+        }
+        (_, "/v1/session" | "/v1/events" | "/v1/overview" | "/v1/commands" | "/v1/tickets") => {
+            respond::plain(StatusCode::METHOD_NOT_ALLOWED)
+        }
+        ("GET", path) => page::serve(path, options),
+        _ => respond::plain(StatusCode::NOT_FOUND),
+    }
+}
+
+/// Only those whom nobody knows have failed.
+fn judge(attempt: crate::addresses::Attempt, response: Response<Body>) -> Response<Body> {
+    if response.status() != StatusCode::UNAUTHORIZED {
+        attempt.succeeded();
+    }
+    response
+}
+
+fn too_many(request_id: &str) -> Response<Body> {
+    respond::error(&carillon_proto::v1::Error {
+        retry_after_ms: 60_000,
+        ..refusal("TOO_MANY_CONNECTIONS", request_id)
+    })
+}
+
+/// Completes the handshake; the socket then lives in a task of its own.
+fn open_socket(
+    shared: &Arc<Shared>,
+    connection: Connection,
+    address: IpAddr,
+    call: Call,
+    mut request: Request<Incoming>,
+) -> Response<Body> {
+    let agreed = match upgrade::agree(&request) {
+        Ok(agreed) => agreed,
+        Err(response) => return *response,
+    };
+    let Some(attempt) = shared.addresses.attempt(address, Instant::now()) else {
+        return too_many(&call.request_id);
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    let (hub, limit) = (Arc::clone(&shared.hub), shared.options.frame_bytes);
+    tokio::spawn(async move {
+        match upgraded.await {
+            Ok(upgraded) => socket::run(upgraded, agreed.form, limit, &*hub, call, attempt).await,
+            Err(error) => tracing::debug!(%error, "an upgrade was broken off"),
+        }
+        drop(connection);
+    });
+    agreed.response
+}

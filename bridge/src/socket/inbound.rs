@@ -1,0 +1,69 @@
+//! What was read of a socket, understood.
+
+use bytes::Bytes;
+use carillon_proto::v1::{SessionRequest, Violation};
+use carillon_proto::{WebSocketForm, WireRow};
+use prost::Message as _;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::json::{self, JsonError};
+
+/// What was read.
+pub(super) enum Inbound {
+    /// An encoded `SessionRequest`, as far as anybody can tell here.
+    Request(Bytes),
+    /// A command, by its id, whose JSON is not that of a request.
+    Refused(u32, Violation),
+    /// Something that tungstenite answers by itself: a ping.
+    Asked,
+    /// Nothing to do.
+    Other,
+    /// The other side closes.
+    Closed,
+    /// The other side is gone.
+    Gone,
+    /// What must not be: the session ends with this code, the socket with this close code.
+    Wrong { code: &'static WireRow, close: u16 },
+}
+
+/// Understands what tungstenite gave.
+pub(super) fn understand(read: Option<Result<Message, Error>>, form: WebSocketForm) -> Inbound {
+    match (read, form) {
+        (Some(Ok(Message::Binary(bytes))), WebSocketForm::Binary) => Inbound::Request(bytes),
+        (Some(Ok(Message::Text(text))), WebSocketForm::Json) => request(text.as_bytes()),
+        // 1003: data of a kind that is not accepted.
+        (Some(Ok(Message::Binary(_) | Message::Text(_))), _) => wrong("PROTOCOL_ERROR", 1003),
+        (Some(Ok(Message::Ping(_))), _) => Inbound::Asked,
+        (Some(Ok(Message::Pong(_) | Message::Frame(_))), _) => Inbound::Other,
+        (Some(Ok(Message::Close(_))), _) => Inbound::Closed,
+        (None, _) => Inbound::Gone,
+        (Some(Err(error)), _) => broken(&error),
+    }
+}
+
+fn request(text: &[u8]) -> Inbound {
+    match json::parse::<SessionRequest>(text) {
+        Ok(request) => Inbound::Request(request.encode_to_vec().into()),
+        Err(JsonError::Broken) => wrong("PROTOCOL_ERROR", WireRow::of("PROTOCOL_ERROR").close),
+        Err(JsonError::Refused(violation)) => match json::command_id(text) {
+            Some(id) => Inbound::Refused(id, violation),
+            None => wrong("PROTOCOL_ERROR", WireRow::of("PROTOCOL_ERROR").close),
+        },
+    }
+}
+
+/// The close codes of RFC 6455, 7.4.1.
+fn broken(error: &Error) -> Inbound {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => wrong("MESSAGE_TOO_LARGE", 1009),
+        Error::Utf8(_) => wrong("PROTOCOL_ERROR", 1007),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Inbound::Gone,
+        Error::Protocol(_) => wrong("PROTOCOL_ERROR", 1002),
+        _ => Inbound::Gone,
+    }
+}
+
+fn wrong(code: &str, close: u16) -> Inbound {
+    Inbound::Wrong { code: WireRow::of(code), close }
+}

@@ -1,0 +1,240 @@
+//! One WebSocket, which is one session: frames go to the hub and come from it until either side ends.
+//!
+//! tungstenite reads; ready frames are written past it. The hub is asked for frames only when all before are written, so
+//! a socket that stops reading holds nothing but the batch that it does not take.
+
+mod gate;
+mod inbound;
+mod outgoing;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use carillon_proto::port::{Call, End, FrameStream, HubPort};
+use carillon_proto::v1::session_response::Kind;
+use carillon_proto::{Frame, WebSocketForm, v1};
+use futures::{Sink, Stream};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use prost::Message as _;
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use crate::addresses::Attempt;
+use gate::Gate;
+use inbound::Inbound;
+use outgoing::Outgoing;
+
+/// tungstenite's read buffer: allocated with each socket, and larger messages make it grow for a while.
+const READ_BUFFER: usize = 1_024;
+/// What tungstenite may hold of its own answers to pings and closes.
+const WRITE_BUFFER: usize = 4 * 1_024;
+/// A socket that was closed has this long to say so too.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Past so many bytes that wait, the socket is read no further.
+const OUTGOING_READS: usize = 64 * 1_024;
+
+/// Runs a socket from the end of its handshake to its own end.
+pub(crate) async fn run(
+    upgraded: Upgraded,
+    form: WebSocketForm,
+    frame_bytes: usize,
+    hub: &dyn HubPort,
+    call: Call,
+    attempt: Attempt,
+) {
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+    let request_id = call.request_id.clone();
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER)
+        .max_message_size(Some(frame_bytes))
+        .max_frame_size(Some(frame_bytes));
+    let gate = Gate::new(parts.io.into_inner());
+    let early = parts.read_buf.to_vec();
+    let frames = WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await;
+    let mut socket = Box::pin(Socket {
+        frames,
+        hub: hub.open(call),
+        form,
+        outgoing: Outgoing::default(),
+        answers_wait: false,
+        attempt: Some(attempt),
+        stage: Stage::Open,
+        request_id,
+    });
+    poll_fn(|cx| socket.poll(cx)).await;
+}
+
+/// How far a socket has got.
+enum Stage {
+    /// Both ways are open.
+    Open,
+    /// The close frame is among what waits, or written; the other side has a while to answer.
+    Closing(Pin<Box<Sleep>>),
+}
+
+struct Socket {
+    frames: WebSocketStream<Gate>,
+    hub: Box<dyn FrameStream>,
+    form: WebSocketForm,
+    outgoing: Outgoing,
+    /// Whether tungstenite has something of its own to write.
+    answers_wait: bool,
+    /// Until the session is open.
+    attempt: Option<Attempt>,
+    stage: Stage,
+    request_id: String,
+}
+
+impl Socket {
+    /// Ready when the socket is done with and may be dropped.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.hub.poll_cut(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if let Stage::Closing(limit) = &mut self.stage {
+                if limit.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                return self.poll_farewell(cx);
+            }
+            if self.poll_read(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if matches!(self.stage, Stage::Closing(_)) {
+                continue;
+            }
+            match self.poll_write(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+            let was_ready = self.hub.poll_ready(cx).is_ready();
+            match self.poll_frames(cx) {
+                Poll::Ready(()) => {}
+                // What was answered made room for the next command: read on.
+                Poll::Pending if !was_ready && self.hub.poll_ready(cx).is_ready() => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Reads while the hub takes frames. Ready when the other side is gone.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.outgoing.chunk().len() < OUTGOING_READS && self.hub.poll_ready(cx).is_ready() {
+            let Poll::Ready(read) = Pin::new(&mut self.frames).poll_next(cx) else {
+                return Poll::Pending;
+            };
+            match inbound::understand(read, self.form) {
+                Inbound::Request(request) => self.hub.send(request),
+                Inbound::Refused(id, violation) => {
+                    let frame = self.refusal(id, violation);
+                    self.outgoing.push(frame.web_socket(self.form));
+                }
+                Inbound::Asked => self.answers_wait = true,
+                Inbound::Other => {}
+                Inbound::Closed => {
+                    // Its answer goes out if it can at once; nobody waits for it.
+                    let _ = Pin::new(&mut self.frames).poll_flush(cx);
+                    return Poll::Ready(());
+                }
+                Inbound::Gone => return Poll::Ready(()),
+                Inbound::Wrong { code, close } => {
+                    // The session is told its end in the protocol's own words first, where it has begun.
+                    self.hub.fail(code);
+                    self.last_frames(cx);
+                    self.close(close, code.name);
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    /// An answer to a command that could not be read as one.
+    fn refusal(&self, command_id: u32, violation: v1::Violation) -> Frame {
+        let error = v1::Error {
+            violations: vec![violation],
+            ..crate::respond::refusal("INVALID_ARGUMENT", &self.request_id)
+        };
+        Frame::encode(&v1::SessionResponse { command_id, kind: Some(Kind::Error(error)) })
+    }
+
+    /// Takes what the hub still has to say.
+    fn last_frames(&mut self, cx: &mut Context<'_>) {
+        while !self.outgoing_is_full() && self.hub_frames(cx) == Poll::Ready(None) {}
+    }
+
+    fn outgoing_is_full(&self) -> bool {
+        self.outgoing.chunk().len() >= OUTGOING_READS
+    }
+
+    /// Writes all that waits, tungstenite's answers too. A frame is never broken by another's.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        loop {
+            let half = self.frames.get_ref().shut;
+            if self.answers_wait && !half {
+                let flushed = ready!(Pin::new(&mut self.frames).poll_flush(cx));
+                flushed.map_err(|_| std::io::ErrorKind::BrokenPipe)?;
+                self.answers_wait = false;
+            }
+            if self.outgoing.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let gate = self.frames.get_mut();
+            gate.shut = true;
+            let count = ready!(gate.poll_write_past(cx, self.outgoing.chunk()))?;
+            if count == 0 {
+                return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+            }
+            self.outgoing.advance(count);
+            self.frames.get_mut().shut = !self.outgoing.is_empty();
+        }
+    }
+
+    /// Asks the hub for what is next. Ready when there is something to write.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match ready!(self.hub_frames(cx)) {
+            None => {}
+            Some(Some(row)) => self.close(row.close, row.name),
+            Some(None) => self.close(1000, ""),
+        }
+        Poll::Ready(())
+    }
+
+    fn hub_frames(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
+        let Self { hub, outgoing, form, attempt, .. } = self;
+        hub.poll_frames(cx, &mut |frame| {
+            if attempt.is_some() && is_connected(&frame) {
+                attempt.take().into_iter().for_each(Attempt::succeeded);
+            }
+            outgoing.push(frame.web_socket(*form));
+        })
+    }
+
+    fn close(&mut self, code: u16, reason: &str) {
+        self.outgoing.push_close(code, reason);
+        self.stage = Stage::Closing(Box::pin(sleep(FAREWELL)));
+    }
+
+    /// Writes what is left, then waits for the other side to end, so that it is not cut off from the last words.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if ready!(self.poll_write(cx)).is_err() || ready!(self.frames.get_mut().poll_end(cx)).is_err() {
+            return Poll::Ready(());
+        }
+        self.frames.get_mut().poll_drain(cx)
+    }
+}
+
+/// Whether this is the reply that opens a session: from now on it is known whose the connection is.
+fn is_connected(frame: &Frame) -> bool {
+    let decoded = v1::SessionResponse::decode(frame.message());
+    matches!(decoded, Ok(v1::SessionResponse { kind: Some(Kind::Connected(_)), .. }))
+}

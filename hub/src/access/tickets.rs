@@ -1,0 +1,128 @@
+//! Tickets: what a page shows where it can show no token, as in the address of an event stream. A ticket speaks for the
+//! token that it was made for, once, and not for long.
+//!
+//! They are kept in memory: those of a hub that ends are gone, and whoever holds one asks for another.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::{TICKET_LIFE, TICKETS};
+use crate::domain::time::Timestamp;
+
+use super::authentication::Verified;
+
+/// What every ticket begins with; no token does.
+const MARK: &str = "ticket_";
+
+/// The tickets that are good now, at most [`TICKETS`].
+#[derive(Default)]
+pub struct Tickets(Mutex<Issued>);
+
+#[derive(Default)]
+struct Issued {
+    good: FxHashMap<String, (Timestamp, Verified)>,
+    /// In the order of their ends, which is that of their making.
+    ends: VecDeque<(Timestamp, String)>,
+}
+
+impl Issued {
+    fn forget_ended(&mut self, now: Timestamp) {
+        while self.ends.front().is_some_and(|(end, _)| *end <= now) {
+            if let Some((_, ticket)) = self.ends.pop_front() {
+                self.good.remove(&ticket);
+            }
+        }
+    }
+}
+
+impl Tickets {
+    /// Makes a ticket for who bears a token, and says when it ends. `RATE_LIMITED` where too many are about.
+    pub fn issue(&self, verified: Verified, now: Timestamp) -> Result<(String, Timestamp), Refusal> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|_| ErrorCode::Internal)?;
+        let mut ticket = MARK.to_owned();
+        for byte in random {
+            let _ = write!(ticket, "{byte:02x}");
+        }
+        let end = now.plus(TICKET_LIFE).min(verified.expires());
+        let mut issued = self.0.lock();
+        issued.forget_ended(now);
+        if issued.ends.len() >= TICKETS {
+            return Err(Refusal { retry_after: Some(TICKET_LIFE), ..ErrorCode::RateLimited.into() });
+        }
+        issued.good.insert(ticket.clone(), (end, verified));
+        // Kept for its whole life, so that the list stays in order where a token ends before.
+        issued.ends.push_back((now.plus(TICKET_LIFE), ticket.clone()));
+        Ok((ticket, end))
+    }
+
+    /// Whether this is a ticket and no token.
+    pub fn is_ticket(text: &str) -> bool {
+        text.starts_with(MARK)
+    }
+
+    /// Who bears a ticket; from now on it is good no more. `INVALID_TOKEN` for one that is not, or no longer, good.
+    pub fn redeem(&self, ticket: &str, now: Timestamp) -> Result<Verified, Refusal> {
+        let found = self.0.lock().good.remove(ticket);
+        match found {
+            Some((end, verified)) if now < end => Ok(verified),
+            _ => Err(ErrorCode::InvalidToken.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::access::authentication::UserToken;
+    use crate::domain::names::{TenantId, UserId};
+
+    fn alice(expires: i64) -> Verified {
+        Verified::User(UserToken {
+            tenant: TenantId::parse("acme").unwrap(),
+            user: UserId::parse("alice").unwrap(),
+            expires: Timestamp(expires),
+            issued: None,
+        })
+    }
+
+    #[test]
+    fn a_ticket_is_good_once_and_not_for_long() {
+        let tickets = Tickets::default();
+        let start = Timestamp(0);
+        let (first, end) = tickets.issue(alice(i64::MAX), start).unwrap();
+        let (second, _) = tickets.issue(alice(i64::MAX), start).unwrap();
+        assert!(Tickets::is_ticket(&first) && first != second);
+        assert_eq!(tickets.redeem(&first, Timestamp(1)), Ok(alice(i64::MAX)));
+        assert_eq!(tickets.redeem(&first, Timestamp(1)), Err(ErrorCode::InvalidToken.into()));
+        assert_eq!(tickets.redeem(&second, end), Err(ErrorCode::InvalidToken.into()));
+        assert_eq!(tickets.redeem("ticket_made_up", start), Err(ErrorCode::InvalidToken.into()));
+    }
+
+    #[test]
+    fn a_ticket_ends_with_its_token() {
+        let tickets = Tickets::default();
+        let (ticket, end) = tickets.issue(alice(5_000), Timestamp(0)).unwrap();
+        assert_eq!(end, Timestamp(5_000));
+        assert_eq!(tickets.redeem(&ticket, Timestamp(5_000)), Err(ErrorCode::InvalidToken.into()));
+    }
+
+    #[test]
+    fn they_are_bounded_and_ended_ones_make_place() {
+        let tickets = Tickets::default();
+        for _ in 0..TICKETS {
+            tickets.issue(alice(i64::MAX), Timestamp(0)).unwrap();
+        }
+        let full = tickets.issue(alice(i64::MAX), Timestamp(1)).unwrap_err();
+        assert_eq!(full.code, ErrorCode::RateLimited);
+        let later = Timestamp(0).plus(TICKET_LIFE + Duration::from_millis(1));
+        tickets.issue(alice(i64::MAX), later).unwrap();
+        assert_eq!(tickets.0.lock().good.len(), 1);
+    }
+}

@@ -1,0 +1,115 @@
+//! The hub for fronts in the same process: the port of `carillon_proto`, without HTTP/2 and without copying. What comes
+//! in is decoded and checked as everywhere; what goes out are the frames that all receivers share.
+
+mod stream;
+
+use std::sync::Arc;
+
+use carillon_proto::port::{Call, FrameStream, HubPort};
+use carillon_proto::v1;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, StreamExt};
+
+use super::call::RequestId;
+use super::ports::{Authenticate, Execute, Observe};
+use super::{decode, encode, overview};
+use crate::domain::command::Token;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::session::{Closer, Services, Session};
+
+use stream::LocalStream;
+
+/// The hub on one runtime, which carries the sessions that are opened here.
+pub struct LocalHub {
+    services: Arc<Services>,
+    shard: usize,
+    authenticate: Arc<dyn Authenticate>,
+    execute: Arc<dyn Execute>,
+    observe: Arc<dyn Observe>,
+}
+
+impl LocalHub {
+    /// For the runtime of shard `shard`.
+    pub fn new(
+        services: Arc<Services>,
+        shard: usize,
+        authenticate: Arc<dyn Authenticate>,
+        execute: Arc<dyn Execute>,
+        observe: Arc<dyn Observe>,
+    ) -> Self {
+        Self { services, shard, authenticate, execute, observe }
+    }
+}
+
+impl HubPort for LocalHub {
+    fn open(&self, call: Call) -> Box<dyn FrameStream> {
+        let closer = Closer::default();
+        let session = Session::new(
+            Arc::clone(&self.services),
+            self.shard,
+            Ok(call.token.map(Token)),
+            call.request_id,
+            closer.clone(),
+        );
+        Box::new(LocalStream::new(session, closer))
+    }
+
+    fn execute(
+        &self,
+        call: Call,
+        request: v1::ExecuteRequest,
+    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, v1::Error>> {
+        let (authenticate, execute) = (Arc::clone(&self.authenticate), Arc::clone(&self.execute));
+        let limit = self.services.settings.command_timeout;
+        let request_id = RequestId::of_text(&call.request_id);
+        let work = async move {
+            let caller = authenticate.user(token(&call)?)?;
+            let (idempotency, command) = decode::execute(request)?;
+            let reply = execute.execute(&caller, idempotency, command).await?;
+            encode::execute_response(&reply).ok_or_else(|| Refusal::from(ErrorCode::Internal))
+        };
+        async move {
+            let done = tokio::time::timeout(limit, work).await;
+            done.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))
+                .map_err(|refusal| encode::error(&refusal, request_id.as_str()))
+        }
+        .boxed()
+    }
+
+    fn create_ticket(
+        &self,
+        call: Call,
+        _: v1::CreateTicketRequest,
+    ) -> BoxFuture<'static, Result<v1::CreateTicketResponse, v1::Error>> {
+        let issued = token(&call).and_then(|token| self.authenticate.ticket(token));
+        let request_id = RequestId::of_text(&call.request_id);
+        let answer = issued
+            .map(|(ticket, expires)| v1::CreateTicketResponse { ticket, expires_ms: expires.millis() })
+            .map_err(|refusal| encode::error(&refusal, request_id.as_str()));
+        futures::future::ready(answer).boxed()
+    }
+
+    fn watch_overview(
+        &self,
+        call: Call,
+        _: v1::WatchOverviewRequest,
+    ) -> BoxStream<'static, Result<v1::WatchOverviewResponse, v1::Error>> {
+        match token(&call).and_then(|token| self.authenticate.operator(token)) {
+            Ok(()) => overview::watch(Arc::clone(&self.observe)).map(Ok).boxed(),
+            Err(refusal) => {
+                let request_id = RequestId::of_text(&call.request_id);
+                let error = encode::error(&refusal, request_id.as_str());
+                futures::stream::once(futures::future::ready(Err(error))).boxed()
+            }
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.services.is_draining() && self.services.store.figures().healthy
+    }
+}
+
+fn token(call: &Call) -> Result<&str, Refusal> {
+    call.token.as_deref().ok_or_else(|| ErrorCode::AuthRequired.into())
+}

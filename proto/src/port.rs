@@ -1,0 +1,104 @@
+//! The port through which a front, such as the bridge, reaches a hub: frames in, frames out, with the caller's metadata
+//! and an end. A hub in the same process implements it without HTTP/2 and without copying; a hub elsewhere is behind a
+//! gRPC channel.
+
+use std::net::IpAddr;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+
+use crate::frame::Frame;
+use crate::v1;
+use crate::wire::WireRow;
+
+/// The metadata that says from which address a bridge was called. A hub believes it only beside [`BRIDGE_KEY`].
+pub const CLIENT_ADDRESS: &str = "x-carillon-peer-address";
+/// The metadata that carries the page's origin.
+pub const CLIENT_ORIGIN: &str = "x-carillon-peer-origin";
+/// The metadata that carries the client's user agent.
+pub const CLIENT_AGENT: &str = "x-carillon-peer-agent";
+/// The metadata by which a bridge proves that it is one: the key that hub and bridge share.
+pub const BRIDGE_KEY: &str = "x-carillon-bridge-key";
+
+/// Who calls, as the front saw it.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// A token or ticket that came with the call; `hello` may bring another.
+    pub token: Option<String>,
+    /// What errors and logs name: 1 to 64 bytes of the room alphabet.
+    pub request_id: String,
+    /// Where the call came from.
+    pub peer: Peer,
+}
+
+/// Where a call came from. For audit and logs; nothing is permitted because of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// The client's address; where proxies are trusted, the one that they name.
+    pub address: Option<IpAddr>,
+    /// The client's `user-agent`, at most 256 bytes.
+    pub agent: Option<String>,
+    /// The page's origin.
+    pub origin: Option<String>,
+    /// The W3C trace context.
+    pub trace_parent: Option<String>,
+}
+
+/// A hub, as fronts see it.
+pub trait HubPort: Send + Sync + 'static {
+    /// Opens a session. What goes wrong is the stream's end.
+    fn open(&self, call: Call) -> Box<dyn FrameStream>;
+
+    /// `HubService.Execute`.
+    fn execute(
+        &self,
+        call: Call,
+        request: v1::ExecuteRequest,
+    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, v1::Error>>;
+
+    /// `HubService.CreateTicket`.
+    fn create_ticket(
+        &self,
+        call: Call,
+        request: v1::CreateTicketRequest,
+    ) -> BoxFuture<'static, Result<v1::CreateTicketResponse, v1::Error>>;
+
+    /// `AdminService.WatchOverview`.
+    fn watch_overview(
+        &self,
+        call: Call,
+        request: v1::WatchOverviewRequest,
+    ) -> BoxStream<'static, Result<v1::WatchOverviewResponse, v1::Error>>;
+
+    /// Whether a session opened now has a chance.
+    fn is_ready(&self) -> bool;
+}
+
+/// How a stream ended: the code, or `None` where the client ended it.
+pub type End = Option<&'static WireRow>;
+
+/// One session. Dropping it is a connection that broke: the hub waits for the client to come back.
+pub trait FrameStream: Send {
+    /// Whether another frame is taken now. While it is not, the front does not read; the task is woken when that
+    /// changes.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Takes one encoded `SessionRequest`, after [`FrameStream::poll_ready`] said so.
+    fn send(&mut self, request: Bytes);
+
+    /// The client sent something that is no frame, or one too large: the session ends with this code.
+    fn fail(&mut self, code: &'static WireRow);
+
+    /// The client will send no more.
+    fn finish(&mut self);
+
+    /// Hands what is to be written next to `take`, about 16 KiB at most and at least one frame; or the end, after which
+    /// nothing comes. To be polled only when what was given before is written, so that a reader that stops is never
+    /// written for.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, take: &mut dyn FnMut(Frame)) -> Poll<Option<End>>;
+
+    /// Ready when the connection is to be cut, because its client does not take what ends the session.
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}

@@ -1,0 +1,356 @@
+//! What a browser's page can do, without a browser: WebSockets, event streams and requests, exact to the byte.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use carillon_bridge::{Bridge, Options, Origins};
+use carillon_client::v1::session_request::Command;
+use carillon_client::v1::session_response::Kind;
+use carillon_client::v1::{self, SessionRequest, SessionResponse};
+use carillon_hub::app::Front;
+use carillon_proto::port::HubPort;
+use futures::future::BoxFuture;
+use futures::{FutureExt, SinkExt, StreamExt};
+use prost::Message as _;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_util::sync::CancellationToken;
+
+use crate::people::PATIENCE;
+
+/// The bridge beside a hub in the test's process.
+pub struct Beside(Arc<Bridge>);
+
+impl Beside {
+    /// On a free port, with the development's origins unless `change` says otherwise.
+    pub fn bind(change: impl FnOnce(Options) -> Options) -> Self {
+        let origins = Origins::new(&["https://app.example.org".to_owned()], true).expect("origins");
+        let options = Options { addresses: None, ..Options::new(([127, 0, 0, 1], 0).into(), origins) };
+        Self(Arc::new(Bridge::bind(change(options), 2).expect("a free port")))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+
+    /// As the hub wants it.
+    pub fn front(&self) -> Arc<dyn Front> {
+        Arc::new(Self(Arc::clone(&self.0)))
+    }
+}
+
+impl Front for Beside {
+    fn serve(&self, hub: Arc<dyn HubPort>, stop: CancellationToken) -> BoxFuture<'static, ()> {
+        Arc::clone(&self.0).serve(hub, stop).boxed()
+    }
+}
+
+/// What frames carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// Protobuf.
+    Proto,
+    /// JSON.
+    Json,
+}
+
+/// How a socket ended: its close code and reason; `None` where the connection broke.
+pub type Closed = Option<(u16, String)>;
+
+/// One WebSocket.
+pub struct WebSocket {
+    stream: WebSocketStream<TcpStream>,
+    speaks: Speaks,
+    last_id: u32,
+    /// What came while the test waited for an answer.
+    passed: VecDeque<SessionResponse>,
+    /// How it ended, once it has.
+    pub closed: Closed,
+}
+
+impl WebSocket {
+    /// Opens a socket with these headers besides its sub-protocol; an error is the status.
+    pub async fn try_open(
+        address: SocketAddr,
+        speaks: Speaks,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, u16> {
+        let mut request = format!("ws://{address}/v1/session").into_client_request().expect("a request");
+        let protocol = match speaks {
+            Speaks::Proto => "carillon.v1.proto",
+            Speaks::Json => "carillon.v1.json",
+        };
+        request.headers_mut().insert("sec-websocket-protocol", protocol.parse().expect("a header"));
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().expect("a header"));
+        }
+        let socket = TcpStream::connect(address).await.expect("the bridge listens");
+        match timeout(PATIENCE, client_async(request, socket)).await.expect("an answer") {
+            Ok((stream, _)) => Ok(Self { stream, speaks, last_id: 0, passed: VecDeque::new(), closed: None }),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("no handshake: {error}"),
+        }
+    }
+
+    /// Opens a socket.
+    pub async fn open(address: SocketAddr, speaks: Speaks) -> Self {
+        Self::try_open(address, speaks, &[]).await.expect("the handshake is good")
+    }
+
+    /// A session of whoever bears the token.
+    pub async fn enters(address: SocketAddr, speaks: Speaks, token: String) -> Self {
+        let mut socket = Self::open(address, speaks).await;
+        socket.greets(v1::Hello { token, protocol: 1, ..v1::Hello::default() }).await;
+        socket
+    }
+
+    /// Says hello, and gives what the hub says.
+    pub async fn greets(&mut self, hello: v1::Hello) -> v1::Connected {
+        let id = self.ask(Command::Hello(hello)).await;
+        match self.answer(id).await {
+            Kind::Connected(connected) => connected,
+            other => panic!("not connected: {other:?}"),
+        }
+    }
+
+    /// Sends a command under the next id, which it gives.
+    pub async fn ask(&mut self, command: Command) -> u32 {
+        self.last_id += 1;
+        let request =
+            SessionRequest { command_id: self.last_id, command: Some(command), ..SessionRequest::default() };
+        let message = match self.speaks {
+            Speaks::Proto => Message::binary(request.encode_to_vec()),
+            Speaks::Json => Message::text(serde_json::to_string(&request).expect("JSON")),
+        };
+        self.send(message).await;
+        self.last_id
+    }
+
+    /// Sends a frame as it is.
+    pub async fn send(&mut self, message: Message) {
+        // A socket that is closed by the other side at the same time is seen by the next read.
+        let _ = timeout(PATIENCE, self.stream.send(message)).await.expect("it can be written");
+    }
+
+    /// Bytes of the connection as they are, past the protocol.
+    pub fn raw(&mut self) -> &mut TcpStream {
+        self.stream.get_mut()
+    }
+
+    /// The next frame; `None` at the end, which [`WebSocket::closed`] tells of.
+    pub async fn next(&mut self) -> Option<SessionResponse> {
+        match self.passed.pop_front() {
+            Some(passed) => Some(passed),
+            None => self.read().await,
+        }
+    }
+
+    async fn read(&mut self) -> Option<SessionResponse> {
+        loop {
+            let read = timeout(PATIENCE, self.stream.next()).await.expect("something happens");
+            match (read, self.speaks) {
+                (Some(Ok(Message::Binary(bytes))), Speaks::Proto) => {
+                    return Some(SessionResponse::decode(bytes).expect("a response"));
+                }
+                (Some(Ok(Message::Text(text))), Speaks::Json) => {
+                    return Some(serde_json::from_str(&text).expect("a response"));
+                }
+                (Some(Ok(Message::Close(frame))), _) => {
+                    self.closed = frame.map(|frame| (frame.code.into(), frame.reason.to_string()));
+                }
+                (Some(Ok(Message::Ping(_) | Message::Pong(_))), _) => {}
+                (Some(Ok(other)), _) => panic!("not in this sub-protocol: {other:?}"),
+                (Some(Err(_)) | None, _) => return None,
+            }
+        }
+    }
+
+    /// The answer to a command; what else comes is kept.
+    pub async fn answer(&mut self, id: u32) -> Kind {
+        while let Some(response) = self.read().await {
+            if response.command_id == id {
+                return response.kind.expect("a kind");
+            }
+            self.passed.push_back(response);
+        }
+        panic!("the socket ended: {:?}", self.closed)
+    }
+
+    /// Sends a command and gives its answer.
+    pub async fn does(&mut self, command: Command) -> Kind {
+        let id = self.ask(command).await;
+        self.answer(id).await
+    }
+
+    /// The next frame that `pick` picks.
+    pub async fn until<T>(&mut self, mut pick: impl FnMut(SessionResponse) -> Option<T>) -> T {
+        while let Some(response) = self.next().await {
+            if let Some(picked) = pick(response) {
+                return picked;
+            }
+        }
+        panic!("the socket ended: {:?}", self.closed)
+    }
+
+    /// The text of the next message.
+    pub async fn hears(&mut self) -> String {
+        self.until(|response| match response.kind {
+            Some(Kind::Message(message)) => Some(crate::words(&message).to_owned()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Joins a room.
+    pub async fn joins(&mut self, room: &str) -> v1::Joined {
+        let join = v1::Join { room: room.to_owned(), ..v1::Join::default() };
+        match self.does(Command::Join(join)).await {
+            Kind::Joined(joined) => joined,
+            other => panic!("not joined: {other:?}"),
+        }
+    }
+
+    /// Sends a message, and gives its seq.
+    pub async fn says(&mut self, room: &str, text: &str) -> u64 {
+        match self.does(message(room, text)).await {
+            Kind::MessageSent(sent) => sent.position.expect("a position").seq,
+            other => panic!("not sent: {other:?}"),
+        }
+    }
+
+    /// Reads to the end, and gives how it ended and the codes of errors and ends on the way.
+    pub async fn ends(&mut self) -> (Closed, Vec<String>) {
+        let mut codes = Vec::new();
+        while let Some(response) = self.next().await {
+            match response.kind {
+                Some(Kind::Error(error)) => codes.push(error.code),
+                Some(Kind::Disconnected(end)) => codes.push(end.code),
+                _ => {}
+            }
+        }
+        (self.closed.clone(), codes)
+    }
+}
+
+/// A message to be sent.
+pub fn message(room: &str, text: &str) -> Command {
+    let content =
+        v1::Content { body: Some(v1::content::Body::Text(text.to_owned())), ..v1::Content::default() };
+    Command::MessageSend(v1::MessageSend {
+        room: room.to_owned(),
+        content: Some(content),
+        ..v1::MessageSend::default()
+    })
+}
+
+/// An answer over plain HTTP.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The head as it came.
+    pub head: String,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).expect("JSON")
+    }
+}
+
+/// One request on a connection of its own, and its whole answer.
+pub async fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut stream = TcpStream::connect(address).await.expect("the bridge listens");
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    let text = format!("{text}content-length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(text.as_bytes()).await.expect("it is sent");
+    let mut bytes = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer").expect("a whole answer");
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// An event stream.
+pub struct Events {
+    stream: TcpStream,
+    unread: String,
+    /// The last `id:`.
+    pub last_id: String,
+}
+
+impl Events {
+    /// Opens one; an error is the status.
+    pub async fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
+        let mut stream = TcpStream::connect(address).await.expect("the bridge listens");
+        let mut text = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n");
+        for (name, value) in headers {
+            text.extend([name, ": ", value, "\r\n"]);
+        }
+        stream.write_all(format!("{text}\r\n").as_bytes()).await.expect("it is sent");
+        let mut events = Self { stream, unread: String::new(), last_id: String::new() };
+        while !events.unread.contains("\r\n\r\n") {
+            events.read().await.expect("a head");
+        }
+        let (head, rest) = events.unread.split_once("\r\n\r\n").expect("it is there");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        events.unread = rest.to_string();
+        if status == 200 { Ok(events) } else { Err(status) }
+    }
+
+    async fn read(&mut self) -> Option<()> {
+        let mut bytes = vec![0; 16_384];
+        let count = timeout(PATIENCE, self.stream.read(&mut bytes)).await.expect("something happens").ok()?;
+        self.unread.push_str(&String::from_utf8_lossy(bytes.get(..count)?));
+        (count > 0).then_some(())
+    }
+
+    /// The next event's data; `None` at the end.
+    pub async fn next(&mut self) -> Option<SessionResponse> {
+        loop {
+            while let Some((event, rest)) = self.unread.split_once("\n\n") {
+                // Chunks' lengths stand between events, on lines of their own.
+                let event = event.to_owned();
+                self.unread = rest.to_string();
+                for line in event.lines() {
+                    if let Some(id) = line.strip_prefix("id: ") {
+                        id.clone_into(&mut self.last_id);
+                    }
+                    if let Some(data) = line.strip_prefix("data: ") {
+                        return Some(serde_json::from_str(data).expect("a response"));
+                    }
+                }
+            }
+            self.read().await?;
+        }
+    }
+
+    /// The text of the next message.
+    pub async fn hears(&mut self) -> String {
+        loop {
+            let response = self.next().await.expect("the stream goes on");
+            if let Some(Kind::Message(message)) = response.kind {
+                return crate::words(&message).to_owned();
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What breaks the protocol of WebSockets ends with the right code, and disturbs nobody.
+
+use std::time::Duration;
+
+use carillon_client::v1::Hello;
+use carillon_client::v1::session_request::Command;
+use carillon_tests::browser::{Beside, Closed, Speaks, WebSocket};
+use carillon_tests::hub;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+
+#[expect(clippy::unnecessary_wraps, reason = "as sockets tell it")]
+fn closed(code: u16, reason: &str) -> Closed {
+    Some((code, reason.to_owned()))
+}
+
+/// A masked frame, as a client sends it, of these first two bytes and this payload.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    if payload.len() < 126 {
+        bytes.push(0x80 | payload.len() as u8);
+    } else {
+        bytes.push(0x80 | 0x7e);
+        bytes.extend((payload.len() as u16).to_be_bytes());
+    }
+    let mask = [1, 2, 3, 4];
+    bytes.extend(mask);
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_of_the_wrong_kind_end_with_1003() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let mut binary = WebSocket::enters(bridge.address(), Speaks::Proto, hub.token("alice")).await;
+    binary.send(Message::text("{}")).await;
+    assert_eq!(binary.ends().await, (closed(1003, "PROTOCOL_ERROR"), vec!["PROTOCOL_ERROR".to_owned()]));
+    let mut json = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
+    json.send(Message::binary(vec![1, 2, 3])).await;
+    assert_eq!(json.ends().await, (closed(1003, "PROTOCOL_ERROR"), vec!["PROTOCOL_ERROR".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_frame_of_ours_ends_with_4511() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    for text in ["", "{", "hello", "[]", r#"{"commandId": 0, "ping": {}}"#, r#"{"ping": {}, "colour": 1}"#] {
+        let mut socket = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
+        socket.send(Message::text(text)).await;
+        assert_eq!(socket.ends().await.0, closed(4511, "PROTOCOL_ERROR"), "{text}");
+    }
+    for bytes in [vec![], vec![0xff, 0xff, 0xff], vec![0x08]] {
+        let mut socket = WebSocket::enters(bridge.address(), Speaks::Proto, hub.token("alice")).await;
+        socket.send(Message::binary(bytes)).await;
+        assert_eq!(socket.ends().await.0, closed(4511, "PROTOCOL_ERROR"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_frames_end_with_the_standards_codes_while_others_are_served() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let mut other = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("bob")).await;
+    other.joins("room:lobby").await;
+    let cases: [(&str, Vec<u8>, u16); 7] = [
+        ("not masked", vec![0x81, 2, b'{', b'}'], 1002),
+        ("a reserved op-code", frame(0x83, b""), 1002),
+        ("a reserved bit", frame(0xc1, b"{}"), 1002),
+        ("an oversized ping", frame(0x89, &[7; 126]), 1002),
+        ("a ping in pieces", frame(0x09, b"x"), 1002),
+        ("a continuation of nothing", frame(0x80, b"x"), 1002),
+        ("text that is no UTF-8", frame(0x81, &[0xc3, 0x28]), 1007),
+    ];
+    for (what, bytes, code) in cases {
+        let mut socket = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
+        socket.raw().write_all(&bytes).await.unwrap();
+        let (ended, codes) = socket.ends().await;
+        assert_eq!(
+            (ended, &*codes),
+            (closed(code, "PROTOCOL_ERROR"), &["PROTOCOL_ERROR".to_owned()][..]),
+            "{what}"
+        );
+        other.says("room:lobby", what).await;
+        assert_eq!(other.hears().await, what);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_much_ends_with_1009() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    for speaks in [Speaks::Proto, Speaks::Json] {
+        let mut socket = WebSocket::enters(bridge.address(), speaks, hub.token("alice")).await;
+        let much = "x".repeat(100 * 1024 + 1);
+        socket.send(if speaks == Speaks::Json { Message::text(much) } else { Message::binary(much) }).await;
+        let (ended, codes) = socket.ends().await;
+        assert_eq!(
+            (ended, &*codes),
+            (closed(1009, "MESSAGE_TOO_LARGE"), &["MESSAGE_TOO_LARGE".to_owned()][..])
+        );
+    }
+    // In pieces without an end it is as much.
+    let mut socket = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
+    socket.raw().write_all(&frame(0x01, &[b'x'; 1_000])).await.unwrap();
+    for _ in 0..110 {
+        let _ = socket.raw().write_all(&frame(0x00, &[b'x'; 1_000])).await;
+    }
+    assert_eq!(socket.ends().await.0, closed(1009, "MESSAGE_TOO_LARGE"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_nothing_is_let_go() {
+    let bridge = Beside::bind(|mut options| {
+        options.handshake_timeout = Duration::from_millis(300);
+        options
+    });
+    let hub =
+        hub().with(|config| config.session.hello_timeout = Duration::from_secs(1)).start_with(&bridge).await;
+    let mut other = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("bob")).await;
+    let mut silent = Vec::new();
+    for head in ["", "GET /v1/session HTTP/1.1\r\nhost: a\r\n", "GET /v1/session HT"] {
+        let mut socket = TcpStream::connect(bridge.address()).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        silent.push(socket);
+    }
+    for mut socket in silent {
+        let mut rest = Vec::new();
+        tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut rest))
+            .await
+            .expect("an end")
+            .ok();
+    }
+    let mut without_hello = WebSocket::open(bridge.address(), Speaks::Json).await;
+    assert_eq!(without_hello.ends().await.0, closed(4500, "AUTH_REQUIRED"));
+    other.joins("room:lobby").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_never_ends_is_cut_off() {
+    let bridge = Beside::bind(|options| options);
+    let _hub = hub().start_with(&bridge).await;
+    let mut socket = TcpStream::connect(bridge.address()).await.unwrap();
+    socket.write_all(b"GET /v1/session HTTP/1.1\r\nhost: a\r\nx: ").await.unwrap();
+    let filler = [b'x'; 4_096];
+    while socket.write_all(&filler).await.is_ok() {}
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer).await;
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_that_stops_reading_is_ended_and_stalls_nobody() {
+    let bridge = Beside::bind(|options| options);
+    let slow_after = Duration::from_secs(1);
+    let hub = hub().with(|config| config.session.slow_consumer_after = slow_after).start_with(&bridge).await;
+    let mut stopped = WebSocket::enters(bridge.address(), Speaks::Proto, hub.token("mallory")).await;
+    stopped.joins("room:busy").await;
+    let mut reader = WebSocket::enters(bridge.address(), Speaks::Proto, hub.token("bob")).await;
+    reader.joins("room:busy").await;
+    let reading = tokio::spawn(async move {
+        let mut heard = 0;
+        while reader.hears().await != "the end" {
+            heard += 1;
+        }
+        heard
+    });
+    let sender = hub.enters("alice").await;
+    let text = "x".repeat(9_000);
+    // Until the system's own buffers are full, a hub cannot see that nobody reads.
+    let mut sent = 0;
+    while hub.hub.services().sessions.len() == 3 {
+        sender.says("room:busy", &text).await;
+        sent += 1;
+        assert!(sent < 20_000, "it is never ended");
+    }
+    sender.says("room:busy", "the end").await;
+    assert_eq!(reading.await.unwrap(), sent);
+    let (ended, codes) = stopped.ends().await;
+    assert!(ended.is_none_or(|(code, _)| code == 4005), "not another end: {codes:?}");
+    let mut again = WebSocket::open(bridge.address(), Speaks::Proto).await;
+    again.ask(Command::Hello(Hello { token: hub.token("mallory"), protocol: 1, ..Hello::default() })).await;
+}

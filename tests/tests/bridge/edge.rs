@@ -1,0 +1,140 @@
+//! Who gets to the door: origins, addresses, and what is served besides.
+
+use carillon_bridge::{AddressLimits, Page};
+use carillon_tests::browser::{Beside, Speaks, WebSocket, request};
+use carillon_tests::hub;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forged_origins_get_403_before_anything_else() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let address = bridge.address();
+    let bearer = format!("Bearer {}", hub.token("alice"));
+    for origin in
+        ["https://evil.example", "null", "https://app.example.org.evil.example", "http://app.example.org"]
+    {
+        let refused = WebSocket::try_open(address, Speaks::Json, &[("origin", origin)]).await;
+        assert_eq!(refused.err(), Some(403), "{origin}");
+        for (method, path) in [
+            ("GET", "/v1/events"),
+            ("POST", "/v1/commands"),
+            ("POST", "/v1/tickets"),
+            ("OPTIONS", "/v1/commands"),
+        ] {
+            let answer =
+                request(address, method, path, &[("origin", origin), ("authorization", &bearer)], "{}").await;
+            assert_eq!(answer.status, 403, "{method} {path} of {origin}");
+            assert!(!answer.head.contains("access-control"), "{}", answer.head);
+        }
+    }
+    for origin in ["https://app.example.org", "http://localhost:5173"] {
+        WebSocket::try_open(address, Speaks::Json, &[("origin", origin)]).await.expect("it is allowed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_that_may_ask_are_told_so() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let origin = ("origin", "https://app.example.org");
+    let asked = request(bridge.address(), "OPTIONS", "/v1/commands", &[origin], "").await;
+    assert_eq!(asked.status, 204);
+    for line in [
+        "access-control-allow-origin: https://app.example.org",
+        "access-control-allow-methods: GET, POST",
+        "vary: origin",
+    ] {
+        assert!(asked.head.contains(line), "{line} is not in\n{}", asked.head);
+    }
+    let bearer = format!("Bearer {}", hub.token("alice"));
+    let answer =
+        request(bridge.address(), "POST", "/v1/tickets", &[origin, ("authorization", &bearer)], "").await;
+    assert!(answer.head.contains("access-control-allow-origin: https://app.example.org"), "{}", answer.head);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_may_try_so_often() {
+    let limits = AddressLimits { unauthenticated: 3, attempts_per_minute: 5 };
+    let bridge = Beside::bind(|mut options| {
+        options.addresses = Some(limits);
+        options.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        options
+    });
+    let hub = hub().start_with(&bridge).await;
+    let address = bridge.address();
+    let from = |client: &'static str| [("x-forwarded-for", client)];
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(WebSocket::try_open(address, Speaks::Json, &from("192.0.2.1")).await.expect("it may try"));
+    }
+    let refused = WebSocket::try_open(address, Speaks::Json, &from("192.0.2.1")).await;
+    assert_eq!(refused.err(), Some(429));
+    let mut other = WebSocket::try_open(address, Speaks::Json, &from("192.0.2.2")).await.expect("others may");
+    // Whoever has shown who they are is not counted any more.
+    let hello = carillon_client::v1::Hello {
+        token: hub.token("alice"),
+        protocol: 1,
+        ..carillon_client::v1::Hello::default()
+    };
+    held.pop().unwrap().greets(hello.clone()).await;
+    other.greets(hello).await;
+    held.clear();
+    let bad = ("authorization", "Bearer a.b.c");
+    let mut statuses = Vec::new();
+    for _ in 0..8 {
+        let headers = [bad, ("x-forwarded-for", "192.0.2.3")];
+        statuses.push(request(address, "POST", "/v1/tickets", &headers, "").await.status);
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429, 429]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_node_turns_away_with_503() {
+    let bridge = Beside::bind(|mut options| {
+        options.connections = 2;
+        options
+    });
+    let hub = hub().start_with(&bridge).await;
+    let first = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
+    let _second = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("bob")).await;
+    let mut third = TcpStream::connect(bridge.address()).await.unwrap();
+    let mut answer = String::new();
+    third.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    drop(first);
+    let freed = async {
+        loop {
+            let mut socket = TcpStream::connect(bridge.address()).await.unwrap();
+            let mut byte = [0];
+            // Whoever is turned away is told at once; whoever is not, waits for us.
+            let wait = std::time::Duration::from_millis(50);
+            if tokio::time::timeout(wait, socket.read(&mut byte)).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), freed).await.expect("a place is free again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_is_served_where_it_is_wanted() {
+    let without = Beside::bind(|options| options);
+    let _hub = hub().start_with(&without).await;
+    for path in ["/", "/dev/tokens", "/nothing"] {
+        assert_eq!(request(without.address(), "GET", path, &[], "").await.status, 404, "{path}");
+    }
+    assert_eq!(request(without.address(), "PUT", "/v1/commands", &[], "").await.status, 405);
+    assert_eq!(request(without.address(), "GET", "/v1/session", &[], "").await.status, 426);
+
+    let production = Beside::bind(|mut options| {
+        options.page = Some(Page::default());
+        options
+    });
+    let _hub = hub().start_with(&production).await;
+    let page = request(production.address(), "GET", "/", &[], "").await;
+    assert_eq!(page.status, 200);
+    assert!(page.head.contains("content-security-policy: default-src 'none'"), "{}", page.head);
+    assert_eq!(request(production.address(), "GET", "/dev/tokens", &[], "").await.status, 404);
+}

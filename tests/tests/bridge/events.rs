@@ -1,0 +1,102 @@
+//! Event streams: the same frames, and nothing lost between two of them.
+
+use carillon_client::v1;
+use carillon_client::v1::send_notification_request::Audience;
+use carillon_client::v1::session_response::Kind;
+use carillon_tests::browser::{Beside, Events, request};
+use carillon_tests::hub;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_comes_back_with_the_last_id_and_misses_nothing() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let address = bridge.address();
+    let bearer = format!("Bearer {}", hub.token("bob"));
+    let alice = hub.enters("alice").await;
+    let path = "/v1/events?room=room%3Alobby";
+    let mut listener = Events::open(address, path, &[("authorization", &bearer)]).await.expect("a stream");
+    loop {
+        let response = listener.next().await.expect("the stream goes on");
+        if matches!(response.kind, Some(Kind::Joined(joined)) if joined.room == "room:lobby") {
+            break;
+        }
+    }
+    alice.says("room:lobby", "one").await;
+    assert_eq!(listener.hears().await, "one");
+    let last_id = listener.last_id.clone();
+    drop(listener);
+    alice.says("room:lobby", "two").await;
+    let notice = v1::SendNotificationRequest {
+        audience: Some(Audience::Users(v1::UserList { users: vec!["bob".to_owned()] })),
+        kind: "reminder".to_owned(),
+        title: "time to go".to_owned(),
+        ..v1::SendNotificationRequest::default()
+    };
+    hub.admin().send_notification(notice).await.expect("bob is notified");
+    let headers = [("authorization", &*bearer), ("last-event-id", &*last_id)];
+    let mut listener = Events::open(address, path, &headers).await.expect("a stream");
+    let (mut heard, mut notified) = (Vec::new(), 0);
+    while heard.is_empty() || notified == 0 {
+        match listener.next().await.expect("the stream goes on").kind {
+            Some(Kind::Message(message)) => heard.push(carillon_tests::words(&message).to_owned()),
+            Some(Kind::Notification(_)) => notified += 1,
+            _ => {}
+        }
+    }
+    alice.says("room:lobby", "three").await;
+    heard.push(listener.hears().await);
+    assert_eq!((heard, notified), (vec!["two".to_owned(), "three".to_owned()], 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_opens_one_stream() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let bearer = format!("Bearer {}", hub.token("bob"));
+    let answer = request(bridge.address(), "POST", "/v1/tickets", &[("authorization", &bearer)], "").await;
+    let ticket = answer.json()["ticket"].as_str().unwrap().to_owned();
+    let path = format!("/v1/events?ticket={ticket}");
+    let mut listener = Events::open(bridge.address(), &path, &[]).await.expect("a stream");
+    let first = listener.next().await.unwrap();
+    assert!(matches!(first.kind, Some(Kind::Connected(connected)) if connected.user == "bob"));
+    assert_eq!(Events::open(bridge.address(), &path, &[]).await.err(), Some(401), "once");
+    let again = format!("Bearer {ticket}");
+    assert_eq!(
+        request(bridge.address(), "POST", "/v1/tickets", &[("authorization", &again)], "").await.status,
+        401
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_listened_to_is_refused_with_its_status() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let address = bridge.address();
+    let bearer = format!("Bearer {}", hub.token("bob"));
+    let service = format!("Bearer {}", hub.service_token());
+    let bad = "Bearer a.b.c".to_owned();
+    let many = format!(
+        "/v1/events?{}",
+        (0..51).map(|room| format!("room=room:{room}")).collect::<Vec<_>>().join("&")
+    );
+    for (path, token, status) in [
+        ("/v1/events", &bad, 401),
+        ("/v1/events", &service, 403),
+        ("/v1/events?token=a.b.c", &String::new(), 401),
+        ("/v1/events?rewind=many", &bearer, 400),
+        ("/v1/events?lastEventId=nonsense!", &bearer, 400),
+        (&*many, &bearer, 400),
+    ] {
+        let opened = Events::open(address, path, &[("authorization", token)]).await;
+        assert_eq!(opened.err(), Some(status), "{path}");
+    }
+    // A room that may not be joined is said in the stream, as in any session.
+    let path = "/v1/events?room=conversation:of-others";
+    let mut listener = Events::open(address, path, &[("authorization", &bearer)]).await.expect("a stream");
+    loop {
+        if let Some(Kind::Error(error)) = listener.next().await.expect("the stream goes on").kind {
+            assert_eq!(error.code, "ACCESS_DENIED");
+            break;
+        }
+    }
+}

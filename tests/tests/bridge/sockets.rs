@@ -1,0 +1,168 @@
+//! Sessions over WebSocket are those of gRPC.
+
+use carillon_client::v1::session_request::Command;
+use carillon_client::v1::session_response::Kind;
+use carillon_client::v1::{self, Hello, Resume, RoomPosition};
+use carillon_tests::browser::{Beside, Speaks, WebSocket, message};
+use carillon_tests::{hub, words};
+use tokio_tungstenite::tungstenite::Message;
+
+const ROOM: &str = "room:lobby";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn binary_json_and_grpc_are_in_one_room() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let mut binary = WebSocket::enters(bridge.address(), Speaks::Proto, hub.token("alice")).await;
+    let mut json = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("bob")).await;
+    let mut grpc = hub.enters("carol").await;
+    binary.joins(ROOM).await;
+    json.joins(ROOM).await;
+    grpc.joins(ROOM).await;
+    assert_eq!(binary.says(ROOM, "from a binary socket").await, 1);
+    assert_eq!(json.says(ROOM, "from a JSON socket: «ü»").await, 2);
+    assert_eq!(grpc.says(ROOM, "from gRPC").await, 3);
+    for expected in ["from a binary socket", "from a JSON socket: «ü»", "from gRPC"] {
+        assert_eq!(binary.hears().await, expected);
+        assert_eq!(json.hears().await, expected);
+        assert_eq!(words(&grpc.hears(ROOM).await), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_socket_resumes_without_loss() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    for speaks in [Speaks::Proto, Speaks::Json] {
+        let room = format!("room:{speaks:?}");
+        let alice = hub.enters("alice").await;
+        let mut bob = WebSocket::enters(bridge.address(), speaks, hub.token("bob")).await;
+        bob.joins(&room).await;
+        alice.says(&room, "one").await;
+        let last = bob.until(|response| match response.kind {
+            Some(Kind::Message(message)) => message.header,
+            _ => None,
+        });
+        let last = last.await;
+        drop(bob);
+        alice.says(&room, "two").await;
+        alice.says(&room, "three").await;
+        let mut bob = WebSocket::open(bridge.address(), speaks).await;
+        let position = Some(v1::Position { epoch: last.epoch, seq: last.seq, tag: last.tag });
+        let rooms = vec![RoomPosition { room: room.clone(), position, presence: false }];
+        let resume = Some(Resume { rooms, inbox: None });
+        bob.greets(Hello { token: hub.token("bob"), protocol: 1, resume, ..Hello::default() }).await;
+        alice.says(&room, "four").await;
+        for expected in ["two", "three", "four"] {
+            assert_eq!(bob.hears().await, expected);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_come_in_every_permitted_way() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let token = hub.token("alice");
+    let bearer = format!("Bearer {token}");
+    let offered = format!("carillon.v1.json, bearer.{token}");
+    for headers in [("authorization", &*bearer), ("sec-websocket-protocol", &*offered)] {
+        let mut socket =
+            WebSocket::try_open(bridge.address(), Speaks::Json, &[headers]).await.expect("a handshake");
+        let connected = socket.greets(Hello { protocol: 1, ..Hello::default() }).await;
+        assert_eq!(connected.user, "alice", "{}", headers.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_command_does_not_end_the_stream() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let mut socket = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
+    for (id, text, field) in [
+        (70, r#"{"commandId": 70, "messageSend": {"room": "room:a", "colour": "red"}}"#, "colour"),
+        (71, r#"{"commandId": "71", "join": {"room": 7}}"#, "command"),
+        (72, r#"{"commandId": 72, "join": {"room": "no room"}}"#, "room"),
+        (73, r#"{"commandId": 73}"#, "command"),
+    ] {
+        socket.send(Message::text(text)).await;
+        let Kind::Error(error) = socket.answer(id).await else { panic!("{text} was accepted") };
+        assert_eq!((&*error.code, &*error.violations[0].field), ("INVALID_ARGUMENT", field), "{text}");
+    }
+    assert!(matches!(socket.does(Command::Ping(v1::Ping {})).await, Kind::Pong(_)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pings_of_the_protocol_are_answered_between_frames() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let mut socket = WebSocket::enters(bridge.address(), Speaks::Proto, hub.token("alice")).await;
+    socket.joins(ROOM).await;
+    for round in 0..200 {
+        socket.send(Message::Ping(vec![round as u8; 100].into())).await;
+        socket.ask(message(ROOM, &format!("message {round}"))).await;
+    }
+    // Whatever was mixed up between pongs and frames would break the stream.
+    for round in 0..200 {
+        assert_eq!(socket.hears().await, format!("message {round}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ends_have_the_codes_of_the_table() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let address = bridge.address();
+    for speaks in [Speaks::Proto, Speaks::Json] {
+        let mut nobody = WebSocket::open(address, speaks).await;
+        nobody.ask(Command::Hello(Hello { protocol: 1, ..Hello::default() })).await;
+        assert_eq!(nobody.ends().await.0, Some((4500, "AUTH_REQUIRED".to_owned())));
+
+        let mut liar = WebSocket::open(address, speaks).await;
+        liar.ask(Command::Hello(Hello { token: "a.b.c".to_owned(), protocol: 1, ..Hello::default() })).await;
+        assert_eq!(liar.ends().await.0, Some((4501, "INVALID_TOKEN".to_owned())));
+
+        let hello = || Hello {
+            token: hub.token("alice"),
+            protocol: 1,
+            instance: "tab-1".to_owned(),
+            ..Hello::default()
+        };
+        let mut first = WebSocket::open(address, speaks).await;
+        first.greets(hello()).await;
+        let mut second = WebSocket::open(address, speaks).await;
+        second.greets(hello()).await;
+        let (closed, codes) = first.ends().await;
+        assert_eq!(
+            (closed, codes),
+            (Some((4504, "SESSION_REPLACED".to_owned())), vec!["SESSION_REPLACED".to_owned()])
+        );
+
+        second.ask(Command::Hello(hello())).await;
+        assert_eq!(second.ends().await.0, Some((4511, "PROTOCOL_ERROR".to_owned())));
+
+        let mut leaver = WebSocket::enters(address, speaks, hub.token("bob")).await;
+        leaver.ask(Command::Goodbye(v1::Goodbye {})).await;
+        assert_eq!(leaver.ends().await.0, Some((1000, String::new())));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_stops_says_so_and_closes_with_1001() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let mut sockets = Vec::new();
+    for speaks in [Speaks::Proto, Speaks::Json] {
+        sockets.push(WebSocket::enters(bridge.address(), speaks, hub.token("alice")).await);
+    }
+    let stopping = tokio::spawn(hub.stops());
+    for mut socket in sockets {
+        let told = socket.until(|response| match response.kind {
+            Some(Kind::GoingAway(away)) => Some(away),
+            _ => None,
+        });
+        told.await;
+        assert_eq!(socket.ends().await.0, Some((1001, "GOING_AWAY".to_owned())));
+    }
+    stopping.await.unwrap();
+}
