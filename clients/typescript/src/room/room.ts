@@ -293,9 +293,8 @@ export class Room extends Changing<RoomEvents> {
       this.deliver(newest.header);
     }
     this.noteRead();
-    // Where all that is loaded is unread and the hub has not told more, what came before counts as read.
     const first = this.messages[0];
-    if (first) this.reading.readUpTo(first.number - 1n);
+    if (first || !page.more) this.reading.assumeReadUpTo(first ? first.number - 1n : 0n);
     this.outbox.sweep();
     this.changed();
   }

@@ -20,6 +20,11 @@ export class ReadState {
     if (this.read === undefined || number > this.read) this.read = number;
   }
 
+  /** All that is loaded begins after the message of this number: where nothing is known, what came before counts as read. */
+  assumeReadUpTo(number: bigint): void {
+    this.read ??= number;
+  }
+
   /** The hub told how many are unread up to the message of this number. */
   told(headNumber: bigint, unread: bigint): void {
     this.came(headNumber);

@@ -1,6 +1,6 @@
 // Two people talk through a real hub, which is killed in the middle.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Client, type Format, NotificationPriority } from "../../src/index.js";
+import type { Client, Format } from "../../src/index.js";
 import { Hub, program, until } from "./hub.js";
 
 const FORMATS: Format[] = ["binary", "json"];
@@ -60,10 +60,11 @@ describe.each(FORMATS)("frames as %s", (format) => {
     const heard: string[] = [];
     bob.on("message", ({ room, content }) => room === name && heard.push(textOf(content)));
     const words = Array.from({ length: 200 }, (_, index) => `message ${index}`);
-    const sending = words.map((text) => hers.send(text));
-    const half = () => his.messages.length > 50;
-    await until(bob, "half has come", half);
-    await hub.crash();
+    const sending = words.slice(0, 150).map((text) => hers.send(text));
+    await until(bob, "some have come", () => his.messages.length > 20);
+    await hub.kill();
+    sending.push(...words.slice(150).map((text) => hers.send(text)));
+    await hub.start();
     await Promise.all(sending);
     await until(bob, "all has come", () => his.messages.length === words.length);
     expect(heard).toEqual(words);
@@ -115,9 +116,28 @@ test("a second session of the same instance replaces the first, which stays away
   second.close();
 });
 
-test("the inbox is empty for one whom nobody told anything", async () => {
-  const alice = await hub.client("alice");
-  await alice.inbox.open();
-  expect(alice.inbox.alerts.every(({ priority }) => priority === NotificationPriority.CRITICAL)).toBe(true);
-  alice.close();
+test("notifications come once, live and after an absence, and one device tells the others what it read", async () => {
+  const [phone, laptop] = [await hub.client("alice"), await hub.client("alice")];
+  const told: string[] = [];
+  phone.inbox.on("notification", ({ title }) => told.push(title));
+  await hub.run("notify", "--user", "alice", "first");
+  await until(phone, "the first came", () => told.length === 1);
+  await hub.crash();
+  await hub.run("notify", "--user", "alice", "--priority", "critical", "second");
+  await until(phone, "the second came", () => told.length === 2);
+  await until(laptop, "the alert came", () => laptop.inbox.alerts.length === 1);
+  expect(told).toEqual(["first", "second"]);
+  await phone.inbox.readAll();
+  await until(
+    laptop,
+    "nothing is unread",
+    () => laptop.inbox.unread === 0 && laptop.inbox.alerts.length === 0,
+  );
+  const later = await hub.client("alice");
+  await later.inbox.open();
+  expect(later.inbox.notifications.map(({ title, read }) => [title, read])).toEqual([
+    ["second", true],
+    ["first", true],
+  ]);
+  for (const client of [phone, laptop, later]) client.close();
 });

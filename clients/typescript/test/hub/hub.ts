@@ -59,6 +59,14 @@ export class Hub {
     await gone;
   }
 
+  /** Runs a command of the program as the development service. */
+  async run(command: string, ...args: string[]): Promise<void> {
+    const as = ["--as", "service", "--data", this.data, "--addr", `http://${this.ready?.grpc}`];
+    const child = spawn(program(), [command, ...args, ...as], { stdio: ["ignore", "ignore", "inherit"] });
+    const code = await new Promise((resolve) => child.once("exit", resolve));
+    if (code !== 0) throw new Error(`carillon ${command} ended with ${code}`);
+  }
+
   /** Kills it and starts it again, on the same ports and data. */
   async crash(): Promise<void> {
     await this.kill();
