@@ -4,8 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders that hold what is made or fetched.
-const SKIPPED: [&str; 7] =
-    [".git", "target", "node_modules", "carillon-data", ".venv", "__pycache__", ".pytest_cache"];
+const SKIPPED: [&str; 10] = [
+    ".git",
+    "target",
+    "node_modules",
+    "carillon-data",
+    ".venv",
+    "__pycache__",
+    ".pytest_cache",
+    "gen",
+    "dist",
+    "assets",
+];
 
 /// A text file of the project.
 pub(crate) struct TextFile {

@@ -1,0 +1,23 @@
+/** The base of objects that keep state: they say `change` once for all that one frame, or one burst of them, changed. */
+import { Emitter } from "./emitter.js";
+
+/** What every such object tells. */
+export interface Changes {
+  /** Something about the object's state is different. */
+  change: undefined;
+}
+
+/** An object with state. */
+export abstract class Changing<Events extends Changes> extends Emitter<Events> {
+  private scheduled = false;
+
+  /** Tells `change` soon, once. */
+  protected changed(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    queueMicrotask(() => {
+      this.scheduled = false;
+      this.emit("change", undefined as Events["change"]);
+    });
+  }
+}
