@@ -31,6 +31,10 @@ pub const METADATA_VALUE_BYTES: usize = 1_024;
 pub const REACTION_KEY_BYTES: usize = 64;
 /// Most distinct reactions (user and key) of one message.
 pub const REACTIONS_PER_MESSAGE: usize = 1_000;
+/// Most keys whose reactions a message shows where it is read: those with the most reactions.
+pub const REACTION_KEYS_SHOWN: usize = 100;
+/// Most users whom each of those names.
+pub const REACTION_USERS_SHOWN: usize = 20;
 /// Longest event name, characters (row H4).
 pub const EVENT_NAME_CHARACTERS: usize = 100;
 /// Longest merge key of an event, bytes.

@@ -19,7 +19,7 @@ pub enum EntryRange {
 pub struct PageBound {
     /// Items at most.
     pub items: u32,
-    /// Bytes of content at most, roughly.
+    /// Bytes at most, of whole items as they are sent: content, pairs, names and reactions.
     pub bytes: usize,
 }
 

@@ -43,7 +43,7 @@ macro_rules! conformance {
             members { come_change_and_go, history_before_joining, page_in_order, survive_reopening }
             messages { edits, deletions_blank_edits, reactions, settled_ones_too, changes_of_messages_survive_reopening }
             model { random_outcomes_match_the_model }
-            pages { after_and_before, bounded_by_items_and_bytes, while_others_append, of_rooms_that_do_not_exist }
+            pages { after_and_before, bounded_by_items_and_bytes, bounded_by_whole_entries, while_others_append, of_rooms_that_do_not_exist }
             retention { by_count, by_age }
             rooms { are_listed_by_prefix, of_a_user, direct_ones_name_the_peer, tenants_are_isolated }
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::content::Content;
-use crate::domain::entry::{Entry, EntryBody, EventKey, ReactionKey, ReactionSummary};
-use crate::domain::names::{RoomKey, UserId};
+use crate::domain::entry::{Entry, EntryBody, EventKey};
+use crate::domain::names::RoomKey;
 use crate::domain::position::{Position, Seq, Tag};
 use crate::domain::time::Timestamp;
 use crate::store::{EntryPage, EntryRange, PageBound};
@@ -16,9 +16,6 @@ use super::super::readers::Reader;
 use super::super::rows::{COLUMNS, read_content, read_entry, read_event, seq};
 use super::rooms::room_id;
 
-/// Users that a summary of reactions names.
-const NAMED: usize = 20;
-
 /// What a page takes from the unsettled entries: its end for `After`, its beginning for `Before`.
 struct Copied {
     head: Option<Head>,
@@ -28,10 +25,10 @@ struct Copied {
 }
 
 /// A page that is being filled.
-struct Filling {
+pub(super) struct Filling {
     bound: PageBound,
     bytes: usize,
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     full: bool,
 }
 
@@ -42,7 +39,7 @@ impl Filling {
 
     /// Takes an entry; false where the page is full before it.
     fn take(&mut self, entry: Entry) -> bool {
-        let size = content_bytes(&entry);
+        let size = entry.size();
         let fits = self.entries.len() < self.bound.items.max(1) as usize
             && (self.entries.is_empty() || self.bytes + size <= self.bound.bytes);
         if fits {
@@ -52,6 +49,26 @@ impl Filling {
             self.full = true;
         }
         fits
+    }
+
+    /// Gives the entry at `index` what it was taken without. Where that is too much, the page ends before it; false then.
+    pub(super) fn complete(&mut self, index: usize, complete: impl FnOnce(&mut Entry)) -> bool {
+        let Some(entry) = self.entries.get_mut(index) else { return false };
+        let before = entry.size();
+        complete(entry);
+        self.bytes += entry.size() - before;
+        if self.bytes > self.bound.bytes {
+            self.drop_last(index);
+        }
+        index < self.entries.len()
+    }
+
+    /// Drops entries from the page's end, to one that fits or the entry at `index`, the first one excepted.
+    fn drop_last(&mut self, index: usize) {
+        while self.bytes > self.bound.bytes && self.entries.len() > index.max(1) {
+            self.bytes -= self.entries.pop().map_or(0, |entry| entry.size());
+            self.full = true;
+        }
     }
 }
 
@@ -90,10 +107,9 @@ impl Reader {
                 }
             }
         }
-        let mut entries = filling.entries;
-        self.add_reactions(row.id, &mut entries)?;
+        self.add_reactions(row.id, &mut filling)?;
         Ok(EntryPage {
-            entries,
+            entries: filling.entries,
             head: Position { epoch: self.epoch, seq: head.seq, tag: head.tag },
             head_number: head.number,
             first,
@@ -201,31 +217,6 @@ impl Reader {
         }
         Ok(found)
     }
-
-    /// Fills in the reactions to the messages of a page, with one scan.
-    fn add_reactions(&mut self, room: i64, entries: &mut [Entry]) -> Result<()> {
-        let is_message = |entry: &&Entry| matches!(entry.body, EntryBody::Message(_));
-        let seqs = || entries.iter().filter(is_message).map(|entry| entry.seq.0);
-        let (Some(least), Some(most)) = (seqs().min(), seqs().max()) else { return Ok(()) };
-        let (db, mut user) = self.with_names();
-        let mut statement = db.prepare_cached(
-            "SELECT seq, key, user FROM reactions WHERE room = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq, key",
-        )?;
-        let mut rows = statement.query((room, least as i64, most as i64))?;
-        let mut found: BTreeMap<u64, BTreeMap<ReactionKey, Vec<UserId>>> = BTreeMap::new();
-        while let Some(row) = rows.next()? {
-            let key = row.get_ref(1)?.as_str().map_err(|_| EngineError::Damaged("reaction"))?;
-            let key = ReactionKey::parse(key).map_err(|_| EngineError::Damaged("reaction"))?;
-            let users = found.entry(row.get::<_, i64>(0)? as u64).or_default().entry(key).or_default();
-            users.push(user(row.get(2)?)?);
-        }
-        for entry in entries {
-            if let (EntryBody::Message(message), Some(keys)) = (&mut entry.body, found.remove(&entry.seq.0)) {
-                message.reactions = keys.into_iter().map(|(key, users)| summarise(key, users)).collect();
-            }
-        }
-        Ok(())
-    }
 }
 
 fn keep_latest(latest: &mut BTreeMap<EventKey, Entry>, entry: Entry) {
@@ -246,21 +237,4 @@ fn fill_copied(filling: &mut Filling, entries: Vec<Arc<Entry>>, wanted: impl Fn(
             break;
         }
     }
-}
-
-fn summarise(key: ReactionKey, mut users: Vec<UserId>) -> ReactionSummary {
-    let count = users.len() as u32;
-    users.sort_unstable();
-    users.truncate(NAMED);
-    ReactionSummary { key, count, users }
-}
-
-fn content_bytes(entry: &Entry) -> usize {
-    let content = match &entry.body {
-        EntryBody::Message(message) => message.content.as_ref(),
-        EntryBody::Edit { content, .. } => content.as_ref(),
-        EntryBody::Event(event) => event.payload.as_ref(),
-        _ => None,
-    };
-    content.map_or(0, |content| content.as_bytes().len())
 }

@@ -3,5 +3,6 @@
 
 mod entries;
 mod inbox;
+mod reactions;
 mod rooms;
 mod tenants;
