@@ -14,6 +14,7 @@ use super::super::engine::{EngineError, Result};
 use super::super::overlay::{Head, RoomOverlay};
 use super::super::readers::Reader;
 use super::super::rows::{COLUMNS, read_content, read_entry, read_event, seq};
+use super::filling::Filling;
 use super::rooms::room_id;
 
 /// What a page takes from the unsettled entries: its end for `After`, its beginning for `Before`.
@@ -22,54 +23,6 @@ struct Copied {
     /// The oldest unsettled seq.
     first: Seq,
     entries: Vec<Arc<Entry>>,
-}
-
-/// A page that is being filled.
-pub(super) struct Filling {
-    bound: PageBound,
-    bytes: usize,
-    pub(super) entries: Vec<Entry>,
-    full: bool,
-}
-
-impl Filling {
-    fn new(bound: PageBound) -> Self {
-        Self { bound, bytes: 0, entries: Vec::new(), full: false }
-    }
-
-    /// Takes an entry; false where the page is full before it.
-    fn take(&mut self, entry: Entry) -> bool {
-        let size = entry.size();
-        let fits = self.entries.len() < self.bound.items.max(1) as usize
-            && (self.entries.is_empty() || self.bytes + size <= self.bound.bytes);
-        if fits {
-            self.bytes += size;
-            self.entries.push(entry);
-        } else {
-            self.full = true;
-        }
-        fits
-    }
-
-    /// Gives the entry at `index` what it was taken without. Where that is too much, the page ends before it; false then.
-    pub(super) fn complete(&mut self, index: usize, complete: impl FnOnce(&mut Entry)) -> bool {
-        let Some(entry) = self.entries.get_mut(index) else { return false };
-        let before = entry.size();
-        complete(entry);
-        self.bytes += entry.size() - before;
-        if self.bytes > self.bound.bytes {
-            self.drop_last(index);
-        }
-        index < self.entries.len()
-    }
-
-    /// Drops entries from the page's end, to one that fits or the entry at `index`, the first one excepted.
-    fn drop_last(&mut self, index: usize) {
-        while self.bytes > self.bound.bytes && self.entries.len() > index.max(1) {
-            self.bytes -= self.entries.pop().map_or(0, |entry| entry.size());
-            self.full = true;
-        }
-    }
 }
 
 impl Reader {
@@ -109,7 +62,7 @@ impl Reader {
         }
         self.add_reactions(row.id, &mut filling)?;
         Ok(EntryPage {
-            entries: filling.entries,
+            entries: filling.items,
             head: Position { epoch: self.epoch, seq: head.seq, tag: head.tag },
             head_number: head.number,
             first,
@@ -141,7 +94,7 @@ impl Reader {
     /// Takes settled entries of `from..end`, upwards or downwards.
     fn fill_settled(
         &mut self,
-        filling: &mut Filling,
+        filling: &mut Filling<Entry>,
         room: i64,
         up: bool,
         (from, end): (Seq, Seq),
@@ -155,7 +108,7 @@ impl Reader {
         let most = i64::from(filling.bound.items.max(1)) + 1;
         let mut rows = statement.query((room, from.0 as i64, end.0 as i64, most))?;
         while let Some(row) = rows.next()? {
-            if !filling.take(read_entry(row, epoch, &mut user)?) {
+            if !filling.take_entry(read_entry(row, epoch, &mut user)?) {
                 break;
             }
         }
@@ -187,11 +140,11 @@ impl Reader {
         entries.sort_unstable_by_key(|entry| entry.seq);
         let mut filling = Filling::new(bound);
         for entry in entries {
-            if !filling.take(entry) {
+            if !filling.take_entry(entry) {
                 break;
             }
         }
-        Ok(filling.entries)
+        Ok(filling.items)
     }
 
     fn settled_latest(&mut self, room: i64) -> Result<Vec<Entry>> {
@@ -228,12 +181,12 @@ fn keep_latest(latest: &mut BTreeMap<EventKey, Entry>, entry: Entry) {
     }
 }
 
-fn fill_copied(filling: &mut Filling, entries: Vec<Arc<Entry>>, wanted: impl Fn(Seq) -> bool) {
+fn fill_copied(filling: &mut Filling<Entry>, entries: Vec<Arc<Entry>>, wanted: impl Fn(Seq) -> bool) {
     if filling.full {
         return;
     }
     for entry in entries {
-        if wanted(entry.seq) && !filling.take((*entry).clone()) {
+        if wanted(entry.seq) && !filling.take_entry((*entry).clone()) {
             break;
         }
     }

@@ -10,18 +10,18 @@ use crate::domain::names::UserId;
 
 use super::super::engine::{EngineError, Result};
 use super::super::readers::Reader;
-use super::entries::Filling;
+use super::filling::Filling;
 
 impl Reader {
     /// Fills in the reactions to the messages of a page, one message after the other, as far as the page's bound allows.
-    pub(super) fn add_reactions(&mut self, room: i64, page: &mut Filling) -> Result<()> {
-        let seqs = page.entries.iter().filter(|entry| is_message(entry)).map(|entry| entry.seq.0 as i64);
+    pub(super) fn add_reactions(&mut self, room: i64, page: &mut Filling<Entry>) -> Result<()> {
+        let seqs = page.items.iter().filter(|entry| is_message(entry)).map(|entry| entry.seq.0 as i64);
         let (Some(least), Some(most)) = (seqs.clone().min(), seqs.max()) else { return Ok(()) };
         let (db, mut user) = self.with_names();
         // Most pages have none: one look says so.
         let reacted = reacted_seqs(db, room, (least, most))?;
-        for index in 0..page.entries.len() {
-            let Some(entry) = page.entries.get(index) else { break };
+        for index in 0..page.items.len() {
+            let Some(entry) = page.items.get(index) else { break };
             if !is_message(entry) || reacted.binary_search(&(entry.seq.0 as i64)).is_err() {
                 continue;
             }
