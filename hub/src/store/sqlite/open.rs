@@ -202,6 +202,7 @@ fn new_state(db: &Connection, options: &Options, identity: Identity, last: i64) 
         namespaces: Arc::clone(&options.namespaces),
         epoch: identity.epoch,
         unsettled: options.unsettled,
+        unsettled_bytes: options.unsettled_bytes,
         notification_retention: options.notification_retention,
         now: (options.clock)(),
         changes: Vec::new(),

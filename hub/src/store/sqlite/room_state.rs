@@ -31,6 +31,8 @@ pub(super) struct Unsettled {
     pub(super) member: Option<i64>,
     /// The entry as it reads now.
     pub(super) entry: Arc<Entry>,
+    /// Its bytes, as the journal counts them.
+    pub(super) size: usize,
 }
 
 /// A membership without its user.

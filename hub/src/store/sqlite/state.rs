@@ -92,6 +92,8 @@ pub(super) struct State {
     pub(super) epoch: Epoch,
     /// Unsettled entries to keep.
     pub(super) unsettled: usize,
+    /// Bytes of unsettled entries to keep.
+    pub(super) unsettled_bytes: usize,
     /// How long notifications are kept.
     pub(super) notification_retention: Duration,
     /// The group's time.

@@ -153,7 +153,7 @@ impl Writer {
     fn commit_group(&mut self, outcomes: Vec<(Box<Outcome>, Reply)>) -> Result<()> {
         let mut answers: Vec<(Reply, Applied)> = Vec::with_capacity(outcomes.len());
         self.begin()?;
-        let appended = self.state.journal.next;
+        let (appended, bytes) = (self.state.journal.next, self.state.journal.appended_bytes);
         self.state.delete_settled(&self.db, outcomes.len())?;
         for (outcome, reply) in outcomes {
             let applied = self.state.apply(&self.db, *outcome)?;
@@ -163,7 +163,8 @@ impl Writer {
         let now = self.state.now;
         self.state.wrote |= self.state.keys.finish_group(&self.db, now)?;
         let appended = (self.state.journal.next - appended) as usize;
-        self.state.settle(&self.db, appended, self.state.unsettled)?;
+        let bytes = self.state.journal.appended_bytes.wrapping_sub(bytes);
+        self.state.settle(&self.db, appended, bytes)?;
         self.end(appended > 0)?;
         self.answer(answers);
         Ok(())

@@ -165,6 +165,9 @@ impl State {
         let seq = entry.seq;
         if let Some(unsettled) = room.unsettled_index(seq).and_then(|index| room.unsettled.get_mut(index)) {
             update(db, "journal", "id = ?1 AND ?2", (unsettled.journal, 1), &entry)?;
+            self.journal.unsettled_bytes -= unsettled.size;
+            unsettled.size = entry.size();
+            self.journal.unsettled_bytes += unsettled.size;
             unsettled.entry = Arc::new(entry);
             let entry = Arc::clone(&unsettled.entry);
             self.publish.push(Publish::Replace { room: room.key.clone(), entry });
