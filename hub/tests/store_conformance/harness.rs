@@ -37,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) sink: Arc<Recorder>,
     pub(crate) clock: TestClock,
     pub(crate) idempotency_keys: usize,
+    /// Entries whose way home an engine may put off.
+    pub(crate) deferred: usize,
 }
 
 impl Setup {
@@ -60,6 +62,7 @@ impl Setup {
             sink: Arc::default(),
             clock: TestClock::new(),
             idempotency_keys: limits::IDEMPOTENCY_KEYS,
+            deferred: 16,
         }
     }
 }

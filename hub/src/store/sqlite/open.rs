@@ -177,6 +177,8 @@ fn start(options: &Options, lock: File) -> Result<SqliteStore> {
         idle: options.idle,
         sweep: options.sweep,
         erasures: std::collections::VecDeque::new(),
+        turn: super::writer::Background::default(),
+        appended: 0,
     };
     let pool = (0..options.readers.max(1))
         .map(|_| {

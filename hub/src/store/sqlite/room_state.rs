@@ -193,6 +193,11 @@ impl RoomState {
         }
     }
 
+    /// The oldest entry that is not home; one past the head where all are.
+    pub(super) fn first_unsettled(&self) -> Seq {
+        self.unsettled.front().map_or(self.head.seq.next(), |unsettled| unsettled.entry.seq)
+    }
+
     /// The place of an unsettled entry in [`Self::unsettled`].
     pub(super) fn unsettled_index(&self, seq: Seq) -> Option<usize> {
         let first = self.unsettled.front()?.entry.seq.0;

@@ -21,9 +21,12 @@ use super::outbox::SLICE;
 use super::overlay::Overlay;
 use super::queue::{Found, Intake, Job, Reply};
 use super::state::State;
+use super::trim::BATCH;
 
-/// Groups between two steps of trimming or erasing, while outcomes keep coming.
+/// Groups between two steps of what goes on in the background, while outcomes keep coming.
 const GROUPS_PER_STEP: u32 = 4;
+/// Entries that one step trims at most.
+const TRIM_MOST: u64 = 8_192;
 /// Entries that one idle step settles.
 const IDLE_SETTLE: usize = 2_000;
 
@@ -54,6 +57,22 @@ pub(super) struct Writer {
     pub(super) idle: Duration,
     pub(super) sweep: Duration,
     pub(super) erasures: VecDeque<Box<Erasure>>,
+    /// Whose turn is next of what goes on in the background.
+    pub(super) turn: Background,
+    /// Rows that were appended since the last step of trimming: it removes in proportion.
+    pub(super) appended: u64,
+}
+
+/// What goes on between groups, a step at a time and in turn.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Background {
+    /// Effects that wait.
+    #[default]
+    Effects,
+    /// Erasures.
+    Erasing,
+    /// Retention.
+    Trimming,
 }
 
 /// Says that the store has stopped, however its writer ends.
@@ -163,6 +182,7 @@ impl Writer {
         let now = self.state.now;
         self.state.wrote |= self.state.keys.finish_group(&self.db, now)?;
         let appended = (self.state.journal.next - appended) as usize;
+        self.appended += appended as u64;
         let bytes = self.state.journal.appended_bytes.wrapping_sub(bytes);
         self.state.settle(&self.db, appended, bytes)?;
         self.end(appended > 0)?;
@@ -213,16 +233,23 @@ impl Writer {
         self.checkpoints.advance(&self.db, self.state.journal.next - 1)
     }
 
-    /// One step of effects that wait, else of an erasure, else of trimming.
+    /// One step of what waits and has its turn.
     fn background_step(&mut self) -> Result<()> {
+        let Some(turn) = self.next_turn() else { return Ok(()) };
         self.begin()?;
         let mut step = None;
-        if !self.state.outbox.is_empty() {
-            self.state.apply_slice(&self.db)?;
-        } else if let Some(erasure) = self.erasures.pop_front() {
-            step = Some(self.state.erase_step(&self.db, erasure)?);
-        } else {
-            self.state.trim_step(&self.db)?;
+        match turn {
+            Background::Effects => self.state.apply_slice(&self.db)?,
+            Background::Erasing => {
+                if let Some(erasure) = self.erasures.pop_front() {
+                    step = Some(self.state.erase_step(&self.db, erasure)?);
+                }
+            }
+            Background::Trimming => {
+                let most = (2 * self.appended).clamp(BATCH, TRIM_MOST);
+                self.appended = 0;
+                self.state.trim_step(&self.db, most)?;
+            }
         }
         self.end(false)?;
         match step {
@@ -231,6 +258,23 @@ impl Writer {
             None => {}
         }
         Ok(())
+    }
+
+    /// The next in turn that has something to do.
+    fn next_turn(&mut self) -> Option<Background> {
+        for _ in 0..3 {
+            let turn = self.turn;
+            let (next, busy) = match turn {
+                Background::Effects => (Background::Erasing, !self.state.outbox.is_empty()),
+                Background::Erasing => (Background::Trimming, !self.erasures.is_empty()),
+                Background::Trimming => (Background::Effects, self.state.trims.is_busy()),
+            };
+            self.turn = next;
+            if busy {
+                return Some(turn);
+            }
+        }
+        None
     }
 
     /// One step of settling while nothing else is to be done; true once all is home.
