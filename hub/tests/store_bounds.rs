@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use carillon_hub::domain::content::{Content, Pairs};
 use carillon_hub::domain::entry::{EntryBody, Message};
-use carillon_hub::domain::names::{RoomKey, RoomName, TenantId, UserId};
+use carillon_hub::domain::marks::Marks;
+use carillon_hub::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use carillon_hub::domain::namespace::{NamespaceRules, Namespaces};
 use carillon_hub::domain::position::Seq;
 use carillon_hub::store::sqlite::{Options, SqliteStore};
@@ -91,4 +92,27 @@ fn a_long_journal_is_recovered_in_pieces() {
         let alice = UserId::parse("alice").unwrap();
         assert_eq!(block_on(store.marks(&key, &alice)).unwrap().read, Seq(7_000));
     }
+}
+
+/// The journal still has what an erased user marked: it must not come back by a recovery.
+#[test]
+fn marks_of_the_erased_stay_gone_after_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    let (room, bob) = (key("room:a"), UserId::parse("bob").unwrap());
+    block_on(store.commit(send("room:a", 10))).unwrap();
+    let by_bob = |write| Outcome { actor: bob.clone(), writes: vec![write], ..send("room:a", 10) };
+    block_on(store.commit(by_bob(Write::Marks { delivered: Seq(1), read: Seq(1) }))).unwrap();
+    let bobs = Outcome { actor: bob.clone(), ..send("room:a", 10) };
+    block_on(store.commit(bobs)).unwrap();
+    let user = UserKey { tenant: room.tenant.clone(), user: bob.clone() };
+    assert_eq!(block_on(store.erase(&user)).unwrap().entries, 1);
+    drop(store);
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    assert_eq!(block_on(store.marks(&room, &bob)).unwrap(), Marks::default());
+    assert_eq!(count(folder.path(), "SELECT count(*) FROM marks"), 1, "alice's");
+    block_on(store.commit(by_bob(Write::Marks { delivered: Seq(2), read: Seq(1) }))).unwrap();
+    drop(store);
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    assert_eq!(block_on(store.marks(&room, &bob)).unwrap().delivered, Seq(2), "what comes after is kept");
 }

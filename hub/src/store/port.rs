@@ -85,7 +85,9 @@ pub trait Store: Send + Sync + 'static {
     fn tenant_figures(&self, tenant: &TenantId) -> Reading<TenantFigures>;
 
     /// Blanks all that a user wrote (messages, edits, durable events, reactions) and removes their inbox, marks and
-    /// memberships' personal data; tombstones, seqs and numbers remain. Repeating it is harmless.
+    /// memberships' personal data; tombstones, seqs and numbers remain, and so do rooms' metadata, which is the rooms'.
+    /// Who asks for an erasure that is under way waits for that one. Closing the store ends it where it is:
+    /// [`StoreError::Unavailable`]. Repeating it is harmless, and carries on.
     fn erase(&self, user: &UserKey) -> Reading<Erased>;
 
     /// A secret of this store's own, made with it: what ids that the hub chooses are hashed with.

@@ -99,18 +99,35 @@ impl TestClock {
 pub(crate) struct Recorder {
     changes: Mutex<Vec<Change>>,
     arrived: Condvar,
+    held: Mutex<bool>,
+    released: Condvar,
 }
 
 impl CommitSink for Recorder {
     fn committed(&self, changes: &[Change]) {
         self.changes.lock().extend_from_slice(changes);
         self.arrived.notify_all();
+        let mut held = self.held.lock();
+        while *held {
+            self.released.wait(&mut held);
+        }
     }
 }
 
 impl Recorder {
     pub(crate) fn changes(&self) -> Vec<Change> {
         self.changes.lock().clone()
+    }
+
+    /// The next commit that tells of something is the last one until [`Self::release`]: what is asked of the store
+    /// meanwhile is queued.
+    pub(crate) fn hold(&self) {
+        *self.held.lock() = true;
+    }
+
+    pub(crate) fn release(&self) {
+        *self.held.lock() = false;
+        self.released.notify_all();
     }
 
     /// Waits for a change.

@@ -102,6 +102,14 @@ impl Journal {
         Ok(())
     }
 
+    /// Appends that a user was erased: what they marked before must not come back in a recovery.
+    pub(super) fn append_erased(&mut self, db: &Connection, user: i64) -> Result<()> {
+        db.prepare_cached("INSERT INTO journal(id, room, seq, kind, sender) VALUES(?1, 0, 0, 0, ?2)")?
+            .execute((self.next, user))?;
+        self.take();
+        Ok(())
+    }
+
     /// Appends a row that says nothing, so that a group without entries counts as a commit.
     pub(super) fn append_nothing(&mut self, db: &Connection) -> Result<()> {
         db.prepare_cached("INSERT INTO journal(id, room, seq, kind) VALUES(?1, 0, 0, 0)")?

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::domain::names::UserKey;
 use crate::store::{CommitSink, Outcome};
 
 use super::apply::Applied;
 use super::checkpoint::{Checkpoints, Progress};
 use super::engine::{EngineError, Result};
-use super::erase::{Erasure, Step};
+use super::erase::{Erasure, ErasureReply, Step};
 use super::options::Clock;
 use super::outbox::SLICE;
 use super::overlay::Overlay;
@@ -159,13 +160,18 @@ impl Writer {
         for job in jobs.drain(..) {
             match job {
                 Job::Commit { outcome, reply } => outcomes.push((outcome, reply)),
-                Job::Erase { user, reply } => {
-                    let erasure = self.state.begin_erasure(&self.db, user, reply)?;
-                    self.erasures.push_back(Box::new(erasure));
-                }
+                Job::Erase { user, reply } => self.erase(user, reply),
             }
         }
         if outcomes.is_empty() { Ok(()) } else { self.commit_group(outcomes) }
+    }
+
+    /// Begins an erasure, or joins the one of the same user.
+    fn erase(&mut self, user: UserKey, reply: ErasureReply) {
+        match self.erasures.iter_mut().find(|erasure| erasure.is_of(&user)) {
+            Some(erasure) => erasure.join(reply),
+            None => self.erasures.push_back(Box::new(Erasure::new(user, reply))),
+        }
     }
 
     /// Commits a group. On an error the replies are dropped, which says that the outcome is unknown.
@@ -291,11 +297,10 @@ impl Writer {
         }
     }
 
-    /// Finishes what is under way and writes everything home.
+    /// Writes everything home. Erasures end where they are, so that closing takes no longer than that: who waits is told
+    /// that the store is not available, and repeating one carries on.
     fn go_home(mut self) -> Result<()> {
-        while !self.erasures.is_empty() {
-            self.background_step()?;
-        }
+        self.erasures.clear();
         while !self.idle_settle()? {}
         drop(self.checkpoints);
         let truncated = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

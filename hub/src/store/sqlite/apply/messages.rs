@@ -118,7 +118,13 @@ impl State {
         Ok(())
     }
 
-    fn blank_latest(&mut self, db: &Connection, room: &mut RoomState, entry: &Entry) -> Result<()> {
+    /// Blanks the last event of a key where it is kept apart: it reads as `entry` now.
+    pub(in super::super) fn blank_latest(
+        &mut self,
+        db: &Connection,
+        room: &mut RoomState,
+        entry: &Entry,
+    ) -> Result<()> {
         let EntryBody::Event(event) = &entry.body else { return Ok(()) };
         let Some(key) = &event.key else { return Ok(()) };
         db.prepare_cached(
