@@ -116,7 +116,7 @@ impl Client {
         self.ask(Command::History(page)).await
     }
 
-    /// A page of one's rooms, in the order of their names.
+    /// A page of one's rooms, in an order that stays the same from page to page.
     pub async fn rooms(&self, page: v1::RoomsGet) -> Answer<v1::RoomsPage> {
         self.ask(Command::Rooms(page)).await
     }

@@ -6,10 +6,11 @@ use crate::domain::caller::Caller;
 use crate::domain::command::Cursor;
 use crate::domain::cursor::{self, List};
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits;
 use crate::domain::names::{RoomKey, RoomName};
 use crate::domain::namespace::{NamespaceRules, Namespaces};
 use crate::domain::room::Room;
-use crate::store::{Outcome, Store, refuse, refuse_commit};
+use crate::store::{Outcome, PageBound, Store, refuse, refuse_commit};
 
 use super::commands::{CreateRoom, ListRooms, RoomCreated, RoomsListed};
 
@@ -55,15 +56,13 @@ pub(super) async fn list(
     let after =
         cursor::read(List::AdminRooms, &user, prefix, &asked.cursor)?.map(RoomName::parse).transpose();
     let after = after.map_err(|_| cursor::REFUSED)?;
-    let one_more = asked.limit.saturating_add(1);
-    let mut rooms = store.rooms(&caller.tenant, prefix, after.as_ref(), one_more).await.map_err(refuse)?;
-    let more = rooms.len() > asked.limit as usize;
-    rooms.truncate(asked.limit as usize);
-    let next = match rooms.last() {
-        Some(last) if more => cursor::write(List::AdminRooms, &user, prefix, last.room.as_str()),
-        _ => Cursor::default(),
+    let bound = PageBound { items: asked.limit, bytes: limits::PAGE_BYTES };
+    let page = store.rooms(&caller.tenant, prefix, after.as_ref(), bound).await.map_err(refuse)?;
+    let next = match page.next {
+        Some(last) => cursor::write(List::AdminRooms, &user, prefix, last.as_str()),
+        None => Cursor::default(),
     };
-    Ok(RoomsListed { rooms, next })
+    Ok(RoomsListed { rooms: page.rooms, next })
 }
 
 #[cfg(test)]

@@ -78,8 +78,7 @@ pub(super) fn react(case: &Case<'_>, seq: Seq, key: &ReactionKey, add: bool) -> 
     if message.content.is_none() {
         return Err(ErrorCode::Conflict.into());
     }
-    let reactions: usize = message.reactions.iter().map(|summary| summary.count as usize).sum();
-    if add && reactions >= limits::REACTIONS_PER_MESSAGE {
+    if add && message.reactions_total as usize >= limits::REACTIONS_PER_MESSAGE {
         return Err(Refusal::invalid("seq", "a message with fewer than 1000 reactions"));
     }
     let unchanged = Condition::Message { seq, sender: None, version: None };

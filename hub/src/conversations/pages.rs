@@ -26,7 +26,7 @@ pub async fn history(
         return Err(Refusal::invalid("room", "a durable namespace"));
     }
     let range = range(bound, permit.history_from);
-    let size = PageBound { items: limit, bytes: limits::CATCH_UP_BYTES };
+    let size = PageBound { items: limit, bytes: limits::PAGE_BYTES };
     let page = store.entries(room, range, size).await.map_err(refuse)?;
     if let Some(HistoryBound::After(after)) = bound
         && after > page.head.seq
@@ -59,7 +59,7 @@ fn ordered(room: RoomName, page: EntryPage, range: EntryRange, from: Seq) -> Rep
     Reply::History { room, entries, as_of: head, more }
 }
 
-/// A page of the caller's rooms, in order of their names.
+/// A page of the caller's rooms, in the store's order.
 pub async fn rooms(
     store: &dyn Store,
     caller: &Caller,
@@ -70,13 +70,13 @@ pub async fn rooms(
     let user = caller.key();
     let after = cursor::read(List::Rooms, &user, "", cursor)?.map(RoomName::parse).transpose();
     let after = after.map_err(|_| cursor::REFUSED)?;
-    let query = RoomsQuery { after, limit: limit.saturating_add(1), unread_only };
-    let mut rooms = store.rooms_of(&user, query).await.map_err(refuse)?;
-    let next = match one_page(&mut rooms, limit) {
-        Some(last) => cursor::write(List::Rooms, &user, "", last.room.room.as_str()),
+    let bound = PageBound { items: limit, bytes: limits::PAGE_BYTES };
+    let page = store.rooms_of(&user, RoomsQuery { after, bound, unread_only }).await.map_err(refuse)?;
+    let next = match page.next {
+        Some(last) => cursor::write(List::Rooms, &user, "", last.as_str()),
         None => Cursor::default(),
     };
-    Ok(Reply::Rooms { rooms, next })
+    Ok(Reply::Rooms { rooms: page.rooms, next })
 }
 
 /// A page of a room's members, in order of their ids.

@@ -224,7 +224,8 @@ fn reactions_are_bounded_and_to_what_is_not_deleted() {
     assert!(decide_with(&rules(), Role::Member, &known(Some(entry.clone())), &react(5, true)).is_ok());
     if let EntryBody::Message(message) = &mut entry.body {
         let key = ReactionKey::parse("x").unwrap();
-        message.reactions = vec![ReactionSummary { key, count: 1_000, users: Vec::new() }];
+        message.reactions = vec![ReactionSummary { key, count: 1, users: Vec::new() }];
+        message.reactions_total = 1_000;
     }
     let full = known(Some(entry));
     let decided = code(decide_with(&rules(), Role::Member, &full, &react(5, true)));

@@ -98,6 +98,11 @@ impl Content {
         Self { body, media_type: media_type.into() }
     }
 
+    /// Bytes of it as it is sent, media type and all.
+    pub fn size(&self) -> usize {
+        self.as_bytes().len() + self.media_type.len()
+    }
+
     /// The body's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.body {
@@ -106,6 +111,9 @@ impl Content {
         }
     }
 }
+
+/// Bytes that frame a pair on the wire, at most: three tags and their lengths.
+const PAIR_OVERHEAD: usize = 10;
 
 /// A small map of texts, in key order: a message's attributes, a room's metadata, a notification's data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -163,6 +171,11 @@ impl Pairs {
     /// The pairs in key order.
     pub fn as_map(&self) -> &BTreeMap<String, String> {
         &self.0
+    }
+
+    /// Bytes of them as they are sent, with what frames each pair.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(key, value)| key.len() + value.len() + PAIR_OVERHEAD).sum()
     }
 
     /// Whether there are none.

@@ -10,6 +10,11 @@ use super::names::UserId;
 use super::position::{Epoch, Position, Seq, Tag};
 use super::time::Timestamp;
 
+/// Bytes of an entry besides what [`Entry::size`] counts, at most: its room's name, numbers, and what frames them.
+const OVERHEAD: usize = 320;
+/// Bytes that frame one part of a list on the wire, at most.
+const PART_OVERHEAD: usize = 8;
+
 /// One entry of a log, as it reads now: an edited message carries its current content, a deleted one is blank.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -33,6 +38,11 @@ impl Entry {
     /// Where it stands.
     pub fn position(&self) -> Position {
         Position { epoch: self.epoch, seq: self.seq, tag: self.tag }
+    }
+
+    /// Bytes of it as it is sent, never less: what pages are bounded by.
+    pub fn size(&self) -> usize {
+        OVERHEAD + self.sender.as_str().len() + self.body.size()
     }
 }
 
@@ -84,6 +94,27 @@ pub enum EntryBody {
     Event(Event),
 }
 
+impl EntryBody {
+    fn size(&self) -> usize {
+        let content = |content: &Option<Content>| content.as_ref().map_or(0, Content::size);
+        match self {
+            Self::Message(message) => {
+                let reactions: usize = message.reactions.iter().map(ReactionSummary::size).sum();
+                content(&message.content) + message.attributes.size() + reactions
+            }
+            Self::Edit { content: edited, .. } => content(edited),
+            Self::Deletion { .. } => 0,
+            Self::Reaction { key, .. } => key.as_str().len(),
+            Self::Membership { user, .. } => user.as_str().len(),
+            Self::Room { metadata, .. } => metadata.size(),
+            Self::Event(event) => {
+                let key = event.key.as_ref().map_or(0, |key| key.as_str().len());
+                event.name.as_str().len() + key + content(&event.payload)
+            }
+        }
+    }
+}
+
 /// A message as it reads now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -97,14 +128,25 @@ pub struct Message {
     pub version: u32,
     /// When it was last edited.
     pub edited: Option<Timestamp>,
-    /// Reactions as they stand: filled in by reads, empty in what is committed.
+    /// Reactions as they stand, of the [`limits::REACTION_KEYS_SHOWN`] keys with the most, in order of the keys: filled
+    /// in by reads, empty in what is committed.
     pub reactions: Vec<ReactionSummary>,
+    /// Reactions in all, those of other keys too: filled in by reads.
+    pub reactions_total: u32,
 }
 
 impl Message {
     /// A new message.
     pub fn new(content: Content, reply_to: Option<Seq>, attributes: Pairs) -> Self {
-        Self { content: Some(content), reply_to, attributes, version: 1, edited: None, reactions: Vec::new() }
+        Self {
+            content: Some(content),
+            reply_to,
+            attributes,
+            version: 1,
+            edited: None,
+            reactions: Vec::new(),
+            reactions_total: 0,
+        }
     }
 }
 
@@ -115,8 +157,15 @@ pub struct ReactionSummary {
     pub key: ReactionKey,
     /// How many users.
     pub count: u32,
-    /// The first 20 of them, in order of their ids.
+    /// The first [`limits::REACTION_USERS_SHOWN`] of them, in order of their ids.
     pub users: Vec<UserId>,
+}
+
+impl ReactionSummary {
+    fn size(&self) -> usize {
+        let users: usize = self.users.iter().map(|user| user.as_str().len() + PART_OVERHEAD).sum();
+        self.key.as_str().len() + 2 * PART_OVERHEAD + users
+    }
 }
 
 /// A reaction's key: 1 to 64 bytes without control characters.

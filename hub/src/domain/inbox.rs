@@ -9,6 +9,9 @@ use super::names::{NotificationId, UserId};
 use super::position::{InboxPosition, Seq};
 use super::time::Timestamp;
 
+/// Bytes of a notification besides what [`Notification::size`] counts, at most: numbers, and what frames them.
+const OVERHEAD: usize = 160;
+
 /// How urgent a notification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -110,6 +113,17 @@ pub struct Notification {
     pub time: Timestamp,
     /// Whether this user has read it.
     pub read: bool,
+}
+
+impl Notification {
+    /// Bytes of it as it is sent, never less: what pages are bounded by.
+    pub fn size(&self) -> usize {
+        let notice = &*self.notice;
+        let texts =
+            [notice.id.as_str(), notice.kind.as_str(), &*notice.title, notice.sender.as_str()].map(str::len);
+        let body = notice.body.as_ref().map_or(0, Content::size);
+        OVERHEAD + texts.iter().sum::<usize>() + body + notice.data.size()
+    }
 }
 
 /// What a user's inbox holds in all.

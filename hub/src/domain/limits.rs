@@ -31,6 +31,10 @@ pub const METADATA_VALUE_BYTES: usize = 1_024;
 pub const REACTION_KEY_BYTES: usize = 64;
 /// Most distinct reactions (user and key) of one message.
 pub const REACTIONS_PER_MESSAGE: usize = 1_000;
+/// Most keys whose reactions a message shows where it is read: those with the most reactions.
+pub const REACTION_KEYS_SHOWN: usize = 100;
+/// Most users whom each of those names.
+pub const REACTION_USERS_SHOWN: usize = 20;
 /// Longest event name, characters (row H4).
 pub const EVENT_NAME_CHARACTERS: usize = 100;
 /// Longest merge key of an event, bytes.
@@ -123,7 +127,7 @@ pub const MAILBOX_BYTES: usize = 256 * 1024;
 /// A session whose stream has not moved for this long while frames wait is disconnected.
 pub const SLOW_CONSUMER_AFTER: Duration = Duration::from_secs(30);
 /// Bytes read from the store for one session at a time.
-pub const CATCH_UP_BYTES: usize = 256 * 1024;
+pub const CATCH_UP_BYTES: usize = PAGE_BYTES;
 /// Bytes merged into one DATA frame (the prototype `fan` measured no gain above).
 pub const WRITE_MERGE_BYTES: usize = 16 * 1024;
 /// HTTP/2: streams of one connection that may be open at once, sessions among them.
@@ -154,6 +158,14 @@ pub const CURSOR_BYTES: usize = 512;
 pub const FILTER_KINDS: usize = 16;
 /// Rooms with unread messages that `connected` carries at most.
 pub const CONNECTED_ROOMS: u32 = 100;
+/// Bytes of those rooms at most.
+pub const CONNECTED_BYTES: usize = 192 * 1024;
+/// Bytes of a page at most, unless a single item is larger. The largest frames that the hub sends are pages.
+pub const PAGE_BYTES: usize = 256 * 1024;
+/// Largest last message that a list of rooms shows, bytes with all that it carries.
+pub const LISTED_MESSAGE_BYTES: usize = 4 * 1024;
+/// Memberships that one read of a user's unread rooms looks at.
+pub const MEMBERSHIPS_LOOKED_AT: u32 = 1_000;
 /// A caller whose command met a full store queue is told to try again after this long.
 pub const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A caller whose idempotency key could not be remembered is told to try again after this long: keys make room by and

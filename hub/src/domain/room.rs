@@ -7,6 +7,9 @@ use super::member::Role;
 use super::names::{RoomName, UserId};
 use super::position::{Position, Seq};
 
+/// Bytes of a room besides what [`Room::size`] counts, at most: numbers, marks, and what frames them.
+const OVERHEAD: usize = 160;
+
 /// A room's state at its home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -31,6 +34,13 @@ pub struct Room {
     pub members: u32,
 }
 
+impl Room {
+    /// Bytes of it as it is sent, never less: what pages are bounded by.
+    pub fn size(&self) -> usize {
+        OVERHEAD + self.room.as_str().len() + self.metadata.size()
+    }
+}
+
 /// A room in a user's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomSummary {
@@ -40,7 +50,8 @@ pub struct RoomSummary {
     pub role: Role,
     /// The user's marks.
     pub marks: Marks,
-    /// The last message that the user may read, as it reads now.
+    /// The last message that the user may read, as it reads now; left out where it is larger than
+    /// [`LISTED_MESSAGE_BYTES`](super::limits::LISTED_MESSAGE_BYTES).
     pub last_message: Option<Entry>,
     /// The other user of a direct conversation.
     pub peer: Option<UserId>,
@@ -50,5 +61,11 @@ impl RoomSummary {
     /// Messages after the user's read mark.
     pub fn unread(&self) -> u64 {
         self.marks.unread(self.room.head_number)
+    }
+
+    /// Bytes of it as it is sent, never less.
+    pub fn size(&self) -> usize {
+        let peer = self.peer.as_ref().map_or(0, |peer| peer.as_str().len());
+        self.room.size() + self.last_message.as_ref().map_or(0, Entry::size) + peer
     }
 }

@@ -6,9 +6,10 @@ use crate::domain::command::Cursor;
 use crate::domain::cursor::{self, List};
 use crate::domain::error::{ErrorCode, Refusal, Violation};
 use crate::domain::inbox::{InboxChange, InboxFilter, InboxPlace, InboxSummary, Notification};
+use crate::domain::limits;
 use crate::domain::position::{InboxPosition, Seq};
 use crate::domain::reply::Reply;
-use crate::store::{Home, InboxPage, InboxQuery, Outcome, Store, Write, refuse};
+use crate::store::{Home, InboxPage, InboxQuery, Outcome, PageBound, Store, Write, refuse};
 
 /// Decides on a change of the caller's own inbox. `head` is the inbox's end, which [`needs_head`] says whether to look
 /// up: reading up to a place beyond it is `INVALID_ARGUMENT`, and to a place of another epoch CONFLICT.
@@ -53,7 +54,8 @@ pub async fn page(
     let user = caller.key();
     let before = cursor::read(List::Notifications, &user, "", cursor)?.map(parse_place).transpose()?;
     let query = InboxQuery::Newest { before, filter: filter.clone() };
-    let InboxPage { notifications, head, more } = store.inbox(&user, query, limit).await.map_err(refuse)?;
+    let bound = PageBound { items: limit, bytes: limits::PAGE_BYTES };
+    let InboxPage { notifications, head, more } = store.inbox(&user, query, bound).await.map_err(refuse)?;
     let summary = InboxSummary { head, ..store.inbox_summary(&user).await.map_err(refuse)? };
     let next = match notifications.last() {
         Some(last) if more => cursor::write(List::Notifications, &user, "", &write_place(last)),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::delivery::To;
 use crate::domain::command::Stateless;
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::{LARGE_ROOM, PAGE_DEFAULT};
+use crate::domain::limits::{LARGE_ROOM, PAGE_BYTES, PAGE_DEFAULT};
 use crate::domain::member::Role;
 use crate::domain::names::{RoomKey, RoomName};
 use crate::domain::push::{LeaveReason, Push};
 use crate::domain::reply::{JoinReason, Joined, Reply, RoomRules};
 use crate::domain::time::Timestamp;
-use crate::store::{Idempotency, InboxPage, StoreError, refuse};
+use crate::store::{Idempotency, InboxPage, PageBound, StoreError, refuse};
 
 use super::dispatch::Done;
 use super::driver::Session;
@@ -85,7 +85,8 @@ impl Session {
         }
         let Some(query) = established.feed.as_ref().and_then(InboxFeed::next_query) else { return };
         established.inbox_under_way = true;
-        let page = self.services.store.inbox(established.live.user(), query, PAGE_DEFAULT);
+        let bound = PageBound { items: PAGE_DEFAULT, bytes: PAGE_BYTES };
+        let page = self.services.store.inbox(established.live.user(), query, bound);
         self.begin(0, async move { Done::Inbox(page.await) });
     }
 

@@ -8,12 +8,12 @@ use crate::domain::caller::Caller;
 use crate::domain::command::{Hello, Join, Resume, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::inbox::InboxSummary;
-use crate::domain::limits::CONNECTED_ROOMS;
+use crate::domain::limits::{CONNECTED_BYTES, CONNECTED_ROOMS};
 use crate::domain::names::SessionId;
 use crate::domain::reply::Connected;
 use crate::domain::room::RoomSummary;
 use crate::domain::time::Timestamp;
-use crate::store::{RoomsQuery, refuse};
+use crate::store::{PageBound, RoomsQuery, refuse};
 
 use super::connection::Closer;
 use super::live::Live;
@@ -93,9 +93,9 @@ fn replace_older(services: &Services, live: &Live, before: &[Arc<Mailbox>], now:
 
 /// What `connected` says.
 pub(super) struct Opened {
-    /// The rooms with unread messages, up to [`CONNECTED_ROOMS`].
+    /// The rooms with unread messages, up to [`CONNECTED_ROOMS`] and [`CONNECTED_BYTES`].
     pub(super) unread: Vec<RoomSummary>,
-    /// Whether there are more.
+    /// Whether there may be more.
     pub(super) unread_more: bool,
     /// What the inbox holds.
     pub(super) inbox: InboxSummary,
@@ -105,14 +105,13 @@ pub(super) struct Opened {
 pub(super) async fn open(services: Arc<Services>, caller: Caller) -> Result<Opened, Refusal> {
     let user = caller.key();
     services.know(&user).await?;
-    let query = RoomsQuery { after: None, limit: CONNECTED_ROOMS + 1, unread_only: true };
+    let bound = PageBound { items: CONNECTED_ROOMS, bytes: CONNECTED_BYTES };
+    let query = RoomsQuery { after: None, bound, unread_only: true };
     let rooms = services.store.rooms_of(&user, query);
     let inbox = services.store.inbox_summary(&user);
-    let mut unread = rooms.await.map_err(refuse)?;
+    let unread = rooms.await.map_err(refuse)?;
     let inbox = inbox.await.map_err(refuse)?;
-    let unread_more = unread.len() > CONNECTED_ROOMS as usize;
-    unread.truncate(CONNECTED_ROOMS as usize);
-    Ok(Opened { unread, unread_more, inbox })
+    Ok(Opened { unread_more: unread.next.is_some(), unread: unread.rooms, inbox })
 }
 
 /// The reply to `hello`.

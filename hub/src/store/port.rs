@@ -13,7 +13,7 @@ use crate::domain::position::{Epoch, Position, Seq};
 use crate::domain::room::{Room, RoomSummary};
 
 use super::outcome::{CommitError, Committed, Outcome};
-use super::query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomsQuery};
+use super::query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomPage, RoomsQuery};
 
 /// What a read gives, later.
 pub type Reading<T> = BoxFuture<'static, Result<T, StoreError>>;
@@ -51,8 +51,8 @@ pub trait Store: Send + Sync + 'static {
         tenant: &TenantId,
         prefix: &str,
         after: Option<&RoomName>,
-        limit: u32,
-    ) -> Reading<Vec<Room>>;
+        bound: PageBound,
+    ) -> Reading<RoomPage<Room>>;
 
     /// A user's membership.
     fn member(&self, room: &RoomKey, user: &UserId) -> Reading<Option<Member>>;
@@ -73,10 +73,10 @@ pub trait Store: Send + Sync + 'static {
     fn marks(&self, room: &RoomKey, user: &UserId) -> Reading<Marks>;
 
     /// The rooms that a user is a member of.
-    fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<Vec<RoomSummary>>;
+    fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<RoomPage<RoomSummary>>;
 
     /// A page of a user's inbox.
-    fn inbox(&self, user: &UserKey, query: InboxQuery, limit: u32) -> Reading<InboxPage>;
+    fn inbox(&self, user: &UserKey, query: InboxQuery, bound: PageBound) -> Reading<InboxPage>;
 
     /// What a user's inbox holds in all.
     fn inbox_summary(&self, user: &UserKey) -> Reading<InboxSummary>;
@@ -85,7 +85,9 @@ pub trait Store: Send + Sync + 'static {
     fn tenant_figures(&self, tenant: &TenantId) -> Reading<TenantFigures>;
 
     /// Blanks all that a user wrote (messages, edits, durable events, reactions) and removes their inbox, marks and
-    /// memberships' personal data; tombstones, seqs and numbers remain. Repeating it is harmless.
+    /// memberships' personal data; tombstones, seqs and numbers remain, and so do rooms' metadata, which is the rooms'.
+    /// Who asks for an erasure that is under way waits for that one. Closing the store ends it where it is:
+    /// [`StoreError::Unavailable`]. Repeating it is harmless, and carries on.
     fn erase(&self, user: &UserKey) -> Reading<Erased>;
 
     /// A secret of this store's own, made with it: what ids that the hub chooses are hashed with.

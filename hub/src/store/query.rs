@@ -19,7 +19,7 @@ pub enum EntryRange {
 pub struct PageBound {
     /// Items at most.
     pub items: u32,
-    /// Bytes of content at most, roughly.
+    /// Bytes at most, of whole items as they are sent: content, pairs, names and reactions.
     pub bytes: usize,
 }
 
@@ -39,15 +39,32 @@ pub struct EntryPage {
     pub more: bool,
 }
 
-/// Which of a user's rooms, in order of their names.
+/// Which of a user's rooms, in an order of the store's own, which stays: a walk by pages meets each membership once that
+/// lasts as long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomsQuery {
     /// After this one.
     pub after: Option<RoomName>,
     /// Rooms at most.
-    pub limit: u32,
-    /// Only those with unread messages.
+    pub bound: PageBound,
+    /// Only those with unread messages. No more than [`MEMBERSHIPS_LOOKED_AT`](crate::domain::limits) are looked at for
+    /// one page, so it may be empty though there are more.
     pub unread_only: bool,
+}
+
+/// A page of rooms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomPage<T> {
+    /// Within the bound.
+    pub rooms: Vec<T>,
+    /// The place after which the next page begins; `None` where there is none.
+    pub next: Option<RoomName>,
+}
+
+impl<T> Default for RoomPage<T> {
+    fn default() -> Self {
+        Self { rooms: Vec::new(), next: None }
+    }
 }
 
 /// Which notifications of a user.
@@ -71,6 +88,6 @@ pub struct InboxPage {
     pub notifications: Vec<Notification>,
     /// Both logs' heads in the same snapshot.
     pub head: InboxPosition,
-    /// Whether more lie beyond the limit.
+    /// Whether more lie beyond the bound.
     pub more: bool,
 }

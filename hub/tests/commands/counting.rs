@@ -12,7 +12,7 @@ use carillon_hub::domain::room::{Room, RoomSummary};
 use carillon_hub::store::sqlite::SqliteStore;
 use carillon_hub::store::{
     CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,
-    Reading, RoomsQuery, Store, StoreFigures, TenantFigures,
+    Reading, RoomPage, RoomsQuery, Store, StoreFigures, TenantFigures,
 };
 use futures::future::BoxFuture;
 
@@ -34,15 +34,15 @@ macro_rules! counted {
 impl Store for CountingStore {
     counted! {
         room(room: &RoomKey) -> Option<Room>;
-        rooms(tenant: &TenantId, prefix: &str, after: Option<&RoomName>, limit: u32) -> Vec<Room>;
+        rooms(tenant: &TenantId, prefix: &str, after: Option<&RoomName>, bound: PageBound) -> RoomPage<Room>;
         member(room: &RoomKey, user: &UserId) -> Option<Member>;
         members(room: &RoomKey, after: Option<&UserId>, limit: u32) -> Vec<Member>;
         entries(room: &RoomKey, range: EntryRange, bound: PageBound) -> EntryPage;
         entry(room: &RoomKey, seq: Seq) -> Option<Entry>;
         latest_events(room: &RoomKey, bound: PageBound) -> Vec<Entry>;
         marks(room: &RoomKey, user: &UserId) -> Marks;
-        rooms_of(user: &UserKey, query: RoomsQuery) -> Vec<RoomSummary>;
-        inbox(user: &UserKey, query: InboxQuery, limit: u32) -> InboxPage;
+        rooms_of(user: &UserKey, query: RoomsQuery) -> RoomPage<RoomSummary>;
+        inbox(user: &UserKey, query: InboxQuery, bound: PageBound) -> InboxPage;
         inbox_summary(user: &UserKey) -> InboxSummary;
         tenant_figures(tenant: &TenantId) -> TenantFigures;
         erase(user: &UserKey) -> Erased;

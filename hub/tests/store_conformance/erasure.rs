@@ -5,7 +5,7 @@ use carillon_hub::domain::inbox::Priority;
 use carillon_hub::domain::marks::Marks;
 use carillon_hub::domain::member::Role;
 use carillon_hub::domain::position::Seq;
-use carillon_hub::store::{Change, Erased, Store};
+use carillon_hub::store::{Change, Erased, Store, StoreError};
 
 use crate::harness::*;
 
@@ -71,4 +71,71 @@ pub(crate) async fn is_harmless_when_repeated<F: Fixture>() {
     assert_eq!(scene.log("conversation:a").await, before);
     scene.commit(send("conversation:a", "bob", "again")).await;
     assert_eq!(scene.store().erase(&user_key("bob")).await.unwrap().entries, 1);
+}
+
+/// Keeps the store busy until released, so that what is asked of it meanwhile is there at once.
+async fn hold<F: Fixture>(scene: &Scene<F>) {
+    scene.setup.sink.hold();
+    let sent = scene.store().commit(send("conversation:held", "alice", "hold"));
+    let held = room_key("conversation:held");
+    scene.setup.sink.wait_for(|change| matches!(change, Change::Entry { room, .. } if *room == held));
+    drop(sent);
+}
+
+pub(crate) async fn is_joined_when_repeated_meanwhile<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    story(&scene).await;
+    hold(&scene).await;
+    let both = (scene.store().erase(&user_key("bob")), scene.store().erase(&user_key("bob")));
+    scene.setup.sink.release();
+    let erased = Erased { entries: 702, notifications: 1 };
+    assert_eq!((both.0.await.unwrap(), both.1.await.unwrap()), (erased, erased));
+}
+
+pub(crate) async fn reaches_what_is_written_meanwhile<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    story(&scene).await;
+    hold(&scene).await;
+    let erased = scene.store().erase(&user_key("bob"));
+    let late =
+        ["conversation:late", "conversation:c"].map(|room| scene.store().commit(send(room, "bob", "late")));
+    scene.setup.sink.release();
+    for sent in late {
+        sent.await.unwrap();
+    }
+    assert_eq!(erased.await.unwrap().entries, 704);
+    assert_eq!(scene.message("conversation:late", 1).await.content, None);
+    assert_eq!(scene.message("conversation:c", 701).await.content, None);
+}
+
+pub(crate) async fn goes_through_long_rooms<F: Fixture>() {
+    let scene = Scene::<F>::with(Setup { deferred: 1_000, ..Setup::new() });
+    let of = |turn| if turn % 1_500 == 0 { "bob" } else { "alice" };
+    let sends: Vec<_> =
+        (0..4_501).map(|turn| scene.store().commit(send("conversation:a", of(turn), "x"))).collect();
+    for sent in sends {
+        sent.await.unwrap();
+    }
+    assert_eq!(scene.store().erase(&user_key("bob")).await.unwrap().entries, 4);
+    for seq in [1, 1_501, 3_001, 4_501] {
+        assert_eq!(scene.message("conversation:a", seq).await.content, None, "{seq}");
+    }
+    assert_eq!(scene.message("conversation:a", 4_500).await.content, Some(text("x")));
+}
+
+/// Closing waits for no erasure.
+pub(crate) async fn ends_when_the_store_closes<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    story(&scene).await;
+    hold(&scene).await;
+    let erased = scene.store().erase(&user_key("bob"));
+    let closed = scene.store().close();
+    while scene.store().figures().healthy {
+        tokio::task::yield_now().await;
+    }
+    scene.setup.sink.release();
+    assert!(matches!(erased.await, Err(StoreError::Unavailable)));
+    closed.await;
+    scene.reopen();
+    assert_eq!(scene.store().erase(&user_key("bob")).await.unwrap().entries, 702);
 }

@@ -37,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) sink: Arc<Recorder>,
     pub(crate) clock: TestClock,
     pub(crate) idempotency_keys: usize,
+    /// Entries whose way home an engine may put off.
+    pub(crate) deferred: usize,
 }
 
 impl Setup {
@@ -60,6 +62,7 @@ impl Setup {
             sink: Arc::default(),
             clock: TestClock::new(),
             idempotency_keys: limits::IDEMPOTENCY_KEYS,
+            deferred: 16,
         }
     }
 }
@@ -96,18 +99,35 @@ impl TestClock {
 pub(crate) struct Recorder {
     changes: Mutex<Vec<Change>>,
     arrived: Condvar,
+    held: Mutex<bool>,
+    released: Condvar,
 }
 
 impl CommitSink for Recorder {
     fn committed(&self, changes: &[Change]) {
         self.changes.lock().extend_from_slice(changes);
         self.arrived.notify_all();
+        let mut held = self.held.lock();
+        while *held {
+            self.released.wait(&mut held);
+        }
     }
 }
 
 impl Recorder {
     pub(crate) fn changes(&self) -> Vec<Change> {
         self.changes.lock().clone()
+    }
+
+    /// The next commit that tells of something is the last one until [`Self::release`]: what is asked of the store
+    /// meanwhile is queued.
+    pub(crate) fn hold(&self) {
+        *self.held.lock() = true;
+    }
+
+    pub(crate) fn release(&self) {
+        *self.held.lock() = false;
+        self.released.notify_all();
     }
 
     /// Waits for a change.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use carillon_hub::domain::inbox::{InboxChange, InboxFilter, InboxPlace, Notice, NotificationKind, Priority};
+use carillon_hub::domain::inbox::{
+    InboxChange, InboxFilter, InboxPlace, Notice, Notification, NotificationKind, Priority,
+};
 use carillon_hub::domain::limits;
 use carillon_hub::domain::names::{NotificationId, UserId};
 use carillon_hub::domain::position::{InboxPosition, Seq};
-use carillon_hub::store::{Change, Effect, Home, InboxPage, InboxQuery, Outcome, Store, Write};
+use carillon_hub::store::{Change, Effect, Home, InboxPage, InboxQuery, Outcome, PageBound, Store, Write};
 
 use crate::harness::*;
 
@@ -29,6 +31,10 @@ fn ids(ids: &[&str]) -> Vec<NotificationId> {
 
 fn listed(page: &InboxPage) -> Vec<&str> {
     page.notifications.iter().map(|notification| notification.notice.id.as_str()).collect()
+}
+
+fn items(items: u32) -> PageBound {
+    PageBound { items, bytes: usize::MAX }
 }
 
 fn newest() -> InboxQuery {
@@ -55,7 +61,7 @@ pub(crate) async fn merges_and_pages<F: Fixture>() {
     let all = ["n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9"];
     let mut reversed = all;
     reversed.reverse();
-    let page = scene.store().inbox(&bob, newest(), 100).await.unwrap();
+    let page = scene.store().inbox(&bob, newest(), items(100)).await.unwrap();
     assert_eq!((listed(&page), page.more), (reversed.to_vec(), false));
     assert_eq!((page.head.own, page.head.broadcast), (Seq(5), Seq(5)));
     let last = page.notifications.last().unwrap();
@@ -67,7 +73,7 @@ pub(crate) async fn merges_and_pages<F: Fixture>() {
         let (mut seen, mut before) = (Vec::new(), None);
         loop {
             let query = InboxQuery::Newest { before, filter: InboxFilter::default() };
-            let page = scene.store().inbox(&bob, query, limit).await.unwrap();
+            let page = scene.store().inbox(&bob, query, items(limit)).await.unwrap();
             seen.extend(listed(&page).into_iter().map(str::to_owned));
             before = page.notifications.last().map(|last| (last.time.millis(), last.place));
             if !page.more {
@@ -77,7 +83,7 @@ pub(crate) async fn merges_and_pages<F: Fixture>() {
         assert_eq!(seen, reversed);
         let (mut seen, mut after) = (Vec::new(), InboxPosition::default());
         loop {
-            let page = scene.store().inbox(&bob, InboxQuery::After(after), limit).await.unwrap();
+            let page = scene.store().inbox(&bob, InboxQuery::After(after), items(limit)).await.unwrap();
             seen.extend(listed(&page).into_iter().map(str::to_owned));
             for notification in &page.notifications {
                 match notification.place {
@@ -91,10 +97,29 @@ pub(crate) async fn merges_and_pages<F: Fixture>() {
         }
         assert_eq!(seen, all);
     }
-    let nobody = scene.store().inbox(&user_key("nobody"), newest(), 10).await.unwrap();
+    let nobody = scene.store().inbox(&user_key("nobody"), newest(), items(10)).await.unwrap();
     assert!(nobody.notifications.is_empty() && !nobody.more);
     scene.commit(notify("bob", notice("n0", Priority::Normal))).await;
     assert_eq!(scene.store().inbox_summary(&bob).await.unwrap().unread, 10, "the same notification again");
+}
+
+pub(crate) async fn pages_are_bounded_in_bytes<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    ten_for_bob(&scene).await;
+    let bound = PageBound { items: 100, bytes: 1_000 };
+    let (mut seen, mut before) = (Vec::new(), None);
+    loop {
+        let query = InboxQuery::Newest { before, filter: InboxFilter::default() };
+        let page = scene.store().inbox(&user_key("bob"), query, bound).await.unwrap();
+        assert!(page.notifications.iter().map(Notification::size).sum::<usize>() <= bound.bytes);
+        seen.extend(listed(&page).into_iter().map(str::to_owned));
+        before = page.notifications.last().map(|last| (last.time.millis(), last.place));
+        if !page.more {
+            break;
+        }
+        assert!(!page.notifications.is_empty());
+    }
+    assert_eq!(seen, ["n9", "n8", "n7", "n6", "n5", "n4", "n3", "n2", "n1", "n0"]);
 }
 
 pub(crate) async fn read_and_delete<F: Fixture>() {
@@ -113,7 +138,7 @@ pub(crate) async fn read_and_delete<F: Fixture>() {
     assert_eq!(scene.commit(change("bob", InboxChange::ReadUpTo(upto))).await.inbox.unwrap().unread, 3);
     let lower = InboxPosition { own: Seq(1), broadcast: Seq(1), ..InboxPosition::default() };
     assert_eq!(scene.commit(change("bob", InboxChange::ReadUpTo(lower))).await.inbox.unwrap().unread, 3);
-    let page = scene.store().inbox(&bob, newest(), 100).await.unwrap();
+    let page = scene.store().inbox(&bob, newest(), items(100)).await.unwrap();
     let states: Vec<_> = page.notifications.iter().map(|n| (n.notice.id.as_str(), n.read)).collect();
     let expected =
         [("n7", false), ("n6", false), ("n5", false), ("n4", true), ("n3", true), ("n2", true), ("n0", true)];
@@ -130,7 +155,7 @@ pub(crate) async fn broadcasts_reach_whom_the_directory_knew<F: Fixture>() {
     scene.commit(know("early")).await;
     scene.commit(broadcast(notice("n2", Priority::Normal))).await;
     for (who, sees) in [("early", vec!["n2", "n1"]), ("late", vec!["n2"]), ("never", vec![])] {
-        let page = scene.store().inbox(&user_key(who), newest(), 10).await.unwrap();
+        let page = scene.store().inbox(&user_key(who), newest(), items(10)).await.unwrap();
         assert_eq!(listed(&page), sees, "{who}");
         assert_eq!(scene.store().inbox_summary(&user_key(who)).await.unwrap().unread, sees.len() as u64);
     }
@@ -153,7 +178,7 @@ pub(crate) async fn expired_are_neither_listed_nor_counted<F: Fixture>() {
     scene.commit(notify("bob", notice("n3", Priority::Normal))).await;
     assert_eq!(scene.store().inbox_summary(&user_key("bob")).await.unwrap().critical, 2);
     scene.setup.clock.advance(Duration::from_secs(11));
-    let page = scene.store().inbox(&user_key("bob"), newest(), 10).await.unwrap();
+    let page = scene.store().inbox(&user_key("bob"), newest(), items(10)).await.unwrap();
     assert_eq!(listed(&page), ["n3"]);
     let summary = scene.store().inbox_summary(&user_key("bob")).await.unwrap();
     assert_eq!((summary.unread, summary.critical), (1, 0));
@@ -167,7 +192,7 @@ pub(crate) async fn filters<F: Fixture>() {
     scene.commit(notify("bob", mention)).await;
     scene.commit(change("bob", InboxChange::Read(ids(&["n8"])))).await;
     let query =
-        |filter| scene.store().inbox(&user_key("bob"), InboxQuery::Newest { before: None, filter }, 3);
+        |filter| scene.store().inbox(&user_key("bob"), InboxQuery::Newest { before: None, filter }, items(3));
     let page = query(InboxFilter { unread_only: true, ..InboxFilter::default() }).await.unwrap();
     assert_eq!((listed(&page), page.more), (vec!["m", "n9", "n7"], true));
     let page = query(InboxFilter { kinds: vec![kind], ..InboxFilter::default() }).await.unwrap();
@@ -181,11 +206,11 @@ pub(crate) async fn survives_reopening<F: Fixture>() {
     let mut scene = Scene::<F>::new();
     ten_for_bob(&scene).await;
     scene.commit(change("bob", InboxChange::Read(ids(&["n3", "n4"])))).await;
-    let before = scene.store().inbox(&user_key("bob"), newest(), 100).await.unwrap();
+    let before = scene.store().inbox(&user_key("bob"), newest(), items(100)).await.unwrap();
     scene.reopen();
-    assert_eq!(scene.store().inbox(&user_key("bob"), newest(), 100).await.unwrap(), before);
+    assert_eq!(scene.store().inbox(&user_key("bob"), newest(), items(100)).await.unwrap(), before);
     scene.commit(notify("bob", notice("more", Priority::Normal))).await;
-    let page = scene.store().inbox(&user_key("bob"), newest(), 1).await.unwrap();
+    let page = scene.store().inbox(&user_key("bob"), newest(), items(1)).await.unwrap();
     assert_eq!(page.notifications[0].place, InboxPlace::Own(Seq(6)));
 }
 
@@ -209,7 +234,7 @@ pub(crate) async fn to_many_arrives_once<F: Fixture>() {
     let mut wanted: Vec<_> = (0..many).map(|number| user(&format!("user{number}"))).collect();
     wanted.sort_unstable();
     assert_eq!(reached, wanted, "each once");
-    let page = scene.store().inbox(&user_key(last), newest(), 10).await.unwrap();
+    let page = scene.store().inbox(&user_key(last), newest(), items(10)).await.unwrap();
     assert_eq!(listed(&page), ["one", "all"], "in the order in which they were accepted");
 }
 
@@ -231,7 +256,7 @@ pub(crate) async fn what_has_ended_is_removed<F: Fixture>() {
     scene.commit(broadcast(notice("n4", Priority::Low))).await;
     scene.setup.clock.advance(Duration::from_secs(11));
     stored_fall_to(&scene, 2).await;
-    let page = scene.store().inbox(&user_key("bob"), newest(), 10).await.unwrap();
+    let page = scene.store().inbox(&user_key("bob"), newest(), items(10)).await.unwrap();
     assert_eq!(listed(&page), ["n4", "n3"]);
     scene.commit(change("bob", InboxChange::Delete(ids(&["n4"])))).await;
     scene.setup.clock.advance(limits::NOTIFICATION_RETENTION);

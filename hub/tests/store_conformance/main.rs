@@ -35,17 +35,17 @@ macro_rules! conformance {
             appends { gives_places_without_holes, concurrent_appends_are_ordered, time_never_goes_backwards, keeps_every_kind_of_entry, survives_reopening }
             changes { are_told_in_commit_order_before_the_acknowledgement }
             conditions { of_rooms, of_members, of_messages, nothing_is_stored_in_part, are_atomic_within_a_group, refuse_what_is_not_of_the_home }
-            erasure { blanks_what_a_user_wrote, is_harmless_when_repeated }
+            erasure { blanks_what_a_user_wrote, is_harmless_when_repeated, is_joined_when_repeated_meanwhile, reaches_what_is_written_meanwhile, goes_through_long_rooms, ends_when_the_store_closes }
             events { last_of_each_key }
             idempotency { repeats_the_first_result, concurrent_retries_append_once, survive_reopening, another_content_is_refused, scope_is_tenant_actor_home_and_key, too_many_keys_are_refused, expire, the_oldest_give_way, of_inbox_and_tenant }
-            inbox { merges_and_pages, read_and_delete, broadcasts_reach_whom_the_directory_knew, expired_are_neither_listed_nor_counted, filters, survives_reopening, to_many_arrives_once, what_has_ended_is_removed }
+            inbox { merges_and_pages, pages_are_bounded_in_bytes, read_and_delete, broadcasts_reach_whom_the_directory_knew, expired_are_neither_listed_nor_counted, filters, survives_reopening, to_many_arrives_once, what_has_ended_is_removed }
             marks { only_grow, unread_counts_messages, survive_reopening }
             members { come_change_and_go, history_before_joining, page_in_order, survive_reopening }
             messages { edits, deletions_blank_edits, reactions, settled_ones_too, changes_of_messages_survive_reopening }
             model { random_outcomes_match_the_model }
-            pages { after_and_before, bounded_by_items_and_bytes, while_others_append, of_rooms_that_do_not_exist }
-            retention { by_count, by_age }
-            rooms { are_listed_by_prefix, of_a_user, direct_ones_name_the_peer, tenants_are_isolated }
+            pages { after_and_before, bounded_by_items_and_bytes, bounded_by_whole_entries, while_others_append, of_rooms_that_do_not_exist }
+            retention { by_count, by_age, of_other_rules_after_a_restart, of_rooms_under_constant_load }
+            rooms { are_listed_by_prefix, of_a_user, are_paged_by_items_and_bytes, unread_ones_are_looked_for_in_bounds, direct_ones_name_the_peer, tenants_are_isolated }
         }
     };
 }

@@ -1,5 +1,6 @@
 //! Pages of a log.
 
+use carillon_hub::domain::entry::{Entry, EntryBody, Message};
 use carillon_hub::domain::position::{Position, Seq};
 use carillon_hub::store::{EntryPage, EntryRange, PageBound, Store};
 
@@ -43,12 +44,59 @@ pub(crate) async fn bounded_by_items_and_bytes<F: Fixture>() {
     let read = |range, bytes| {
         scene.store().entries(&room_key("conversation:a"), range, PageBound { items: 10, bytes })
     };
-    let page = read(EntryRange::After(Seq(0)), 450).await.unwrap();
+    let size = scene.log("conversation:a").await[0].size();
+    let page = read(EntryRange::After(Seq(0)), 4 * size + 100).await.unwrap();
     assert_eq!((page.entries.len(), page.more), (4, true));
     let page = read(EntryRange::Before(Seq(31)), 1).await.unwrap();
     assert_eq!((seqs(&page), page.more), (vec![30], true), "at least one");
     let page = read(EntryRange::Before(Seq(11)), 5_000).await.unwrap();
     assert_eq!((page.entries.len(), page.more), (10, false));
+}
+
+/// What an entry carries besides its content counts: metadata, attributes, reactions.
+pub(crate) async fn bounded_by_whole_entries<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    let room = "conversation:a";
+    let pairs: Vec<_> = (0..16).map(|number| (number.to_string(), "x".repeat(250))).collect();
+    let pairs: Vec<_> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let pairs = crate::harness::pairs(&pairs);
+    for turn in 0..20 {
+        let body = match turn % 2 {
+            0 => EntryBody::Room { created: false, metadata: pairs.clone() },
+            _ => EntryBody::Message(Message::new(text("x"), None, pairs.clone())),
+        };
+        scene.commit(append(room, "alice", body)).await;
+    }
+    let keys: Vec<String> = (0..150).map(|number| format!("{number:03}{}", "k".repeat(60))).collect();
+    for key in &keys {
+        scene.commit(append(room, "alice", reaction(4, key, true))).await;
+    }
+    scene.commit(append(room, "bob", reaction(4, &keys[149], true))).await;
+    let EntryBody::Message(message) = scene.log(room).await.remove(3).body else { panic!("not a message") };
+    assert_eq!((message.reactions.len(), message.reactions_total), (100, 151));
+    let shown: Vec<_> = message.reactions.iter().map(|summary| summary.key.as_str()).collect();
+    assert_eq!(shown, keys[..99].iter().chain([&keys[149]]).collect::<Vec<_>>(), "the most, in order");
+    let bound = PageBound { items: 100, bytes: 20_000 };
+    for up in [true, false] {
+        let mut seen = Vec::new();
+        let mut range = if up { EntryRange::After(Seq(0)) } else { EntryRange::Before(Seq(21)) };
+        loop {
+            let page = scene.store().entries(&room_key(room), range, bound).await.unwrap();
+            let bytes: usize = page.entries.iter().map(Entry::size).sum();
+            assert!(bytes <= bound.bytes, "{bytes}");
+            seen.extend(seqs(&page).into_iter().filter(|seq| *seq <= 20));
+            let last = page.entries.last().unwrap().seq;
+            range = if up { EntryRange::After(last) } else { EntryRange::Before(last) };
+            if !page.more || last > Seq(20) {
+                break;
+            }
+        }
+        let mut all: Vec<_> = (1..=20).collect();
+        if !up {
+            all.reverse();
+        }
+        assert_eq!(seen, all);
+    }
 }
 
 pub(crate) async fn while_others_append<F: Fixture>() {

@@ -1,7 +1,10 @@
 //! Retention by count and by age.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
+use carillon_hub::domain::namespace::{NamespaceRules, Namespaces};
 use carillon_hub::domain::position::Seq;
 use carillon_hub::store::{Change, EntryRange, Store, Write};
 
@@ -62,4 +65,47 @@ pub(crate) async fn by_age<F: Fixture>() {
     assert_eq!((room.first, room.head.seq, room.head_number), (Seq(32), Seq(31), 31));
     assert_eq!(scene.commit(send("brief:a", "alice", "next")).await.position.seq, Seq(32));
     assert_eq!(scene.log("conversation:a").await.len(), 30);
+}
+
+/// Rules change, and a room that nobody writes to any more comes to keep what they say.
+pub(crate) async fn of_other_rules_after_a_restart<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    for turn in 0..100 {
+        scene.commit(send("conversation:a", "alice", &turn.to_string())).await;
+    }
+    let rules = NamespaceRules { retention_count: Some(30), ..NamespaceRules::closed("conversation") };
+    scene.setup.namespaces = Arc::new(Namespaces::new(vec![rules]));
+    scene.close_and_open().await;
+    let room = room_key("conversation:a");
+    scene.setup.sink.wait_for(|change| *change == Change::Trimmed { room: room.clone(), first: Seq(71) });
+    assert_eq!(scene.log("conversation:a").await.len(), 30);
+}
+
+/// A room that is written to all the time is trimmed as well, though something of it always waits to be moved.
+pub(crate) async fn of_rooms_under_constant_load<F: Fixture>() {
+    let scene = Scene::<F>::with(Setup { deferred: 20_000, ..Setup::new() });
+    let trimmed = || {
+        let changes = scene.setup.sink.changes();
+        let first = |change: &Change| match change {
+            Change::Trimmed { room, first } if *room == room_key("short:a") => Some(first.0),
+            _ => None,
+        };
+        changes.iter().filter_map(first).max().unwrap_or(0)
+    };
+    let send = |turn: u64| scene.store().commit(send("short:a", "alice", &turn.to_string()));
+    let mut sent = 4_000;
+    let mut pending: VecDeque<_> = (0..sent).map(send).collect();
+    while sent < 40_000 {
+        pending.pop_front().unwrap().await.unwrap();
+        pending.push_back(send(sent));
+        sent += 1;
+    }
+    let kept = sent - trimmed();
+    assert!(kept < 15_000, "{kept} of {sent} are kept");
+    for last in pending {
+        last.await.unwrap();
+    }
+    let first = Seq(sent + 1 - 20);
+    scene.setup.sink.wait_for(|change| *change == Change::Trimmed { room: room_key("short:a"), first });
+    assert_eq!(scene.log("short:a").await.len(), 20);
 }

@@ -18,7 +18,7 @@ impl Fixture for Sqlite {
 
     fn open(&self, setup: &Setup) -> SqliteStore {
         let options = Options {
-            unsettled: 16,
+            unsettled: setup.deferred,
             idle: Duration::from_millis(20),
             sweep: Duration::from_millis(20),
             clock: setup.clock.source(),

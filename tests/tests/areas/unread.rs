@@ -1,9 +1,13 @@
 //! Unread counts: for members who do not follow the room, in the list of rooms, and for who was offline.
 
+use std::collections::BTreeMap;
+
 use carillon_client::{Event, v1};
 use carillon_tests::story::text_of;
 use carillon_tests::{Person, hub};
+use prost::Message as _;
 use v1::Role;
+use v1::content::Body;
 
 /// The next unread count of a room that is at least `count`; smaller ones are what merging let through before.
 async fn unread(person: &mut Person, room: &str, count: u64) -> v1::Unread {
@@ -89,7 +93,6 @@ async fn who_was_offline_is_told_when_they_connect() {
     for _ in 0..103 {
         rooms.push(alice.creates(&[("bob", Role::Member)]).await);
     }
-    rooms.sort();
     for room in &rooms {
         alice.says(room, "hello").await;
     }
@@ -103,4 +106,41 @@ async fn who_was_offline_is_told_when_they_connect() {
     assert_eq!(connected.unread[0].role(), Role::Member);
     let cursor = v1::RoomsGet { unread_only: true, limit: 200, ..Default::default() };
     assert_eq!(bob.client.rooms(cursor).await.unwrap().rooms.len(), 103);
+}
+
+/// Whatever others write where bob is a member, his sessions open: `connected` stays small, and lists are paged.
+#[tokio::test]
+async fn large_rooms_do_not_keep_anyone_out() {
+    let hub = hub().start().await;
+    let (mallory, bob) = (hub.enters("mallory").await, hub.enters("bob").await);
+    bob.client.close().await;
+    let metadata: BTreeMap<_, _> =
+        (0..32).map(|number| (format!("{number:064}"), "m".repeat(1_024))).collect();
+    let body = Some(Body::Data(vec![7; 65_536].into()));
+    let mut rooms = Vec::new();
+    for _ in 0..45 {
+        let members = vec![v1::Member { user: "bob".into(), role: Role::Member.into() }];
+        let create = v1::ConversationCreate { members, metadata: metadata.clone(), direct: false };
+        let room = mallory.client.conversation_create(create).await.unwrap().room;
+        let content = Some(v1::Content { body: body.clone(), media_type: String::new() });
+        let send = v1::MessageSend { room: room.clone(), content, ..Default::default() };
+        mallory.client.send_message(send).await.unwrap();
+        rooms.push(room);
+    }
+    let bob = hub.enters("bob").await;
+    let connected = bob.client.connected();
+    assert!(connected.encoded_len() < 256 * 1024, "{}", connected.encoded_len());
+    assert!(connected.unread_more && !connected.unread.is_empty());
+    assert!(connected.unread[0].last_message.is_none() && connected.unread[0].metadata.len() == 32);
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = bob.client.rooms(v1::RoomsGet { cursor, limit: 200, unread_only: true }).await.unwrap();
+        assert!(page.encoded_len() <= 256 * 1024, "{}", page.encoded_len());
+        seen.extend(page.rooms.iter().map(|room| room.room.clone()));
+        cursor = page.next_cursor;
+        if cursor.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(seen, rooms);
 }

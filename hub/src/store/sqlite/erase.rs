@@ -1,11 +1,13 @@
-//! Erasing a user: a walk over the rooms that they ever wrote to, in small steps between groups.
+//! Erasing a user: a walk over the rooms that they ever wrote to, in small steps between groups. Rooms are listed again at
+//! the end, until nothing new was written meanwhile.
 
 use std::collections::VecDeque;
 
 use rusqlite::Connection;
+use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
-use crate::domain::entry::{EntryBody, ReactionKey};
+use crate::domain::entry::{Entry, EntryBody, ReactionKey};
 use crate::domain::names::{RoomKey, RoomName, UserKey};
 use crate::domain::position::Seq;
 use crate::store::{Change, Erased, StoreError};
@@ -14,26 +16,57 @@ use super::apply::Blanked;
 use super::engine::{EngineError, Result};
 use super::overlay::Publish;
 use super::room_state::RoomState;
-use super::rows::{EDIT, EVENT, MESSAGE, REACTION};
 use super::state::State;
 
+/// Entries that one step looks at.
+const LOOKED_AT: u64 = 2_000;
 /// Entries that one step blanks.
-const BATCH: i64 = 200;
+const BATCH: usize = 200;
+/// Rooms that one step lists.
+const ROOMS: usize = 500;
 /// Notifications that one step removes.
-const NOTIFICATIONS: i64 = 500;
+const NOTIFICATIONS: usize = 500;
+/// Walks over the rooms at most: who writes on while they are erased is not followed for ever.
+const WALKS: u32 = 8;
 /// What a blanked reaction's key reads as.
 const NO_KEY: &str = "-";
+
+/// Who waits for an erasure.
+pub(super) type ErasureReply = oneshot::Sender<std::result::Result<Erased, StoreError>>;
 
 /// An erasure under way.
 pub(super) struct Erasure {
     user: UserKey,
+    /// The interned id; 0 where nothing was ever written for them.
     id: i64,
-    rooms: VecDeque<RoomKey>,
-    /// The last place of the first room that was blanked.
-    after: i64,
+    walk: Walk,
+    /// Walks left.
+    walks: u32,
+    /// How far each room was blanked: the next walk goes on there.
+    done: FxHashMap<RoomKey, Seq>,
     erased: Erased,
-    /// Who waits for it.
-    pub(super) reply: oneshot::Sender<std::result::Result<Erased, StoreError>>,
+    replies: Vec<ErasureReply>,
+}
+
+/// Where a walk over the rooms is.
+#[derive(Default)]
+struct Walk {
+    begun: bool,
+    /// Rooms to blank in.
+    rooms: VecDeque<RoomKey>,
+    /// Where in the first of them, once it was begun.
+    place: Option<Place>,
+    /// The room, by id, up to which they are listed; `None` once all are.
+    listed: Option<i64>,
+    /// Whether there was any.
+    found: bool,
+}
+
+/// All after `after` and up to `until` is still to be looked at.
+#[derive(Clone, Copy)]
+struct Place {
+    after: Seq,
+    until: Seq,
 }
 
 /// Where an erasure stands after a step.
@@ -45,113 +78,148 @@ pub(super) enum Step {
 }
 
 impl Erasure {
+    /// Begins one; `reply` waits for it.
+    pub(super) fn new(user: UserKey, reply: ErasureReply) -> Self {
+        Self {
+            user,
+            id: 0,
+            walk: Walk::default(),
+            walks: WALKS,
+            done: FxHashMap::default(),
+            erased: Erased::default(),
+            replies: vec![reply],
+        }
+    }
+
+    /// Whether it is of this user.
+    pub(super) fn is_of(&self, user: &UserKey) -> bool {
+        self.user == *user
+    }
+
+    /// Lets `reply` wait for it too: what was written since it began is blanked as well.
+    pub(super) fn join(&mut self, reply: ErasureReply) {
+        self.replies.push(reply);
+        self.walk.found = true;
+        self.walks = WALKS;
+    }
+
     /// Answers what was erased.
     pub(super) fn answer(self) {
-        // Nobody may be waiting any more.
-        let _ = self.reply.send(Ok(self.erased));
+        for reply in self.replies {
+            // Nobody may be waiting any more.
+            let _ = reply.send(Ok(self.erased));
+        }
     }
 }
 
 impl State {
-    /// Begins an erasure.
-    pub(super) fn begin_erasure(
-        &mut self,
-        db: &Connection,
-        user: UserKey,
-        reply: oneshot::Sender<std::result::Result<Erased, StoreError>>,
-    ) -> Result<Erasure> {
-        let found = match self.names.find_tenant(db, &user.tenant)? {
-            Some(tenant) => self.names.find_user(db, tenant, &user.user)?,
-            None => None,
-        };
-        let id = found.map_or(0, |user| user.id);
-        let mut rooms = Self::written_rooms(db, &user, id)?;
-        for key in self.rooms.unsettled_rooms(&user) {
-            if !rooms.contains(&key) {
-                rooms.push_back(key);
-            }
-        }
-        Ok(Erasure { user, id, rooms, after: 0, erased: Erased::default(), reply })
-    }
-
-    fn written_rooms(db: &Connection, user: &UserKey, id: i64) -> Result<VecDeque<RoomKey>> {
-        let mut statement = db.prepare_cached(
-            "SELECT r.name FROM marks m JOIN rooms r ON r.id = m.room WHERE m.user = ?1 ORDER BY m.room",
-        )?;
-        let names: Vec<String> =
-            statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        let key = |name: &String| -> Result<RoomKey> {
-            let room = RoomName::parse(name).map_err(|_| EngineError::Damaged("room"))?;
-            Ok(RoomKey { tenant: user.tenant.clone(), room })
-        };
-        names.iter().map(key).collect()
-    }
-
     /// Does one step of an erasure.
     pub(super) fn erase_step(&mut self, db: &Connection, mut erasure: Box<Erasure>) -> Result<Step> {
-        if let Some(key) = erasure.rooms.front().cloned() {
-            if let Some(mut room) = self.rooms.take(db, &mut self.names, &key)? {
-                let done = self.erase_in_room(db, &mut room, &mut erasure)?;
-                self.rooms.put(room);
-                if !done {
-                    return Ok(Step::More(erasure));
-                }
-            }
-            erasure.rooms.pop_front();
-            erasure.after = 0;
-            return Ok(Step::More(erasure));
+        if !erasure.walk.begun {
+            self.begin_walk(db, &mut erasure)?;
+        } else if let Some(key) = erasure.walk.rooms.front().cloned() {
+            self.erase_in(db, &mut erasure, key)?;
+        } else if let Some(after) = erasure.walk.listed {
+            list_rooms(db, &mut erasure, after)?;
+        } else if erasure.walk.found && erasure.walks > 0 {
+            erasure.walk = Walk::default();
+        } else if !self.erase_inbox(db, &mut erasure)? {
+            self.finish_erasure(db, &erasure)?;
+            return Ok(Step::Done(erasure));
         }
-        let removed = db
-            .prepare_cached(
-                "DELETE FROM inbox WHERE user = ?1 AND seq IN (SELECT seq FROM inbox WHERE user = ?1 LIMIT ?2)",
-            )?
-            .execute((erasure.id, NOTIFICATIONS))?;
-        erasure.erased.notifications += removed as u64;
-        self.wrote = true;
-        if removed as i64 == NOTIFICATIONS {
-            return Ok(Step::More(erasure));
-        }
-        db.prepare_cached("DELETE FROM broadcast_state WHERE user = ?1")?.execute([erasure.id])?;
-        db.prepare_cached("UPDATE users SET known_from = NULL, broadcast_read = 0 WHERE id = ?1")?
-            .execute([erasure.id])?;
-        if let Some(tenant) = self.names.find_tenant(db, &erasure.user.tenant)? {
-            self.names.forget(tenant, &erasure.user.user);
-        }
-        self.changes.push(Change::Erased { user: erasure.user.clone() });
-        Ok(Step::Done(erasure))
+        Ok(Step::More(erasure))
     }
 
-    /// Blanks a batch of one room; true once the room is done.
-    fn erase_in_room(
+    /// Begins with the rooms of which the tables do not tell yet who wrote there.
+    fn begin_walk(&mut self, db: &Connection, erasure: &mut Erasure) -> Result<()> {
+        let user = match self.names.find_tenant(db, &erasure.user.tenant)? {
+            Some(tenant) => self.names.find_user(db, tenant, &erasure.user.user)?,
+            None => None,
+        };
+        erasure.id = user.map_or(0, |user| user.id);
+        let rooms: VecDeque<_> = self.rooms.unsettled_of(erasure.id).into();
+        erasure.walk = Walk { begun: true, place: None, listed: Some(0), found: !rooms.is_empty(), rooms };
+        erasure.walks = erasure.walks.saturating_sub(1);
+        Ok(())
+    }
+
+    /// Blanks a batch of the walk's first room, which leaves the walk where it is done.
+    fn erase_in(&mut self, db: &Connection, erasure: &mut Erasure, key: RoomKey) -> Result<()> {
+        let done = match self.rooms.take(db, &mut self.names, &key)? {
+            Some(mut room) => {
+                let begun = erasure.done.get(&key).copied().unwrap_or_default();
+                let place = erasure.walk.place.unwrap_or(Place { after: begun, until: room.head.seq });
+                let after = self.blank_batch(db, &mut room, erasure, place)?;
+                let done = after >= place.until;
+                if done {
+                    self.leave_room(db, &mut room, erasure)?;
+                }
+                self.rooms.put(room);
+                erasure.walk.place = Some(Place { after, ..place });
+                done.then_some(place.until)
+            }
+            None => Some(Seq(0)),
+        };
+        if let Some(until) = done {
+            erasure.walk.rooms.pop_front();
+            erasure.walk.place = None;
+            erasure.done.insert(key, until);
+        }
+        Ok(())
+    }
+
+    /// Blanks what the user wrote in the next stretch of a room, wherever it is stored; gives the stretch's end.
+    fn blank_batch(
         &mut self,
         db: &Connection,
         room: &mut RoomState,
         erasure: &mut Erasure,
-    ) -> Result<bool> {
-        if !room.is_settled() {
-            self.settle_room(db, room, 2 * BATCH as usize)?;
-            if !room.is_settled() {
-                return Ok(false);
-            }
+        Place { after, until }: Place,
+    ) -> Result<Seq> {
+        let from = after.next().max(room.first);
+        let unsettled = room.first_unsettled();
+        let mut end = Seq(from.0.saturating_add(LOOKED_AT - 1)).min(until);
+        let mut seqs = if from < unsettled {
+            end = end.min(Seq(unsettled.0 - 1));
+            settled_of(db, room.id, erasure.id, (from, end))?
+        } else {
+            unsettled_of(room, erasure.id, (from, end))
+        };
+        if seqs.len() > BATCH {
+            seqs.truncate(BATCH);
+            end = seqs.last().copied().unwrap_or(end);
         }
-        let mut statement = db.prepare_cached(
-            "SELECT seq, kind FROM log WHERE room = ?1 AND sender = ?2 AND seq > ?3 AND kind IN (1, 2, 4, 7)
-             ORDER BY seq LIMIT ?4",
-        )?;
-        let found: Vec<(i64, i64)> = statement
-            .query_map((room.id, erasure.id, erasure.after, BATCH), |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        for (seq, kind) in &found {
-            let blanked = match *kind {
-                REACTION => self.blank_reaction(db, room, (Seq(*seq as u64), erasure.id))?,
-                MESSAGE | EDIT | EVENT => self.blank(db, room, Seq(*seq as u64))?,
-                _ => Blanked::Nothing,
-            };
+        for seq in seqs {
+            let blanked = self.blank_one(db, room, (seq, erasure.id))?;
             erasure.erased.entries += u64::from(blanked == Blanked::Content);
-            erasure.after = *seq;
         }
-        if found.len() as i64 == BATCH {
-            return Ok(false);
+        // Retention may have passed the end.
+        Ok(end.max(Seq(from.0 - 1)))
+    }
+
+    fn blank_one(&mut self, db: &Connection, room: &mut RoomState, (seq, id): (Seq, i64)) -> Result<Blanked> {
+        let Some(entry) = self.entry(db, room, seq)? else { return Ok(Blanked::Nothing) };
+        let EntryBody::Reaction { target, key, add } = &entry.body else { return self.blank(db, room, seq) };
+        db.prepare_cached("DELETE FROM reactions WHERE room = ?1 AND seq = ?2 AND key = ?3 AND user = ?4")?
+            .execute((room.id, target.0 as i64, key.as_str(), id))?;
+        let blank = ReactionKey::parse(NO_KEY).map_err(|_| EngineError::Damaged("key"))?;
+        let body = EntryBody::Reaction { target: *target, key: blank, add: *add };
+        self.replace(db, room, Entry { body, ..(*entry).clone() })?;
+        Ok(Blanked::Nothing)
+    }
+
+    /// What is not in the log of a room whose entries are blanked: last events that retention passed, and marks.
+    fn leave_room(&mut self, db: &Connection, room: &mut RoomState, erasure: &Erasure) -> Result<()> {
+        let kept: Vec<_> =
+            room.latest.values().filter(|(sender, _)| *sender == erasure.id).cloned().collect();
+        for (_, entry) in kept {
+            let mut entry = (*entry).clone();
+            if let EntryBody::Event(event) = &mut entry.body
+                && event.payload.take().is_some()
+            {
+                self.blank_latest(db, room, &entry)?;
+                self.replace(db, room, entry)?;
+            }
         }
         db.prepare_cached(
             "UPDATE latest SET content = NULL, media_type = NULL WHERE room = ?1 AND sender = ?2",
@@ -159,29 +227,86 @@ impl State {
         .execute((room.id, erasure.id))?;
         db.prepare_cached("DELETE FROM marks WHERE room = ?1 AND user = ?2")?
             .execute((room.id, erasure.id))?;
+        room.marks.remove(&erasure.id);
+        room.writers.remove(&erasure.id);
         let user = erasure.user.user.clone();
         self.publish.push(Publish::Unmarked { room: room.key.clone(), user });
         self.wrote = true;
-        Ok(true)
+        Ok(())
     }
 
-    fn blank_reaction(
-        &mut self,
-        db: &Connection,
-        room: &mut RoomState,
-        (seq, id): (Seq, i64),
-    ) -> Result<Blanked> {
-        let Some(entry) = self.entry(db, room, seq)? else { return Ok(Blanked::Nothing) };
-        let mut entry = (*entry).clone();
-        let blank = ReactionKey::parse(NO_KEY).map_err(|_| EngineError::Damaged("key"))?;
-        if let EntryBody::Reaction { target, key, .. } = &mut entry.body {
-            db.prepare_cached(
-                "DELETE FROM reactions WHERE room = ?1 AND seq = ?2 AND key = ?3 AND user = ?4",
+    /// Removes a batch of the inbox; whether more is left.
+    fn erase_inbox(&mut self, db: &Connection, erasure: &mut Erasure) -> Result<bool> {
+        let batch = (erasure.id, NOTIFICATIONS as i64);
+        let removed = db
+            .prepare_cached(
+                "DELETE FROM inbox WHERE user = ?1 AND seq IN (SELECT seq FROM inbox WHERE user = ?1 LIMIT ?2)",
             )?
-            .execute((room.id, target.0 as i64, key.as_str(), id))?;
-            *key = blank;
-        }
-        self.replace(db, room, entry)?;
-        Ok(Blanked::Nothing)
+            .execute(batch)?;
+        let states = db
+            .prepare_cached(
+                "DELETE FROM broadcast_state WHERE user = ?1
+                   AND seq IN (SELECT seq FROM broadcast_state WHERE user = ?1 LIMIT ?2)",
+            )?
+            .execute(batch)?;
+        erasure.erased.notifications += removed as u64;
+        self.wrote = true;
+        Ok(removed == NOTIFICATIONS || states == NOTIFICATIONS)
     }
+
+    fn finish_erasure(&mut self, db: &Connection, erasure: &Erasure) -> Result<()> {
+        if erasure.id > 0 {
+            db.prepare_cached("UPDATE users SET known_from = NULL, broadcast_read = 0 WHERE id = ?1")?
+                .execute([erasure.id])?;
+            self.journal.append_erased(db, erasure.id)?;
+        }
+        if let Some(tenant) = self.names.find_tenant(db, &erasure.user.tenant)? {
+            self.names.forget(tenant, &erasure.user.user);
+        }
+        self.changes.push(Change::Erased { user: erasure.user.clone() });
+        Ok(())
+    }
+}
+
+/// Lists the next rooms that the user has marks in: who wrote anywhere has some there.
+fn list_rooms(db: &Connection, erasure: &mut Erasure, after: i64) -> Result<()> {
+    let mut statement = db.prepare_cached(
+        "SELECT r.id, r.name FROM marks m JOIN rooms r ON r.id = m.room WHERE m.user = ?1 AND m.room > ?2
+         ORDER BY m.room LIMIT ?3",
+    )?;
+    let mut rows = statement.query((erasure.id, after, ROOMS as i64))?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        last = Some(row.get(0)?);
+        let name = row.get_ref(1)?.as_str().map_err(|_| EngineError::Damaged("room"))?;
+        let room = RoomName::parse(name).map_err(|_| EngineError::Damaged("room"))?;
+        erasure.walk.rooms.push_back(RoomKey { tenant: erasure.user.tenant.clone(), room });
+        erasure.walk.found = true;
+    }
+    erasure.walk.listed = last;
+    Ok(())
+}
+
+/// What a user wrote in a stretch of the log, one more than a batch at most. The stretch bounds what is looked at.
+fn settled_of(db: &Connection, room: i64, user: i64, (from, end): (Seq, Seq)) -> Result<Vec<Seq>> {
+    let mut statement = db.prepare_cached(
+        "SELECT seq FROM log WHERE room = ?1 AND seq BETWEEN ?2 AND ?3 AND sender = ?4 AND kind IN (1, 2, 4, 7)
+         ORDER BY seq LIMIT ?5",
+    )?;
+    let range = (room, from.0 as i64, end.0 as i64, user, BATCH as i64 + 1);
+    let seqs = statement.query_map(range, |row| Ok(Seq(row.get::<_, i64>(0)? as u64)))?;
+    Ok(seqs.collect::<rusqlite::Result<_>>()?)
+}
+
+fn unsettled_of(room: &RoomState, user: i64, (from, end): (Seq, Seq)) -> Vec<Seq> {
+    let skipped = from.0.saturating_sub(room.first_unsettled().0) as usize;
+    let stretch = room.unsettled.iter().skip(skipped).take_while(|unsettled| unsettled.entry.seq <= end);
+    let written = stretch.filter(|unsettled| {
+        let says = matches!(
+            unsettled.entry.body,
+            EntryBody::Message(_) | EntryBody::Edit { .. } | EntryBody::Reaction { .. } | EntryBody::Event(_)
+        );
+        says && unsettled.sender == user
+    });
+    written.map(|unsettled| unsettled.entry.seq).take(BATCH + 1).collect()
 }

@@ -27,6 +27,10 @@ pub(super) struct Journal {
     pub(super) round: i64,
     /// Entries that are in the journal only.
     pub(super) unsettled: usize,
+    /// Bytes of them.
+    pub(super) unsettled_bytes: usize,
+    /// Bytes of all entries that were appended since opening.
+    pub(super) appended_bytes: usize,
     /// Rooms with something in the journal only, by id.
     pub(super) dirty: BTreeSet<i64>,
     /// The next room of the round.
@@ -42,6 +46,8 @@ impl Journal {
             deleted: last,
             round: last + 1,
             unsettled: 0,
+            unsettled_bytes: 0,
+            appended_bytes: 0,
             dirty: BTreeSet::new(),
             cursor: 0,
         }
@@ -52,18 +58,21 @@ impl Journal {
         (self.next - 1 - self.settled) as usize
     }
 
-    /// Appends an entry; gives its row.
+    /// Appends an entry of `size` bytes; gives its row.
     pub(super) fn append(
         &mut self,
         db: &Connection,
         ids: (i64, i64, Option<i64>),
         entry: &Entry,
+        size: usize,
     ) -> Result<i64> {
         let mut statement = db.prepare_cached(INSERT)?;
         statement.raw_bind_parameter(1, self.next)?;
         rows::bind_entry(&mut statement, 2, ids, entry)?;
         statement.raw_execute()?;
         self.unsettled += 1;
+        self.unsettled_bytes += size;
+        self.appended_bytes = self.appended_bytes.wrapping_add(size);
         self.dirty.insert(ids.0);
         Ok(self.take())
     }
@@ -89,6 +98,14 @@ impl Journal {
             marks.read.0 as i64,
         ))?;
         self.dirty.insert(room);
+        self.take();
+        Ok(())
+    }
+
+    /// Appends that a user was erased: what they marked before must not come back in a recovery.
+    pub(super) fn append_erased(&mut self, db: &Connection, user: i64) -> Result<()> {
+        db.prepare_cached("INSERT INTO journal(id, room, seq, kind, sender) VALUES(?1, 0, 0, 0, ?2)")?
+            .execute((self.next, user))?;
         self.take();
         Ok(())
     }

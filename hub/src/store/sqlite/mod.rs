@@ -54,7 +54,7 @@ use crate::domain::room::{Room, RoomSummary};
 
 use super::{
     CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,
-    Reading, RoomsQuery, Store, StoreError, StoreFigures, TenantFigures,
+    Reading, RoomPage, RoomsQuery, Store, StoreError, StoreFigures, TenantFigures,
 };
 use identity::Identity;
 use queue::{Job, Queue};
@@ -195,10 +195,10 @@ impl Store for SqliteStore {
         tenant: &TenantId,
         prefix: &str,
         after: Option<&RoomName>,
-        limit: u32,
-    ) -> Reading<Vec<Room>> {
+        bound: PageBound,
+    ) -> Reading<RoomPage<Room>> {
         let (tenant, prefix, after) = (tenant.clone(), prefix.to_owned(), after.cloned());
-        self.read(move |reader| reader.rooms(&tenant, &prefix, after.as_ref(), limit))
+        self.read(move |reader| reader.rooms(&tenant, &prefix, after.as_ref(), bound))
     }
 
     fn member(&self, room: &RoomKey, user: &UserId) -> Reading<Option<Member>> {
@@ -231,14 +231,14 @@ impl Store for SqliteStore {
         self.read(move |reader| reader.marks(&room, &user))
     }
 
-    fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<Vec<RoomSummary>> {
+    fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<RoomPage<RoomSummary>> {
         let user = user.clone();
         self.read(move |reader| reader.rooms_of(&user, &query))
     }
 
-    fn inbox(&self, user: &UserKey, query: InboxQuery, limit: u32) -> Reading<InboxPage> {
+    fn inbox(&self, user: &UserKey, query: InboxQuery, bound: PageBound) -> Reading<InboxPage> {
         let user = user.clone();
-        self.read(move |reader| reader.inbox(&user, &query, limit))
+        self.read(move |reader| reader.inbox(&user, &query, bound))
     }
 
     fn inbox_summary(&self, user: &UserKey) -> Reading<InboxSummary> {

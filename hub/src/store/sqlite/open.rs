@@ -177,6 +177,8 @@ fn start(options: &Options, lock: File) -> Result<SqliteStore> {
         idle: options.idle,
         sweep: options.sweep,
         erasures: std::collections::VecDeque::new(),
+        turn: super::writer::Background::default(),
+        appended: 0,
     };
     let pool = (0..options.readers.max(1))
         .map(|_| {
@@ -202,6 +204,7 @@ fn new_state(db: &Connection, options: &Options, identity: Identity, last: i64) 
         namespaces: Arc::clone(&options.namespaces),
         epoch: identity.epoch,
         unsettled: options.unsettled,
+        unsettled_bytes: options.unsettled_bytes,
         notification_retention: options.notification_retention,
         now: (options.clock)(),
         changes: Vec::new(),

@@ -34,6 +34,8 @@ pub struct Options {
     /// Appends that stay in the journal before they move home: more means denser moves and a longer recovery. About
     /// 300 bytes each in memory, with their content.
     pub unsettled: usize,
+    /// Bytes of entries that stay in the journal, and so in memory, at most; about.
+    pub unsettled_bytes: usize,
     /// Idempotency keys that are remembered; about 32 bytes of memory each.
     pub idempotency_keys: usize,
     /// After this long without an outcome, what is unsettled moves home.
@@ -64,6 +66,7 @@ impl Options {
             readers: 2,
             read_queue: 4_096,
             unsettled: 65_536,
+            unsettled_bytes: 64 << 20,
             idempotency_keys: limits::IDEMPOTENCY_KEYS,
             idle: Duration::from_secs(1),
             sweep: Duration::from_secs(10),

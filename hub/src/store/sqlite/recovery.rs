@@ -9,72 +9,98 @@ use rusqlite::Connection;
 use super::engine::Result;
 use super::rows::COLUMNS;
 
-/// Replays the journal in one transaction. Gives the id of the last row there ever was.
+/// Rows that one transaction replays.
+const BATCH: i64 = 8_192;
+
+/// Rows of the journal: after the first, up to the second.
+type Span = (i64, i64);
+
+/// Replays the journal, in pieces that each stand for themselves: what a process that ended meanwhile did not get to is
+/// still there. Gives the id of the last row there ever was.
 pub(super) fn replay(db: &mut Connection) -> Result<i64> {
-    let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let settled: i64 =
-        transaction.query_row("SELECT value FROM meta WHERE name = 'settled'", [], |row| row.get(0))?;
-    let last: Option<i64> = transaction.query_row("SELECT max(id) FROM journal", [], |row| row.get(0))?;
+    let settled: i64 = db.query_row("SELECT value FROM meta WHERE name = 'settled'", [], |row| row.get(0))?;
+    let last: Option<i64> = db.query_row("SELECT max(id) FROM journal", [], |row| row.get(0))?;
     let Some(last) = last else { return Ok(settled) };
-    let qualified = COLUMNS.split(", ").map(|column| format!("j.{column}")).collect::<Vec<_>>().join(", ");
-    transaction.execute(
-        &format!(
-            "INSERT OR IGNORE INTO log SELECT {qualified} FROM journal j JOIN rooms r ON r.id = j.room
-             WHERE j.id > ?1 AND j.kind > 0 AND j.seq >= r.first ORDER BY j.room, j.seq"
-        ),
-        [settled],
-    )?;
-    replay_heads(&transaction, settled)?;
-    replay_marks(&transaction, settled)?;
-    replay_latest(&transaction, settled)?;
-    transaction.execute("DELETE FROM journal", [])?;
     let last = last.max(settled);
-    transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'settled'", [last])?;
-    transaction.commit()?;
-    Ok(last)
+    let mut done = settled;
+    loop {
+        let end = (done + BATCH).min(last);
+        let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        replay_span(&transaction, (done, end))?;
+        transaction.execute("DELETE FROM journal WHERE id <= ?1", [end])?;
+        transaction.execute("UPDATE meta SET value = ?1 WHERE name = 'settled'", [end])?;
+        transaction.commit()?;
+        done = end;
+        if done == last {
+            return Ok(last);
+        }
+    }
 }
 
-fn replay_heads(db: &Connection, settled: i64) -> Result<()> {
+fn replay_span(db: &Connection, span: Span) -> Result<()> {
+    let qualified = COLUMNS.split(", ").map(|column| format!("j.{column}")).collect::<Vec<_>>().join(", ");
+    db.execute(
+        &format!(
+            "INSERT OR IGNORE INTO log SELECT {qualified} FROM journal j JOIN rooms r ON r.id = j.room
+             WHERE j.id > ?1 AND j.id <= ?2 AND j.kind > 0 AND j.seq >= r.first ORDER BY j.room, j.seq"
+        ),
+        span,
+    )?;
+    replay_heads(db, span)?;
+    replay_marks(db, span)?;
+    replay_latest(db, span)
+}
+
+fn replay_heads(db: &Connection, span: Span) -> Result<()> {
     // With a bare column beside max(), SQLite takes it from the row of the maximum.
     db.execute(
         "UPDATE rooms SET head = n.seq, tag = n.tag, number = n.number, time = n.time
-         FROM (SELECT room, max(seq) AS seq, tag, number, time FROM journal WHERE id > ?1 AND kind > 0 GROUP BY room) n
+         FROM (SELECT room, max(seq) AS seq, tag, number, time FROM journal WHERE id > ?1 AND id <= ?2 AND kind > 0 GROUP BY room) n
          WHERE rooms.id = n.room AND n.seq > rooms.head",
-        [settled],
+        span,
     )?;
     db.execute(
         "UPDATE rooms SET last_message = n.seq
-         FROM (SELECT room, max(seq) AS seq FROM journal WHERE id > ?1 AND kind = 1 GROUP BY room) n
+         FROM (SELECT room, max(seq) AS seq FROM journal WHERE id > ?1 AND id <= ?2 AND kind = 1 GROUP BY room) n
          WHERE rooms.id = n.room AND n.seq > rooms.last_message",
-        [settled],
+        span,
     )?;
     Ok(())
 }
 
-fn replay_marks(db: &Connection, settled: i64) -> Result<()> {
+/// Marks, but of those who were erased after.
+fn replay_marks(db: &Connection, span: Span) -> Result<()> {
     // Messages move their senders' marks; rows of kind 0 carry marks as they were raised to.
     db.execute(
-        "INSERT INTO marks SELECT room, sender, max(seq), max(CASE kind WHEN 0 THEN target ELSE seq END),
-           max(number) FROM journal WHERE id > ?1 AND kind IN (0, 1) AND room > 0 GROUP BY room, sender
+        "WITH erased AS MATERIALIZED (SELECT sender, max(id) AS id FROM journal
+           WHERE kind = 0 AND room = 0 AND sender IS NOT NULL GROUP BY sender)
+         INSERT INTO marks SELECT j.room, j.sender, max(j.seq), max(CASE j.kind WHEN 0 THEN j.target ELSE j.seq END),
+           max(j.number) FROM journal j LEFT JOIN erased e ON e.sender = j.sender
+         WHERE j.id > ?1 AND j.id <= ?2 AND j.kind IN (0, 1) AND j.room > 0 AND j.id > coalesce(e.id, 0)
+         GROUP BY j.room, j.sender
          ON CONFLICT DO UPDATE SET delivered = max(delivered, excluded.delivered), read = max(read, excluded.read),
            read_number = max(read_number, excluded.read_number)",
-        [settled],
+        span,
     )?;
     db.execute(
-        "INSERT OR IGNORE INTO marks SELECT DISTINCT room, sender, 0, 0, 0 FROM journal WHERE id > ?1 AND kind > 1",
-        [settled],
+        "WITH erased AS MATERIALIZED (SELECT sender, max(id) AS id FROM journal
+           WHERE kind = 0 AND room = 0 AND sender IS NOT NULL GROUP BY sender)
+         INSERT OR IGNORE INTO marks SELECT DISTINCT j.room, j.sender, 0, 0, 0
+         FROM journal j LEFT JOIN erased e ON e.sender = j.sender
+         WHERE j.id > ?1 AND j.id <= ?2 AND j.kind > 1 AND j.id > coalesce(e.id, 0)",
+        span,
     )?;
     Ok(())
 }
 
-fn replay_latest(db: &Connection, settled: i64) -> Result<()> {
+fn replay_latest(db: &Connection, span: Span) -> Result<()> {
     db.execute(
         "INSERT INTO latest SELECT room, key, max(seq), tag, sender, number, time, name, media_type, content
-         FROM journal WHERE id > ?1 AND kind = 7 AND key IS NOT NULL GROUP BY room, key
+         FROM journal WHERE id > ?1 AND id <= ?2 AND kind = 7 AND key IS NOT NULL GROUP BY room, key
          ON CONFLICT DO UPDATE SET seq = excluded.seq, tag = excluded.tag, sender = excluded.sender,
            number = excluded.number, time = excluded.time, name = excluded.name, media_type = excluded.media_type,
            content = excluded.content WHERE excluded.seq > latest.seq",
-        [settled],
+        span,
     )?;
     Ok(())
 }

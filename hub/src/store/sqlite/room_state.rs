@@ -31,6 +31,8 @@ pub(super) struct Unsettled {
     pub(super) member: Option<i64>,
     /// The entry as it reads now.
     pub(super) entry: Arc<Entry>,
+    /// Its bytes, as the journal counts them.
+    pub(super) size: usize,
 }
 
 /// A membership without its user.
@@ -189,6 +191,11 @@ impl RoomState {
             metadata: self.metadata.clone(),
             members: self.members,
         }
+    }
+
+    /// The oldest entry that is not home; one past the head where all are.
+    pub(super) fn first_unsettled(&self) -> Seq {
+        self.unsettled.front().map_or(self.head.seq.next(), |unsettled| unsettled.entry.seq)
     }
 
     /// The place of an unsettled entry in [`Self::unsettled`].

@@ -211,6 +211,7 @@ fn read_body(row: &Row<'_>, member: Option<UserId>) -> Result<EntryBody> {
             version: version as u32,
             edited: row.get::<_, Option<i64>>(9)?.map(Timestamp),
             reactions: Vec::new(),
+            reactions_total: 0,
         }),
         EDIT => EntryBody::Edit { target: aimed()?, content, version: version as u32 },
         DELETION => EntryBody::Deletion { target: aimed()? },

@@ -1,6 +1,7 @@
 //! Settling: what was journalled goes home, room by room and in key order, so that each page of the log is written for
 //! many entries at once. It goes on inside the groups' transactions, twice as fast as rows come, while more than
-//! [`Options::unsettled`](super::Options::unsettled) entries wait, or so many rows that are no entries.
+//! [`Options::unsettled`](super::Options::unsettled) entries wait, or so many rows that are no entries, and twice as fast
+//! as bytes come while they are more than [`Options::unsettled_bytes`](super::Options::unsettled_bytes).
 
 use rusqlite::Connection;
 
@@ -14,6 +15,10 @@ use super::state::State;
 
 /// Entries that one group settles at least, once there is something to settle.
 const LEAST: usize = 64;
+/// Bytes that one group settles at least, where too many wait.
+const LEAST_BYTES: usize = 256 * 1024;
+/// What a visit to a room weighs at least, in bytes.
+const VISIT_BYTES: usize = 1_024;
 
 const INSERT: &str =
     "INSERT INTO log VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
@@ -30,11 +35,12 @@ impl State {
         Ok(())
     }
 
-    /// Settles in proportion to what was appended, while more than `keep` entries wait. Rows of a journal that has few
-    /// entries go as well: else marks alone would never let it end.
-    pub(super) fn settle(&mut self, db: &Connection, appended: usize, keep: usize) -> Result<()> {
-        let mut budget = 2 * appended.max(LEAST / 2);
-        while budget > 0 && (self.journal.unsettled > keep || self.journal.rows_waiting() > 2 * keep) {
+    /// Settles in proportion to what was appended, while too much waits. Rows of a journal that has few entries go as
+    /// well: else marks alone would never let it end.
+    pub(super) fn settle(&mut self, db: &Connection, appended: usize, appended_bytes: usize) -> Result<()> {
+        let mut rows = 2 * appended.max(LEAST / 2);
+        let mut bytes = 2 * appended_bytes.max(LEAST_BYTES / 2);
+        while (rows > 0 && self.has_too_many_rows()) || (bytes > 0 && self.has_too_many_bytes()) {
             let Some(id) = self.journal.dirty.range(self.journal.cursor..).next().copied() else {
                 self.finish_round(db)?;
                 break;
@@ -44,10 +50,21 @@ impl State {
                 self.journal.dirty.remove(&id);
                 continue;
             };
-            budget -= self.settle_room(db, &mut room, budget)?.max(1).min(budget);
+            let before = self.journal.unsettled_bytes;
+            let count = self.settle_room(db, &mut room, rows.max(LEAST))?;
+            rows = rows.saturating_sub(count.max(1));
+            bytes = bytes.saturating_sub((before - self.journal.unsettled_bytes).max(VISIT_BYTES));
             self.rooms.put(room);
         }
         Ok(())
+    }
+
+    fn has_too_many_rows(&self) -> bool {
+        self.journal.unsettled > self.unsettled || self.journal.rows_waiting() > 2 * self.unsettled
+    }
+
+    fn has_too_many_bytes(&self) -> bool {
+        self.journal.unsettled_bytes > self.unsettled_bytes
     }
 
     /// Settles everything there is, of rooms with marks alone too. True once nothing is left.
@@ -85,6 +102,7 @@ impl State {
             rows::bind_entry(&mut insert, 1, ids, &unsettled.entry)?;
             insert.raw_execute()?;
             room.journalled.push_back((unsettled.entry.seq, unsettled.journal));
+            self.journal.unsettled_bytes -= unsettled.size;
         }
         self.journal.unsettled -= count;
         while room.journalled.front().is_some_and(|(_, row)| *row <= self.journal.deleted) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 
-use crate::domain::names::{RoomKey, RoomName, TenantId, UserKey};
+use crate::domain::names::{RoomKey, RoomName, TenantId};
 use crate::domain::namespace::{NamespaceRules, Namespaces};
 use crate::domain::position::{Epoch, Tag};
 use crate::domain::time::Timestamp;
@@ -60,11 +60,10 @@ impl Rooms {
         self.states.insert(room.id, room);
     }
 
-    /// Rooms of a user's tenant with something unsettled: the tables do not tell yet who wrote there.
-    pub(super) fn unsettled_rooms(&self, user: &UserKey) -> Vec<RoomKey> {
-        let unsettled =
-            self.states.values().filter(|room| !room.is_settled() && room.key.tenant == user.tenant);
-        unsettled.map(|room| room.key.clone()).collect()
+    /// Rooms where a user wrote something that the tables do not tell of yet.
+    pub(super) fn unsettled_of(&self, user: i64) -> Vec<RoomKey> {
+        let wrote = |room: &RoomState| room.marks.contains_key(&user) || room.writers.contains(&user);
+        self.states.values().filter(|room| wrote(room)).map(|room| room.key.clone()).collect()
     }
 
     /// Keeps the cache bounded. `deleted` is the journal's: a room whose copies are still there stays.
@@ -92,6 +91,8 @@ pub(super) struct State {
     pub(super) epoch: Epoch,
     /// Unsettled entries to keep.
     pub(super) unsettled: usize,
+    /// Bytes of unsettled entries to keep.
+    pub(super) unsettled_bytes: usize,
     /// How long notifications are kept.
     pub(super) notification_retention: Duration,
     /// The group's time.

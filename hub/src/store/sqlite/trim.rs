@@ -15,8 +15,10 @@ use super::notices;
 use super::room_state::RoomState;
 use super::state::State;
 
-/// Entries that one step removes.
-const BATCH: u64 = 500;
+/// Entries or notifications that one step removes where little comes.
+pub(super) const BATCH: u64 = 500;
+/// What a visit to a room weighs at least, in entries.
+const VISIT: u64 = 8;
 /// Rooms that one step of a sweep looks at.
 const ROOMS: i64 = 500;
 
@@ -28,6 +30,8 @@ pub(super) struct TrimQueue {
     sweep: Option<i64>,
     /// Whether notifications are to be looked through.
     notifications: bool,
+    /// Whether the last step trimmed rooms: then it is the others' turn.
+    trimmed_last: bool,
 }
 
 impl TrimQueue {
@@ -67,16 +71,14 @@ impl State {
         }
     }
 
-    /// Does one step: trims a batch of one room, removes a batch of notifications, or looks for rooms to trim.
-    pub(super) fn trim_step(&mut self, db: &Connection) -> Result<()> {
-        if let Some(key) = self.trims.pop() {
-            let Some(mut room) = self.rooms.take(db, &mut self.names, &key)? else { return Ok(()) };
-            let more = self.trim_room(db, &mut room)?;
-            self.rooms.put(room);
-            if more {
-                self.trims.push(&key);
-            }
-            return Ok(());
+    /// Does one step: trims about `most` entries of rooms that have too many; in turn with that removes a batch of
+    /// notifications, or looks for rooms to trim.
+    pub(super) fn trim_step(&mut self, db: &Connection, most: u64) -> Result<()> {
+        let looks = self.trims.notifications || self.trims.sweep.is_some();
+        let has_its_turn = !looks || !self.trims.trimmed_last;
+        self.trims.trimmed_last = has_its_turn && !self.trims.rooms.is_empty();
+        if self.trims.trimmed_last {
+            return self.trim_rooms(db, most);
         }
         if self.trims.notifications {
             self.trims.notifications = notices::remove_ended(db, self.now, BATCH as usize)?;
@@ -88,19 +90,34 @@ impl State {
         }
     }
 
-    /// Trims a batch; whether more is left to do.
-    fn trim_room(&mut self, db: &Connection, room: &mut RoomState) -> Result<bool> {
-        let Some(rules) = self.rules(&room.key.room).cloned() else { return Ok(false) };
-        if !room.is_settled() {
-            self.settle_room(db, room, BATCH as usize)?;
-            if !room.is_settled() {
-                return Ok(true);
+    fn trim_rooms(&mut self, db: &Connection, most: u64) -> Result<()> {
+        let mut left = most;
+        while left > 0
+            && let Some(key) = self.trims.pop()
+        {
+            let Some(mut room) = self.rooms.take(db, &mut self.names, &key)? else { continue };
+            let (removed, more) = self.trim_room(db, &mut room, left)?;
+            self.rooms.put(room);
+            if more {
+                self.trims.push(&key);
             }
+            left = left.saturating_sub(removed.max(VISIT));
         }
-        let wanted = self.first_to_keep(db, room, &rules)?;
-        let first = wanted.min(Seq(room.first.0 + BATCH));
+        Ok(())
+    }
+
+    /// Trims up to `most` entries; how many, and whether more are left to do. What is to go first moves home, no more: a
+    /// room that is always written to is never home as a whole.
+    fn trim_room(&mut self, db: &Connection, room: &mut RoomState, most: u64) -> Result<(u64, bool)> {
+        let Some(rules) = self.rules(&room.key.room).cloned() else { return Ok((0, false)) };
+        let wanted = self.first_to_keep(db, room, &rules, most)?;
+        let first = wanted.min(Seq(room.first.0 + most));
         if first <= room.first {
-            return Ok(false);
+            return Ok((0, false));
+        }
+        let unsettled = first.0.saturating_sub(room.first_unsettled().0);
+        if unsettled > 0 {
+            self.settle_room(db, room, unsettled as usize)?;
         }
         for sql in [
             "DELETE FROM log WHERE room = ?1 AND seq < ?2",
@@ -113,30 +130,29 @@ impl State {
             db.prepare_cached("DELETE FROM latest WHERE room = ?1 AND seq < ?2")?
                 .execute((room.id, first.0 as i64))?;
         }
+        let removed = first.0 - room.first.0;
         room.first = first;
         room.save(db)?;
         self.changes.push(Change::Trimmed { room: room.key.clone(), first });
         self.wrote = true;
-        Ok(first < wanted)
+        Ok((removed, first < wanted))
     }
 
-    fn first_to_keep(&self, db: &Connection, room: &RoomState, rules: &NamespaceRules) -> Result<Seq> {
+    /// The oldest entry to keep, as far as `most` entries from the oldest tell.
+    fn first_to_keep(
+        &self,
+        db: &Connection,
+        room: &RoomState,
+        rules: &NamespaceRules,
+        most: u64,
+    ) -> Result<Seq> {
         let mut first = room.first;
         if let Some(most) = rules.retention_count {
             first = first.max(Seq((room.head.seq.0 + 1).saturating_sub(most)));
         }
         if let Some(age) = rules.retention_age {
             let oldest = self.now.millis() - age.as_millis() as i64;
-            let mut statement = db.prepare_cached(
-                "SELECT seq FROM (SELECT seq, time FROM log WHERE room = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3)
-                 WHERE time >= ?4 ORDER BY seq LIMIT 1",
-            )?;
-            let young: Option<i64> = optional(
-                statement
-                    .query_row((room.id, room.first.0 as i64, BATCH as i64 + 1, oldest), |row| row.get(0)),
-            )?;
-            let by_age = young.map_or(Seq(room.first.0 + BATCH), |seq| Seq(seq as u64));
-            first = first.max(by_age.min(room.head.seq.next()));
+            first = first.max(first_since(db, room, oldest, most)?);
         }
         Ok(first)
     }
@@ -158,7 +174,7 @@ impl State {
                 tenant: TenantId::parse(&tenant).map_err(damaged)?,
                 room: RoomName::parse(&name).map_err(damaged)?,
             };
-            if self.has_too_old(db, last, &key, row.get(3)?)? {
+            if self.has_too_much(db, last, &key, (row.get(3)?, row.get(4)?))? {
                 self.trims.push(&key);
             }
         }
@@ -166,25 +182,47 @@ impl State {
         Ok(())
     }
 
-    fn has_too_old(&mut self, db: &Connection, id: i64, key: &RoomKey, first: i64) -> Result<bool> {
+    /// Whether a room has too much, whose first and last entries are `settled` as far as they are home.
+    fn has_too_much(&mut self, db: &Connection, id: i64, key: &RoomKey, settled: (i64, i64)) -> Result<bool> {
         let Some(rules) = self.rules(&key.room) else { return Ok(false) };
         let (age, most) = (rules.retention_age, rules.retention_count);
         if age.is_none() && most.is_none() {
             return Ok(false);
         }
+        let (first, head) = settled;
         let cached = self.rooms.take_cached(id);
+        let kept = match &cached {
+            Some(room) => kept(room),
+            None => u64::try_from(head + 1 - first).unwrap_or(0),
+        };
         let unsettled =
             cached.as_ref().and_then(|room| room.unsettled.front().map(|front| front.entry.time.millis()));
-        let over = most.is_some_and(|most| cached.as_ref().is_some_and(|room| kept(room) > most));
         if let Some(room) = cached {
             self.rooms.put(room);
         }
+        let over = most.is_some_and(|most| kept > most);
         let Some(age) = age else { return Ok(over) };
         let mut statement =
             db.prepare_cached("SELECT time FROM log WHERE room = ?1 AND seq >= ?2 ORDER BY seq LIMIT 1")?;
         let oldest: Option<i64> = optional(statement.query_row((id, first), |row| row.get(0)))?.or(unsettled);
         Ok(over || oldest.is_some_and(|time| time < self.now.millis() - age.as_millis() as i64))
     }
+}
+
+/// The first entry of a room that is not older than `oldest`, or the last of `most` that are.
+fn first_since(db: &Connection, room: &RoomState, oldest: i64, most: u64) -> Result<Seq> {
+    let (end, unsettled) = (Seq(room.first.0 + most), room.first_unsettled());
+    let mut statement = db.prepare_cached(
+        "SELECT seq FROM log WHERE room = ?1 AND seq >= ?2 AND seq < ?3 AND time >= ?4 ORDER BY seq LIMIT 1",
+    )?;
+    let range = (room.id, room.first.0 as i64, end.min(unsettled).0 as i64, oldest);
+    let young: Option<i64> = optional(statement.query_row(range, |row| row.get(0)))?;
+    if let Some(young) = young {
+        return Ok(Seq(young as u64));
+    }
+    // Times never go backwards in a room.
+    let old = room.unsettled.partition_point(|unsettled| unsettled.entry.time.millis() < oldest);
+    Ok(Seq(unsettled.0 + old as u64).min(end))
 }
 
 fn kept(room: &RoomState) -> u64 {

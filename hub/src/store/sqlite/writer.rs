@@ -10,20 +10,24 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::domain::names::UserKey;
 use crate::store::{CommitSink, Outcome};
 
 use super::apply::Applied;
 use super::checkpoint::{Checkpoints, Progress};
 use super::engine::{EngineError, Result};
-use super::erase::{Erasure, Step};
+use super::erase::{Erasure, ErasureReply, Step};
 use super::options::Clock;
 use super::outbox::SLICE;
 use super::overlay::Overlay;
 use super::queue::{Found, Intake, Job, Reply};
 use super::state::State;
+use super::trim::BATCH;
 
-/// Groups between two steps of trimming or erasing, while outcomes keep coming.
+/// Groups between two steps of what goes on in the background, while outcomes keep coming.
 const GROUPS_PER_STEP: u32 = 4;
+/// Entries that one step trims at most.
+const TRIM_MOST: u64 = 8_192;
 /// Entries that one idle step settles.
 const IDLE_SETTLE: usize = 2_000;
 
@@ -54,6 +58,22 @@ pub(super) struct Writer {
     pub(super) idle: Duration,
     pub(super) sweep: Duration,
     pub(super) erasures: VecDeque<Box<Erasure>>,
+    /// Whose turn is next of what goes on in the background.
+    pub(super) turn: Background,
+    /// Rows that were appended since the last step of trimming: it removes in proportion.
+    pub(super) appended: u64,
+}
+
+/// What goes on between groups, a step at a time and in turn.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Background {
+    /// Effects that wait.
+    #[default]
+    Effects,
+    /// Erasures.
+    Erasing,
+    /// Retention.
+    Trimming,
 }
 
 /// Says that the store has stopped, however its writer ends.
@@ -140,20 +160,25 @@ impl Writer {
         for job in jobs.drain(..) {
             match job {
                 Job::Commit { outcome, reply } => outcomes.push((outcome, reply)),
-                Job::Erase { user, reply } => {
-                    let erasure = self.state.begin_erasure(&self.db, user, reply)?;
-                    self.erasures.push_back(Box::new(erasure));
-                }
+                Job::Erase { user, reply } => self.erase(user, reply),
             }
         }
         if outcomes.is_empty() { Ok(()) } else { self.commit_group(outcomes) }
+    }
+
+    /// Begins an erasure, or joins the one of the same user.
+    fn erase(&mut self, user: UserKey, reply: ErasureReply) {
+        match self.erasures.iter_mut().find(|erasure| erasure.is_of(&user)) {
+            Some(erasure) => erasure.join(reply),
+            None => self.erasures.push_back(Box::new(Erasure::new(user, reply))),
+        }
     }
 
     /// Commits a group. On an error the replies are dropped, which says that the outcome is unknown.
     fn commit_group(&mut self, outcomes: Vec<(Box<Outcome>, Reply)>) -> Result<()> {
         let mut answers: Vec<(Reply, Applied)> = Vec::with_capacity(outcomes.len());
         self.begin()?;
-        let appended = self.state.journal.next;
+        let (appended, bytes) = (self.state.journal.next, self.state.journal.appended_bytes);
         self.state.delete_settled(&self.db, outcomes.len())?;
         for (outcome, reply) in outcomes {
             let applied = self.state.apply(&self.db, *outcome)?;
@@ -163,7 +188,9 @@ impl Writer {
         let now = self.state.now;
         self.state.wrote |= self.state.keys.finish_group(&self.db, now)?;
         let appended = (self.state.journal.next - appended) as usize;
-        self.state.settle(&self.db, appended, self.state.unsettled)?;
+        self.appended += appended as u64;
+        let bytes = self.state.journal.appended_bytes.wrapping_sub(bytes);
+        self.state.settle(&self.db, appended, bytes)?;
         self.end(appended > 0)?;
         self.answer(answers);
         Ok(())
@@ -212,16 +239,23 @@ impl Writer {
         self.checkpoints.advance(&self.db, self.state.journal.next - 1)
     }
 
-    /// One step of effects that wait, else of an erasure, else of trimming.
+    /// One step of what waits and has its turn.
     fn background_step(&mut self) -> Result<()> {
+        let Some(turn) = self.next_turn() else { return Ok(()) };
         self.begin()?;
         let mut step = None;
-        if !self.state.outbox.is_empty() {
-            self.state.apply_slice(&self.db)?;
-        } else if let Some(erasure) = self.erasures.pop_front() {
-            step = Some(self.state.erase_step(&self.db, erasure)?);
-        } else {
-            self.state.trim_step(&self.db)?;
+        match turn {
+            Background::Effects => self.state.apply_slice(&self.db)?,
+            Background::Erasing => {
+                if let Some(erasure) = self.erasures.pop_front() {
+                    step = Some(self.state.erase_step(&self.db, erasure)?);
+                }
+            }
+            Background::Trimming => {
+                let most = (2 * self.appended).clamp(BATCH, TRIM_MOST);
+                self.appended = 0;
+                self.state.trim_step(&self.db, most)?;
+            }
         }
         self.end(false)?;
         match step {
@@ -230,6 +264,23 @@ impl Writer {
             None => {}
         }
         Ok(())
+    }
+
+    /// The next in turn that has something to do.
+    fn next_turn(&mut self) -> Option<Background> {
+        for _ in 0..3 {
+            let turn = self.turn;
+            let (next, busy) = match turn {
+                Background::Effects => (Background::Erasing, !self.state.outbox.is_empty()),
+                Background::Erasing => (Background::Trimming, !self.erasures.is_empty()),
+                Background::Trimming => (Background::Effects, self.state.trims.is_busy()),
+            };
+            self.turn = next;
+            if busy {
+                return Some(turn);
+            }
+        }
+        None
     }
 
     /// One step of settling while nothing else is to be done; true once all is home.
@@ -246,11 +297,10 @@ impl Writer {
         }
     }
 
-    /// Finishes what is under way and writes everything home.
+    /// Writes everything home. Erasures end where they are, so that closing takes no longer than that: who waits is told
+    /// that the store is not available, and repeating one carries on.
     fn go_home(mut self) -> Result<()> {
-        while !self.erasures.is_empty() {
-            self.background_step()?;
-        }
+        self.erasures.clear();
         while !self.idle_settle()? {}
         drop(self.checkpoints);
         let truncated = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

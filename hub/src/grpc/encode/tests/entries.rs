@@ -148,3 +148,33 @@ fn the_default_media_type_is_left_out() {
     assert_eq!(media_type(Content::data(vec![1].into(), "").unwrap()), "");
     assert_eq!(media_type(Content::stored(Body::Data(vec![1].into()), "text/plain")), "text/plain");
 }
+
+#[test]
+fn an_entry_is_no_larger_on_the_wire_than_pages_count_it() {
+    let longest = RoomName::parse(&format!("conversation:{}", "x".repeat(242))).unwrap();
+    let pairs = (0..32).map(|number| (format!("key {number:060}"), "x".repeat(1_024)));
+    let pairs = Pairs::stored(pairs.collect());
+    let users = || (0..20).map(|number| user(&format!("{number:0128}"))).collect();
+    let summary = |number| ReactionSummary {
+        key: ReactionKey::parse(&format!("{number:064}")).unwrap(),
+        count: u32::MAX,
+        users: users(),
+    };
+    let reactions: Vec<_> = (0..100).map(summary).collect();
+    let mut all = bodies();
+    all.push(EntryBody::Message(Message { reactions, attributes: pairs.clone(), ..message() }));
+    all.push(EntryBody::Room { created: false, metadata: pairs });
+    let far = Timestamp(i64::MAX);
+    for body in all {
+        let entry = Entry {
+            epoch: Epoch(u64::MAX),
+            seq: Seq::MAX,
+            time: far,
+            number: u64::MAX,
+            sender: user(&"u".repeat(128)),
+            ..entry(body)
+        };
+        let bytes = history_entry(&longest, &entry).encoded_len();
+        assert!(bytes <= entry.size(), "{bytes} of {}: {:?}", entry.size(), entry.body);
+    }
+}

@@ -118,7 +118,13 @@ impl State {
         Ok(())
     }
 
-    fn blank_latest(&mut self, db: &Connection, room: &mut RoomState, entry: &Entry) -> Result<()> {
+    /// Blanks the last event of a key where it is kept apart: it reads as `entry` now.
+    pub(in super::super) fn blank_latest(
+        &mut self,
+        db: &Connection,
+        room: &mut RoomState,
+        entry: &Entry,
+    ) -> Result<()> {
         let EntryBody::Event(event) = &entry.body else { return Ok(()) };
         let Some(key) = &event.key else { return Ok(()) };
         db.prepare_cached(
@@ -165,6 +171,9 @@ impl State {
         let seq = entry.seq;
         if let Some(unsettled) = room.unsettled_index(seq).and_then(|index| room.unsettled.get_mut(index)) {
             update(db, "journal", "id = ?1 AND ?2", (unsettled.journal, 1), &entry)?;
+            self.journal.unsettled_bytes -= unsettled.size;
+            unsettled.size = entry.size();
+            self.journal.unsettled_bytes += unsettled.size;
             unsettled.entry = Arc::new(entry);
             let entry = Arc::clone(&unsettled.entry);
             self.publish.push(Publish::Replace { room: room.key.clone(), entry });

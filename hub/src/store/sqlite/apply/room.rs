@@ -81,8 +81,10 @@ impl State {
             time: time.millis(),
             last_message: if is_message { seq } else { room.head.last_message },
         };
-        let journal = self.journal.append(db, (room.id, actor.id, member), &entry)?;
-        room.unsettled.push_back(Unsettled { journal, sender: actor.id, member, entry: Arc::clone(&entry) });
+        let size = entry.size();
+        let journal = self.journal.append(db, (room.id, actor.id, member), &entry, size)?;
+        let kept = Arc::clone(&entry);
+        room.unsettled.push_back(Unsettled { journal, sender: actor.id, member, entry: kept, size });
         let latest = Self::keep_latest(room, actor, &entry);
         let key = room.key.clone();
         self.publish.push(Publish::Append { room: key, head: room.head, entry: Arc::clone(&entry), latest });

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::content::Content;
-use crate::domain::entry::{Entry, EntryBody, EventKey, ReactionKey, ReactionSummary};
-use crate::domain::names::{RoomKey, UserId};
+use crate::domain::entry::{Entry, EntryBody, EventKey};
+use crate::domain::names::RoomKey;
 use crate::domain::position::{Position, Seq, Tag};
 use crate::domain::time::Timestamp;
 use crate::store::{EntryPage, EntryRange, PageBound};
@@ -14,10 +14,8 @@ use super::super::engine::{EngineError, Result};
 use super::super::overlay::{Head, RoomOverlay};
 use super::super::readers::Reader;
 use super::super::rows::{COLUMNS, read_content, read_entry, read_event, seq};
+use super::filling::Filling;
 use super::rooms::room_id;
-
-/// Users that a summary of reactions names.
-const NAMED: usize = 20;
 
 /// What a page takes from the unsettled entries: its end for `After`, its beginning for `Before`.
 struct Copied {
@@ -25,34 +23,6 @@ struct Copied {
     /// The oldest unsettled seq.
     first: Seq,
     entries: Vec<Arc<Entry>>,
-}
-
-/// A page that is being filled.
-struct Filling {
-    bound: PageBound,
-    bytes: usize,
-    entries: Vec<Entry>,
-    full: bool,
-}
-
-impl Filling {
-    fn new(bound: PageBound) -> Self {
-        Self { bound, bytes: 0, entries: Vec::new(), full: false }
-    }
-
-    /// Takes an entry; false where the page is full before it.
-    fn take(&mut self, entry: Entry) -> bool {
-        let size = content_bytes(&entry);
-        let fits = self.entries.len() < self.bound.items.max(1) as usize
-            && (self.entries.is_empty() || self.bytes + size <= self.bound.bytes);
-        if fits {
-            self.bytes += size;
-            self.entries.push(entry);
-        } else {
-            self.full = true;
-        }
-        fits
-    }
 }
 
 impl Reader {
@@ -90,10 +60,9 @@ impl Reader {
                 }
             }
         }
-        let mut entries = filling.entries;
-        self.add_reactions(row.id, &mut entries)?;
+        self.add_reactions(row.id, &mut filling)?;
         Ok(EntryPage {
-            entries,
+            entries: filling.items,
             head: Position { epoch: self.epoch, seq: head.seq, tag: head.tag },
             head_number: head.number,
             first,
@@ -125,7 +94,7 @@ impl Reader {
     /// Takes settled entries of `from..end`, upwards or downwards.
     fn fill_settled(
         &mut self,
-        filling: &mut Filling,
+        filling: &mut Filling<Entry>,
         room: i64,
         up: bool,
         (from, end): (Seq, Seq),
@@ -139,7 +108,7 @@ impl Reader {
         let most = i64::from(filling.bound.items.max(1)) + 1;
         let mut rows = statement.query((room, from.0 as i64, end.0 as i64, most))?;
         while let Some(row) = rows.next()? {
-            if !filling.take(read_entry(row, epoch, &mut user)?) {
+            if !filling.take_entry(read_entry(row, epoch, &mut user)?) {
                 break;
             }
         }
@@ -171,11 +140,11 @@ impl Reader {
         entries.sort_unstable_by_key(|entry| entry.seq);
         let mut filling = Filling::new(bound);
         for entry in entries {
-            if !filling.take(entry) {
+            if !filling.take_entry(entry) {
                 break;
             }
         }
-        Ok(filling.entries)
+        Ok(filling.items)
     }
 
     fn settled_latest(&mut self, room: i64) -> Result<Vec<Entry>> {
@@ -201,31 +170,6 @@ impl Reader {
         }
         Ok(found)
     }
-
-    /// Fills in the reactions to the messages of a page, with one scan.
-    fn add_reactions(&mut self, room: i64, entries: &mut [Entry]) -> Result<()> {
-        let is_message = |entry: &&Entry| matches!(entry.body, EntryBody::Message(_));
-        let seqs = || entries.iter().filter(is_message).map(|entry| entry.seq.0);
-        let (Some(least), Some(most)) = (seqs().min(), seqs().max()) else { return Ok(()) };
-        let (db, mut user) = self.with_names();
-        let mut statement = db.prepare_cached(
-            "SELECT seq, key, user FROM reactions WHERE room = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq, key",
-        )?;
-        let mut rows = statement.query((room, least as i64, most as i64))?;
-        let mut found: BTreeMap<u64, BTreeMap<ReactionKey, Vec<UserId>>> = BTreeMap::new();
-        while let Some(row) = rows.next()? {
-            let key = row.get_ref(1)?.as_str().map_err(|_| EngineError::Damaged("reaction"))?;
-            let key = ReactionKey::parse(key).map_err(|_| EngineError::Damaged("reaction"))?;
-            let users = found.entry(row.get::<_, i64>(0)? as u64).or_default().entry(key).or_default();
-            users.push(user(row.get(2)?)?);
-        }
-        for entry in entries {
-            if let (EntryBody::Message(message), Some(keys)) = (&mut entry.body, found.remove(&entry.seq.0)) {
-                message.reactions = keys.into_iter().map(|(key, users)| summarise(key, users)).collect();
-            }
-        }
-        Ok(())
-    }
 }
 
 fn keep_latest(latest: &mut BTreeMap<EventKey, Entry>, entry: Entry) {
@@ -237,30 +181,13 @@ fn keep_latest(latest: &mut BTreeMap<EventKey, Entry>, entry: Entry) {
     }
 }
 
-fn fill_copied(filling: &mut Filling, entries: Vec<Arc<Entry>>, wanted: impl Fn(Seq) -> bool) {
+fn fill_copied(filling: &mut Filling<Entry>, entries: Vec<Arc<Entry>>, wanted: impl Fn(Seq) -> bool) {
     if filling.full {
         return;
     }
     for entry in entries {
-        if wanted(entry.seq) && !filling.take((*entry).clone()) {
+        if wanted(entry.seq) && !filling.take_entry((*entry).clone()) {
             break;
         }
     }
-}
-
-fn summarise(key: ReactionKey, mut users: Vec<UserId>) -> ReactionSummary {
-    let count = users.len() as u32;
-    users.sort_unstable();
-    users.truncate(NAMED);
-    ReactionSummary { key, count, users }
-}
-
-fn content_bytes(entry: &Entry) -> usize {
-    let content = match &entry.body {
-        EntryBody::Message(message) => message.content.as_ref(),
-        EntryBody::Edit { content, .. } => content.as_ref(),
-        EntryBody::Event(event) => event.payload.as_ref(),
-        _ => None,
-    };
-    content.map_or(0, |content| content.as_bytes().len())
 }

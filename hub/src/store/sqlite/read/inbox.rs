@@ -5,11 +5,12 @@ use rusqlite::Connection;
 use crate::domain::inbox::{InboxFilter, InboxPlace, InboxSummary, Notification};
 use crate::domain::names::UserKey;
 use crate::domain::position::Seq;
-use crate::store::{InboxPage, InboxQuery};
+use crate::store::{InboxPage, InboxQuery, PageBound};
 
 use super::super::engine::Result;
 use super::super::notices::{self, InboxOwner, NOTICE_COLUMNS, read_notice};
 use super::super::readers::Reader;
+use super::filling::Filling;
 
 /// Which of the two logs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,7 @@ struct Scan<'a> {
     before: Option<(i64, InboxPlace)>,
     newest: bool,
     filter: Option<&'a InboxFilter>,
-    most: usize,
+    bound: PageBound,
 }
 
 impl Reader {
@@ -45,13 +46,12 @@ impl Reader {
         &mut self,
         user: &UserKey,
         query: &InboxQuery,
-        limit: u32,
+        bound: PageBound,
     ) -> Result<InboxPage> {
         let Some(owner) = InboxOwner::find(&self.db, user)? else {
             let head = notices::empty_head(&self.db, &user.tenant, self.epoch)?;
             return Ok(InboxPage { notifications: Vec::new(), head, more: false });
         };
-        let limit = limit.max(1) as usize;
         let now = (self.clock)().millis();
         let scan = |after: Seq| Scan {
             owner: &owner,
@@ -60,7 +60,7 @@ impl Reader {
             before: None,
             newest: false,
             filter: None,
-            most: limit + 1,
+            bound,
         };
         let (own, broadcast) = match query {
             InboxQuery::After(position) => (scan(position.own), scan(position.broadcast)),
@@ -76,9 +76,14 @@ impl Reader {
         if newest {
             notifications.reverse();
         }
-        let more = notifications.len() > limit;
-        notifications.truncate(limit);
-        Ok(InboxPage { notifications, head: owner.head(self.epoch), more })
+        let mut page = Filling::new(bound);
+        for notification in notifications {
+            let size = notification.size();
+            if !page.take(notification, size) {
+                break;
+            }
+        }
+        Ok(InboxPage { notifications: page.items, head: owner.head(self.epoch), more: page.full })
     }
 }
 
@@ -115,7 +120,10 @@ impl Scan<'_> {
             self.owner.broadcast_read,
         ))?;
         let mut found = Vec::new();
-        while found.len() < self.most
+        let mut bytes = 0;
+        // One past the page from each log: the merge then has all that a page of both can hold.
+        while found.len() <= self.bound.items.max(1) as usize
+            && bytes <= self.bound.bytes
             && let Some(row) = rows.next()?
         {
             let (notice, time, seq) = read_notice(row)?;
@@ -125,6 +133,7 @@ impl Scan<'_> {
             };
             let notification = Notification { notice, place, time, read: row.get(11)? };
             if self.filter.is_none_or(|filter| passes(filter, &notification)) {
+                bytes += notification.size();
                 found.push(notification);
             }
         }

@@ -2,6 +2,9 @@
 //! [`overlay`](super::overlay)).
 
 mod entries;
+mod filling;
 mod inbox;
+mod memberships;
+mod reactions;
 mod rooms;
 mod tenants;

@@ -1,20 +1,21 @@
-//! Reads of rooms, members, marks and a user's list of rooms.
+//! Reads of rooms, members and marks.
 
 use rusqlite::{Connection, Row};
 
 use crate::domain::content::Pairs;
 use crate::domain::marks::Marks;
 use crate::domain::member::Member;
-use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
+use crate::domain::names::{RoomKey, RoomName, TenantId, UserId};
 use crate::domain::position::{Epoch, Position, Tag};
-use crate::domain::room::{Room, RoomSummary};
-use crate::store::RoomsQuery;
+use crate::domain::room::Room;
+use crate::store::{PageBound, RoomPage};
 
 use super::super::engine::{EngineError, Result, optional};
 use super::super::overlay::Head;
 use super::super::readers::Reader;
 use super::super::room_state::read_marks;
 use super::super::rows::{read_pairs, read_role, seq};
+use super::filling::Filling;
 
 /// A room, with the columns that [`RoomRow::read`] wants.
 const ROOM_BY_NAME: &str =
@@ -22,7 +23,7 @@ const ROOM_BY_NAME: &str =
        r.created, r.direct, r.members, r.metadata
      FROM tenants t JOIN rooms r ON r.tenant = t.id WHERE t.name = ?1 AND r.name = ?2";
 
-fn key_of(tenant: &TenantId, name: &str) -> Result<RoomKey> {
+pub(super) fn key_of(tenant: &TenantId, name: &str) -> Result<RoomKey> {
     let room = RoomName::parse(name).map_err(|_| EngineError::Damaged("room"))?;
     Ok(RoomKey { tenant: tenant.clone(), room })
 }
@@ -71,7 +72,7 @@ pub(super) fn room_id(db: &Connection, room: &RoomKey) -> Result<Option<i64>> {
     optional(statement.query_row((room.tenant.as_str(), room.room.as_str()), |row| row.get(0)))
 }
 
-fn user_id(db: &Connection, tenant: &TenantId, user: &UserId) -> Result<Option<i64>> {
+pub(super) fn user_id(db: &Connection, tenant: &TenantId, user: &UserId) -> Result<Option<i64>> {
     let mut statement = db.prepare_cached(
         "SELECT u.id FROM tenants t JOIN users u ON u.tenant = t.id WHERE t.name = ?1 AND u.name = ?2",
     )?;
@@ -98,8 +99,8 @@ impl Reader {
         tenant: &TenantId,
         prefix: &str,
         after: Option<&RoomName>,
-        limit: u32,
-    ) -> Result<Vec<Room>> {
+        bound: PageBound,
+    ) -> Result<RoomPage<Room>> {
         let names: Vec<String> = self
             .db
             .prepare_cached(
@@ -112,17 +113,22 @@ impl Reader {
                     prefix,
                     after.map_or("", RoomName::as_str),
                     format!("{prefix}\u{7f}"),
-                    limit,
+                    bound.items.saturating_add(1),
                 ),
                 |row| row.get(0),
             )?
             .collect::<rusqlite::Result<_>>()?;
-        let mut found = Vec::with_capacity(names.len());
+        let mut page = Filling::new(bound);
         for name in names {
             self.begin_snapshot()?;
-            found.extend(self.room(&key_of(tenant, &name)?)?);
+            let Some(room) = self.room(&key_of(tenant, &name)?)? else { continue };
+            let size = room.size();
+            if !page.take(room, size) {
+                break;
+            }
         }
-        Ok(found)
+        let next = page.items.last().filter(|_| page.full).map(|room| room.room.clone());
+        Ok(RoomPage { rooms: page.items, next })
     }
 
     /// A user's membership.
@@ -169,69 +175,6 @@ impl Reader {
             (Some(room), Some(user)) => read_marks(&self.db, room, user),
             _ => Ok(Marks::default()),
         }
-    }
-
-    /// A user's rooms. Each is of a snapshot of its own.
-    pub(in super::super) fn rooms_of(
-        &mut self,
-        user: &UserKey,
-        query: &RoomsQuery,
-    ) -> Result<Vec<RoomSummary>> {
-        let Some(id) = user_id(&self.db, &user.tenant, &user.user)? else { return Ok(Vec::new()) };
-        let names: Vec<String> = self
-            .db
-            .prepare_cached(
-                "SELECT r.name FROM members m JOIN rooms r ON r.id = m.room WHERE m.user = ?1 AND r.name > ?2
-                 ORDER BY r.name",
-            )?
-            .query_map((id, query.after.as_ref().map_or("", RoomName::as_str)), |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        let mut listed = Vec::new();
-        for name in names {
-            if listed.len() >= query.limit as usize {
-                break;
-            }
-            listed.extend(self.summarise(user, id, &key_of(&user.tenant, &name)?, query.unread_only)?);
-        }
-        Ok(listed)
-    }
-
-    fn summarise(
-        &mut self,
-        user: &UserKey,
-        id: i64,
-        key: &RoomKey,
-        unread_only: bool,
-    ) -> Result<Option<RoomSummary>> {
-        self.begin_snapshot()?;
-        let unsettled = self.overlay.look(key, |room| (room.head, room.marks.get(&user.user).copied()));
-        let Some(row) = self.room_row(key, unsettled.map(|(head, _)| head))? else { return Ok(None) };
-        let marks = match unsettled.and_then(|(_, marks)| marks) {
-            Some(marks) => marks,
-            None => read_marks(&self.db, row.id, id)?,
-        };
-        let member = self.member(key, &user.user)?;
-        let Some(member) = member.filter(|_| !unread_only || marks.unread(row.room.head_number) > 0) else {
-            return Ok(None);
-        };
-        let peer = if row.room.direct { self.peer(row.id, id)? } else { None };
-        let last = row.head.last_message;
-        let readable = last.0 > 0 && last >= member.history_from && last >= row.room.first;
-        let last_message = if readable {
-            self.begin_snapshot()?;
-            self.entry(key, last)?
-        } else {
-            None
-        };
-        Ok(Some(RoomSummary { role: member.role, room: row.room, marks, last_message, peer }))
-    }
-
-    fn peer(&self, room: i64, user: i64) -> Result<Option<UserId>> {
-        let mut statement = self.db.prepare_cached(
-            "SELECT u.name FROM members m JOIN users u ON u.id = m.user WHERE m.room = ?1 AND m.user <> ?2 LIMIT 1",
-        )?;
-        let name: Option<String> = optional(statement.query_row((room, user), |row| row.get(0)))?;
-        name.map(|name| UserId::parse(&name).map_err(|_| EngineError::Damaged("user"))).transpose()
     }
 }
 
