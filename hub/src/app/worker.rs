@@ -62,7 +62,7 @@ async fn run(
     stop: Stop,
 ) {
     let spread = services.delivery.shards().get(shard).cloned();
-    let spreading = spread.map(|shard_inbox| tokio::spawn(shard_inbox.run(shard, stop.run.clone())));
+    let spreading = spread.map(|inbox| tokio::spawn(inbox.run(stop.run.clone())));
     let sweeping = tokio::spawn(sweep_runtime(Arc::clone(&services), shard, stop.run.clone()));
     // Spawned, so that the server's own loop is a task like its connections and not the runtime's root.
     let serving = tokio::spawn(front.serve(listener, stop.accept.clone().cancelled_owned()));

@@ -120,6 +120,14 @@ pub const TAIL_ENTRIES: usize = 256;
 pub const TAIL_BYTES: usize = 1 << 20;
 /// Bytes of ephemeral events that may wait for one session; past that it is a slow consumer.
 pub const MAILBOX_BYTES: usize = 256 * 1024;
+/// A burst of ephemeral events may be this many times as large, where the session reads on.
+pub const MAILBOX_BURST: usize = 4;
+/// A session with more than [`MAILBOX_BYTES`] waiting is a slow consumer after this long.
+pub const MAILBOX_OVERFULL: Duration = Duration::from_secs(5);
+/// Bytes of ephemeral events that may wait for one runtime, before whoever publishes is refused.
+pub const SHARD_BYTES: usize = 8 << 20;
+/// Bytes of ephemeral events of one room that may wait for one runtime.
+pub const SHARD_ROOM_BYTES: usize = 1 << 20;
 /// A session whose stream has not moved for this long while frames wait is disconnected.
 pub const SLOW_CONSUMER_AFTER: Duration = Duration::from_secs(30);
 /// Bytes read from the store for one session at a time.

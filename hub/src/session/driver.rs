@@ -11,7 +11,6 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, Stream};
 use tokio::time::Sleep;
 
-use crate::delivery::mailbox::Signal;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
@@ -229,7 +228,7 @@ impl Session {
     }
 
     /// Whether its last frame was queued: nothing may come after it.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Ending(_) | Stage::Ended)
     }
 
@@ -264,7 +263,7 @@ impl Session {
             }
             let mut moved = self.poll_commands(cx);
             moved |= self.poll_catch_up(cx);
-            self.take_signals(now);
+            moved |= self.take_signals(now);
             self.fill(batch);
             if !batch.is_empty() {
                 self.note_output(now, true);
@@ -366,36 +365,6 @@ impl Session {
         true
     }
 
-    fn take_signals(&mut self, now: Timestamp) {
-        if self.is_over() {
-            return;
-        }
-        let Some(established) = &mut self.established else { return };
-        let mut signals = Vec::new();
-        let slots = &mut established.slots;
-        established.live.mailbox.take(|slot| slots.mark_ready(slot), &mut signals);
-        for signal in signals {
-            match signal {
-                Signal::Ping => {
-                    established_pinged(self, now);
-                    self.push(&Push::Ping);
-                }
-                Signal::TokenExpiring(at) => self.push(&Push::TokenExpiring(at)),
-                Signal::Drain(after) => {
-                    self.push(&Push::GoingAway(after));
-                    self.finish(Some(Refusal { retry_after: Some(after), ..ErrorCode::GoingAway.into() }));
-                }
-                Signal::Close(refusal) => {
-                    self.services.metrics.disconnected(refusal.code);
-                    // Whoever may not come back is not waited for; whom a newer session replaced is back already.
-                    self.left_for_good |=
-                        !refusal.code.row().reconnect && refusal.code != ErrorCode::SessionReplaced;
-                    self.end(Some(refusal));
-                }
-            }
-        }
-    }
-
     /// Replies first, then pushes, then what lies past the rooms' cursors.
     fn fill(&mut self, batch: &mut Batch) {
         loop {
@@ -420,12 +389,6 @@ impl Session {
             let Some((slot, reason)) = established.slots.fill(batch) else { return };
             self.leave_unasked(slot, reason);
         }
-    }
-}
-
-fn established_pinged(session: &Session, now: Timestamp) {
-    if let Some(established) = &session.established {
-        established.live.pinged(now);
     }
 }
 

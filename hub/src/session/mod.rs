@@ -20,6 +20,7 @@ mod live;
 mod notices;
 mod opening;
 mod services;
+mod signals;
 mod slots;
 mod sweep;
 mod unread;

@@ -35,8 +35,13 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
             () = cancel.cancelled() => return,
         }
         let now = Timestamp::now();
+        let dropped = &services.metrics.counters().dropped;
         for live in services.sessions.of_shard(shard) {
             services.sweep_session(&live, now);
+            dropped.add(live.mailbox.take_merged());
+        }
+        if let Some(shard) = services.delivery.shards().get(shard) {
+            dropped.add(shard.take_dropped());
         }
         for list in [&services.upkeep.waiting, &services.upkeep.unheard] {
             if let Some(list) = list.get(shard) {
@@ -74,7 +79,6 @@ impl Services {
         }
         let stalled = live.stalled(now);
         if stalled > self.settings.slow_consumer_after {
-            self.metrics.counters().slow_consumers.increment();
             return live.close(ErrorCode::SlowConsumer);
         }
         // While the hub does not read, nobody can say that the client is silent.
@@ -99,6 +103,11 @@ impl Services {
         if !live.begin_end() {
             return;
         }
+        let counters = self.metrics.counters();
+        if live.mailbox.ended_as() == Some(ErrorCode::SlowConsumer) {
+            counters.slow_consumers.increment();
+        }
+        counters.dropped.add(live.mailbox.take_merged());
         live.mailbox.close();
         self.delivery.registry().remove(&live.mailbox);
         self.sessions.remove(live);
