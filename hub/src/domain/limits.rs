@@ -67,6 +67,8 @@ pub const PAGE_DEFAULT: u32 = 50;
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// Commands of one session that may be in flight; past that the hub stops reading the stream.
 pub const COMMANDS_IN_FLIGHT: usize = 64;
+/// Pages that are read and held for one session's commands at a time; other commands that ask for one wait.
+pub const PAGES_IN_FLIGHT: usize = 2;
 /// Times that an area decides again after a failed condition.
 pub const DECISIONS: usize = 3;
 /// Shortest signing secret, bytes (row W4d).

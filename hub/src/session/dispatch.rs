@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::domain::command::{Command, Hello, Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
@@ -32,6 +33,9 @@ pub(super) enum Done {
     /// A page of the inbox that the client has missed.
     Inbox(Result<InboxPage, StoreError>),
 }
+
+/// A command that was done, and the page that it holds until its answer is in the outbox.
+pub(super) type Finished = (Done, Option<OwnedSemaphorePermit>);
 
 impl Session {
     pub(super) fn request(&mut self, request: Request) {
@@ -117,6 +121,21 @@ impl Session {
         if id != 0 {
             self.in_flight.push(id);
         }
+        self.commands.push(command.map(|done| (done, None)).boxed());
+    }
+
+    /// The same for one whose answer is as large as a page: few of those are held at a time, so that a client which
+    /// asks for many and reads none holds no more. A limit in time of its own begins with its turn.
+    pub(super) fn begin_page(&mut self, id: u32, command: impl Future<Output = Done> + Send + 'static) {
+        let Some(established) = &self.established else { return };
+        let pages = Arc::clone(&established.pages);
+        if id != 0 {
+            self.in_flight.push(id);
+        }
+        let command = async move {
+            let page = pages.acquire_owned().await.ok();
+            (command.await, page)
+        };
         self.commands.push(command.boxed());
     }
 
@@ -167,11 +186,18 @@ impl Session {
         let room = join.room.clone();
         let joined = join::join(Arc::clone(&self.services), caller, mailbox, slot, join, reason);
         let limit = self.services.settings.command_timeout;
-        self.begin(id, async move {
+        let hands_over_state =
+            self.services.namespaces.rules(&room).is_some_and(|rules| rules.latest_per_key);
+        let command = async move {
             let joined = tokio::time::timeout(limit, joined).await;
             let joined = joined.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()));
             Done::Joined(id, slot, room, reason, Box::new(joined))
-        });
+        };
+        if hands_over_state {
+            self.begin_page(id, command);
+        } else {
+            self.begin(id, command);
+        }
     }
 
     /// Begins those joins that wait for their turn.

@@ -9,12 +9,13 @@ use std::task::{Context, Poll};
 use carillon_proto::Frame;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, Stream};
+use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 
 use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::COMMANDS_IN_FLIGHT;
+use crate::domain::limits::{COMMANDS_IN_FLIGHT, PAGES_IN_FLIGHT};
 use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
 use crate::domain::reply::{JoinReason, Reply};
@@ -25,7 +26,7 @@ use crate::store::refuse;
 use super::batch::Batch;
 use super::catch_up::{self, CatchUp};
 use super::connection::Closer;
-use super::dispatch::Done;
+use super::dispatch::Finished;
 use super::inbox_feed::InboxFeed;
 use super::live::Live;
 use super::services::Services;
@@ -85,6 +86,8 @@ pub(super) struct Established {
     catch_up: Option<CatchUp>,
     /// Commands that change something take turns until they are queued at the store.
     pub(super) turns: Arc<tokio::sync::Mutex<()>>,
+    /// Answers as large as a page that may be held at a time.
+    pub(super) pages: Arc<Semaphore>,
     /// Joins that wait for their turn: those of a resume.
     pub(super) joins: VecDeque<(Join, JoinReason)>,
     pub(super) joins_under_way: usize,
@@ -101,6 +104,7 @@ impl Established {
             inbox_under_way: false,
             catch_up: None,
             turns: Arc::default(),
+            pages: Arc::new(Semaphore::new(PAGES_IN_FLIGHT)),
             joins: VecDeque::new(),
             joins_under_way: 0,
         }
@@ -117,7 +121,7 @@ pub struct Session {
     pub(super) request_id: String,
     stage: Stage,
     pub(super) established: Option<Box<Established>>,
-    pub(super) commands: FuturesUnordered<BoxFuture<'static, Done>>,
+    pub(super) commands: FuturesUnordered<BoxFuture<'static, Finished>>,
     pub(super) in_flight: Vec<u32>,
     outbox: VecDeque<Frame>,
     outbox_bytes: usize,
@@ -302,7 +306,7 @@ impl Session {
 
     /// Whether a room turned out to be behind and nothing is being read yet.
     fn may_catch_up(&self) -> bool {
-        self.established.as_ref().is_some_and(|e| e.catch_up.is_none() && e.slots.has_behind())
+        self.established.as_ref().is_some_and(|e| e.catch_up.is_none() && e.slots.may_read())
     }
 
     fn poll_hello_deadline(&mut self, cx: &mut Context<'_>) {
@@ -320,9 +324,10 @@ impl Session {
         // more than this.
         while !self.is_over()
             && self.outbox_bytes < OUTBOX_DONE
-            && let Poll::Ready(Some(done)) = Pin::new(&mut self.commands).poll_next(cx)
+            && let Poll::Ready(Some((done, page))) = Pin::new(&mut self.commands).poll_next(cx)
         {
             self.finish_command(done);
+            drop(page);
             moved = true;
         }
         moved
@@ -335,6 +340,7 @@ impl Session {
         }
         let Some(established) = &mut self.established else { return false };
         if established.catch_up.is_none()
+            && established.slots.may_read()
             && let Some((slot, room, after)) = established.slots.next_behind()
         {
             self.services.metrics.counters().catch_ups.increment();
