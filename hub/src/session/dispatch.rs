@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::domain::command::{Command, Hello, Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
@@ -17,6 +16,7 @@ use super::driver::{Established, Session};
 use super::executor::Answer;
 use super::join::{self, Joining};
 use super::opening::{self, Opened};
+use super::pages;
 use super::slots::Slot;
 
 /// Joins of one session that are under way at a time: a resume of many rooms takes turns.
@@ -34,8 +34,8 @@ pub(super) enum Done {
     Inbox(Result<InboxPage, StoreError>),
 }
 
-/// A command that was done, and the page that it holds until its answer is in the outbox.
-pub(super) type Finished = (Done, Option<OwnedSemaphorePermit>);
+/// A command that was done, and its turn where the answer is as large as a page: kept until it is in the outbox.
+pub(super) type Finished = (Done, pages::Turn);
 
 impl Session {
     pub(super) fn request(&mut self, request: Request) {
@@ -124,19 +124,15 @@ impl Session {
         self.commands.push(command.map(|done| (done, None)).boxed());
     }
 
-    /// The same for one whose answer is as large as a page: few of those are held at a time, so that a client which
-    /// asks for many and reads none holds no more. A limit in time of its own begins with its turn.
+    /// The same for one whose answer is as large as a page: few of those are held at a time. A limit in time of its own
+    /// begins with its turn.
     pub(super) fn begin_page(&mut self, id: u32, command: impl Future<Output = Done> + Send + 'static) {
         let Some(established) = &self.established else { return };
-        let pages = Arc::clone(&established.pages);
+        let command = established.pages.read(command).boxed();
         if id != 0 {
             self.in_flight.push(id);
         }
-        let command = async move {
-            let page = pages.acquire_owned().await.ok();
-            (command.await, page)
-        };
-        self.commands.push(command.boxed());
+        self.commands.push(command);
     }
 
     fn refresh_token(&mut self, id: u32, token: &Token) {

@@ -9,13 +9,12 @@ use std::task::{Context, Poll};
 use carillon_proto::Frame;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, Stream};
-use tokio::sync::Semaphore;
 use tokio::time::Sleep;
 
 use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::{COMMANDS_IN_FLIGHT, PAGES_IN_FLIGHT};
+use crate::domain::limits::COMMANDS_IN_FLIGHT;
 use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
 use crate::domain::reply::{JoinReason, Reply};
@@ -29,6 +28,7 @@ use super::connection::Closer;
 use super::dispatch::Finished;
 use super::inbox_feed::InboxFeed;
 use super::live::Live;
+use super::pages::Pages;
 use super::services::Services;
 use super::slots::Slots;
 use super::sweep::LAST_WORDS;
@@ -86,8 +86,8 @@ pub(super) struct Established {
     catch_up: Option<CatchUp>,
     /// Commands that change something take turns until they are queued at the store.
     pub(super) turns: Arc<tokio::sync::Mutex<()>>,
-    /// Answers as large as a page that may be held at a time.
-    pub(super) pages: Arc<Semaphore>,
+    /// Answers as large as a page take turns too.
+    pub(super) pages: Pages,
     /// Joins that wait for their turn: those of a resume.
     pub(super) joins: VecDeque<(Join, JoinReason)>,
     pub(super) joins_under_way: usize,
@@ -104,7 +104,7 @@ impl Established {
             inbox_under_way: false,
             catch_up: None,
             turns: Arc::default(),
-            pages: Arc::new(Semaphore::new(PAGES_IN_FLIGHT)),
+            pages: Pages::default(),
             joins: VecDeque::new(),
             joins_under_way: 0,
         }
@@ -324,10 +324,10 @@ impl Session {
         // more than this.
         while !self.is_over()
             && self.outbox_bytes < OUTBOX_DONE
-            && let Poll::Ready(Some((done, page))) = Pin::new(&mut self.commands).poll_next(cx)
+            && let Poll::Ready(Some((done, turn))) = Pin::new(&mut self.commands).poll_next(cx)
         {
             self.finish_command(done);
-            drop(page);
+            drop(turn);
             moved = true;
         }
         moved

@@ -19,6 +19,7 @@ mod join;
 mod live;
 mod notices;
 mod opening;
+mod pages;
 mod services;
 mod signals;
 mod slots;

@@ -5,8 +5,7 @@ use std::time::Duration;
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_client::v1::{self, Ping};
-use carillon_hub::telemetry::Figures;
-use carillon_tests::wire::{Opening, greeting, request, say};
+use carillon_tests::wire::{Opening, greeting, request};
 use carillon_tests::{Wire, hub};
 
 #[tokio::test]
@@ -28,38 +27,5 @@ async fn who_asks_much_and_reads_late_is_answered_in_full() {
     wire.send(&pings);
     for _ in 0..ASKED {
         wire.until(|kind| matches!(kind, Kind::Pong(_)).then_some(())).await;
-    }
-}
-
-#[tokio::test]
-async fn who_asks_for_many_pages_and_reads_none_holds_few() {
-    const ASKED: u32 = 64;
-    let hub = hub().start().await;
-    let mut bob = Wire::enters(&hub, "bob").await;
-    for _ in 0..30 {
-        bob.asks(say("room:a", "x".repeat(9_000))).await;
-    }
-    let narrow = Opening { window: Some(16 * 1024), ..Opening::default() };
-    let mut alice = Wire::open(hub.hub.grpc_address(), narrow).await;
-    alice.greets(v1::Hello { token: hub.token("alice"), ..greeting() }).await;
-    let history =
-        || Command::History(v1::HistoryGet { room: "room:a".to_owned(), limit: 200, ..Default::default() });
-    let requests: Vec<_> = (0..ASKED).map(|n| request(1_000 + n, history())).collect();
-    alice.send(&requests);
-    let read = || {
-        let text = hub.hub.services().metrics.render(&Figures::default());
-        let line = text.lines().find(|line| line.starts_with(r#"carillon_commands_total{command="history""#));
-        line.and_then(|line| line.rsplit(' ').next()?.parse::<u32>().ok()).unwrap_or_default()
-    };
-    while read() == 0 {
-        bob.asks(Command::Rooms(v1::RoomsGet::default())).await;
-    }
-    // The store answers in turn: what was asked before was read before.
-    for _ in 0..ASKED {
-        bob.asks(Command::Rooms(v1::RoomsGet::default())).await;
-    }
-    assert!(read() <= 8, "{} pages of 256 KiB were read for one who reads none", read());
-    for n in 0..ASKED {
-        assert!(matches!(alice.answer(1_000 + n).await, Kind::HistoryPage(_)));
     }
 }
