@@ -36,6 +36,10 @@ impl Authenticate for Ports {
     fn service(&self, token: &str, tenant: &TenantId) -> Result<Caller, Refusal> {
         self.services.authenticate_service(&Token(token.to_owned()), tenant, Timestamp::now())
     }
+
+    fn any_service(&self, token: &str) -> Result<(), Refusal> {
+        self.services.authenticate_any_service(&Token(token.to_owned()), Timestamp::now())
+    }
 }
 
 impl Execute for Ports {

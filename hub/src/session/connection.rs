@@ -22,6 +22,7 @@ pub struct Closer(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     closed: AtomicBool,
+    settled: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -30,6 +31,16 @@ impl Closer {
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::SeqCst);
         self.0.waker.wake();
+    }
+
+    /// Somebody whom the hub knows uses it.
+    pub fn settle(&self) {
+        self.0.settled.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether somebody whom the hub knows uses it, or did.
+    pub fn is_settled(&self) -> bool {
+        self.0.settled.load(Ordering::SeqCst)
     }
 
     /// Whether it is to be closed. `waker` is woken when that changes.

@@ -201,6 +201,7 @@ impl Session {
 
     pub(super) fn opened(&mut self) {
         self.settled.store(true, Ordering::SeqCst);
+        self.closer.settle();
         self.stage = Stage::Open;
     }
 

@@ -32,5 +32,5 @@ pub use driver::{Input, Output, Session};
 pub use live::{Live, Sessions};
 pub use notices::NoticeRouter;
 pub use services::{Services, Settings, Upkeep};
-pub use sweep::sweep_runtime;
+pub use sweep::{first_call, sweep_runtime};
 pub use unread::send_unread;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 
-use crate::access::authentication::Authenticator;
+use crate::access::authentication::{Authenticator, Verified};
 use crate::delivery::Delivery;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Cursor, Stateless, Token};
@@ -97,11 +97,7 @@ impl Services {
 
     /// Who bears the token, a service of one tenant too.
     pub(super) fn verify(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
-        let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
-            tracing::info!(reason = %error, "token refused");
-            Refusal::from(error.code())
-        })?;
-        verified.caller(None)
+        self.verified(token, now)?.caller(None)
     }
 
     /// Which service bears the token, where it may act for `tenant`.
@@ -111,13 +107,24 @@ impl Services {
         tenant: &TenantId,
         now: Timestamp,
     ) -> Result<Caller, Refusal> {
-        let verified = self.authenticator.verify(&token.0, now).map_err(|error| {
-            tracing::info!(reason = %error, "service token refused");
-            Refusal::from(error.code())
-        })?;
-        let caller = verified.caller(Some(tenant))?;
+        let caller = self.verified(token, now)?.caller(Some(tenant))?;
         // A user's token administers nothing, not even its own tenant.
         if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
+    }
+
+    /// Whether the token is a service's, of whatever tenants.
+    pub fn authenticate_any_service(&self, token: &Token, now: Timestamp) -> Result<(), Refusal> {
+        match self.verified(token, now)? {
+            Verified::Service(_) => Ok(()),
+            Verified::User(_) => Err(ErrorCode::PermissionDenied.into()),
+        }
+    }
+
+    fn verified(&self, token: &Token, now: Timestamp) -> Result<Verified, Refusal> {
+        self.authenticator.verify(&token.0, now).map_err(|error| {
+            tracing::info!(reason = %error, "token refused");
+            Refusal::from(error.code())
+        })
     }
 
     /// Carries out a command that needs no session. Without a limit in time of its own.

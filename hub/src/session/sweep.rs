@@ -21,6 +21,12 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// After it was told to end, a session whose transport takes nothing any more is cleaned up without it.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// A connection on which nobody has said hello by then is closed: what a stream has to say in time, and its last
+/// words.
+pub fn first_call(hello_timeout: Duration) -> Duration {
+    hello_timeout + LAST_WORDS
+}
+
 /// A session that was cleaned up is told why when its client reads again. One that does not within this time loses
 /// its connection.
 const UNHEARD: Duration = Duration::from_secs(60);

@@ -14,5 +14,6 @@ mod protocol;
 mod recovery;
 mod several;
 mod shut_window;
+mod silent;
 mod slow_reader;
 mod tokens;
