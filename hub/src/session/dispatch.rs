@@ -9,7 +9,7 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::presence::Status;
 use crate::domain::reply::{JoinReason, Reply};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 use crate::store::{Idempotency, InboxPage, StoreError};
 
 use super::driver::{Established, Session};
@@ -74,9 +74,9 @@ impl Session {
     /// Presence shows when a user last did something. An answer to the hub's ping is not that.
     fn note_activity(&self, command: &Command) {
         let Some(established) = &self.established else { return };
-        let now = Timestamp::now();
-        if !matches!(command, Command::Ping | Command::Pong) && established.live.begin_touch(now) {
-            self.services.presence.touch(&established.caller.tenant, established.live.id(), now);
+        if !matches!(command, Command::Ping | Command::Pong) && established.live.begin_touch(Moment::now()) {
+            let tenant = &established.caller.tenant;
+            self.services.presence.touch(tenant, established.live.id(), Timestamp::now());
         }
     }
 

@@ -18,7 +18,7 @@ use crate::domain::limits::COMMANDS_IN_FLIGHT;
 use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
 use crate::domain::reply::{JoinReason, Reply};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 
 use crate::store::refuse;
 
@@ -146,7 +146,7 @@ impl Session {
         let limit = services.settings.hello_timeout;
         let deadline = Box::pin(tokio::time::sleep(limit));
         // The stream has a while more than its deadline to take the refusal; then the connection goes.
-        let overdue = Timestamp::now().plus(limit + LAST_WORDS);
+        let overdue = Moment::now().plus(limit + LAST_WORDS);
         let settled = Arc::new(AtomicBool::new(false));
         if let Some(waiting) = services.upkeep.waiting.get(shard) {
             waiting.add(overdue, Arc::clone(&settled), closer.clone());
@@ -181,7 +181,7 @@ impl Session {
     /// Takes what was read.
     pub fn input(&mut self, input: Input) {
         if let Some(established) = &self.established {
-            established.live.heard(Timestamp::now());
+            established.live.heard(Moment::now());
         }
         match input {
             Input::Request(request) => self.request(*request),
@@ -261,7 +261,7 @@ impl Session {
         if let Some(established) = &self.established {
             established.live.mailbox.register(cx.waker());
         }
-        let now = Timestamp::now();
+        let now = Moment::now();
         loop {
             if self.outbox.is_empty() {
                 self.read_inbox();
@@ -299,7 +299,7 @@ impl Session {
         }
     }
 
-    fn note_output(&self, now: Timestamp, wrote: bool) {
+    fn note_output(&self, now: Moment, wrote: bool) {
         if let Some(established) = &self.established {
             established.live.polled(now, self.wants_input(), wrote);
         }

@@ -3,13 +3,13 @@
 use crate::delivery::mailbox::Signal;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::push::Push;
-use crate::domain::time::Timestamp;
+use crate::domain::time::Moment;
 
 use super::driver::Session;
 
 impl Session {
     /// Takes what waits in the mailbox but for the pushes. Whether there is more to do because of it.
-    pub(super) fn take_signals(&mut self, now: Timestamp) -> bool {
+    pub(super) fn take_signals(&mut self, now: Moment) -> bool {
         if self.is_over() {
             return false;
         }
@@ -25,7 +25,7 @@ impl Session {
         moved
     }
 
-    fn heed(&mut self, signal: Signal, now: Timestamp) {
+    fn heed(&mut self, signal: Signal, now: Moment) {
         match signal {
             Signal::Ping => {
                 if let Some(established) = &self.established {
