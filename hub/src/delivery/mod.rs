@@ -37,7 +37,7 @@ use room::ActiveRoom;
 use rooms::Rooms;
 use shard::{Shard, Wakeup};
 pub use sink::LatestMessage;
-use sink::{ChangedInboxes, UnreadRooms};
+use sink::{ChangedInboxes, ReadRooms, UnreadRooms};
 
 /// Which followers of a room a broadcast is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,7 @@ pub struct Delivery {
     encoder: Arc<dyn FrameEncoder>,
     namespaces: Arc<Namespaces>,
     unread: UnreadRooms,
+    read: ReadRooms,
     inboxes: ChangedInboxes,
     large_room: usize,
     epoch: OnceLock<Epoch>,
@@ -97,6 +98,7 @@ impl Delivery {
             encoder,
             namespaces,
             unread: UnreadRooms::default(),
+            read: ReadRooms::default(),
             inboxes: ChangedInboxes::default(),
             large_room,
             epoch: OnceLock::new(),
@@ -136,6 +138,11 @@ impl Delivery {
     /// latest message.
     pub fn take_unread_rooms(&self) -> Vec<(RoomKey, LatestMessage)> {
         self.unread.take()
+    }
+
+    /// Connected users who have read since the last call, each with the room.
+    pub fn take_read_rooms(&self) -> Vec<(RoomKey, UserId)> {
+        self.read.take()
     }
 
     /// Connected users whose inboxes changed since the last call.

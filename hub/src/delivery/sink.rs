@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::domain::entry::{Entry, EntryBody};
 use crate::domain::inbox::{InboxPlace, Notification};
-use crate::domain::names::{RoomKey, TenantId, UserKey};
+use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, InboxPosition, Seq};
 use crate::domain::push::Push;
 use crate::domain::time::Timestamp;
@@ -43,6 +43,20 @@ impl UnreadRooms {
             Some(known) => *known = latest,
             None => _ = rooms.insert(room.clone(), latest),
         }
+    }
+}
+
+/// Connected users who have read, with the rooms, since they were last asked for. Bounded by what they mark in between.
+#[derive(Default)]
+pub(super) struct ReadRooms(Mutex<FxHashSet<(RoomKey, UserId)>>);
+
+impl ReadRooms {
+    pub(super) fn take(&self) -> Vec<(RoomKey, UserId)> {
+        std::mem::take(&mut *self.0.lock()).into_iter().collect()
+    }
+
+    fn add(&self, room: &RoomKey, user: &UserId) {
+        self.0.lock().insert((room.clone(), user.clone()));
     }
 }
 
@@ -83,6 +97,11 @@ impl CommitSink for Delivery {
             match change {
                 Change::Entry { room, entry } => self.deliver_entry(room, entry, now),
                 Change::Marks { room, user, marks } => {
+                    let key = UserKey { tenant: room.tenant.clone(), user: user.clone() };
+                    // Other devices than the one that marks may show a count that is out of date.
+                    if self.registry.is_online(&key) {
+                        self.read.add(room, user);
+                    }
                     let push = Push::Marks { room: room.room.clone(), user: user.clone(), marks: *marks };
                     self.broadcast_marks(room, &push, MergeKey::of(("marks", &room.room, user)));
                 }
