@@ -65,6 +65,14 @@ impl Tickets {
         text.starts_with(MARK)
     }
 
+    /// Whether a ticket is good, which it remains. `INVALID_TOKEN` where not.
+    pub fn is_good(&self, ticket: &str, now: Timestamp) -> Result<(), Refusal> {
+        match self.0.lock().good.get(ticket) {
+            Some((end, _)) if now < *end => Ok(()),
+            _ => Err(ErrorCode::InvalidToken.into()),
+        }
+    }
+
     /// Who bears a ticket; from now on it is good no more. `INVALID_TOKEN` for one that is not, or no longer, good.
     pub fn redeem(&self, ticket: &str, now: Timestamp) -> Result<Verified, Refusal> {
         let found = self.0.lock().good.remove(ticket);
@@ -99,7 +107,9 @@ mod tests {
         let (first, end) = tickets.issue(alice(i64::MAX), start).unwrap();
         let (second, _) = tickets.issue(alice(i64::MAX), start).unwrap();
         assert!(Tickets::is_ticket(&first) && first != second);
+        assert_eq!(tickets.is_good(&first, Timestamp(1)), Ok(()));
         assert_eq!(tickets.redeem(&first, Timestamp(1)), Ok(alice(i64::MAX)));
+        assert!(tickets.is_good(&first, Timestamp(1)).is_err() && tickets.is_good(&second, end).is_err());
         assert_eq!(tickets.redeem(&first, Timestamp(1)), Err(ErrorCode::InvalidToken.into()));
         assert_eq!(tickets.redeem(&second, end), Err(ErrorCode::InvalidToken.into()));
         assert_eq!(tickets.redeem("ticket_made_up", start), Err(ErrorCode::InvalidToken.into()));

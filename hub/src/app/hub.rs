@@ -20,12 +20,12 @@ use crate::grpc::encode::ProtobufEncoder;
 use crate::grpc::execute::HubApi;
 use crate::grpc::health::Health;
 use crate::grpc::local::LocalHub;
-use crate::grpc::server::{Front, Http2};
+use crate::grpc::server::{Calls, Front, Http2};
 use crate::grpc::session_service::SessionService;
 use crate::http;
 use crate::presence::{self, Presence};
 use crate::session::executor::Executor;
-use crate::session::{NoticeRouter, Services, Sessions, Settings, Upkeep, send_unread};
+use crate::session::{NoticeRouter, Services, Sessions, Settings, Upkeep, first_call, send_unread};
 use crate::store::Store;
 use crate::store::sqlite::{Options, SqliteStore};
 use crate::telemetry::Metrics;
@@ -192,16 +192,18 @@ fn front(
 ) -> Front<SessionService> {
     Front {
         session: SessionService::new(Arc::clone(services), shard),
-        hub: Arc::new(HubApi::new(ports.clone(), ports.clone())),
+        hub: Arc::new(HubApi::new(ports.clone(), ports.clone(), config.session.command_timeout)),
         admin: AdminApi {
             authenticate: ports.clone(),
             execute: ports.clone(),
             sessions: ports.clone(),
             observe: ports.clone(),
             administer: ports.clone(),
+            timeout: config.session.command_timeout,
         },
         health: health.clone(),
         http2: http2(config),
+        calls: calls(config),
         reflection: config.reflection(),
     }
 }
@@ -276,6 +278,15 @@ fn http2(config: &Config) -> Http2 {
         header_bytes: bounded(grpc.header_bytes),
         keepalive_interval: grpc.keepalive_interval,
         keepalive_timeout: grpc.keepalive_timeout,
+    }
+}
+
+fn calls(config: &Config) -> Calls {
+    let session = &config.session;
+    Calls {
+        frame_bytes: session.frame_bytes,
+        timeout: session.command_timeout,
+        first_call: first_call(session.hello_timeout),
     }
 }
 

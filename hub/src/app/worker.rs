@@ -72,7 +72,7 @@ async fn run(
     stop: Stop,
 ) {
     let spread = services.delivery.shards().get(shard).cloned();
-    let spreading = spread.map(|shard_inbox| tokio::spawn(shard_inbox.run(shard, stop.run.clone())));
+    let spreading = spread.map(|inbox| tokio::spawn(inbox.run(stop.run.clone())));
     let sweeping = tokio::spawn(sweep_runtime(Arc::clone(&services), shard, stop.run.clone()));
     for front in &beside.fronts {
         tokio::spawn(front.serve(Arc::clone(&beside.hub), stop.accept.clone()));

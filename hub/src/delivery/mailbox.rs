@@ -1,8 +1,9 @@
 //! What waits for one session: which of its rooms have something new, and pushes that are in no log.
 
-use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
+use std::time::Instant;
 
 use carillon_proto::Frame;
 use futures::task::AtomicWaker;
@@ -10,11 +11,14 @@ use parking_lot::Mutex;
 
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::inbox::InboxPlace;
+use crate::domain::limits::{MAILBOX_BURST, MAILBOX_OVERFULL};
 use crate::domain::names::{SessionId, UserKey};
 use crate::domain::time::Timestamp;
 
+use super::merging::MergingQueue;
+
 /// What a later push replaces: a hash of what it is about, as «typing of this user in this room».
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MergeKey(u64);
 
 impl MergeKey {
@@ -31,8 +35,6 @@ impl MergeKey {
 pub struct Waiting {
     /// What.
     pub frame: Frame,
-    /// What it replaces.
-    pub merge: Option<MergeKey>,
     /// Its place in the inbox, where it is a notification: a session that has it already drops it.
     pub place: Option<InboxPlace>,
 }
@@ -42,6 +44,8 @@ pub struct Waiting {
 pub enum Signal {
     /// Ask whether the client is still there.
     Ping,
+    /// Notifications were left out, as too much waited: the store has them.
+    ReadInbox,
     /// The token ends soon.
     TokenExpiring(Timestamp),
     /// The node stops: finish what is in flight, then end.
@@ -53,14 +57,21 @@ pub enum Signal {
 #[derive(Default)]
 struct Inner {
     ready: Vec<u32>,
-    waiting: VecDeque<Waiting>,
+    waiting: MergingQueue<MergeKey, Waiting>,
     bytes: usize,
+    /// How many of those that wait are notifications.
+    notifications: usize,
+    /// Since when more has waited than may.
+    overfull_since: Option<Instant>,
     signals: Vec<Signal>,
     closed: bool,
+    ended_as: Option<ErrorCode>,
 }
 
-/// A session's mailbox. Never blocks; what it holds is bounded by the session's rooms and a limit in bytes: past that
-/// the session is a slow consumer, and is told to end.
+/// A session's mailbox. Never blocks; what it holds is bounded by the session's rooms and a limit in bytes. Past that
+/// notifications are left to the store. Other pushes are nowhere else: a burst of [`MAILBOX_BURST`] times the limit may
+/// wait, but where it is more, or past the limit for [`MAILBOX_OVERFULL`], the session is a slow consumer, and is told
+/// to end. What is larger than the limit may wait alone.
 pub struct Mailbox {
     session: SessionId,
     user: UserKey,
@@ -68,12 +79,14 @@ pub struct Mailbox {
     limit: usize,
     waker: AtomicWaker,
     inner: Mutex<Inner>,
+    merged: AtomicU64,
 }
 
 impl Mailbox {
-    /// An empty one, of a session on runtime `shard`. More than `limit` bytes of pushes never wait.
+    /// An empty one, of a session on runtime `shard`, for `limit` bytes of pushes.
     pub fn new(session: SessionId, user: UserKey, shard: usize, limit: usize) -> Self {
-        Self { session, user, shard, limit, waker: AtomicWaker::new(), inner: Mutex::default() }
+        let merged = AtomicU64::new(0);
+        Self { session, user, shard, limit, waker: AtomicWaker::new(), inner: Mutex::default(), merged }
     }
 
     /// Whose session.
@@ -108,34 +121,40 @@ impl Mailbox {
         self.waker.wake();
     }
 
-    /// Adds a push; where one with the same key waits, it is replaced.
+    /// Adds a push; where one with the same key waits, it takes its place.
     pub fn push(&self, frame: Frame, merge: Option<MergeKey>) {
-        self.add(Waiting { frame, merge, place: None });
+        self.add(Waiting { frame, place: None }, merge, Instant::now);
     }
 
     /// Adds a notification.
     pub fn push_notification(&self, frame: Frame, place: InboxPlace) {
-        self.add(Waiting { frame, merge: None, place: Some(place) });
+        self.add(Waiting { frame, place: Some(place) }, None, Instant::now);
     }
 
-    fn add(&self, waiting: Waiting) {
+    /// A notification was left to the store.
+    pub fn leave_to_store(&self) {
         {
             let mut inner = self.inner.lock();
             if inner.closed {
                 return;
             }
-            if waiting.merge.is_some()
-                && let Some(index) = inner.waiting.iter().rposition(|other| other.merge == waiting.merge)
-                && let Some(replaced) = inner.waiting.remove(index)
-            {
-                inner.bytes -= replaced.frame.len();
+            inner.read_inbox();
+        }
+        self.waker.wake();
+    }
+
+    fn add(&self, waiting: Waiting, merge: Option<MergeKey>, now: impl FnOnce() -> Instant) {
+        {
+            let mut inner = self.inner.lock();
+            if inner.closed {
+                return;
             }
-            inner.bytes += waiting.frame.len();
-            if inner.bytes > self.limit {
-                inner.close(ErrorCode::SlowConsumer.into());
-            } else {
-                inner.waiting.push_back(waiting);
+            if waiting.place.is_some() && inner.leaves_out(waiting.frame.len(), self.limit) {
+                inner.read_inbox();
+            } else if inner.add(waiting, merge) {
+                self.merged.fetch_add(1, Ordering::Relaxed);
             }
+            inner.check(self.limit, now);
         }
         self.waker.wake();
     }
@@ -185,29 +204,94 @@ impl Mailbox {
     /// Takes pushes while `want` says that there is room.
     pub fn take_pushes(&self, mut want: impl FnMut(Waiting) -> bool) {
         let mut inner = self.inner.lock();
-        while let Some(waiting) = inner.waiting.pop_front() {
+        while let Some(waiting) = inner.waiting.pop() {
             inner.bytes -= waiting.frame.len();
+            inner.notifications -= usize::from(waiting.place.is_some());
             if !want(waiting) {
                 break;
             }
         }
-        if inner.waiting.is_empty() && inner.waiting.capacity() > 8 {
-            inner.waiting = VecDeque::new();
+        if inner.bytes <= self.limit {
+            inner.overfull_since = None;
         }
+    }
+
+    /// How many pushes took the place of others since the last call.
+    pub fn take_merged(&self) -> u64 {
+        self.merged.swap(0, Ordering::Relaxed)
+    }
+
+    /// Why the session was told to end, where it was.
+    pub fn ended_as(&self) -> Option<ErrorCode> {
+        self.inner.lock().ended_as
     }
 }
 
 impl Inner {
     /// The session ends: nothing else matters to it any more.
     fn close(&mut self, refusal: Refusal) {
-        *self = Self { signals: vec![Signal::Close(refusal)], closed: true, ..Self::default() };
+        *self = Self {
+            ended_as: Some(refusal.code),
+            signals: vec![Signal::Close(refusal)],
+            closed: true,
+            ..Self::default()
+        };
+    }
+
+    /// Whether it took the place of another.
+    fn add(&mut self, waiting: Waiting, merge: Option<MergeKey>) -> bool {
+        self.bytes += waiting.frame.len();
+        self.notifications += usize::from(waiting.place.is_some());
+        let replaced = self.waiting.push(merge, waiting);
+        if let Some(replaced) = &replaced {
+            self.bytes -= replaced.frame.len();
+        }
+        replaced.is_some()
+    }
+
+    /// Whether a notification of so many bytes is left to the store: the session reads there anyway, or too much waits.
+    fn leaves_out(&self, bytes: usize, limit: usize) -> bool {
+        self.signals.iter().any(|signal| matches!(signal, Signal::ReadInbox))
+            || !self.waiting.is_empty() && self.bytes + bytes > limit
+    }
+
+    /// Leaves notifications to the store.
+    fn read_inbox(&mut self) {
+        if self.notifications > 0 {
+            self.waiting.retain(|waiting| waiting.place.is_none());
+            self.bytes = 0;
+            self.waiting.for_each(|waiting| self.bytes += waiting.frame.len());
+            self.notifications = 0;
+        }
+        if !self.signals.iter().any(|signal| matches!(signal, Signal::ReadInbox)) {
+            self.signals.push(Signal::ReadInbox);
+        }
+    }
+
+    /// Sees to it that what waits does not become too much.
+    fn check(&mut self, limit: usize, now: impl FnOnce() -> Instant) {
+        if self.bytes > limit && self.notifications > 0 && self.waiting.len() > 1 {
+            self.read_inbox();
+        }
+        if self.bytes <= limit || self.waiting.len() <= 1 {
+            self.overfull_since = None;
+            return;
+        }
+        let now = now();
+        let since = *self.overfull_since.get_or_insert(now);
+        if self.bytes > limit.saturating_mul(MAILBOX_BURST) || now.duration_since(since) > MAILBOX_OVERFULL {
+            self.close(ErrorCode::SlowConsumer.into());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::domain::names::{TenantId, UserId};
+    use crate::domain::position::Seq;
 
     fn mailbox() -> Mailbox {
         let user =
@@ -231,5 +315,81 @@ mod tests {
         assert!(matches!(&told[..], [Signal::Close(why)] if why.code == ErrorCode::SlowConsumer), "{told:?}");
         mailbox.signal(Signal::Ping);
         assert!(!mailbox.has_waiting());
+    }
+
+    fn frame(bytes: usize) -> Frame {
+        let pong = carillon_proto::v1::Error { message: "x".repeat(bytes), ..Default::default() };
+        let kind = Some(carillon_proto::v1::session_response::Kind::Error(pong));
+        Frame::encode(&carillon_proto::v1::SessionResponse { command_id: 0, kind })
+    }
+
+    fn taken(mailbox: &Mailbox) -> usize {
+        let mut taken = 0;
+        mailbox.take_pushes(|_| {
+            taken += 1;
+            true
+        });
+        taken
+    }
+
+    #[test]
+    fn notifications_past_the_limit_are_left_to_the_store() {
+        let mailbox = mailbox();
+        mailbox.push(frame(100), None);
+        for seq in 1..100 {
+            mailbox.push_notification(frame(100), InboxPlace::Own(Seq(seq)));
+        }
+        assert_eq!(taken(&mailbox), 1, "the push that the store does not have");
+        assert!(matches!(&signals(&mailbox)[..], [Signal::ReadInbox]), "once, and the session goes on");
+        mailbox.push_notification(frame(100), InboxPlace::Own(Seq(100)));
+        assert_eq!(taken(&mailbox), 1, "it was told to read: what is new waits again");
+        // They make room for what is nowhere else.
+        for seq in 101..109 {
+            mailbox.push_notification(frame(100), InboxPlace::Own(Seq(seq)));
+        }
+        mailbox.push(frame(300), None);
+        assert_eq!(taken(&mailbox), 1);
+        assert!(matches!(&signals(&mailbox)[..], [Signal::ReadInbox]));
+    }
+
+    #[test]
+    fn a_burst_may_wait_for_a_while() {
+        let mailbox = mailbox();
+        let began = Instant::now();
+        let at = |after| move || began + after;
+        let push = |after| mailbox.add(Waiting { frame: frame(500), place: None }, None, at(after));
+        for _ in 0..7 {
+            push(Duration::ZERO);
+        }
+        push(MAILBOX_OVERFULL);
+        assert!(!mailbox.is_closed(), "a burst");
+        assert_eq!(taken(&mailbox), 8);
+        for _ in 0..7 {
+            push(MAILBOX_OVERFULL * 2);
+        }
+        assert!(!mailbox.is_closed(), "it read on meanwhile");
+        push(MAILBOX_OVERFULL * 4);
+        assert_eq!(mailbox.ended_as(), Some(ErrorCode::SlowConsumer), "too much for too long");
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_what_is_large_may_wait_alone() {
+        let mailbox = mailbox();
+        mailbox.push(frame(100_000), None);
+        assert_eq!(taken(&mailbox), 1);
+        for _ in 0..9 {
+            assert!(!mailbox.is_closed());
+            mailbox.push(frame(500), None);
+        }
+        assert_eq!(mailbox.ended_as(), Some(ErrorCode::SlowConsumer));
+    }
+
+    #[test]
+    fn pushes_of_one_key_take_the_space_of_one() {
+        let mailbox = mailbox();
+        for _ in 0..1_000 {
+            mailbox.push(frame(500), Some(MergeKey::of("typing")));
+        }
+        assert_eq!((taken(&mailbox), mailbox.take_merged(), mailbox.take_merged()), (1, 999, 0));
     }
 }

@@ -7,11 +7,12 @@
 //! past their cursor. The session then pulls from the tail, or from the store where the tail begins too late. Join,
 //! resume, slow reader and lost wake-up are that one path.
 //!
-//! What is not in a log (ephemeral events, typing, presence, notifications) is put into the mailboxes themselves,
-//! bounded in bytes and merged by key.
+//! What is not in a log (ephemeral events, typing, presence, notifications) goes the same way and into the mailboxes
+//! themselves, bounded in bytes and merged by key.
 
 pub mod encoder;
 pub mod mailbox;
+mod merging;
 pub mod registry;
 pub mod room;
 pub mod rooms;
@@ -36,7 +37,7 @@ use room::ActiveRoom;
 use rooms::Rooms;
 use shard::{Shard, Wakeup};
 pub use sink::LatestMessage;
-use sink::{ChangedInboxes, UnreadRooms};
+use sink::{ChangedInboxes, ReadRooms, UnreadRooms};
 
 /// Which followers of a room a broadcast is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,16 +61,20 @@ pub struct Broadcast {
     pub merge: Option<MergeKey>,
     /// For whom.
     pub to: To,
+    /// Whether it tells of the hub's own state, as presence, typing and marks do: it is never refused, as nobody could
+    /// be told so. It has a merge key, of which there are no more than that state has subjects.
+    pub of_state: bool,
 }
 
 /// The handle that areas' outcomes and sessions share.
 pub struct Delivery {
     rooms: Rooms,
-    registry: Registry,
+    registry: Arc<Registry>,
     shards: Vec<Arc<Shard>>,
     encoder: Arc<dyn FrameEncoder>,
     namespaces: Arc<Namespaces>,
     unread: UnreadRooms,
+    read: ReadRooms,
     inboxes: ChangedInboxes,
     large_room: usize,
     epoch: OnceLock<Epoch>,
@@ -84,13 +89,16 @@ impl Delivery {
         encoder: Arc<dyn FrameEncoder>,
         large_room: usize,
     ) -> Self {
+        let registry = Arc::new(Registry::new(shards));
+        let shard = |index| Arc::new(Shard::new(index, Arc::clone(&registry)));
         Self {
             rooms: Rooms::new(shards),
-            registry: Registry::default(),
-            shards: (0..shards).map(|_| Arc::new(Shard::default())).collect(),
+            shards: (0..shards).map(shard).collect(),
+            registry,
             encoder,
             namespaces,
             unread: UnreadRooms::default(),
+            read: ReadRooms::default(),
             inboxes: ChangedInboxes::default(),
             large_room,
             epoch: OnceLock::new(),
@@ -132,9 +140,14 @@ impl Delivery {
         self.unread.take()
     }
 
+    /// Connected users who have read since the last call, each with the room.
+    pub fn take_read_rooms(&self) -> Vec<(RoomKey, UserId)> {
+        self.read.take()
+    }
+
     /// Connected users whose inboxes changed since the last call.
     pub fn take_changed_inboxes(&self) -> Vec<UserKey> {
-        self.inboxes.take()
+        self.inboxes.take(&self.registry)
     }
 
     /// Whether a room has too many followers for marks and typing to be passed on.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use carillon_proto::Frame;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::OnceCell;
 
 use crate::domain::names::{RoomKey, SessionId, UserId};
@@ -80,12 +80,14 @@ impl Follower {
     }
 }
 
-/// The followers of one room on one runtime. The lock is taken by that runtime's sessions and its shard alone, but for
-/// removals of users.
+/// The followers of one room on one runtime. They are changed by that runtime alone; its fan-out and others, which look
+/// for a user that is removed, only read, so that they never wait for each other.
 #[derive(Default)]
 struct Followers {
-    list: Mutex<Vec<Arc<Follower>>>,
+    list: RwLock<Vec<Arc<Follower>>>,
     count: AtomicUsize,
+    /// Bytes of the room's broadcasts that wait for the runtime; changed under its inbox' lock.
+    waiting_bytes: AtomicUsize,
     wakeup_under_way: AtomicBool,
 }
 
@@ -141,7 +143,7 @@ impl ActiveRoom {
     /// Adds a follower and gives the head: every entry after it wakes the follower.
     pub fn follow(&self, shard: usize, follower: &Arc<Follower>) -> Position {
         if let Some(followers) = self.followers.get(shard) {
-            let mut list = followers.list.lock();
+            let mut list = followers.list.write();
             follower.index.store(list.len(), Ordering::Relaxed);
             list.push(Arc::clone(follower));
             followers.count.store(list.len(), Ordering::SeqCst);
@@ -152,7 +154,7 @@ impl ActiveRoom {
     /// Removes a follower; harmless where it is gone already.
     pub fn unfollow(&self, shard: usize, follower: &Arc<Follower>, now: Timestamp) {
         if let Some(followers) = self.followers.get(shard) {
-            let mut list = followers.list.lock();
+            let mut list = followers.list.write();
             let index = follower.index.load(Ordering::Relaxed);
             if list.get(index).is_some_and(|found| Arc::ptr_eq(found, follower)) {
                 list.swap_remove(index);
@@ -174,7 +176,7 @@ impl ActiveRoom {
     pub fn unfollow_session(&self, shard: usize, session: SessionId, now: Timestamp) {
         let Some(followers) = self.followers.get(shard) else { return };
         let of_session = |follower: &&Arc<Follower>| follower.mailbox.session() == session;
-        let found: Vec<_> = followers.list.lock().iter().filter(of_session).cloned().collect();
+        let found: Vec<_> = followers.list.read().iter().filter(of_session).cloned().collect();
         for follower in found {
             self.unfollow(shard, &follower, now);
         }
@@ -185,9 +187,31 @@ impl ActiveRoom {
         self.followers.iter().map(|followers| followers.count.load(Ordering::SeqCst)).sum()
     }
 
+    /// How many of them a runtime has.
+    pub fn followers_in(&self, shard: usize) -> usize {
+        self.followers.get(shard).map_or(0, |followers| followers.count.load(Ordering::SeqCst))
+    }
+
     /// Whether a runtime has followers.
     pub fn has_followers_in(&self, shard: usize) -> bool {
-        self.followers.get(shard).is_some_and(|followers| followers.count.load(Ordering::SeqCst) > 0)
+        self.followers_in(shard) > 0
+    }
+
+    /// Bytes of the room's broadcasts that wait for a runtime.
+    pub(super) fn waiting_bytes(&self, shard: usize) -> usize {
+        self.followers.get(shard).map_or(0, |followers| followers.waiting_bytes.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn add_waiting_bytes(&self, shard: usize, bytes: usize) {
+        if let Some(followers) = self.followers.get(shard) {
+            followers.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn remove_waiting_bytes(&self, shard: usize, bytes: usize) {
+        if let Some(followers) = self.followers.get(shard) {
+            followers.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 
     /// Nobody has followed it since.
@@ -204,7 +228,7 @@ impl ActiveRoom {
     pub fn finish_wakeup(&self, shard: usize) {
         if let Some(followers) = self.followers.get(shard) {
             followers.wakeup_under_way.store(false, Ordering::SeqCst);
-            for follower in followers.list.lock().iter() {
+            for follower in followers.list.read().iter() {
                 follower.wake();
             }
         }
@@ -213,7 +237,7 @@ impl ActiveRoom {
     /// Calls `each` for a runtime's followers, on that runtime. It must not wait.
     pub fn for_each_follower(&self, shard: usize, each: impl FnMut(&Arc<Follower>)) {
         if let Some(followers) = self.followers.get(shard) {
-            followers.list.lock().iter().for_each(each);
+            followers.list.read().iter().for_each(each);
         }
     }
 
@@ -250,7 +274,7 @@ impl ActiveRoom {
     /// The user was removed at `seq`: none of their sessions sees anything later.
     pub fn remove_user(&self, user: &UserId, seq: Seq) {
         for followers in &self.followers {
-            for follower in followers.list.lock().iter() {
+            for follower in followers.list.read().iter() {
                 if follower.mailbox.user().user == *user {
                     follower.until.fetch_min(seq.0, Ordering::AcqRel);
                 }

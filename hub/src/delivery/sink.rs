@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
+use carillon_proto::Frame;
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::domain::entry::{Entry, EntryBody};
 use crate::domain::inbox::{InboxPlace, Notification};
-use crate::domain::names::{RoomKey, UserKey};
+use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, InboxPosition, Seq};
 use crate::domain::push::Push;
 use crate::domain::time::Timestamp;
 use crate::store::{Change, CommitSink};
 
-use super::mailbox::{Mailbox, MergeKey};
+use super::mailbox::MergeKey;
+use super::registry::Registry;
+use super::shard::Wakeup;
 use super::{Broadcast, Delivery, To};
 
 /// The latest message of a room.
@@ -43,21 +46,46 @@ impl UnreadRooms {
     }
 }
 
-/// Connected users whose inboxes changed since they were last asked for. Bounded by the users who are connected.
+/// Connected users who have read, with the rooms, since they were last asked for. Bounded by what they mark in between.
 #[derive(Default)]
-pub(super) struct ChangedInboxes(Mutex<FxHashSet<UserKey>>);
+pub(super) struct ReadRooms(Mutex<FxHashSet<(RoomKey, UserId)>>);
 
-impl ChangedInboxes {
-    pub(super) fn take(&self) -> Vec<UserKey> {
+impl ReadRooms {
+    pub(super) fn take(&self) -> Vec<(RoomKey, UserId)> {
         std::mem::take(&mut *self.0.lock()).into_iter().collect()
     }
 
-    fn add<'a>(&self, sessions: impl IntoIterator<Item = &'a Arc<Mailbox>>) {
-        let mut users = self.0.lock();
-        for mailbox in sessions {
-            if !users.contains(mailbox.user()) {
-                users.insert(mailbox.user().clone());
-            }
+    fn add(&self, room: &RoomKey, user: &UserId) {
+        self.0.lock().insert((room.clone(), user.clone()));
+    }
+}
+
+/// Connected users whose inboxes changed since they were last asked for, and tenants all of whose users' did. Bounded by
+/// the users who are connected, and by their tenants.
+#[derive(Default)]
+pub(super) struct ChangedInboxes(Mutex<(FxHashSet<UserKey>, FxHashSet<TenantId>)>);
+
+impl ChangedInboxes {
+    pub(super) fn take(&self, registry: &Registry) -> Vec<UserKey> {
+        let (mut users, tenants) = std::mem::take(&mut *self.0.lock());
+        for tenant in tenants {
+            users.extend(registry.sessions_in(&tenant).iter().map(|mailbox| mailbox.user().clone()));
+        }
+        users.into_iter().collect()
+    }
+
+    /// The inbox of a user who is connected.
+    fn add(&self, user: &UserKey) {
+        let mut changed = self.0.lock();
+        if !changed.0.contains(user) {
+            changed.0.insert(user.clone());
+        }
+    }
+
+    fn add_all(&self, tenant: &TenantId) {
+        let mut changed = self.0.lock();
+        if !changed.1.contains(tenant) {
+            changed.1.insert(tenant.clone());
         }
     }
 }
@@ -69,24 +97,25 @@ impl CommitSink for Delivery {
             match change {
                 Change::Entry { room, entry } => self.deliver_entry(room, entry, now),
                 Change::Marks { room, user, marks } => {
+                    let key = UserKey { tenant: room.tenant.clone(), user: user.clone() };
+                    // Other devices than the one that marks may show a count that is out of date.
+                    if self.registry.is_online(&key) {
+                        self.read.add(room, user);
+                    }
                     let push = Push::Marks { room: room.room.clone(), user: user.clone(), marks: *marks };
                     self.broadcast_marks(room, &push, MergeKey::of(("marks", &room.room, user)));
                 }
-                Change::Notified { user, notification } => {
-                    self.notify(self.registry.sessions_of(user), notification);
-                }
-                Change::Broadcast { tenant, notification } => {
-                    self.notify(self.registry.sessions_in(tenant), notification);
-                }
+                Change::Notified { user, notification } => self.notify(user, notification),
+                Change::Broadcast { tenant, notification } => self.notify_all(tenant, notification),
                 Change::Inbox { user, change, summary } => {
                     let push = Push::NotificationState { change: change.clone(), summary: *summary };
                     self.send_to_user(user, &push, None);
                     // A count that was read before is on its way, perhaps.
-                    self.inboxes.add(&self.registry.sessions_of(user));
+                    self.inbox_changed(user);
                 }
                 Change::Erased { user } => {
                     self.rooms.forget_tails(&user.tenant);
-                    self.inboxes.add(&self.registry.sessions_of(user));
+                    self.inbox_changed(user);
                 }
                 Change::Trimmed { .. } => {}
             }
@@ -117,19 +146,46 @@ impl Delivery {
             return;
         }
         let frame = self.encoder.push(push);
-        self.broadcast_in(&room, &Broadcast { frame, merge: Some(merge), to: To::All });
+        self.broadcast_in(&room, &Broadcast { frame, merge: Some(merge), to: To::All, of_state: true });
     }
 
-    fn notify(&self, sessions: Vec<Arc<Mailbox>>, notification: &Notification) {
+    fn inbox_changed(&self, user: &UserKey) {
+        if self.registry.is_online(user) {
+            self.inboxes.add(user);
+        }
+    }
+
+    fn notify(&self, user: &UserKey, notification: &Notification) {
+        let sessions = self.registry.sessions_of(user);
         if sessions.is_empty() {
             return;
         }
-        self.inboxes.add(&sessions);
-        let position = place_as_position(self.epoch(), notification.place);
-        let frame = self.encoder.push(&Push::Notification { notification: notification.clone(), position });
+        self.inboxes.add(user);
+        let frame = self.notification(notification);
         for mailbox in sessions {
-            mailbox.push_notification(frame.clone(), notification.place);
+            if let Some(shard) = self.shards.get(mailbox.shard()) {
+                shard.send(Wakeup::Notification(mailbox, frame.clone(), notification.place));
+            }
         }
+    }
+
+    /// Each runtime looks for the tenant's sessions itself: here it would hold up the store.
+    fn notify_all(&self, tenant: &TenantId, notification: &Notification) {
+        let mut frame = None;
+        for (index, shard) in self.shards.iter().enumerate() {
+            if self.registry.count_in(index, tenant) > 0 {
+                let frame = frame.get_or_insert_with(|| self.notification(notification)).clone();
+                shard.send(Wakeup::Notifications(tenant.clone(), frame, notification.place));
+            }
+        }
+        if frame.is_some() {
+            self.inboxes.add_all(tenant);
+        }
+    }
+
+    fn notification(&self, notification: &Notification) -> Frame {
+        let position = place_as_position(self.epoch(), notification.place);
+        self.encoder.push(&Push::Notification { notification: notification.clone(), position })
     }
 }
 

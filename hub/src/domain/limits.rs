@@ -71,6 +71,8 @@ pub const PAGE_DEFAULT: u32 = 50;
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// Commands of one session that may be in flight; past that the hub stops reading the stream.
 pub const COMMANDS_IN_FLIGHT: usize = 64;
+/// Pages that are read and held for one session's commands at a time; other commands that ask for one wait.
+pub const PAGES_IN_FLIGHT: usize = 2;
 /// Times that an area decides again after a failed condition.
 pub const DECISIONS: usize = 3;
 /// Shortest signing secret, bytes (row W4d).
@@ -124,6 +126,14 @@ pub const TAIL_ENTRIES: usize = 256;
 pub const TAIL_BYTES: usize = 1 << 20;
 /// Bytes of ephemeral events that may wait for one session; past that it is a slow consumer.
 pub const MAILBOX_BYTES: usize = 256 * 1024;
+/// A burst of ephemeral events may be this many times as large, where the session reads on.
+pub const MAILBOX_BURST: usize = 4;
+/// A session with more than [`MAILBOX_BYTES`] waiting is a slow consumer after this long.
+pub const MAILBOX_OVERFULL: Duration = Duration::from_secs(5);
+/// Bytes of ephemeral events that may wait for one runtime, before whoever publishes is refused.
+pub const SHARD_BYTES: usize = 8 << 20;
+/// Bytes of ephemeral events of one room that may wait for one runtime.
+pub const SHARD_ROOM_BYTES: usize = 1 << 20;
 /// A session whose stream has not moved for this long while frames wait is disconnected.
 pub const SLOW_CONSUMER_AFTER: Duration = Duration::from_secs(30);
 /// Bytes read from the store for one session at a time.

@@ -1,10 +1,17 @@
-//! Makes tonic's own refusals of a frame look like ours.
+//! What every call without a session meets before and after its service: a token is asked for before anything is read,
+//! all of it has a limit in time, and tonic's own refusals of a frame look like ours.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
+use http_body::{Frame, SizeHint};
+use tokio::task::AbortHandle;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::{Code, Status};
@@ -12,19 +19,46 @@ use tower::Service;
 
 use super::call::{REQUEST_ID, RequestId};
 use super::errors;
-use crate::domain::error::ErrorCode;
+use crate::domain::caller::Caller;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::session::Closer;
 
-/// A generated server whose refusals all bear a code of ours. tonic reads a frame before the service sees it, and
-/// answers with a bare status to one that is too large or cannot be decoded; its text may say what was in it.
-#[derive(Clone, Debug)]
-pub struct Edge<S> {
+/// Who calls, by the headers alone: `None` where only the request can say, or where it does not matter.
+type Admit = Arc<dyn Fn(&HeaderMap) -> Result<Option<Caller>, Refusal> + Send + Sync>;
+
+/// How long a call of this path may take.
+type Limit = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;
+
+/// The terms of a service's calls.
+#[derive(Clone)]
+pub(super) struct Terms {
+    /// Whether a call that bears these headers is read at all.
+    pub(super) admit: Admit,
+    /// How long the call of a path may take from its headers to the answer, and the client to take that; `None` where
+    /// calls have no end.
+    pub(super) limit: Limit,
+}
+
+impl Terms {
+    /// Anyone may call, for as long as they like.
+    pub(super) fn open() -> Self {
+        Self { admit: Arc::new(|_| Ok(None)), limit: Arc::new(|_| None) }
+    }
+}
+
+/// A generated server under [`Terms`], whose refusals all bear a code of ours. tonic reads a frame before the service
+/// sees it, and answers with a bare status to one that is too large or cannot be decoded; its text may say what was in
+/// it.
+#[derive(Clone)]
+pub(super) struct Edge<S> {
     server: S,
+    terms: Terms,
 }
 
 impl<S> Edge<S> {
     /// Around `server`.
-    pub fn new(server: S) -> Self {
-        Self { server }
+    pub(super) fn new(server: S, terms: Terms) -> Self {
+        Self { server, terms }
     }
 }
 
@@ -45,10 +79,27 @@ where
         self.server.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let request_id = RequestId::of(request.headers());
+        match (self.terms.admit)(request.headers()) {
+            Ok(Some(caller)) => _ = request.extensions_mut().insert(caller),
+            Ok(None) => {}
+            Err(refusal) => {
+                let refused = errors::status(&refusal, &request_id).into_http();
+                return Box::pin(async { Ok(refused) });
+            }
+        }
+        let closer = request.extensions().get::<Closer>().cloned().unwrap_or_default();
+        closer.settle();
+        let limit = (self.terms.limit)(request.uri().path());
         let answered = self.server.call(request);
-        Box::pin(async move { Ok(reworded(answered.await?, &request_id)) })
+        Box::pin(async move {
+            let Some(limit) = limit else { return Ok(reworded(answered.await?, &request_id)) };
+            match tokio::time::timeout(limit, answered).await {
+                Ok(response) => Ok(reworded(response?, &request_id).map(|body| timed(body, limit, closer))),
+                Err(_) => Ok(errors::status(&ErrorCode::DeadlineExceeded.into(), &request_id).into_http()),
+            }
+        })
     }
 }
 
@@ -66,3 +117,52 @@ fn reworded(response: Response<Body>, request_id: &RequestId) -> Response<Body> 
     };
     errors::status(&code.into(), request_id).into_http()
 }
+
+/// An answer that a client has not taken within `limit` closes its connection: HTTP/2 does not ask for a body whose
+/// window is shut, so that it could not end itself.
+fn timed(body: Body, limit: Duration, closer: Closer) -> Body {
+    if http_body::Body::is_end_stream(&body) {
+        return body;
+    }
+    let deadline = tokio::time::sleep(limit);
+    let closing = tokio::spawn(async move {
+        deadline.await;
+        closer.close();
+    });
+    Body::new(Timed { body, closing: closing.abort_handle() })
+}
+
+/// A body whose end, or whose being dropped, ends its limit.
+struct Timed {
+    body: Body,
+    closing: AbortHandle,
+}
+
+impl http_body::Body for Timed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.closing.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests;

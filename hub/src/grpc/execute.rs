@@ -1,6 +1,7 @@
 //! `HubService.Execute`: one command without a session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use carillon_proto::v1;
 use carillon_proto::v1::hub_service_server::HubService;
@@ -10,27 +11,43 @@ use tonic::{Request, Response, Status, Streaming};
 use super::call::{RequestId, answer, required_bearer};
 use super::ports::{Authenticate, Execute};
 use super::{decode, encode};
+use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits;
 
 /// The part of `HubService` that tonic's own server carries.
 pub struct HubApi {
     authenticate: Arc<dyn Authenticate>,
     execute: Arc<dyn Execute>,
+    timeout: Duration,
 }
 
 impl HubApi {
-    /// Carries out commands with `execute` for callers that `authenticate` knows.
-    pub fn new(authenticate: Arc<dyn Authenticate>, execute: Arc<dyn Execute>) -> Self {
-        Self { authenticate, execute }
+    /// Carries out commands with `execute`, each within `timeout`, for callers that `authenticate` knows.
+    pub fn new(authenticate: Arc<dyn Authenticate>, execute: Arc<dyn Execute>, timeout: Duration) -> Self {
+        Self { authenticate, execute, timeout }
+    }
+
+    /// Who calls with these headers.
+    pub(super) fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        self.authenticate.user(required_bearer(headers)?)
+    }
+
+    /// Who calls, before anything is read; `None` for a service, which may ask for a ticket and nothing else.
+    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Option<Caller>, Refusal> {
+        match self.caller(headers) {
+            Ok(caller) => Ok(Some(caller)),
+            Err(refusal) if refusal.code == ErrorCode::PermissionDenied => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     async fn executed(
         &self,
+        admitted: Option<&Caller>,
         headers: &HeaderMap,
         request: v1::ExecuteRequest,
     ) -> Result<v1::ExecuteResponse, Refusal> {
-        let caller = self.authenticate.user(required_bearer(headers)?)?;
+        let caller = admitted.cloned().map_or_else(|| self.caller(headers), Ok)?;
         let (idempotency, command) = decode::execute(request)?;
         let reply = self.execute.execute(&caller, idempotency, command).await?;
         encode::execute_response(&reply).ok_or_else(|| ErrorCode::Internal.into())
@@ -53,15 +70,15 @@ impl HubService for HubApi {
     /// `AUTH_REQUIRED` without a token, `INVALID_TOKEN`, `TOKEN_EXPIRED` or `TOKEN_REVOKED` for a bad one;
     /// `INVALID_ARGUMENT` and `MESSAGE_TOO_LARGE` for a wrong command; then what the command says (`ACCESS_DENIED`,
     /// `PERMISSION_DENIED`, `NOT_FOUND`, `CONFLICT`, `RATE_LIMITED`); `UNAVAILABLE` where the store or a key source
-    /// cannot be reached; `DEADLINE_EXCEEDED` after 5 s.
+    /// cannot be reached; `DEADLINE_EXCEEDED` after `session.command_timeout`.
     async fn execute(
         &self,
         request: Request<v1::ExecuteRequest>,
     ) -> Result<Response<v1::ExecuteResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
         let headers = metadata.as_ref();
-        let work = self.executed(headers, request);
-        answer(RequestId::of(headers), limits::COMMAND_TIMEOUT, work).await
+        let work = self.executed(extensions.get(), headers, request);
+        answer(RequestId::of(headers), self.timeout, work).await
     }
 
     /// `AUTH_REQUIRED` without a token, `INVALID_TOKEN`, `TOKEN_EXPIRED` or `TOKEN_REVOKED` for a bad one or a ticket;
@@ -75,6 +92,6 @@ impl HubService for HubApi {
             let (ticket, expires) = self.authenticate.ticket(required_bearer(headers)?)?;
             Ok(v1::CreateTicketResponse { ticket, expires_ms: expires.millis() })
         };
-        answer(RequestId::of(headers), limits::COMMAND_TIMEOUT, work).await
+        answer(RequestId::of(headers), self.timeout, work).await
     }
 }

@@ -1,6 +1,7 @@
 //! A hub small enough to test the services with: it answers what it is told to, and keeps what it was asked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::ready;
 use parking_lot::Mutex;
@@ -16,6 +17,7 @@ use crate::domain::caller::Caller;
 use crate::domain::command::{Cursor, Stateless};
 use crate::domain::content::Pairs;
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits;
 use crate::domain::names::{NotificationId, RoomName, SessionId, TenantId, UserId};
 use crate::domain::position::{Epoch, Position, Seq, Tag};
 use crate::domain::reply::Reply;
@@ -49,12 +51,17 @@ pub(super) enum Asked {
 pub(super) struct FakeHub {
     reply: Mutex<Option<Result<Reply, Refusal>>>,
     asked: Mutex<Vec<Asked>>,
+    tokens: AtomicUsize,
 }
 
 impl FakeHub {
     /// A hub that answers the next command with `reply`; a later one never.
     pub(super) fn answering(reply: impl Into<Option<Result<Reply, Refusal>>>) -> Arc<Self> {
-        Arc::new(Self { reply: Mutex::new(reply.into()), asked: Mutex::default() })
+        Arc::new(Self {
+            reply: Mutex::new(reply.into()),
+            asked: Mutex::default(),
+            tokens: AtomicUsize::new(0),
+        })
     }
 
     /// The only thing that it was asked.
@@ -68,8 +75,13 @@ impl FakeHub {
         self.asked.lock().is_empty()
     }
 
+    /// How many users' tokens it was asked about.
+    pub(super) fn tokens_seen(&self) -> usize {
+        self.tokens.load(Ordering::Relaxed)
+    }
+
     pub(super) fn hub_api(self: &Arc<Self>) -> HubApi {
-        HubApi::new(self.clone(), self.clone())
+        HubApi::new(self.clone(), self.clone(), limits::COMMAND_TIMEOUT)
     }
 
     pub(super) fn admin_api(self: &Arc<Self>) -> AdminApi {
@@ -79,6 +91,7 @@ impl FakeHub {
             sessions: self.clone(),
             observe: self.clone(),
             administer: self.clone(),
+            timeout: limits::COMMAND_TIMEOUT,
         }
     }
 
@@ -113,6 +126,7 @@ pub(super) fn room() -> Room {
 
 impl Authenticate for FakeHub {
     fn user(&self, token: &str) -> Result<Caller, Refusal> {
+        self.tokens.fetch_add(1, Ordering::Relaxed);
         match token {
             ALICE => Ok(caller("alice", false)),
             _ => Err(ErrorCode::InvalidToken.into()),
@@ -127,6 +141,10 @@ impl Authenticate for FakeHub {
             (CLINIC, _) => Err(ErrorCode::PermissionDenied.into()),
             _ => Err(ErrorCode::InvalidToken.into()),
         }
+    }
+
+    fn any_service(&self, token: &str) -> Result<(), Refusal> {
+        if [CLINIC, ALICE].contains(&token) { Ok(()) } else { Err(ErrorCode::InvalidToken.into()) }
     }
 
     fn operator(&self, token: &str) -> Result<(), Refusal> {

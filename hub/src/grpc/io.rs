@@ -3,9 +3,11 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 
 use crate::session::Closer;
@@ -14,15 +16,30 @@ use crate::session::Closer;
 /// once; with vectored writes it does so up to 256 bytes only, and pays a system call for each larger frame, which is
 /// what chat messages are.
 ///
-/// A session may close it; see [`Closer`].
+/// A session may close it; see [`Closer`]. It also closes by itself where nobody whom the hub knows uses it in time:
+/// without a call there is nobody else who could.
 pub(super) struct Socket {
     stream: TcpStream,
     closer: Closer,
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, closer: Closer::default() }
+    /// A connection that was accepted now, and must be used within `limit`.
+    pub(super) fn new(stream: TcpStream, limit: Duration) -> Self {
+        let deadline = Some(Box::pin(tokio::time::sleep(limit)));
+        Self { stream, closer: Closer::default(), deadline }
+    }
+
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(deadline) = &mut self.deadline {
+            if self.closer.is_settled() {
+                self.deadline = None;
+            } else if deadline.as_mut().poll(cx).is_ready() {
+                self.closer.close();
+            }
+        }
+        self.closer.is_closed(cx.waker())
     }
 }
 
@@ -32,7 +49,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.closer.is_closed(cx.waker()) {
+        if self.is_over(cx) {
             // As if the client had gone.
             return Poll::Ready(Ok(()));
         }

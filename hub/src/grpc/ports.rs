@@ -28,6 +28,9 @@ pub trait Authenticate: Send + Sync + 'static {
     /// The service that a token names, where it lists `tenant`. `PERMISSION_DENIED` for users and other tenants.
     fn service(&self, token: &str, tenant: &TenantId) -> Result<Caller, Refusal>;
 
+    /// Whether a token is a service's, of whatever tenants: asked before a request is read, which then names one.
+    fn any_service(&self, token: &str) -> Result<(), Refusal>;
+
     /// Whether a token is of a service for all tenants. `PERMISSION_DENIED` for others.
     fn operator(&self, token: &str) -> Result<(), Refusal>;
 

@@ -16,12 +16,17 @@ use tonic::transport::server::TcpIncoming;
 use tower::Service;
 
 use super::admin::AdminApi;
-use super::edge::Edge;
+use super::edge::{Edge, Terms};
 use super::execute::HubApi;
 use super::health::Health;
 use super::io::Socket;
 use super::router::Router;
 use crate::domain::limits;
+
+/// The path of the one call that may take longer than others.
+const ERASE_PATH: &str = "/carillon.v1.AdminService/EraseUser";
+/// The call that watches a node.
+const WATCH_PATH: &str = "/carillon.v1.AdminService/WatchOverview";
 
 /// Why a front stopped.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +59,18 @@ pub struct Http2 {
     pub keepalive_timeout: Duration,
 }
 
+/// The limits of calls, from configuration; see [`crate::config::SessionSection`].
+#[derive(Clone, Copy, Debug)]
+pub struct Calls {
+    /// Largest message that a call may bear, bytes.
+    pub frame_bytes: usize,
+    /// A call without a session is answered by then, and its answer taken by as long again; but for the erasure of a
+    /// user, which has [`limits::ERASURE_TIMEOUT`].
+    pub timeout: Duration,
+    /// A connection on which nobody has said hello, called with a good token or asked for health by then is closed.
+    pub first_call: Duration,
+}
+
 /// The services of one front. A clone shares everything; each worker has one.
 #[derive(Clone)]
 pub struct Front<S> {
@@ -67,6 +84,8 @@ pub struct Front<S> {
     pub health: Health,
     /// HTTP/2's limits.
     pub http2: Http2,
+    /// The limits of calls.
+    pub calls: Calls,
     /// Whether to serve reflection.
     pub reflection: bool,
 }
@@ -87,9 +106,10 @@ where
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         // Without it a small write waits for the acknowledgement of the one before.
+        let Self { http2, calls, .. } = self;
+        let socket = move |stream| Socket::new(stream, calls.first_call);
         let incoming =
-            TcpIncoming::from(listener).with_nodelay(Some(true)).map(|accepted| accepted.map(Socket::new));
-        let http2 = self.http2;
+            TcpIncoming::from(listener).with_nodelay(Some(true)).map(move |accepted| accepted.map(socket));
         let router = self.router()?;
         server(http2).serve_with_incoming_shutdown(router, incoming, stop).await?;
         Ok(())
@@ -97,12 +117,29 @@ where
 
     /// The services by path.
     pub fn router(self) -> Result<Router<S>, ServeError> {
-        let hub = HubServiceServer::from_arc(self.hub).max_decoding_message_size(limits::FRAME_BYTES_MAX);
-        let admin = AdminServiceServer::new(self.admin).max_decoding_message_size(limits::FRAME_BYTES_MAX);
+        let Calls { frame_bytes, timeout, .. } = self.calls;
+        let (users, services) = (Arc::clone(&self.hub), self.admin.clone());
+        let of_users = Terms {
+            admit: Arc::new(move |headers| users.admit(headers)),
+            limit: Arc::new(move |_| Some(timeout)),
+        };
+        let of_services = Terms {
+            admit: Arc::new(move |headers| services.admit(headers).map(|()| None)),
+            limit: Arc::new(move |path| {
+                match path {
+                    ERASE_PATH => Some(timeout.max(limits::ERASURE_TIMEOUT)),
+                    // It goes on until the caller leaves or the hub stops.
+                    WATCH_PATH => None,
+                    _ => Some(timeout),
+                }
+            }),
+        };
+        let hub = HubServiceServer::from_arc(self.hub).max_decoding_message_size(frame_bytes);
+        let admin = AdminServiceServer::new(self.admin).max_decoding_message_size(frame_bytes);
         let mut router = Router::builder(self.session)
-            .mount(Edge::new(hub))
-            .mount(Edge::new(admin))
-            .mount(self.health.service());
+            .mount(Edge::new(hub, of_users))
+            .mount(Edge::new(admin, of_services))
+            .mount(Edge::new(self.health.service(), Terms::open()));
         if self.reflection {
             // The older version is for tools that do not know version 1 yet.
             router = router.mount(reflection().build_v1()?).mount(reflection().build_v1alpha()?);

@@ -7,6 +7,7 @@ use crate::domain::caller::Caller;
 use crate::domain::cursor::{self, List};
 use crate::domain::error::Refusal;
 use crate::domain::names::{SessionId, UserKey};
+use crate::domain::time::{Moment, Timestamp};
 
 use super::live::Live;
 use super::services::Services;
@@ -70,7 +71,7 @@ fn info(live: &Live) -> SessionInfo {
         instance: live.instance.clone(),
         client: live.client.clone(),
         connected: live.opened,
-        last_active: live.last_inbound(),
+        last_active: Timestamp::now().minus(Moment::now().since(live.last_inbound())),
         rooms: live.rooms.lock().len() as u32,
         token_expires: live.life.lock().expires(),
     }

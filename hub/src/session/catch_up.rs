@@ -1,5 +1,5 @@
 //! Reading from the store what a room's tail no longer has: one page at a time for a session, whatever number of its
-//! rooms is behind, so that what a session holds is bounded.
+//! rooms is behind, and none while a page waits to be sent, so that what a session holds is bounded.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

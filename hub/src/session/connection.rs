@@ -13,7 +13,7 @@ use std::task::Waker;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
-use crate::domain::time::Timestamp;
+use crate::domain::time::Moment;
 
 /// Closes a connection from outside. Cheap to clone; the transport looks at it when it reads and writes.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,7 @@ pub struct Closer(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     closed: AtomicBool,
+    settled: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -30,6 +31,16 @@ impl Closer {
     pub fn close(&self) {
         self.0.closed.store(true, Ordering::SeqCst);
         self.0.waker.wake();
+    }
+
+    /// Somebody whom the hub knows uses it.
+    pub fn settle(&self) {
+        self.0.settled.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether somebody whom the hub knows uses it, or did.
+    pub fn is_settled(&self) -> bool {
+        self.0.settled.load(Ordering::SeqCst)
     }
 
     /// Whether it is to be closed. `waker` is woken when that changes.
@@ -41,16 +52,16 @@ impl Closer {
 
 /// Streams of one runtime that must settle in time, oldest first: all of a list have the same time for it.
 #[derive(Default)]
-pub(super) struct Waiting(Mutex<VecDeque<(Timestamp, Arc<AtomicBool>, Closer)>>);
+pub(super) struct Waiting(Mutex<VecDeque<(Moment, Arc<AtomicBool>, Closer)>>);
 
 impl Waiting {
     /// Notes a stream whose connection is closed at `deadline` unless `settled` was raised.
-    pub(super) fn add(&self, deadline: Timestamp, settled: Arc<AtomicBool>, closer: Closer) {
+    pub(super) fn add(&self, deadline: Moment, settled: Arc<AtomicBool>, closer: Closer) {
         self.0.lock().push_back((deadline, settled, closer));
     }
 
     /// Closes what is overdue, and forgets what has settled from the front on.
-    pub(super) fn sweep(&self, now: Timestamp) {
+    pub(super) fn sweep(&self, now: Moment) {
         let mut waiting = self.0.lock();
         while let Some((deadline, settled, closer)) = waiting.front() {
             let settled = settled.load(Ordering::SeqCst);

@@ -9,13 +9,14 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::presence::Status;
 use crate::domain::reply::{JoinReason, Reply};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 use crate::store::{Idempotency, InboxPage, StoreError};
 
 use super::driver::{Established, Session};
 use super::executor::Answer;
 use super::join::{self, Joining};
 use super::opening::{self, Opened};
+use super::pages;
 use super::slots::Slot;
 
 /// Joins of one session that are under way at a time: a resume of many rooms takes turns.
@@ -32,6 +33,9 @@ pub(super) enum Done {
     /// A page of the inbox that the client has missed.
     Inbox(Result<InboxPage, StoreError>),
 }
+
+/// A command that was done, and its turn where the answer is as large as a page: kept until it is in the outbox.
+pub(super) type Finished = (Done, pages::Turn);
 
 impl Session {
     pub(super) fn request(&mut self, request: Request) {
@@ -70,9 +74,9 @@ impl Session {
     /// Presence shows when a user last did something. An answer to the hub's ping is not that.
     fn note_activity(&self, command: &Command) {
         let Some(established) = &self.established else { return };
-        let now = Timestamp::now();
-        if !matches!(command, Command::Ping | Command::Pong) && established.live.begin_touch(now) {
-            self.services.presence.touch(&established.caller.tenant, established.live.id(), now);
+        if !matches!(command, Command::Ping | Command::Pong) && established.live.begin_touch(Moment::now()) {
+            let tenant = &established.caller.tenant;
+            self.services.presence.touch(tenant, established.live.id(), Timestamp::now());
         }
     }
 
@@ -117,7 +121,18 @@ impl Session {
         if id != 0 {
             self.in_flight.push(id);
         }
-        self.commands.push(command.boxed());
+        self.commands.push(command.map(|done| (done, None)).boxed());
+    }
+
+    /// The same for one whose answer is as large as a page: few of those are held at a time. A limit in time of its own
+    /// begins with its turn.
+    pub(super) fn begin_page(&mut self, id: u32, command: impl Future<Output = Done> + Send + 'static) {
+        let Some(established) = &self.established else { return };
+        let command = established.pages.read(command).boxed();
+        if id != 0 {
+            self.in_flight.push(id);
+        }
+        self.commands.push(command);
     }
 
     fn refresh_token(&mut self, id: u32, token: &Token) {
@@ -167,11 +182,18 @@ impl Session {
         let room = join.room.clone();
         let joined = join::join(Arc::clone(&self.services), caller, mailbox, slot, join, reason);
         let limit = self.services.settings.command_timeout;
-        self.begin(id, async move {
+        let hands_over_state =
+            self.services.namespaces.rules(&room).is_some_and(|rules| rules.latest_per_key);
+        let command = async move {
             let joined = tokio::time::timeout(limit, joined).await;
             let joined = joined.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()));
             Done::Joined(id, slot, room, reason, Box::new(joined))
-        });
+        };
+        if hands_over_state {
+            self.begin_page(id, command);
+        } else {
+            self.begin(id, command);
+        }
     }
 
     /// Begins those joins that wait for their turn.

@@ -11,7 +11,6 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, Stream};
 use tokio::time::Sleep;
 
-use crate::delivery::mailbox::Signal;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
@@ -19,16 +18,17 @@ use crate::domain::limits::COMMANDS_IN_FLIGHT;
 use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
 use crate::domain::reply::{JoinReason, Reply};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 
 use crate::store::refuse;
 
 use super::batch::Batch;
 use super::catch_up::{self, CatchUp};
 use super::connection::Closer;
-use super::dispatch::Done;
+use super::dispatch::Finished;
 use super::inbox_feed::InboxFeed;
 use super::live::Live;
+use super::pages::Pages;
 use super::services::Services;
 use super::slots::Slots;
 use super::sweep::LAST_WORDS;
@@ -86,6 +86,8 @@ pub(super) struct Established {
     catch_up: Option<CatchUp>,
     /// Commands that change something take turns until they are queued at the store.
     pub(super) turns: Arc<tokio::sync::Mutex<()>>,
+    /// Answers as large as a page take turns too.
+    pub(super) pages: Pages,
     /// Joins that wait for their turn: those of a resume.
     pub(super) joins: VecDeque<(Join, JoinReason)>,
     pub(super) joins_under_way: usize,
@@ -102,6 +104,7 @@ impl Established {
             inbox_under_way: false,
             catch_up: None,
             turns: Arc::default(),
+            pages: Pages::default(),
             joins: VecDeque::new(),
             joins_under_way: 0,
         }
@@ -118,7 +121,7 @@ pub struct Session {
     pub(super) request_id: String,
     stage: Stage,
     pub(super) established: Option<Box<Established>>,
-    pub(super) commands: FuturesUnordered<BoxFuture<'static, Done>>,
+    pub(super) commands: FuturesUnordered<BoxFuture<'static, Finished>>,
     pub(super) in_flight: Vec<u32>,
     outbox: VecDeque<Frame>,
     outbox_bytes: usize,
@@ -143,7 +146,7 @@ impl Session {
         let limit = services.settings.hello_timeout;
         let deadline = Box::pin(tokio::time::sleep(limit));
         // The stream has a while more than its deadline to take the refusal; then the connection goes.
-        let overdue = Timestamp::now().plus(limit + LAST_WORDS);
+        let overdue = Moment::now().plus(limit + LAST_WORDS);
         let settled = Arc::new(AtomicBool::new(false));
         if let Some(waiting) = services.upkeep.waiting.get(shard) {
             waiting.add(overdue, Arc::clone(&settled), closer.clone());
@@ -183,7 +186,7 @@ impl Session {
     /// Takes what was read.
     pub fn input(&mut self, input: Input) {
         if let Some(established) = &self.established {
-            established.live.heard(Timestamp::now());
+            established.live.heard(Moment::now());
         }
         match input {
             Input::Request(request) => self.request(*request),
@@ -203,6 +206,7 @@ impl Session {
 
     pub(super) fn opened(&mut self) {
         self.settled.store(true, Ordering::SeqCst);
+        self.closer.settle();
         self.stage = Stage::Open;
     }
 
@@ -234,7 +238,7 @@ impl Session {
     }
 
     /// Whether its last frame was queued: nothing may come after it.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Ending(_) | Stage::Ended)
     }
 
@@ -262,14 +266,14 @@ impl Session {
         if let Some(established) = &self.established {
             established.live.mailbox.register(cx.waker());
         }
-        let now = Timestamp::now();
+        let now = Moment::now();
         loop {
             if self.outbox.is_empty() {
                 self.read_inbox();
             }
             let mut moved = self.poll_commands(cx);
             moved |= self.poll_catch_up(cx);
-            self.take_signals(now);
+            moved |= self.take_signals(now);
             self.fill(batch);
             if !batch.is_empty() {
                 self.note_output(now, true);
@@ -300,7 +304,7 @@ impl Session {
         }
     }
 
-    fn note_output(&self, now: Timestamp, wrote: bool) {
+    fn note_output(&self, now: Moment, wrote: bool) {
         if let Some(established) = &self.established {
             established.live.polled(now, self.wants_input(), wrote);
         }
@@ -308,7 +312,7 @@ impl Session {
 
     /// Whether a room turned out to be behind and nothing is being read yet.
     fn may_catch_up(&self) -> bool {
-        self.established.as_ref().is_some_and(|e| e.catch_up.is_none() && e.slots.has_behind())
+        self.established.as_ref().is_some_and(|e| e.catch_up.is_none() && e.slots.may_read())
     }
 
     fn poll_hello_deadline(&mut self, cx: &mut Context<'_>) {
@@ -326,9 +330,10 @@ impl Session {
         // more than this.
         while !self.is_over()
             && self.outbox_bytes < OUTBOX_DONE
-            && let Poll::Ready(Some(done)) = Pin::new(&mut self.commands).poll_next(cx)
+            && let Poll::Ready(Some((done, turn))) = Pin::new(&mut self.commands).poll_next(cx)
         {
             self.finish_command(done);
+            drop(turn);
             moved = true;
         }
         moved
@@ -341,6 +346,7 @@ impl Session {
         }
         let Some(established) = &mut self.established else { return false };
         if established.catch_up.is_none()
+            && established.slots.may_read()
             && let Some((slot, room, after)) = established.slots.next_behind()
         {
             self.services.metrics.counters().catch_ups.increment();
@@ -371,36 +377,6 @@ impl Session {
         true
     }
 
-    fn take_signals(&mut self, now: Timestamp) {
-        if self.is_over() {
-            return;
-        }
-        let Some(established) = &mut self.established else { return };
-        let mut signals = Vec::new();
-        let slots = &mut established.slots;
-        established.live.mailbox.take(|slot| slots.mark_ready(slot), &mut signals);
-        for signal in signals {
-            match signal {
-                Signal::Ping => {
-                    established_pinged(self, now);
-                    self.push(&Push::Ping);
-                }
-                Signal::TokenExpiring(at) => self.push(&Push::TokenExpiring(at)),
-                Signal::Drain(after) => {
-                    self.push(&Push::GoingAway(after));
-                    self.finish(Some(Refusal { retry_after: Some(after), ..ErrorCode::GoingAway.into() }));
-                }
-                Signal::Close(refusal) => {
-                    self.services.metrics.disconnected(refusal.code);
-                    // Whoever may not come back is not waited for; whom a newer session replaced is back already.
-                    self.left_for_good |=
-                        !refusal.code.row().reconnect && refusal.code != ErrorCode::SessionReplaced;
-                    self.end(Some(refusal));
-                }
-            }
-        }
-    }
-
     /// Replies first, then pushes, then what lies past the rooms' cursors.
     fn fill(&mut self, batch: &mut Batch) {
         loop {
@@ -425,12 +401,6 @@ impl Session {
             let Some((slot, reason)) = established.slots.fill(batch) else { return };
             self.leave_unasked(slot, reason);
         }
-    }
-}
-
-fn established_pinged(session: &Session, now: Timestamp) {
-    if let Some(established) = &session.established {
-        established.live.pinged(now);
     }
 }
 

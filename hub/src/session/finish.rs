@@ -29,7 +29,8 @@ impl Session {
         let caller = established.caller.clone();
         let limit = self.services.settings.command_timeout;
         let turns = command.changes_something().then(|| Arc::clone(&established.turns));
-        self.begin(id, async move {
+        let is_change = turns.is_some();
+        let command = async move {
             let answer = async {
                 let turn = match turns {
                     Some(turns) => Some(turns.lock_owned().await),
@@ -39,7 +40,12 @@ impl Session {
             };
             let answer = tokio::time::timeout(limit, answer).await;
             Done::Answered(id, Box::new(answer.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
-        });
+        };
+        if is_change {
+            self.begin(id, command);
+        } else {
+            self.begin_page(id, command);
+        }
     }
 
     pub(super) fn finish_command(&mut self, done: Done) {

@@ -71,6 +71,14 @@ impl InboxFeed {
         notifications.into_iter().map(|n| encoder.push(&push(n, self.cursor))).collect()
     }
 
+    /// Something arrived that is in the store alone.
+    pub(super) fn read_again(&mut self) {
+        match &mut self.state {
+            State::Reading { again, .. } => *again = true,
+            State::Live => self.state = State::Reading { fresh: false, again: false },
+        }
+    }
+
     /// Whether a notification that arrived is to be sent now.
     pub(super) fn accept(&mut self, place: InboxPlace) -> bool {
         match &mut self.state {

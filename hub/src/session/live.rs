@@ -1,7 +1,7 @@
 //! What others see of a session: the sweep, administrators, and a newer session that takes over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use crate::access::authentication::TokenLife;
 use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::error::Refusal;
 use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 use crate::telemetry::OpenSession;
 
 use super::connection::{Closer, Waiting};
@@ -33,12 +33,12 @@ pub struct Live {
     pub life: Mutex<TokenLife>,
     /// The rooms that it follows.
     pub rooms: Mutex<Vec<RoomName>>,
-    last_inbound: AtomicI64,
-    last_ping: AtomicI64,
-    last_touch: AtomicI64,
-    last_output: AtomicI64,
+    last_inbound: AtomicU64,
+    last_ping: AtomicU64,
+    last_touch: AtomicU64,
+    last_output: AtomicU64,
     /// Since when something has waited, as far as the sweep knows; 0 where nothing does.
-    waiting_since: AtomicI64,
+    waiting_since: AtomicU64,
     reads: AtomicBool,
     owes: AtomicBool,
     _counted: OpenSession,
@@ -48,7 +48,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// A session that said hello at `now`.
+    /// A session that says hello now, which is `now` on the clock that never steps.
     pub fn new(
         mailbox: Arc<Mailbox>,
         instance: Option<InstanceId>,
@@ -56,20 +56,20 @@ impl Live {
         life: TokenLife,
         counted: OpenSession,
         closer: Closer,
-        now: Timestamp,
+        now: Moment,
     ) -> Self {
         Self {
             mailbox,
             instance,
             client,
-            opened: now,
+            opened: Timestamp::now(),
             life: Mutex::new(life),
             rooms: Mutex::default(),
-            last_inbound: AtomicI64::new(now.millis()),
-            last_ping: AtomicI64::new(now.millis()),
-            last_touch: AtomicI64::new(now.millis()),
-            last_output: AtomicI64::new(now.millis()),
-            waiting_since: AtomicI64::new(0),
+            last_inbound: AtomicU64::new(now.0),
+            last_ping: AtomicU64::new(now.0),
+            last_touch: AtomicU64::new(now.0),
+            last_output: AtomicU64::new(now.0),
+            waiting_since: AtomicU64::new(0),
             reads: AtomicBool::new(true),
             owes: AtomicBool::new(false),
             _counted: counted,
@@ -90,29 +90,29 @@ impl Live {
     }
 
     /// A frame came in.
-    pub fn heard(&self, now: Timestamp) {
-        self.last_inbound.store(now.millis(), Ordering::Relaxed);
+    pub fn heard(&self, now: Moment) {
+        self.last_inbound.store(now.0, Ordering::Relaxed);
     }
 
     /// Whether presence should be told of a command at `now`: not more than once in a while.
-    pub fn begin_touch(&self, now: Timestamp) -> bool {
-        let due = now.since(Timestamp(self.last_touch.load(Ordering::Relaxed))) >= TOUCH_INTERVAL;
+    pub fn begin_touch(&self, now: Moment) -> bool {
+        let due = now.since(Moment(self.last_touch.load(Ordering::Relaxed))) >= TOUCH_INTERVAL;
         if due {
-            self.last_touch.store(now.millis(), Ordering::Relaxed);
+            self.last_touch.store(now.0, Ordering::Relaxed);
         }
         due
     }
 
     /// When the last frame came in.
-    pub fn last_inbound(&self) -> Timestamp {
-        Timestamp(self.last_inbound.load(Ordering::Relaxed))
+    pub fn last_inbound(&self) -> Moment {
+        Moment(self.last_inbound.load(Ordering::Relaxed))
     }
 
     /// The transport asked for output; `reads` says whether the hub reads its input too, `wrote` whether it was given
     /// something. Time while the hub does not read is not the client's silence.
-    pub fn polled(&self, now: Timestamp, reads: bool, wrote: bool) {
+    pub fn polled(&self, now: Moment, reads: bool, wrote: bool) {
         self.owes.store(wrote, Ordering::Relaxed);
-        self.last_output.store(now.millis(), Ordering::Relaxed);
+        self.last_output.store(now.0, Ordering::Relaxed);
         if reads && !self.reads.load(Ordering::Relaxed) {
             self.heard(now);
         }
@@ -126,23 +126,23 @@ impl Live {
     }
 
     /// When the transport last asked for output.
-    pub fn last_output(&self) -> Timestamp {
-        Timestamp(self.last_output.load(Ordering::Relaxed))
+    pub fn last_output(&self) -> Moment {
+        Moment(self.last_output.load(Ordering::Relaxed))
     }
 
     /// For how long something has waited that the transport did not ask for, as seen by passes of the sweep. A session
     /// that had nothing to write has not been asked for long, so its last output alone says nothing.
-    pub fn stalled(&self, now: Timestamp) -> Duration {
+    pub fn stalled(&self, now: Moment) -> Duration {
         if !self.owes() {
             self.waiting_since.store(0, Ordering::Relaxed);
             return Duration::ZERO;
         }
         let since = match self.waiting_since.load(Ordering::Relaxed) {
-            0 => now.millis(),
-            since => since.max(self.last_output().millis()),
+            0 => now.0,
+            since => since.max(self.last_output().0),
         };
         self.waiting_since.store(since, Ordering::Relaxed);
-        now.since(Timestamp(since))
+        now.since(Moment(since))
     }
 
     /// Whether the hub reads its input.
@@ -150,14 +150,20 @@ impl Live {
         self.reads.load(Ordering::Relaxed)
     }
 
+    /// The hub itself did not run: that time is neither the client's silence, nor the stream's standing still.
+    pub fn excuse(&self, now: Moment) {
+        self.heard(now);
+        self.waiting_since.store(0, Ordering::Relaxed);
+    }
+
     /// When it was last pinged.
-    pub fn last_ping(&self) -> Timestamp {
-        Timestamp(self.last_ping.load(Ordering::Relaxed))
+    pub fn last_ping(&self) -> Moment {
+        Moment(self.last_ping.load(Ordering::Relaxed))
     }
 
     /// It is pinged now.
-    pub fn pinged(&self, now: Timestamp) {
-        self.last_ping.store(now.millis(), Ordering::Relaxed);
+    pub fn pinged(&self, now: Moment) {
+        self.last_ping.store(now.0, Ordering::Relaxed);
     }
 
     /// Whether it follows a room.
@@ -176,7 +182,7 @@ impl Live {
     }
 
     /// Closes the connection under it at `deadline`, unless the transport lets go of it before.
-    pub(super) fn must_be_released(&self, list: &Waiting, deadline: Timestamp) {
+    pub(super) fn must_be_released(&self, list: &Waiting, deadline: Moment) {
         list.add(deadline, Arc::clone(&self.released), self.closer.clone());
     }
 
@@ -248,11 +254,11 @@ mod tests {
     use crate::domain::names::{TenantId, UserId};
     use crate::telemetry::Metrics;
 
-    fn live(now: Timestamp) -> Live {
+    fn live(now: Moment) -> Live {
         let (tenant, user) = (TenantId::parse("acme").unwrap(), UserId::parse("alice").unwrap());
-        let caller = Caller { tenant, user, service: false, expires: now.plus(Duration::from_secs(3_600)) };
+        let caller = Caller { tenant, user, service: false, expires: Timestamp(3_600_000) };
         let mailbox = Arc::new(Mailbox::new(SessionId(1), caller.key(), 0, 1_024));
-        let life = TokenLife::new(&caller, Duration::ZERO, now);
+        let life = TokenLife::new(&caller, Duration::ZERO, Timestamp(0));
         Live::new(
             mailbox,
             None,
@@ -266,15 +272,26 @@ mod tests {
 
     #[test]
     fn a_session_stalls_from_when_something_waits_and_not_from_its_last_output() {
-        let live = live(Timestamp(0));
-        assert_eq!(live.stalled(Timestamp(60_000)), Duration::ZERO, "nothing waits");
+        let live = live(Moment(1));
+        assert_eq!(live.stalled(Moment(60_000)), Duration::ZERO, "nothing waits");
         live.mailbox.mark_ready(1);
-        assert_eq!(live.stalled(Timestamp(90_000)), Duration::ZERO, "it has just come");
-        assert_eq!(live.stalled(Timestamp(90_250)), Duration::from_millis(250));
-        live.polled(Timestamp(90_400), true, true);
-        assert_eq!(live.stalled(Timestamp(90_500)), Duration::from_millis(100), "it moved");
+        assert_eq!(live.stalled(Moment(90_000)), Duration::ZERO, "it has just come");
+        assert_eq!(live.stalled(Moment(90_250)), Duration::from_millis(250));
+        live.polled(Moment(90_400), true, true);
+        assert_eq!(live.stalled(Moment(90_500)), Duration::from_millis(100), "it moved");
         live.mailbox.take(|_| {}, &mut Vec::new());
-        live.polled(Timestamp(90_600), true, false);
-        assert_eq!(live.stalled(Timestamp(99_000)), Duration::ZERO, "all is taken");
+        live.polled(Moment(90_600), true, false);
+        assert_eq!(live.stalled(Moment(99_000)), Duration::ZERO, "all is taken");
+    }
+
+    #[test]
+    fn what_the_hub_sleeps_through_is_nobodys_fault() {
+        let live = live(Moment(1));
+        live.mailbox.mark_ready(1);
+        assert_eq!(live.stalled(Moment(1_000)), Duration::ZERO);
+        live.excuse(Moment(90_000));
+        assert_eq!(Moment(90_000).since(live.last_inbound()), Duration::ZERO);
+        assert_eq!(live.stalled(Moment(90_000)), Duration::ZERO);
+        assert_eq!(live.stalled(Moment(91_000)), Duration::from_secs(1), "from here on it is its own");
     }
 }

@@ -34,24 +34,31 @@ impl NoticeSink for NoticeRouter {
                 return;
             }
         };
-        self.delivery.broadcast_push(&room, &notice.push, merge, to);
+        self.delivery.broadcast_push(&room, &notice.push, merge, to, true);
     }
 }
 
 impl Services {
-    /// Sends a push that is in no log to a room's followers; `about` is what a later one replaces. `false` where too
+    /// Sends an event that is in no log to a room's followers; `about` is what a later one replaces. `false` where too
     /// much waits already.
     pub fn send_to_room(&self, room: &RoomKey, push: &Push, about: Option<impl Hash>, to: To) -> bool {
-        self.delivery.broadcast_push(room, push, about.map(MergeKey::of), to)
+        self.delivery.broadcast_push(room, push, about.map(MergeKey::of), to, false)
     }
 }
 
 impl Delivery {
     /// Encodes and broadcasts, where somebody follows.
-    fn broadcast_push(&self, room: &RoomKey, push: &Push, merge: Option<MergeKey>, to: To) -> bool {
+    fn broadcast_push(
+        &self,
+        room: &RoomKey,
+        push: &Push,
+        merge: Option<MergeKey>,
+        to: To,
+        of_state: bool,
+    ) -> bool {
         if self.rooms().get(room).is_none_or(|room| room.follower_count() == 0) {
             return true;
         }
-        self.broadcast(room, &Broadcast { frame: self.encoder().push(push), merge, to })
+        self.broadcast(room, &Broadcast { frame: self.encoder().push(push), merge, to, of_state })
     }
 }

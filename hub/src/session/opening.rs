@@ -12,7 +12,7 @@ use crate::domain::limits::{CONNECTED_BYTES, CONNECTED_ROOMS};
 use crate::domain::names::SessionId;
 use crate::domain::reply::Connected;
 use crate::domain::room::RoomSummary;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 use crate::store::{PageBound, RoomsQuery, refuse};
 
 use super::connection::Closer;
@@ -62,7 +62,7 @@ pub(super) fn welcome(
         life,
         services.metrics.session_opened(),
         closer,
-        now,
+        Moment::now(),
     ));
     services.sessions.insert(Arc::clone(&live));
     let before = services.delivery.registry().insert(mailbox);

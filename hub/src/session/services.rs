@@ -134,6 +134,18 @@ impl Services {
         if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
     }
 
+    /// Whether a call with this token may be a service's, of whatever tenants, and is read. A ticket is left as it is: it
+    /// is good once, for the call itself.
+    pub fn admits_service(&self, token: &Token, now: Timestamp) -> Result<(), Refusal> {
+        if Tickets::is_ticket(&token.0) {
+            return self.tickets.is_good(&token.0, now);
+        }
+        match self.identify(token, now)? {
+            Verified::Service(_) => Ok(()),
+            Verified::User(_) => Err(ErrorCode::PermissionDenied.into()),
+        }
+    }
+
     /// Carries out a command that needs no session. Without a limit in time of its own.
     pub async fn execute(
         &self,

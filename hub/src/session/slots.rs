@@ -7,6 +7,7 @@ use carillon_proto::Frame;
 
 use crate::delivery::room::{ActiveRoom, Follower};
 use crate::delivery::tail::Past;
+use crate::domain::limits::CATCH_UP_BYTES;
 use crate::domain::names::RoomName;
 use crate::domain::position::Seq;
 use crate::domain::push::LeaveReason;
@@ -49,6 +50,7 @@ pub(super) struct LiveSlot {
     /// Whether the user may type here.
     pub(super) may_type: bool,
     page: VecDeque<Frame>,
+    page_bytes: usize,
     queued: bool,
     /// Reading the store; until then nothing is pulled.
     behind: bool,
@@ -75,6 +77,8 @@ pub(super) struct Slots {
     list: Vec<Slot>,
     ready: VecDeque<u32>,
     behind: VecDeque<u32>,
+    /// Bytes of pages that were read and not yet sent, of all rooms.
+    page_bytes: usize,
 }
 
 impl Slots {
@@ -135,6 +139,7 @@ impl Slots {
                 member_since,
                 may_type,
                 page: VecDeque::new(),
+                page_bytes: 0,
                 queued: false,
                 behind: false,
             }));
@@ -144,12 +149,18 @@ impl Slots {
 
     /// Frees a slot and gives what was in it.
     pub(super) fn clear(&mut self, slot: u32) -> Slot {
-        self.list.get_mut(slot as usize).map_or(Slot::Empty, |place| std::mem::replace(place, Slot::Empty))
+        let Some(place) = self.list.get_mut(slot as usize) else { return Slot::Empty };
+        let cleared = std::mem::replace(place, Slot::Empty);
+        if let Slot::Live(live) = &cleared {
+            self.page_bytes -= live.page_bytes;
+        }
+        cleared
     }
 
     /// All rooms that are followed, taken out.
     pub(super) fn drain(&mut self) -> Vec<LiveSlot> {
         let slots = std::mem::take(&mut self.list);
+        self.page_bytes = 0;
         slots
             .into_iter()
             .filter_map(|slot| if let Slot::Live(live) = slot { Some(*live) } else { None })
@@ -175,7 +186,11 @@ impl Slots {
                 continue;
             };
             live.follower().clear_ready();
+            let held = live.page_bytes;
             let past = live.pull(batch);
+            let sent = held - live.page_bytes;
+            self.page_bytes -= sent;
+            let Some(live) = self.live_mut(slot) else { continue };
             let removed = live.cursor >= live.follower().until() && live.page.is_empty();
             if past == Past::More {
                 // The others get their turn before this room goes on.
@@ -195,9 +210,10 @@ impl Slots {
         None
     }
 
-    /// Whether a room must be read from the store.
-    pub(super) fn has_behind(&self) -> bool {
-        !self.behind.is_empty()
+    /// Whether a room must be read from the store, and less than a page is held for all rooms: with the one that is
+    /// read next, a session holds two at most, however many of its rooms are behind.
+    pub(super) fn may_read(&self) -> bool {
+        !self.behind.is_empty() && self.page_bytes < CATCH_UP_BYTES
     }
 
     /// The next room that must be read from the store: its slot, room and cursor.
@@ -215,9 +231,12 @@ impl Slots {
     /// A page was read for a room that [waits for it](LiveSlot::waits_for): it is sent next, then the rest is pulled.
     pub(super) fn take_page(&mut self, slot: u32, page: VecDeque<Frame>, cursor: Seq) {
         if let Some(live) = self.live_mut(slot) {
+            let bytes = page.iter().map(Frame::len).sum();
             live.page = page;
+            live.page_bytes = bytes;
             live.cursor = cursor;
             live.behind = false;
+            self.page_bytes += bytes;
             self.mark_ready(slot);
         }
     }
@@ -240,11 +259,70 @@ impl LiveSlot {
             return Past::Nothing;
         }
         while let Some(frame) = self.page.pop_front() {
+            self.page_bytes -= frame.len();
             if !batch.push(frame) {
                 return Past::More;
             }
         }
         let until = self.following.follower.until();
         self.following.room.pull(&mut self.cursor, until, |frame| batch.push(frame.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carillon_proto::v1;
+
+    use super::*;
+    use crate::delivery::mailbox::Mailbox;
+    use crate::domain::names::{RoomKey, SessionId, TenantId, UserId, UserKey};
+    use crate::domain::position::{Epoch, Position, Tag};
+
+    fn page() -> VecDeque<Frame> {
+        let error = v1::Error { message: "x".repeat(1_000), ..v1::Error::default() };
+        let kind = Some(v1::session_response::Kind::Error(error));
+        let frame = Frame::encode(&v1::SessionResponse { command_id: 0, kind });
+        vec![frame; CATCH_UP_BYTES / 1_000].into()
+    }
+
+    /// A session that follows so many rooms and is behind in all of them.
+    fn behind(rooms: u32) -> Slots {
+        let user =
+            UserKey { tenant: TenantId::parse("acme").unwrap(), user: UserId::parse("alice").unwrap() };
+        let mailbox = Arc::new(Mailbox::new(SessionId(1), user.clone(), 0, 1_024));
+        let mut slots = Slots::default();
+        for number in 0..rooms {
+            let name = RoomName::parse(&format!("room:{number}")).unwrap();
+            let slot = slots.reserve(name.clone());
+            let room = Arc::new(ActiveRoom::new(RoomKey { tenant: user.tenant.clone(), room: name }, 1));
+            let head = Position { epoch: Epoch(1), seq: Seq(9), tag: Tag(1) };
+            room.append(head, Timestamp(0), None);
+            let follower = Follower::new(Arc::clone(&mailbox), slot, false);
+            slots.begin(slot, Following::begin(room, follower), Seq(0), false, None, false);
+        }
+        assert!(slots.fill(&mut Batch::default()).is_none());
+        slots
+    }
+
+    #[test]
+    fn a_session_holds_two_pages_at_most_however_many_rooms_are_behind() {
+        const ROOMS: u32 = 20;
+        let mut slots = behind(ROOMS);
+        let (mut read, mut most) = (0, 0);
+        while read < ROOMS {
+            while slots.may_read() {
+                let (slot, ..) = slots.next_behind().unwrap();
+                slots.take_page(slot, page(), Seq(9));
+                read += 1;
+            }
+            most = most.max(slots.page_bytes);
+            assert!(slots.fill(&mut Batch::default()).is_none());
+        }
+        let one: usize = page().iter().map(Frame::len).sum();
+        assert!((one..CATCH_UP_BYTES + one).contains(&most), "{most}");
+        // A room that is left takes its page with it.
+        let held = slots.page_bytes;
+        (0..ROOMS).for_each(|slot| drop(slots.clear(slot)));
+        assert!(held > 0 && slots.page_bytes == 0);
     }
 }

@@ -10,7 +10,7 @@ use crate::access::authentication::LifeStep;
 use crate::delivery::mailbox::Signal;
 use crate::domain::error::ErrorCode;
 use crate::domain::names::RoomKey;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 
 use super::live::Live;
 use super::services::Services;
@@ -18,8 +18,17 @@ use super::services::Services;
 /// How often a pass is made: what is due is done this much late at most.
 const INTERVAL: Duration = Duration::from_millis(250);
 
+/// A pass after this long says nothing of clients.
+const LATE: Duration = Duration::from_secs(2);
+
 /// After it was told to end, a session whose transport takes nothing any more is cleaned up without it.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A connection on which nobody has said hello by then is closed: what a stream has to say in time, and its last
+/// words.
+pub fn first_call(hello_timeout: Duration) -> Duration {
+    hello_timeout + LAST_WORDS
+}
 
 /// A session that was cleaned up is told why when its client reads again. One that does not within this time loses
 /// its connection.
@@ -29,18 +38,28 @@ const UNHEARD: Duration = Duration::from_secs(60);
 pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: CancellationToken) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut passes = Passes(Moment::now());
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = cancel.cancelled() => return,
         }
-        let now = Timestamp::now();
+        let (now, moment) = (Timestamp::now(), Moment::now());
+        let late = passes.is_late(moment);
+        let dropped = &services.metrics.counters().dropped;
         for live in services.sessions.of_shard(shard) {
-            services.sweep_session(&live, now);
+            if late {
+                live.excuse(moment);
+            }
+            services.sweep_session(&live, now, moment);
+            dropped.add(live.mailbox.take_merged());
+        }
+        if let Some(shard) = services.delivery.shards().get(shard) {
+            dropped.add(shard.take_dropped());
         }
         for list in [&services.upkeep.waiting, &services.upkeep.unheard] {
-            if let Some(list) = list.get(shard) {
-                list.sweep(now);
+            if let Some(list) = list.get(shard).filter(|_| !late) {
+                list.sweep(moment);
             }
         }
         if shard == 0 {
@@ -50,14 +69,25 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
     }
 }
 
+/// When the last pass was made.
+struct Passes(Moment);
+
+impl Passes {
+    /// Notes a pass. Whether it comes so late that the process cannot have run in between, as when the machine slept
+    /// or a debugger held it: what clients sent meanwhile is not read yet.
+    fn is_late(&mut self, now: Moment) -> bool {
+        now.since(std::mem::replace(&mut self.0, now)) >= LATE
+    }
+}
+
 impl Services {
-    fn sweep_session(&self, live: &Live, now: Timestamp) {
+    fn sweep_session(&self, live: &Live, now: Timestamp, moment: Moment) {
         if live.mailbox.is_closed() {
-            if now.since(live.last_output()) > LAST_WORDS {
+            if moment.since(live.last_output()) > LAST_WORDS {
                 self.end_session(live, false, now);
                 self.unfollow_all(live, now);
                 if let Some(unheard) = self.upkeep.unheard.get(live.mailbox.shard()) {
-                    live.must_be_released(unheard, now.plus(UNHEARD));
+                    live.must_be_released(unheard, moment.plus(UNHEARD));
                 }
             }
             return;
@@ -72,9 +102,8 @@ impl Services {
             }
             LifeStep::Expired => return live.close(ErrorCode::TokenExpired),
         }
-        let stalled = live.stalled(now);
+        let stalled = live.stalled(moment);
         if stalled > self.settings.slow_consumer_after {
-            self.metrics.counters().slow_consumers.increment();
             return live.close(ErrorCode::SlowConsumer);
         }
         // While the hub does not read, nobody can say that the client is silent.
@@ -82,13 +111,13 @@ impl Services {
             return;
         }
         let terms = &self.settings.terms;
-        let silence = now.since(live.last_inbound());
+        let silence = moment.since(live.last_inbound());
         if silence > Duration::from_millis(u64::from(terms.heartbeat_timeout_ms)) {
             return live.close(ErrorCode::DeadlineExceeded);
         }
         let interval = Duration::from_millis(u64::from(terms.heartbeat_interval_ms));
-        if silence >= interval && now.since(live.last_ping()) >= interval {
-            live.pinged(now);
+        if silence >= interval && moment.since(live.last_ping()) >= interval {
+            live.pinged(moment);
             live.mailbox.signal(Signal::Ping);
         }
     }
@@ -99,6 +128,11 @@ impl Services {
         if !live.begin_end() {
             return;
         }
+        let counters = self.metrics.counters();
+        if live.mailbox.ended_as() == Some(ErrorCode::SlowConsumer) {
+            counters.slow_consumers.increment();
+        }
+        counters.dropped.add(live.mailbox.take_merged());
         live.mailbox.close();
         self.delivery.registry().remove(&live.mailbox);
         self.sessions.remove(live);
@@ -128,5 +162,19 @@ impl Services {
         for (index, live) in sessions.into_iter().enumerate() {
             live.mailbox.signal(Signal::Drain(spread * index as u32 / count));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_is_late_where_the_hub_did_not_run() {
+        let mut passes = Passes(Moment(1));
+        assert!(!passes.is_late(Moment(251)));
+        assert!(!passes.is_late(Moment(1_500)), "busy");
+        assert!(passes.is_late(Moment(60_000)));
+        assert!(!passes.is_late(Moment(60_250)));
     }
 }

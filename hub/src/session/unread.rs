@@ -3,92 +3,176 @@
 
 use std::sync::Arc;
 
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream;
+use rustc_hash::FxHashSet;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::LatestMessage;
 use crate::delivery::mailbox::MergeKey;
-use crate::domain::entry::Entry;
-use crate::domain::limits::{PAGE_LIMIT, UNREAD_INTERVAL};
+use crate::domain::entry::{Entry, EntryBody};
+use crate::domain::limits::{CATCH_UP_BYTES, MEMBERS_READ, UNREAD_INTERVAL};
 use crate::domain::member::Member;
-use crate::domain::names::{RoomKey, UserKey};
+use crate::domain::names::{RoomKey, UserId, UserKey};
 use crate::domain::namespace::Who;
+use crate::domain::position::Seq;
 use crate::domain::push::Push;
-use crate::store::StoreError;
+use crate::store::{EntryRange, PageBound, StoreError};
 
 use super::live::Live;
 use super::services::Services;
+
+/// Rooms and inboxes that are read at a time: one with many members holds up no other.
+const AT_A_TIME: usize = 8;
+
+/// Where the latest message is looked for, when somebody has read: among this many entries from the end.
+const LATEST_AMONG: u32 = 20;
 
 /// Sends unread counts until cancelled.
 pub async fn send_unread(services: Arc<Services>, cancel: CancellationToken) {
     let mut ticks = tokio::time::interval(UNREAD_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = cancel.cancelled() => return,
-        }
-        for (room, latest) in services.delivery.take_unread_rooms() {
-            let rules = services.namespaces.rules(&room.room);
-            if rules.is_none_or(|rules| rules.join != Who::Members) {
-                continue;
-            }
-            if let Err(error) = services.send_unread_of(&room, latest).await {
-                tracing::warn!(error = %error, "unread counts were not sent");
+    let sending = async {
+        loop {
+            ticks.tick().await;
+            let mut sends = stream::iter(services.unread_counts()).buffer_unordered(AT_A_TIME);
+            while let Some(sent) = sends.next().await {
+                if let Err(error) = sent {
+                    tracing::warn!(error = %error, "an unread count was not sent");
+                }
             }
         }
-        for user in services.delivery.take_changed_inboxes() {
-            if let Err(error) = services.send_inbox_unread(&user).await {
-                tracing::warn!(error = %error, "an inbox's unread count was not sent");
-            }
-        }
+    };
+    tokio::select! {
+        () = sending => {}
+        () = cancel.cancelled() => {}
     }
 }
 
+type Sending<'a> = BoxFuture<'a, Result<(), StoreError>>;
+
 impl Services {
-    async fn send_unread_of(&self, room: &RoomKey, latest: LatestMessage) -> Result<(), StoreError> {
-        let mut after = None;
-        let mut message: Option<Option<Box<Entry>>> = None;
-        loop {
-            let members = self.store.members(room, after.as_ref(), PAGE_LIMIT).await?;
-            let last_of_page = members.last().map(|member| member.user.clone());
-            let full = members.len() == PAGE_LIMIT as usize;
-            for member in members {
-                let absent = self.sessions_elsewhere(room, &member);
-                if absent.is_empty() {
-                    continue;
-                }
-                if message.is_none() {
-                    message = Some(self.store.entry(room, latest.seq).await?.map(Box::new));
-                }
-                let marks = self.store.marks(room, &member.user).await?;
-                let readable = latest.seq >= member.history_from;
-                let push = Push::Unread {
-                    room: room.room.clone(),
-                    count: marks.unread(latest.number),
-                    last_seq: latest.seq,
-                    last_message: message.clone().flatten().filter(|_| readable),
-                };
-                let frame = self.delivery.encoder().push(&push);
-                for live in absent {
-                    live.mailbox.push(frame.clone(), Some(MergeKey::of(("unread", room))));
+    /// What has changed since the last call, each to be sent.
+    fn unread_counts(&self) -> Vec<Sending<'_>> {
+        let with_members = |room: &RoomKey| {
+            self.namespaces.rules(&room.room).is_some_and(|rules| rules.join == Who::Members)
+        };
+        let mut sends: Vec<Sending<'_>> = Vec::new();
+        for (room, latest) in self.delivery.take_unread_rooms() {
+            if with_members(&room) {
+                sends.push(Box::pin(self.send_unread_of(room, latest)));
+            }
+        }
+        for (room, user) in self.delivery.take_read_rooms() {
+            if with_members(&room) {
+                sends.push(Box::pin(self.send_read(room, user)));
+            }
+        }
+        for user in self.delivery.take_changed_inboxes() {
+            sends.push(Box::pin(self.send_inbox_unread(user)));
+        }
+        sends
+    }
+
+    /// To members who are here. Where these are fewer than the room's members, they are looked up, and not all members.
+    async fn send_unread_of(&self, room: RoomKey, latest: LatestMessage) -> Result<(), StoreError> {
+        let latest_message = OnceCell::new();
+        let sessions = self.delivery.registry().sessions_in(&room.tenant);
+        let here: FxHashSet<&UserId> = sessions.iter().map(|mailbox| &mailbox.user().user).collect();
+        if here.is_empty() {
+            return Ok(());
+        }
+        let members = self.store.room(&room).await?.map_or(0, |room| room.members);
+        if (here.len() as u64) < u64::from(members) {
+            for user in here {
+                if let Some(member) = self.store.member(&room, user).await? {
+                    self.send_unread_to(&room, &member, latest, &latest_message).await?;
                 }
             }
-            match last_of_page {
-                Some(last) if full => after = Some(last),
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            let members = self.store.members(&room, after.as_ref(), MEMBERS_READ).await?;
+            for member in members.iter().filter(|member| here.contains(&member.user)) {
+                self.send_unread_to(&room, member, latest, &latest_message).await?;
+            }
+            match members.last() {
+                Some(last) if members.len() == MEMBERS_READ as usize => after = Some(last.user.clone()),
                 _ => return Ok(()),
             }
         }
     }
 
-    async fn send_inbox_unread(&self, user: &UserKey) -> Result<(), StoreError> {
-        let summary = self.store.inbox_summary(user).await?;
-        self.delivery.send_to_user(user, &Push::InboxUnread(summary), Some(MergeKey::of("inbox_unread")));
+    /// `message` is the latest one, once it was read for somebody.
+    async fn send_unread_to(
+        &self,
+        room: &RoomKey,
+        member: &Member,
+        latest: LatestMessage,
+        message: &OnceCell<Option<Box<Entry>>>,
+    ) -> Result<(), StoreError> {
+        let absent = self.sessions_elsewhere(room, &member.user);
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let read = async || {
+            let entry = self.store.entry(room, latest.seq).await?;
+            Ok::<_, StoreError>(entry.map(Box::new))
+        };
+        let last = message.get_or_try_init(read).await?.clone();
+        let marks = self.store.marks(room, &member.user).await?;
+        let readable = latest.seq >= member.history_from;
+        let count = marks.unread(latest.number);
+        let last = last.filter(|_| readable);
+        self.push_unread(room, &absent, count, latest.seq, last);
         Ok(())
     }
 
-    /// The member's sessions that do not follow the room.
-    fn sessions_elsewhere(&self, room: &RoomKey, member: &Member) -> Vec<Arc<Live>> {
-        let user = UserKey { tenant: room.tenant.clone(), user: member.user.clone() };
+    /// A user has read in a room: to those of their sessions that do not follow it, also that nothing is unread.
+    async fn send_read(&self, room: RoomKey, user: UserId) -> Result<(), StoreError> {
+        let absent = self.sessions_elsewhere(&room, &user);
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let Some(member) = self.store.member(&room, &user).await? else { return Ok(()) };
+        let Some(state) = self.store.room(&room).await? else { return Ok(()) };
+        let marks = self.store.marks(&room, &user).await?;
+        let bound = PageBound { items: LATEST_AMONG, bytes: CATCH_UP_BYTES };
+        let page = self.store.entries(&room, EntryRange::Before(Seq::MAX), bound).await?;
+        let latest = page.entries.into_iter().find(|entry| matches!(entry.body, EntryBody::Message(_)));
+        let seq = latest.as_ref().map_or(Seq(0), |entry| entry.seq);
+        let latest = latest.filter(|entry| entry.seq >= member.history_from);
+        self.push_unread(&room, &absent, marks.unread(state.head_number), seq, latest.map(Box::new));
+        Ok(())
+    }
+
+    fn push_unread(
+        &self,
+        room: &RoomKey,
+        to: &[Arc<Live>],
+        count: u64,
+        last_seq: Seq,
+        last_message: Option<Box<Entry>>,
+    ) {
+        let push = Push::Unread { room: room.room.clone(), count, last_seq, last_message };
+        let frame = self.delivery.encoder().push(&push);
+        for live in to {
+            live.mailbox.push(frame.clone(), Some(MergeKey::of(("unread", room))));
+        }
+    }
+
+    async fn send_inbox_unread(&self, user: UserKey) -> Result<(), StoreError> {
+        let summary = self.store.inbox_summary(&user).await?;
+        self.delivery.send_to_user(&user, &Push::InboxUnread(summary), Some(MergeKey::of("inbox_unread")));
+        Ok(())
+    }
+
+    /// The user's sessions that do not follow the room.
+    fn sessions_elsewhere(&self, room: &RoomKey, user: &UserId) -> Vec<Arc<Live>> {
+        let user = UserKey { tenant: room.tenant.clone(), user: user.clone() };
         let sessions = self.delivery.registry().sessions_of(&user);
         let live = sessions.iter().filter_map(|mailbox| self.sessions.get(mailbox.session()));
         live.filter(|live| !live.follows(&room.room)).collect()

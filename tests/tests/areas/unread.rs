@@ -144,3 +144,23 @@ async fn large_rooms_do_not_keep_anyone_out() {
     }
     assert_eq!(seen, rooms);
 }
+
+#[tokio::test]
+async fn what_is_read_on_one_device_is_read_on_all() {
+    let hub = hub().start().await;
+    let (alice, phone, mut laptop) =
+        (hub.enters("alice").await, hub.enters("bob").await, hub.enters("bob").await);
+    // Most members are not here.
+    let room = alice.creates(&[("bob", Role::Member), ("carol", Role::Member), ("dave", Role::Member)]).await;
+    alice.says(&room, "one").await;
+    let seq = alice.says(&room, "two").await;
+    assert_eq!(unread(&mut laptop, &room, 2).await.count, 2);
+    phone.joins(&room).await;
+    phone.client.mark_read(&room, seq).await.unwrap();
+    let told = laptop.waits_for(|event| match event {
+        Event::Unread(unread) if unread.room == room && unread.count == 0 => Some(*unread),
+        _ => None,
+    });
+    let told = told.await;
+    assert_eq!((told.last_seq, text_of(told.last_message.unwrap().content.as_ref())), (seq, "two"));
+}

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
 
+mod bursts;
 mod drain;
 mod full_speed;
 mod health;
@@ -13,5 +14,6 @@ mod protocol;
 mod recovery;
 mod several;
 mod shut_window;
+mod silent;
 mod slow_reader;
 mod tokens;

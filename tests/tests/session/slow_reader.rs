@@ -75,6 +75,7 @@ async fn a_reader_that_stops_for_too_long_is_ended_and_resumes() {
     tokio::join!(floods(&mut alice, COUNT), prompt.reads_to(&mut bob, COUNT));
     // Its stream takes nothing, not even the end; it is cleaned up without it.
     sessions(&hub, 2).await;
+    assert_eq!(hub.hub.services().metrics.counters().slow_consumers.total(), 1);
     let followed = || hub.hub.services().delivery.rooms().count_of(&TenantId::parse(TENANT).unwrap());
     drop((alice, bob));
     sessions(&hub, 0).await;
@@ -135,6 +136,9 @@ async fn ephemeral_events_of_one_key_merge_while_nobody_reads() {
         (seen, last) = (seen + 1, number);
     }
     assert!(seen < COUNT, "{seen}");
+    drop((slow, alice));
+    sessions(&hub, 0).await;
+    assert!(hub.hub.services().metrics.counters().dropped.total() > 0, "what was merged is counted");
 }
 
 #[tokio::test]
@@ -150,6 +154,9 @@ async fn ephemeral_events_without_a_key_are_bounded_for_who_does_not_read() {
         assert!(bob.until(words).await.starts_with(&format!("{n} ")), "bob gets every one, in order");
     }
     let frames = slow.ends_with("SLOW_CONSUMER").await;
+    sessions(&hub, 2).await;
+    let counters = hub.hub.services().metrics.counters();
+    assert_eq!(counters.slow_consumers.total(), 1);
     let got: Vec<_> = frames.iter().filter_map(words).collect();
     assert!(got.iter().enumerate().all(|(n, text)| text.starts_with(&format!("{n} "))), "a beginning");
     assert!((got.len() as u64) < COUNT);

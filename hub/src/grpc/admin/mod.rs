@@ -3,7 +3,7 @@
 //! Any call may answer `AUTH_REQUIRED` without a token, `INVALID_TOKEN`, `TOKEN_EXPIRED` or `TOKEN_REVOKED` for a bad
 //! one, `PERMISSION_DENIED` for a user's token or one that does not list the tenant, `INVALID_ARGUMENT` for a field
 //! that breaks a rule, `UNAVAILABLE` where the store or a key source cannot be reached, and `DEADLINE_EXCEEDED` after
-//! 5 s. What else a call answers stands above its function in the area's file.
+//! `session.command_timeout`. What else a call answers stands above its function in the area's file.
 
 mod members;
 mod notify;
@@ -44,6 +44,8 @@ pub struct AdminApi {
     pub observe: Arc<dyn Observe>,
     /// The rest.
     pub administer: Arc<dyn Administer>,
+    /// A call is answered by then, but for the erasure of a user.
+    pub timeout: Duration,
 }
 
 impl AdminApi {
@@ -64,6 +66,19 @@ impl AdminApi {
             handle(self.clone(), caller, request).await
         };
         answer(RequestId::of(headers), limit, work).await
+    }
+
+    /// Whether a call with these headers may come from a service: which tenant it is for, only its request says.
+    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.authenticate.any_service(required_bearer(headers)?)
+    }
+
+    fn command(&self) -> Duration {
+        self.timeout
+    }
+
+    fn erasure(&self) -> Duration {
+        self.timeout.max(limits::ERASURE_TIMEOUT)
     }
 
     fn caller(&self, headers: &HeaderMap, tenant: &str) -> Result<Caller, Refusal> {
@@ -141,7 +156,7 @@ macro_rules! calls {
                 &self,
                 request: Request<v1::$request>,
             ) -> Result<Response<v1::$response>, Status> {
-                self.serve(request, limits::$limit, $handle).await
+                self.serve(request, self.$limit(), $handle).await
             })*
 
             type WatchOverviewStream = BoxStream<'static, Result<v1::WatchOverviewResponse, Status>>;
@@ -166,22 +181,22 @@ macro_rules! calls {
 }
 
 calls! {
-    create_room(CreateRoomRequest) -> CreateRoomResponse within COMMAND_TIMEOUT: rooms::create;
-    get_room(GetRoomRequest) -> GetRoomResponse within COMMAND_TIMEOUT: rooms::get;
-    list_rooms(ListRoomsRequest) -> ListRoomsResponse within COMMAND_TIMEOUT: rooms::list;
-    update_room(UpdateRoomRequest) -> UpdateRoomResponse within COMMAND_TIMEOUT: rooms::update;
-    add_member(AddMemberRequest) -> AddMemberResponse within COMMAND_TIMEOUT: members::add;
-    remove_member(RemoveMemberRequest) -> RemoveMemberResponse within COMMAND_TIMEOUT: members::remove;
-    set_member_role(SetMemberRoleRequest) -> SetMemberRoleResponse within COMMAND_TIMEOUT: members::set_role;
-    list_members(ListMembersRequest) -> ListMembersResponse within COMMAND_TIMEOUT: members::list;
-    list_sessions(ListSessionsRequest) -> ListSessionsResponse within COMMAND_TIMEOUT: users::sessions;
-    disconnect_session(DisconnectSessionRequest) -> DisconnectSessionResponse within COMMAND_TIMEOUT:
+    create_room(CreateRoomRequest) -> CreateRoomResponse within command: rooms::create;
+    get_room(GetRoomRequest) -> GetRoomResponse within command: rooms::get;
+    list_rooms(ListRoomsRequest) -> ListRoomsResponse within command: rooms::list;
+    update_room(UpdateRoomRequest) -> UpdateRoomResponse within command: rooms::update;
+    add_member(AddMemberRequest) -> AddMemberResponse within command: members::add;
+    remove_member(RemoveMemberRequest) -> RemoveMemberResponse within command: members::remove;
+    set_member_role(SetMemberRoleRequest) -> SetMemberRoleResponse within command: members::set_role;
+    list_members(ListMembersRequest) -> ListMembersResponse within command: members::list;
+    list_sessions(ListSessionsRequest) -> ListSessionsResponse within command: users::sessions;
+    disconnect_session(DisconnectSessionRequest) -> DisconnectSessionResponse within command:
         users::disconnect;
-    erase_user(EraseUserRequest) -> EraseUserResponse within ERASURE_TIMEOUT: users::erase;
-    send_notification(SendNotificationRequest) -> SendNotificationResponse within COMMAND_TIMEOUT: notify::send;
-    send_message(SendMessageRequest) -> SendMessageResponse within COMMAND_TIMEOUT: send::message;
-    publish_event(PublishEventRequest) -> PublishEventResponse within COMMAND_TIMEOUT: send::event;
-    get_statistics(GetStatisticsRequest) -> GetStatisticsResponse within COMMAND_TIMEOUT: users::statistics;
+    erase_user(EraseUserRequest) -> EraseUserResponse within erasure: users::erase;
+    send_notification(SendNotificationRequest) -> SendNotificationResponse within command: notify::send;
+    send_message(SendMessageRequest) -> SendMessageResponse within command: send::message;
+    publish_event(PublishEventRequest) -> PublishEventResponse within command: send::event;
+    get_statistics(GetStatisticsRequest) -> GetStatisticsResponse within command: users::statistics;
 }
 
 #[cfg(test)]

@@ -59,6 +59,11 @@ async fn front(hub: &Arc<FakeHub>) -> Front<Teapot> {
             keepalive_interval: limits::HTTP2_KEEPALIVE_INTERVAL,
             keepalive_timeout: limits::HTTP2_KEEPALIVE_TIMEOUT,
         },
+        calls: Calls {
+            frame_bytes: limits::FRAME_BYTES,
+            timeout: limits::COMMAND_TIMEOUT,
+            first_call: limits::HELLO_TIMEOUT,
+        },
         reflection: true,
     }
 }
@@ -141,7 +146,7 @@ async fn a_frame_that_cannot_be_read_or_is_too_large_is_ours_to_refuse() {
     for (message, code, name) in [
         (invalid_utf8, Code::InvalidArgument, "PROTOCOL_ERROR"),
         (vec![0xff; 3], Code::InvalidArgument, "PROTOCOL_ERROR"),
-        (vec![0; limits::FRAME_BYTES_MAX + 1], Code::OutOfRange, "MESSAGE_TOO_LARGE"),
+        (vec![0; limits::FRAME_BYTES + 1], Code::OutOfRange, "MESSAGE_TOO_LARGE"),
     ] {
         let status = refused(&hub, &message, Some(ALICE)).await;
         assert_eq!((status.code(), &*reason(&status)), (code, name));

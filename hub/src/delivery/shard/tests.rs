@@ -1,0 +1,151 @@
+use carillon_proto::v1;
+
+use super::*;
+use crate::delivery::mailbox::Signal;
+use crate::delivery::room::Follower;
+use crate::domain::names::{RoomKey, RoomName, SessionId, UserId, UserKey};
+use crate::domain::position::Seq;
+
+struct Runtime {
+    shard: Arc<Shard>,
+    registry: Arc<Registry>,
+}
+
+fn runtime() -> Runtime {
+    let registry = Arc::new(Registry::new(1));
+    Runtime { shard: Arc::new(Shard::new(0, Arc::clone(&registry))), registry }
+}
+
+fn tenant() -> TenantId {
+    TenantId::parse("acme").unwrap()
+}
+
+impl Runtime {
+    fn session(&self, id: u128, limit: usize) -> Arc<Mailbox> {
+        let user = UserKey { tenant: tenant(), user: UserId::parse("alice").unwrap() };
+        let mailbox = Arc::new(Mailbox::new(SessionId(id), user, 0, limit));
+        self.registry.insert(Arc::clone(&mailbox));
+        mailbox
+    }
+}
+
+fn room(name: &str, mailbox: &Arc<Mailbox>) -> Arc<ActiveRoom> {
+    let room = RoomName::parse(name).unwrap();
+    let room = Arc::new(ActiveRoom::new(RoomKey { tenant: tenant(), room }, 1));
+    let follower = Follower::new(Arc::clone(mailbox), 0, false);
+    follower.begin();
+    room.follow(0, &follower);
+    room
+}
+
+fn frame(bytes: usize) -> Frame {
+    let error = v1::Error { message: "x".repeat(bytes), ..v1::Error::default() };
+    let kind = Some(v1::session_response::Kind::Error(error));
+    Frame::encode(&v1::SessionResponse { command_id: 0, kind })
+}
+
+fn event(room: &Arc<ActiveRoom>, bytes: usize) -> Wakeup {
+    Wakeup::Broadcast(
+        Arc::clone(room),
+        Broadcast { frame: frame(bytes), merge: None, to: To::All, of_state: false },
+    )
+}
+
+fn mark(room: &Arc<ActiveRoom>, subject: usize) -> Wakeup {
+    let merge = Some(MergeKey::of(subject));
+    Wakeup::Broadcast(Arc::clone(room), Broadcast { frame: frame(10), merge, to: To::All, of_state: true })
+}
+
+/// Reads as soon as it is woken, until so many pushes came.
+async fn reads(mailbox: Arc<Mailbox>, pushes: usize) {
+    let mut taken = 0;
+    std::future::poll_fn(|cx| {
+        mailbox.register(cx.waker());
+        mailbox.take_pushes(|_| {
+            taken += 1;
+            true
+        });
+        if taken >= pushes || mailbox.is_closed() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    assert_eq!((taken, mailbox.is_closed()), (pushes, false));
+}
+
+#[tokio::test]
+async fn a_burst_ends_nobody_who_reads() {
+    let runtime = runtime();
+    let mailbox = runtime.session(1, 64 * 1024);
+    let room = room("live:x", &mailbox);
+    for _ in 0..900 {
+        assert!(runtime.shard.send(event(&room, 1_000)));
+    }
+    let reading = tokio::spawn(reads(mailbox, 900));
+    let spreading = tokio::spawn(Arc::clone(&runtime.shard).run(CancellationToken::new()));
+    reading.await.unwrap();
+    spreading.abort();
+}
+
+#[tokio::test]
+async fn a_burst_in_one_room_leaves_others_their_place() {
+    let runtime = runtime();
+    let mailbox = runtime.session(1, 64 * 1024);
+    let (busy, calm) = (room("live:busy", &mailbox), room("live:calm", &mailbox));
+    let taken = (0..2_000).take_while(|_| runtime.shard.send(event(&busy, 1_000))).count();
+    assert!((900..=SHARD_ROOM_BYTES / 1_000).contains(&taken), "{taken}");
+    assert_eq!(runtime.shard.take_dropped(), 1);
+    assert!(runtime.shard.send(event(&calm, 1_000)));
+    // Of the hub's own state the latest always waits, and once.
+    for round in 0..3 {
+        for subject in 0..100 {
+            assert!(runtime.shard.send(mark(&busy, subject)), "{round}");
+        }
+    }
+    assert_eq!(runtime.shard.take_dropped(), 200);
+    let mut part = Vec::new();
+    let mut parts = 1;
+    while runtime.shard.take_part(&mut part) {
+        parts += 1;
+    }
+    assert_eq!(part.len(), taken + 1 + 100);
+    assert!(parts > taken * 1_000 / PART_BYTES, "{parts}");
+    assert_eq!((busy.waiting_bytes(0), calm.waiting_bytes(0)), (0, 0));
+    assert!(runtime.shard.send(event(&busy, 1_000)));
+}
+
+#[tokio::test]
+async fn notifications_past_the_limit_are_read_from_the_store() {
+    let runtime = runtime();
+    let (one, two) = (runtime.session(1, 64 * 1024), runtime.session(2, 64 * 1024));
+    let large = SHARD_BYTES / 2 + 1;
+    let place = |seq| InboxPlace::Broadcast(Seq(seq));
+    assert!(runtime.shard.send(Wakeup::Notifications(tenant(), frame(large), place(1))));
+    for seq in 2..1_000 {
+        assert!(runtime.shard.send(Wakeup::Notifications(tenant(), frame(large), place(seq))));
+        assert!(runtime.shard.send(Wakeup::Notification(Arc::clone(&one), frame(large), place(seq))));
+    }
+    let mut part = Vec::new();
+    while runtime.shard.take_part(&mut part) {}
+    assert_eq!(part.len(), 2, "one of them, and the word that there are more");
+    for wakeup in part {
+        runtime.shard.spread(wakeup);
+    }
+    for mailbox in [one, two] {
+        let mut signals = Vec::new();
+        mailbox.take(|_| {}, &mut signals);
+        assert!(matches!(&signals[..], [Signal::ReadInbox]));
+    }
+}
+
+#[tokio::test]
+async fn fan_out_holds_up_no_one_else() {
+    let runtime = runtime();
+    let mailbox = runtime.session(1, 64 * 1024);
+    let room = room("room:a", &mailbox);
+    room.for_each_follower(0, |follower| {
+        room.remove_user(&mailbox.user().user, Seq(7));
+        assert_eq!(follower.until(), Seq(7), "a removal does not wait for it");
+    });
+    runtime.registry.for_each_in(0, &tenant(), |_| {
+        assert_eq!(runtime.registry.count_in(0, &tenant()), 1);
+    });
+}

@@ -1,0 +1,174 @@
+//! Both services behind their edges, as a connection would call them.
+
+use carillon_proto::v1;
+use carillon_proto::v1::execute_request::Command;
+use http_body_util::{BodyExt, Full, StreamBody};
+use prost::Message;
+use tonic_types::StatusExt;
+
+use super::*;
+use crate::domain::limits;
+use crate::grpc::fakes::{ALICE, CLINIC, FakeHub};
+use crate::grpc::health::Health;
+use crate::grpc::router::Router;
+use crate::grpc::server::{Calls, Front, Http2};
+
+const EXECUTE: &str = "/carillon.v1.HubService/Execute";
+const GET_ROOM: &str = "/carillon.v1.AdminService/GetRoom";
+const ERASE: &str = "/carillon.v1.AdminService/EraseUser";
+
+/// A path and a token that may call it.
+const CALLS: [(&str, &str); 2] = [(EXECUTE, ALICE), (GET_ROOM, CLINIC)];
+
+/// Nobody opens a session here.
+#[derive(Clone)]
+struct NoSessions;
+
+impl Service<Request<Body>> for NoSessions {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::future::Pending<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        std::future::pending()
+    }
+}
+
+async fn router(hub: &Arc<FakeHub>) -> Router<NoSessions> {
+    let front = Front {
+        session: NoSessions,
+        hub: Arc::new(hub.hub_api()),
+        admin: hub.admin_api(),
+        health: Health::starting().await,
+        http2: Http2 {
+            streams: limits::HTTP2_STREAMS,
+            stream_window: limits::HTTP2_STREAM_WINDOW,
+            connection_window: limits::HTTP2_CONNECTION_WINDOW,
+            header_bytes: limits::HTTP2_HEADER_BYTES,
+            keepalive_interval: limits::HTTP2_KEEPALIVE_INTERVAL,
+            keepalive_timeout: limits::HTTP2_KEEPALIVE_TIMEOUT,
+        },
+        calls: Calls {
+            frame_bytes: 20_000,
+            timeout: limits::COMMAND_TIMEOUT,
+            first_call: limits::HELLO_TIMEOUT,
+        },
+        reflection: false,
+    };
+    front.router().unwrap()
+}
+
+fn request(path: &str, token: Option<&str>, body: Body, closer: &Closer) -> Request<Body> {
+    let mut request = Request::post(format!("http://hub{path}")).header("content-type", "application/grpc");
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    request.extension(closer.clone()).body(body).unwrap()
+}
+
+/// A body of which nothing comes.
+fn unsent() -> Body {
+    Body::new(StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, Status>>()))
+}
+
+fn sent(message: &[u8]) -> Body {
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    Body::new(Full::new(Bytes::from([&[0], &length[..], message].concat())))
+}
+
+fn reason(response: &Response<Body>) -> String {
+    let status = Status::from_header_map(response.headers()).unwrap();
+    status.get_error_details().error_info().unwrap().reason.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_good_token_nothing_is_read() {
+    let hub = FakeHub::answering(None);
+    let mut router = router(&hub).await;
+    for (path, _) in CALLS {
+        for (token, code) in [(None, "AUTH_REQUIRED"), (Some("other"), "INVALID_TOKEN")] {
+            let closer = Closer::default();
+            let began = tokio::time::Instant::now();
+            let response = router.call(request(path, token, unsent(), &closer)).await.unwrap();
+            assert_eq!((reason(&response).as_str(), closer.is_settled()), (code, false), "{path}");
+            assert_eq!(began.elapsed(), Duration::ZERO);
+        }
+    }
+    assert!(hub.was_asked_nothing());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_does_not_come_ends_in_time() {
+    let hub = FakeHub::answering(None);
+    let mut router = router(&hub).await;
+    for (path, token, limit) in [
+        (EXECUTE, ALICE, limits::COMMAND_TIMEOUT),
+        (GET_ROOM, CLINIC, limits::COMMAND_TIMEOUT),
+        (ERASE, CLINIC, limits::ERASURE_TIMEOUT),
+    ] {
+        let closer = Closer::default();
+        let began = tokio::time::Instant::now();
+        let response = router.call(request(path, Some(token), unsent(), &closer)).await.unwrap();
+        assert_eq!((reason(&response).as_str(), closer.is_settled()), ("DEADLINE_EXCEEDED", true), "{path}");
+        assert!((limit..limit * 2).contains(&began.elapsed()), "{path}");
+    }
+    assert!(hub.was_asked_nothing());
+}
+
+#[tokio::test]
+async fn a_message_may_be_as_large_as_is_configured() {
+    let hub = FakeHub::answering(None);
+    let mut router = router(&hub).await;
+    for (path, token) in CALLS {
+        for (bytes, code) in [(20_001, "MESSAGE_TOO_LARGE"), (20_000, "PROTOCOL_ERROR")] {
+            let body = sent(&vec![0xff; bytes]);
+            let response = router.call(request(path, Some(token), body, &Closer::default())).await.unwrap();
+            assert_eq!(reason(&response), code, "{path}");
+        }
+    }
+}
+
+fn get_room() -> Vec<u8> {
+    v1::GetRoomRequest { tenant: "acme".into(), room: "conversation:1".into() }.encode_to_vec()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_takes_closes_the_connection() {
+    let hub = FakeHub::answering(None);
+    let mut router = router(&hub).await;
+    let mut call = async |closer: &Closer| {
+        let request = request(GET_ROOM, Some(CLINIC), sent(&get_room()), closer);
+        router.call(request).await.unwrap()
+    };
+    let is_closed = |closer: &Closer| closer.is_closed(std::task::Waker::noop());
+    let (taken, untaken) = (Closer::default(), Closer::default());
+    let body = call(&taken).await.into_body().collect().await.unwrap();
+    assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+    let held = call(&untaken).await;
+    tokio::time::advance(limits::COMMAND_TIMEOUT / 2).await;
+    assert!(!is_closed(&untaken));
+    tokio::time::timeout(limits::COMMAND_TIMEOUT, std::future::pending::<()>()).await.unwrap_err();
+    assert_eq!((is_closed(&taken), is_closed(&untaken)), (false, true));
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_caller_is_looked_at_once() {
+    let send = v1::MessageSend {
+        room: "conversation:1".into(),
+        content: Some(v1::Content {
+            body: Some(v1::content::Body::Text("hello".into())),
+            media_type: String::new(),
+        }),
+        ..Default::default()
+    };
+    let execute = v1::ExecuteRequest { command: Some(Command::MessageSend(send)), ..Default::default() };
+    let hub = FakeHub::answering(Err(ErrorCode::Conflict.into()));
+    let request = request(EXECUTE, Some(ALICE), sent(&execute.encode_to_vec()), &Closer::default());
+    let response = router(&hub).await.call(request).await.unwrap();
+    assert_eq!((reason(&response).as_str(), hub.tokens_seen()), ("CONFLICT", 1));
+}
