@@ -14,4 +14,5 @@ mod recovery;
 mod several;
 mod shut_window;
 mod slow_reader;
+mod starting;
 mod tokens;
