@@ -63,6 +63,14 @@ impl Plan {
         let hub = Hub::start(&self.config, &[bridge.front()]).await.expect("the hub starts");
         TestHub { hub, folder: self.folder, config: self.config }
     }
+
+    /// Starts it, which must fail; gives what it says.
+    pub async fn fails_to_start(self) -> String {
+        match Hub::start(&self.config).await {
+            Ok(_) => panic!("the hub started"),
+            Err(error) => error.to_string(),
+        }
+    }
 }
 
 /// A running hub.

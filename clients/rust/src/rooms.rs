@@ -205,11 +205,13 @@ impl Room {
         if join.since.is_some() {
             return Self { position: join.since, ..Self::default() };
         }
+        // A rewind recovers nothing where retention has taken all that it asks for: then there is nothing owed.
+        let rewound = join.rewind > 0 && joined.recovered;
         let state = join.rewind == 0 && joined.recovered;
-        if state || (head.seq > u64::from(join.rewind) && join.rewind > 0) {
+        if state || (rewound && head.seq > u64::from(join.rewind)) {
             return Self { owed: true, ..Self::default() };
         }
-        let seq = if join.rewind > 0 { 0 } else { head.seq };
+        let seq = if rewound { 0 } else { head.seq };
         let tag = if seq == 0 { 0 } else { head.tag };
         Self { position: Some(Position { epoch: head.epoch, seq, tag }), ..Self::default() }
     }

@@ -302,6 +302,7 @@ fn listeners(
 ) -> Result<Vec<(SocketAddr, std::net::TcpListener)>, StartError> {
     let mut address = address;
     let mut listeners = Vec::new();
+    worker::is_free(address).map_err(|cause| StartError::Listen { address, cause })?;
     for _ in 0..workers {
         let listener = worker::listen(address).map_err(|cause| StartError::Listen { address, cause })?;
         address = listener.local_addr().map_err(|cause| StartError::Listen { address, cause })?;

@@ -46,6 +46,12 @@ pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Whether nobody else listens there. The workers' listeners cannot tell: the system lets any of one user's processes
+/// share an address that way, and two hubs would get half of the connections each.
+pub(super) fn is_free(address: SocketAddr) -> std::io::Result<()> {
+    TcpListener::bind(address).map(drop)
+}
+
 /// Starts worker `shard`.
 pub(super) fn start(
     shard: usize,

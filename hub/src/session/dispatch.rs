@@ -157,11 +157,18 @@ impl Session {
     fn join(&mut self, id: u32, join: Join) {
         let Some(established) = &mut self.established else { return };
         let limit = self.services.settings.terms.rooms_per_session as usize;
+        // This one takes the turn of one that would begin by itself.
+        established.joins.retain(|(waiting, _)| waiting.room != join.room);
         let waiting = established.joins.len();
         match established.slots.find(&join.room) {
             Some(slot) => {
-                if let Some(Slot::Joining { .. }) = established.slots.get_mut(slot) {
-                    return self.refuse(id, &ErrorCode::Conflict.into());
+                if let Some(Slot::Joining { asked, again, leave, .. }) = established.slots.get_mut(slot) {
+                    if *asked || again.is_some() || leave.is_some() {
+                        return self.refuse(id, &ErrorCode::Conflict.into());
+                    }
+                    // The client cannot know that the hub joins it at this moment.
+                    *again = Some(Box::new((id, join)));
+                    return self.in_flight.push(id);
                 }
                 // Joining again begins anew, from where the client says.
                 self.drop_slot(slot);
@@ -171,12 +178,12 @@ impl Session {
             }
             None => {}
         }
-        self.begin_join(id, join, JoinReason::Command);
+        let _ = self.begin_join(id, join, JoinReason::Command);
     }
 
-    fn begin_join(&mut self, id: u32, join: Join, reason: JoinReason) {
-        let Some(established) = &mut self.established else { return };
-        let slot = established.slots.reserve(join.room.clone());
+    pub(super) fn begin_join(&mut self, id: u32, join: Join, reason: JoinReason) -> Option<u32> {
+        let established = self.established.as_mut()?;
+        let slot = established.slots.reserve(join.room.clone(), reason == JoinReason::Command);
         let mailbox = Arc::clone(&established.live.mailbox);
         let caller = established.caller.clone();
         let room = join.room.clone();
@@ -194,6 +201,7 @@ impl Session {
         } else {
             self.begin(id, command);
         }
+        Some(slot)
     }
 
     /// Begins those joins that wait for their turn.
@@ -205,7 +213,7 @@ impl Session {
         {
             if established.slots.find(&join.room).is_none() {
                 established.joins_under_way += 1;
-                self.begin_join(0, join, reason);
+                let _ = self.begin_join(0, join, reason);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::delivery::To;
-use crate::domain::command::Stateless;
+use crate::domain::command::{Join, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{LARGE_ROOM, PAGE_BYTES, PAGE_DEFAULT};
 use crate::domain::member::Role;
@@ -137,7 +137,7 @@ impl Session {
         if reason != JoinReason::Command {
             established.joins_under_way = established.joins_under_way.saturating_sub(1);
         }
-        let Slot::Joining { leave, .. } = established.slots.clear(slot) else { return };
+        let Slot::Joining { again, leave, .. } = established.slots.clear(slot) else { return };
         match joined {
             Ok(joining) => self.follow(id, slot, joining),
             Err(refusal) if reason == JoinReason::Command => self.refuse(id, &refusal),
@@ -145,12 +145,25 @@ impl Session {
             Err(refusal) if refusal.code.row().retryable => return self.end(Some(refusal)),
             Err(_) => self.push(&Push::Left { room: room.clone(), reason: LeaveReason::Denied }),
         }
-        if let Some(leave) = leave {
+        if let Some(again) = again {
+            self.join_anew(slot, *again, leave);
+        } else if let Some(leave) = leave {
             self.answered(leave);
             self.drop_slot(slot);
             self.reply(leave, &Reply::Left(room));
         }
         self.begin_waiting_joins();
+    }
+
+    /// Begins the join that waited for another of its room; what waited for both goes on waiting.
+    fn join_anew(&mut self, slot: u32, (id, join): (u32, Join), then_leave: Option<u32>) {
+        self.answered(id);
+        self.drop_slot(slot);
+        let slot = self.begin_join(id, join, JoinReason::Command);
+        let Some(established) = &mut self.established else { return };
+        if let Some(Slot::Joining { leave, .. }) = slot.and_then(|slot| established.slots.get_mut(slot)) {
+            *leave = then_leave;
+        }
     }
 
     /// The room is followed from here on: `joined` goes out before anything of it.

@@ -7,6 +7,7 @@ use carillon_proto::Frame;
 
 use crate::delivery::room::{ActiveRoom, Follower};
 use crate::delivery::tail::Past;
+use crate::domain::command::Join;
 use crate::domain::limits::CATCH_UP_BYTES;
 use crate::domain::names::RoomName;
 use crate::domain::position::Seq;
@@ -60,10 +61,14 @@ pub(super) struct LiveSlot {
 pub(super) enum Slot {
     /// Free.
     Empty,
-    /// The join is under way; a `leave` that came meanwhile waits in `leave`.
+    /// The join is under way; what came meanwhile waits in `again`, then in `leave`.
     Joining {
         /// The room.
         room: RoomName,
+        /// Whether the client asked for it by a command. A join that it did not ask for gives way to one that it does.
+        asked: bool,
+        /// The command that joins it anew.
+        again: Option<Box<(u32, Join)>>,
         /// The command that leaves it again.
         leave: Option<u32>,
     },
@@ -111,8 +116,8 @@ impl Slots {
     }
 
     /// Takes a free slot for a join that begins.
-    pub(super) fn reserve(&mut self, room: RoomName) -> u32 {
-        let joining = Slot::Joining { room, leave: None };
+    pub(super) fn reserve(&mut self, room: RoomName, asked: bool) -> u32 {
+        let joining = Slot::Joining { room, asked, again: None, leave: None };
         if let Some(index) = self.list.iter().position(|slot| matches!(slot, Slot::Empty)) {
             self.list[index] = joining;
             return index as u32;
@@ -293,7 +298,7 @@ mod tests {
         let mut slots = Slots::default();
         for number in 0..rooms {
             let name = RoomName::parse(&format!("room:{number}")).unwrap();
-            let slot = slots.reserve(name.clone());
+            let slot = slots.reserve(name.clone(), true);
             let room = Arc::new(ActiveRoom::new(RoomKey { tenant: user.tenant.clone(), room: name }, 1));
             let head = Position { epoch: Epoch(1), seq: Seq(9), tag: Tag(1) };
             room.append(head, Timestamp(0), None);

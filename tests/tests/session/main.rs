@@ -16,4 +16,5 @@ mod several;
 mod shut_window;
 mod silent;
 mod slow_reader;
+mod starting;
 mod tokens;

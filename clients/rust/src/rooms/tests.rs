@@ -18,6 +18,10 @@ fn joined(head: u64) -> Joined {
     Joined { room: ROOM.into(), position: Some(at(head)), ..Joined::default() }
 }
 
+fn recovered(head: u64) -> Joined {
+    Joined { recovered: true, ..joined(head) }
+}
+
 fn position(rooms: &Rooms) -> Option<Position> {
     rooms.positions().rooms[ROOM].position
 }
@@ -36,7 +40,7 @@ fn join_without_more_begins_at_the_head() {
 fn state_is_handed_over_from_before_the_head() {
     for command in [Some(Join::default()), None] {
         let mut rooms = Rooms::default();
-        let joined = Joined { recovered: true, ..joined(5) };
+        let joined = recovered(5);
         assert!(!rooms.joined(&joined, command.as_ref()));
         assert!(
             rooms.entry(ROOM, &header(2)) && rooms.entry(ROOM, &header(4)) && rooms.entry(ROOM, &header(6))
@@ -48,7 +52,7 @@ fn state_is_handed_over_from_before_the_head() {
 #[test]
 fn rewind_of_the_whole_log_begins_at_its_beginning() {
     let mut rooms = Rooms::default();
-    rooms.joined(&joined(5), Some(&Join { rewind: 10, ..Join::default() }));
+    rooms.joined(&recovered(5), Some(&Join { rewind: 10, ..Join::default() }));
     assert_eq!(position(&rooms), Some(at(0)));
 }
 
@@ -56,7 +60,7 @@ fn rewind_of_the_whole_log_begins_at_its_beginning() {
 fn rewind_that_was_cut_off_before_its_first_entry_is_told() {
     let mut rooms = Rooms::default();
     let rewind = Join { rewind: 3, presence: true, ..Join::default() };
-    assert!(!rooms.joined(&joined(50), Some(&rewind)));
+    assert!(!rooms.joined(&recovered(50), Some(&rewind)));
     assert_eq!(
         rooms.resume().unwrap().rooms[0],
         v1::RoomPosition { room: ROOM.into(), position: None, presence: true }
@@ -64,10 +68,21 @@ fn rewind_that_was_cut_off_before_its_first_entry_is_told() {
     assert!(rooms.joined(&joined(60), None));
     assert_eq!(position(&rooms), Some(at(60)));
 
-    rooms.joined(&joined(50), Some(&rewind));
+    rooms.joined(&recovered(50), Some(&rewind));
     assert!(rooms.entry(ROOM, &header(48)));
-    assert!(!rooms.joined(&Joined { recovered: true, ..joined(60) }, None));
+    assert!(!rooms.joined(&recovered(60), None));
     assert_eq!(position(&rooms), Some(at(48)));
+}
+
+#[test]
+fn rewind_that_recovers_nothing_begins_at_the_head() {
+    for rewind in [3, 100] {
+        let mut rooms = Rooms::default();
+        let trimmed = joined(50);
+        assert!(!rooms.joined(&trimmed, Some(&Join { rewind, ..Join::default() })));
+        assert_eq!(position(&rooms), Some(at(50)));
+        assert!(!rooms.joined(&trimmed, None), "nothing is missing after a reconnect");
+    }
 }
 
 #[test]
@@ -144,7 +159,7 @@ fn inbox_begins_at_its_end_and_a_new_life_is_told() {
 /// A hub that replays from a position, cut off after any number of entries; it may send some again.
 fn replay(rooms: &mut Rooms, head: u64, entries: usize, again: u64, got: &mut Vec<u64>) {
     let since = rooms.resume().unwrap().rooms[0].position.unwrap();
-    assert!(!rooms.joined(&Joined { recovered: true, ..joined(head) }, None));
+    assert!(!rooms.joined(&recovered(head), None));
     let from = since.seq.saturating_sub(again) + 1;
     got.extend((from..=head).take(entries).filter(|seq| rooms.entry(ROOM, &header(*seq))));
 }

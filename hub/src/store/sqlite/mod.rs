@@ -147,11 +147,11 @@ impl SqliteStore {
 impl Inner {
     /// Ends the threads, after what is queued. `go_home`: with everything settled.
     fn end(&self, go_home: bool) {
+        self.jobs.close(go_home);
         self.closing.store(true, Ordering::Release);
         if let Some(readers) = self.readers.lock().take() {
             readers.stop();
         }
-        self.jobs.close(go_home);
         let threads = self.threads.lock().take();
         if let Some(threads) = threads {
             threads.join();
