@@ -66,7 +66,7 @@ impl Plan {
 
     /// Starts it, which must fail; gives what it says.
     pub async fn fails_to_start(self) -> String {
-        match Hub::start(&self.config).await {
+        match Hub::start(&self.config, &[]).await {
             Ok(_) => panic!("the hub started"),
             Err(error) => error.to_string(),
         }

@@ -10,16 +10,12 @@ use prost::Message as _;
 
 /// Longest `id:`, characters.
 const ID_CHARACTERS: usize = 16 * 1_024;
-/// Unread notifications that a session begins with at most.
-const UNREAD: u64 = 50;
 
 /// Positions, as far as everything before them was handed over.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Positions {
     rooms: BTreeMap<String, Position>,
     inbox: Option<InboxPosition>,
-    /// The inbox's end at the start, and how many notifications from before it are still to come.
-    start: Option<(InboxPosition, u64)>,
 }
 
 impl Positions {
@@ -30,7 +26,7 @@ impl Positions {
         }
         let resume = Resume::decode(&*URL_SAFE_NO_PAD.decode(id).ok()?).ok()?;
         let rooms = resume.rooms.into_iter().filter_map(|room| Some((room.room, room.position?)));
-        Some(Self { rooms: rooms.collect(), inbox: resume.inbox, start: None })
+        Some(Self { rooms: rooms.collect(), inbox: resume.inbox })
     }
 
     /// The `id:`.
@@ -84,9 +80,8 @@ impl Positions {
             Some(Kind::Left(left)) => self.rooms.remove(&left.room).is_some(),
             Some(Kind::Connected(connected)) => {
                 if self.inbox.is_none_or(|own| Some(own.epoch) != connected.inbox.map(|inbox| inbox.epoch)) {
-                    self.inbox = None;
-                    self.start = connected.inbox.map(|inbox| (inbox, connected.inbox_unread.min(UNREAD)));
-                    self.begin_inbox();
+                    // Where unread ones follow, the listener is before them.
+                    self.inbox = connected.inbox_after.or(connected.inbox);
                 }
                 false
             }
@@ -114,24 +109,8 @@ impl Positions {
         }
     }
 
-    fn begin_inbox(&mut self) {
-        if let Some((inbox, 0)) = self.start {
-            self.inbox = Some(inbox);
-            self.start = None;
-        }
-    }
-
     fn notification(&mut self, position: Option<InboxPosition>) {
-        let Some(place) = position else { return };
-        if let Some((start, left)) = &mut self.start {
-            if place.own <= start.own && place.broadcast <= start.broadcast {
-                *left = left.saturating_sub(1);
-            } else {
-                start.own = start.own.max(place.own);
-                start.broadcast = start.broadcast.max(place.broadcast);
-            }
-            self.begin_inbox();
-        } else if let Some(inbox) = &mut self.inbox {
+        if let (Some(place), Some(inbox)) = (position, &mut self.inbox) {
             inbox.own = inbox.own.max(place.own);
             inbox.broadcast = inbox.broadcast.max(place.broadcast);
         }
@@ -202,19 +181,20 @@ mod tests {
     }
 
     #[test]
-    fn the_inbox_has_a_position_once_the_unread_ones_have_come() {
+    fn the_inbox_moves_with_each_notification() {
         let mut positions = Positions::default();
-        let connected = Connected { inbox: Some(place(5, 5)), inbox_unread: 2, ..Connected::default() };
-        assert!(!positions.note(&push(Kind::Connected(connected.clone()))));
-        assert!(!positions.note(&notification(4, 0)));
-        assert!(!positions.note(&notification(6, 0)), "a new one comes between");
+        let (inbox, inbox_after) = (Some(place(5, 5)), Some(place(3, 2)));
+        let connected = Connected { inbox, inbox_after, inbox_unread: 2, ..Connected::default() };
+        assert!(positions.note(&push(Kind::Connected(connected))));
+        assert_eq!(positions.inbox, Some(place(3, 2)));
         assert!(positions.note(&notification(0, 3)));
-        assert_eq!(positions.inbox, Some(place(6, 5)));
-        assert!(positions.note(&notification(0, 6)));
-        assert_eq!(positions.inbox, Some(place(6, 6)));
-        let nothing = Connected { inbox: Some(place(5, 5)), ..Connected::default() };
+        assert!(positions.note(&notification(4, 0)));
+        assert!(!positions.note(&notification(4, 0)));
+        assert_eq!(positions.inbox, Some(place(4, 3)));
+        let nothing = Connected { inbox, ..Connected::default() };
+        assert!(!positions.note(&push(Kind::Connected(nothing.clone()))), "a resumed one is where it was");
         let mut fresh = Positions::default();
         assert!(fresh.note(&push(Kind::Connected(nothing))));
-        assert_eq!(fresh.inbox, Some(place(5, 5)));
+        assert_eq!(fresh.inbox, inbox);
     }
 }

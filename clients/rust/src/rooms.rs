@@ -14,26 +14,9 @@ use crate::positions::{Positions, RoomPlace};
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
     by_name: HashMap<String, Room>,
+    /// The highest place of each kind that was handed over: where the inbox is carried on from.
     inbox: Option<InboxPosition>,
-    /// Where the inbox ended when a session opened without a position: what is unread up to there is handed over.
-    fresh: Option<InboxPosition>,
-    /// What of that is still to come.
-    unread: Unread,
 }
-
-/// The unread notifications that a session without a position begins with. Until all have come there is no position to
-/// carry on from: a session that breaks before begins with them again, and what was handed over is dropped.
-#[derive(Debug, Default)]
-struct Unread {
-    left: u64,
-    handed: Vec<InboxPosition>,
-}
-
-/// How many the hub sends at most.
-const UNREAD: u64 = 50;
-/// How many places are remembered while some are still to come. Where fewer came than were counted (another device read
-/// them meanwhile), the rest is given up at this number.
-const HANDED: usize = 1_000;
 
 #[derive(Debug, Default)]
 struct Room {
@@ -53,7 +36,7 @@ impl Rooms {
             let state = Room { position: place.position, presence: place.presence, ..Room::default() };
             (room, state)
         });
-        Self { by_name: rooms.collect(), inbox: positions.inbox, ..Self::default() }
+        Self { by_name: rooms.collect(), inbox: positions.inbox }
     }
 
     /// What a caller may store.
@@ -61,13 +44,12 @@ impl Rooms {
         let rooms = self.by_name.iter().map(|(name, room)| {
             (name.clone(), RoomPlace { position: room.position, presence: room.presence })
         });
-        Positions { rooms: rooms.collect(), inbox: self.inbox_place() }
+        Positions { rooms: rooms.collect(), inbox: self.inbox }
     }
 
     /// What `hello` bears. `None`: there is nothing to carry on.
     pub(crate) fn resume(&self) -> Option<v1::Resume> {
-        let inbox = self.inbox_place();
-        if self.by_name.is_empty() && inbox.is_none() {
+        if self.by_name.is_empty() && self.inbox.is_none() {
             return None;
         }
         let rooms = self.by_name.iter().map(|(name, room)| v1::RoomPosition {
@@ -75,31 +57,18 @@ impl Rooms {
             position: room.position,
             presence: room.presence,
         });
-        Some(v1::Resume { rooms: rooms.collect(), inbox })
-    }
-
-    /// Where the inbox can be carried on from.
-    fn inbox_place(&self) -> Option<InboxPosition> {
-        self.inbox.filter(|_| self.unread.left == 0)
+        Some(v1::Resume { rooms: rooms.collect(), inbox: self.inbox })
     }
 
     /// A session is open. True when the inbox is of another life than the position: the caller's copy is void.
     pub(crate) fn connected(&mut self, connected: &v1::Connected) -> bool {
         match (self.inbox, connected.inbox) {
-            (Some(ours), Some(theirs)) if ours.epoch == theirs.epoch && self.unread.left == 0 => {
-                self.fresh = None;
-                false
-            }
             (_, None) => false,
-            (ours, theirs) => {
-                let same_life = ours.map(|ours| ours.epoch) == theirs.map(|theirs| theirs.epoch);
-                if !same_life {
-                    self.unread.handed.clear();
-                }
-                self.unread.left = connected.inbox_unread.min(UNREAD);
-                self.inbox = theirs;
-                self.fresh = theirs;
-                ours.is_some() && !same_life
+            (Some(ours), Some(theirs)) if ours.epoch == theirs.epoch => false,
+            (ours, head) => {
+                // Where unread ones follow, the place is before them, and moves with each.
+                self.inbox = if connected.inbox_unread > 0 { connected.inbox_after } else { head };
+                ours.is_some()
             }
         }
     }
@@ -154,13 +123,6 @@ impl Rooms {
 
     /// A notification came. False: it is a duplicate, drop it.
     pub(crate) fn notification(&mut self, position: Option<InboxPosition>) -> bool {
-        match position {
-            Some(place) if self.unread.left > 0 => self.unread.take(place) && self.is_news(position),
-            _ => self.is_news(position),
-        }
-    }
-
-    fn is_news(&mut self, position: Option<InboxPosition>) -> bool {
         let (Some(theirs), Some(ours)) = (position, self.inbox) else {
             self.inbox = position.or(self.inbox);
             return true;
@@ -170,9 +132,7 @@ impl Rooms {
             return true;
         }
         if theirs.own <= ours.own && theirs.broadcast <= ours.broadcast {
-            let unread_before =
-                |fresh: InboxPosition| theirs.own <= fresh.own && theirs.broadcast <= fresh.broadcast;
-            return self.fresh.is_some_and(unread_before);
+            return false;
         }
         self.inbox = Some(InboxPosition {
             own: ours.own.max(theirs.own),
@@ -180,20 +140,6 @@ impl Rooms {
             epoch: ours.epoch,
         });
         true
-    }
-}
-
-impl Unread {
-    /// A notification came while some are still to come. False: it was handed over by an earlier session.
-    fn take(&mut self, place: InboxPosition) -> bool {
-        self.left -= 1;
-        let new = !self.handed.contains(&place);
-        if self.left == 0 || self.handed.len() >= HANDED {
-            *self = Self::default();
-        } else if new {
-            self.handed.push(place);
-        }
-        new
     }
 }
 

@@ -7,7 +7,7 @@ use super::marks::Marks;
 use super::member::{Member, Role};
 use super::names::{RoomName, SessionId, TenantId, UserId};
 use super::namespace::NamespaceRules;
-use super::position::Position;
+use super::position::{InboxPosition, Position};
 use super::presence::UserState;
 use super::room::RoomSummary;
 use super::time::Timestamp;
@@ -129,6 +129,8 @@ pub struct Connected {
     pub unread_more: bool,
     /// What the inbox holds in all. A resumed position that is of another epoch is answered with the head's epoch.
     pub inbox: InboxSummary,
+    /// Before the unread notifications that follow, where some do.
+    pub inbox_after: Option<InboxPosition>,
     /// When the token ends.
     pub token_expires: Timestamp,
 }

@@ -108,7 +108,7 @@ impl Session {
         established.resume_inbox = resume.inbox;
         self.established = Some(Box::new(established));
         self.opened();
-        let open = opening::open(Arc::clone(&self.services), caller);
+        let open = opening::open(Arc::clone(&self.services), caller, resume.inbox);
         let limit = self.services.settings.command_timeout;
         self.begin(id, async move {
             let opened = tokio::time::timeout(limit, open).await;

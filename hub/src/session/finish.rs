@@ -77,9 +77,18 @@ impl Session {
 
     fn finish_opening(&mut self, id: u32, opened: Opened) {
         let Some(established) = &mut self.established else { return };
-        established.feed = Some(InboxFeed::new(established.resume_inbox, opened.inbox));
-        let connected = opening::connected(&self.services, &established.live, opened, Timestamp::now());
+        let connected = opening::connected(&self.services, &established.live, &opened, Timestamp::now());
+        let (feed, frames) = InboxFeed::begin(
+            established.resume_inbox,
+            opened.inbox,
+            opened.first,
+            self.services.delivery.encoder(),
+        );
+        established.feed = Some(feed);
         self.reply(id, &Reply::Connected(Box::new(connected)));
+        for frame in frames {
+            self.send(frame);
+        }
         self.begin_waiting_joins();
     }
 

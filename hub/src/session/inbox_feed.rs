@@ -20,75 +20,94 @@ pub(super) struct InboxFeed {
 
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// Reading the store: the newest unread ones where `fresh`, else what came after the cursor. `again` where
-    /// something arrived meanwhile.
-    Reading { fresh: bool, again: bool },
+    /// Reading the store: what came after the cursor. `again` where something arrived meanwhile.
+    Reading { again: bool },
     /// What arrives is sent.
     Live,
 }
 
 impl InboxFeed {
-    /// Begins after `resume`, or, without one of this epoch, with the unread ones. `summary` was read after the
-    /// session's mailbox was known to others.
-    pub(super) fn new(resume: Option<InboxPosition>, summary: InboxSummary) -> Self {
-        let resume = resume.filter(|position| position.epoch == summary.head.epoch);
-        let nothing_missed = resume.map_or(summary.unread == 0, |position| position == summary.head);
-        let reading = State::Reading { fresh: resume.is_none(), again: false };
-        Self {
-            cursor: resume.unwrap_or(summary.head),
-            state: if nothing_missed { State::Live } else { reading },
-        }
+    /// Begins after `resume`, or, without one of this epoch, with the unread ones of `first`, whose frames it gives.
+    /// Both `summary` and `first` were read after the session's mailbox was known to others.
+    pub(super) fn begin(
+        resume: Option<InboxPosition>,
+        summary: InboxSummary,
+        first: Option<InboxPage>,
+        encoder: &dyn FrameEncoder,
+    ) -> (Self, Vec<Frame>) {
+        let head = first.as_ref().map_or(summary.head, |page| page.head);
+        let cursor = of_this_life(resume, &summary).unwrap_or(head);
+        let state = if cursor == head { State::Live } else { State::Reading { again: false } };
+        let unread = first.map(|page| page.notifications).unwrap_or_default();
+        let frames = unread.into_iter().rev().map(|n| encoder.push(&push(n, cursor))).collect();
+        (Self { cursor, state }, frames)
     }
 
     /// What to read next; `None` where what arrives is enough.
     pub(super) fn next_query(&self) -> Option<InboxQuery> {
         match self.state {
             State::Live => None,
-            State::Reading { fresh: false, .. } => Some(InboxQuery::After(self.cursor)),
-            State::Reading { fresh: true, .. } => Some(InboxQuery::Newest {
-                before: None,
-                filter: InboxFilter { unread_only: true, ..InboxFilter::default() },
-            }),
+            State::Reading { .. } => Some(InboxQuery::After(self.cursor)),
         }
     }
 
     /// Takes what was read, and gives the frames in the order in which they were accepted.
     pub(super) fn take_page(&mut self, page: InboxPage, encoder: &dyn FrameEncoder) -> VecDeque<Frame> {
-        let mut notifications = page.notifications;
-        if let State::Reading { fresh, again } = self.state {
-            if fresh {
-                notifications.reverse();
-            }
-            if page.more && !fresh {
-                for notification in &notifications {
+        if let State::Reading { again } = self.state {
+            if page.more {
+                for notification in &page.notifications {
                     advance(&mut self.cursor, notification.place);
                 }
             } else {
                 self.cursor = page.head;
-                self.state = if again { State::Reading { fresh: false, again: false } } else { State::Live };
+                self.state = if again { State::Reading { again: false } } else { State::Live };
             }
         }
-        notifications.into_iter().map(|n| encoder.push(&push(n, self.cursor))).collect()
+        page.notifications.into_iter().map(|n| encoder.push(&push(n, self.cursor))).collect()
     }
 
     /// Something arrived that is in the store alone.
     pub(super) fn read_again(&mut self) {
         match &mut self.state {
             State::Reading { again, .. } => *again = true,
-            State::Live => self.state = State::Reading { fresh: false, again: false },
+            State::Live => self.state = State::Reading { again: false },
         }
     }
 
     /// Whether a notification that arrived is to be sent now.
     pub(super) fn accept(&mut self, place: InboxPlace) -> bool {
         match &mut self.state {
-            State::Reading { again, .. } => {
+            State::Reading { again } => {
                 *again = true;
                 false
             }
             State::Live => advance(&mut self.cursor, place),
         }
     }
+}
+
+/// What a session begins with that does not resume: the newest unread ones, where there are any.
+pub(super) fn first_query(resume: Option<InboxPosition>, summary: &InboxSummary) -> Option<InboxQuery> {
+    let begins = of_this_life(resume, summary).is_none() && summary.unread > 0;
+    let filter = InboxFilter { unread_only: true, ..InboxFilter::default() };
+    begins.then_some(InboxQuery::Newest { before: None, filter })
+}
+
+/// The place before all that this page brings: after it a client can carry on at any of them.
+pub(super) fn before(page: &InboxPage) -> InboxPosition {
+    let mut before = page.head;
+    for notification in &page.notifications {
+        let (at, seq) = match notification.place {
+            InboxPlace::Own(seq) => (&mut before.own, seq),
+            InboxPlace::Broadcast(seq) => (&mut before.broadcast, seq),
+        };
+        at.0 = at.0.min(seq.0.saturating_sub(1));
+    }
+    before
+}
+
+fn of_this_life(resume: Option<InboxPosition>, summary: &InboxSummary) -> Option<InboxPosition> {
+    resume.filter(|position| position.epoch == summary.head.epoch)
 }
 
 /// Moves the cursor to `place`; `false` where it was there already.

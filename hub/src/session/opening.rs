@@ -8,14 +8,16 @@ use crate::domain::caller::Caller;
 use crate::domain::command::{Hello, Join, Resume, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::inbox::InboxSummary;
-use crate::domain::limits::{CONNECTED_BYTES, CONNECTED_ROOMS};
+use crate::domain::limits::{CONNECTED_BYTES, CONNECTED_ROOMS, PAGE_BYTES, PAGE_DEFAULT};
 use crate::domain::names::SessionId;
+use crate::domain::position::InboxPosition;
 use crate::domain::reply::Connected;
 use crate::domain::room::RoomSummary;
 use crate::domain::time::{Moment, Timestamp};
-use crate::store::{PageBound, RoomsQuery, refuse};
+use crate::store::{InboxPage, PageBound, RoomsQuery, refuse};
 
 use super::connection::Closer;
+use super::inbox_feed;
 use super::live::Live;
 use super::services::Services;
 
@@ -99,10 +101,16 @@ pub(super) struct Opened {
     pub(super) unread_more: bool,
     /// What the inbox holds.
     pub(super) inbox: InboxSummary,
+    /// The newest unread notifications, where the session begins with those.
+    pub(super) first: Option<InboxPage>,
 }
 
 /// Reads what `connected` says.
-pub(super) async fn open(services: Arc<Services>, caller: Caller) -> Result<Opened, Refusal> {
+pub(super) async fn open(
+    services: Arc<Services>,
+    caller: Caller,
+    resume: Option<InboxPosition>,
+) -> Result<Opened, Refusal> {
     let user = caller.key();
     services.know(&user).await?;
     let bound = PageBound { items: CONNECTED_ROOMS, bytes: CONNECTED_BYTES };
@@ -111,20 +119,28 @@ pub(super) async fn open(services: Arc<Services>, caller: Caller) -> Result<Open
     let inbox = services.store.inbox_summary(&user);
     let unread = rooms.await.map_err(refuse)?;
     let inbox = inbox.await.map_err(refuse)?;
-    Ok(Opened { unread_more: unread.next.is_some(), unread: unread.rooms, inbox })
+    let first = match inbox_feed::first_query(resume, &inbox) {
+        Some(query) => {
+            let bound = PageBound { items: PAGE_DEFAULT, bytes: PAGE_BYTES };
+            Some(services.store.inbox(&user, query, bound).await.map_err(refuse)?)
+        }
+        None => None,
+    };
+    Ok(Opened { unread_more: unread.next.is_some(), unread: unread.rooms, inbox, first })
 }
 
 /// The reply to `hello`.
-pub(super) fn connected(services: &Services, live: &Live, opened: Opened, now: Timestamp) -> Connected {
+pub(super) fn connected(services: &Services, live: &Live, opened: &Opened, now: Timestamp) -> Connected {
     Connected {
         session: live.id(),
         user: live.user().user.clone(),
         tenant: live.user().tenant.clone(),
         now,
         terms: services.settings.terms,
-        unread: opened.unread,
+        unread: opened.unread.clone(),
         unread_more: opened.unread_more,
         inbox: opened.inbox,
+        inbox_after: opened.first.as_ref().map(inbox_feed::before),
         token_expires: live.life.lock().expires(),
     }
 }

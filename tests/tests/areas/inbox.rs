@@ -180,6 +180,27 @@ async fn wrong_inbox_commands_are_refused() {
 }
 
 #[tokio::test]
+async fn unread_ones_are_handed_over_once_whenever_the_client_starts_again() {
+    let hub = hub().start().await;
+    for n in 0..60 {
+        notify(&hub, &["alice"], "news", &format!("n{n}"), Priority::Normal).await;
+    }
+    // The first session is handed the newest 50. It takes some and stops; the next one carries on after those.
+    let (mut positions, mut seen) = (carillon_client::Positions::default(), Vec::new());
+    for takes in [1, 20, 29] {
+        let mut alice = Person::connect("alice", hub.options("alice").resume(positions)).await;
+        for _ in 0..takes {
+            seen.push(alice.is_notified().await.title);
+        }
+        positions = alice.client.positions();
+    }
+    assert!(seen.into_iter().eq((10..60).map(|n| format!("n{n}"))));
+    notify(&hub, &["alice"], "news", "live", Priority::Normal).await;
+    let mut alice = Person::connect("alice", hub.options("alice").resume(positions)).await;
+    assert_eq!(alice.is_notified().await.title, "live");
+}
+
+#[tokio::test]
 async fn what_was_missed_arrives_once_after_a_reconnect() {
     let hub = hub().start().await;
     let mut alice = hub.enters("alice").await;

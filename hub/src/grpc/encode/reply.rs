@@ -131,6 +131,7 @@ fn connected(connected: &Connected) -> v1::Connected {
         unread_more: connected.unread_more,
         inbox_unread: connected.inbox.unread,
         inbox: Some(parts::inbox_position(connected.inbox.head)),
+        inbox_after: connected.inbox_after.map(parts::inbox_position),
         token_expires_ms: connected.token_expires.millis(),
     }
 }

@@ -178,6 +178,7 @@ fn a_connected_session_knows_its_limits() {
         unread: vec![room_summary()],
         unread_more: true,
         inbox: summary(),
+        inbox_after: Some(summary().head),
         token_expires: Timestamp(99),
     };
     let Kind::Connected(connected) = replied(&Reply::Connected(Box::new(connected))) else { panic!() };
@@ -186,6 +187,7 @@ fn a_connected_session_knows_its_limits() {
     let limits = connected.limits.unwrap();
     assert_eq!((limits.content_chars, limits.content_bytes, limits.frame_bytes), (10_000, 65_536, 102_400));
     assert_eq!(limits.commands_in_flight, limits::COMMANDS_IN_FLIGHT as u32);
+    assert_eq!(connected.inbox_after, connected.inbox);
     assert_eq!((connected.unread.len(), connected.inbox_unread, connected.token_expires_ms), (1, 12, 99));
 }
 
