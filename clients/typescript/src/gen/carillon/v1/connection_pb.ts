@@ -263,7 +263,7 @@ export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
  */
 export type Limits = Message<"carillon.v1.Limits"> & {
   /**
-   * Bytes of one frame, either way.
+   * Bytes of one frame of the client. The hub's may be larger: see SessionResponse.
    *
    * @generated from field: uint32 frame_bytes = 1;
    */
