@@ -80,12 +80,17 @@ test("a join that broke off is sent again", async () => {
 
 test("notifications come once, and the inbox resumes after them", async () => {
   const inbox = { own: 3n, broadcast: 1n, epoch: 1n };
-  const story = await new Story().connects({ inbox, inboxUnread: 1n } as never);
+  const inboxAfter = { own: 1n, broadcast: 1n, epoch: 1n };
+  const story = await new Story().connects({ inbox, inboxAfter, inboxUnread: 1n } as never);
   const ids: string[] = [];
   story.client.on("notification", ({ id }) => ids.push(id));
   const notify = (own: bigint) =>
     story.socket.push({ case: "notification", value: { id: `n${own}`, position: { own, epoch: 1n } } });
+  notify(1n);
   notify(2n);
+  expect(story.client.positions().inbox, "what is still to come follows from here").toMatchObject({
+    own: "2",
+  });
   notify(4n);
   notify(4n);
   await story.breaksAndReturns();
