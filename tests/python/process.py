@@ -19,6 +19,8 @@ class HubProcess:
     def __init__(self, data: pathlib.Path):
         self.data = data
         self.address = "127.0.0.1:0"
+        # Where browsers connect.
+        self.bridge = ""
         self.tokens: dict[str, str] = {}
         self.process: subprocess.Popen | None = None
 
@@ -46,6 +48,7 @@ class HubProcess:
         assert line, f"the hub did not start: exit code {self.process.wait()}"
         ready = json.loads(line)
         self.address = ready["grpc"].removeprefix("http://")
+        self.bridge = ready["bridge"]
         self.tokens = ready["tokens"]
 
     def kill(self) -> None:

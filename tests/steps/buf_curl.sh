@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The hub as `buf curl` sees it: plain gRPC, with the messages from reflection or from proto/. Two users and a service
-# talk, the hub is killed with -9 and started again, and what was acknowledged is there.
+# The hub as `buf curl` and curl see it: plain gRPC, with the messages from reflection or from proto/, and HTTP. Two users
+# and a service talk, the documents' own lines work, the hub is killed with -9 and started again, and what was
+# acknowledged is there.
 set -euo pipefail
 
 WORK="$(mktemp -d)"
@@ -15,7 +16,7 @@ CHECKS=0
 start_hub() {
     rm -f "$WORK/ready"
     mkfifo "$WORK/ready"
-    "$TARGET/debug/carillon" serve --dev --json --data "$WORK/data" --grpc "$ADDRESS" --http 127.0.0.1:0 --bridge 127.0.0.1:0 \
+    "$TARGET/debug/carillon" serve --dev --json --data "$WORK/carillon-data" --grpc "$ADDRESS" --http 127.0.0.1:0 --bridge 127.0.0.1:0 \
         >"$WORK/ready" 2>"$WORK/hub.log" &
     HUB=$!
     if ! READY="$(timeout 60 head -n 1 "$WORK/ready")" || [[ -z "$READY" ]]; then
@@ -24,6 +25,7 @@ start_hub() {
     fi
     ADDRESS="$(field grpc <<<"$READY")"
     ADDRESS="${ADDRESS#http://}"
+    BRIDGE="$(field bridge <<<"$READY")"
 }
 
 # A field of the JSON on standard input, as `messageSent.number`; lists by index.
@@ -67,12 +69,27 @@ message() {
 
 seq_of() { field messageSent.position.seq; }
 
-# A session that stays open: what is written to descriptor 3 is sent, what comes is read from descriptor 4.
+# A command that stays open: what is written to descriptor 3 is sent, what comes is read from descriptor 4.
 open_session() {
     rm -f "$WORK/in" "$WORK/out"
     mkfifo "$WORK/in" "$WORK/out"
-    call "$1" HubService/Session @- "${@:2}" <"$WORK/in" >"$WORK/out" 2>"$WORK/session.log" &
+    "$@" <"$WORK/in" >"$WORK/out" 2>"$WORK/session.log" &
     exec 3>"$WORK/in" 4<"$WORK/out"
+}
+
+# The fenced blocks of a document in which PATTERN stands.
+blocks() {
+    awk -v pattern="$2" '
+        /^```/ { if (inside && index(block, pattern)) printf "%s", block; inside = !inside; block = ""; next }
+        inside { block = block $0 "\n" }
+    ' "$1"
+}
+
+# Runs the lines of a document as a reader would, in a folder beside the hub's data, with this hub's addresses.
+as_written() {
+    local lines
+    lines="$(sed "s|127.0.0.1:7420|$ADDRESS|; s|127.0.0.1:7422|$BRIDGE|; s|target/release/carillon|$TARGET/debug/carillon|" <<<"$1")"
+    cd "$WORK" && timeout $PATIENCE bash -euc "$lines"
 }
 
 close_session() {
@@ -113,7 +130,7 @@ ok "a user administers nothing"
 
 for options in "" "--schema ."; do
     # shellcheck disable=SC2086  # an empty list of options is none
-    open_session bob $options
+    open_session call bob HubService/Session @- $options
     echo '{"commandId": 1, "hello": {"protocol": 1}}' >&3
     hear '"connected"'
     hear '"inboxUnread": "1"'
@@ -125,6 +142,27 @@ for options in "" "--schema ."; do
     hear '"text": "through a session"'
     close_session
     ok "a session tells what was said, and what is said${options:+, with the messages from proto/}"
+done
+
+token="$(blocks README.md 'TOKEN=$(' | grep -m 1 '^TOKEN=')"
+said="$(as_written "$(blocks README.md /v1/commands)")"
+[[ -n "$(seq_of <<<"$said")" ]] || fail "the README's curl: $said"
+ok "the README's curl sends"
+said="$(as_written "$(blocks README.md HubService/Execute)")"
+[[ -n "$(seq_of <<<"$said")" ]] || fail "the README's command: $said"
+ok "the README's command sends"
+session="$(blocks README.md HubService/Session)"
+open_session as_written "$token
+$(grep -v '^{' <<<"$session")"
+grep '^{' <<<"$session" >&3
+hear '"text": "from a session"'
+close_session
+ok "the README's session tells what was said"
+for path in /v1/commands HubService/Execute; do
+    said="$(as_written "$token
+$(blocks docs/client-guide.md "$path")")"
+    grep -q '"messageSent"' <<<"$said" || fail "the guide's lines for $path: $said"
+    ok "the guide's lines for $path work"
 done
 
 acknowledged="$(call alice HubService/Execute "$(message AQAAAAAAAAA= 'before the kill')" | seq_of)"

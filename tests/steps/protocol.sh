@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# The protocol's files: lint, format, and no change since the last release that would break a client.
+# The protocol's files: lint, format, the page that is made from their comments, and no change since the last release
+# that would break a client.
 set -euo pipefail
 
 buf lint
 buf format -d --exit-code
+python3 tests/steps/events_page.py --check
 
 release="$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null || true)"
 if [[ -z "$release" ]]; then

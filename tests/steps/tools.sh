@@ -19,6 +19,7 @@ has cc && has make || packages+=(build-essential)
 has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
 has npm || packages+=(nodejs npm)
 has sqlite3 || packages+=(sqlite3)
+has curl || packages+=(curl)
 if ((${#packages[@]})); then
     if ! has apt-get || (($(id -u) != 0)); then
         echo "missing; install these and run again: ${packages[*]}" >&2
