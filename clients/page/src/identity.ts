@@ -72,6 +72,11 @@ export async function devTokens(): Promise<DevTokens | undefined> {
   }
 }
 
+/** The service that may see the overview: the operator, else the tenant's own service. */
+export function watcherOf({ tokens }: DevTokens): Identity | undefined {
+  return identityOf(tokens.operator ?? tokens.service ?? "");
+}
+
 /** A newer token of the same name, where the server gives development tokens. */
 export async function freshToken(identity: Identity): Promise<string> {
   return (await devTokens())?.tokens[identity.name] ?? identity.token;
