@@ -1,4 +1,7 @@
-/** What has been received of the inbox, which is the merge of two logs. Plain data. */
+/**
+ * What has been received of the inbox, which is the merge of two logs: the highest place of each. Plain data, as
+ * `clients/rust` has it.
+ */
 import type { Connected } from "./gen/carillon/v1/connection_pb.js";
 import type { InboxPosition } from "./gen/carillon/v1/inbox_pb.js";
 import type { StoredInbox } from "./positions.js";
@@ -6,7 +9,7 @@ import type { StoredInbox } from "./positions.js";
 /** A place in the inbox. */
 export type InboxPlace = Pick<InboxPosition, "own" | "broadcast" | "epoch">;
 
-/** The inbox's position: the highest place of each log that was handed over. */
+/** The inbox's position. */
 export class ReceivedInbox {
   private position: InboxPlace | undefined;
 
@@ -31,11 +34,11 @@ export class ReceivedInbox {
   }
 
   /** A session is open. True when the inbox is of another life than the position: the caller's copy is void. */
-  connected({ inbox, inboxAfter }: Connected): boolean {
+  connected({ inbox: head, inboxAfter, inboxUnread }: Connected): boolean {
     const ours = this.position;
-    if (inbox === undefined || ours?.epoch === inbox.epoch) return false;
-    // Unread notifications that follow lie after the one place, all that is new after the other.
-    this.position = inboxAfter ?? inbox;
+    if (head === undefined || ours?.epoch === head.epoch) return false;
+    // Where unread ones follow, the place is before them, and moves with each.
+    this.position = inboxUnread > 0n ? inboxAfter : head;
     return ours !== undefined;
   }
 
