@@ -3,7 +3,7 @@
 //!
 //! A connection comes in at [`server`], which bounds it; [`routes`] says what its request is for. An upgraded one becomes
 //! a [`socket`], a stream of server-sent events an [`events`] body. All reach the hub through the port of
-//! `carillon_proto`, behind which it runs in the same process.
+//! `carillon_proto`: in the same process, or through [`remote`], gRPC to hubs elsewhere.
 //!
 //! Start with [`server`], then [`routes`], then `socket/mod.rs`.
 
@@ -16,6 +16,7 @@ mod json;
 mod options;
 mod origins;
 mod page;
+pub mod remote;
 mod respond;
 mod routes;
 mod server;

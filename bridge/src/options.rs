@@ -26,6 +26,9 @@ pub struct Options {
     pub addresses: Option<AddressLimits>,
     /// Proxies whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// A socket that takes nothing of what waits for it for this long is dropped. Longer than a hub's own limit for slow
+    /// readers, which says goodbye first; it is for those that do not take that either.
+    pub stalled_after: Duration,
     /// An event stream gets a comment this often, so that proxies keep it.
     pub event_heartbeat: Duration,
     /// The page with playground and overview; `None` where it is not served.
@@ -51,6 +54,7 @@ impl Options {
             connections: 16_000,
             addresses: Some(AddressLimits::default()),
             trusted_proxies: Vec::new(),
+            stalled_after: Duration::from_secs(60),
             event_heartbeat: Duration::from_secs(25),
             page: None,
         }

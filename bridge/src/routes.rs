@@ -108,6 +108,9 @@ async fn dispatch(
         (_, "/v1/session" | "/v1/events" | "/v1/overview" | "/v1/commands" | "/v1/tickets") => {
             respond::plain(StatusCode::METHOD_NOT_ALLOWED)
         }
+        ("GET", "/health/live") => respond::plain(StatusCode::OK),
+        ("GET", "/health/ready") if hub.is_ready() => respond::plain(StatusCode::OK),
+        ("GET", "/health/ready") => respond::plain(StatusCode::SERVICE_UNAVAILABLE),
         ("GET", path) => page::serve(path, options),
         _ => respond::plain(StatusCode::NOT_FOUND),
     }
@@ -144,10 +147,10 @@ fn open_socket(
         return too_many(&call.request_id);
     };
     let upgraded = hyper::upgrade::on(&mut request);
-    let (hub, limit) = (Arc::clone(&shared.hub), shared.options.frame_bytes);
+    let (hub, options) = (Arc::clone(&shared.hub), Arc::clone(&shared.options));
     tokio::spawn(async move {
         match upgraded.await {
-            Ok(upgraded) => socket::run(upgraded, agreed.form, limit, &*hub, call, attempt).await,
+            Ok(upgraded) => socket::run(upgraded, agreed.form, &options, &*hub, call, attempt).await,
             Err(error) => tracing::debug!(%error, "an upgrade was broken off"),
         }
         drop(connection);

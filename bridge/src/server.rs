@@ -77,6 +77,11 @@ impl Bridge {
         self.address
     }
 
+    /// Connections open now, sockets among them.
+    pub fn connections(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// Serves one worker's listener on the runtime that this is called on, in front of `hub`, until `stop`: then no more
     /// connections are taken, and those that wait for a request end. Sockets end when their sessions do.
     pub async fn serve(self: Arc<Self>, hub: Arc<dyn HubPort>, stop: CancellationToken) {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use carillon_bridge::remote::{RemoteHub, RemoteOptions};
 use carillon_bridge::{Bridge, Options, Origins};
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
@@ -32,6 +33,26 @@ impl Beside {
         let origins = Origins::new(&["https://app.example.org".to_owned()], true).expect("origins");
         let options = Options { addresses: None, ..Options::new(([127, 0, 0, 1], 0).into(), origins) };
         Self(Arc::new(Bridge::bind(change(options), 2).expect("a free port")))
+    }
+
+    /// In front of these hubs, over gRPC, as a process of its own would be; it stops with `drain`.
+    pub fn apart(hubs: &[String], drain: &CancellationToken) -> Self {
+        Self::apart_with(hubs, drain, |options| options)
+    }
+
+    /// The same, with other options.
+    pub fn apart_with(
+        hubs: &[String],
+        drain: &CancellationToken,
+        change: impl FnOnce(Options) -> Options,
+    ) -> Self {
+        let beside = Self::bind(change);
+        let options = RemoteOptions { hubs: hubs.to_vec(), key: None };
+        for _ in 0..2 {
+            let hub = RemoteHub::new(&options, drain.clone()).expect("the hubs' addresses are good");
+            tokio::spawn(Arc::clone(&beside.0).serve(Arc::new(hub), drain.clone()));
+        }
+        beside
     }
 
     /// Where it listens.

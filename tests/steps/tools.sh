@@ -18,6 +18,7 @@ has git || packages+=(git)
 has cc && has make || packages+=(build-essential)
 has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
 has npm || packages+=(nodejs npm)
+has chromium || packages+=(chromium fonts-noto-color-emoji)
 has sqlite3 || packages+=(sqlite3)
 has curl || packages+=(curl)
 if ((${#packages[@]})); then
@@ -28,6 +29,13 @@ if ((${#packages[@]})); then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends "${packages[@]}"
+fi
+
+# The page's builder and the browser's driver need it; Debian 12 has 18.
+NODE_VERSION=20.19
+if ! printf '%s\n' "v$NODE_VERSION" "$(node --version)" | sort --version-sort --check=quiet; then
+    echo "node $(node --version) is too old: install $NODE_VERSION or later" >&2
+    exit 1
 fi
 
 for component in rustfmt clippy; do

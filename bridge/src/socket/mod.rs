@@ -25,6 +25,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::addresses::Attempt;
+use crate::options::Options;
 use gate::Gate;
 use inbound::Inbound;
 use outgoing::Outgoing;
@@ -42,7 +43,7 @@ const OUTGOING_READS: usize = 64 * 1_024;
 pub(crate) async fn run(
     upgraded: Upgraded,
     form: WebSocketForm,
-    frame_bytes: usize,
+    options: &Options,
     hub: &dyn HubPort,
     call: Call,
     attempt: Attempt,
@@ -53,8 +54,8 @@ pub(crate) async fn run(
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(WRITE_BUFFER)
-        .max_message_size(Some(frame_bytes))
-        .max_frame_size(Some(frame_bytes));
+        .max_message_size(Some(options.frame_bytes))
+        .max_frame_size(Some(options.frame_bytes));
     let gate = Gate::new(parts.io.into_inner());
     let early = parts.read_buf.to_vec();
     let frames = WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await;
@@ -65,6 +66,8 @@ pub(crate) async fn run(
         outgoing: Outgoing::default(),
         answers_wait: false,
         attempt: Some(attempt),
+        stalled_after: options.stalled_after,
+        stalled: None,
         stage: Stage::Open,
         request_id,
     });
@@ -88,6 +91,9 @@ struct Socket {
     answers_wait: bool,
     /// Until the session is open.
     attempt: Option<Attempt>,
+    stalled_after: Duration,
+    /// Since something waits that the other side does not take.
+    stalled: Option<Pin<Box<Sleep>>>,
     stage: Stage,
     request_id: String,
 }
@@ -178,6 +184,21 @@ impl Socket {
 
     /// Writes all that waits, tungstenite's answers too. A frame is never broken by another's.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let before = self.outgoing.chunk().len();
+        let written = self.poll_write_now(cx);
+        if written.is_ready() || self.outgoing.chunk().len() < before {
+            self.stalled = None;
+        }
+        if written.is_pending() {
+            let limit = self.stalled_after;
+            let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
+            ready!(stalled.as_mut().poll(cx));
+            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+        }
+        written
+    }
+
+    fn poll_write_now(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         loop {
             let half = self.frames.get_ref().shut;
             if self.answers_wait && !half {

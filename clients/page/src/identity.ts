@@ -6,6 +6,8 @@ export interface Identity {
   /** The id of the user or service. */
   readonly name: string;
   readonly isService: boolean;
+  /** A service of all tenants, which the overview needs. */
+  readonly isOperator: boolean;
 }
 
 /** The hub's development tokens; only a development server gives them. */
@@ -47,9 +49,14 @@ export function identityOf(token: string): Identity | undefined {
     const bytes = Uint8Array.from(atob(payload.replaceAll("-", "+").replaceAll("_", "/")), (c) =>
       c.charCodeAt(0),
     );
-    const claims = JSON.parse(new TextDecoder().decode(bytes)) as { sub?: unknown; svc?: unknown };
+    const claims = JSON.parse(new TextDecoder().decode(bytes)) as {
+      sub?: unknown;
+      svc?: unknown;
+      tenants?: unknown;
+    };
     if (typeof claims.sub !== "string") return undefined;
-    return { token, name: claims.sub, isService: claims.svc === true };
+    const isService = claims.svc === true;
+    return { token, name: claims.sub, isService, isOperator: isService && claims.tenants === "*" };
   } catch {
     return undefined;
   }
@@ -63,6 +70,11 @@ export async function devTokens(): Promise<DevTokens | undefined> {
   } catch {
     return undefined;
   }
+}
+
+/** The service that may see the overview: the operator, else the tenant's own service. */
+export function watcherOf({ tokens }: DevTokens): Identity | undefined {
+  return identityOf(tokens.operator ?? tokens.service ?? "");
 }
 
 /** A newer token of the same name, where the server gives development tokens. */

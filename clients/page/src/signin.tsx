@@ -40,7 +40,8 @@ export function SignIn({ onSignIn, problem }: { onSignIn: (identity: Identity) =
 
 function Person({ token, onSignIn }: { token: string; onSignIn: (identity: Identity) => void }) {
   const identity = identityOf(token);
-  if (identity === undefined) return null;
+  // A tenant's service has nothing to do on this page.
+  if (identity === undefined || (identity.isService && !identity.isOperator)) return null;
   const name = nameOf(identity.name);
   return (
     <button type="button" class="person" onClick={() => onSignIn(identity)}>

@@ -127,9 +127,11 @@ function askedFor(join: Asked, joined: Joined): RoomState {
   if (head === undefined) return state;
   if (join.since !== undefined) return { ...state, position: join.since };
   const rewind = join.rewind ?? 0;
+  // A rewind recovers nothing where retention has taken all that it asks for: then there is nothing owed.
+  const isRewound = rewind > 0 && joined.recovered;
   const isState = rewind === 0 && joined.recovered;
-  if (isState || (rewind > 0 && head.seq > BigInt(rewind))) return { ...state, owed: true };
-  const seq = rewind > 0 ? 0n : head.seq;
+  if (isState || (isRewound && head.seq > BigInt(rewind))) return { ...state, owed: true };
+  const seq = isRewound ? 0n : head.seq;
   return { ...state, position: { epoch: head.epoch, seq, tag: seq === 0n ? 0 : head.tag } };
 }
 

@@ -17,17 +17,8 @@ use super::commands::{Audience, NotificationSent, SendNotification};
 enum Recipients {
     /// These, each in their own log.
     Each(Vec<UserId>),
-    /// Everybody, through the tenant's broadcast log; so many are known.
-    All(u64),
-}
-
-impl Recipients {
-    fn count(&self) -> u64 {
-        match self {
-            Self::Each(users) => users.len() as u64,
-            Self::All(users) => *users,
-        }
-    }
+    /// Everybody, through the tenant's broadcast log.
+    All,
 }
 
 /// Sends it. A retry with the same key notifies nobody again; the count that it is answered with is of those whom it
@@ -45,7 +36,12 @@ pub(super) async fn send(
     let id = NotificationId::parse(&format!("{:032x}", id(store.secret(), caller, send)?))?;
     let outcome = outcome(caller, send, id.clone(), &recipients);
     let committed = store.commit(outcome).await.map_err(refuse_commit)?;
-    Ok(NotificationSent { id, recipients: recipients.count(), duplicate: committed.duplicate })
+    let count = match &recipients {
+        Recipients::Each(users) => users.len() as u64,
+        // An emergency is on its way before anything is counted.
+        Recipients::All => store.known_users(&caller.tenant).await.map_err(refuse)?,
+    };
+    Ok(NotificationSent { id, recipients: count, duplicate: committed.duplicate })
 }
 
 /// Of the sender and their idempotency key, so that a retry has the same; random without one.
@@ -71,7 +67,7 @@ fn outcome(caller: &Caller, send: &SendNotification, id: NotificationId, recipie
         expires: send.expires,
     });
     let (writes, effects) = match recipients {
-        Recipients::All(_) => (vec![Write::Broadcast(notice)], Vec::new()),
+        Recipients::All => (vec![Write::Broadcast(notice)], Vec::new()),
         Recipients::Each(users) => {
             let notify = |user: &UserId| Effect::Notify { user: user.clone(), notice: Arc::clone(&notice) };
             (Vec::new(), users.iter().map(notify).collect())
@@ -92,10 +88,7 @@ async fn recipients(store: &dyn Store, caller: &Caller, audience: &Audience) -> 
     match audience {
         Audience::Users(users) => Ok(Recipients::Each(users.clone())),
         Audience::RoomMembers(room) => members(store, caller, room).await.map(Recipients::Each),
-        Audience::AllUsers => {
-            let figures = store.tenant_figures(&caller.tenant).await.map_err(refuse)?;
-            Ok(Recipients::All(figures.users))
-        }
+        Audience::AllUsers => Ok(Recipients::All),
     }
 }
 
@@ -165,7 +158,7 @@ mod tests {
         let each = outcome(&service("acme"), &send, id.clone(), &Recipients::Each(users));
         assert_eq!((each.writes.len(), each.effects.len()), (0, 2));
         assert_eq!(each.idempotency, send.idempotency);
-        let all = outcome(&service("acme"), &send, id, &Recipients::All(5));
+        let all = outcome(&service("acme"), &send, id, &Recipients::All);
         assert!(matches!(&all.writes[..], [Write::Broadcast(notice)] if notice.priority == Priority::High));
         assert_eq!((all.home, all.effects.len()), (Home::Tenant, 0));
     }

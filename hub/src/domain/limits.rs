@@ -39,6 +39,10 @@ pub const REACTION_USERS_SHOWN: usize = 20;
 pub const EVENT_NAME_CHARACTERS: usize = 100;
 /// Longest merge key of an event, bytes.
 pub const EVENT_KEY_BYTES: usize = 64;
+/// Keys of a room that keeps the last event of each: all are handed over to who joins.
+pub const STATE_KEYS: usize = 1_000;
+/// Bytes of those events' keys, names and payloads.
+pub const STATE_BYTES: usize = 1 << 20;
 /// Longest presence text, characters.
 pub const STATUS_TEXT_CHARACTERS: usize = 128;
 /// Longest client name in `hello`, bytes.

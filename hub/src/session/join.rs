@@ -15,7 +15,7 @@ use crate::domain::caller::Caller;
 use crate::domain::command::Join;
 use crate::domain::entry::Entry;
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::{CATCH_UP_BYTES, HISTORY_LIMIT};
+use crate::domain::limits::{CATCH_UP_BYTES, STATE_BYTES, STATE_KEYS};
 use crate::domain::marks::Marks;
 use crate::domain::member::Role;
 use crate::domain::names::RoomKey;
@@ -164,7 +164,8 @@ async fn read_state(
         return Ok(());
     }
     let head = joining.following.room.head();
-    let bound = PageBound { items: HISTORY_LIMIT * 5, bytes: CATCH_UP_BYTES };
+    // All of it: publishing keeps within these bounds.
+    let bound = PageBound { items: STATE_KEYS as u32, bytes: 2 * STATE_BYTES };
     let events = services.store.latest_events(key, bound).await.map_err(refuse)?;
     let encoder = services.delivery.encoder();
     joining.state = events

@@ -169,6 +169,9 @@ pub enum CommitError {
     /// The idempotency key was used for other content.
     #[error("the idempotency key was used for other content")]
     KeyReused,
+    /// The room keeps the last event of each key, and this one does not fit any more.
+    #[error("the room's state is full")]
+    StateFull,
     /// No more keys can be remembered for the shortest window.
     #[error("too many idempotency keys")]
     TooManyKeys,

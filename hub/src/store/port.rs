@@ -81,6 +81,9 @@ pub trait Store: Send + Sync + 'static {
     /// What a user's inbox holds in all.
     fn inbox_summary(&self, user: &UserKey) -> Reading<InboxSummary>;
 
+    /// How many users a tenant's directory knows.
+    fn known_users(&self, tenant: &TenantId) -> Reading<u64>;
+
     /// Counts of a tenant; zero where nothing was ever written to it. Slow: it goes over all of the tenant's rooms.
     fn tenant_figures(&self, tenant: &TenantId) -> Reading<TenantFigures>;
 

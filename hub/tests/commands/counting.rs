@@ -44,6 +44,7 @@ impl Store for CountingStore {
         rooms_of(user: &UserKey, query: RoomsQuery) -> RoomPage<RoomSummary>;
         inbox(user: &UserKey, query: InboxQuery, bound: PageBound) -> InboxPage;
         inbox_summary(user: &UserKey) -> InboxSummary;
+        known_users(tenant: &TenantId) -> u64;
         tenant_figures(tenant: &TenantId) -> TenantFigures;
         erase(user: &UserKey) -> Erased;
     }

@@ -1,8 +1,9 @@
 //! Durable events and the last of each key.
 
 use carillon_hub::domain::entry::Entry;
+use carillon_hub::domain::limits::{STATE_BYTES, STATE_KEYS};
 use carillon_hub::domain::position::Seq;
-use carillon_hub::store::{Change, PageBound, Store};
+use carillon_hub::store::{Change, CommitError, PageBound, Store};
 
 use crate::harness::*;
 
@@ -33,4 +34,45 @@ pub(crate) async fn last_of_each_key<F: Fixture>() {
     }
     let bound = PageBound { items: 100, bytes: usize::MAX };
     assert!(scene.store().latest_events(&room_key("state:none"), bound).await.unwrap().is_empty());
+}
+
+/// All of a room's state is handed over to who joins, so it is bounded in keys and bytes, also over reopening.
+pub(crate) async fn state_is_bounded<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    let all = PageBound { items: STATE_KEYS as u32, bytes: usize::MAX };
+    let keyed = |room: &'static str, key: usize, payload: &str| {
+        append(room, "alice", event("set", Some(&format!("key{key}")), payload))
+    };
+    let sets: Vec<_> =
+        (0..STATE_KEYS).map(|key| scene.store().commit(keyed("state:keys", key, "x"))).collect();
+    for set in sets {
+        set.await.unwrap();
+    }
+    for way in 0..3 {
+        let refused = scene.refused(keyed("state:keys", STATE_KEYS, "x")).await;
+        assert!(matches!(refused, CommitError::StateFull), "{refused:?}");
+        scene.commit(keyed("state:keys", 7, "changed")).await;
+        let latest = scene.store().latest_events(&room_key("state:keys"), all).await.unwrap();
+        assert_eq!(latest.len(), STATE_KEYS);
+        assert_eq!(latest.last().unwrap().body, event("set", Some("key7"), "changed"));
+        if way == 0 { scene.reopen() } else { scene.close_and_open().await }
+    }
+    let large = "y".repeat(9_000);
+    let mut held = 0;
+    while (held + 1) * 9_010 < STATE_BYTES {
+        scene.commit(keyed("state:bytes", held, &large)).await;
+        held += 1;
+    }
+    assert!(matches!(scene.refused(keyed("state:bytes", held, &large)).await, CommitError::StateFull));
+    let larger = "y".repeat(10_000);
+    let mut grown = 0;
+    while scene.store().commit(keyed("state:bytes", grown, &larger)).await.is_ok() {
+        grown += 1;
+    }
+    assert_eq!(grown, (STATE_BYTES - held * 9_010) / 1_000, "what grows past the bound is refused too");
+    scene.commit(keyed("state:bytes", 0, "y")).await;
+    scene.commit(keyed("state:bytes", held, &large)).await;
+    // Where no state is kept, keys are the application's own.
+    scene.commit(append("conversation:a", "alice", event("set", Some("key"), "x"))).await;
+    assert!(scene.store().latest_events(&room_key("conversation:a"), all).await.unwrap().is_empty());
 }

@@ -1,14 +1,15 @@
 //! What breaks the protocol of WebSockets ends with the right code, and disturbs nobody.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use carillon_client::v1::Hello;
-use carillon_client::v1::session_request::Command;
 use carillon_tests::browser::{Beside, Closed, Speaks, WebSocket};
-use carillon_tests::hub;
+use carillon_tests::{TestHub, hub};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
 
 #[expect(clippy::unnecessary_wraps, reason = "as sockets tell it")]
 fn closed(code: u16, reason: &str) -> Closed {
@@ -150,14 +151,11 @@ async fn a_head_that_never_ends_is_cut_off() {
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_socket_that_stops_reading_is_ended_and_stalls_nobody() {
-    let bridge = Beside::bind(|options| options);
-    let slow_after = Duration::from_secs(1);
-    let hub = hub().with(|config| config.session.slow_consumer_after = slow_after).start_with(&bridge).await;
-    let mut stopped = WebSocket::enters(bridge.address(), Speaks::Proto, hub.token("mallory")).await;
+/// A socket that stops reading is ended, and whoever reads gets everything meanwhile.
+async fn is_ended_and_stalls_nobody(hub: &TestHub, address: SocketAddr) {
+    let mut stopped = WebSocket::enters(address, Speaks::Proto, hub.token("mallory")).await;
     stopped.joins("room:busy").await;
-    let mut reader = WebSocket::enters(bridge.address(), Speaks::Proto, hub.token("bob")).await;
+    let mut reader = WebSocket::enters(address, Speaks::Proto, hub.token("bob")).await;
     reader.joins("room:busy").await;
     let reading = tokio::spawn(async move {
         let mut heard = 0;
@@ -168,7 +166,7 @@ async fn a_socket_that_stops_reading_is_ended_and_stalls_nobody() {
     });
     let sender = hub.enters("alice").await;
     let text = "x".repeat(9_000);
-    // Until the system's own buffers are full, a hub cannot see that nobody reads.
+    // Until the system's own buffers are full, nobody can see that it does not read.
     let mut sent = 0;
     while hub.hub.services().sessions.len() == 3 {
         sender.says("room:busy", &text).await;
@@ -179,6 +177,25 @@ async fn a_socket_that_stops_reading_is_ended_and_stalls_nobody() {
     assert_eq!(reading.await.unwrap(), sent);
     let (ended, codes) = stopped.ends().await;
     assert!(ended.is_none_or(|(code, _)| code == 4005), "not another end: {codes:?}");
-    let mut again = WebSocket::open(bridge.address(), Speaks::Proto).await;
-    again.ask(Command::Hello(Hello { token: hub.token("mallory"), protocol: 1, ..Hello::default() })).await;
+    let mut again = WebSocket::open(address, Speaks::Proto).await;
+    again.greets(Hello { token: hub.token("mallory"), protocol: 1, ..Hello::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_that_stops_reading_is_ended_and_stalls_nobody() {
+    let bridge = Beside::bind(|options| options);
+    let slow_after = Duration::from_secs(1);
+    let hub = hub().with(|config| config.session.slow_consumer_after = slow_after).start_with(&bridge).await;
+    is_ended_and_stalls_nobody(&hub, bridge.address()).await;
+}
+
+/// All sockets share one HTTP/2 connection to the hub.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_shared_connection_a_stopped_socket_stalls_nobody() {
+    let hub = hub().start().await;
+    let bridge = Beside::apart_with(&[hub.url()], &CancellationToken::new(), |mut options| {
+        options.stalled_after = Duration::from_secs(1);
+        options
+    });
+    is_ended_and_stalls_nobody(&hub, bridge.address()).await;
 }

@@ -1,20 +1,52 @@
 //! Sessions over WebSocket are those of gRPC.
 
+use std::net::SocketAddr;
+
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_client::v1::{self, Hello, Resume, RoomPosition};
 use carillon_tests::browser::{Beside, Speaks, WebSocket, message};
-use carillon_tests::{hub, words};
+use carillon_tests::{TestHub, hub, words};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
 
 const ROOM: &str = "room:lobby";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn binary_json_and_grpc_are_in_one_room() {
-    let bridge = Beside::bind(|options| options);
-    let hub = hub().start_with(&bridge).await;
-    let mut binary = WebSocket::enters(bridge.address(), Speaks::Proto, hub.token("alice")).await;
-    let mut json = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("bob")).await;
+/// The same stories before a bridge in the hub's process and before one that is apart.
+macro_rules! both_deployments {
+    ($($story:ident),+ $(,)?) => {
+        mod in_process {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                let bridge = carillon_tests::browser::Beside::bind(|options| options);
+                let hub = carillon_tests::hub().start_with(&bridge).await;
+                super::$story(&hub, bridge.address()).await;
+            })+
+        }
+        mod apart {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                let hub = carillon_tests::hub().start().await;
+                let drain = tokio_util::sync::CancellationToken::new();
+                let bridge = carillon_tests::browser::Beside::apart(&[hub.url()], &drain);
+                super::$story(&hub, bridge.address()).await;
+            })+
+        }
+    };
+}
+
+both_deployments!(
+    binary_json_and_grpc_are_in_one_room,
+    a_broken_socket_resumes_without_loss,
+    tokens_come_in_every_permitted_way,
+    a_wrong_command_does_not_end_the_stream,
+    pings_of_the_protocol_are_answered_between_frames,
+    ends_have_the_codes_of_the_table,
+);
+
+async fn binary_json_and_grpc_are_in_one_room(hub: &TestHub, address: SocketAddr) {
+    let mut binary = WebSocket::enters(address, Speaks::Proto, hub.token("alice")).await;
+    let mut json = WebSocket::enters(address, Speaks::Json, hub.token("bob")).await;
     let mut grpc = hub.enters("carol").await;
     binary.joins(ROOM).await;
     json.joins(ROOM).await;
@@ -29,14 +61,11 @@ async fn binary_json_and_grpc_are_in_one_room() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_socket_resumes_without_loss() {
-    let bridge = Beside::bind(|options| options);
-    let hub = hub().start_with(&bridge).await;
+async fn a_broken_socket_resumes_without_loss(hub: &TestHub, address: SocketAddr) {
     for speaks in [Speaks::Proto, Speaks::Json] {
         let room = format!("room:{speaks:?}");
         let alice = hub.enters("alice").await;
-        let mut bob = WebSocket::enters(bridge.address(), speaks, hub.token("bob")).await;
+        let mut bob = WebSocket::enters(address, speaks, hub.token("bob")).await;
         bob.joins(&room).await;
         alice.says(&room, "one").await;
         let last = bob.until(|response| match response.kind {
@@ -47,7 +76,7 @@ async fn a_broken_socket_resumes_without_loss() {
         drop(bob);
         alice.says(&room, "two").await;
         alice.says(&room, "three").await;
-        let mut bob = WebSocket::open(bridge.address(), speaks).await;
+        let mut bob = WebSocket::open(address, speaks).await;
         let position = Some(v1::Position { epoch: last.epoch, seq: last.seq, tag: last.tag });
         let rooms = vec![RoomPosition { room: room.clone(), position, presence: false }];
         let resume = Some(Resume { rooms, inbox: None });
@@ -59,26 +88,19 @@ async fn a_broken_socket_resumes_without_loss() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens_come_in_every_permitted_way() {
-    let bridge = Beside::bind(|options| options);
-    let hub = hub().start_with(&bridge).await;
+async fn tokens_come_in_every_permitted_way(hub: &TestHub, address: SocketAddr) {
     let token = hub.token("alice");
     let bearer = format!("Bearer {token}");
     let offered = format!("carillon.v1.json, bearer.{token}");
     for headers in [("authorization", &*bearer), ("sec-websocket-protocol", &*offered)] {
-        let mut socket =
-            WebSocket::try_open(bridge.address(), Speaks::Json, &[headers]).await.expect("a handshake");
+        let mut socket = WebSocket::try_open(address, Speaks::Json, &[headers]).await.expect("a handshake");
         let connected = socket.greets(Hello { protocol: 1, ..Hello::default() }).await;
         assert_eq!(connected.user, "alice", "{}", headers.0);
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_command_does_not_end_the_stream() {
-    let bridge = Beside::bind(|options| options);
-    let hub = hub().start_with(&bridge).await;
-    let mut socket = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
+async fn a_wrong_command_does_not_end_the_stream(hub: &TestHub, address: SocketAddr) {
+    let mut socket = WebSocket::enters(address, Speaks::Json, hub.token("alice")).await;
     for (id, text, field) in [
         (70, r#"{"commandId": 70, "messageSend": {"room": "room:a", "colour": "red"}}"#, "colour"),
         (71, r#"{"commandId": "71", "join": {"room": 7}}"#, "command"),
@@ -92,11 +114,8 @@ async fn a_wrong_command_does_not_end_the_stream() {
     assert!(matches!(socket.does(Command::Ping(v1::Ping {})).await, Kind::Pong(_)));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pings_of_the_protocol_are_answered_between_frames() {
-    let bridge = Beside::bind(|options| options);
-    let hub = hub().start_with(&bridge).await;
-    let mut socket = WebSocket::enters(bridge.address(), Speaks::Proto, hub.token("alice")).await;
+async fn pings_of_the_protocol_are_answered_between_frames(hub: &TestHub, address: SocketAddr) {
+    let mut socket = WebSocket::enters(address, Speaks::Proto, hub.token("alice")).await;
     socket.joins(ROOM).await;
     for round in 0..200 {
         socket.send(Message::Ping(vec![round as u8; 100].into())).await;
@@ -108,11 +127,7 @@ async fn pings_of_the_protocol_are_answered_between_frames() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ends_have_the_codes_of_the_table() {
-    let bridge = Beside::bind(|options| options);
-    let hub = hub().start_with(&bridge).await;
-    let address = bridge.address();
+async fn ends_have_the_codes_of_the_table(hub: &TestHub, address: SocketAddr) {
     for speaks in [Speaks::Proto, Speaks::Json] {
         let mut nobody = WebSocket::open(address, speaks).await;
         nobody.ask(Command::Hello(Hello { protocol: 1, ..Hello::default() })).await;
@@ -165,4 +180,34 @@ async fn a_hub_that_stops_says_so_and_closes_with_1001() {
         assert_eq!(socket.ends().await.0, Some((1001, "GOING_AWAY".to_owned())));
     }
     stopping.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bridge_apart_that_stops_says_so_and_closes_with_1001() {
+    let hub = hub().start().await;
+    let drain = CancellationToken::new();
+    let bridge = Beside::apart(&[hub.url()], &drain);
+    let mut socket = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
+    drain.cancel();
+    let told = socket.until(|response| match response.kind {
+        Some(Kind::GoingAway(away)) => Some(away),
+        _ => None,
+    });
+    told.await;
+    assert_eq!(socket.ends().await.0, Some((1001, "GOING_AWAY".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hubs_that_cannot_be_reached_are_passed_over() {
+    let hub = hub().start().await;
+    let hubs = ["http://127.0.0.1:1".to_owned(), hub.url()];
+    let bridge = Beside::apart(&hubs, &CancellationToken::new());
+    for _ in 0..4 {
+        let mut socket = WebSocket::enters(bridge.address(), Speaks::Proto, hub.token("alice")).await;
+        socket.joins(ROOM).await;
+    }
+    let nowhere = Beside::apart(&hubs[..1], &CancellationToken::new());
+    let mut socket = WebSocket::open(nowhere.address(), Speaks::Json).await;
+    let (ended, codes) = socket.ends().await;
+    assert_eq!((ended, codes), (Some((1013, "UNAVAILABLE".to_owned())), vec!["UNAVAILABLE".to_owned()]));
 }

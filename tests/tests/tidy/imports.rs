@@ -54,7 +54,9 @@ const MODULES: [(&str, &[&str]); 16] = [
 ];
 
 /// The parts of the command that run a hub, read its settings or make its tokens; all others are clients.
-const COMMANDS_WITH_A_HUB: [&str; 10] = [
+const COMMANDS_WITH_A_HUB: [&str; 11] = [
+    // Its log is the hub's.
+    "clients/cli/src/commands/bridge.rs",
     "clients/cli/src/browsers.rs",
     "clients/cli/src/hub_process.rs",
     "clients/cli/src/dev_tokens.rs",

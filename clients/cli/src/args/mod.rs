@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    admin, chat, config, history, hub, listen, notify, publish, rooms, send, serve, token,
+    admin, bridge, chat, config, history, hub, listen, notify, publish, rooms, send, serve, token,
 };
 
 mod connect;
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Serve(serve::ServeArgs),
     /// Run a hub from a configuration file.
     Hub(hub::HubArgs),
+    /// Run the bridge for browsers as a process of its own.
+    Bridge(bridge::BridgeArgs),
     /// Make a token.
     Token(token::TokenArgs),
     /// Talk in a room.

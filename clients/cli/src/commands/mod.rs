@@ -9,6 +9,7 @@ use crate::args::{Cli, Command};
 use crate::output::Output;
 
 pub(crate) mod admin;
+pub(crate) mod bridge;
 pub(crate) mod chat;
 pub(crate) mod config;
 pub(crate) mod history;
@@ -28,6 +29,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(args) => serve::run(&args, output),
         Command::Hub(args) => hub::run(&args, output),
+        Command::Bridge(args) => bridge::run(&args, output),
         Command::Token(args) => token::run(&args, output),
         Command::Config(args) => config::run(&args, output),
         #[cfg(target_os = "linux")]

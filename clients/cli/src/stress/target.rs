@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carillon_hub::config::{Config, ConfigError};
+use carillon_hub::domain::limits::MAILBOX_BURST;
 use tempfile::TempDir;
 
 use crate::child::{Process, Server, ServerError};
@@ -129,7 +130,7 @@ fn hub(address: SocketAddr, config: &Config) -> Result<Hub, TargetError> {
         grace: config.presence.grace,
         slow_consumer_after: config.session.slow_consumer_after,
         hello_timeout: config.session.hello_timeout,
-        mailbox_bytes: config.session.mailbox_bytes,
+        mailbox_bytes: config.session.mailbox_bytes * MAILBOX_BURST,
     };
     Ok(Hub { address, signing: Arc::new(config.authentication()?), timing })
 }

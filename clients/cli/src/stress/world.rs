@@ -31,7 +31,7 @@ pub(super) struct Timing {
     pub(super) slow_consumer_after: Duration,
     /// How long a stream may live without `hello`.
     pub(super) hello_timeout: Duration,
-    /// Bytes of ephemeral events that may wait for a session.
+    /// Bytes of ephemeral events that may wait for a session, in a burst.
     pub(super) mailbox_bytes: usize,
 }
 

@@ -7,6 +7,11 @@ import { useRedraw } from "../hooks.js";
 /** Seconds that a chart shows. */
 export const WINDOW_S = 180;
 
+/** Steps of the values' axis: whole numbers, so that small counts do not repeat. */
+const INCREMENTS = Array.from({ length: 10 }, (_, power) =>
+  [1, 2, 5].map((step) => step * 10 ** power),
+).flat();
+
 /** A line. */
 export interface Line {
   readonly label: string;
@@ -112,15 +117,16 @@ function optionsFor(
     ...sizeOf(element),
     legend: { show: false },
     cursor: { show: true, drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.15)] } },
+    scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(4, most * 1.15)] } },
     axes: [
       {
         ...axis,
+        size: 28,
         grid: { show: false },
         space: 90,
         values: (_, splits) => splits.map((at) => clock.format(at * 1_000)),
       },
-      { ...axis, size: 52, values: (_, splits) => splits.map(format) },
+      { ...axis, size: 52, incrs: INCREMENTS, values: (_, splits) => splits.map(format) },
     ],
     series: [
       {},

@@ -22,17 +22,17 @@ const STATES: Record<StreamState, string> = {
   refused: "Not allowed",
 };
 
-/** The overview. It needs a service's token: the one that is signed in, or the development service's. */
+/** The overview. It needs an operator's token: the one that is signed in, or the development operator's. */
 export default function Overview({ identity, onGo, onLeave }: OverviewProps) {
   const [service, setService] = useState<Identity | undefined | "loading">(
     identity?.isService ? identity : "loading",
   );
   useEffect(() => {
-    if (service === "loading") void devService().then(setService);
+    if (service === "loading") void devOperator().then(setService);
   }, [service]);
   const { readings, state } = useReadings(service === "loading" ? undefined : service);
   if (service === undefined || state === "refused") {
-    const problem = "The overview needs the token of a service.";
+    const problem = "The overview needs the token of an operator: a service of all tenants.";
     return (
       <SignIn problem={problem} onSignIn={(as) => (as.isService ? setService(as) : onGo("playground"))} />
     );
@@ -81,7 +81,7 @@ function Tiles({ latest }: { latest: Reading | undefined }) {
         name="Limits hit"
         value={show(latest?.limitsHit)}
         unit="/s"
-        note={`${show(latest?.slowConsumers)} slow readers ended`}
+        note={`${show(latest?.slowConsumers)} slow readers`}
       />
       <Tile
         name="Memory"
@@ -181,7 +181,7 @@ function useReadings(service: Identity | undefined): { readings: readonly Readin
   return { readings, state };
 }
 
-async function devService(): Promise<Identity | undefined> {
+async function devOperator(): Promise<Identity | undefined> {
   const identities = Object.values((await devTokens())?.tokens ?? {}).map(identityOf);
-  return identities.find((identity) => identity?.isService === true);
+  return identities.find((identity) => identity?.isOperator === true);
 }

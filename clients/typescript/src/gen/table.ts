@@ -60,7 +60,7 @@ RoomSummary:1 room s,2 head Position,3 headNumber l,4 unread l,5 marks Marks,6 l
 Hello:1 token s,2 protocol u,3 client s,4 instance s,5 resume Resume
 Resume:1 rooms RoomPosition*,2 inbox InboxPosition
 RoomPosition:1 room s,2 position Position,3 presence b
-Connected:1 session s,2 user s,3 tenant s,4 serverTimeMs i,5 heartbeat Heartbeat,6 limits Limits,7 unread RoomSummary*,8 unreadMore b,9 inboxUnread l,10 inbox InboxPosition,11 tokenExpiresMs i
+Connected:1 session s,2 user s,3 tenant s,4 serverTimeMs i,5 heartbeat Heartbeat,6 limits Limits,7 unread RoomSummary*,8 unreadMore b,9 inboxUnread l,10 inbox InboxPosition,11 tokenExpiresMs i,12 inboxAfter InboxPosition
 Heartbeat:1 intervalMs u,2 timeoutMs u
 Limits:1 frameBytes u,2 contentChars u,3 contentBytes u,4 roomsPerSession u,5 commandsInFlight u,6 idempotencyWindowMs u,7 attributes u,8 attributeKeyBytes u,9 attributeValueBytes u,10 historyEntries u,11 rewindEntries u,12 watchedUsers u
 RefreshToken:1 token s

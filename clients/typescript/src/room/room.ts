@@ -156,7 +156,7 @@ export class Room extends Changing<RoomEvents> {
 
   /** Sends a message; `outbound` shows it until it comes back. */
   send(words: Words, options?: SendOptions): Promise<MessageSent> {
-    this.typingSince = 0;
+    this.setTyping(false);
     return this.outbox.send(words, options);
   }
 

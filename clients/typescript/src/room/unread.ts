@@ -34,6 +34,8 @@ export class ReadState {
   /** The hub told how many are unread, but not up to where. */
   toldCount(unread: bigint): void {
     if (this.read === undefined) this.told(unread > this.head ? unread : this.head, unread);
+    // Fewer than known: they were read on another device.
+    else if (unread < BigInt(this.unread)) this.readUpTo(this.head - unread);
     else this.came(this.read + unread);
   }
 }

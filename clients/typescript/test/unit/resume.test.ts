@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Positions } from "../../src/index.js";
 import { Received } from "../../src/received.js";
+import { ReceivedInbox } from "../../src/received-inbox.js";
 import { at, joined, message, ROOM, Story } from "./hub.js";
 import { randomFrom } from "./random.js";
 
@@ -78,21 +79,52 @@ test("a join that broke off is sent again", async () => {
   expect(await joining).toMatchObject({ room: ROOM });
 });
 
+/** A place in the inbox. */
+function place(own: bigint, broadcast = 0n, epoch = 1n) {
+  return { own, broadcast, epoch };
+}
+
 test("notifications come once, and the inbox resumes after them", async () => {
-  const inbox = { own: 3n, broadcast: 1n, epoch: 1n };
-  const story = await new Story().connects({ inbox, inboxUnread: 1n } as never);
+  const story = await new Story().connects({ inbox: place(3n, 1n) } as never);
   const ids: string[] = [];
   story.client.on("notification", ({ id }) => ids.push(id));
   const notify = (own: bigint) =>
-    story.socket.push({ case: "notification", value: { id: `n${own}`, position: { own, epoch: 1n } } });
-  notify(2n);
-  notify(4n);
-  notify(4n);
+    story.socket.push({ case: "notification", value: { id: `n${own}`, position: place(own) } });
+  for (const own of [3n, 4n, 4n]) notify(own);
   await story.breaksAndReturns();
-  expect(story.socket.last("hello").value.resume?.inbox).toMatchObject({ own: 4n, broadcast: 1n, epoch: 1n });
-  notify(4n);
-  notify(5n);
-  expect(ids).toEqual(["n2", "n4", "n5"]);
+  expect(story.socket.last("hello").value.resume?.inbox).toMatchObject(place(4n, 1n));
+  for (const own of [4n, 5n]) notify(own);
+  expect(ids).toEqual(["n4", "n5"]);
+});
+
+test("unread notifications leave a place after each", () => {
+  const inbox = new ReceivedInbox();
+  const unread = { inbox: place(9n, 4n), inboxUnread: 3n, inboxAfter: place(2n, 3n) };
+  expect(inbox.connected(unread as never)).toBe(false);
+  expect(inbox.resume()).toEqual(place(2n, 3n));
+  for (const [came, after] of [
+    [place(3n), place(3n, 3n)],
+    [place(0n, 4n), place(3n, 4n)],
+    [place(7n), place(7n, 4n)],
+  ] as const) {
+    expect([inbox.notification(came), inbox.notification(came)]).toEqual([true, false]);
+    expect(inbox.resume()).toEqual(after);
+  }
+  // The copy is not void where the session carries on.
+  expect(inbox.connected({ inbox: place(9n, 4n), inboxUnread: 2n } as never)).toBe(false);
+  expect([inbox.notification(place(7n)), inbox.notification(place(8n))]).toEqual([false, true]);
+});
+
+test("the inbox begins at its end, and a new life of it is told", () => {
+  const inbox = new ReceivedInbox();
+  const connected = (at: ReturnType<typeof place>) =>
+    inbox.connected({ inbox: at, inboxUnread: 0n } as never);
+  expect(connected(place(4n, 2n))).toBe(false);
+  expect([inbox.notification(place(4n, 3n)), inbox.notification(place(5n, 2n))]).toEqual([true, true]);
+  expect(connected(place(9n, 9n))).toBe(false);
+  expect(inbox.resume()).toEqual(place(5n, 3n));
+  expect(connected(place(0n, 0n, 2n))).toBe(true);
+  expect(inbox.resume()).toEqual(place(0n, 0n, 2n));
 });
 
 test("positions are stored, and a later process carries on from them", async () => {
@@ -140,10 +172,17 @@ test("every entry once and in order over any breaks", () => {
 
 test("a rewind that was cut off before its first entry is told", () => {
   const received = new Received();
-  expect(received.joined(joined(50n) as never, { rewind: 3 })).toBe(false);
+  expect(received.joined(joined(50n, { recovered: true }) as never, { rewind: 3 })).toBe(false);
   expect(received.resume()).toEqual([{ room: ROOM, presence: false }]);
   expect(received.joined(joined(60n) as never)).toBe(true);
   expect(received.position(ROOM)).toMatchObject(at(60n));
+});
+
+test("a rewind that recovers nothing leaves nothing owed", () => {
+  const received = new Received();
+  expect(received.joined(joined(50n) as never, { rewind: 3 })).toBe(false);
+  expect(received.position(ROOM)).toMatchObject(at(50n));
+  expect(received.joined(joined(50n) as never)).toBe(false);
 });
 
 test("a join that carries on keeps the later position", () => {

@@ -258,6 +258,9 @@ test("the list of rooms keeps counts and last messages, and learns of new rooms"
     [ROOM, 2],
     ["conversation:2", 1],
   ]);
+  // Another device has read one.
+  story.socket.push({ case: "unread", value: { room: ROOM, count: 1n } });
+  expect(list.get(ROOM)?.unread).toBe(1);
   story.socket.push({ case: "marks", value: { room: ROOM, user: "alice", delivered: 4n, read: 4n } });
   expect(list.get(ROOM)?.unread).toBe(0);
 });

@@ -17,6 +17,7 @@ mod erase;
 mod idempotency;
 mod identity;
 mod journal;
+mod latest;
 mod names;
 mod notices;
 mod open;
@@ -244,6 +245,11 @@ impl Store for SqliteStore {
     fn inbox_summary(&self, user: &UserKey) -> Reading<InboxSummary> {
         let user = user.clone();
         self.read(move |reader| reader.inbox_summary(&user))
+    }
+
+    fn known_users(&self, tenant: &TenantId) -> Reading<u64> {
+        let tenant = tenant.clone();
+        self.read(move |reader| reader.known_users(&tenant))
     }
 
     fn tenant_figures(&self, tenant: &TenantId) -> Reading<TenantFigures> {

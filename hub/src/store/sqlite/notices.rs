@@ -106,18 +106,23 @@ pub(super) fn empty_head(db: &Connection, tenant: &TenantId, epoch: Epoch) -> Re
     Ok(InboxPosition { epoch, broadcast: seq(head), ..InboxPosition::default() })
 }
 
-/// Appends a notification that is kept for `retention` at most; false where the user's own log has its id already.
+/// Appends a notification that is kept for `retention` at most. One that bears its id already, as where its key was
+/// forgotten and used again, gives way to it.
 pub(super) fn insert(
     db: &Connection,
     holder: Holder,
     (seq, time): (i64, Timestamp),
     notice: &Notice,
     retention: Duration,
-) -> Result<bool> {
+) -> Result<()> {
+    if let Holder::Broadcast(tenant) = holder {
+        db.prepare_cached("DELETE FROM broadcast WHERE tenant = ?1 AND id = ?2")?
+            .execute((tenant, notice.id.as_str()))?;
+    }
     let ends = notice.expires.unwrap_or(Timestamp(i64::MAX)).min(time.plus(retention));
     let (sql, id) = match holder {
         Holder::Own(user) => (
-            "INSERT OR IGNORE INTO inbox(user, seq, id, kind, title, media_type, body, priority, data, sender, expires,
+            "INSERT OR REPLACE INTO inbox(user, seq, id, kind, title, media_type, body, priority, data, sender, expires,
                time, ends) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             user,
         ),
@@ -133,7 +138,7 @@ pub(super) fn insert(
         ),
     };
     let (media_type, body) = content_values(notice.body.as_ref());
-    let inserted = db.prepare_cached(sql)?.execute(rusqlite::params![
+    db.prepare_cached(sql)?.execute(rusqlite::params![
         id,
         seq,
         notice.id.as_str(),
@@ -148,7 +153,7 @@ pub(super) fn insert(
         time.millis(),
         ends.millis(),
     ])?;
-    Ok(inserted == 1)
+    Ok(())
 }
 
 /// Removes some notifications that have expired or were kept long enough; whether there may be more.

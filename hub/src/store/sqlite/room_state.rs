@@ -15,6 +15,7 @@ use crate::domain::position::{Epoch, Position, Seq, Tag};
 use crate::domain::room::Room;
 
 use super::engine::{Result, optional};
+use super::latest::Kept;
 use super::overlay::Head;
 use super::rows::{pairs_text, read_pairs, read_role, seq};
 
@@ -76,6 +77,8 @@ pub(super) struct RoomState {
     pub(super) writers: FxHashSet<i64>,
     /// Last events of keys that are in the journal only.
     pub(super) latest: FxHashMap<EventKey, (i64, Arc<Entry>)>,
+    /// What the room's state holds; `None` until somebody publishes to it.
+    pub(super) kept: Option<Kept>,
     /// Memberships, and who is known not to be a member.
     member_cache: FxHashMap<i64, Option<MemberRow>>,
 }
@@ -116,6 +119,7 @@ impl RoomState {
             marks: FxHashMap::default(),
             writers: FxHashSet::default(),
             latest: FxHashMap::default(),
+            kept: None,
             member_cache: FxHashMap::default(),
         }
     }

@@ -112,6 +112,7 @@ UPDATE inbox SET ends = min(coalesce(expires, 1 << 62), time + 7776000000);
 UPDATE broadcast SET ends = min(coalesce(expires, 1 << 62), time + 7776000000);
 CREATE INDEX inbox_ends ON inbox(ends);
 CREATE INDEX broadcast_ends ON broadcast(ends);
+CREATE INDEX users_known ON users(tenant) WHERE known_from IS NOT NULL;
 ";
 
 /// Brings the database to [`VERSION`], in one transaction.

@@ -80,7 +80,7 @@ impl State {
         Ok(())
     }
 
-    /// Appends to a user's own log. A notification whose id is there already is the same one again.
+    /// Appends to a user's own log.
     pub(in super::super) fn notify(
         &mut self,
         db: &Connection,
@@ -94,9 +94,7 @@ impl State {
             .prepare_cached("SELECT inbox_head, inbox_time FROM users WHERE id = ?1")?
             .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let (seq, time) = (head + 1, Timestamp(time).max(self.now));
-        if !notices::insert(db, Holder::Own(id), (seq, time), notice, self.notification_retention)? {
-            return Ok(());
-        }
+        notices::insert(db, Holder::Own(id), (seq, time), notice, self.notification_retention)?;
         db.prepare_cached("UPDATE users SET inbox_head = ?2, inbox_time = ?3 WHERE id = ?1")?.execute((
             id,
             seq,

@@ -95,6 +95,11 @@ impl State {
         if let Some(current) = self.failed_condition(db, slot.as_deref_mut(), &outcome)? {
             return Ok(Err(CommitError::Condition(Box::new(current))));
         }
+        if let Some(room) = slot
+            && self.is_state_full(db, room, &outcome)?
+        {
+            return Ok(Err(CommitError::StateFull));
+        }
         if !self.has_place(db, hash)? {
             return Ok(Err(CommitError::TooManyKeys));
         }

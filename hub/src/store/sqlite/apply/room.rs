@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use crate::domain::entry::{Entry, EntryBody, EventKey};
+use crate::domain::entry::{Entry, EntryBody};
 use crate::domain::marks::Marks;
 use crate::domain::position::{Position, Seq};
 use crate::store::{Change, Committed, Write};
@@ -85,7 +85,7 @@ impl State {
         let journal = self.journal.append(db, (room.id, actor.id, member), &entry, size)?;
         let kept = Arc::clone(&entry);
         room.unsettled.push_back(Unsettled { journal, sender: actor.id, member, entry: kept, size });
-        let latest = Self::keep_latest(room, actor, &entry);
+        let latest = self.keep_latest(room, actor, &entry);
         let key = room.key.clone();
         self.publish.push(Publish::Append { room: key, head: room.head, entry: Arc::clone(&entry), latest });
         if is_message {
@@ -140,9 +140,11 @@ impl State {
         Ok((body, member))
     }
 
-    /// Keeps the last event of each key apart, so that retention may pass it.
-    fn keep_latest(room: &mut RoomState, actor: Actor<'_>, entry: &Arc<Entry>) -> bool {
-        let Some(key) = event_key(entry) else { return false };
+    /// Keeps the last event of each key apart where the namespace says so, so that retention may pass it.
+    fn keep_latest(&self, room: &mut RoomState, actor: Actor<'_>, entry: &Arc<Entry>) -> bool {
+        let EntryBody::Event(event) = &entry.body else { return false };
+        let Some(key) = event.key.as_ref().filter(|_| self.keeps_state(room)) else { return false };
+        Self::note_state(room, key, event);
         room.latest.insert(key.clone(), (actor.id, Arc::clone(entry)));
         true
     }
@@ -172,12 +174,5 @@ impl State {
         room.marks.insert(actor.id, marks);
         let (key, user) = (room.key.clone(), actor.user.clone());
         self.publish.push(Publish::Marks { room: key, head: room.head, user, marks });
-    }
-}
-
-fn event_key(entry: &Entry) -> Option<&EventKey> {
-    match &entry.body {
-        EntryBody::Event(event) => event.key.as_ref(),
-        _ => None,
     }
 }

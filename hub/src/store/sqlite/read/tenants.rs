@@ -7,6 +7,14 @@ use super::super::engine::{Result, optional};
 use super::super::readers::Reader;
 
 impl Reader {
+    /// How many users a tenant's directory knows, by an index of those alone.
+    pub(in super::super) fn known_users(&mut self, tenant: &TenantId) -> Result<u64> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT count(*) FROM users WHERE known_from IS NOT NULL AND tenant = (SELECT id FROM tenants WHERE name = ?1)",
+        )?;
+        Ok(statement.query_row([tenant.as_str()], |row| row.get::<_, i64>(0))? as u64)
+    }
+
     /// Counts of a tenant. Rooms whose end is not home yet count as far as they have got.
     pub(in super::super) fn tenant_figures(&mut self, tenant: &TenantId) -> Result<TenantFigures> {
         let unsettled = self.overlay.heads_of(tenant);

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file carillon/v1/connection.proto.
  */
 export const file_carillon_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChxjYXJpbGxvbi92MS9jb25uZWN0aW9uLnByb3RvEgtjYXJpbGxvbi52MSJvCgVIZWxsbxINCgV0b2tlbhgBIAEoCRIQCghwcm90b2NvbBgCIAEoDRIOCgZjbGllbnQYAyABKAkSEAoIaW5zdGFuY2UYBCABKAkSIwoGcmVzdW1lGAUgASgLMhMuY2FyaWxsb24udjEuUmVzdW1lIl0KBlJlc3VtZRIoCgVyb29tcxgBIAMoCzIZLmNhcmlsbG9uLnYxLlJvb21Qb3NpdGlvbhIpCgVpbmJveBgCIAEoCzIaLmNhcmlsbG9uLnYxLkluYm94UG9zaXRpb24iVwoMUm9vbVBvc2l0aW9uEgwKBHJvb20YASABKAkSJwoIcG9zaXRpb24YAiABKAsyFS5jYXJpbGxvbi52MS5Qb3NpdGlvbhIQCghwcmVzZW5jZRgDIAEoCCK8AgoJQ29ubmVjdGVkEg8KB3Nlc3Npb24YASABKAkSDAoEdXNlchgCIAEoCRIOCgZ0ZW5hbnQYAyABKAkSFgoOc2VydmVyX3RpbWVfbXMYBCABKAMSKQoJaGVhcnRiZWF0GAUgASgLMhYuY2FyaWxsb24udjEuSGVhcnRiZWF0EiMKBmxpbWl0cxgGIAEoCzITLmNhcmlsbG9uLnYxLkxpbWl0cxIoCgZ1bnJlYWQYByADKAsyGC5jYXJpbGxvbi52MS5Sb29tU3VtbWFyeRITCgt1bnJlYWRfbW9yZRgIIAEoCBIUCgxpbmJveF91bnJlYWQYCSABKAQSKQoFaW5ib3gYCiABKAsyGi5jYXJpbGxvbi52MS5JbmJveFBvc2l0aW9uEhgKEHRva2VuX2V4cGlyZXNfbXMYCyABKAMiNAoJSGVhcnRiZWF0EhMKC2ludGVydmFsX21zGAEgASgNEhIKCnRpbWVvdXRfbXMYAiABKA0iuQIKBkxpbWl0cxITCgtmcmFtZV9ieXRlcxgBIAEoDRIVCg1jb250ZW50X2NoYXJzGAIgASgNEhUKDWNvbnRlbnRfYnl0ZXMYAyABKA0SGQoRcm9vbXNfcGVyX3Nlc3Npb24YBCABKA0SGgoSY29tbWFuZHNfaW5fZmxpZ2h0GAUgASgNEh0KFWlkZW1wb3RlbmN5X3dpbmRvd19tcxgGIAEoDRISCgphdHRyaWJ1dGVzGAcgASgNEhsKE2F0dHJpYnV0ZV9rZXlfYnl0ZXMYCCABKA0SHQoVYXR0cmlidXRlX3ZhbHVlX2J5dGVzGAkgASgNEhcKD2hpc3RvcnlfZW50cmllcxgKIAEoDRIWCg5yZXdpbmRfZW50cmllcxgLIAEoDRIVCg13YXRjaGVkX3VzZXJzGAwgASgNIh0KDFJlZnJlc2hUb2tlbhINCgV0b2tlbhgBIAEoCSIjCg1Ub2tlbkV4cGlyaW5nEhIKCmV4cGlyZXNfbXMYASABKAMiBgoEUGluZyIXCgRQb25nEg8KB3RpbWVfbXMYASABKAMiCQoHR29vZGJ5ZSInCglHb2luZ0F3YXkSGgoScmVjb25uZWN0X2FmdGVyX21zGAEgASgNIlgKDERpc2Nvbm5lY3RlZBIMCgRjb2RlGAEgASgJEhEKCXJlY29ubmVjdBgCIAEoCBIWCg5yZXRyeV9hZnRlcl9tcxgDIAEoDRIPCgdtZXNzYWdlGAQgASgJYgZwcm90bzM", [file_carillon_v1_common, file_carillon_v1_inbox, file_carillon_v1_rooms]);
+  fileDesc("ChxjYXJpbGxvbi92MS9jb25uZWN0aW9uLnByb3RvEgtjYXJpbGxvbi52MSJvCgVIZWxsbxINCgV0b2tlbhgBIAEoCRIQCghwcm90b2NvbBgCIAEoDRIOCgZjbGllbnQYAyABKAkSEAoIaW5zdGFuY2UYBCABKAkSIwoGcmVzdW1lGAUgASgLMhMuY2FyaWxsb24udjEuUmVzdW1lIl0KBlJlc3VtZRIoCgVyb29tcxgBIAMoCzIZLmNhcmlsbG9uLnYxLlJvb21Qb3NpdGlvbhIpCgVpbmJveBgCIAEoCzIaLmNhcmlsbG9uLnYxLkluYm94UG9zaXRpb24iVwoMUm9vbVBvc2l0aW9uEgwKBHJvb20YASABKAkSJwoIcG9zaXRpb24YAiABKAsyFS5jYXJpbGxvbi52MS5Qb3NpdGlvbhIQCghwcmVzZW5jZRgDIAEoCCLtAgoJQ29ubmVjdGVkEg8KB3Nlc3Npb24YASABKAkSDAoEdXNlchgCIAEoCRIOCgZ0ZW5hbnQYAyABKAkSFgoOc2VydmVyX3RpbWVfbXMYBCABKAMSKQoJaGVhcnRiZWF0GAUgASgLMhYuY2FyaWxsb24udjEuSGVhcnRiZWF0EiMKBmxpbWl0cxgGIAEoCzITLmNhcmlsbG9uLnYxLkxpbWl0cxIoCgZ1bnJlYWQYByADKAsyGC5jYXJpbGxvbi52MS5Sb29tU3VtbWFyeRITCgt1bnJlYWRfbW9yZRgIIAEoCBIUCgxpbmJveF91bnJlYWQYCSABKAQSKQoFaW5ib3gYCiABKAsyGi5jYXJpbGxvbi52MS5JbmJveFBvc2l0aW9uEhgKEHRva2VuX2V4cGlyZXNfbXMYCyABKAMSLwoLaW5ib3hfYWZ0ZXIYDCABKAsyGi5jYXJpbGxvbi52MS5JbmJveFBvc2l0aW9uIjQKCUhlYXJ0YmVhdBITCgtpbnRlcnZhbF9tcxgBIAEoDRISCgp0aW1lb3V0X21zGAIgASgNIrkCCgZMaW1pdHMSEwoLZnJhbWVfYnl0ZXMYASABKA0SFQoNY29udGVudF9jaGFycxgCIAEoDRIVCg1jb250ZW50X2J5dGVzGAMgASgNEhkKEXJvb21zX3Blcl9zZXNzaW9uGAQgASgNEhoKEmNvbW1hbmRzX2luX2ZsaWdodBgFIAEoDRIdChVpZGVtcG90ZW5jeV93aW5kb3dfbXMYBiABKA0SEgoKYXR0cmlidXRlcxgHIAEoDRIbChNhdHRyaWJ1dGVfa2V5X2J5dGVzGAggASgNEh0KFWF0dHJpYnV0ZV92YWx1ZV9ieXRlcxgJIAEoDRIXCg9oaXN0b3J5X2VudHJpZXMYCiABKA0SFgoOcmV3aW5kX2VudHJpZXMYCyABKA0SFQoNd2F0Y2hlZF91c2VycxgMIAEoDSIdCgxSZWZyZXNoVG9rZW4SDQoFdG9rZW4YASABKAkiIwoNVG9rZW5FeHBpcmluZxISCgpleHBpcmVzX21zGAEgASgDIgYKBFBpbmciFwoEUG9uZxIPCgd0aW1lX21zGAEgASgDIgkKB0dvb2RieWUiJwoJR29pbmdBd2F5EhoKEnJlY29ubmVjdF9hZnRlcl9tcxgBIAEoDSJYCgxEaXNjb25uZWN0ZWQSDAoEY29kZRgBIAEoCRIRCglyZWNvbm5lY3QYAiABKAgSFgoOcmV0cnlfYWZ0ZXJfbXMYAyABKA0SDwoHbWVzc2FnZRgEIAEoCWIGcHJvdG8z", [file_carillon_v1_common, file_carillon_v1_inbox, file_carillon_v1_rooms]);
 
 /**
  * Opens the session. Must come within 10 seconds of the stream's start.
@@ -185,14 +185,14 @@ export type Connected = Message<"carillon.v1.Connected"> & {
   limits?: Limits | undefined;
 
   /**
-   * The first of the user's rooms with unread messages, in the order of their names, at most 100.
+   * The first of the user's rooms with unread messages, at most 100 and at most 192 KiB.
    *
    * @generated from field: repeated carillon.v1.RoomSummary unread = 7;
    */
   unread: RoomSummary[];
 
   /**
-   * True when more rooms have unread messages: `rooms` lists them.
+   * True when more rooms may have unread messages: `rooms` lists them.
    *
    * @generated from field: bool unread_more = 8;
    */
@@ -218,6 +218,14 @@ export type Connected = Message<"carillon.v1.Connected"> & {
    * @generated from field: int64 token_expires_ms = 11;
    */
   tokenExpiresMs: bigint;
+
+  /**
+   * Where unread notifications follow (see `Resume.inbox`): they all lie after this position, so that a client which was
+   * handed a part of them can resume after the last one. Unset where none follow.
+   *
+   * @generated from field: carillon.v1.InboxPosition inbox_after = 12;
+   */
+  inboxAfter?: InboxPosition | undefined;
 };
 
 /**

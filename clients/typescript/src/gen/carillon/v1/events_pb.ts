@@ -38,7 +38,8 @@ export type EventPublish = Message<"carillon.v1.EventPublish"> & {
 
   /**
    * Ephemeral events of a room with the same key merge in a slow reader's queue: the latest wins. Empty: never merged.
-   * At most 64 bytes without control characters.
+   * At most 64 bytes without control characters. Where the namespace keeps the last event of each key, a room holds at
+   * most 1,000 keys and 1 MiB of them; a key or payload past that is INVALID_ARGUMENT.
    *
    * @generated from field: string key = 3;
    */

@@ -74,7 +74,7 @@ export const HistoryGetSchema: GenMessage<HistoryGet> = /*@__PURE__*/
   messageDesc(file_carillon_v1_history, 0);
 
 /**
- * A page of entries, always in ascending order of seq.
+ * A page of entries, always in ascending order of seq; at most 256 KiB.
  *
  * @generated from message carillon.v1.HistoryPage
  */

@@ -213,7 +213,7 @@ export const NotificationFilterSchema: GenMessage<NotificationFilter> = /*@__PUR
   messageDesc(file_carillon_v1_inbox, 3);
 
 /**
- * A page of notifications.
+ * A page of notifications, at most 256 KiB.
  *
  * @generated from message carillon.v1.NotificationsPage
  */

@@ -171,7 +171,7 @@ export type Message = Message$1<"carillon.v1.Message"> & {
   editedTimeMs: bigint;
 
   /**
-   * In replay only, ordered by key.
+   * In replay only, ordered by key: of the 100 keys with the most reactions.
    *
    * @generated from field: repeated carillon.v1.ReactionSummary reactions = 10;
    */

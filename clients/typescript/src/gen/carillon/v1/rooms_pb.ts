@@ -22,7 +22,8 @@ export const file_carillon_v1_rooms: GenFile = /*@__PURE__*/
 
 /**
  * Receive what happens in a room from now on. Joining a joined room again gives a new `joined` and starts anew from
- * `since` or `rewind`.
+ * `since` or `rewind`; where the hub joins it by itself at that moment, after that. CONFLICT while another join of the
+ * client's own for the room is under way.
  *
  * @generated from message carillon.v1.Join
  */
@@ -281,7 +282,8 @@ export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
   messageDesc(file_carillon_v1_rooms, 5);
 
 /**
- * A room that the user is a member of but has not joined has new messages.
+ * A room that the user is a member of but has not joined has new messages, or the user has read in it on another
+ * device.
  *
  * @generated from message carillon.v1.Unread
  */
@@ -294,14 +296,14 @@ export type Unread = Message<"carillon.v1.Unread"> & {
   room: string;
 
   /**
-   * Unread messages.
+   * Unread messages; 0 when all is read.
    *
    * @generated from field: uint64 count = 2;
    */
   count: bigint;
 
   /**
-   * Seq of the latest message.
+   * Seq of the latest message. 0 when the hub left it out.
    *
    * @generated from field: uint64 last_seq = 3;
    */
@@ -351,7 +353,7 @@ export const OccupancySchema: GenMessage<Occupancy> = /*@__PURE__*/
   messageDesc(file_carillon_v1_rooms, 7);
 
 /**
- * The rooms that one is a member of, in the order of their names.
+ * The rooms that one is a member of, in an order that stays the same from page to page.
  *
  * @generated from message carillon.v1.RoomsGet
  */
@@ -386,7 +388,8 @@ export const RoomsGetSchema: GenMessage<RoomsGet> = /*@__PURE__*/
   messageDesc(file_carillon_v1_rooms, 8);
 
 /**
- * A page of rooms.
+ * A page of rooms, at most 256 KiB. With `unread_only` at most 1000 memberships are looked at for a page: it may be empty
+ * though there are more.
  *
  * @generated from message carillon.v1.RoomsPage
  */
@@ -455,7 +458,7 @@ export type RoomSummary = Message<"carillon.v1.RoomSummary"> & {
   marks?: Marks | undefined;
 
   /**
-   * The latest message. Unset when there is none.
+   * The latest message. Unset when there is none, and when it is larger than 4 KiB with all that it carries.
    *
    * @generated from field: carillon.v1.Message last_message = 6;
    */

@@ -306,7 +306,7 @@ export const SessionRequestSchema: GenMessage<SessionRequest> = /*@__PURE__*/
 
 /**
  * One reply or push from the hub. Every command gets exactly one reply or `error`. Clients ignore kinds that they do
- * not know.
+ * not know. Pages are the largest: they end before 256 KiB, unless one single item is larger, and none reaches 1 MiB.
  *
  * @generated from message carillon.v1.SessionResponse
  */

@@ -1,0 +1,59 @@
+// The operator watches the hub while people come and talk.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Person, startBrowser } from "./browser.js";
+import { Hub } from "./hub.js";
+
+let hub;
+let browser;
+
+before(async () => {
+  hub = await new Hub().start();
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await hub?.stop();
+});
+
+/** Waits until each chart's picture is another than these; returns the new ones. */
+async function chartsOtherThan(page, before) {
+  const moved = await page.waitForFunction((known) => {
+    const now = [...document.querySelectorAll(".chart canvas")].map((canvas) => canvas.toDataURL());
+    return now.length === 5 && now.every((picture, index) => picture !== known[index]) && now;
+  }, before);
+  return moved.jsonValue();
+}
+
+test("the overview's figures follow what happens, and its charts move", async () => {
+  const operator = await Person.at(hub, browser, "operator", "/overview");
+  await operator.is("live");
+  await operator.tile("Live sessions").getByText("0", { exact: true }).waitFor();
+  const first = await chartsOtherThan(operator.page, []);
+  const alice = await Person.at(hub, browser, "alice");
+  await alice.is("connected");
+  await operator.tile("Live sessions").getByText("1", { exact: true }).waitFor();
+  await alice.starts("Notes", "bob");
+  await alice.says("a note");
+  await operator.tile("Active rooms").getByText("0", { exact: true }).waitFor({ state: "detached" });
+  const second = await chartsOtherThan(operator.page, first);
+  await chartsOtherThan(operator.page, second);
+  await hub.kill();
+  await operator.is("broken");
+  await hub.start();
+  await operator.is("live");
+  await alice.leaves();
+  await operator.leaves();
+});
+
+test("a person sees the overview in development, a stranger does not", async () => {
+  const alice = await Person.at(hub, browser, "alice");
+  await alice.page.getByRole("link", { name: "Overview" }).click();
+  await alice.is("live");
+  await alice.leaves();
+  const stranger = await browser.newPage();
+  const url = `http://${hub.bridge}/v1/overview`;
+  const [answer] = await Promise.all([stranger.waitForResponse(url), stranger.goto(url)]);
+  assert.equal(answer.status(), 401);
+  await stranger.close();
+});
