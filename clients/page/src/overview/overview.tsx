@@ -81,7 +81,7 @@ function Tiles({ latest }: { latest: Reading | undefined }) {
         name="Limits hit"
         value={show(latest?.limitsHit)}
         unit="/s"
-        note={`${show(latest?.slowConsumers)} slow readers ended`}
+        note={`${show(latest?.slowConsumers)} slow readers`}
       />
       <Tile
         name="Memory"
