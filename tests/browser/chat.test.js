@@ -31,6 +31,7 @@ test("two people see each other's messages, typing and ticks", async () => {
   await alice.starts("Supper", "bob");
   await alice.says("supper?");
   await bob.opens("Supper");
+  await bob.hears(1);
   await alice.types("hello b");
   await bob.sees("Alice is typing…");
   await alice.says("hello bob 👋");

@@ -6,8 +6,6 @@ export interface Identity {
   /** The id of the user or service. */
   readonly name: string;
   readonly isService: boolean;
-  /** A service of all tenants, which the overview needs. */
-  readonly isOperator: boolean;
 }
 
 /** The hub's development tokens; only a development server gives them. */
@@ -49,14 +47,9 @@ export function identityOf(token: string): Identity | undefined {
     const bytes = Uint8Array.from(atob(payload.replaceAll("-", "+").replaceAll("_", "/")), (c) =>
       c.charCodeAt(0),
     );
-    const claims = JSON.parse(new TextDecoder().decode(bytes)) as {
-      sub?: unknown;
-      svc?: unknown;
-      tenants?: unknown;
-    };
+    const claims = JSON.parse(new TextDecoder().decode(bytes)) as { sub?: unknown; svc?: unknown };
     if (typeof claims.sub !== "string") return undefined;
-    const isService = claims.svc === true;
-    return { token, name: claims.sub, isService, isOperator: isService && claims.tenants === "*" };
+    return { token, name: claims.sub, isService: claims.svc === true };
   } catch {
     return undefined;
   }

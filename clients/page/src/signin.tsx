@@ -1,7 +1,7 @@
 /** Choosing whom to be. */
 
 import { useEffect, useState } from "preact/hooks";
-import { type DevTokens, devTokens, type Identity, identityOf } from "./identity.js";
+import { type DevTokens, devTokens, type Identity, identityOf, watcherOf } from "./identity.js";
 import { nameOf } from "./ui/format.js";
 import icon from "./ui/icon.svg";
 import { Icon } from "./ui/icons.js";
@@ -28,8 +28,8 @@ export function SignIn({ onSignIn, problem }: { onSignIn: (identity: Identity) =
         )}
         <div class="signin-people">
           {offered !== "loading" &&
-            Object.values(offered?.tokens ?? {}).map((token) => (
-              <Person key={token} token={token} onSignIn={onSignIn} />
+            identitiesIn(offered).map((identity) => (
+              <Person key={identity.name} identity={identity} onSignIn={onSignIn} />
             ))}
         </div>
         <TokenField onSignIn={onSignIn} isOpen={offered === undefined} />
@@ -38,10 +38,16 @@ export function SignIn({ onSignIn, problem }: { onSignIn: (identity: Identity) =
   );
 }
 
-function Person({ token, onSignIn }: { token: string; onSignIn: (identity: Identity) => void }) {
-  const identity = identityOf(token);
-  // A tenant's service has nothing to do on this page.
-  if (identity === undefined || (identity.isService && !identity.isOperator)) return null;
+/** The people, and the one service that sees the overview. */
+function identitiesIn(offered: DevTokens | undefined): Identity[] {
+  if (offered === undefined) return [];
+  const people = Object.values(offered.tokens).map(identityOf);
+  return [...people.filter((identity) => !identity?.isService), watcherOf(offered)].filter(
+    (identity) => identity !== undefined,
+  );
+}
+
+function Person({ identity, onSignIn }: { identity: Identity; onSignIn: (identity: Identity) => void }) {
   const name = nameOf(identity.name);
   return (
     <button type="button" class="person" onClick={() => onSignIn(identity)}>

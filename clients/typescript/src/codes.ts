@@ -58,10 +58,13 @@ export interface CloseMeaning {
   readonly reconnect: boolean;
 }
 
-/** 4000 to 4499 reconnect, 4500 to 4999 do not; of the standard's codes only 1009 (too large) does not. */
+/** What the hub says of a stream that broke the protocol: the next one would break it in the same way. */
+const BROKEN = [1002, 1003, 1007];
+
+/** 4000 to 4499 reconnect, 4500 to 4999 do not; of the standard's codes 1009 (too large) and those of broken frames do not. */
 export function meaningOfClose(close: number): CloseMeaning {
   const names = Object.keys(CODES) as KnownCode[];
   const code = names.find((name) => CODES[name].close === close);
-  const reconnect = code === undefined ? close < 4500 : CODES[code].reconnect;
+  const reconnect = code === undefined ? close < 4500 && !BROKEN.includes(close) : CODES[code].reconnect;
   return { code, reconnect };
 }

@@ -3,14 +3,13 @@ import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useRedraw } from "../hooks.js";
+import { figure } from "../ui/format.js";
 
 /** Seconds that a chart shows. */
 export const WINDOW_S = 180;
 
-/** Steps of the values' axis: whole numbers, so that small counts do not repeat. */
-const INCREMENTS = Array.from({ length: 10 }, (_, power) =>
-  [1, 2, 5].map((step) => step * 10 ** power),
-).flat();
+/** Between lines of the grid: whole numbers, as counts are. */
+const STEPS = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
 
 /** A line. */
 export interface Line {
@@ -34,7 +33,7 @@ export function Chart({ title, times, lines, format }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const data = [times, ...lines.map(({ values }) => values)] as uPlot.AlignedData;
-  usePlot(place, plot, lines, format, data);
+  usePlot(place, plot, lines, data);
   useEffect(() => {
     plot.current?.setData(data, false);
     const now = times.at(-1) ?? Date.now() / 1_000;
@@ -67,7 +66,6 @@ function usePlot(
   place: Ref<HTMLDivElement>,
   plot: Ref<uPlot>,
   lines: readonly Line[],
-  format: (value: number) => string,
   data: uPlot.AlignedData,
 ): void {
   const redraw = useRedraw();
@@ -76,7 +74,7 @@ function usePlot(
     if (!element) return;
     const make = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(optionsFor(element, lines, format), plot.current?.data ?? data, element);
+      plot.current = new uPlot(optionsFor(element, lines), plot.current?.data ?? data, element);
       redraw();
     };
     make();
@@ -99,11 +97,7 @@ function sizeOf(element: HTMLElement): { width: number; height: number } {
   return { width: element.clientWidth, height: element.clientHeight };
 }
 
-function optionsFor(
-  element: HTMLElement,
-  lines: readonly Line[],
-  format: (value: number) => string,
-): uPlot.Options {
+function optionsFor(element: HTMLElement, lines: readonly Line[]): uPlot.Options {
   const style = getComputedStyle(element);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const axis = {
@@ -115,18 +109,20 @@ function optionsFor(
   const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
   return {
     ...sizeOf(element),
+    padding: [8, 8, 0, 0],
     legend: { show: false },
     cursor: { show: true, drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(4, most * 1.15)] } },
+    scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.15)] } },
     axes: [
       {
         ...axis,
-        size: 28,
         grid: { show: false },
         space: 90,
+        size: 28,
+        gap: 8,
         values: (_, splits) => splits.map((at) => clock.format(at * 1_000)),
       },
-      { ...axis, size: 52, incrs: INCREMENTS, values: (_, splits) => splits.map(format) },
+      { ...axis, size: 44, incrs: STEPS, values: (_, splits) => splits.map(figure) },
     ],
     series: [
       {},

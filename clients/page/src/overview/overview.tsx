@@ -1,7 +1,7 @@
 /** What the hub holds and does, as figures and moving charts. */
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Place } from "../app.js";
-import { devTokens, type Identity, identityOf } from "../identity.js";
+import { devTokens, type Identity, watcherOf } from "../identity.js";
 import { SignIn } from "../signin.js";
 import { figure, megabytes, milliseconds } from "../ui/format.js";
 import { TopBar } from "../ui/topbar.js";
@@ -22,17 +22,17 @@ const STATES: Record<StreamState, string> = {
   refused: "Not allowed",
 };
 
-/** The overview. It needs an operator's token: the one that is signed in, or the development operator's. */
+/** The overview. It needs the token of a service that may see it: the one that is signed in, or development's own. */
 export default function Overview({ identity, onGo, onLeave }: OverviewProps) {
   const [service, setService] = useState<Identity | undefined | "loading">(
     identity?.isService ? identity : "loading",
   );
   useEffect(() => {
-    if (service === "loading") void devOperator().then(setService);
+    if (service === "loading") void devWatcher().then(setService);
   }, [service]);
   const { readings, state } = useReadings(service === "loading" ? undefined : service);
   if (service === undefined || state === "refused") {
-    const problem = "The overview needs the token of an operator: a service of all tenants.";
+    const problem = "The overview needs the token of a service that may see the whole node.";
     return (
       <SignIn problem={problem} onSignIn={(as) => (as.isService ? setService(as) : onGo("playground"))} />
     );
@@ -181,7 +181,7 @@ function useReadings(service: Identity | undefined): { readings: readonly Readin
   return { readings, state };
 }
 
-async function devOperator(): Promise<Identity | undefined> {
-  const identities = Object.values((await devTokens())?.tokens ?? {}).map(identityOf);
-  return identities.find((identity) => identity?.isOperator === true);
+async function devWatcher(): Promise<Identity | undefined> {
+  const dev = await devTokens();
+  return dev && watcherOf(dev);
 }

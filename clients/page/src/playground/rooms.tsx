@@ -1,5 +1,5 @@
 /** The list of rooms, those with the latest message first. */
-import type { ListedRoom } from "@carillon/client";
+import type { ListedRoom, Room, RoomMessage } from "@carillon/client";
 import { useEffect } from "preact/hooks";
 import { useObject } from "../hooks.js";
 import { nameOf, shortTime } from "../ui/format.js";
@@ -25,7 +25,9 @@ export function RoomsPane({ me, pane, onOpen, onCreate }: RoomsPaneProps) {
   useEffect(() => {
     if (watched !== "") void client.presence.watch(watched.split(" ")).catch(() => {});
   }, [client, watched]);
-  const rooms = list.get(LOBBY) ? list.rooms : [...list.rooms, lobbyOf(client.room(LOBBY).unread)];
+  const lobby = useObject(client.room(LOBBY));
+  const own = list.rooms.map(listedOf);
+  const rooms = list.get(LOBBY) ? own : [...own, lobbyOf(lobby)];
   const current = typeof pane === "object" ? pane.room : undefined;
   return (
     <nav class="rooms" aria-label="Conversations">
@@ -70,7 +72,7 @@ function InboxLink({ isCurrent, onOpen }: { isCurrent: boolean; onOpen: () => vo
 }
 
 interface RoomLinkProps {
-  listed: ListedRoom;
+  listed: Listed;
   me: string;
   isCurrent: boolean;
   online: boolean | undefined;
@@ -78,8 +80,7 @@ interface RoomLinkProps {
 }
 
 function RoomLink({ listed, me, isCurrent, online, onOpen }: RoomLinkProps) {
-  const title = titleOf(listed.room, listed);
-  const { lastMessage } = listed;
+  const { title, last } = listed;
   return (
     <button type="button" class="room-link" aria-current={isCurrent ? "true" : undefined} onClick={onOpen}>
       <Avatar id={listed.peer ?? listed.room} name={title} online={online} />
@@ -88,7 +89,7 @@ function RoomLink({ listed, me, isCurrent, online, onOpen }: RoomLinkProps) {
         <span class="room-preview">{previewOf(listed, me)}</span>
       </span>
       <span class="room-end">
-        <time>{lastMessage?.header ? shortTime(Number(lastMessage.header.timeMs)) : ""}</time>
+        <time>{last ? shortTime(last.timeMs) : ""}</time>
         <Badge count={listed.unread} of="messages" />
       </span>
     </button>
@@ -105,14 +106,35 @@ function Badge({ count, of }: { count: number; of: string }) {
   );
 }
 
-function previewOf({ lastMessage, room }: ListedRoom, me: string): string {
-  if (lastMessage === undefined) return room === LOBBY ? "Everyone may come in" : "No messages yet";
-  if (lastMessage.deleted) return "Message deleted";
-  const { sender = "" } = lastMessage.header ?? {};
-  const words = lastMessage.content?.body.case === "text" ? lastMessage.content.body.value : "Attachment";
-  return `${sender === me ? "You" : nameOf(sender)}: ${words}`;
+/** The last message, in one line. */
+function previewOf({ last, room }: Listed, me: string): string {
+  if (last === undefined) return room === LOBBY ? "Everyone may come in" : "No messages yet";
+  if (last.deleted) return "Message deleted";
+  const words = last.content?.body.case === "text" ? last.content.body.value : "Attachment";
+  return `${last.sender === me ? "You" : nameOf(last.sender)}: ${words}`;
 }
 
-function lobbyOf(unread: number): ListedRoom {
-  return { room: LOBBY, unread, lastMessage: undefined, metadata: {}, peer: undefined };
+/** A room as its link shows it. */
+interface Listed {
+  readonly room: string;
+  readonly peer: string | undefined;
+  readonly title: string;
+  readonly unread: number;
+  readonly last: Pick<RoomMessage, "sender" | "timeMs" | "content" | "deleted"> | undefined;
+}
+
+function listedOf(listed: ListedRoom): Listed {
+  const { room, peer, unread, lastMessage } = listed;
+  const last = lastMessage && {
+    sender: lastMessage.header?.sender ?? "",
+    timeMs: Number(lastMessage.header?.timeMs ?? 0n),
+    content: lastMessage.content,
+    deleted: lastMessage.deleted,
+  };
+  return { room, peer, title: titleOf(room, listed), unread, last };
+}
+
+/** The lobby, which has no members and so is in nobody's list. */
+function lobbyOf({ unread, messages }: Room): Listed {
+  return { room: LOBBY, peer: undefined, title: titleOf(LOBBY, undefined), unread, last: messages.at(-1) };
 }

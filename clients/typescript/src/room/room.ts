@@ -156,6 +156,7 @@ export class Room extends Changing<RoomEvents> {
 
   /** Sends a message; `outbound` shows it until it comes back. */
   send(words: Words, options?: SendOptions): Promise<MessageSent> {
+    // The hub would count one as typing still, and tell nobody when one begins again.
     this.setTyping(false);
     return this.outbox.send(words, options);
   }

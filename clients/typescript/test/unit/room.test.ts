@@ -210,6 +210,12 @@ test("typing is told every three seconds, and expires when it is not repeated", 
   room.setTyping(false);
   room.setTyping(false);
   expect(story.socket.all("typing").map(({ value }) => value.active)).toEqual([true, true, false]);
+  // A message ends it, so that others are told when one begins again.
+  room.setTyping(true);
+  void room.send("words").catch(() => {});
+  room.setTyping(true);
+  const told = story.socket.all("typing").map(({ value }) => value.active);
+  expect(told.slice(3)).toEqual([true, false, true]);
   story.socket.push({ case: "typing", value: { room: ROOM, user: "bob", active: true } });
   expect(room.typing).toEqual(["bob"]);
   await vi.advanceTimersByTimeAsync(7_000);
