@@ -1,5 +1,7 @@
 //! The page with playground and overview, where it is served.
 
+use std::net::IpAddr;
+
 use http::{HeaderValue, Request, Response, StatusCode, header};
 
 use crate::assets;
@@ -11,9 +13,21 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self' ws: wss:; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
+/// Whether a request names this machine by an address or as localhost. Another name may be one that its owner has pointed
+/// here, so that a page of theirs counts as one of ours (DNS rebinding).
+fn names_an_address<B>(request: &Request<B>) -> bool {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let bare = match host.rsplit_once(':') {
+        Some((bare, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => bare,
+        _ => host,
+    };
+    let bare = bare.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+}
+
 /// Whether a request comes from a page that this bridge serves itself: its origin is the address that it asks.
 pub(crate) fn is_own<B>(request: &Request<B>, options: &Options) -> bool {
-    if options.page.is_none() {
+    if options.page.is_none() || !names_an_address(request) {
         return false;
     }
     let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
@@ -22,10 +36,12 @@ pub(crate) fn is_own<B>(request: &Request<B>, options: &Options) -> bool {
 }
 
 /// A file of the page; 404 where there is none, or no page.
-pub(crate) fn serve(path: &str, options: &Options) -> Response<Body> {
+pub(crate) fn serve<B>(request: &Request<B>, options: &Options) -> Response<Body> {
+    let path = request.uri().path();
     let Some(page) = &options.page else { return respond::plain(StatusCode::NOT_FOUND) };
     if path == "/dev/tokens" {
         return match &page.tokens {
+            Some(_) if !names_an_address(request) => respond::plain(StatusCode::FORBIDDEN),
             Some((tenant, tokens)) => respond::json(&serde_json::json!({"tenant": tenant, "tokens": tokens})),
             None => respond::plain(StatusCode::NOT_FOUND),
         };

@@ -111,7 +111,7 @@ async fn dispatch(
         ("GET", "/health/live") => respond::plain(StatusCode::OK),
         ("GET", "/health/ready") if hub.is_ready() => respond::plain(StatusCode::OK),
         ("GET", "/health/ready") => respond::plain(StatusCode::SERVICE_UNAVAILABLE),
-        ("GET", path) => page::serve(path, options),
+        ("GET", _) => page::serve(&request, options),
         _ => respond::plain(StatusCode::NOT_FOUND),
     }
 }

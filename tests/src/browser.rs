@@ -297,7 +297,10 @@ pub async fn request(
     body: &str,
 ) -> Answer {
     let mut stream = TcpStream::connect(address).await.expect("the bridge listens");
-    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    let mut text = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+    if headers.iter().all(|(name, _)| *name != "host") {
+        text.extend(["host: ", &address.to_string(), "\r\n"]);
+    }
     for (name, value) in headers {
         text.extend([name, ": ", value, "\r\n"]);
     }

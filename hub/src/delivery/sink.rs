@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::domain::entry::{Entry, EntryBody};
 use crate::domain::inbox::{InboxPlace, Notification};
+use crate::domain::member::MembershipChange;
 use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, InboxPosition, Seq};
 use crate::domain::push::Push;
@@ -95,7 +96,10 @@ impl CommitSink for Delivery {
         let now = Timestamp::now();
         for change in changes {
             match change {
-                Change::Entry { room, entry } => self.deliver_entry(room, entry, now),
+                Change::Entry { room, entry } => {
+                    self.tell_added(room, entry);
+                    self.deliver_entry(room, entry, now);
+                }
                 Change::Marks { room, user, marks } => {
                     let key = UserKey { tenant: room.tenant.clone(), user: user.clone() };
                     // Other devices than the one that marks may show a count that is out of date.
@@ -124,6 +128,16 @@ impl CommitSink for Delivery {
 }
 
 impl Delivery {
+    /// Whoever is added to a room hears of it at once, as of a room whose count has changed.
+    fn tell_added(&self, room: &RoomKey, entry: &Entry) {
+        if let EntryBody::Membership { user, change: MembershipChange::Added, .. } = &entry.body {
+            let key = UserKey { tenant: room.tenant.clone(), user: user.clone() };
+            if self.registry.is_online(&key) {
+                self.read.add(room, user);
+            }
+        }
+    }
+
     fn deliver_entry(&self, key: &RoomKey, entry: &Arc<Entry>, now: Timestamp) {
         if let EntryBody::Message(_) = entry.body {
             self.unread.add(key, LatestMessage { seq: entry.seq, number: entry.number });

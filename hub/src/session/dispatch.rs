@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
-use crate::domain::command::{Command, Hello, Join, Request, Token};
+use crate::domain::command::{Command, Hello, Join, Request, Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::presence::Status;
@@ -65,6 +65,9 @@ impl Session {
             Command::PresenceSet { status, text } => self.set_presence(command_id, status, &text),
             Command::PresenceWatch(users) => self.watch_presence(command_id, &users),
             Command::Stateless(command) => {
+                if let Stateless::MessageSend { room, .. } = &command {
+                    self.end_typing(room);
+                }
                 let idempotency = key.map(|key| Idempotency { key, fingerprint });
                 self.execute(command_id, idempotency, command);
             }
@@ -235,6 +238,15 @@ impl Session {
             self.drop_slot(slot);
         }
         self.reply(id, &Reply::Left(room.clone()));
+    }
+
+    /// What was typed is sent: the next word begins anew, and others hear of it.
+    fn end_typing(&self, room: &RoomName) {
+        if let Some(established) = &self.established {
+            let caller = &established.caller;
+            let key = RoomKey { tenant: caller.tenant.clone(), room: room.clone() };
+            self.services.presence.typing(&key, &caller.user, false, Timestamp::now());
+        }
     }
 
     fn typing(&mut self, id: u32, room: RoomName, active: bool) {

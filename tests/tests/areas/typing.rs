@@ -72,3 +72,20 @@ async fn typing_that_may_not_be_is_dropped_and_answered() {
     });
     assert_eq!(first.await, (room, "alice".into()));
 }
+
+#[tokio::test]
+async fn a_message_ends_its_writers_typing() {
+    let hub = hub().start().await;
+    let (alice, mut bob) = (hub.enters("alice").await, hub.enters("bob").await);
+    let room = alice.creates(&[("bob", Role::Member)]).await;
+    for person in [&alice, &bob] {
+        person.joins(&room).await;
+    }
+    // Both bursts are seen, though the second begins before the first would have ended by itself.
+    for _ in 0..2 {
+        alice.client.typing(&room, true).await.unwrap();
+        assert_eq!(sees_typing(&mut bob, &room).await, ("alice".into(), true));
+        alice.says(&room, "said").await;
+        assert_eq!(sees_typing(&mut bob, &room).await, ("alice".into(), false));
+    }
+}

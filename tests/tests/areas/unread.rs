@@ -164,3 +164,12 @@ async fn what_is_read_on_one_device_is_read_on_all() {
     let told = told.await;
     assert_eq!((told.last_seq, text_of(told.last_message.unwrap().content.as_ref())), (seq, "two"));
 }
+
+#[tokio::test]
+async fn whoever_is_added_hears_of_it_at_once() {
+    let hub = hub().start().await;
+    let (alice, mut bob) = (hub.enters("alice").await, hub.enters("bob").await);
+    let room = alice.creates(&[("bob", Role::Member)]).await;
+    let told = unread(&mut bob, &room, 0).await;
+    assert_eq!((told.count, told.last_seq), (0, 0));
+}

@@ -54,6 +54,29 @@ async fn pages_that_may_ask_are_told_so() {
     assert!(answer.head.contains("access-control-allow-origin: https://app.example.org"), "{}", answer.head);
 }
 
+/// A page whose owner points its name to this machine counts as none of ours, and gets no tokens (DNS rebinding).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_were_pointed_here_are_no_own_pages() {
+    let bridge = Beside::bind(|mut options| {
+        let tokens = [("alice".to_owned(), "a.b.c".to_owned())].into();
+        options.page = Some(Page { tokens: Some(("dev".to_owned(), tokens)) });
+        options
+    });
+    let _hub = hub().start_with(&bridge).await;
+    let address = bridge.address();
+    let own = format!("http://{address}");
+    assert_eq!(request(address, "GET", "/dev/tokens", &[("origin", &own)], "").await.status, 200);
+    for host in ["evil.example:7422", "127.0.0.1.evil.example"] {
+        let origin = format!("http://{host}");
+        for (path, headers, status) in [
+            ("/dev/tokens", &[("host", host)][..], 403),
+            ("/v1/events", &[("host", host), ("origin", &*origin)][..], 403),
+        ] {
+            assert_eq!(request(address, "GET", path, headers, "").await.status, status, "{path} at {host}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_address_may_try_so_often() {
     let limits = AddressLimits { unauthenticated: 3, attempts_per_minute: 5 };
