@@ -14,7 +14,7 @@ use super::options::{count, positive};
 use super::report::{Figures, Latency, Report, progress};
 use super::target::{Target, TargetOptions};
 use super::wire::scan::kind;
-use super::wire::{Event, Fleet, Session, Speech, WireError};
+use super::wire::{Event, Fleet, Session, WireError};
 use crate::child::Process;
 
 const GOODBYE_ID: u32 = 2;
@@ -73,7 +73,7 @@ pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     loop {
         let elapsed = Duration::from_nanos(churn.clock.nanoseconds());
         while elapsed < length && churn.under_way.len() < options.in_flight {
-            let session = fleet.open(target.address, Speech::Grpc, 1)?;
+            let session = fleet.open(target.address, target.speech, 1)?;
             fleet.command(session, HELLO_ID, hello(tokens[count % tokens.len()].clone()));
             churn.under_way.insert(session, Stage::Opening(churn.clock.nanoseconds()));
             count += 1;

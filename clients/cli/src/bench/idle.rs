@@ -10,7 +10,7 @@ use super::gathering::{Gathering, Opening};
 use super::options::{count, positive};
 use super::report::{Figures, Report, progress};
 use super::target::{Target, TargetOptions};
-use super::wire::{Event, Fleet, Speech, WireError};
+use super::wire::{Event, Fleet, WireError};
 use crate::child::Process;
 
 /// What to hold.
@@ -38,12 +38,13 @@ pub(crate) struct Options {
 /// Runs it.
 pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     let target = Target::open(&options.target, false)?;
+    target.check_shared(options.per_connection)?;
     let mut fleet = Fleet::new()?;
     let opening =
         |index| Opening::Session { token: target.credentials.token(index), room: options.room.clone() };
     let gathering = |sessions, per_connection, title| Gathering {
         address: target.address,
-        speech: Speech::Grpc,
+        speech: target.speech,
         sessions,
         per_connection,
         title,

@@ -4,7 +4,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::Args;
+use carillon_proto::WebSocketForm;
+use clap::{Args, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
@@ -13,6 +14,7 @@ use crate::child::{Process, Server};
 use super::BenchError;
 use super::affinity::Processors;
 use super::credentials::Credentials;
+use super::wire::Speech;
 
 /// Where `serve --dev` keeps its secret, within its data folder.
 const SECRET_FILE: &str = "dev-secret";
@@ -23,6 +25,12 @@ pub(super) struct TargetOptions {
     /// The hub's address, without TLS.
     #[arg(long, value_name = "URL", env = "CARILLON_ADDR", default_value = "http://127.0.0.1:7420")]
     addr: String,
+    /// What sessions travel on.
+    #[arg(long, value_enum, default_value_t = Transport::Grpc)]
+    transport: Transport,
+    /// The address for WebSocket of a hub that `--addr` names, or of a bridge before it; without TLS.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7422")]
+    bridge: String,
     /// Start a hub of our own on free ports with a temporary data folder, and measure its process too.
     #[arg(long = "self")]
     pub(super) own: bool,
@@ -46,6 +54,27 @@ pub(super) struct TargetOptions {
     /// Processors for the load generator.
     #[arg(long, value_name = "LIST")]
     client_cpus: Option<Processors>,
+}
+
+/// What sessions travel on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Transport {
+    /// gRPC.
+    Grpc,
+    /// WebSocket with binary frames.
+    Ws,
+    /// WebSocket with JSON.
+    WsJson,
+}
+
+impl Transport {
+    fn speech(self) -> Speech {
+        match self {
+            Self::Grpc => Speech::Grpc,
+            Self::Ws => Speech::WebSocket(WebSocketForm::Binary),
+            Self::WsJson => Speech::WebSocket(WebSocketForm::Json),
+        }
+    }
 }
 
 /// Where data folders are made that go when the benchmark ends.
@@ -78,8 +107,14 @@ impl Scratch {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TargetError {
     /// The address names nothing.
-    #[error("--addr {0}: expected HOST:PORT of a hub's gRPC port")]
+    #[error("{0}: expected HOST:PORT of a hub's gRPC port (--addr) or of its port for browsers (--bridge)")]
     Address(String),
+    /// A WebSocket carries one session.
+    #[error("--per-connection: only with --transport grpc do sessions share a connection")]
+    Shared,
+    /// The hub that was started does not say where its WebSocket port is.
+    #[error("the hub that was started has no bridge")]
+    NoBridge,
     /// The bare peer is not there.
     #[error(
         "no {0}; build it with `cargo build --release -p carillon-peer-raw`, or name it with --peer-binary"
@@ -103,8 +138,11 @@ pub(crate) enum TargetError {
 
 /// The hub that is measured.
 pub(super) struct Target {
-    /// Where its gRPC port is.
+    /// Where its port for the transport is.
     pub(super) address: SocketAddr,
+    /// What is spoken there.
+    pub(super) speech: Speech,
+    transport: Transport,
     /// Tokens for sessions.
     pub(super) credentials: Credentials,
     /// The process, where we started it.
@@ -122,6 +160,7 @@ pub(super) struct Target {
 #[derive(serde::Deserialize)]
 struct Ready {
     grpc: String,
+    bridge: Option<String>,
 }
 
 impl Target {
@@ -141,6 +180,8 @@ impl Target {
         let (server_cpus, client_cpus) = processors(options, pin)?;
         let mut target = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            speech: options.transport.speech(),
+            transport: options.transport,
             credentials: Credentials::Fixed(options.token.clone()),
             process: None,
             server_cpus,
@@ -152,7 +193,10 @@ impl Target {
             prepare(&target.data())?;
             target.start_hub(options)?;
         } else {
-            target.address = resolve(&options.addr)?;
+            target.address = resolve(match options.transport {
+                Transport::Grpc => &options.addr,
+                Transport::Ws | Transport::WsJson => &options.bridge,
+            })?;
             let found =
                 Some(options.data.join(SECRET_FILE)).filter(|file| options.token.is_empty() && file.exists());
             if let Some(file) = options.secret_file.clone().or(found) {
@@ -188,7 +232,10 @@ impl Target {
         let (server, ready): (_, Ready) = self.start(&mut command, "hub.log")?;
         self.process = Some(server.process());
         self.server = Some(server);
-        self.address = resolve(&ready.grpc)?;
+        self.address = resolve(&match options.transport {
+            Transport::Grpc => ready.grpc,
+            Transport::Ws | Transport::WsJson => ready.bridge.ok_or(TargetError::NoBridge)?,
+        })?;
         self.credentials = Credentials::from_secret(&data.join(SECRET_FILE), &options.tenant)?;
         Ok(())
     }
@@ -210,12 +257,19 @@ impl Target {
         Ok(started?)
     }
 
+    /// Refuses to let sessions share a connection that carries one.
+    pub(super) fn check_shared(&self, per_connection: usize) -> Result<(), TargetError> {
+        if per_connection > 1 && self.speech != Speech::Grpc { Err(TargetError::Shared) } else { Ok(()) }
+    }
+
     /// What the report says of where things ran.
     pub(super) fn describe(&self) -> Vec<(&'static str, serde_json::Value)> {
         let list = |processors: &Option<Processors>| processors.as_ref().map(ToString::to_string).into();
+        let transport = self.transport.to_possible_value().map(|value| value.get_name().to_owned());
         let hub = if self.server.is_some() { "self".to_owned() } else { self.address.to_string() };
         vec![
             ("hub", hub.into()),
+            ("transport", transport.into()),
             ("server_cpus", list(&self.server_cpus)),
             ("client_cpus", list(&self.client_cpus)),
             ("memory_backed_data", (self.server.is_some() && Scratch::is_memory(self.folder.path())).into()),

@@ -71,7 +71,7 @@ impl Lane {
             room: (index < options.receivers).then(|| names[index % names.len()].clone()),
         };
         let (address, process) = (target.address, target.process.clone());
-        let mut lane = Self::open(address, Speech::Grpc, process, options, senders, opening)?;
+        let mut lane = Self::open(address, target.speech, process, options, senders, opening)?;
         lane.names = names;
         Ok(lane)
     }
@@ -221,7 +221,7 @@ impl Lane {
         let content = Some(Content { body: Some(Body::Text(text)), media_type: String::new() });
         let session = self.senders[room];
         if self.speech == Speech::Bare {
-            self.fleet.send(session, &bare_message(room, self.commands, content));
+            self.fleet.send_message(session, &bare_message(room, self.commands, content));
             return;
         }
         self.books.unanswered[room] += 1;
@@ -244,7 +244,7 @@ impl Lane {
             idempotency_key: self.keys.key(self.commands.into()),
             command: Some(command),
         };
-        self.fleet.send(session, &request.encode_to_vec());
+        self.fleet.send(session, &request);
     }
 }
 

@@ -107,6 +107,7 @@ impl Options {
 /// Runs it.
 pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     let target = Target::open(&options.target, true)?;
+    target.check_shared(options.per_connection)?;
     let peer =
         options.peer.map(|Peer::Raw| peer::start(&target, options.peer_binary.as_deref())).transpose()?;
     let mut hub = Lane::hub(&target, options)?;

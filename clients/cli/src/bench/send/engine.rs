@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use carillon_proto::v1::session_request::Command;
 use carillon_proto::v1::{Content, MessageSend, MessageSent, SessionRequest, content::Body};
-use prost::Message as _;
 
 use super::pages::Pages;
 use super::rooms::{Check, Rooms};
@@ -18,7 +17,7 @@ use crate::bench::payload::{Payload, Payloads};
 use crate::bench::report::{Latency, progress};
 use crate::bench::target::Target;
 use crate::bench::wire::scan::kind;
-use crate::bench::wire::{Event, Fleet, Session, Speech, WireError};
+use crate::bench::wire::{Event, Fleet, Session, WireError};
 
 /// Commands that a hub takes from one session at once.
 pub(super) const IN_FLIGHT: usize = 64;
@@ -78,7 +77,7 @@ impl Engine {
         let mut fleet = Fleet::new()?;
         let gathering = Gathering {
             address: target.address,
-            speech: Speech::Grpc,
+            speech: target.speech,
             sessions,
             per_connection: 1,
             title: "opening sessions",
@@ -202,6 +201,6 @@ impl Engine {
             command: Some(Command::MessageSend(send)),
         };
         self.sent += 1;
-        self.fleet.send(self.first + sender, &request.encode_to_vec());
+        self.fleet.send(self.first + sender, &request);
     }
 }

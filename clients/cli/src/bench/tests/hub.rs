@@ -1,4 +1,5 @@
 //! A hub of a few lines, through tonic: what the benchmarks' client must get along with, and faults that they must see.
+//! [`super::port`] puts it behind the real bridge.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -36,7 +37,8 @@ pub(super) enum Fault {
 
 const VICTIM: u64 = 7;
 
-type Out = mpsc::Sender<Result<SessionResponse, Status>>;
+pub(super) type Out = mpsc::Sender<Result<SessionResponse, Status>>;
+pub(super) type Incoming = mpsc::Receiver<Result<SessionResponse, Status>>;
 
 #[derive(Default)]
 struct Room {
@@ -45,9 +47,29 @@ struct Room {
     held: Option<Message>,
 }
 
-struct Hub {
+#[derive(Clone)]
+pub(super) struct Hub {
     fault: Fault,
     rooms: Arc<Mutex<HashMap<String, Room>>>,
+}
+
+impl Hub {
+    pub(super) fn new(fault: Fault) -> Self {
+        Self { fault, rooms: Arc::default() }
+    }
+
+    /// Answers a request; false ends the session.
+    pub(super) fn take(&self, request: SessionRequest, out: &Out) -> bool {
+        let SessionRequest { command_id, command: Some(command), .. } = request else { return false };
+        if let Command::Pong(_) = command {
+            return true;
+        }
+        if command_id == 0 {
+            return false;
+        }
+        let Some(kind) = answer(&self.rooms, self.fault, command, out) else { return false };
+        out.try_send(Ok(SessionResponse { command_id, kind: Some(kind) })).is_ok()
+    }
 }
 
 /// Starts it on a free port, for as long as the test's process lives.
@@ -58,8 +80,8 @@ pub(super) fn start(fault: Fault) -> SocketAddr {
         runtime.block_on(async {
             let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
             sender.send(incoming.local_addr().unwrap()).unwrap();
-            let hub = Hub { fault, rooms: Arc::default() };
-            let server = tonic::transport::Server::builder().add_service(HubServiceServer::new(hub));
+            let hub = HubServiceServer::new(Hub::new(fault));
+            let server = tonic::transport::Server::builder().add_service(hub);
             server.serve_with_incoming(incoming).await.unwrap();
         });
     });
@@ -76,19 +98,10 @@ impl HubService for Hub {
     ) -> Result<Response<Self::SessionStream>, Status> {
         let mut commands = request.into_inner();
         let (out, receiver) = mpsc::channel(1_024);
-        let (rooms, fault) = (Arc::clone(&self.rooms), self.fault);
+        let hub = self.clone();
         tokio::spawn(async move {
-            while let Some(Ok(SessionRequest { command_id, command: Some(command), .. })) =
-                commands.next().await
-            {
-                if command_id == 0 {
-                    break;
-                }
-                if let Command::Pong(_) = command {
-                    continue;
-                }
-                let Some(kind) = answer(&rooms, fault, command, &out) else { break };
-                if out.send(Ok(SessionResponse { command_id, kind: Some(kind) })).await.is_err() {
+            while let Some(Ok(request)) = commands.next().await {
+                if !hub.take(request, &out) {
                     break;
                 }
             }

@@ -3,12 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use prost::Message;
-
 use carillon_proto::v1::session_request::Command;
 use carillon_proto::v1::{Disconnected, Pong, SessionRequest};
 
-use super::link::{Incoming, Link};
+use super::link::{Incoming, Link, put_message};
 use super::poller::Poller;
 use super::scan::{Response, kind};
 use super::{Speech, WireError};
@@ -28,8 +26,10 @@ pub(in crate::bench) enum Event<'a> {
     Response(Response<'a>),
     /// The hub says that it ends the session, and why; the stream's end follows.
     Disconnected(Disconnected),
-    /// The stream ended; the code is HTTP/2's.
+    /// The stream ended; the code is HTTP/2's, or that of WebSocket's close frame.
     Ended(u32),
+    /// The handshake was answered with this HTTP status.
+    Refused(u16),
     /// The connection ended, and the session with it.
     Closed,
 }
@@ -43,6 +43,7 @@ impl Event<'_> {
                 WireError::Disconnected { code: code.clone(), message: message.clone() }
             }
             Self::Ended(code) => WireError::StreamEnded { code: *code },
+            Self::Refused(status) => WireError::Handshake { status: *status },
             Self::Closed => WireError::Closed,
         }
     }
@@ -59,7 +60,7 @@ pub(in crate::bench) struct Fleet {
     /// Links with something to write.
     dirty: Vec<usize>,
     buffer: Vec<u8>,
-    pong: Vec<u8>,
+    pong: SessionRequest,
 }
 
 struct Berth {
@@ -84,7 +85,7 @@ impl Fleet {
             places: Vec::new(),
             dirty: Vec::new(),
             buffer: vec![0; READ_BYTES],
-            pong: pong.encode_to_vec(),
+            pong,
         })
     }
 
@@ -119,15 +120,22 @@ impl Fleet {
         }
     }
 
-    /// Queues an encoded message; [`Self::flush`] writes it. Does nothing on a closed connection.
-    pub(in crate::bench) fn send(&mut self, session: Session, message: &[u8]) {
-        self.with_link(session, |link, session| link.send(session, message));
+    /// Queues a request; [`Self::flush`] writes it. Does nothing on a closed connection.
+    pub(in crate::bench) fn send(&mut self, session: Session, request: &SessionRequest) {
+        self.with_link(session, |link, session| link.send(session, request));
     }
 
     /// Queues a command.
     pub(in crate::bench) fn command(&mut self, session: Session, command_id: u32, command: Command) {
         let request = SessionRequest { command_id, command: Some(command), ..SessionRequest::default() };
-        self.send(session, &request.encode_to_vec());
+        self.send(session, &request);
+    }
+
+    /// Queues a message that the bare peer passes on.
+    pub(in crate::bench) fn send_message(&mut self, session: Session, message: &[u8]) {
+        let mut prefixed = Vec::with_capacity(5 + message.len());
+        put_message(&mut prefixed, message);
+        self.send_bytes(session, &prefixed);
     }
 
     /// Queues bytes as they are. For the first words to the bare peer.
@@ -196,16 +204,17 @@ impl Berth {
     fn receive(
         &mut self,
         buffer: &mut [u8],
-        pong: &[u8],
+        pong: &SessionRequest,
         take: &mut impl FnMut(Session, Event<'_>) -> Result<(), WireError>,
     ) -> Result<(), WireError> {
         let mut pings = Vec::new();
-        let first = self.first;
+        let (first, form) = (self.first, self.link.form());
         let received = self.link.receive(buffer, |place, incoming| {
             let session = first + place as usize;
             let response = match incoming {
                 Incoming::End(code) => return take(session, Event::Ended(code)),
-                Incoming::Message(message) => Response::parse(message)?,
+                Incoming::Refused(status) => return take(session, Event::Refused(status)),
+                Incoming::Message(message) => Response::parse(message, form)?,
             };
             match response.kind {
                 kind::PING => pings.push(place),

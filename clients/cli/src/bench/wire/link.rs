@@ -4,15 +4,22 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use carillon_proto::WebSocketForm;
+use carillon_proto::v1::SessionRequest;
+use prost::Message as _;
+
 use super::WireError;
 use super::connection::Connection;
 use super::records::{Form, Grpc, Records};
+use super::web_socket::WebSocket;
 
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::bench) enum Speech {
     /// gRPC: calls of `HubService.Session`.
     Grpc,
+    /// WebSocket: a bridge's `/v1/session`. One session to a connection.
+    WebSocket(WebSocketForm),
     /// The bare peer: gRPC's length-prefixed messages without HTTP/2. One session to a connection.
     Bare,
 }
@@ -21,8 +28,10 @@ pub(in crate::bench) enum Speech {
 pub(super) enum Incoming<'a> {
     /// A message without its prefix.
     Message(&'a [u8]),
-    /// The stream ended; the code is that of `RST_STREAM`, or 0.
+    /// The stream ended; the code is that of `RST_STREAM` or of WebSocket's close frame, or 0.
     End(u32),
+    /// The handshake was answered with this HTTP status.
+    Refused(u16),
 }
 
 /// One connection.
@@ -36,6 +45,7 @@ pub(super) struct Link {
 
 enum Side {
     Grpc(Box<Connection>),
+    WebSocket(Box<WebSocket>),
     Bare(Records<Grpc>),
 }
 
@@ -48,20 +58,32 @@ impl Link {
         let mut out = Vec::new();
         let side = match speech {
             Speech::Grpc => Side::Grpc(Box::new(Connection::open(&mut out, &address.to_string(), sessions))),
+            Speech::WebSocket(form) => {
+                Side::WebSocket(Box::new(WebSocket::open(&mut out, &address.to_string(), form)))
+            }
             Speech::Bare => Side::Bare(Records::new()),
         };
         Ok(Self { socket, out, written: 0, side })
     }
 
-    /// Queues a message for a session. Its prefix is added here.
-    pub(super) fn send(&mut self, session: u32, message: &[u8]) {
+    /// Queues a request of a session.
+    pub(super) fn send(&mut self, session: u32, request: &SessionRequest) {
         match &mut self.side {
-            Side::Grpc(connection) => connection.send(&mut self.out, session, message),
-            Side::Bare(_) => put_message(&mut self.out, message),
+            Side::Grpc(connection) => connection.send(&mut self.out, session, &request.encode_to_vec()),
+            Side::WebSocket(socket) => socket.send(&mut self.out, request),
+            Side::Bare(_) => put_message(&mut self.out, &request.encode_to_vec()),
         }
     }
 
-    /// Queues bytes as they are. For the first words to the bare peer.
+    /// What messages are encoded in.
+    pub(super) fn form(&self) -> WebSocketForm {
+        match &self.side {
+            Side::WebSocket(socket) => socket.form,
+            Side::Grpc(_) | Side::Bare(_) => WebSocketForm::Binary,
+        }
+    }
+
+    /// Queues bytes as they are. For the bare peer.
     pub(super) fn send_bytes(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
@@ -83,6 +105,9 @@ impl Link {
         };
         match &mut self.side {
             Side::Grpc(connection) => connection.feed(&buffer[..length], &mut self.out, take),
+            Side::WebSocket(socket) => {
+                socket.feed(&buffer[..length], &mut self.out, |incoming| take(0, incoming))
+            }
             Side::Bare(records) => {
                 records.feed(&buffer[..length], |record| take(0, Incoming::Message(&record[Grpc::HEAD..])))
             }

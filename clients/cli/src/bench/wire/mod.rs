@@ -1,6 +1,7 @@
 //! A client that costs little: what measures a hub must not be what limits it.
 //!
-//! One thread, non-blocking sockets and epoll. Of HTTP/2 it speaks what a gRPC stream needs and no more: it never
+//! One thread, non-blocking sockets and epoll. Of WebSocket it speaks the framing, and masks with a key of zeros, which
+//! leaves the bytes as they are. Of HTTP/2 it speaks what a gRPC stream needs and no more: it never
 //! decodes header blocks (the hub's compression table is set to size 0, so that nothing depends on them), returns
 //! flow-control windows in large steps, and answers SETTINGS and PING. Of a `SessionResponse` it reads the fields that
 //! a benchmark checks and skips the rest.
@@ -10,10 +11,12 @@
 mod connection;
 mod fleet;
 mod http2;
+mod json;
 mod link;
 mod poller;
 mod records;
 pub(super) mod scan;
+mod web_socket;
 
 pub(super) use fleet::{Event, Fleet, Session};
 pub(super) use link::Speech;
@@ -34,10 +37,16 @@ pub(crate) enum WireError {
     #[error("the server closed a connection")]
     Closed,
     /// A stream ended that should have gone on.
-    #[error("the server ended a stream (HTTP/2 error code {code}); its log says why")]
+    #[error("the server ended a stream (HTTP/2 error or WebSocket close code {code}); its log says why")]
     StreamEnded {
-        /// The code of `RST_STREAM`; 0 where the stream ended in order, with a gRPC status.
+        /// The code of `RST_STREAM` or of a close frame; 0 where the stream ended in order, with a gRPC status.
         code: u32,
+    },
+    /// The server does not let a WebSocket begin.
+    #[error("the bridge refused a handshake: HTTP status {status}")]
+    Handshake {
+        /// What it answered.
+        status: u16,
     },
     /// The server says that the whole connection ends.
     #[error("the server sent GOAWAY (HTTP/2 error code {code})")]
@@ -61,7 +70,7 @@ pub(crate) enum WireError {
         /// The hub's text for developers.
         message: String,
     },
-    /// Bytes that are neither HTTP/2 nor gRPC nor `SessionResponse`.
+    /// Bytes that are neither HTTP/2 nor gRPC nor WebSocket nor `SessionResponse`.
     #[error("the server broke the protocol: {0}")]
     Malformed(&'static str),
 }

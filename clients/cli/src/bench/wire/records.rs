@@ -6,11 +6,15 @@ use super::WireError;
 
 /// What kind of record: how long its head is and what the head says of the whole.
 pub(super) trait Form {
-    /// Bytes of the head.
+    /// Bytes of the head, or of its beginning where that says how long the whole head is.
     const HEAD: usize;
     /// Largest record accepted, head included, bytes.
     const LIMIT: usize;
-    /// Bytes of the whole record, head included. `head` has [`Self::HEAD`] bytes.
+    /// Bytes of the whole head. `head` has [`Self::HEAD`] bytes.
+    fn head(_head: &[u8]) -> usize {
+        Self::HEAD
+    }
+    /// Bytes of the whole record, head included. `head` has as many bytes as [`Self::head`] says.
     fn length(head: &[u8]) -> usize;
 }
 
@@ -46,6 +50,8 @@ impl<F: Form> Records<F> {
     ) -> Result<(), WireError> {
         if !self.partial.is_empty() {
             input = self.top_up(F::HEAD, input);
+            let Some(head) = self.partial.get(..F::HEAD).map(F::head) else { return Ok(()) };
+            input = self.top_up(head, input);
             let Some(length) = Self::length(&self.partial)? else { return Ok(()) };
             input = self.top_up(length, input);
             if self.partial.len() < length {
@@ -75,7 +81,8 @@ impl<F: Form> Records<F> {
 
     /// The length of the record that begins here, once its head is there.
     fn length(bytes: &[u8]) -> Result<Option<usize>, WireError> {
-        match bytes.get(..F::HEAD).map(F::length) {
+        let head = bytes.get(..F::HEAD).and_then(|beginning| bytes.get(..F::head(beginning)));
+        match head.map(F::length) {
             Some(length) if length > F::LIMIT => Err(WireError::Malformed("a record beyond its limit")),
             length => Ok(length),
         }
