@@ -22,13 +22,16 @@ function row(name, figures, ratio) {
 const rows = [
   ['server', 'µs of CPU a delivery', 'times the bare writer', 'deliveries per CPU s', 'p99, ms', 'faults'],
 ]
+const notes = []
 for (const argument of process.argv.slice(2)) {
   const [name, file] = argument.split('=')
   const report = JSON.parse(readFileSync(file, 'utf8'))
   rows.push(row(name, report, report.ratio_to_peer))
+  for (const note of report.notes ?? []) notes.push(`${name}: ${note}`)
   if (report.peer) rows.push(row('  bare writer beside it', report.peer))
 }
 const widths = rows[0].map((_, column) => Math.max(...rows.map((cells) => cells[column].length)))
 for (const cells of rows) {
   console.log(cells.map((cell, column) => (column ? cell.padStart(widths[column]) : cell.padEnd(widths[0]))).join('  '))
 }
+for (const note of notes) console.log(`note: ${note}`)
