@@ -48,7 +48,22 @@ pub(crate) async fn run(
     call: Call,
     attempt: Attempt,
 ) {
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+    // In a box of its own, which goes before the socket's life begins: the buffer that the handshake was read into goes
+    // with it.
+    let opened = Box::pin(open(upgraded, form, frame_bytes, hub, call, attempt)).await;
+    let Some(mut socket) = opened else { return };
+    poll_fn(|cx| socket.poll(cx)).await;
+}
+
+async fn open(
+    upgraded: Upgraded,
+    form: WebSocketForm,
+    frame_bytes: usize,
+    hub: &dyn HubPort,
+    call: Call,
+    attempt: Attempt,
+) -> Option<Box<Socket>> {
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
     let request_id = call.request_id.clone();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -59,7 +74,7 @@ pub(crate) async fn run(
     let gate = Gate::new(parts.io.into_inner());
     let early = parts.read_buf.to_vec();
     let frames = WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await;
-    let mut socket = Box::pin(Socket {
+    Some(Box::new(Socket {
         frames,
         hub: hub.open(call),
         form,
@@ -70,8 +85,7 @@ pub(crate) async fn run(
         stalled: None,
         stage: Stage::Open,
         request_id,
-    });
-    poll_fn(|cx| socket.poll(cx)).await;
+    }))
 }
 
 /// How far a socket has got.
