@@ -50,7 +50,7 @@ pub(crate) async fn run(
 ) {
     // In a box of its own, which goes before the socket's life begins: the buffer that the handshake was read into goes
     // with it.
-    let opened = Box::pin(open(upgraded, form, frame_bytes, hub, call, attempt)).await;
+    let opened = Box::pin(open(upgraded, form, options, hub, call, attempt)).await;
     let Some(mut socket) = opened else { return };
     poll_fn(|cx| socket.poll(cx)).await;
 }
@@ -58,7 +58,7 @@ pub(crate) async fn run(
 async fn open(
     upgraded: Upgraded,
     form: WebSocketForm,
-    frame_bytes: usize,
+    options: &Options,
     hub: &dyn HubPort,
     call: Call,
     attempt: Attempt,
