@@ -19,7 +19,7 @@ pub enum OriginError {
     /// `*` or `null`.
     #[error("\"{0}\" is no origin that can be allowed: name each one, such as \"https://app.example.org\"")]
     Wildcard(String),
-    /// Not of the form scheme://host[:port].
+    /// Not a scheme, a host and perhaps a port.
     #[error(
         "\"{0}\" is no origin: scheme, host and perhaps a port, without a path, as \"https://app.example.org\""
     )]

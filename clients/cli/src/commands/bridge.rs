@@ -21,13 +21,13 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Run the bridge for browsers as a process of its own, in front of one or several hubs.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BridgeArgs {
-    /// A hub, as http://127.0.0.1:7420; several times for several.
+    /// A hub, as `http://127.0.0.1:7420`; several times for several.
     #[arg(long = "hub", value_name = "URL", required = true, env = "CARILLON_HUBS", value_delimiter = ',')]
     hubs: Vec<String>,
     /// Address for browsers; port 0 for a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7422")]
     listen: SocketAddr,
-    /// A page's origin that may connect, as https://app.example.org; several times for several.
+    /// A page's origin that may connect, as `https://app.example.org`; several times for several.
     #[arg(long = "origin", value_name = "ORIGIN", env = "CARILLON_ORIGINS", value_delimiter = ',')]
     origins: Vec<String>,
     /// For development: pages of this machine may connect, nobody is counted by address, and the page is served.
