@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,6 +15,7 @@ use crate::access::tickets::Tickets;
 use crate::administration::Administration;
 use crate::config::Config;
 use crate::delivery::Delivery;
+use crate::domain::limits::STOP_REST;
 use crate::domain::namespace::Namespaces;
 use crate::grpc::admin::AdminApi;
 use crate::grpc::encode::ProtobufEncoder;
@@ -40,7 +42,7 @@ use super::worker::{self, Beside, Stop};
 /// On a stop, clients are asked to come back spread over this time.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
 
-/// On a stop, calls without a session have this long after the last session has ended.
+/// On a stop, calls that are on their way have this long to come in, and the last answers to go out.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// How often health looks at the store.
@@ -62,6 +64,8 @@ pub struct Hub {
     run: CancellationToken,
     /// Ends when every worker has answered its last call.
     served: mpsc::Receiver<()>,
+    /// Calls without a session that are being answered.
+    in_flight: TaskTracker,
     drain_timeout: Duration,
 }
 
@@ -83,9 +87,10 @@ impl Hub {
         let stop = Stop { accept: accept.clone(), run: run.clone(), served: serving };
         let mut listeners = listeners(config.grpc.listen, services.delivery.shards().len())?;
         let grpc = listeners.first().map_or(config.grpc.listen, |(address, _)| *address);
+        let in_flight = TaskTracker::new();
         let mut workers = Vec::new();
         for (shard, (_, listener)) in listeners.drain(..).enumerate() {
-            let front = front(config, &services, &ports, &health, shard);
+            let front = front(config, &services, &ports, &health, &in_flight, shard);
             let local =
                 LocalHub::new(Arc::clone(&services), shard, ports.clone(), ports.clone(), ports.clone());
             let beside = Beside { hub: Arc::new(local), fronts: fronts.to_vec() };
@@ -113,6 +118,7 @@ impl Hub {
             accept,
             run,
             served,
+            in_flight,
             drain_timeout: config.session.drain_timeout,
         })
     }
@@ -132,18 +138,25 @@ impl Hub {
         self.http
     }
 
+    /// Calls without a session that are being answered, those without end aside.
+    pub fn calls_in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
     /// What all sessions share.
     pub fn services(&self) -> &Arc<Services> {
         &self.services
     }
 
     /// Stops: no new sessions, `going_away` to all, commands in flight finish, the store writes everything home. What
-    /// is not done by the drain timeout is cut off. Whether all was done in time.
+    /// is not done by the drain timeout is cut off, and what follows has [`STOP_REST`], twice. Whether all was done in
+    /// time.
     pub async fn stop(mut self) -> bool {
+        let deadline = Instant::now() + self.drain_timeout;
         self.health.not_serving().await;
         self.services.drain_sessions(RECONNECT_SPREAD);
         self.accept.cancel();
-        let drained = tokio::time::timeout(self.drain_timeout, async {
+        let drained = timeout_at(deadline, async {
             while !self.services.sessions.is_empty() {
                 tokio::time::sleep(DRAIN_CHECK).await;
             }
@@ -152,18 +165,54 @@ impl Hub {
         if !drained {
             tracing::warn!(sessions = self.services.sessions.len(), "sessions were cut off");
         }
-        // Calls without a session finish too; streams that have no end, as a watch of health, are not waited for.
-        let _ = tokio::time::timeout(LAST_CALLS, self.served.recv()).await;
+        let answered = timeout_at(deadline, self.last_calls()).await.is_ok() || self.in_flight.is_empty();
+        if !answered {
+            tracing::warn!(calls = self.in_flight.len(), "calls were cut off");
+        }
         self.run.cancel();
+        if timeout(STOP_REST, self.ended()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "tasks were cut off");
+        }
+        let closed = timeout(STOP_REST, self.store.close()).await.is_ok();
+        if !closed {
+            tracing::warn!("the store was not closed in time");
+        }
+        drained && answered && closed
+    }
+
+    /// Ends when calls without a session are answered. Streams that have no end, as a watch of health, keep a worker
+    /// from being done; they are not waited for.
+    async fn last_calls(&mut self) {
+        self.in_flight.close();
+        let in_flight = &self.in_flight;
+        let quiet = async {
+            loop {
+                in_flight.wait().await;
+                tokio::time::sleep(LAST_CALLS).await;
+                if in_flight.is_empty() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            _ = self.served.recv() => {}
+            () = quiet => {}
+        }
+    }
+
+    /// Ends when the tasks and the workers have, which were told to.
+    async fn ended(&mut self) {
         self.tasks.close();
-        self.tasks.wait().await;
-        for worker in self.workers {
+        for worker in self.workers.drain(..) {
+            // To join one that goes on would hold up this thread, and with it every limit.
+            while !worker.is_finished() {
+                tokio::time::sleep(DRAIN_CHECK).await;
+            }
             if worker.join().is_err() {
                 tracing::error!("a worker panicked");
             }
         }
-        self.store.close().await;
-        drained
+        self.tasks.wait().await;
     }
 }
 
@@ -188,6 +237,7 @@ fn front(
     services: &Arc<Services>,
     ports: &Arc<Ports>,
     health: &Health,
+    in_flight: &TaskTracker,
     shard: usize,
 ) -> Front<SessionService> {
     Front {
@@ -204,6 +254,7 @@ fn front(
         health: health.clone(),
         http2: http2(config),
         calls: calls(config),
+        in_flight: in_flight.clone(),
         reflection: config.reflection(),
     }
 }

@@ -108,6 +108,9 @@ pub const TOKEN_EXPIRING_NOTICE: Duration = Duration::from_secs(60);
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
 /// On a stop, what is not done by then is cut off.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// After that, what is left of the process's own tasks has this long, and the store as long again to write everything
+/// home. Nothing durable hangs on either: the next start does what this one did not.
+pub const STOP_REST: Duration = Duration::from_secs(2);
 /// Typing expires by itself after this long.
 pub const TYPING_EXPIRY: Duration = Duration::from_secs(6);
 /// A disconnected device counts as present for this long, so that a reconnect is silent.

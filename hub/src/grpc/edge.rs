@@ -12,6 +12,8 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
 use tokio::task::AbortHandle;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::{Code, Status};
@@ -37,12 +39,14 @@ pub(super) struct Terms {
     /// How long the call of a path may take from its headers to the answer, and the client to take that; `None` where
     /// calls have no end.
     pub(super) limit: Limit,
+    /// Where calls that have a limit are counted until their answers are taken: a stop waits for these.
+    pub(super) in_flight: TaskTracker,
 }
 
 impl Terms {
     /// Anyone may call, for as long as they like.
     pub(super) fn open() -> Self {
-        Self { admit: Arc::new(|_| Ok(None)), limit: Arc::new(|_| None) }
+        Self { admit: Arc::new(|_| Ok(None)), limit: Arc::new(|_| None), in_flight: TaskTracker::new() }
     }
 }
 
@@ -92,11 +96,14 @@ where
         let closer = request.extensions().get::<Closer>().cloned().unwrap_or_default();
         closer.settle();
         let limit = (self.terms.limit)(request.uri().path());
+        let counted = self.terms.in_flight.token();
         let answered = self.server.call(request);
         Box::pin(async move {
             let Some(limit) = limit else { return Ok(reworded(answered.await?, &request_id)) };
             match tokio::time::timeout(limit, answered).await {
-                Ok(response) => Ok(reworded(response?, &request_id).map(|body| timed(body, limit, closer))),
+                Ok(response) => {
+                    Ok(reworded(response?, &request_id).map(|body| timed(body, limit, closer, counted)))
+                }
                 Err(_) => Ok(errors::status(&ErrorCode::DeadlineExceeded.into(), &request_id).into_http()),
             }
         })
@@ -120,7 +127,7 @@ fn reworded(response: Response<Body>, request_id: &RequestId) -> Response<Body> 
 
 /// An answer that a client has not taken within `limit` closes its connection: HTTP/2 does not ask for a body whose
 /// window is shut, so that it could not end itself.
-fn timed(body: Body, limit: Duration, closer: Closer) -> Body {
+fn timed(body: Body, limit: Duration, closer: Closer, counted: TaskTrackerToken) -> Body {
     if http_body::Body::is_end_stream(&body) {
         return body;
     }
@@ -129,13 +136,14 @@ fn timed(body: Body, limit: Duration, closer: Closer) -> Body {
         deadline.await;
         closer.close();
     });
-    Body::new(Timed { body, closing: closing.abort_handle() })
+    Body::new(Timed { body, closing: closing.abort_handle(), _counted: counted })
 }
 
 /// A body whose end, or whose being dropped, ends its limit.
 struct Timed {
     body: Body,
     closing: AbortHandle,
+    _counted: TaskTrackerToken,
 }
 
 impl http_body::Body for Timed {

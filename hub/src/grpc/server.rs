@@ -10,6 +10,7 @@ use carillon_proto::v1::admin_service_server::AdminServiceServer;
 use carillon_proto::v1::hub_service_server::HubServiceServer;
 use http::{Request, Response};
 use tokio_stream::StreamExt;
+use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -86,6 +87,8 @@ pub struct Front<S> {
     pub http2: Http2,
     /// The limits of calls.
     pub calls: Calls,
+    /// Calls that have a limit in time, until their answers are taken. Those without end are not among them.
+    pub in_flight: TaskTracker,
     /// Whether to serve reflection.
     pub reflection: bool,
 }
@@ -122,6 +125,7 @@ where
         let of_users = Terms {
             admit: Arc::new(move |headers| users.admit(headers)),
             limit: Arc::new(move |_| Some(timeout)),
+            in_flight: self.in_flight.clone(),
         };
         let of_services = Terms {
             admit: Arc::new(move |headers| services.admit(headers).map(|()| None)),
@@ -133,6 +137,7 @@ where
                     _ => Some(timeout),
                 }
             }),
+            in_flight: self.in_flight,
         };
         let hub = HubServiceServer::from_arc(self.hub).max_decoding_message_size(frame_bytes);
         let admin = AdminServiceServer::new(self.admin).max_decoding_message_size(frame_bytes);

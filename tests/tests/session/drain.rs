@@ -1,13 +1,25 @@
 //! A hub that stops: what it acknowledged is stored, all are told, and who comes back carries on.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use carillon_client::Event;
+use carillon_client::v1::execute_request::Command;
+use carillon_client::v1::execute_response::Kind as Answered;
 use carillon_client::v1::session_response::Kind;
 use carillon_client::v1::{self, Position};
-use carillon_tests::wire::{join, join_since, request, say};
+use carillon_tests::story::message;
+use carillon_tests::wire::{framed, join, join_since, request, say};
 use carillon_tests::{Person, Reader, TestHub, Wire, hub};
+use prost::Message;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 const ROOM: &str = "room:a";
 
@@ -125,4 +137,61 @@ async fn a_hub_that_stops_takes_no_new_sessions_and_waits_for_nobody_who_is_gone
     let hub = plan.start().await;
     let mut alice = Wire::enters(&hub, "alice").await;
     assert_ne!(alice.joins(join(ROOM)).await.position, Some(Position::default()));
+}
+
+/// A command without a session whose message comes when `go` says so. Whether the hub answered that it was sent.
+async fn executes(hub: SocketAddr, token: String, go: oneshot::Receiver<()>) -> bool {
+    let socket = TcpStream::connect(hub).await.unwrap();
+    let (client, connection) = h2::client::handshake(socket).await.unwrap();
+    let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
+    let request = http::Request::post(format!("http://{hub}/carillon.v1.HubService/Execute"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("authorization", format!("Bearer {token}"));
+    let mut client = client.ready().await.unwrap();
+    let (response, mut body) = client.send_request(request.body(()).unwrap(), false).unwrap();
+    go.await.unwrap();
+    let command = Some(Command::MessageSend(message(ROOM, "late")));
+    let request = v1::ExecuteRequest { command, ..Default::default() };
+    body.send_data(framed(&request.encode_to_vec()), true).unwrap();
+    let Ok(response) = response.await else { return false };
+    let Some(Ok(mut answer)) = response.into_body().data().await else { return false };
+    let answer = v1::ExecuteResponse::decode(answer.split_off(5)).unwrap();
+    matches!(answer.kind, Some(Answered::MessageSent(_)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_are_answered_while_the_drain_has_time_and_streams_without_end_are_not_waited_for() {
+    let hub = hub().start().await;
+    let mut health = HealthClient::new(Endpoint::from_shared(hub.url()).unwrap().connect().await.unwrap());
+    let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    watch.message().await.unwrap().unwrap();
+    let (go, gone) = oneshot::channel();
+    let call = tokio::spawn(executes(hub.hub.grpc_address(), hub.token("alice"), gone));
+    while hub.hub.calls_in_flight() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let began = std::time::Instant::now();
+    let stopping = tokio::spawn(hub.stops());
+    // The watcher learns of the stop as it begins; the call takes longer than the last calls' second.
+    watch.message().await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_millis(1_500), watch.message()).await.expect_err("it goes on");
+    go.send(()).unwrap();
+    assert!(call.await.unwrap(), "it is answered");
+    stopping.await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_request_that_is_never_finished_does_not_hold_up_a_stop() {
+    let hub = hub().start().await;
+    let mut half = TcpStream::connect(hub.hub.http_address()).await.unwrap();
+    half.write_all(b"GET /healthz HTTP/1.1\r\nhost:").await.unwrap();
+    // The hub has taken that connection when it answers a later one.
+    let mut whole = TcpStream::connect(hub.hub.http_address()).await.unwrap();
+    whole.write_all(b"GET /healthz HTTP/1.1\r\nhost: hub\r\n\r\n").await.unwrap();
+    tokio::io::AsyncReadExt::read_to_end(&mut whole, &mut Vec::new()).await.unwrap();
+    let began = std::time::Instant::now();
+    hub.stops().await.start().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -57,6 +57,7 @@ async fn router(hub: &Arc<FakeHub>) -> Router<NoSessions> {
             timeout: limits::COMMAND_TIMEOUT,
             first_call: limits::HELLO_TIMEOUT,
         },
+        in_flight: TaskTracker::new(),
         reflection: false,
     };
     front.router().unwrap()

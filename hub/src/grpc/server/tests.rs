@@ -64,6 +64,7 @@ async fn front(hub: &Arc<FakeHub>) -> Front<Teapot> {
             timeout: limits::COMMAND_TIMEOUT,
             first_call: limits::HELLO_TIMEOUT,
         },
+        in_flight: TaskTracker::new(),
         reflection: true,
     }
 }
