@@ -260,7 +260,7 @@ fn front(
 }
 
 /// Opens the store and puts the services together.
-fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
+pub(super) fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
     let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
     let authenticator = Authenticator::new(config.authentication()?)?;
     let workers = worker_count(config.grpc.workers);

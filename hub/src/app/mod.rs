@@ -15,3 +15,6 @@ mod worker;
 pub use error::StartError;
 pub use front::Front;
 pub use hub::Hub;
+
+#[cfg(test)]
+mod tests;

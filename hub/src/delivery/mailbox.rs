@@ -201,6 +201,14 @@ impl Mailbox {
         signals.append(&mut inner.signals);
     }
 
+    /// Takes what ends the session, if anything does. All else stays where it is.
+    pub fn take_end(&self) -> Option<Signal> {
+        let mut inner = self.inner.lock();
+        let ends = |signal: &Signal| matches!(signal, Signal::Close(_) | Signal::Drain(_));
+        let index = inner.signals.iter().position(ends)?;
+        Some(inner.signals.remove(index))
+    }
+
     /// Takes pushes while `want` says that there is room.
     pub fn take_pushes(&self, mut want: impl FnMut(Waiting) -> bool) {
         let mut inner = self.inner.lock();

@@ -1,9 +1,10 @@
 //! From `hello` to `connected`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::access::authentication::TokenLife;
-use crate::delivery::mailbox::Mailbox;
+use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Hello, Join, Resume, Token};
 use crate::domain::error::{ErrorCode, Refusal};
@@ -71,7 +72,7 @@ pub(super) fn welcome(
     replace_older(services, &live, &before, now);
     if services.is_draining() {
         // The drain may have gone over the sessions before this one was among them.
-        live.close(ErrorCode::GoingAway);
+        live.mailbox.signal(Signal::Drain(Duration::ZERO));
     }
     Ok(Welcome { live, caller, resume: hello.resume })
 }

@@ -14,6 +14,9 @@ impl Session {
             return false;
         }
         let Some(established) = &mut self.established else { return false };
+        if established.feed.is_none() {
+            return self.take_end(now);
+        }
         let mut signals = Vec::new();
         let slots = &mut established.slots;
         established.live.mailbox.take(|slot| slots.mark_ready(slot), &mut signals);
@@ -23,6 +26,26 @@ impl Session {
             self.heed(signal, now);
         }
         moved
+    }
+
+    /// Before `connected`, which is the first frame of a session, only what ends it is taken; the rest waits. The node's
+    /// stop is then no news of a session's, but why there is none.
+    fn take_end(&mut self, now: Moment) -> bool {
+        let Some(established) = &self.established else { return false };
+        match established.live.mailbox.take_end() {
+            Some(Signal::Drain(after)) => {
+                let refusal = Refusal { retry_after: Some(after), ..ErrorCode::GoingAway.into() };
+                self.services.metrics.attempt_failed(refusal.code);
+                // Until it is answered, `hello` is the only command.
+                match self.in_flight.first() {
+                    Some(&hello) => self.refuse_and_end(hello, refusal),
+                    None => self.end(Some(refusal)),
+                }
+            }
+            Some(close) => self.heed(close, now),
+            None => return false,
+        }
+        true
     }
 
     fn heed(&mut self, signal: Signal, now: Moment) {

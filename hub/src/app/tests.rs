@@ -1,0 +1,114 @@
+//! Sessions on the real parts, without a transport: what a client is told, and when.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use carillon_proto::v1::SessionResponse;
+use carillon_proto::v1::session_response::Kind;
+use prost::Message;
+use tempfile::TempDir;
+
+use super::hub::build;
+use crate::access::authentication::{MintFor, MintRequest, mint};
+use crate::config::Config;
+use crate::delivery::mailbox::Signal;
+use crate::domain::command::{Command, Hello, Request, Token};
+use crate::domain::error::ErrorCode;
+use crate::domain::names::{TenantId, UserId};
+use crate::domain::time::Timestamp;
+use crate::session::{Batch, Closer, Input, Live, Output, Services, Session};
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+
+/// A hub that serves nobody yet.
+struct Parts {
+    services: Arc<Services>,
+    store: SqliteStore,
+    config: Config,
+    _folder: TempDir,
+}
+
+fn parts() -> Parts {
+    let folder = TempDir::new().unwrap();
+    let mut config = Config::development(folder.path()).unwrap();
+    config.grpc.workers = 1;
+    let (services, store) = build(&config).unwrap();
+    Parts { services, store, config, _folder: folder }
+}
+
+impl Parts {
+    /// Alice's session, which has said hello and was not asked for anything yet.
+    fn greeted(&self) -> (Session, Arc<Live>) {
+        let (tenant, user) = (TenantId::parse("acme").unwrap(), UserId::parse("alice").unwrap());
+        let request =
+            MintRequest { subject: MintFor::User { tenant, user }, ttl: Duration::from_secs(3_600) };
+        let token = Token(mint(&self.config.authentication().unwrap(), &request, Timestamp::now()).unwrap());
+        let hello = Hello {
+            token: Some(token),
+            protocol: 1,
+            client: "test".to_owned(),
+            instance: None,
+            resume: None,
+        };
+        let command = Command::Hello(Box::new(hello));
+        let request = Request { command_id: 1, key: None, fingerprint: 0, command };
+        let services = Arc::clone(&self.services);
+        let mut session = Session::new(services, 0, Ok(None), "test-1".to_owned(), Closer::default());
+        session.input(Input::Request(Box::new(request)));
+        let live = self.services.sessions.all().pop().unwrap();
+        (session, live)
+    }
+}
+
+/// What is written next; `None` at the end, with its reason.
+async fn next(session: &mut Session) -> Result<Vec<Kind>, Option<ErrorCode>> {
+    let mut batch = Batch::default();
+    let output = poll_fn(|cx| session.poll_output(cx, &mut batch));
+    match tokio::time::timeout(Duration::from_secs(10), output).await.unwrap() {
+        Output::Frames => {
+            let (first, rest) = batch.into_parts();
+            let decode = |frame: &carillon_proto::Frame| {
+                SessionResponse::decode(frame.message()).unwrap().kind.unwrap()
+            };
+            Ok(first.iter().chain(&rest).map(decode).collect())
+        }
+        Output::End(refusal) => Err(refusal.map(|refusal| refusal.code)),
+    }
+}
+
+/// The frames until `last` is among them.
+async fn frames_until(session: &mut Session, last: impl Fn(&Kind) -> bool) -> Vec<Kind> {
+    let mut frames = Vec::new();
+    while !frames.iter().any(&last) {
+        frames.extend(next(session).await.unwrap());
+    }
+    frames
+}
+
+#[tokio::test]
+async fn nothing_is_pushed_before_connected() {
+    let parts = parts();
+    let (mut session, live) = parts.greeted();
+    live.mailbox.signal(Signal::Ping);
+    live.mailbox.signal(Signal::TokenExpiring(Timestamp::now()));
+    let frames = frames_until(&mut session, |kind| matches!(kind, Kind::TokenExpiring(_))).await;
+    let [Kind::Connected(_), rest @ ..] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!(rest.iter().filter(|kind| matches!(kind, Kind::Ping(_))).count(), 1, "it only waited");
+    parts.store.close().await;
+}
+
+#[tokio::test]
+async fn a_stop_refuses_the_hello_that_is_not_answered_yet() {
+    let parts = parts();
+    let (mut session, _live) = parts.greeted();
+    parts.services.drain_sessions(Duration::from_secs(2));
+    let frames = next(&mut session).await.unwrap();
+    let [Kind::Error(error)] = &frames[..] else { panic!("{frames:?}") };
+    assert_eq!(error.code, "GOING_AWAY");
+    assert_eq!(next(&mut session).await, Err(Some(ErrorCode::GoingAway)));
+    let ended = poll_fn(|cx| Poll::Ready(session.poll_output(cx, &mut Batch::default()))).await;
+    assert!(matches!(ended, Poll::Ready(Output::End(None))), "nothing comes after it");
+    parts.store.close().await;
+}
