@@ -161,6 +161,9 @@ pub const HTTP2_HEADER_BYTES: u32 = 16 * 1024;
 pub const HTTP2_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// HTTP/2: a connection that does not answer for this long is closed.
 pub const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// TCP: a connection whose client's system acknowledges nothing of what was sent, or takes no more, for this long is
+/// closed. Longer than a slow consumer is given to read why it was ended, so that this happens first.
+pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(100);
 /// How long a ticket is good.
 pub const TICKET_LIFE: Duration = Duration::from_secs(30);
 /// Tickets that may be good at once.

@@ -5,18 +5,23 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 
+#[cfg(target_os = "linux")]
+use crate::domain::limits::TCP_USER_TIMEOUT;
 use crate::session::Closer;
 
 /// A socket without vectored writes. h2 then copies frames of up to 1 KiB into its buffer and writes all that waits at
 /// once; with vectored writes it does so up to 256 bytes only, and pays a system call for each larger frame, which is
 /// what chat messages are.
 ///
-/// A session may close it; see [`Closer`]. It also closes by itself where nobody whom the hub knows uses it in time:
+/// A session may close it; see [`Closer`]. Writing ends then too: where the client reads nothing at all, HTTP/2 waits for
+/// the socket to take more, and would never read again. It also closes by itself where nobody whom the hub knows uses it in time:
 /// without a call there is nobody else who could.
 pub(super) struct Socket {
     stream: TcpStream,
@@ -27,6 +32,11 @@ pub(super) struct Socket {
 impl Socket {
     /// A connection that was accepted now, and must be used within `limit`.
     pub(super) fn new(stream: TcpStream, limit: Duration) -> Self {
+        // Elsewhere the closer alone must do.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)) {
+            tracing::debug!(%error, "a connection has no limit on what is not acknowledged");
+        }
         let deadline = Some(Box::pin(tokio::time::sleep(limit)));
         Self { stream, closer: Closer::default(), deadline }
     }
@@ -40,6 +50,11 @@ impl Socket {
             }
         }
         self.closer.is_closed(cx.waker())
+    }
+
+    /// What is written to a connection that is to be closed goes nowhere.
+    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.is_over(cx) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 }
 
@@ -59,14 +74,17 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(cx)?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(cx)?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
@@ -76,5 +94,49 @@ impl Connected for Socket {
 
     fn connect_info(&self) -> Closer {
         self.closer.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A socket that was accepted, and its client.
+    async fn pair(limit: Duration) -> (Socket, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Socket::new(listener.accept().await.unwrap().0, limit), client)
+    }
+
+    #[tokio::test]
+    async fn writing_to_who_does_not_read_ends_with_the_connection() {
+        let (mut socket, _client) = pair(Duration::from_secs(60)).await;
+        let closer = socket.closer.clone();
+        let writing = tokio::spawn(async move {
+            let bytes = vec![0; 65_536];
+            while socket.write(&bytes).await.is_ok() {}
+            socket
+        });
+        // The system takes some for the client; when it takes no more, only the closer can move the writer. The test's
+        // runtime has one thread, so that the writer has got as far when the test is asked again.
+        tokio::task::yield_now().await;
+        closer.close();
+        let mut socket = tokio::time::timeout(Duration::from_secs(10), writing).await.unwrap().unwrap();
+        assert_eq!(socket.flush().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(socket.shutdown().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(socket.read(&mut [0]).await.unwrap(), 0, "as if the client had gone");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_is_not_acknowledged_has_a_limit() {
+        let (socket, _client) = pair(Duration::from_secs(60)).await;
+        let limit = SockRef::from(&socket.stream).tcp_user_timeout().unwrap();
+        assert_eq!(limit, Some(TCP_USER_TIMEOUT));
     }
 }
