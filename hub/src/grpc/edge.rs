@@ -23,6 +23,7 @@ use super::call::{REQUEST_ID, RequestId};
 use super::errors;
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::time::Moment;
 use crate::session::Closer;
 
 /// Who calls, by the headers alone: `None` where only the request can say, or where it does not matter.
@@ -95,6 +96,7 @@ where
         }
         let closer = request.extensions().get::<Closer>().cloned().unwrap_or_default();
         closer.settle();
+        closer.moved(Moment::now());
         let limit = (self.terms.limit)(request.uri().path());
         let counted = self.terms.in_flight.token();
         let answered = self.server.call(request);

@@ -113,6 +113,7 @@ impl Live {
     pub fn polled(&self, now: Moment, reads: bool, wrote: bool) {
         self.owes.store(wrote, Ordering::Relaxed);
         self.last_output.store(now.0, Ordering::Relaxed);
+        self.closer.moved(now);
         if reads && !self.reads.load(Ordering::Relaxed) {
             self.heard(now);
         }
@@ -282,6 +283,16 @@ mod tests {
         live.mailbox.take(|_| {}, &mut Vec::new());
         live.polled(Moment(90_600), true, false);
         assert_eq!(live.stalled(Moment(99_000)), Duration::ZERO, "all is taken");
+    }
+
+    #[test]
+    fn a_session_that_is_asked_for_output_moves_its_connection() {
+        let live = live(Moment(1));
+        let moves = || live.closer.has_moved_within(Duration::from_secs(60), Moment(100_000));
+        live.polled(Moment(40_000), true, true);
+        assert!(!moves());
+        live.polled(Moment(40_001), true, false);
+        assert!(moves());
     }
 
     #[test]

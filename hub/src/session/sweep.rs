@@ -31,7 +31,7 @@ pub fn first_call(hello_timeout: Duration) -> Duration {
 }
 
 /// A session that was cleaned up is told why when its client reads again. One that does not within this time loses
-/// its connection.
+/// its connection, unless others on it moved within as long. Its own last move is longer ago: it had [`LAST_WORDS`] before.
 const UNHEARD: Duration = Duration::from_secs(60);
 
 /// Makes passes over the sessions of runtime `shard` until cancelled.
@@ -57,9 +57,10 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
         if let Some(shard) = services.delivery.shards().get(shard) {
             dropped.add(shard.take_dropped());
         }
-        for list in [&services.upkeep.waiting, &services.upkeep.unheard] {
+        let lists = [(&services.upkeep.waiting, None), (&services.upkeep.unheard, Some(UNHEARD))];
+        for (list, spared) in lists {
             if let Some(list) = list.get(shard).filter(|_| !late) {
-                list.sweep(moment);
+                list.sweep(moment, spared);
             }
         }
         if shard == 0 {
