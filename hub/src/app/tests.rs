@@ -1,6 +1,7 @@
 //! Sessions on the real parts, without a transport: what a client is told, and when.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::config::Config;
 use crate::delivery::mailbox::Signal;
 use crate::domain::command::{Command, Hello, Request, Token};
 use crate::domain::error::ErrorCode;
-use crate::domain::names::{TenantId, UserId};
+use crate::domain::names::{TenantId, UserId, UserKey};
 use crate::domain::time::Timestamp;
 use crate::session::{Batch, Closer, Input, Live, Output, Services, Session};
 use crate::store::Store;
@@ -110,5 +111,25 @@ async fn a_stop_refuses_the_hello_that_is_not_answered_yet() {
     assert_eq!(next(&mut session).await, Err(Some(ErrorCode::GoingAway)));
     let ended = poll_fn(|cx| Poll::Ready(session.poll_output(cx, &mut Batch::default()))).await;
     assert!(matches!(ended, Poll::Ready(Output::End(None))), "nothing comes after it");
+    parts.store.close().await;
+}
+
+#[tokio::test]
+async fn who_is_erased_while_they_become_known_is_made_known_again() {
+    let parts = parts();
+    let user = UserKey { tenant: TenantId::parse("acme").unwrap(), user: UserId::parse("alice").unwrap() };
+    let committed = || parts.store.figures().committed;
+    {
+        let mut hello = pin!(parts.services.know(&user));
+        assert!(poll_fn(|cx| Poll::Ready(hello.as_mut().poll(cx))).await.is_pending());
+        let erased = parts.store.erase(&user);
+        erased.await.unwrap();
+        hello.await.unwrap();
+    }
+    let before = committed();
+    parts.services.know(&user).await.unwrap();
+    assert_eq!(committed(), before + 1, "their next session writes them down");
+    parts.services.know(&user).await.unwrap();
+    assert_eq!(committed(), before + 1, "and the one after need not");
     parts.store.close().await;
 }

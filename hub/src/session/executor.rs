@@ -5,7 +5,6 @@
 //! membership's version is a condition of the commit. Reads, joins and presence ask the store.
 
 mod known;
-mod memory;
 
 use std::sync::Arc;
 

@@ -17,6 +17,7 @@ mod finish;
 mod inbox_feed;
 mod join;
 mod live;
+mod memory;
 mod notices;
 mod opening;
 mod pages;

@@ -4,9 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use rustc_hash::FxHashSet;
-
 use crate::access::authentication::{Authenticator, Verified};
 use crate::access::tickets::Tickets;
 use crate::delivery::Delivery;
@@ -25,6 +22,7 @@ use crate::telemetry::Metrics;
 use super::connection::Waiting;
 use super::executor::{Answer, Executor, Turn};
 use super::live::Sessions;
+use super::memory::Memory;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
 const KNOWN_USERS: usize = 100_000;
@@ -79,14 +77,15 @@ pub struct Upkeep {
     /// Sessions that were ended and whose transport does not let go of them, by runtime.
     pub(super) unheard: Vec<Waiting>,
     draining: AtomicBool,
-    known: Mutex<FxHashSet<UserKey>>,
+    known: Memory<UserKey, ()>,
 }
 
 impl Upkeep {
     /// For this many runtimes.
     pub fn new(runtimes: usize) -> Self {
         let lists = || (0..runtimes).map(|_| Waiting::default()).collect();
-        Self { waiting: lists(), unheard: lists(), draining: AtomicBool::new(false), known: Mutex::default() }
+        let known = Memory::new(KNOWN_USERS);
+        Self { waiting: lists(), unheard: lists(), draining: AtomicBool::new(false), known }
     }
 }
 
@@ -189,7 +188,8 @@ impl Services {
 
     /// Makes the user known to the tenant's directory: part of «all users» from now on.
     pub async fn know(&self, user: &UserKey) -> Result<(), Refusal> {
-        if self.upkeep.known.lock().contains(user) {
+        let (known, since) = self.upkeep.known.look(user);
+        if known.is_some() {
             return Ok(());
         }
         let outcome = Outcome {
@@ -203,11 +203,8 @@ impl Services {
         };
         match self.store.commit(outcome).await {
             Ok(_) => {
-                let mut known = self.upkeep.known.lock();
-                if known.len() >= KNOWN_USERS {
-                    known.clear();
-                }
-                known.insert(user.clone());
+                // Who was erased meanwhile is not known any more.
+                self.upkeep.known.keep(user.clone(), (), since);
                 Ok(())
             }
             Err(error) => Err(refuse_commit(error)),
@@ -216,7 +213,7 @@ impl Services {
 
     /// The directory has forgotten a user: their next session makes them known again.
     pub fn forget(&self, user: &UserKey) {
-        self.upkeep.known.lock().remove(user);
+        self.upkeep.known.forget(user);
     }
 
     /// The node stops: no new sessions.

@@ -6,10 +6,10 @@ use crate::domain::error::Refusal;
 use crate::domain::limits;
 use crate::domain::member::Member;
 use crate::domain::names::{RoomKey, UserId};
+use crate::session::memory::Memory;
 use crate::store::{Change, Current, Store, refuse};
 
 use super::Asked;
-use super::memory::Memory;
 
 /// Memberships, which commits make untrue, and what rooms were created as, which never changes.
 pub(super) struct Known {
