@@ -1,12 +1,13 @@
 //! A room that somebody follows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use carillon_proto::Frame;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::OnceCell;
 
+use crate::domain::member::Role;
 use crate::domain::names::{RoomKey, SessionId, UserId};
 use crate::domain::position::{Position, Seq};
 use crate::domain::time::Timestamp;
@@ -29,6 +30,8 @@ pub struct Follower {
     joined: AtomicBool,
     /// The last entry that it may see: lowered when its user is removed.
     until: AtomicU64,
+    /// Its user's role as a number; 0 where none is known.
+    role: AtomicU8,
     /// Its place in the list, kept by the list.
     index: AtomicUsize,
 }
@@ -43,6 +46,7 @@ impl Follower {
             ready: AtomicBool::new(false),
             joined: AtomicBool::new(false),
             until: AtomicU64::new(u64::MAX),
+            role: AtomicU8::new(0),
             index: AtomicUsize::new(0),
         })
     }
@@ -65,6 +69,16 @@ impl Follower {
     /// Nothing after `seq` is for it: its user was removed there.
     pub fn end_at(&self, seq: Seq) {
         self.until.fetch_min(seq.0, Ordering::AcqRel);
+    }
+
+    /// The role that the membership said which was read for the join. What was heard since it follows is newer.
+    pub fn joins_as(&self, role: Role) {
+        let _ = self.role.compare_exchange(0, role as u8, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Its user's role now; `None` in rooms without roles.
+    pub fn role(&self) -> Option<Role> {
+        Role::from_number(self.role.load(Ordering::Acquire))
     }
 
     /// Called by the session before it pulls: an entry after this wakes it again.
@@ -273,12 +287,18 @@ impl ActiveRoom {
 
     /// The user was removed at `seq`: none of their sessions sees anything later.
     pub fn remove_user(&self, user: &UserId, seq: Seq) {
+        self.for_each_of(user, |follower| follower.end_at(seq));
+    }
+
+    /// The user's role is another one from now on.
+    pub fn change_role(&self, user: &UserId, role: Role) {
+        self.for_each_of(user, |follower| follower.role.store(role as u8, Ordering::Release));
+    }
+
+    fn for_each_of(&self, user: &UserId, each: impl Fn(&Follower)) {
         for followers in &self.followers {
-            for follower in followers.list.read().iter() {
-                if follower.mailbox.user().user == *user {
-                    follower.until.fetch_min(seq.0, Ordering::AcqRel);
-                }
-            }
+            let list = followers.list.read();
+            list.iter().filter(|follower| follower.mailbox.user().user == *user).for_each(|f| each(f));
         }
     }
 

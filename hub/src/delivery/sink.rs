@@ -148,6 +148,7 @@ impl Delivery {
         match &entry.body {
             EntryBody::Edit { target, .. } | EntryBody::Deletion { target } => room.forget_through(*target),
             EntryBody::Membership { user, change, .. } if change.ends() => room.remove_user(user, entry.seq),
+            EntryBody::Membership { user, role, .. } => room.change_role(user, *role),
             _ => {}
         }
         self.wake_followers(&room);

@@ -256,7 +256,10 @@ impl Session {
             .slots
             .find(&room)
             .and_then(|slot| established.slots.live_mut(slot))
-            .is_some_and(|live| live.may_type && !delivery.is_large(&live.following.room));
+            // Who may no longer type may still end it.
+            .is_some_and(|live| {
+                (live.may_type() || !active && live.shows_typing) && !delivery.is_large(&live.following.room)
+            });
         // What is dropped is answered as success.
         if may_type {
             let caller = &established.caller;

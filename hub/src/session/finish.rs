@@ -6,7 +6,6 @@ use crate::delivery::To;
 use crate::domain::command::{Join, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{LARGE_ROOM, PAGE_BYTES, PAGE_DEFAULT};
-use crate::domain::member::Role;
 use crate::domain::names::{RoomKey, RoomName};
 use crate::domain::push::{LeaveReason, Push};
 use crate::domain::reply::{JoinReason, Joined, Reply, RoomRules};
@@ -182,6 +181,9 @@ impl Session {
         let Some(rules) = self.services.namespaces.rules(&key.room) else { return };
         let session = established.live.id();
         let presence = &self.services.presence;
+        if let Some(role) = joining.role {
+            joining.following.follower.joins_as(role);
+        }
         // Before the snapshot is taken: what changes after it is heard.
         joining.following.follower.begin();
         if rules.presence {
@@ -209,9 +211,8 @@ impl Session {
             rules: RoomRules::from(rules),
             reason: joining.reason,
         };
-        let may_type = rules.typing && joining.role.is_none_or(|role| role >= Role::Member);
         let member_since = joining.member_since;
-        established.slots.begin(slot, joining.following, cursor, rules.presence, member_since, may_type);
+        established.slots.begin(slot, joining.following, cursor, rules.presence, member_since, rules.typing);
         established.live.rooms.lock().push(key.room);
         if joining.reason == JoinReason::Command {
             self.reply(id, &Reply::Joined(Box::new(joined)));
@@ -229,9 +230,9 @@ impl Session {
         let Slot::Live(live) = established.slots.clear(slot) else { return };
         let key: RoomKey = live.following.room.key.clone();
         established.live.rooms.lock().retain(|room| *room != key.room);
-        let (shows_presence, may_type) = (live.shows_presence, live.may_type);
+        let (shows_presence, shows_typing) = (live.shows_presence, live.shows_typing);
         drop(live);
-        if may_type {
+        if shows_typing {
             self.services.presence.typing(&key, &established.caller.user, false, Timestamp::now());
         }
         if shows_presence {

@@ -9,6 +9,7 @@ use crate::delivery::room::{ActiveRoom, Follower};
 use crate::delivery::tail::Past;
 use crate::domain::command::Join;
 use crate::domain::limits::CATCH_UP_BYTES;
+use crate::domain::member::Role;
 use crate::domain::names::RoomName;
 use crate::domain::position::Seq;
 use crate::domain::push::LeaveReason;
@@ -48,8 +49,8 @@ pub(super) struct LiveSlot {
     pub(super) shows_presence: bool,
     /// The version of the membership that it was joined under.
     pub(super) member_since: Option<Seq>,
-    /// Whether the user may type here.
-    pub(super) may_type: bool,
+    /// Whether the namespace shows who types.
+    pub(super) shows_typing: bool,
     page: VecDeque<Frame>,
     page_bytes: usize,
     queued: bool,
@@ -134,7 +135,7 @@ impl Slots {
         cursor: Seq,
         shows_presence: bool,
         member_since: Option<Seq>,
-        may_type: bool,
+        shows_typing: bool,
     ) {
         if let Some(place) = self.list.get_mut(slot as usize) {
             *place = Slot::Live(Box::new(LiveSlot {
@@ -142,7 +143,7 @@ impl Slots {
                 cursor,
                 shows_presence,
                 member_since,
-                may_type,
+                shows_typing,
                 page: VecDeque::new(),
                 page_bytes: 0,
                 queued: false,
@@ -251,6 +252,12 @@ impl LiveSlot {
     /// The follower.
     pub(super) fn follower(&self) -> &Follower {
         &self.following.follower
+    }
+
+    /// Whether the user may type here now, by what was committed: readers may not, nor who was removed.
+    pub(super) fn may_type(&self) -> bool {
+        let writes = self.follower().role().is_none_or(|role| role >= Role::Member);
+        self.shows_typing && writes && self.follower().hears()
     }
 
     /// Whether it waits for the page of `room` that follows `after`. It does not where the room was left while the page

@@ -89,3 +89,23 @@ async fn a_message_ends_its_writers_typing() {
         assert_eq!(sees_typing(&mut bob, &room).await, ("alice".into(), false));
     }
 }
+
+#[tokio::test]
+async fn who_may_type_follows_the_role() {
+    let hub = hub().start().await;
+    let (alice, bob) = (hub.enters("alice").await, hub.enters("bob").await);
+    let mut carol = hub.enters("carol").await;
+    let room = alice.creates(&[("bob", Role::Reader), ("carol", Role::Member)]).await;
+    for person in [&alice, &bob, &carol] {
+        person.joins(&room).await;
+    }
+    alice.client.member_role(&room, "bob", Role::Member).await.unwrap();
+    bob.client.typing(&room, true).await.unwrap();
+    assert_eq!(sees_typing(&mut carol, &room).await, ("bob".into(), true), "nobody joined again");
+    alice.client.member_role(&room, "bob", Role::Reader).await.unwrap();
+    bob.client.typing(&room, false).await.unwrap();
+    assert_eq!(sees_typing(&mut carol, &room).await, ("bob".into(), false), "what began may end");
+    bob.client.typing(&room, true).await.unwrap();
+    alice.client.typing(&room, true).await.unwrap();
+    assert_eq!(sees_typing(&mut carol, &room).await, ("alice".into(), true), "a reader does not type");
+}
