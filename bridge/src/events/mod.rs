@@ -34,6 +34,8 @@ pub(crate) struct Wanted {
     rooms: Vec<String>,
     rewind: u32,
     positions: Positions,
+    /// Whether it takes nothing but a stream: an `EventSource`, which gives up for good where it gets none.
+    is_event_source: bool,
 }
 
 /// Opens a stream. The answer waits for the session: where that is refused, so is the request, with the status of the
@@ -58,15 +60,30 @@ pub(crate) async fn open(
     let hello = v1::Hello {
         protocol: 1,
         client: "sse".to_owned(),
-        resume: Some(wanted.positions.resume(&wanted.rooms)),
+        resume: Some(wanted.positions.resume()),
         ..v1::Hello::default()
     };
-    poll_fn(|cx| stream.poll_ready(cx)).await;
-    stream.send(encode(1, Command::Hello(hello)));
+    let mut hello = Some(encode(1, Command::Hello(hello)));
     let mut first = Vec::new();
-    match poll_fn(|cx| stream.poll_frames(cx, &mut |frame| first.push(frame))).await {
+    let begun = poll_fn(|cx| {
+        if hello.is_some() && stream.poll_ready(cx).is_ready() {
+            hello.take().into_iter().for_each(|hello| stream.send(hello));
+        }
+        stream.poll_frames(cx, &mut |frame| first.push(frame))
+    });
+    match begun.await {
         None if opened(&first) => {}
-        end => return respond::error(&refused(end, &first, &request_id)),
+        end => {
+            let error = refused(end, &first, &request_id);
+            if WireRow::of(&error.code).http != 401 {
+                attempt.succeeded();
+            }
+            return if wanted.is_event_source && WireRow::of(&error.code).reconnect {
+                later()
+            } else {
+                respond::error(&error)
+            };
+        }
     }
     attempt.succeeded();
     let joins = wanted.rooms.iter().filter(|room| !wanted.positions.knows(room));
@@ -92,6 +109,11 @@ pub(crate) async fn overview(hub: &dyn HubPort, call: Call) -> Response<Body> {
         Ok::<_, Infallible>(http_body::Frame::data(Bytes::from(format!("data: {data}\n\n"))))
     });
     event_stream(StreamBody::new(events).boxed_unsync())
+}
+
+/// A stream that ends at once, and says when to come back.
+fn later() -> Response<Body> {
+    event_stream(respond::full("retry: 2000\n\n"))
 }
 
 fn event_stream(body: Body) -> Response<Body> {
@@ -129,7 +151,9 @@ pub(crate) fn wanted<B>(request: &Request<B>) -> Result<Wanted, v1::Violation> {
         }
         None => Positions::default(),
     };
-    Ok(Wanted { rooms, rewind, positions })
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let is_event_source = accept.is_some_and(|accept| accept.contains("text/event-stream"));
+    Ok(Wanted { rooms, rewind, positions, is_event_source })
 }
 
 fn encode(command_id: u32, command: Command) -> Bytes {

@@ -40,11 +40,12 @@ impl Positions {
         URL_SAFE_NO_PAD.encode(resume.encode_to_vec())
     }
 
-    /// What `hello` says of the rooms that are listened to.
-    pub(super) fn resume(&self, rooms: &[String]) -> Resume {
-        let known = rooms.iter().filter_map(|room| Some((room, self.rooms.get(room)?)));
+    /// What `hello` says: all rooms that the listener was in, those that the hub had joined by itself too.
+    pub(super) fn resume(&self) -> Resume {
         Resume {
-            rooms: known
+            rooms: self
+                .rooms
+                .iter()
                 .map(|(room, position)| RoomPosition {
                     room: room.clone(),
                     position: Some(*position),

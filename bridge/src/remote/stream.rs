@@ -55,6 +55,8 @@ pub(super) struct RemoteStream {
     last_words: VecDeque<SessionResponse>,
     /// How it ends once those are said.
     end: Option<End>,
+    /// Whether the client sends no more.
+    finished: bool,
 }
 
 impl RemoteStream {
@@ -65,6 +67,7 @@ impl RemoteStream {
             stopping: drain.cancelled_owned().boxed(),
             last_words: VecDeque::new(),
             end: None,
+            finished: false,
         }
     }
 
@@ -72,7 +75,12 @@ impl RemoteStream {
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Stage::Opening(opening) = &mut self.stage {
             match ready!(opening.as_mut().poll(cx)) {
-                Ok(open) => self.stage = Stage::Open(Box::new(open)),
+                Ok(mut open) => {
+                    if self.finished {
+                        open.requests.close();
+                    }
+                    self.stage = Stage::Open(Box::new(open));
+                }
                 Err(status) => self.end_with(status::row(&status)),
             }
         }
@@ -157,6 +165,7 @@ impl FrameStream for RemoteStream {
     }
 
     fn finish(&mut self) {
+        self.finished = true;
         if let Stage::Open(open) = &mut self.stage {
             open.requests.close();
         }

@@ -81,6 +81,7 @@ async fn open(
         outgoing: Outgoing::default(),
         answers_wait: false,
         attempt: Some(attempt),
+        starved: false,
         stalled_after: options.stalled_after,
         stalled: None,
         stage: Stage::Open,
@@ -94,6 +95,8 @@ enum Stage {
     Open,
     /// The close frame is among what waits, or written; the other side has a while to answer.
     Closing(Pin<Box<Sleep>>),
+    /// The other side has closed: what it sent before is still carried out.
+    Leaving(Pin<Box<Sleep>>),
 }
 
 struct Socket {
@@ -105,6 +108,8 @@ struct Socket {
     answers_wait: bool,
     /// Until the session is open.
     attempt: Option<Attempt>,
+    /// Whether reading ended on a bound of ours, so that nothing but another look will wake it.
+    starved: bool,
     stalled_after: Duration,
     /// Since something waits that the other side does not take.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -125,10 +130,16 @@ impl Socket {
                 }
                 return self.poll_farewell(cx);
             }
+            if let Stage::Leaving(limit) = &mut self.stage {
+                if limit.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                return self.poll_leave(cx);
+            }
             if self.poll_read(cx).is_ready() {
                 return Poll::Ready(());
             }
-            if matches!(self.stage, Stage::Closing(_)) {
+            if !matches!(self.stage, Stage::Open) {
                 continue;
             }
             match self.poll_write(cx) {
@@ -136,11 +147,10 @@ impl Socket {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }
-            let was_ready = self.hub.poll_ready(cx).is_ready();
             match self.poll_frames(cx) {
                 Poll::Ready(()) => {}
-                // What was answered made room for the next command: read on.
-                Poll::Pending if !was_ready && self.hub.poll_ready(cx).is_ready() => {}
+                // What was written or answered made room for the next command: read on.
+                Poll::Pending if self.starved && self.hub.poll_ready(cx).is_ready() => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -148,8 +158,10 @@ impl Socket {
 
     /// Reads while the hub takes frames. Ready when the other side is gone.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.starved = true;
         while self.outgoing.chunk().len() < OUTGOING_READS && self.hub.poll_ready(cx).is_ready() {
             let Poll::Ready(read) = Pin::new(&mut self.frames).poll_next(cx) else {
+                self.starved = false;
                 return Poll::Pending;
             };
             match inbound::understand(read, self.form) {
@@ -163,7 +175,9 @@ impl Socket {
                 Inbound::Closed => {
                     // Its answer goes out if it can at once; nobody waits for it.
                     let _ = Pin::new(&mut self.frames).poll_flush(cx);
-                    return Poll::Ready(());
+                    self.hub.finish();
+                    self.stage = Stage::Leaving(Box::pin(sleep(FAREWELL)));
+                    return Poll::Pending;
                 }
                 Inbound::Gone => return Poll::Ready(()),
                 Inbound::Wrong { code, close } => {
@@ -238,7 +252,13 @@ impl Socket {
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match ready!(self.hub_frames(cx)) {
             None => {}
-            Some(Some(row)) => self.close(row.close, row.name),
+            Some(Some(row)) => {
+                // Only who cannot say who they are has failed: not whoever met a hub that stops or is away.
+                if row.http != 401 {
+                    self.attempt.take().into_iter().for_each(Attempt::succeeded);
+                }
+                self.close(row.close, row.name);
+            }
             Some(None) => self.close(1000, ""),
         }
         Poll::Ready(())
@@ -252,6 +272,15 @@ impl Socket {
             }
             outgoing.push(frame.web_socket(*form));
         })
+    }
+
+    /// Lets what is in flight be carried out. Nobody reads the answers.
+    fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if ready!(self.hub.poll_frames(cx, &mut drop)).is_some() {
+                return Poll::Ready(());
+            }
+        }
     }
 
     fn close(&mut self, code: u16, reason: &str) {

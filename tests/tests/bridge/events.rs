@@ -100,3 +100,37 @@ async fn what_cannot_be_listened_to_is_refused_with_its_status() {
         }
     }
 }
+
+/// Rooms that the hub joins by itself are resumed like those that were asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_joined_automatically_are_resumed_too() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let bearer = format!("Bearer {}", hub.token("bob"));
+    let alice = hub.enters("alice").await;
+    let mut listener =
+        Events::open(bridge.address(), "/v1/events", &[("authorization", &bearer)]).await.expect("a stream");
+    loop {
+        let response = listener.next().await.expect("the stream goes on");
+        if matches!(response.kind, Some(Kind::Joined(joined)) if joined.room == "org:acme") {
+            break;
+        }
+    }
+    let last_id = listener.last_id.clone();
+    drop(listener);
+    alice.says("org:acme", "to all").await;
+    let headers = [("authorization", &*bearer), ("last-event-id", &*last_id)];
+    let mut listener = Events::open(bridge.address(), "/v1/events", &headers).await.expect("a stream");
+    assert_eq!(listener.hears().await, "to all");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_is_away_is_told_at_once() {
+    let nowhere = ["http://127.0.0.1:1".to_owned()];
+    let bridge = Beside::apart(&nowhere, &tokio_util::sync::CancellationToken::new());
+    assert_eq!(Events::open(bridge.address(), "/v1/events", &[]).await.err(), Some(503));
+    // An EventSource gives up for good where it gets no stream.
+    let accept = [("accept", "text/event-stream")];
+    let mut stream = Events::open(bridge.address(), "/v1/events", &accept).await.expect("a stream");
+    assert!(stream.next().await.is_none());
+}

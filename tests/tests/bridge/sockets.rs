@@ -36,6 +36,8 @@ macro_rules! both_deployments {
 }
 
 both_deployments!(
+    what_was_sent_before_the_end_is_carried_out,
+    answers_keep_coming_however_many_are_asked_for,
     binary_json_and_grpc_are_in_one_room,
     a_broken_socket_resumes_without_loss,
     tokens_come_in_every_permitted_way,
@@ -159,6 +161,32 @@ async fn ends_have_the_codes_of_the_table(hub: &TestHub, address: SocketAddr) {
         let mut leaver = WebSocket::enters(address, speaks, hub.token("bob")).await;
         leaver.ask(Command::Goodbye(v1::Goodbye {})).await;
         assert_eq!(leaver.ends().await.0, Some((1000, String::new())));
+    }
+}
+
+async fn what_was_sent_before_the_end_is_carried_out(hub: &TestHub, address: SocketAddr) {
+    let mut leaver = WebSocket::enters(address, Speaks::Json, hub.token("alice")).await;
+    for number in 0..20 {
+        leaver.ask(message("room:last-words", &format!("word {number}"))).await;
+    }
+    leaver.send(Message::Close(None)).await;
+    leaver.ends().await;
+    let mut reader = WebSocket::enters(address, Speaks::Json, hub.token("bob")).await;
+    let rewind = v1::Join { room: "room:last-words".to_owned(), rewind: 20, ..v1::Join::default() };
+    reader.ask(Command::Join(rewind)).await;
+    for number in 0..20 {
+        assert_eq!(reader.hears().await, format!("word {number}"));
+    }
+}
+
+/// More answers than the bridge holds at once, without anything else that would wake it.
+async fn answers_keep_coming_however_many_are_asked_for(hub: &TestHub, address: SocketAddr) {
+    let mut socket = WebSocket::enters(address, Speaks::Json, hub.token("alice")).await;
+    for id in 1_000..2_000 {
+        socket.send(Message::text(format!(r#"{{"commandId": {id}, "colour": 1}}"#))).await;
+    }
+    for id in 1_000..2_000 {
+        assert!(matches!(socket.answer(id).await, Kind::Error(_)));
     }
 }
 
