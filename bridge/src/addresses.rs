@@ -24,8 +24,10 @@ impl Default for AddressLimits {
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Addresses that are remembered; past that those without anything recent are forgotten at once.
+/// Addresses that are remembered; past that new ones are counted by a wider network.
 const ADDRESSES: usize = 100_000;
+/// How often a full book is looked through.
+const FULL_SWEEP: Duration = Duration::from_secs(5);
 
 /// What is known of all addresses. A clone shares it.
 #[derive(Clone)]
@@ -70,9 +72,12 @@ impl Addresses {
     /// Lets a connection of `address` try; `None` where it has to wait.
     pub(crate) fn attempt(&self, address: IpAddr, now: Instant) -> Option<Attempt> {
         let Some(inner) = &self.0 else { return Some(Attempt { inner: None }) };
-        let address = network(address);
         let mut book = inner.book.lock();
         book.sweep(now);
+        let mut address = network(address);
+        if book.addresses.len() >= ADDRESSES && !book.addresses.contains_key(&address) {
+            address = wider(address);
+        }
         let of = book.addresses.entry(address).or_default();
         of.forget_old(now);
         let limits = inner.limits;
@@ -87,9 +92,9 @@ impl Addresses {
 
 impl Book {
     fn sweep(&mut self, now: Instant) {
-        let due = self.next_sweep.is_none_or(|next| now >= next) || self.addresses.len() >= ADDRESSES;
-        if due {
-            self.next_sweep = Some(now + MINUTE);
+        if self.next_sweep.is_none_or(|next| now >= next) {
+            let full = self.addresses.len() >= ADDRESSES;
+            self.next_sweep = Some(now + if full { FULL_SWEEP } else { MINUTE });
             self.addresses.retain(|_, of| {
                 of.forget_old(now);
                 of.pending > 0 || !of.failed.is_empty()
@@ -131,6 +136,20 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
             IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+/// What new addresses count as while very many are about: /16 of IPv4, /32 of IPv6, as providers have them.
+fn wider(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            IpAddr::from([a, b, 0, 0])
+        }
+        IpAddr::V6(address) => {
+            let [a, b, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0))
         }
     }
 }
@@ -195,6 +214,19 @@ mod tests {
         let later = now + MINUTE;
         addresses.attempt(address("198.51.100.1"), later).unwrap().failed_at(later);
         assert_eq!(addresses.0.unwrap().book.lock().addresses.len(), 1);
+    }
+
+    #[test]
+    fn a_full_book_grows_no_further_to_speak_of() {
+        let addresses = Addresses::new(Some(AddressLimits::default()));
+        let now = Instant::now();
+        for number in 0..(ADDRESSES as u32 + 50_000) {
+            let address = IpAddr::V6(Ipv6Addr::from(u128::from(number) << 64 | 0x2001 << 112));
+            if let Some(mut attempt) = addresses.attempt(address, now) {
+                attempt.failed_at(now);
+            }
+        }
+        assert!(addresses.0.unwrap().book.lock().addresses.len() <= ADDRESSES + 16);
     }
 
     #[test]

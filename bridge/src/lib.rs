@@ -16,6 +16,7 @@ mod json;
 mod options;
 mod origins;
 mod page;
+mod patient;
 pub mod remote;
 mod respond;
 mod routes;

@@ -26,7 +26,7 @@ pub struct Options {
     pub addresses: Option<AddressLimits>,
     /// Proxies whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<IpAddr>,
-    /// A socket that takes nothing of what waits for it for this long is dropped. Longer than a hub's own limit for slow
+    /// A socket or stream that takes nothing of what waits for it for this long is dropped. Longer than a hub's own limit for slow
     /// readers, which says goodbye first; it is for those that do not take that either.
     pub stalled_after: Duration,
     /// An event stream gets a comment this often, so that proxies keep it.

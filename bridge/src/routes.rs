@@ -90,7 +90,10 @@ async fn dispatch(
             Some(attempt) => events::open(&*hub, call, attempt, events::wanted(&request), options).await,
             None => too_many(&call.request_id),
         },
-        ("GET", "/v1/overview") => events::overview(&*hub, call).await,
+        ("GET", "/v1/overview") => match shared.addresses.attempt(address, Instant::now()) {
+            Some(attempt) => judge(attempt, events::overview(&*hub, call).await),
+            None => too_many(&call.request_id),
+        },
         ("POST", "/v1/commands") => {
             let Some(attempt) = shared.addresses.attempt(address, Instant::now()) else {
                 return too_many(&call.request_id);

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use carillon_proto::port::HubPort;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::addresses::Addresses;
 use crate::options::Options;
+use crate::patient::Patient;
 use crate::routes::{self, Connection, Counted, Shared};
 
 /// Connections that the system may hold before they are accepted.
@@ -157,11 +158,16 @@ async fn serve(
     stop: CancellationToken,
     silent: Option<crate::addresses::Attempt>,
 ) {
-    // The first request shows that somebody speaks; whether they are known is judged by what they ask.
+    // What is asked of the hub is counted by itself from then on. Whoever asks for what anyone may have is nobody known,
+    // and counts on.
     let silent = Mutex::new(silent);
+    let asked = AtomicBool::new(false);
     let limit = shared.options.handshake_timeout;
-    let service = service_fn(|request| {
-        if let Some(attempt) = silent.lock().take() {
+    let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
+        asked.store(true, Ordering::Relaxed);
+        if request.uri().path().starts_with("/v1/")
+            && let Some(attempt) = silent.lock().take()
+        {
             attempt.succeeded();
         }
         let answer = routes::answer(Arc::clone(&shared), connection.clone(), request);
@@ -173,7 +179,7 @@ async fn serve(
             .header_read_timeout(limit)
             .max_buf_size(HEAD_BYTES)
             .max_headers(HEADERS)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Patient::new(stream, shared.options.stalled_after)), service)
             .with_upgrades()
     );
     let served = match stop.run_until_cancelled(serving.as_mut()).await {
@@ -185,5 +191,11 @@ async fn serve(
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection of a browser broke");
+    }
+    // To have asked for a page is no failure.
+    if asked.load(Ordering::Relaxed)
+        && let Some(attempt) = silent.lock().take()
+    {
+        attempt.succeeded();
     }
 }

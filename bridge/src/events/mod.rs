@@ -113,7 +113,9 @@ pub(crate) async fn overview(hub: &dyn HubPort, call: Call) -> Response<Body> {
 
 /// A stream that ends at once, and says when to come back.
 fn later() -> Response<Body> {
-    event_stream(respond::full("retry: 2000\n\n"))
+    let mut response = event_stream(respond::full("retry: 2000\n\n"));
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn event_stream(body: Body) -> Response<Body> {

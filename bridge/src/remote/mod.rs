@@ -190,7 +190,8 @@ impl HubPort for RemoteHub {
                 }
             }
         };
-        futures::stream::once(open).flatten().boxed()
+        let drained = self.0.drain.clone().cancelled_owned();
+        futures::stream::once(open).flatten().take_until(drained).boxed()
     }
 
     fn is_ready(&self) -> bool {

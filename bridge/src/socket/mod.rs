@@ -19,13 +19,13 @@ use futures::{Sink, Stream};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::addresses::Attempt;
 use crate::options::Options;
+use crate::patient::Patient;
 use gate::Gate;
 use inbound::Inbound;
 use outgoing::Outgoing;
@@ -63,7 +63,7 @@ async fn open(
     call: Call,
     attempt: Attempt,
 ) -> Option<Box<Socket>> {
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    let parts = upgraded.downcast::<TokioIo<Patient>>().ok()?;
     let request_id = call.request_id.clone();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -71,7 +71,7 @@ async fn open(
         .max_write_buffer_size(WRITE_BUFFER)
         .max_message_size(Some(options.frame_bytes))
         .max_frame_size(Some(options.frame_bytes));
-    let gate = Gate::new(parts.io.into_inner());
+    let gate = Gate::new(parts.io.into_inner().into_inner());
     let early = parts.read_buf.to_vec();
     let frames = WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await;
     Some(Box::new(Socket {

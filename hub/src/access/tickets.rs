@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::{TICKET_LIFE, TICKETS};
+use crate::domain::limits::{TICKET_LIFE, TICKETS, TICKETS_PER_BEARER};
 use crate::domain::time::Timestamp;
 
 use super::authentication::Verified;
@@ -27,20 +27,43 @@ struct Issued {
     good: FxHashMap<String, (Timestamp, Verified)>,
     /// In the order of their ends, which is that of their making.
     ends: VecDeque<(Timestamp, String)>,
+    /// How many each bearer has that are good.
+    held: FxHashMap<String, usize>,
+}
+
+/// Whose a ticket is, for counting: a user of a tenant, or a service.
+fn bearer(verified: &Verified) -> String {
+    match verified {
+        Verified::User(token) => format!("{}/{}", token.tenant, token.user),
+        Verified::Service(token) => format!("/{}", token.name),
+    }
 }
 
 impl Issued {
     fn forget_ended(&mut self, now: Timestamp) {
         while self.ends.front().is_some_and(|(end, _)| *end <= now) {
             if let Some((_, ticket)) = self.ends.pop_front() {
-                self.good.remove(&ticket);
+                self.take(&ticket);
             }
         }
+    }
+
+    fn take(&mut self, ticket: &str) -> Option<(Timestamp, Verified)> {
+        let (end, verified) = self.good.remove(ticket)?;
+        let bearer = bearer(&verified);
+        if let Some(held) = self.held.get_mut(&bearer) {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(&bearer);
+            }
+        }
+        Some((end, verified))
     }
 }
 
 impl Tickets {
-    /// Makes a ticket for who bears a token, and says when it ends. `RATE_LIMITED` where too many are about.
+    /// Makes a ticket for who bears a token, and says when it ends. `RATE_LIMITED` where the bearer has
+    /// [`TICKETS_PER_BEARER`] that are good, or too many are about.
     pub fn issue(&self, verified: Verified, now: Timestamp) -> Result<(String, Timestamp), Refusal> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|_| ErrorCode::Internal)?;
@@ -51,9 +74,12 @@ impl Tickets {
         let end = now.plus(TICKET_LIFE).min(verified.expires());
         let mut issued = self.0.lock();
         issued.forget_ended(now);
-        if issued.ends.len() >= TICKETS {
+        let bearer = bearer(&verified);
+        let held = issued.held.get(&bearer).copied().unwrap_or(0);
+        if held >= TICKETS_PER_BEARER || issued.ends.len() >= TICKETS {
             return Err(Refusal { retry_after: Some(TICKET_LIFE), ..ErrorCode::RateLimited.into() });
         }
+        *issued.held.entry(bearer).or_default() += 1;
         issued.good.insert(ticket.clone(), (end, verified));
         // Kept for its whole life, so that the list stays in order where a token ends before.
         issued.ends.push_back((now.plus(TICKET_LIFE), ticket.clone()));
@@ -75,7 +101,7 @@ impl Tickets {
 
     /// Who bears a ticket; from now on it is good no more. `INVALID_TOKEN` for one that is not, or no longer, good.
     pub fn redeem(&self, ticket: &str, now: Timestamp) -> Result<Verified, Refusal> {
-        let found = self.0.lock().good.remove(ticket);
+        let found = self.0.lock().take(ticket);
         match found {
             Some((end, verified)) if now < end => Ok(verified),
             _ => Err(ErrorCode::InvalidToken.into()),
@@ -124,15 +150,26 @@ mod tests {
     }
 
     #[test]
-    fn they_are_bounded_and_ended_ones_make_place() {
+    fn each_bearer_has_so_many_and_ended_ones_make_place() {
         let tickets = Tickets::default();
-        for _ in 0..TICKETS {
-            tickets.issue(alice(i64::MAX), Timestamp(0)).unwrap();
+        let mut last = String::new();
+        for _ in 0..TICKETS_PER_BEARER {
+            (last, _) = tickets.issue(alice(i64::MAX), Timestamp(0)).unwrap();
         }
         let full = tickets.issue(alice(i64::MAX), Timestamp(1)).unwrap_err();
         assert_eq!(full.code, ErrorCode::RateLimited);
-        let later = Timestamp(0).plus(TICKET_LIFE + Duration::from_millis(1));
+        let bob = |name: &str| match alice(i64::MAX) {
+            Verified::User(token) => {
+                Verified::User(UserToken { user: UserId::parse(name).unwrap(), ..token })
+            }
+            other @ Verified::Service(_) => other,
+        };
+        tickets.issue(bob("bob"), Timestamp(1)).expect("others are not concerned");
+        tickets.redeem(&last, Timestamp(1)).unwrap();
+        tickets.issue(alice(i64::MAX), Timestamp(1)).expect("one was used");
+        let later = Timestamp(0).plus(TICKET_LIFE + Duration::from_millis(2));
         tickets.issue(alice(i64::MAX), later).unwrap();
-        assert_eq!(tickets.0.lock().good.len(), 1);
+        let issued = tickets.0.lock();
+        assert_eq!((issued.good.len(), issued.held.len()), (1, 1));
     }
 }

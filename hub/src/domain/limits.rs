@@ -168,6 +168,8 @@ pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(100);
 pub const TICKET_LIFE: Duration = Duration::from_secs(30);
 /// Tickets that may be good at once.
 pub const TICKETS: usize = 100_000;
+/// Tickets of one user or service that may be good at once.
+pub const TICKETS_PER_BEARER: usize = 20;
 /// How often `WatchOverview` tells.
 pub const OVERVIEW_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest token, bytes.

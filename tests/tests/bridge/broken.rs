@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use carillon_client::v1::Hello;
-use carillon_tests::browser::{Beside, Closed, Speaks, WebSocket};
+use carillon_tests::browser::{Beside, Closed, Events, Speaks, WebSocket};
 use carillon_tests::{TestHub, hub};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -198,4 +198,26 @@ async fn behind_a_shared_connection_a_stopped_socket_stalls_nobody() {
         options
     });
     is_ended_and_stalls_nobody(&hub, bridge.address()).await;
+}
+
+/// An event stream that stops reading is dropped too, and so is its session, in time for others behind the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_stream_that_stops_reading_is_dropped() {
+    let hub = hub().start().await;
+    let bridge = Beside::apart_with(&[hub.url()], &CancellationToken::new(), |mut options| {
+        options.stalled_after = Duration::from_secs(1);
+        options
+    });
+    let bearer = format!("Bearer {}", hub.token("mallory"));
+    let path = "/v1/events?room=room:busy";
+    let _stopped =
+        Events::open(bridge.address(), path, &[("authorization", &bearer)]).await.expect("a stream");
+    let sender = hub.enters("alice").await;
+    let text = "x".repeat(9_000);
+    let mut sent = 0;
+    while hub.hub.services().sessions.len() == 2 {
+        sender.says("room:busy", &text).await;
+        sent += 1;
+        assert!(sent < 20_000, "it is never dropped");
+    }
 }

@@ -3,7 +3,7 @@
 use carillon_bridge::{AddressLimits, Page};
 use carillon_tests::browser::{Beside, Speaks, WebSocket, request};
 use carillon_tests::hub;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,6 +111,27 @@ async fn one_address_may_try_so_often() {
         statuses.push(request(address, "POST", "/v1/tickets", &headers, "").await.status);
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429, 429]);
+}
+
+/// Whoever asks for what anyone may have, and never says who they are, holds no more places than the silent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asking_for_health_is_no_way_round() {
+    let bridge = Beside::bind(|mut options| {
+        options.addresses = Some(AddressLimits { unauthenticated: 3, attempts_per_minute: 5 });
+        options
+    });
+    let _hub = hub().start_with(&bridge).await;
+    let mut held = Vec::new();
+    for turn in 0..5 {
+        let mut stream = TcpStream::connect(bridge.address()).await.unwrap();
+        // Whoever is turned away is told so, whatever they ask.
+        let _ = stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        let wanted: &[u8] = if turn < 3 { b"HTTP/1.1 200" } else { b"HTTP/1.1 503" };
+        assert_eq!(head, wanted, "connection {turn}");
+        held.push(stream);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
