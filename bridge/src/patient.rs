@@ -22,11 +22,6 @@ impl Patient {
     pub(crate) fn new(stream: TcpStream, limit: Duration) -> Self {
         Self { stream, limit, waiting: None }
     }
-
-    /// The connection alone.
-    pub(crate) fn into_inner(self) -> TcpStream {
-        self.stream
-    }
 }
 
 impl AsyncRead for Patient {

@@ -6,17 +6,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::patient::Patient;
 
 /// A stream that tungstenite may not write to while a frame of the bridge's is half written.
 pub(super) struct Gate {
-    stream: TcpStream,
+    stream: Patient,
     /// Whether the bridge is in the middle of a frame.
     pub(super) shut: bool,
 }
 
 impl Gate {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Patient) -> Self {
         Self { stream, shut: false }
     }
 

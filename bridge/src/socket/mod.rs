@@ -71,7 +71,7 @@ async fn open(
         .max_write_buffer_size(WRITE_BUFFER)
         .max_message_size(Some(options.frame_bytes))
         .max_frame_size(Some(options.frame_bytes));
-    let gate = Gate::new(parts.io.into_inner().into_inner());
+    let gate = Gate::new(parts.io.into_inner());
     let early = parts.read_buf.to_vec();
     let frames = WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await;
     Some(Box::new(Socket {
@@ -82,8 +82,6 @@ async fn open(
         answers_wait: false,
         attempt: Some(attempt),
         starved: false,
-        stalled_after: options.stalled_after,
-        stalled: None,
         stage: Stage::Open,
         request_id,
     }))
@@ -110,9 +108,6 @@ struct Socket {
     attempt: Option<Attempt>,
     /// Whether reading ended on a bound of ours, so that nothing but another look will wake it.
     starved: bool,
-    stalled_after: Duration,
-    /// Since something waits that the other side does not take.
-    stalled: Option<Pin<Box<Sleep>>>,
     stage: Stage,
     request_id: String,
 }
@@ -212,21 +207,6 @@ impl Socket {
 
     /// Writes all that waits, tungstenite's answers too. A frame is never broken by another's.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let before = self.outgoing.chunk().len();
-        let written = self.poll_write_now(cx);
-        if written.is_ready() || self.outgoing.chunk().len() < before {
-            self.stalled = None;
-        }
-        if written.is_pending() {
-            let limit = self.stalled_after;
-            let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
-            ready!(stalled.as_mut().poll(cx));
-            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
-        }
-        written
-    }
-
-    fn poll_write_now(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         loop {
             let half = self.frames.get_ref().shut;
             if self.answers_wait && !half {
