@@ -70,6 +70,8 @@ requests! {
     list_sessions(ListSessionsRequest) -> ListSessionsResponse;
     /// Ends sessions.
     disconnect_session(DisconnectSessionRequest) -> DisconnectSessionResponse;
+    /// Makes tokens good no more, and ends what they opened.
+    revoke_tokens(RevokeTokensRequest) -> RevokeTokensResponse;
     /// Blanks all content of a user. Repeat it when it failed: it carries on.
     erase_user(EraseUserRequest) -> EraseUserResponse;
     /// Notifies users.

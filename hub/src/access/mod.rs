@@ -1,5 +1,6 @@
 //! Who may: authentication, and the one place that decides on every command.
 
 pub mod authentication;
+pub mod revocation;
 pub mod rules;
 pub mod tickets;

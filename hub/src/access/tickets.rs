@@ -116,13 +116,14 @@ mod tests {
     use super::*;
     use crate::access::authentication::UserToken;
     use crate::domain::names::{TenantId, UserId};
+    use crate::domain::revocation::TokenMark;
 
     fn alice(expires: i64) -> Verified {
         Verified::User(UserToken {
             tenant: TenantId::parse("acme").unwrap(),
             user: UserId::parse("alice").unwrap(),
             expires: Timestamp(expires),
-            issued: None,
+            mark: TokenMark::default(),
         })
     }
 

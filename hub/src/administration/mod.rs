@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use crate::access::rules;
 use crate::domain::caller::Caller;
-use crate::domain::error::Refusal;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::REVOKED_TOKENS;
 use crate::domain::names::{RoomName, TenantId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
+use crate::domain::revocation::{Revocation, Revoked};
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
 use crate::store::{Erased, Store, refuse};
@@ -80,6 +82,20 @@ impl Administration {
     ) -> Result<NotificationSent, Refusal> {
         rules::administer(caller)?;
         notifications::send(&*self.store, caller, send, now).await
+    }
+
+    /// Makes tokens good no more, of which a tenant has `revoked` single ones: `RATE_LIMITED` past [`REVOKED_TOKENS`].
+    pub async fn revoke(
+        &self,
+        caller: &Caller,
+        revocation: Revocation,
+        revoked: usize,
+    ) -> Result<(), Refusal> {
+        rules::administer(caller)?;
+        if revoked >= REVOKED_TOKENS && matches!(revocation.what, Revoked::Token { .. }) {
+            return Err(ErrorCode::RateLimited.into());
+        }
+        self.store.revoke(revocation).await.map_err(refuse)
     }
 
     /// Blanks a user's content; tombstones remain. Repeating it carries on.

@@ -124,6 +124,7 @@ mod tests {
             user: UserId::parse("service").unwrap(),
             service: true,
             expires: Timestamp(1),
+            token: crate::domain::revocation::TokenMark::default(),
         }
     }
 

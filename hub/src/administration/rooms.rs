@@ -80,6 +80,7 @@ mod tests {
             user: UserId::parse("service").unwrap(),
             service: true,
             expires: Timestamp(1),
+            token: crate::domain::revocation::TokenMark::default(),
         };
         let create = CreateRoom {
             room: RoomName::parse("case:1").unwrap(),

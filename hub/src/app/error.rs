@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::access::authentication::OptionsError;
 use crate::config::ConfigError;
+use crate::store::StoreError;
 use crate::store::sqlite::OpenError;
 
 /// Why a hub did not start. Nothing was changed that a later start would trip over.
@@ -18,6 +19,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// What was revoked cannot be read: nobody may get in.
+    #[error("the revocations cannot be read: {0}")]
+    Revocations(StoreError),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {cause}")]
     Listen {

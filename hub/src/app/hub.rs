@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::authentication::Authenticator;
+use crate::access::revocation::Revocations;
 use crate::access::tickets::Tickets;
 use crate::administration::Administration;
 use crate::config::Config;
@@ -45,6 +46,9 @@ const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
 /// On a stop, calls that are on their way have this long to come in, and the last answers to go out.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
+/// Revocations that are read at once at the start.
+const REVOCATIONS_PAGE: u32 = 10_000;
+
 /// How often health looks at the store.
 const STORE_CHECK: Duration = Duration::from_secs(1);
 
@@ -74,6 +78,7 @@ impl Hub {
     /// `fronts` serve beside gRPC.
     pub async fn start(config: &Config, fronts: &[Arc<dyn BesideFront>]) -> Result<Self, StartError> {
         let (services, store) = build(config)?;
+        load_revocations(&services).await?;
         let administration = Administration::new(
             Arc::clone(&services.store),
             Arc::clone(&services.namespaces),
@@ -231,6 +236,21 @@ async fn watch_store(services: Arc<Services>, health: Health, cancel: Cancellati
     }
 }
 
+/// Reads which tokens are good no more, before anybody bears one.
+async fn load_revocations(services: &Services) -> Result<(), StartError> {
+    let mut after = 0;
+    loop {
+        let page = services.store.revocations(after, REVOCATIONS_PAGE).await.map_err(StartError::Revocations)?;
+        for revocation in &page.revocations {
+            services.revocations.learn(revocation);
+        }
+        if !page.more {
+            return Ok(());
+        }
+        after = page.last;
+    }
+}
+
 /// What serves gRPC on the runtime of one worker.
 fn front(
     config: &Config,
@@ -286,6 +306,7 @@ pub(super) fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), Sta
         namespaces,
         delivery,
         authenticator,
+        revocations: Revocations::default(),
         tickets: Tickets::default(),
         sessions,
         metrics: Metrics::new(),

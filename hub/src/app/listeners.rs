@@ -28,8 +28,10 @@ impl CommitSink for Listeners {
         if let Some(services) = self.services.get().and_then(Weak::upgrade) {
             for change in changes {
                 services.executor.invalidate(change);
-                if let Change::Erased { user } = change {
-                    services.forget(user);
+                match change {
+                    Change::Erased { user } => services.forget(user),
+                    Change::Revoked(revocation) => services.revocations.learn(revocation),
+                    _ => {}
                 }
             }
         }

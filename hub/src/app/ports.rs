@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
-use crate::access::authentication::{ServiceTenants, Verified};
 use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionsListed, Statistics,
@@ -16,9 +15,10 @@ use crate::domain::command::{Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::reply::Reply;
+use crate::domain::revocation::Revocation;
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
-use crate::grpc::ports::{Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions};
+use crate::grpc::ports::{Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions, StillGood};
 use crate::session::Services;
 use crate::store::{Erased, Idempotency};
 use crate::telemetry::resident_bytes;
@@ -43,11 +43,10 @@ impl Authenticate for Ports {
         self.services.admits_service(&Token(token.to_owned()), Timestamp::now())
     }
 
-    fn operator(&self, token: &str) -> Result<(), Refusal> {
-        match self.services.identify(&Token(token.to_owned()), Timestamp::now())? {
-            Verified::Service(token) if token.tenants == ServiceTenants::All => Ok(()),
-            _ => Err(ErrorCode::PermissionDenied.into()),
-        }
+    fn operator(&self, token: &str) -> Result<StillGood, Refusal> {
+        let operator = self.services.authenticate_operator(&Token(token.to_owned()), Timestamp::now())?;
+        let services = Arc::clone(&self.services);
+        Ok(Box::new(move || services.check_operator(&operator, Timestamp::now())))
     }
 
     fn ticket(&self, token: &str) -> Result<(String, Timestamp), Refusal> {
@@ -104,6 +103,15 @@ impl Sessions for Ports {
 }
 
 impl Administer for Ports {
+    fn revoke(&self, caller: &Caller, revocation: Revocation) -> Answer<()> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move {
+            let revoked = this.services.revocations.tokens(&revocation.scope);
+            this.administration.revoke(&caller, revocation, revoked).await
+        }
+        .boxed()
+    }
+
     fn create_room(&self, caller: &Caller, create: CreateRoom) -> Answer<RoomCreated> {
         let (this, caller) = (self.clone(), caller.clone());
         async move { this.administration.create_room(&caller, &create).await }.boxed()

@@ -30,6 +30,7 @@ fn caller(name: &str) -> Caller {
         user: user(name),
         service: false,
         expires: Timestamp(i64::MAX),
+        token: crate::domain::revocation::TokenMark::default(),
     }
 }
 

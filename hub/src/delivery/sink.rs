@@ -121,7 +121,7 @@ impl CommitSink for Delivery {
                     self.rooms.forget_tails(&user.tenant);
                     self.inbox_changed(user);
                 }
-                Change::Trimmed { .. } => {}
+                Change::Trimmed { .. } | Change::Revoked(_) => {}
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Who asks.
 
 use super::names::{TenantId, UserId, UserKey};
+use super::revocation::TokenMark;
 use super::time::Timestamp;
 
 /// An authenticated caller: what a verified token says, and nothing that a frame says.
@@ -14,6 +15,8 @@ pub struct Caller {
     pub service: bool,
     /// When the token ends.
     pub expires: Timestamp,
+    /// What a revocation would know the token by.
+    pub token: TokenMark,
 }
 
 impl Caller {

@@ -174,6 +174,14 @@ pub const TICKETS_PER_BEARER: usize = 20;
 pub const OVERVIEW_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest token, bytes.
 pub const TOKEN_BYTES: usize = 8_192;
+/// Longest `jti` claim that is revoked by name, bytes.
+pub const JTI_BYTES: usize = 1_000;
+/// How far ahead of now an instant may be before which tokens were issued: clocks differ.
+pub const REVOKED_AHEAD: Duration = Duration::from_mins(5);
+/// How far ahead of now a revoked token may expire.
+pub const REVOKED_LIFE: Duration = Duration::from_hours(24 * 3_653);
+/// Single tokens that one tenant may have revoked at once.
+pub const REVOKED_TOKENS: usize = 200_000;
 /// Longest cursor, bytes.
 pub const CURSOR_BYTES: usize = 512;
 /// Most kinds in an inbox filter.

@@ -20,5 +20,6 @@ pub mod position;
 pub mod presence;
 pub mod push;
 pub mod reply;
+pub mod revocation;
 pub mod room;
 pub mod time;

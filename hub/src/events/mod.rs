@@ -98,6 +98,7 @@ mod tests {
             user: user.clone(),
             service: false,
             expires: Timestamp(1),
+            token: crate::domain::revocation::TokenMark::default(),
         };
         let member =
             Member { user, role: Role::Member, version: Seq(3), joined: Seq(3), history_from: Seq(1) };

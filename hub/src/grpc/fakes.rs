@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::admin::AdminApi;
 use super::execute::HubApi;
-use super::ports::{Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions};
+use super::ports::{Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions, StillGood};
 use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionInfo, SessionsListed, Statistics,
@@ -21,6 +21,7 @@ use crate::domain::limits;
 use crate::domain::names::{NotificationId, RoomName, SessionId, TenantId, UserId};
 use crate::domain::position::{Epoch, Position, Seq, Tag};
 use crate::domain::reply::Reply;
+use crate::domain::revocation::Revocation;
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
 use crate::store::{Erased, Idempotency};
@@ -42,6 +43,7 @@ pub(super) enum Asked {
     ListRooms(ListRooms),
     SendNotification(SendNotification),
     Erase(UserId),
+    Revoke(Revocation),
     Statistics,
     Sessions(ListSessions),
     Disconnect(Disconnect),
@@ -107,6 +109,7 @@ fn caller(user: &str, service: bool) -> Caller {
         user: UserId::parse(user).unwrap(),
         service,
         expires: Timestamp(0),
+        token: crate::domain::revocation::TokenMark::default(),
     }
 }
 
@@ -147,8 +150,8 @@ impl Authenticate for FakeHub {
         if [CLINIC, ALICE].contains(&token) { Ok(()) } else { Err(ErrorCode::InvalidToken.into()) }
     }
 
-    fn operator(&self, token: &str) -> Result<(), Refusal> {
-        if token == OPERATOR { Ok(()) } else { Err(ErrorCode::PermissionDenied.into()) }
+    fn operator(&self, token: &str) -> Result<StillGood, Refusal> {
+        if token == OPERATOR { Ok(Box::new(|| Ok(()))) } else { Err(ErrorCode::PermissionDenied.into()) }
     }
 
     fn ticket(&self, token: &str) -> Result<(String, Timestamp), Refusal> {
@@ -220,6 +223,10 @@ impl Administer for FakeHub {
     fn send_notification(&self, _: &Caller, send: SendNotification) -> Answer<NotificationSent> {
         let id = NotificationId::parse("n1").unwrap();
         self.answer(Asked::SendNotification(send), NotificationSent { id, recipients: 2, duplicate: false })
+    }
+
+    fn revoke(&self, _: &Caller, revocation: Revocation) -> Answer<()> {
+        self.answer(Asked::Revoke(revocation), ())
     }
 
     fn erase_user(&self, _: &Caller, user: UserId) -> Answer<Erased> {

@@ -6,24 +6,34 @@ use carillon_proto::v1;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::ports::{NodeFigures, Observe};
+use super::ports::{NodeFigures, Observe, StillGood};
+use crate::domain::error::Refusal;
 use crate::domain::limits::OVERVIEW_INTERVAL;
 use crate::telemetry::Rates;
 
-/// The figures, one response per [`OVERVIEW_INTERVAL`]. Ends when the node drains.
-pub(super) fn watch(observe: Arc<dyn Observe>) -> BoxStream<'static, v1::WatchOverviewResponse> {
+/// The figures, one response per [`OVERVIEW_INTERVAL`]. Ends when the node drains, and with why `still_good` says so
+/// where who watches may do so no more.
+pub(super) fn watch(
+    observe: Arc<dyn Observe>,
+    still_good: StillGood,
+) -> BoxStream<'static, Result<v1::WatchOverviewResponse, Refusal>> {
     let mut ticks = interval(OVERVIEW_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let before = observe.figures().counted;
-    futures::stream::unfold((observe, ticks, before), async |(observe, mut ticks, before)| {
+    let begin = Some((observe, still_good, ticks, before));
+    futures::stream::unfold(begin, async |watched| {
+        let (observe, still_good, mut ticks, before) = watched?;
         ticks.tick().await;
         let figures = observe.figures();
         if figures.draining {
             return None;
         }
+        if let Err(refusal) = still_good() {
+            return Some((Err(refusal), None));
+        }
         let rates = figures.counted.since(&before);
         let response = response(&figures, &rates);
-        Some((response, (observe, ticks, figures.counted)))
+        Some((Ok(response), Some((observe, still_good, ticks, figures.counted))))
     })
     .boxed()
 }

@@ -11,6 +11,7 @@ use crate::domain::command::Stateless;
 use crate::domain::error::Refusal;
 use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::reply::Reply;
+use crate::domain::revocation::Revocation;
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
 use crate::store::{Erased, Idempotency};
@@ -31,12 +32,16 @@ pub trait Authenticate: Send + Sync + 'static {
     /// Whether a token is a service's, of whatever tenants: asked before a request is read, which then names one.
     fn any_service(&self, token: &str) -> Result<(), Refusal>;
 
-    /// Whether a token is of a service for all tenants. `PERMISSION_DENIED` for others.
-    fn operator(&self, token: &str) -> Result<(), Refusal>;
+    /// A service for all tenants, which may be asked again whether its token is still good. `PERMISSION_DENIED` for
+    /// others.
+    fn operator(&self, token: &str) -> Result<StillGood, Refusal>;
 
     /// A ticket for the bearer of a token, and when it ends.
     fn ticket(&self, token: &str) -> Result<(String, Timestamp), Refusal>;
 }
+
+/// Says why a token is good no more, if so: that it has expired or was revoked.
+pub type StillGood = Box<dyn Fn() -> Result<(), Refusal> + Send + Sync>;
 
 /// What a node holds and has counted.
 #[derive(Clone, Debug)]
@@ -94,6 +99,9 @@ pub trait Administer: Send + Sync + 'static {
 
     /// Notifies users.
     fn send_notification(&self, caller: &Caller, send: SendNotification) -> Answer<NotificationSent>;
+
+    /// Makes tokens good no more.
+    fn revoke(&self, caller: &Caller, revocation: Revocation) -> Answer<()>;
 
     /// Blanks a user's content. Repeating it carries on.
     fn erase_user(&self, caller: &Caller, user: UserId) -> Answer<Erased>;

@@ -102,6 +102,7 @@ mod tests {
             user: UserId::parse("alice").unwrap(),
             service: false,
             expires: Timestamp(1),
+            token: crate::domain::revocation::TokenMark::default(),
         };
         let head = InboxPosition { epoch: Epoch(4), own: Seq(10), broadcast: Seq(3) };
         change(&caller, &InboxChange::ReadUpTo(up_to), Some(head))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::access::authentication::{Authenticator, Verified};
+use crate::access::authentication::{Authenticator, ServiceTenants, ServiceToken, Verified};
+use crate::access::revocation::{Bearer, Revocations};
 use crate::access::tickets::Tickets;
 use crate::delivery::Delivery;
 use crate::domain::caller::Caller;
@@ -58,6 +59,8 @@ pub struct Services {
     pub presence: Presence,
     /// Who is who.
     pub authenticator: Authenticator,
+    /// Which tokens are good no more.
+    pub revocations: Revocations,
     /// Tickets, which speak for tokens.
     pub tickets: Tickets,
     /// From configuration.
@@ -99,11 +102,45 @@ impl Services {
 
     /// Who bears the token, a service of one tenant too.
     pub(super) fn verify(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
-        self.identify(token, now)?.caller(None)
+        self.admit(&self.identify(token, now)?, None)
     }
 
-    /// What the token says, or the one that the ticket was made for.
-    pub fn identify(&self, token: &Token, now: Timestamp) -> Result<Verified, Refusal> {
+    /// Who bears a token of a service for all tenants. `PERMISSION_DENIED` for others.
+    pub fn authenticate_operator(&self, token: &Token, now: Timestamp) -> Result<ServiceToken, Refusal> {
+        let operator = match self.identify(token, now)? {
+            Verified::Service(service) if service.tenants == ServiceTenants::All => service,
+            _ => return Err(ErrorCode::PermissionDenied.into()),
+        };
+        self.check_operator(&operator, now)?;
+        Ok(operator)
+    }
+
+    /// Why an operator's token is good no more, if so.
+    pub fn check_operator(&self, operator: &ServiceToken, now: Timestamp) -> Result<(), Refusal> {
+        if operator.expires <= now {
+            return Err(ErrorCode::TokenExpired.into());
+        }
+        self.check(None, &Bearer { name: &operator.name, service: true, mark: &operator.mark })
+    }
+
+    /// The caller that a token is for, unless it was revoked. `UNAVAILABLE` where the store cannot say what was: then
+    /// nobody new gets in.
+    fn admit(&self, verified: &Verified, named: Option<&TenantId>) -> Result<Caller, Refusal> {
+        let caller = verified.caller(named)?;
+        let bearer = Bearer { name: &caller.user, service: caller.service, mark: &caller.token };
+        self.check(Some(&caller.tenant), &bearer)?;
+        Ok(caller)
+    }
+
+    fn check(&self, tenant: Option<&TenantId>, bearer: &Bearer<'_>) -> Result<(), Refusal> {
+        if !self.store.is_healthy() {
+            return Err(ErrorCode::Unavailable.into());
+        }
+        self.revocations.check(tenant, bearer)
+    }
+
+    /// What the token says, or the one that the ticket was made for. Whether it was revoked is not asked.
+    fn identify(&self, token: &Token, now: Timestamp) -> Result<Verified, Refusal> {
         if Tickets::is_ticket(&token.0) {
             return self.tickets.redeem(&token.0, now);
         }
@@ -118,7 +155,13 @@ impl Services {
         if Tickets::is_ticket(&token.0) {
             return Err(ErrorCode::InvalidToken.into());
         }
-        self.tickets.issue(self.identify(token, now)?, now)
+        let verified = self.identify(token, now)?;
+        match &verified {
+            Verified::User(_) => drop(self.admit(&verified, None)?),
+            // Which tenant a service's is for is asked when it is used.
+            Verified::Service(_) => {}
+        }
+        self.tickets.issue(verified, now)
     }
 
     /// Which service bears the token, where it may act for `tenant`.
@@ -128,7 +171,7 @@ impl Services {
         tenant: &TenantId,
         now: Timestamp,
     ) -> Result<Caller, Refusal> {
-        let caller = self.identify(token, now)?.caller(Some(tenant))?;
+        let caller = self.admit(&self.identify(token, now)?, Some(tenant))?;
         // A user's token administers nothing, not even its own tenant.
         if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
     }

@@ -66,6 +66,7 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
         if shard == 0 {
             services.presence.tick(now);
             services.delivery.rooms().sweep(now);
+            services.revocations.forget_ended(now);
         }
     }
 }
@@ -94,7 +95,13 @@ impl Services {
             return;
         }
         // Not in the match: its lock would be held through the arms.
-        let step = live.life.lock().step(now);
+        let (step, good) = {
+            let mut life = live.life.lock();
+            (life.step(now), life.check(&self.revocations))
+        };
+        if let Err(refusal) = good {
+            return live.close(refusal);
+        }
         match step {
             LifeStep::Fine => {}
             LifeStep::Expiring => {

@@ -10,6 +10,7 @@ use crate::domain::marks::Marks;
 use crate::domain::member::Member;
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, Position, Seq};
+use crate::domain::revocation::Revocation;
 use crate::domain::room::{Room, RoomSummary};
 
 use super::outcome::{CommitError, Committed, Outcome};
@@ -93,6 +94,19 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`]. Repeating it is harmless, and carries on.
     fn erase(&self, user: &UserKey) -> Reading<Erased>;
 
+    /// Keeps that tokens are good no more. Repeating it is harmless; of two instants for the same the later stays. A
+    /// token's is forgotten some time after its end.
+    fn revoke(&self, revocation: Revocation) -> Reading<()>;
+
+    /// A page of `most` revocations that count, in the order in which they were made or repeated, after the one where
+    /// the page before ended; 0 for the first.
+    fn revocations(&self, after: u64, most: u32) -> Reading<RevocationPage>;
+
+    /// Whether it still commits.
+    fn is_healthy(&self) -> bool {
+        self.figures().healthy
+    }
+
     /// A secret of this store's own, made with it: what ids that the hub chooses are hashed with.
     fn secret(&self) -> [u8; 16];
 
@@ -101,6 +115,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// Commits what is queued, writes everything home and closes. Later calls answer [`StoreError::Unavailable`].
     fn close(&self) -> BoxFuture<'static, ()>;
+}
+
+/// A page of revocations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevocationPage {
+    /// In order.
+    pub revocations: Vec<Revocation>,
+    /// Where the page ended: what the next one begins after.
+    pub last: u64,
+    /// Whether there may be more.
+    pub more: bool,
 }
 
 /// Counts of one tenant.
@@ -186,6 +211,8 @@ pub enum Change {
         /// What it holds now.
         summary: InboxSummary,
     },
+    /// Tokens are good no more.
+    Revoked(Revocation),
     /// A user's content was blanked: what is kept of it in memory must go.
     Erased {
         /// Whose.

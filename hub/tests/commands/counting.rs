@@ -9,10 +9,11 @@ use carillon_hub::domain::member::Member;
 use carillon_hub::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use carillon_hub::domain::position::{Epoch, Seq};
 use carillon_hub::domain::room::{Room, RoomSummary};
+use carillon_hub::domain::revocation::Revocation;
 use carillon_hub::store::sqlite::SqliteStore;
 use carillon_hub::store::{
     CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,
-    Reading, RoomPage, RoomsQuery, Store, StoreFigures, TenantFigures,
+    Reading, RevocationPage, RoomPage, RoomsQuery, Store, StoreFigures, TenantFigures,
 };
 use futures::future::BoxFuture;
 
@@ -47,6 +48,8 @@ impl Store for CountingStore {
         known_users(tenant: &TenantId) -> u64;
         tenant_figures(tenant: &TenantId) -> TenantFigures;
         erase(user: &UserKey) -> Erased;
+        revoke(revocation: Revocation) -> ();
+        revocations(after: u64, most: u32) -> RevocationPage;
     }
 
     fn commit(&self, outcome: Outcome) -> BoxFuture<'static, Result<Committed, CommitError>> {

@@ -108,6 +108,7 @@ impl Hub {
             user: user(name),
             service,
             expires: Timestamp(i64::MAX),
+            token: carillon_hub::domain::revocation::TokenMark::default(),
         };
         Person { hub: self, caller, key: None }
     }

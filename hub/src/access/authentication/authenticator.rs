@@ -8,6 +8,7 @@ use jsonwebtoken::{DecodingKey, Validation};
 
 use super::claims::Claims;
 use super::error::AuthenticationError;
+use super::id;
 use super::options::{Algorithm, Key, Options, OptionsError};
 use super::verified::Verified;
 use crate::domain::limits;
@@ -54,7 +55,7 @@ impl Authenticator {
         if data.header.crit.is_some() {
             return Err(AuthenticationError::Extension);
         }
-        data.claims.check(options, now)
+        data.claims.check(options, id::of_text(token), now)
     }
 }
 

@@ -3,10 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::error::AuthenticationError;
+use super::id;
 use super::options::{ClaimNames, Options};
 use super::verified::{ServiceTenants, ServiceToken, UserToken, Verified};
 use crate::domain::error::Violation;
 use crate::domain::names::{TenantId, UserId};
+use crate::domain::revocation::{TokenId, TokenMark};
 use crate::domain::time::Timestamp;
 
 /// The last second that a time claim may name: the end of the year 9999, so that no arithmetic overflows.
@@ -20,7 +22,12 @@ pub(super) struct Claims(Map<String, Value>);
 impl Claims {
     /// Checks issuer, audience and times and reads who asks. Expiry comes last, so that `TOKEN_EXPIRED` means that a
     /// new token of the same kind would be accepted.
-    pub(super) fn check(&self, options: &Options, now: Timestamp) -> Result<Verified, AuthenticationError> {
+    pub(super) fn check(
+        &self,
+        options: &Options,
+        text: TokenId,
+        now: Timestamp,
+    ) -> Result<Verified, AuthenticationError> {
         self.check_issuer(options)?;
         self.check_audience(options)?;
         let latest = now.plus(options.leeway);
@@ -32,11 +39,21 @@ impl Claims {
             return Err(AuthenticationError::IssuedLater);
         }
         let expires = self.time("exp")?.ok_or_else(|| refuse("exp", "required"))?;
-        let verified = self.identity(&options.claims, expires, issued)?;
+        let mark = TokenMark { text, jti: self.jti()?, issued };
+        let verified = self.identity(&options.claims, expires, mark)?;
         if expires <= now {
             return Err(AuthenticationError::Expired);
         }
         Ok(verified)
+    }
+
+    /// The token's own name (RFC 7519, 4.1.7).
+    fn jti(&self) -> Result<Option<TokenId>, AuthenticationError> {
+        match self.get("jti") {
+            None => Ok(None),
+            Some(Value::String(jti)) if !jti.is_empty() => Ok(Some(id::of_jti(jti))),
+            Some(_) => Err(refuse("jti", "a string")),
+        }
     }
 
     fn check_issuer(&self, options: &Options) -> Result<(), AuthenticationError> {
@@ -64,7 +81,7 @@ impl Claims {
         &self,
         names: &ClaimNames,
         expires: Timestamp,
-        issued: Option<Timestamp>,
+        mark: TokenMark,
     ) -> Result<Verified, AuthenticationError> {
         let user = self.id(&names.user, UserId::parse)?;
         let service = match self.get(&names.service) {
@@ -74,12 +91,12 @@ impl Claims {
         };
         if service {
             let tenants = self.tenants(&names.tenants)?;
-            return Ok(Verified::Service(ServiceToken { name: user, tenants, expires, issued }));
+            return Ok(Verified::Service(ServiceToken { name: user, tenants, expires, mark }));
         }
         let claim = names.tenant.iter().find(|name| self.get(name).is_some());
         let claim = claim.or(names.tenant.first()).map_or("", String::as_str);
         let tenant = self.id(claim, TenantId::parse)?;
-        Ok(Verified::User(UserToken { tenant, user, expires, issued }))
+        Ok(Verified::User(UserToken { tenant, user, expires, mark }))
     }
 
     fn tenants(&self, claim: &str) -> Result<ServiceTenants, AuthenticationError> {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::access::revocation::{Bearer, Revocations};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::UserKey;
+use crate::domain::revocation::TokenMark;
 use crate::domain::time::Timestamp;
 
 /// What is due.
@@ -27,6 +29,9 @@ pub struct TokenLife {
     notice: Duration,
     warn_at: Timestamp,
     warned: bool,
+    mark: TokenMark,
+    /// What was known of revocations when it was last asked about; 0 at first.
+    asked: u64,
 }
 
 impl TokenLife {
@@ -40,8 +45,10 @@ impl TokenLife {
             notice,
             warn_at: now,
             warned: false,
+            mark: caller.token,
+            asked: 0,
         };
-        life.begin(caller.expires, now);
+        life.begin(caller, now);
         life
     }
 
@@ -76,11 +83,26 @@ impl TokenLife {
         if caller.key() != self.owner || caller.service != self.service {
             return Err(ErrorCode::InvalidToken.into());
         }
-        self.begin(caller.expires, now);
+        self.begin(caller, now);
         Ok(())
     }
 
-    fn begin(&mut self, expires: Timestamp, now: Timestamp) {
+    /// Asks whether the token was revoked, where more is known than when it was last asked. A new token is asked about
+    /// again: what came between its check and its place here is not missed.
+    pub fn check(&mut self, revocations: &Revocations) -> Result<(), Refusal> {
+        let generation = revocations.generation();
+        if self.asked == generation {
+            return Ok(());
+        }
+        let bearer = Bearer { name: &self.owner.user, service: self.service, mark: &self.mark };
+        revocations.check(Some(&self.owner.tenant), &bearer)?;
+        self.asked = generation;
+        Ok(())
+    }
+
+    fn begin(&mut self, caller: &Caller, now: Timestamp) {
+        let expires = caller.expires;
+        (self.mark, self.asked) = (caller.token, 0);
         let left = expires.since(now);
         let notice = self.notice.min(left / 2);
         self.expires = expires;
@@ -101,6 +123,7 @@ mod tests {
             user: UserId::parse(user).unwrap(),
             service,
             expires: Timestamp(expires),
+            token: crate::domain::revocation::TokenMark::default(),
         }
     }
 

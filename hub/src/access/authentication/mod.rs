@@ -7,6 +7,7 @@
 mod authenticator;
 mod claims;
 mod error;
+pub mod id;
 mod life;
 mod mint;
 mod options;

@@ -103,7 +103,7 @@ fn every_algorithm_accepts_its_own_tokens_and_no_others() {
                 let Ok(Verified::User(token)) = result else { panic!("{:?}: {result:?}", ours.algorithm) };
                 assert_eq!((token.tenant.as_str(), token.user.as_str()), ("acme", "alice"));
                 assert_eq!(token.expires, Timestamp((NOW + 60) * 1_000));
-                assert_eq!(token.issued, Some(NOW_AT));
+                assert_eq!(token.mark.issued, Some(NOW_AT));
             } else {
                 assert_eq!(result, Err(AuthenticationError::Algorithm), "{:?}", ours.algorithm);
             }

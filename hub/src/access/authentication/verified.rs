@@ -3,6 +3,7 @@
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{TenantId, UserId};
+use crate::domain::revocation::TokenMark;
 use crate::domain::time::Timestamp;
 
 /// A token that passed every check.
@@ -23,11 +24,11 @@ impl Verified {
         }
     }
 
-    /// When it was issued, where it says so.
-    pub fn issued(&self) -> Option<Timestamp> {
+    /// What revocations look at.
+    pub fn mark(&self) -> &TokenMark {
         match self {
-            Self::User(token) => token.issued,
-            Self::Service(token) => token.issued,
+            Self::User(token) => &token.mark,
+            Self::Service(token) => &token.mark,
         }
     }
 
@@ -58,14 +59,20 @@ pub struct UserToken {
     pub user: UserId,
     /// When it ends.
     pub expires: Timestamp,
-    /// When it was issued, where it says so.
-    pub issued: Option<Timestamp>,
+    /// What revocations look at.
+    pub mark: TokenMark,
 }
 
 impl UserToken {
     /// The caller that it speaks for.
     pub fn caller(&self) -> Caller {
-        Caller { tenant: self.tenant.clone(), user: self.user.clone(), service: false, expires: self.expires }
+        Caller {
+            tenant: self.tenant.clone(),
+            user: self.user.clone(),
+            service: false,
+            expires: self.expires,
+            token: self.mark,
+        }
     }
 }
 
@@ -78,8 +85,8 @@ pub struct ServiceToken {
     pub tenants: ServiceTenants,
     /// When it ends.
     pub expires: Timestamp,
-    /// When it was issued, where it says so.
-    pub issued: Option<Timestamp>,
+    /// What revocations look at.
+    pub mark: TokenMark,
 }
 
 impl ServiceToken {
@@ -92,7 +99,13 @@ impl ServiceToken {
         if !listed {
             return Err(ErrorCode::PermissionDenied.into());
         }
-        Ok(Caller { tenant: tenant.clone(), user: self.name.clone(), service: true, expires: self.expires })
+        Ok(Caller {
+            tenant: tenant.clone(),
+            user: self.name.clone(),
+            service: true,
+            expires: self.expires,
+            token: self.mark,
+        })
     }
 }
 

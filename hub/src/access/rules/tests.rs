@@ -139,6 +139,7 @@ fn caller(service: bool) -> Caller {
         user: UserId::parse("alice").unwrap(),
         service,
         expires: Timestamp(i64::MAX),
+        token: crate::domain::revocation::TokenMark::default(),
     }
 }
 

@@ -9,6 +9,7 @@ mod members;
 mod notify;
 mod rooms;
 mod send;
+mod tokens;
 mod users;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use tonic::{Request, Response, Status};
 
 use super::call::{RequestId, answer, required_bearer};
 use super::ports::{Administer, Authenticate, Execute, Observe, Sessions};
-use super::{encode, overview};
+use super::{encode, errors, overview};
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -142,6 +143,7 @@ of_tenant!(
     ListSessionsRequest,
     PublishEventRequest,
     RemoveMemberRequest,
+    RevokeTokensRequest,
     SendMessageRequest,
     SendNotificationRequest,
     SetMemberRoleRequest,
@@ -159,6 +161,20 @@ macro_rules! calls {
                 self.serve(request, self.$limit(), $handle).await
             })*
 
+            /// What a call for one tenant answers; `PERMISSION_DENIED` also for all tenants with a token that is not.
+            async fn revoke_tokens(
+                &self,
+                request: Request<v1::RevokeTokensRequest>,
+            ) -> Result<Response<v1::RevokeTokensResponse>, Status> {
+                let headers = request.metadata().as_ref();
+                if request.get_ref().everywhere
+                    && let Err(refusal) = required_bearer(headers).and_then(|t| self.authenticate.operator(t))
+                {
+                    return Err(errors::status(&refusal, &RequestId::of(headers)));
+                }
+                self.serve(request, self.command(), tokens::revoke).await
+            }
+
             type WatchOverviewStream = BoxStream<'static, Result<v1::WatchOverviewResponse, Status>>;
 
             /// `PERMISSION_DENIED` also for a service's token that is not for all tenants. Ends with OK when the hub
@@ -168,10 +184,13 @@ macro_rules! calls {
                 request: Request<v1::WatchOverviewRequest>,
             ) -> Result<Response<Self::WatchOverviewStream>, Status> {
                 let headers = request.metadata().as_ref();
+                let request_id = RequestId::of(headers);
                 let work = async {
-                    self.authenticate.operator(required_bearer(headers)?)?;
-                    let figures: Self::WatchOverviewStream =
-                        overview::watch(Arc::clone(&self.observe)).map(Ok).boxed();
+                    let operator = self.authenticate.operator(required_bearer(headers)?)?;
+                    let figures = overview::watch(Arc::clone(&self.observe), operator);
+                    let figures: Self::WatchOverviewStream = figures
+                        .map(move |figures| figures.map_err(|refusal| errors::status(&refusal, &request_id)))
+                        .boxed();
                     Ok(figures)
                 };
                 answer(RequestId::of(headers), limits::COMMAND_TIMEOUT, work).await

@@ -96,7 +96,13 @@ impl HubPort for LocalHub {
         _: v1::WatchOverviewRequest,
     ) -> BoxStream<'static, Result<v1::WatchOverviewResponse, v1::Error>> {
         match token(&call).and_then(|token| self.authenticate.operator(token)) {
-            Ok(()) => overview::watch(Arc::clone(&self.observe)).map(Ok).boxed(),
+            Ok(operator) => {
+                let request_id = RequestId::of_text(&call.request_id);
+                let told = move |refusal: Refusal| encode::error(&refusal, request_id.as_str());
+                overview::watch(Arc::clone(&self.observe), operator)
+                    .map(move |figures| figures.map_err(&told))
+                    .boxed()
+            }
             Err(refusal) => {
                 let request_id = RequestId::of_text(&call.request_id);
                 let error = encode::error(&refusal, request_id.as_str());

@@ -28,6 +28,7 @@ mod queue;
 mod read;
 mod readers;
 mod recovery;
+mod revocations;
 mod room_state;
 mod rows;
 mod schema;
@@ -51,11 +52,12 @@ use crate::domain::marks::Marks;
 use crate::domain::member::Member;
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, Seq};
+use crate::domain::revocation::Revocation;
 use crate::domain::room::{Room, RoomSummary};
 
 use super::{
     CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,
-    Reading, RoomPage, RoomsQuery, Store, StoreError, StoreFigures, TenantFigures,
+    Reading, RevocationPage, RoomPage, RoomsQuery, Store, StoreError, StoreFigures, TenantFigures,
 };
 use identity::Identity;
 use queue::{Job, Queue};
@@ -265,13 +267,28 @@ impl Store for SqliteStore {
         }
     }
 
+    fn revoke(&self, revocation: Revocation) -> Reading<()> {
+        let (reply, answer) = oneshot::channel();
+        match self.submit(Job::Revoke { revocation: Box::new(revocation), reply }) {
+            Ok(()) => Box::pin(async move { answer.await.map_err(|_| StoreError::Unavailable) }),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn revocations(&self, after: u64, most: u32) -> Reading<RevocationPage> {
+        self.read(move |reader| reader.revocations(after, most))
+    }
+
     fn secret(&self) -> [u8; 16] {
         self.0.identity.secret
     }
 
+    fn is_healthy(&self) -> bool {
+        !self.0.counters.stopped.load(Ordering::Acquire) && !self.0.closing.load(Ordering::Acquire)
+    }
+
     fn figures(&self) -> StoreFigures {
         let counters = &self.0.counters;
-        let stopped = counters.stopped.load(Ordering::Acquire) || self.0.closing.load(Ordering::Acquire);
         StoreFigures {
             committed: counters.committed.load(Ordering::Relaxed),
             duplicates: counters.duplicates.load(Ordering::Relaxed),
@@ -279,7 +296,7 @@ impl Store for SqliteStore {
             queued: self.0.jobs.len() as u64,
             keys: counters.keys.load(Ordering::Relaxed),
             log_bytes: counters.progress.log_bytes(),
-            healthy: !stopped,
+            healthy: self.is_healthy(),
         }
     }
 

@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use crate::domain::names::UserKey;
+use crate::domain::revocation::Revocation;
 use crate::store::{CommitError, Committed, Erased, Home, Outcome, StoreError};
 
 /// Who waits for an outcome.
@@ -19,6 +20,8 @@ pub(super) type Reply = oneshot::Sender<Result<Committed, CommitError>>;
 pub(super) enum Job {
     /// Commit this.
     Commit { outcome: Box<Outcome>, reply: Reply },
+    /// Revoke these tokens.
+    Revoke { revocation: Box<Revocation>, reply: oneshot::Sender<()> },
     /// Erase this user.
     Erase { user: UserKey, reply: oneshot::Sender<Result<Erased, StoreError>> },
 }
@@ -32,7 +35,7 @@ impl Job {
                 Home::Inbox(_) => 1,
                 Home::Tenant => 2,
             },
-            Self::Erase { .. } => 2,
+            Self::Erase { .. } | Self::Revoke { .. } => 2,
         }
     }
 }

@@ -24,10 +24,10 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x4361_726c;
 
 /// Each brings the database from the version of its index to the next.
-const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
+const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 /// Tables without which a database is not whole.
-pub(super) const TABLES: [&str; 15] = [
+pub(super) const TABLES: [&str; 16] = [
     "broadcast",
     "broadcast_state",
     "edits",
@@ -42,6 +42,7 @@ pub(super) const TABLES: [&str; 15] = [
     "outbox",
     "outbox_notices",
     "reactions",
+    "revocations",
     "rooms",
 ];
 
@@ -113,6 +114,14 @@ UPDATE broadcast SET ends = min(coalesce(expires, 1 << 62), time + 7776000000);
 CREATE INDEX inbox_ends ON inbox(ends);
 CREATE INDEX broadcast_ends ON broadcast(ends);
 CREATE INDEX users_known ON users(tenant) WHERE known_from IS NOT NULL;
+";
+
+/// Revocations: `tenant` is empty where one holds in all of them; `subject` is a token's id or a name, `until` when the
+/// token ends or before when tokens were issued.
+const VERSION_3: &str = "
+CREATE TABLE revocations(seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, kind INT NOT NULL,
+  subject NOT NULL, until INT NOT NULL, UNIQUE(tenant, kind, subject));
+CREATE INDEX revocations_end ON revocations(until) WHERE kind = 1;
 ";
 
 /// Brings the database to [`VERSION`], in one transaction.

@@ -12,6 +12,7 @@ use crate::store::Change;
 
 use super::engine::{EngineError, Result, optional};
 use super::notices;
+use super::revocations;
 use super::room_state::RoomState;
 use super::state::State;
 
@@ -81,7 +82,9 @@ impl State {
             return self.trim_rooms(db, most);
         }
         if self.trims.notifications {
-            self.trims.notifications = notices::remove_ended(db, self.now, BATCH as usize)?;
+            let notifications = notices::remove_ended(db, self.now, BATCH as usize)?;
+            let revocations = revocations::remove_ended(db, self.now, BATCH as usize)?;
+            self.trims.notifications = notifications || revocations;
             return Ok(());
         }
         match self.trims.sweep {

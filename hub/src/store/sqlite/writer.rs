@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 
 use crate::domain::names::UserKey;
+use crate::domain::revocation::Revocation;
 use crate::store::{CommitSink, Outcome};
 
 use super::apply::Applied;
@@ -157,12 +159,15 @@ impl Writer {
     /// Commits the outcomes among `jobs` as one group, after which their erasures begin.
     fn do_jobs(&mut self, jobs: &mut Vec<Job>) -> Result<()> {
         let mut outcomes = Vec::with_capacity(jobs.len());
+        let mut revocations = Vec::new();
         for job in jobs.drain(..) {
             match job {
                 Job::Commit { outcome, reply } => outcomes.push((outcome, reply)),
                 Job::Erase { user, reply } => self.erase(user, reply),
+                Job::Revoke { revocation, reply } => revocations.push((revocation, reply)),
             }
         }
+        self.revoke(revocations)?;
         if outcomes.is_empty() { Ok(()) } else { self.commit_group(outcomes) }
     }
 
@@ -172,6 +177,25 @@ impl Writer {
             Some(erasure) => erasure.join(reply),
             None => self.erasures.push_back(Box::new(Erasure::new(user, reply))),
         }
+    }
+
+    /// Revokes before the group's outcomes, in a transaction of its own.
+    fn revoke(&mut self, revocations: Vec<(Box<Revocation>, oneshot::Sender<()>)>) -> Result<()> {
+        if revocations.is_empty() {
+            return Ok(());
+        }
+        self.begin()?;
+        let mut replies = Vec::with_capacity(revocations.len());
+        for (revocation, reply) in revocations {
+            self.state.revoke(&self.db, *revocation)?;
+            replies.push(reply);
+        }
+        self.end(false)?;
+        for reply in replies {
+            // Nobody may be waiting any more.
+            let _ = reply.send(());
+        }
+        Ok(())
     }
 
     /// Commits a group. On an error the replies are dropped, which says that the outcome is unknown.

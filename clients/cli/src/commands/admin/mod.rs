@@ -9,6 +9,7 @@ use crate::output::Output;
 mod content;
 mod members;
 mod rooms;
+mod tokens;
 mod users;
 
 /// Administer rooms, members, sessions and users, as a service.
@@ -46,6 +47,8 @@ enum AdminCommand {
     Sessions(users::SessionsArgs),
     /// End sessions.
     Disconnect(users::DisconnectArgs),
+    /// Make tokens good no more, and end what they opened.
+    Revoke(tokens::RevokeArgs),
     /// Blank all content of a user for good. Tombstones remain.
     Erase(users::EraseArgs),
     /// Count what the hub holds.
@@ -71,6 +74,7 @@ pub(crate) async fn run(args: AdminArgs, output: Output) -> anyhow::Result<()> {
         AdminCommand::Sessions(args) => users::sessions(&admin, args, output).await,
         AdminCommand::Disconnect(args) => users::disconnect(&admin, args, output).await,
         AdminCommand::Erase(args) => users::erase(&admin, args, output).await,
+        AdminCommand::Revoke(args) => tokens::revoke(&admin, args, output).await,
         AdminCommand::Statistics => users::statistics(&admin, output).await,
         AdminCommand::SendMessage(args) => content::send_message(&admin, args, output).await,
         AdminCommand::Publish(args) => content::publish(&admin, args, output).await,

@@ -1,0 +1,236 @@
+//! Which tokens are good no more: what the store says of it, kept in memory, so that asking costs a session no read.
+//!
+//! The store hands over all of it at the start and each later one before it is acknowledged. Who asked before that is
+//! found by asking again: [`Revocations::generation`] moves with each.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::names::{TenantId, UserId};
+use crate::domain::revocation::{Revocation, Revoked, Scope, TokenId, TokenMark};
+use crate::domain::time::Timestamp;
+
+/// How often tokens that have ended are looked for.
+const LOOKS: Duration = Duration::from_mins(1);
+
+/// All revocations that still count.
+pub struct Revocations {
+    known: RwLock<Known>,
+    generation: AtomicU64,
+}
+
+#[derive(Default)]
+struct Known {
+    everywhere: Ledger,
+    tenants: FxHashMap<TenantId, Ledger>,
+    /// When tokens that have ended are looked for.
+    next_look: Timestamp,
+}
+
+/// What is revoked in one scope.
+#[derive(Default)]
+struct Ledger {
+    /// Tokens, and when they end.
+    tokens: FxHashMap<TokenId, Timestamp>,
+    users: FxHashMap<UserId, Timestamp>,
+    services: FxHashMap<UserId, Timestamp>,
+    everybody: Option<Timestamp>,
+}
+
+impl Ledger {
+    fn learn(&mut self, what: &Revoked) {
+        let later = |old: &mut Timestamp, new: Timestamp| *old = (*old).max(new);
+        match what {
+            Revoked::Token { id, ends } => later(self.tokens.entry(*id).or_insert(*ends), *ends),
+            Revoked::User { user, before } => {
+                later(self.users.entry(user.clone()).or_insert(*before), *before);
+            }
+            Revoked::Service { name, before } => {
+                later(self.services.entry(name.clone()).or_insert(*before), *before);
+            }
+            Revoked::Everybody { before } => later(self.everybody.get_or_insert(*before), *before),
+        }
+    }
+
+    fn check(&self, bearer: &Bearer<'_>) -> Result<(), ErrorCode> {
+        let mark = bearer.mark;
+        let is_revoked = |id: &TokenId| self.tokens.contains_key(id);
+        if !self.tokens.is_empty() && (is_revoked(&mark.text) || mark.jti.as_ref().is_some_and(is_revoked)) {
+            return Err(ErrorCode::TokenRevoked);
+        }
+        let names = if bearer.service { &self.services } else { &self.users };
+        let cut = names.get(bearer.name).copied().max(self.everybody);
+        if cut.is_some_and(|before| mark.is_older_than(before)) {
+            return Err(ErrorCode::SessionInvalidated);
+        }
+        Ok(())
+    }
+
+    fn forget_ended(&mut self, now: Timestamp) {
+        self.tokens.retain(|_, ends| *ends > now);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+            && self.users.is_empty()
+            && self.services.is_empty()
+            && self.everybody.is_none()
+    }
+}
+
+/// Whose token is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Bearer<'a> {
+    /// The user, or the service.
+    pub name: &'a UserId,
+    /// Whether it is a service.
+    pub service: bool,
+    /// The token.
+    pub mark: &'a TokenMark,
+}
+
+impl Default for Revocations {
+    fn default() -> Self {
+        Self { known: RwLock::default(), generation: AtomicU64::new(1) }
+    }
+}
+
+impl Revocations {
+    /// Takes one in.
+    pub fn learn(&self, revocation: &Revocation) {
+        let mut known = self.known.write();
+        let ledger = match &revocation.scope {
+            Scope::Everywhere => &mut known.everywhere,
+            Scope::Tenant(tenant) => known.tenants.entry(tenant.clone()).or_default(),
+        };
+        ledger.learn(&revocation.what);
+        drop(known);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Moves when anything was revoked; never 0. What was asked before may be answered otherwise since.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// `TOKEN_REVOKED` where the token was, `SESSION_INVALIDATED` where all that were issued before an instant were. In a
+    /// tenant, or for what concerns all of them.
+    pub fn check(&self, tenant: Option<&TenantId>, bearer: &Bearer<'_>) -> Result<(), Refusal> {
+        let known = self.known.read();
+        known.everywhere.check(bearer)?;
+        match tenant.and_then(|tenant| known.tenants.get(tenant)) {
+            Some(ledger) => Ok(ledger.check(bearer)?),
+            None => Ok(()),
+        }
+    }
+
+    /// How many single tokens are revoked in a scope.
+    pub fn tokens(&self, scope: &Scope) -> usize {
+        let known = self.known.read();
+        match scope {
+            Scope::Everywhere => known.everywhere.tokens.len(),
+            Scope::Tenant(tenant) => known.tenants.get(tenant).map_or(0, |ledger| ledger.tokens.len()),
+        }
+    }
+
+    /// Forgets tokens that have ended by themselves, once in a while.
+    pub fn forget_ended(&self, now: Timestamp) {
+        if now < self.known.read().next_look {
+            return;
+        }
+        let mut known = self.known.write();
+        known.next_look = now.plus(LOOKS);
+        known.everywhere.forget_ended(now);
+        known.tenants.retain(|_, ledger| {
+            ledger.forget_ended(now);
+            !ledger.is_empty()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant() -> TenantId {
+        TenantId::parse("acme").unwrap()
+    }
+
+    fn user(name: &str) -> UserId {
+        UserId::parse(name).unwrap()
+    }
+
+    fn mark(id: u8, issued: Option<i64>) -> TokenMark {
+        TokenMark { text: TokenId([id; 32]), jti: Some(TokenId([id + 100; 32])), issued: issued.map(Timestamp) }
+    }
+
+    fn revoke(revocations: &Revocations, scope: Scope, what: Revoked) {
+        let before = revocations.generation();
+        revocations.learn(&Revocation { scope, what });
+        assert!(revocations.generation() > before);
+    }
+
+    fn asked(revocations: &Revocations, name: &str, service: bool, mark: &TokenMark) -> Option<ErrorCode> {
+        let name = user(name);
+        let bearer = Bearer { name: &name, service, mark };
+        revocations.check(Some(&tenant()), &bearer).err().map(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn a_token_is_found_by_its_text_and_by_its_jti_in_its_tenant() {
+        let revocations = Revocations::default();
+        let scope = Scope::Tenant(tenant());
+        revoke(&revocations, scope.clone(), Revoked::Token { id: TokenId([1; 32]), ends: Timestamp(100) });
+        revoke(&revocations, scope, Revoked::Token { id: TokenId([102; 32]), ends: Timestamp(200) });
+        let code = |id| asked(&revocations, "alice", false, &mark(id, Some(5)));
+        assert_eq!([code(1), code(2), code(3)], [
+            Some(ErrorCode::TokenRevoked),
+            Some(ErrorCode::TokenRevoked),
+            None
+        ]);
+        let (name, mark) = (user("alice"), mark(1, None));
+        let bearer = Bearer { name: &name, service: false, mark: &mark };
+        let other = TenantId::parse("other").unwrap();
+        assert!(revocations.check(Some(&other), &bearer).is_ok(), "another tenant's");
+        assert!(revocations.check(None, &bearer).is_ok());
+        revocations.forget_ended(Timestamp(100));
+        assert!(revocations.check(Some(&tenant()), &bearer).is_ok(), "it has ended");
+        assert_eq!(revocations.tokens(&Scope::Tenant(tenant())), 1);
+    }
+
+    #[test]
+    fn tokens_of_before_an_instant_and_those_that_do_not_say_are_refused() {
+        let revocations = Revocations::default();
+        let scope = Scope::Tenant(tenant());
+        let what = |before| Revoked::User { user: user("alice"), before: Timestamp(before) };
+        revoke(&revocations, scope.clone(), what(1_000));
+        revoke(&revocations, scope, what(500));
+        let invalid = Some(ErrorCode::SessionInvalidated);
+        assert_eq!(asked(&revocations, "alice", false, &mark(1, Some(999))), invalid, "the later one counts");
+        assert_eq!(asked(&revocations, "alice", false, &mark(1, None)), invalid);
+        assert_eq!(asked(&revocations, "alice", false, &mark(1, Some(1_000))), None);
+        assert_eq!(asked(&revocations, "bob", false, &mark(1, Some(1))), None);
+        assert_eq!(asked(&revocations, "alice", true, &mark(1, Some(1))), None, "a service of that name");
+    }
+
+    #[test]
+    fn everybody_and_everywhere_reach_services_too() {
+        let revocations = Revocations::default();
+        let everybody = |before| Revoked::Everybody { before: Timestamp(before) };
+        revoke(&revocations, Scope::Tenant(tenant()), everybody(10));
+        assert!(asked(&revocations, "alice", false, &mark(1, Some(9))).is_some());
+        assert!(asked(&revocations, "ops", true, &mark(1, Some(9))).is_some());
+        let name = user("ops");
+        let old = mark(1, Some(19));
+        let operator = Bearer { name: &name, service: true, mark: &old };
+        assert!(revocations.check(None, &operator).is_ok());
+        revoke(&revocations, Scope::Everywhere, Revoked::Service { name: user("ops"), before: Timestamp(20) });
+        assert!(revocations.check(None, &operator).is_err());
+        assert!(asked(&revocations, "ops", true, &mark(1, Some(19))).is_some());
+        assert_eq!(asked(&revocations, "alice", false, &mark(1, Some(19))), None);
+    }
+}
