@@ -165,7 +165,11 @@ mod tests {
     }
 
     fn mark(id: u8, issued: Option<i64>) -> TokenMark {
-        TokenMark { text: TokenId([id; 32]), jti: Some(TokenId([id + 100; 32])), issued: issued.map(Timestamp) }
+        TokenMark {
+            text: TokenId([id; 32]),
+            jti: Some(TokenId([id + 100; 32])),
+            issued: issued.map(Timestamp),
+        }
     }
 
     fn revoke(revocations: &Revocations, scope: Scope, what: Revoked) {
@@ -187,11 +191,10 @@ mod tests {
         revoke(&revocations, scope.clone(), Revoked::Token { id: TokenId([1; 32]), ends: Timestamp(100) });
         revoke(&revocations, scope, Revoked::Token { id: TokenId([102; 32]), ends: Timestamp(200) });
         let code = |id| asked(&revocations, "alice", false, &mark(id, Some(5)));
-        assert_eq!([code(1), code(2), code(3)], [
-            Some(ErrorCode::TokenRevoked),
-            Some(ErrorCode::TokenRevoked),
-            None
-        ]);
+        assert_eq!(
+            [code(1), code(2), code(3)],
+            [Some(ErrorCode::TokenRevoked), Some(ErrorCode::TokenRevoked), None]
+        );
         let (name, mark) = (user("alice"), mark(1, None));
         let bearer = Bearer { name: &name, service: false, mark: &mark };
         let other = TenantId::parse("other").unwrap();
@@ -228,7 +231,11 @@ mod tests {
         let old = mark(1, Some(19));
         let operator = Bearer { name: &name, service: true, mark: &old };
         assert!(revocations.check(None, &operator).is_ok());
-        revoke(&revocations, Scope::Everywhere, Revoked::Service { name: user("ops"), before: Timestamp(20) });
+        revoke(
+            &revocations,
+            Scope::Everywhere,
+            Revoked::Service { name: user("ops"), before: Timestamp(20) },
+        );
         assert!(revocations.check(None, &operator).is_err());
         assert!(asked(&revocations, "ops", true, &mark(1, Some(19))).is_some());
         assert_eq!(asked(&revocations, "alice", false, &mark(1, Some(19))), None);

@@ -240,7 +240,8 @@ async fn watch_store(services: Arc<Services>, health: Health, cancel: Cancellati
 async fn load_revocations(services: &Services) -> Result<(), StartError> {
     let mut after = 0;
     loop {
-        let page = services.store.revocations(after, REVOCATIONS_PAGE).await.map_err(StartError::Revocations)?;
+        let page =
+            services.store.revocations(after, REVOCATIONS_PAGE).await.map_err(StartError::Revocations)?;
         for revocation in &page.revocations {
             services.revocations.learn(revocation);
         }

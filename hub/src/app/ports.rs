@@ -18,7 +18,9 @@ use crate::domain::reply::Reply;
 use crate::domain::revocation::Revocation;
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
-use crate::grpc::ports::{Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions, StillGood};
+use crate::grpc::ports::{
+    Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions, StillGood,
+};
 use crate::session::Services;
 use crate::store::{Erased, Idempotency};
 use crate::telemetry::resident_bytes;

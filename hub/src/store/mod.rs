@@ -13,6 +13,8 @@ mod refusal;
 pub mod sqlite;
 
 pub use outcome::{CommitError, Committed, Condition, Current, Effect, Home, Idempotency, Outcome, Write};
-pub use port::{Change, CommitSink, Erased, Reading, RevocationPage, Store, StoreError, StoreFigures, TenantFigures};
+pub use port::{
+    Change, CommitSink, Erased, Reading, RevocationPage, Store, StoreError, StoreFigures, TenantFigures,
+};
 pub use query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomPage, RoomsQuery};
 pub use refusal::{refuse, refuse_commit};

@@ -8,8 +8,8 @@ use carillon_hub::domain::marks::Marks;
 use carillon_hub::domain::member::Member;
 use carillon_hub::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use carillon_hub::domain::position::{Epoch, Seq};
-use carillon_hub::domain::room::{Room, RoomSummary};
 use carillon_hub::domain::revocation::Revocation;
+use carillon_hub::domain::room::{Room, RoomSummary};
 use carillon_hub::store::sqlite::SqliteStore;
 use carillon_hub::store::{
     CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,

@@ -6,4 +6,5 @@ mod broken;
 mod edge;
 mod events;
 mod posted;
+mod revoked;
 mod sockets;

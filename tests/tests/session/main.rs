@@ -12,6 +12,7 @@ mod isolation;
 mod leftovers;
 mod protocol;
 mod recovery;
+mod revocation;
 mod several;
 mod shut_window;
 mod silent;

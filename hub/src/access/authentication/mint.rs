@@ -62,6 +62,8 @@ pub fn mint(options: &Options, request: &MintRequest, now: Timestamp) -> Result<
     };
     claim("iat", json!(now.millis() / 1_000));
     claim("exp", seconds(now.plus(request.ttl)));
+    // Without random numbers it is known by its text alone.
+    claim("jti", getrandom::u64().map_or(Value::Null, |id| json!(format!("{id:016x}"))));
     if let Some(issuer) = &options.issuer {
         claim("iss", json!(issuer));
     }

@@ -81,8 +81,8 @@ pub(crate) async fn revoke(admin: &AdminClient, args: RevokeArgs, output: Output
 fn of_token(token: &str) -> anyhow::Result<v1::TokenRevocation> {
     let Some((signed, _)) = token.rsplit_once('.') else { bail!("the file holds no token") };
     let claims = signed.split_once('.').and_then(|(_, claims)| URL_SAFE_NO_PAD.decode(claims).ok());
-    let claims: serde_json::Value =
-        serde_json::from_slice(&claims.context("the file holds no token")?).context("the file holds no token")?;
+    let claims: serde_json::Value = serde_json::from_slice(&claims.context("the file holds no token")?)
+        .context("the file holds no token")?;
     let expires = claims.get("exp").and_then(serde_json::Value::as_f64).context("the token has no `exp`")?;
     Ok(v1::TokenRevocation {
         id: Some(Id::Sha256(Sha256::digest(signed).to_vec().into())),
