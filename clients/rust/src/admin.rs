@@ -74,6 +74,10 @@ requests! {
     revoke_tokens(RevokeTokensRequest) -> RevokeTokensResponse;
     /// Blanks all content of a user. Repeat it when it failed: it carries on.
     erase_user(EraseUserRequest) -> EraseUserResponse;
+    /// How full a user's buckets are.
+    get_limits(GetLimitsRequest) -> GetLimitsResponse;
+    /// Fills a user's buckets.
+    reset_limits(ResetLimitsRequest) -> ResetLimitsResponse;
     /// Notifies users.
     send_notification(SendNotificationRequest, idempotency_key) -> SendNotificationResponse;
     /// Posts a message into a room as the service.

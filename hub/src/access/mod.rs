@@ -1,6 +1,7 @@
 //! Who may: authentication, and the one place that decides on every command.
 
 pub mod authentication;
+pub mod limits;
 pub mod revocation;
 pub mod rules;
 pub mod tickets;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::access::limits::{Level, Limited};
 use crate::domain::command::Cursor;
 use crate::domain::content::{Content, Pairs};
 use crate::domain::error::{ErrorCode, Violation};
@@ -13,6 +14,15 @@ use crate::domain::names::{self, InstanceId, NotificationId, RoomName, SessionId
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
 use crate::store::Idempotency;
+
+/// How full a user's buckets are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserLevels {
+    /// Of each kind that the user has taken from.
+    pub kinds: Vec<Level>,
+    /// Of the commands of each session: how many are left, of how many.
+    pub sessions: Vec<(SessionId, u32, u32)>,
+}
 
 /// Create a room under a name of the administrator's choice. `CONFLICT` where it is there already.
 #[derive(Clone, Debug, PartialEq)]
@@ -183,7 +193,7 @@ pub enum DisconnectTarget {
 }
 
 /// Counts of one tenant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Open sessions.
     pub sessions: u64,
@@ -197,6 +207,10 @@ pub struct Statistics {
     pub messages: u64,
     /// Notifications stored, each recipient's counted once.
     pub notifications: u64,
+    /// How often each limit was hit on this node.
+    pub limits_hit: Vec<(Limited, u64)>,
+    /// Buckets on this node that are not full.
+    pub limits_in_use: u64,
     /// When this was read.
     pub time: Timestamp,
 }

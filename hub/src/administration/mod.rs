@@ -8,6 +8,7 @@ mod rooms;
 
 use std::sync::Arc;
 
+use crate::access::limits::Limited;
 use crate::access::rules;
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -24,7 +25,7 @@ use commands::{
 };
 
 /// What is live, and so in no store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Live {
     /// Open sessions.
     pub sessions: u64,
@@ -32,6 +33,10 @@ pub struct Live {
     pub users: u64,
     /// Rooms that at least one session has joined.
     pub active_rooms: u64,
+    /// How often each limit was hit.
+    pub limits_hit: Vec<(Limited, u64)>,
+    /// Buckets that are not full.
+    pub limits_in_use: u64,
 }
 
 /// Who knows what is live. `app` implements it with sessions and delivery.
@@ -117,6 +122,8 @@ impl Administration {
             active_rooms: live.active_rooms,
             messages: stored.messages,
             notifications: stored.notifications,
+            limits_hit: live.limits_hit,
+            limits_in_use: live.limits_in_use,
             time: now,
         })
     }

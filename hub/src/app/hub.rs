@@ -28,7 +28,9 @@ use crate::grpc::session_service::SessionService;
 use crate::http;
 use crate::presence::{self, Presence};
 use crate::session::executor::Executor;
-use crate::session::{NoticeRouter, Services, Sessions, Settings, Upkeep, first_call, send_unread};
+use crate::session::{
+    Limits, NoticeRouter, Services, SessionLimits, Sessions, Settings, Upkeep, first_call, send_unread,
+};
 use crate::store::Store;
 use crate::store::sqlite::{Options, SqliteStore};
 use crate::telemetry::Metrics;
@@ -307,6 +309,7 @@ pub(super) fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), Sta
         namespaces,
         delivery,
         authenticator,
+        limits: Limits::new(config.limiter(), config.limits.commands.0, session_limits(config)),
         revocations: Revocations::default(),
         tickets: Tickets::default(),
         sessions,
@@ -338,6 +341,15 @@ fn settings(config: &Config) -> Settings {
         token_notice: session.token_expiring_notice,
         slow_consumer_after: session.slow_consumer_after,
         mailbox_bytes: session.mailbox_bytes,
+    }
+}
+
+fn session_limits(config: &Config) -> SessionLimits {
+    let limits = &config.limits;
+    SessionLimits {
+        user: limits.sessions_per_user,
+        tenant: limits.sessions_per_tenant,
+        node: limits.sessions_per_node,
     }
 }
 

@@ -6,7 +6,7 @@ use futures::FutureExt;
 
 use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
-    SendNotification, SessionsListed, Statistics,
+    SendNotification, SessionsListed, Statistics, UserLevels,
 };
 use crate::administration::{Administration, Live, LiveFigures};
 use crate::delivery::To;
@@ -17,7 +17,7 @@ use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::reply::Reply;
 use crate::domain::revocation::Revocation;
 use crate::domain::room::Room;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 use crate::grpc::ports::{
     Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions, StillGood,
 };
@@ -39,6 +39,10 @@ impl Authenticate for Ports {
 
     fn service(&self, token: &str, tenant: &TenantId) -> Result<Caller, Refusal> {
         self.services.authenticate_service(&Token(token.to_owned()), tenant, Timestamp::now())
+    }
+
+    fn limit_service(&self, caller: &Caller) -> Result<(), Refusal> {
+        self.services.limit_service(caller)
     }
 
     fn any_service(&self, token: &str) -> Result<(), Refusal> {
@@ -81,6 +85,7 @@ impl Execute for Ports {
     ) -> Answer<Reply> {
         let (services, caller) = (Arc::clone(&self.services), caller.clone());
         async move {
+            services.limit_execution(&caller, &command)?;
             let answer = services.execute(&caller, idempotency, command, None).await?;
             if let Some(event) = answer.ephemeral {
                 let about = event.merge_key.as_ref().map(|key| ("event", &event.room, key));
@@ -97,6 +102,14 @@ impl Execute for Ports {
 impl Sessions for Ports {
     fn list(&self, caller: &Caller, list: ListSessions) -> Answer<SessionsListed> {
         futures::future::ready(self.services.list_sessions(caller, &list)).boxed()
+    }
+
+    fn levels(&self, caller: &Caller, user: UserId) -> Answer<UserLevels> {
+        futures::future::ready(Ok(self.services.levels(caller, &user))).boxed()
+    }
+
+    fn reset_limits(&self, caller: &Caller, user: UserId) -> Answer<u32> {
+        futures::future::ready(Ok(self.services.reset_limits(caller, &user))).boxed()
     }
 
     fn disconnect(&self, caller: &Caller, disconnect: Disconnect) -> Answer<u32> {
@@ -158,6 +171,8 @@ impl LiveFigures for LiveCounts {
             sessions: sessions.len() as u64,
             users: users.len() as u64,
             active_rooms: self.0.delivery.rooms().count_of(tenant) as u64,
+            limits_hit: self.0.limits.limiter.refused(tenant),
+            limits_in_use: self.0.limits.limiter.buckets(tenant, Moment::now()),
         }
     }
 }

@@ -12,6 +12,7 @@ mod development;
 mod error;
 mod grpc;
 mod http;
+mod limits;
 mod log;
 mod namespace;
 mod presence;
@@ -28,8 +29,9 @@ pub use bridge::BridgeSection;
 pub use error::{ConfigError, Origin};
 pub use grpc::GrpcSection;
 pub use http::HttpSection;
+pub use limits::{LimitsSection, RateSetting};
 pub use log::LogSection;
-pub use namespace::NamespaceSection;
+pub use namespace::{NamespaceRates, NamespaceSection};
 pub use presence::PresenceSection;
 pub use session::SessionSection;
 pub use store::StoreSection;
@@ -37,6 +39,7 @@ pub use store::StoreSection;
 use std::path::Path;
 
 use crate::access::authentication::{Authenticator, Options};
+use crate::access::limits::Limiter;
 use crate::domain::namespace::Namespaces;
 use crate::domain::reply::SessionTerms;
 use crate::telemetry::LogFormat;
@@ -62,6 +65,8 @@ pub struct Config {
     pub auth: AuthSection,
     /// The rules of every session.
     pub session: SessionSection,
+    /// How often and how many.
+    pub limits: LimitsSection,
     /// Presence and typing.
     pub presence: PresenceSection,
     /// Logging.
@@ -113,6 +118,12 @@ impl Config {
         Namespaces::new(self.namespaces.iter().map(NamespaceSection::rules).collect())
     }
 
+    /// How often each may do what.
+    pub fn limiter(&self) -> Limiter {
+        let own = self.namespaces.iter().map(|namespace| (namespace.name.clone(), namespace.rates.own()));
+        Limiter::new(self.limits.rates(), own.filter(|(_, rates)| !rates.is_empty()).collect())
+    }
+
     /// What tokens are checked with. Reads the key's file where one is named.
     pub fn authentication(&self) -> Result<Options, ConfigError> {
         self.auth.options().map_err(|broken| broken.at(Origin::Program))
@@ -152,6 +163,7 @@ impl Config {
         self.store.check()?;
         self.session.check()?;
         self.presence.check()?;
+        self.limits.check()?;
         self.log.check()?;
         namespace::check_all(&self.namespaces)?;
         let options = self.auth.options()?;

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::check::Broken;
+use super::limits::RateSetting;
 use super::span;
+use crate::access::limits::{Limited, OwnRates};
+use crate::domain::limits::CONTENT_BYTES;
 use crate::domain::names::RoomName;
 use crate::domain::namespace::{AutoJoin, NamespaceRules, Who};
 
@@ -48,6 +51,45 @@ pub struct NamespaceSection {
     pub retention_count: Option<u64>,
     /// Most members of a room.
     pub member_limit: u32,
+    /// Bytes of a message's content.
+    pub message_bytes: usize,
+    /// Rates that take the place of those of `[limits]` in its rooms.
+    pub rates: NamespaceRates,
+}
+
+/// The rates of one namespace; those of `[limits]` where unset.
+#[derive(Clone, Debug, Default, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NamespaceRates {
+    /// Sending messages.
+    pub send: Option<RateSetting>,
+    /// Editing messages.
+    pub edit: Option<RateSetting>,
+    /// Deleting messages.
+    pub delete: Option<RateSetting>,
+    /// Publishing events.
+    pub publish: Option<RateSetting>,
+    /// Typing.
+    pub typing: Option<RateSetting>,
+    /// Joining.
+    pub join: Option<RateSetting>,
+}
+
+impl NamespaceRates {
+    pub(super) fn own(&self) -> OwnRates {
+        let Self { send, edit, delete, publish, typing, join } = self;
+        [
+            (Limited::Send, send),
+            (Limited::Edit, edit),
+            (Limited::Delete, delete),
+            (Limited::Publish, publish),
+            (Limited::Typing, typing),
+            (Limited::Join, join),
+        ]
+        .into_iter()
+        .filter_map(|(kind, rate)| Some((kind, rate.as_ref()?.0)))
+        .collect()
+    }
 }
 
 impl Default for NamespaceSection {
@@ -74,6 +116,8 @@ impl From<NamespaceRules> for NamespaceSection {
             retention_age: rules.retention_age,
             retention_count: rules.retention_count,
             member_limit: rules.member_limit,
+            message_bytes: rules.message_bytes,
+            rates: NamespaceRates::default(),
         }
     }
 }
@@ -96,6 +140,7 @@ impl NamespaceSection {
             retention_age: self.retention_age,
             retention_count: self.retention_count,
             member_limit: self.member_limit,
+            message_bytes: self.message_bytes,
         }
     }
 
@@ -122,6 +167,7 @@ impl NamespaceSection {
             (short(self.edit_window), "edit_window", "1s at least"),
             (short(self.retention_age), "retention_age", "1s at least"),
             (self.retention_count == Some(0), "retention_count", "1 at least"),
+            (!(1..=CONTENT_BYTES).contains(&self.message_bytes), "message_bytes", "1 to 65536"),
             (!(1..=MEMBERS_MAX).contains(&self.member_limit), "member_limit", "1 to 1000000"),
         ]
         .into_iter()

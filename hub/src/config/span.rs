@@ -12,7 +12,7 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 
 /// Reads one or more numbers with units, as `1h30m`, in any order. A number without a unit is nothing, since nobody
 /// could tell what it counts.
-fn parse(text: &str) -> Option<Duration> {
+pub(super) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut millis = 0_u64;
     while !rest.is_empty() {

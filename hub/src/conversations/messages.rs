@@ -2,7 +2,7 @@
 
 use crate::domain::content::{Content, Pairs};
 use crate::domain::entry::{EntryBody, Message, ReactionKey};
-use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::error::{ErrorCode, Refusal, Violation};
 use crate::domain::limits;
 use crate::domain::position::Seq;
 use crate::store::{Condition, Write};
@@ -17,6 +17,7 @@ pub(super) fn send(
     attributes: &Pairs,
 ) -> Result<Decision, Refusal> {
     case.durable()?;
+    fits(case, content)?;
     let mut conditions = Vec::with_capacity(2);
     if let Some(seq) = reply_to {
         conditions.push(case.reached("reply_to", seq)?);
@@ -28,6 +29,15 @@ pub(super) fn send(
     Ok(case.commit(conditions, vec![Write::Append(EntryBody::Message(message))]))
 }
 
+/// `MESSAGE_TOO_LARGE` for more than the namespace allows.
+fn fits(case: &Case<'_>, content: &Content) -> Result<(), Refusal> {
+    if content.as_bytes().len() <= case.rules.message_bytes {
+        return Ok(());
+    }
+    let violation = Violation { field: "content", rule: "at most the namespace's message_bytes" };
+    Err(Refusal { violations: vec![violation], ..ErrorCode::MessageTooLarge.into() })
+}
+
 /// New content for one's own message. `PERMISSION_DENIED` for another's or when the edit window is over, CONFLICT for a
 /// deleted one or another version.
 pub(super) fn edit(
@@ -37,6 +47,7 @@ pub(super) fn edit(
     expected_version: Option<u32>,
 ) -> Result<Decision, Refusal> {
     case.durable()?;
+    fits(case, content)?;
     let (entry, message) = case.message(seq)?;
     if entry.sender != case.caller.user {
         return Err(ErrorCode::PermissionDenied.into());

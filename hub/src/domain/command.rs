@@ -58,6 +58,25 @@ pub enum Command {
     Stateless(Stateless),
 }
 
+impl Command {
+    /// The command's name on the wire, for metrics and limits.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "hello",
+            Self::RefreshToken(_) => "refresh_token",
+            Self::Ping => "ping",
+            Self::Pong => "pong",
+            Self::Goodbye => "goodbye",
+            Self::Join(_) => "join",
+            Self::Leave(_) => "leave",
+            Self::PresenceWatch(_) => "presence_watch",
+            Self::Typing { .. } => "typing",
+            Self::PresenceSet { .. } => "presence_set",
+            Self::Stateless(command) => command.name(),
+        }
+    }
+}
+
 /// A token as it came. Its text is in no log: `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(pub String);

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::rate::Rate;
+
 /// Longest room name, bytes.
 pub const ROOM_NAME_BYTES: usize = 255;
 /// Longest tenant, user or instance id, bytes.
@@ -86,6 +88,32 @@ pub const SECRET_BYTES: usize = 32;
 pub const FRAME_BYTES: usize = 100 * 1024;
 /// Rooms that one session may be joined to, by default (row L5).
 pub const ROOMS_PER_SESSION: usize = 100;
+/// Sessions of one user at once, by default (row L3).
+pub const SESSIONS_PER_USER: usize = 5;
+/// Sessions of a node at once, by default (row F7b).
+pub const SESSIONS_PER_NODE: usize = 1_000;
+/// Past this share of the sessions of a node, percent, an operator is warned (row F7b).
+pub const SESSIONS_WARNING: usize = 80;
+/// Commands of a session, and of a user without one, by default: 60 a minute (row H6).
+pub const COMMANDS_RATE: Rate = Rate::new(60, Duration::from_secs(1));
+/// Messages that a user sends, by default (row W10).
+pub const SEND_RATE: Rate = Rate::new(10, Duration::from_secs(6));
+/// Edits, by default (row W10).
+pub const EDIT_RATE: Rate = Rate::new(3, Duration::from_secs(20));
+/// Deletions, by default (row W10).
+pub const DELETE_RATE: Rate = Rate::new(3, Duration::from_secs(20));
+/// Events that a user publishes, by default.
+pub const PUBLISH_RATE: Rate = Rate::new(20, Duration::from_secs(1));
+/// How often a user shows that they are typing, by default (row W10).
+pub const TYPING_RATE: Rate = Rate::new(5, Duration::from_secs(2));
+/// Joins, by default (row W10).
+pub const JOIN_RATE: Rate = Rate::new(20, Duration::from_secs(3));
+/// Marks, by default: clients send one a second for each room.
+pub const MARK_RATE: Rate = Rate::new(200, Duration::from_millis(50));
+/// Changes of one's inbox, by default: 10 a minute (row F8).
+pub const INBOX_RATE: Rate = Rate::new(10, Duration::from_secs(6));
+/// Requests of a service, by default.
+pub const SERVICE_RATE: Rate = Rate::new(2_000, Duration::from_millis(1));
 /// How long an idempotency key is remembered.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// How many idempotency keys a node remembers, by default.

@@ -19,6 +19,7 @@ pub mod namespace;
 pub mod position;
 pub mod presence;
 pub mod push;
+pub mod rate;
 pub mod reply;
 pub mod revocation;
 pub mod room;

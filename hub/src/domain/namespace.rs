@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::limits::CONTENT_BYTES;
 use super::names::{RoomName, TenantId, UserId};
 
 /// Who may do a thing in a room, from configuration.
@@ -63,6 +64,8 @@ pub struct NamespaceRules {
     pub retention_count: Option<u64>,
     /// Most members of a room.
     pub member_limit: u32,
+    /// Bytes of a message's content.
+    pub message_bytes: usize,
 }
 
 impl NamespaceRules {
@@ -84,6 +87,7 @@ impl NamespaceRules {
             retention_age: None,
             retention_count: None,
             member_limit: 10_000,
+            message_bytes: CONTENT_BYTES,
         }
     }
 

@@ -11,7 +11,7 @@ use super::execute::HubApi;
 use super::ports::{Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions, StillGood};
 use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
-    SendNotification, SessionInfo, SessionsListed, Statistics,
+    SendNotification, SessionInfo, SessionsListed, Statistics, UserLevels,
 };
 use crate::domain::caller::Caller;
 use crate::domain::command::{Cursor, Stateless};
@@ -44,6 +44,8 @@ pub(super) enum Asked {
     SendNotification(SendNotification),
     Erase(UserId),
     Revoke(Revocation),
+    Levels(UserId),
+    ResetLimits(UserId),
     Statistics,
     Sessions(ListSessions),
     Disconnect(Disconnect),
@@ -146,6 +148,10 @@ impl Authenticate for FakeHub {
         }
     }
 
+    fn limit_service(&self, _: &Caller) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     fn any_service(&self, token: &str) -> Result<(), Refusal> {
         if [CLINIC, ALICE].contains(&token) { Ok(()) } else { Err(ErrorCode::InvalidToken.into()) }
     }
@@ -198,6 +204,14 @@ impl Sessions for FakeHub {
         };
         let listed = SessionsListed { sessions: vec![session], next: Cursor("next".into()) };
         self.answer(Asked::Sessions(list), listed)
+    }
+
+    fn levels(&self, _: &Caller, user: UserId) -> Answer<UserLevels> {
+        self.answer(Asked::Levels(user), UserLevels::default())
+    }
+
+    fn reset_limits(&self, _: &Caller, user: UserId) -> Answer<u32> {
+        self.answer(Asked::ResetLimits(user), 3)
     }
 
     fn disconnect(&self, _: &Caller, disconnect: Disconnect) -> Answer<u32> {

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 
 use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
-    SendNotification, SessionsListed, Statistics,
+    SendNotification, SessionsListed, Statistics, UserLevels,
 };
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
@@ -28,6 +28,9 @@ pub trait Authenticate: Send + Sync + 'static {
 
     /// The service that a token names, where it lists `tenant`. `PERMISSION_DENIED` for users and other tenants.
     fn service(&self, token: &str, tenant: &TenantId) -> Result<Caller, Refusal>;
+
+    /// Takes one of the requests that a service may make. `RATE_LIMITED` past them.
+    fn limit_service(&self, caller: &Caller) -> Result<(), Refusal>;
 
     /// Whether a token is a service's, of whatever tenants: asked before a request is read, which then names one.
     fn any_service(&self, token: &str) -> Result<(), Refusal>;
@@ -81,6 +84,12 @@ pub trait Execute: Send + Sync + 'static {
 pub trait Sessions: Send + Sync + 'static {
     /// A page of those of the caller's tenant.
     fn list(&self, caller: &Caller, list: ListSessions) -> Answer<SessionsListed>;
+
+    /// How full the buckets are of a user of the caller's tenant.
+    fn levels(&self, caller: &Caller, user: UserId) -> Answer<UserLevels>;
+
+    /// Fills them, and says how many were not full.
+    fn reset_limits(&self, caller: &Caller, user: UserId) -> Answer<u32>;
 
     /// Ends sessions of the caller's tenant, and says how many.
     fn disconnect(&self, caller: &Caller, disconnect: Disconnect) -> Answer<u32>;

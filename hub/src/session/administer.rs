@@ -1,12 +1,14 @@
 //! What administrators see of sessions, and how they end them.
 
+use std::sync::Arc;
+
 use crate::administration::commands::{
-    Disconnect, DisconnectTarget, ListSessions, SessionInfo, SessionsListed,
+    Disconnect, DisconnectTarget, ListSessions, SessionInfo, SessionsListed, UserLevels,
 };
 use crate::domain::caller::Caller;
 use crate::domain::cursor::{self, List};
 use crate::domain::error::Refusal;
-use crate::domain::names::{SessionId, UserKey};
+use crate::domain::names::{SessionId, UserId, UserKey};
 use crate::domain::time::{Moment, Timestamp};
 
 use super::live::Live;
@@ -46,7 +48,38 @@ impl Services {
         ended
     }
 
-    fn targets(&self, caller: &Caller, target: &DisconnectTarget) -> Vec<std::sync::Arc<Live>> {
+    /// How full the buckets are of a user of the caller's tenant.
+    pub fn levels(&self, caller: &Caller, user: &UserId) -> UserLevels {
+        let now = Moment::now();
+        let level = |live: &Live, rate| (live.id(), live.commands.lock().level(rate, now), rate.burst);
+        let sessions = self.sessions_of(caller, user);
+        UserLevels {
+            kinds: self.limits.limiter.levels(&caller.tenant, user, now),
+            sessions: match self.limits.commands {
+                Some(rate) => sessions.iter().map(|live| level(live, rate)).collect(),
+                None => Vec::new(),
+            },
+        }
+    }
+
+    /// Fills them. How many were not full.
+    pub fn reset_limits(&self, caller: &Caller, user: &UserId) -> u32 {
+        let now = Moment::now();
+        let mut reset = self.limits.limiter.reset(&caller.tenant, user, now);
+        for live in self.sessions_of(caller, user) {
+            let bucket = std::mem::take(&mut *live.commands.lock());
+            reset += u32::from(!bucket.is_full(now));
+        }
+        reset
+    }
+
+    fn sessions_of(&self, caller: &Caller, user: &UserId) -> Vec<Arc<Live>> {
+        let user = UserKey { tenant: caller.tenant.clone(), user: user.clone() };
+        let mailboxes = self.delivery.registry().sessions_of(&user);
+        mailboxes.iter().filter_map(|mailbox| self.sessions.get(mailbox.session())).collect()
+    }
+
+    fn targets(&self, caller: &Caller, target: &DisconnectTarget) -> Vec<Arc<Live>> {
         match target {
             DisconnectTarget::Session(id) => self
                 .sessions
@@ -55,10 +88,8 @@ impl Services {
                 .into_iter()
                 .collect(),
             DisconnectTarget::User { user, instance } => {
-                let user = UserKey { tenant: caller.tenant.clone(), user: user.clone() };
-                let mailboxes = self.delivery.registry().sessions_of(&user);
-                let sessions = mailboxes.iter().filter_map(|mailbox| self.sessions.get(mailbox.session()));
-                sessions.filter(|live| instance.is_none() || live.instance == *instance).collect()
+                let sessions = self.sessions_of(caller, user);
+                sessions.into_iter().filter(|live| instance.is_none() || live.instance == *instance).collect()
             }
         }
     }

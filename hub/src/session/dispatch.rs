@@ -15,6 +15,7 @@ use crate::store::{Idempotency, InboxPage, StoreError};
 use super::driver::{Established, Session};
 use super::executor::Answer;
 use super::join::{self, Joining};
+use super::limits::TooOften;
 use super::opening::{self, Opened};
 use super::pages;
 use super::slots::Slot;
@@ -43,7 +44,11 @@ impl Session {
         if self.in_flight.contains(&command_id) {
             return self.end(Some(ErrorCode::ProtocolError.into()));
         }
-        self.note_activity(&command);
+        match self.limit(&command) {
+            Ok(()) => self.note_activity(&command),
+            Err(TooOften::Dropped) => return self.reply(command_id, &Reply::Done),
+            Err(TooOften::Refused(refusal)) => return self.refuse(command_id, &refusal),
+        }
         match command {
             Command::Hello(_) if self.established.is_some() => {
                 self.end(Some(ErrorCode::ProtocolError.into()));

@@ -11,6 +11,7 @@ use crate::access::authentication::TokenLife;
 use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::error::Refusal;
 use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
+use crate::domain::rate::Bucket;
 use crate::domain::time::{Moment, Timestamp};
 use crate::telemetry::OpenSession;
 
@@ -31,6 +32,8 @@ pub struct Live {
     pub opened: Timestamp,
     /// When its token ends.
     pub life: Mutex<TokenLife>,
+    /// What is left of the commands that it may send.
+    pub commands: Mutex<Bucket>,
     /// The rooms that it follows.
     pub rooms: Mutex<Vec<RoomName>>,
     last_inbound: AtomicU64,
@@ -64,6 +67,7 @@ impl Live {
             client,
             opened: Timestamp::now(),
             life: Mutex::new(life),
+            commands: Mutex::default(),
             rooms: Mutex::default(),
             last_inbound: AtomicU64::new(now.0),
             last_ping: AtomicU64::new(now.0),

@@ -69,6 +69,10 @@ pub(super) fn welcome(
     ));
     services.sessions.insert(Arc::clone(&live));
     let before = services.delivery.registry().insert(mailbox);
+    if let Err(refusal) = services.limit_sessions(&live, &before) {
+        services.end_session(&live, true, now);
+        return Err(refusal);
+    }
     replace_older(services, &live, &before, now);
     if services.is_draining() {
         // The drain may have gone over the sessions before this one was among them.

@@ -22,6 +22,7 @@ use crate::telemetry::Metrics;
 
 use super::connection::Waiting;
 use super::executor::{Answer, Executor, Turn};
+use super::limits::Limits;
 use super::live::Sessions;
 use super::memory::Memory;
 
@@ -59,6 +60,8 @@ pub struct Services {
     pub presence: Presence,
     /// Who is who.
     pub authenticator: Authenticator,
+    /// How often each may do what, and how many sessions there may be.
+    pub limits: Limits,
     /// Which tokens are good no more.
     pub revocations: Revocations,
     /// Tickets, which speak for tokens.
@@ -202,7 +205,10 @@ impl Services {
             None
         };
         let (name, began) = (command.name(), Instant::now());
-        let answer = self.executor.execute(caller, idempotency, command, Timestamp::now(), turn).await;
+        let answer = match self.limit(caller, &command) {
+            Ok(()) => self.executor.execute(caller, idempotency, command, Timestamp::now(), turn).await,
+            Err(refusal) => Err(refusal),
+        };
         let status = answer.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         self.metrics.commands().record(name, status, began.elapsed());
         let answer = answer?;

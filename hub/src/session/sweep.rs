@@ -67,6 +67,7 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
             services.presence.tick(now);
             services.delivery.rooms().sweep(now);
             services.revocations.forget_ended(now);
+            services.limits.watch(services.sessions.len());
         }
     }
 }

@@ -18,6 +18,7 @@ mod marks;
 mod members;
 mod presence;
 mod random_mix;
+mod rates;
 mod removal;
 mod roles;
 mod sessions;

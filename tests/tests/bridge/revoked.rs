@@ -10,9 +10,9 @@ use carillon_tests::hub;
 /// The code that ends an event stream.
 async fn how_it_ends(events: &mut Events) -> String {
     loop {
-        match events.next().await.expect("the stream says why it ends").kind {
-            Some(Kind::Disconnected(end)) => return end.code,
-            _ => {}
+        let response = events.next().await.expect("the stream says why it ends");
+        if let Some(Kind::Disconnected(end)) = response.kind {
+            return end.code;
         }
     }
 }

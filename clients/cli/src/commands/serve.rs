@@ -83,7 +83,7 @@ fn ready_dev(config: &Config, ready: &Ready, tokens: &mut DevTokens, output: Out
     value["tokens"] = json!(tokens.tokens);
     output.data(&value, || {
         let mut lines = vec![format!("{}, data in {}", ready.text(), config.store.path.display())];
-        lines.push("for development: nobody is counted by address, and the page hands out these tokens".to_owned());
+        lines.push("for development: no limits are on (commands, sessions, addresses), and the page hands out these tokens".to_owned());
         lines.extend(tokens.tokens.iter().map(|(name, token)| format!("{name}: {token}")));
         lines.push("in two more terminals: `carillon chat room:lobby --as alice`, `carillon chat room:lobby --as bob`".to_owned());
         if let Some(bridge) = ready.bridge {

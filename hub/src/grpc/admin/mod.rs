@@ -7,6 +7,7 @@
 
 mod members;
 mod notify;
+mod rates;
 mod rooms;
 mod send;
 mod tokens;
@@ -64,6 +65,9 @@ impl AdminApi {
         let headers = metadata.as_ref();
         let work = async {
             let caller = self.caller(headers, request.tenant())?;
+            if !request.is_emergency() {
+                self.authenticate.limit_service(&caller)?;
+            }
             handle(self.clone(), caller, request).await
         };
         answer(RequestId::of(headers), limit, work).await
@@ -119,6 +123,11 @@ impl AdminApi {
 /// A request that names its tenant.
 trait OfTenant {
     fn tenant(&self) -> &str;
+
+    /// Whether no limit may hold it up (row W14a).
+    fn is_emergency(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! of_tenant {
@@ -136,6 +145,7 @@ of_tenant!(
     CreateRoomRequest,
     DisconnectSessionRequest,
     EraseUserRequest,
+    GetLimitsRequest,
     GetRoomRequest,
     GetStatisticsRequest,
     ListMembersRequest,
@@ -143,12 +153,22 @@ of_tenant!(
     ListSessionsRequest,
     PublishEventRequest,
     RemoveMemberRequest,
+    ResetLimitsRequest,
     RevokeTokensRequest,
     SendMessageRequest,
-    SendNotificationRequest,
     SetMemberRoleRequest,
     UpdateRoomRequest,
 );
+
+impl OfTenant for v1::SendNotificationRequest {
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    fn is_emergency(&self) -> bool {
+        self.priority() == v1::NotificationPriority::Critical
+    }
+}
 
 macro_rules! calls {
     ($($call:ident($request:ident) -> $response:ident within $limit:ident: $handle:path;)*) => {
@@ -215,6 +235,8 @@ calls! {
     send_notification(SendNotificationRequest) -> SendNotificationResponse within command: notify::send;
     send_message(SendMessageRequest) -> SendMessageResponse within command: send::message;
     publish_event(PublishEventRequest) -> PublishEventResponse within command: send::event;
+    get_limits(GetLimitsRequest) -> GetLimitsResponse within command: rates::levels;
+    reset_limits(ResetLimitsRequest) -> ResetLimitsResponse within command: rates::reset;
     get_statistics(GetStatisticsRequest) -> GetStatisticsResponse within command: users::statistics;
 }
 

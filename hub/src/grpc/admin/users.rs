@@ -5,6 +5,7 @@ use carillon_proto::v1::disconnect_session_request::Target;
 
 use super::super::decode;
 use super::AdminApi;
+use crate::access::limits::Limited;
 use crate::administration::commands::{Disconnect, DisconnectTarget, ListSessions, SessionInfo};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal, Violation};
@@ -106,5 +107,11 @@ pub(super) async fn statistics(
         messages: counts.messages,
         notifications: counts.notifications,
         time_ms: counts.time.millis(),
+        limits_hit: counts.limits_hit.into_iter().map(hits).collect(),
+        limits_in_use: counts.limits_in_use,
     })
+}
+
+fn hits((kind, refused): (Limited, u64)) -> v1::LimitHits {
+    v1::LimitHits { kind: kind.name().to_owned(), refused }
 }

@@ -7,6 +7,7 @@ use crate::args::ConnectArgs;
 use crate::output::Output;
 
 mod content;
+mod limits;
 mod members;
 mod rooms;
 mod tokens;
@@ -49,6 +50,8 @@ enum AdminCommand {
     Disconnect(users::DisconnectArgs),
     /// Make tokens good no more, and end what they opened.
     Revoke(tokens::RevokeArgs),
+    /// Show how much a user may still do at once, or fill that up.
+    Limits(limits::LimitsArgs),
     /// Blank all content of a user for good. Tombstones remain.
     Erase(users::EraseArgs),
     /// Count what the hub holds.
@@ -73,6 +76,7 @@ pub(crate) async fn run(args: AdminArgs, output: Output) -> anyhow::Result<()> {
         AdminCommand::Members(args) => members::list(&admin, args, output).await,
         AdminCommand::Sessions(args) => users::sessions(&admin, args, output).await,
         AdminCommand::Disconnect(args) => users::disconnect(&admin, args, output).await,
+        AdminCommand::Limits(args) => limits::limits(&admin, args, output).await,
         AdminCommand::Erase(args) => users::erase(&admin, args, output).await,
         AdminCommand::Revoke(args) => tokens::revoke(&admin, args, output).await,
         AdminCommand::Statistics => users::statistics(&admin, output).await,

@@ -1,0 +1,346 @@
+//! How often each may do what: a token bucket per tenant, user and kind of command, in memory.
+//!
+//! A bucket that is full again is dropped, so what is kept is bounded by who has been busy within the time that the
+//! slowest one takes to fill.
+
+use std::hash::{BuildHasher, BuildHasherDefault};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustc_hash::{FxHashMap, FxHasher};
+
+use crate::domain::caller::Caller;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::names::{RoomName, TenantId, UserId};
+use crate::domain::rate::{Bucket, Rate};
+use crate::domain::time::Moment;
+
+/// Tables that the buckets are spread over, so that users seldom wait for each other.
+const SHARDS: usize = 32;
+/// How often buckets that are full are looked for.
+const LOOKS: Duration = Duration::from_secs(30);
+
+/// What is limited. Each has a rate of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limited {
+    /// Sending messages.
+    Send,
+    /// Editing messages.
+    Edit,
+    /// Deleting messages.
+    Delete,
+    /// Publishing events.
+    Publish,
+    /// Showing that one is typing.
+    Typing,
+    /// Joining rooms.
+    Join,
+    /// Marking what was delivered and read.
+    Mark,
+    /// Changing one's inbox.
+    Inbox,
+    /// Commands without a session, of all kinds but marks.
+    Execute,
+    /// Requests of a service.
+    Service,
+}
+
+impl Limited {
+    /// All, in the order of their declaration.
+    pub const ALL: [Self; 10] = [
+        Self::Send,
+        Self::Edit,
+        Self::Delete,
+        Self::Publish,
+        Self::Typing,
+        Self::Join,
+        Self::Mark,
+        Self::Inbox,
+        Self::Execute,
+        Self::Service,
+    ];
+
+    /// Its name in configuration, metrics and administration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Edit => "edit",
+            Self::Delete => "delete",
+            Self::Publish => "publish",
+            Self::Typing => "typing",
+            Self::Join => "join",
+            Self::Mark => "mark",
+            Self::Inbox => "inbox",
+            Self::Execute => "execute",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// A rate for each kind; what has none is not limited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rates([Option<Rate>; Limited::ALL.len()]);
+
+impl Rates {
+    /// The rate of a kind.
+    pub fn of(&self, kind: Limited) -> Option<Rate> {
+        self.0.get(kind as usize).copied().flatten()
+    }
+
+    /// With another rate for a kind.
+    #[must_use]
+    pub fn with(mut self, kind: Limited, rate: Option<Rate>) -> Self {
+        if let Some(place) = self.0.get_mut(kind as usize) {
+            *place = rate;
+        }
+        self
+    }
+}
+
+/// The rates that a namespace has of its own: `None` where it has no limit, though there is one elsewhere.
+pub type OwnRates = FxHashMap<Limited, Option<Rate>>;
+
+/// Whose bucket, and which.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    tenant: TenantId,
+    name: UserId,
+    service: bool,
+    kind: Limited,
+    /// Where a namespace has a rate of its own, its place in the list of those.
+    namespace: Option<u16>,
+}
+
+/// How full a bucket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// What is limited.
+    pub kind: Limited,
+    /// Where only in a namespace, which.
+    pub namespace: Option<String>,
+    /// How many are left.
+    pub left: u32,
+    /// Of how many.
+    pub burst: u32,
+}
+
+#[derive(Default)]
+struct Shard {
+    buckets: FxHashMap<Key, Bucket>,
+    next_look: Moment,
+}
+
+impl Shard {
+    fn drop_full(&mut self, now: Moment) {
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now.plus(LOOKS);
+        self.buckets.retain(|_, bucket| !bucket.is_full(now));
+        if self.buckets.capacity() > 64 && self.buckets.len() < self.buckets.capacity() / 4 {
+            self.buckets.shrink_to_fit();
+        }
+    }
+}
+
+/// All buckets of a node.
+pub struct Limiter {
+    rates: Rates,
+    namespaces: Vec<(String, OwnRates)>,
+    shards: Vec<Mutex<Shard>>,
+    refused: Mutex<FxHashMap<TenantId, [u64; Limited::ALL.len()]>>,
+}
+
+impl Limiter {
+    /// These rates, and where a namespace has one of its own, that instead.
+    pub fn new(rates: Rates, namespaces: Vec<(String, OwnRates)>) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { rates, namespaces, shards, refused: Mutex::default() }
+    }
+
+    /// Takes one of the caller's bucket of this kind. `RATE_LIMITED` where there is none, with when there will be.
+    pub fn check(
+        &self,
+        caller: &Caller,
+        kind: Limited,
+        room: Option<&RoomName>,
+        now: Moment,
+    ) -> Result<(), Refusal> {
+        let own = room.and_then(|room| self.own_rate(kind, room));
+        let Some(rate) = own.map_or_else(|| self.rates.of(kind), |(_, rate)| rate) else { return Ok(()) };
+        let key = Key {
+            tenant: caller.tenant.clone(),
+            name: caller.user.clone(),
+            service: caller.service,
+            kind,
+            namespace: own.map(|(place, _)| place),
+        };
+        let Some(shard) = self.shards.get(shard_of(&caller.tenant, &caller.user)) else { return Ok(()) };
+        let taken = {
+            let mut shard = shard.lock();
+            shard.drop_full(now);
+            shard.buckets.entry(key).or_default().take(rate, now)
+        };
+        taken.map_err(|after| {
+            self.count(&caller.tenant, kind);
+            Refusal { retry_after: Some(after), ..ErrorCode::RateLimited.into() }
+        })
+    }
+
+    /// Counts a refusal by a limit that is kept elsewhere.
+    pub fn count(&self, tenant: &TenantId, kind: Limited) {
+        let mut refused = self.refused.lock();
+        if let Some(count) = refused.entry(tenant.clone()).or_default().get_mut(kind as usize) {
+            *count += 1;
+        }
+    }
+
+    fn own_rate(&self, kind: Limited, room: &RoomName) -> Option<(u16, Option<Rate>)> {
+        let place = self.namespaces.iter().position(|(name, _)| name == room.namespace())?;
+        let rate = self.namespaces.get(place)?.1.get(&kind)?;
+        Some((u16::try_from(place).ok()?, *rate))
+    }
+
+    /// How full the buckets are that a user, or a service of that name, has taken from.
+    pub fn levels(&self, tenant: &TenantId, name: &UserId, now: Moment) -> Vec<Level> {
+        let Some(shard) = self.shards.get(shard_of(tenant, name)) else { return Vec::new() };
+        let shard = shard.lock();
+        let own = shard.buckets.iter().filter(|(key, _)| key.tenant == *tenant && key.name == *name);
+        let mut levels: Vec<_> = own.filter_map(|(key, bucket)| self.level(key, *bucket, now)).collect();
+        levels.sort_by(|a, b| (a.kind as usize, &a.namespace).cmp(&(b.kind as usize, &b.namespace)));
+        levels
+    }
+
+    fn level(&self, key: &Key, bucket: Bucket, now: Moment) -> Option<Level> {
+        let own = key.namespace.and_then(|place| self.namespaces.get(usize::from(place)));
+        let rate = match own {
+            Some((_, rates)) => *rates.get(&key.kind)?,
+            None => self.rates.of(key.kind),
+        }?;
+        Some(Level {
+            kind: key.kind,
+            namespace: own.map(|(name, _)| name.clone()),
+            left: bucket.level(rate, now),
+            burst: rate.burst,
+        })
+    }
+
+    /// Fills all buckets of a user, or a service of that name; how many were not full.
+    pub fn reset(&self, tenant: &TenantId, name: &UserId, now: Moment) -> u32 {
+        let Some(shard) = self.shards.get(shard_of(tenant, name)) else { return 0 };
+        let mut shard = shard.lock();
+        let mut reset = 0;
+        shard.buckets.retain(|key, bucket| {
+            let theirs = key.tenant == *tenant && key.name == *name;
+            reset += u32::from(theirs && !bucket.is_full(now));
+            !theirs
+        });
+        reset
+    }
+
+    /// How often each kind was refused in a tenant since the node's start.
+    pub fn refused(&self, tenant: &TenantId) -> Vec<(Limited, u64)> {
+        let refused = self.refused.lock().get(tenant).copied().unwrap_or_default();
+        Limited::ALL.into_iter().zip(refused).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// How many buckets of a tenant are not full.
+    pub fn buckets(&self, tenant: &TenantId, now: Moment) -> u64 {
+        let of = |shard: &Mutex<Shard>| {
+            let shard = shard.lock();
+            let theirs = |(key, bucket): &(&Key, &Bucket)| key.tenant == *tenant && !bucket.is_full(now);
+            shard.buckets.iter().filter(theirs).count() as u64
+        };
+        self.shards.iter().map(of).sum()
+    }
+}
+
+fn shard_of(tenant: &TenantId, name: &UserId) -> usize {
+    let hash = BuildHasherDefault::<FxHasher>::default().hash_one((tenant, name));
+    // The low bits of this hash are weak.
+    (hash >> 32) as usize % SHARDS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::revocation::TokenMark;
+    use crate::domain::time::Timestamp;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn caller(user: &str, service: bool) -> Caller {
+        Caller {
+            tenant: TenantId::parse("acme").unwrap(),
+            user: UserId::parse(user).unwrap(),
+            service,
+            expires: Timestamp(0),
+            token: TokenMark::default(),
+        }
+    }
+
+    fn limiter() -> Limiter {
+        let rates = Rates::default().with(Limited::Send, Some(Rate::new(2, SECOND)));
+        let own = |rate| FxHashMap::from_iter([(Limited::Send, rate)]);
+        let (busy, free) = (own(Some(Rate::new(1, SECOND))), own(None));
+        Limiter::new(rates, vec![("busy".to_owned(), busy), ("free".to_owned(), free)])
+    }
+
+    fn room(name: &str) -> RoomName {
+        RoomName::parse(name).unwrap()
+    }
+
+    #[test]
+    fn each_user_and_kind_has_a_bucket_of_its_own() {
+        let limiter = limiter();
+        let (alice, bob, service) = (caller("alice", false), caller("bob", false), caller("alice", true));
+        let take = |who: &Caller, at| limiter.check(who, Limited::Send, Some(&room("quiet:1")), Moment(at));
+        assert!(take(&alice, 1).is_ok() && take(&alice, 1).is_ok());
+        let refused = take(&alice, 1).unwrap_err();
+        assert_eq!((refused.code, refused.retry_after), (ErrorCode::RateLimited, Some(SECOND)));
+        assert!(take(&bob, 1).is_ok() && take(&service, 1).is_ok());
+        assert!(limiter.check(&alice, Limited::Edit, None, Moment(1)).is_ok(), "without a rate");
+        assert!(take(&alice, 1_001).is_ok());
+        assert_eq!(limiter.refused(&alice.tenant), [(Limited::Send, 1)]);
+    }
+
+    #[test]
+    fn a_namespace_may_have_a_rate_of_its_own() {
+        let limiter = limiter();
+        let alice = caller("alice", false);
+        let take = |name: &str| limiter.check(&alice, Limited::Send, Some(&room(name)), Moment(1)).is_ok();
+        assert!((0..10).all(|_| take("free:1")));
+        assert_eq!(
+            [take("busy:1"), take("busy:2"), take("quiet:1"), take("quiet:1")],
+            [true, false, true, true]
+        );
+        let level = |namespace: Option<&str>, left, burst| Level {
+            kind: Limited::Send,
+            namespace: namespace.map(str::to_owned),
+            left,
+            burst,
+        };
+        let levels = limiter.levels(&alice.tenant, &alice.user, Moment(1));
+        assert_eq!(levels, [level(None, 0, 2), level(Some("busy"), 0, 1)]);
+        assert_eq!(limiter.reset(&alice.tenant, &alice.user, Moment(1)), 2);
+        assert!(limiter.levels(&alice.tenant, &alice.user, Moment(1)).is_empty());
+        assert!(take("busy:1"));
+    }
+
+    #[test]
+    fn what_is_full_again_is_dropped() {
+        let limiter = limiter();
+        for user in 0..100 {
+            let caller = caller(&format!("user-{user}"), false);
+            assert!(limiter.check(&caller, Limited::Send, None, Moment(1)).is_ok());
+        }
+        let kept = |limiter: &Limiter| limiter.shards.iter().map(|s| s.lock().buckets.len()).sum::<usize>();
+        assert_eq!(kept(&limiter), 100);
+        assert_eq!(limiter.buckets(&caller("x", false).tenant, Moment(1)), 100);
+        for user in 0..200 {
+            let caller = caller(&format!("other-{user}"), false);
+            assert!(limiter.check(&caller, Limited::Send, None, Moment(60_000)).is_ok());
+        }
+        assert_eq!(kept(&limiter), 200);
+    }
+}

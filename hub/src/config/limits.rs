@@ -1,0 +1,174 @@
+//! `[limits]`: how often each may do what, and how many sessions there may be.
+
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::check::{Broken, number};
+use super::span;
+use crate::access::limits::{Limited, Rates};
+use crate::domain::limits;
+use crate::domain::rate::Rate;
+
+const RULE: &str = "as \"10 + 1/6s\", which is ten at once and one more every 6s, or \"off\"";
+
+/// Most at once that configuration may allow.
+const BURST_MAX: u32 = 1_000_000;
+
+/// A rate as text, `10 + 1/6s`; `off` where there is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateSetting(pub Option<Rate>);
+
+impl RateSetting {
+    const fn of(rate: Rate) -> Self {
+        Self(Some(rate))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text == "off" {
+            return Some(Self(None));
+        }
+        let (burst, every) = text.split_once('+')?;
+        let burst = burst.trim().parse().ok().filter(|burst| (1..=BURST_MAX).contains(burst))?;
+        let every = span::parse(every.trim().strip_prefix("1/")?)?;
+        let allowed = Duration::from_millis(1)..=Duration::from_hours(24);
+        allowed.contains(&every).then(|| Self::of(Rate::new(burst, every)))
+    }
+}
+
+impl Serialize for RateSetting {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(rate) => {
+                serializer.serialize_str(&format!("{} + 1/{}", rate.burst, span::to_text(rate.every)))
+            }
+            None => serializer.serialize_str("off"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RateSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer).map_err(|_| D::Error::custom(RULE))?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom(RULE))
+    }
+}
+
+/// The limits of a node. A session counts and takes on this node alone.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsSection {
+    /// Sessions of one user at once; 0: no limit.
+    pub sessions_per_user: usize,
+    /// Sessions of one tenant at once; 0: no limit.
+    pub sessions_per_tenant: usize,
+    /// Sessions of this node at once; 0: no limit.
+    pub sessions_per_node: usize,
+    /// Commands of one session, and of a user without a session.
+    pub commands: RateSetting,
+    /// Messages that a user sends.
+    pub send: RateSetting,
+    /// Edits.
+    pub edit: RateSetting,
+    /// Deletions.
+    pub delete: RateSetting,
+    /// Events that a user publishes.
+    pub publish: RateSetting,
+    /// Typing.
+    pub typing: RateSetting,
+    /// Joins.
+    pub join: RateSetting,
+    /// Delivered and read marks.
+    pub mark: RateSetting,
+    /// Changes of one's inbox.
+    pub inbox: RateSetting,
+    /// Requests of a service in a tenant.
+    pub service: RateSetting,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        Self {
+            sessions_per_user: limits::SESSIONS_PER_USER,
+            sessions_per_tenant: 0,
+            sessions_per_node: limits::SESSIONS_PER_NODE,
+            commands: RateSetting::of(limits::COMMANDS_RATE),
+            send: RateSetting::of(limits::SEND_RATE),
+            edit: RateSetting::of(limits::EDIT_RATE),
+            delete: RateSetting::of(limits::DELETE_RATE),
+            publish: RateSetting::of(limits::PUBLISH_RATE),
+            typing: RateSetting::of(limits::TYPING_RATE),
+            join: RateSetting::of(limits::JOIN_RATE),
+            mark: RateSetting::of(limits::MARK_RATE),
+            inbox: RateSetting::of(limits::INBOX_RATE),
+            service: RateSetting::of(limits::SERVICE_RATE),
+        }
+    }
+}
+
+impl LimitsSection {
+    /// No limit at all.
+    pub fn off() -> Self {
+        let off = RateSetting(None);
+        Self {
+            sessions_per_user: 0,
+            sessions_per_tenant: 0,
+            sessions_per_node: 0,
+            commands: off,
+            send: off,
+            edit: off,
+            delete: off,
+            publish: off,
+            typing: off,
+            join: off,
+            mark: off,
+            inbox: off,
+            service: off,
+        }
+    }
+
+    /// The rate of each kind.
+    pub(super) fn rates(&self) -> Rates {
+        [
+            (Limited::Send, self.send),
+            (Limited::Edit, self.edit),
+            (Limited::Delete, self.delete),
+            (Limited::Publish, self.publish),
+            (Limited::Typing, self.typing),
+            (Limited::Join, self.join),
+            (Limited::Mark, self.mark),
+            (Limited::Inbox, self.inbox),
+            (Limited::Execute, self.commands),
+            (Limited::Service, self.service),
+        ]
+        .into_iter()
+        .fold(Rates::default(), |rates, (kind, rate)| rates.with(kind, rate.0))
+    }
+
+    pub(super) fn check(&self) -> Result<(), Broken> {
+        let most = 0..=10_000_000;
+        number("limits.sessions_per_user", self.sessions_per_user, &most)?;
+        number("limits.sessions_per_tenant", self.sessions_per_tenant, &most)?;
+        number("limits.sessions_per_node", self.sessions_per_node, &most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_written_as_it_is_read() {
+        for text in ["10 + 1/6s", "1 + 1/1ms", "off", "60 + 1/1s"] {
+            let rate = RateSetting::parse(text).unwrap();
+            assert_eq!(serde_json::to_value(rate).unwrap(), text);
+        }
+        assert_eq!(RateSetting::parse("10+1/6s"), RateSetting::parse("10 + 1/6s"));
+        for text in
+            ["", "10", "0 + 1/6s", "10 + 2/6s", "10 + 1/0s", "10 + 1/2d", "10 + 1/6", "-1 + 1/6s", "none"]
+        {
+            assert_eq!(RateSetting::parse(text), None, "{text}");
+        }
+    }
+}

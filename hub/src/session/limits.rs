@@ -1,0 +1,180 @@
+//! Where limits are asked: once for every command of every transport, and for every new session.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::access::limits::{Limited, Limiter};
+use crate::delivery::mailbox::Mailbox;
+use crate::domain::caller::Caller;
+use crate::domain::command::{Command, Stateless};
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::SESSIONS_WARNING;
+use crate::domain::names::InstanceId;
+use crate::domain::rate::{Bucket, Rate};
+use crate::domain::time::Moment;
+
+use super::driver::Session;
+use super::live::Live;
+use super::services::Services;
+
+/// How many sessions there may be; 0 where there is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionLimits {
+    /// Of one user.
+    pub user: usize,
+    /// Of one tenant.
+    pub tenant: usize,
+    /// Of this node.
+    pub node: usize,
+}
+
+/// What a node allows.
+pub struct Limits {
+    /// How often each may do what.
+    pub limiter: Limiter,
+    /// Commands of one session.
+    pub commands: Option<Rate>,
+    /// How many sessions.
+    pub sessions: SessionLimits,
+    warned: AtomicBool,
+}
+
+impl Limits {
+    /// These.
+    pub fn new(limiter: Limiter, commands: Option<Rate>, sessions: SessionLimits) -> Self {
+        Self { limiter, commands, sessions, warned: AtomicBool::new(false) }
+    }
+
+    /// Warns of a node that has most of the sessions that it may have, once each time that it comes to that.
+    pub(super) fn watch(&self, sessions: usize) {
+        let most = self.sessions.node;
+        let is_near = most > 0 && sessions * 100 >= most * SESSIONS_WARNING;
+        if is_near && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(sessions, most, "the node has most of the sessions that it may have");
+        } else if !is_near {
+            self.warned.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Limited {
+    /// Of which kind a command is, besides being one.
+    fn of(command: &Stateless) -> Option<Self> {
+        match command {
+            Stateless::MessageSend { .. } => Some(Self::Send),
+            Stateless::MessageEdit { .. } => Some(Self::Edit),
+            Stateless::MessageDelete { .. } => Some(Self::Delete),
+            Stateless::EventPublish { .. } => Some(Self::Publish),
+            Stateless::MarkDelivered { .. } | Stateless::MarkRead { .. } => Some(Self::Mark),
+            Stateless::Inbox(_) => Some(Self::Inbox),
+            Stateless::History { .. }
+            | Stateless::Rooms { .. }
+            | Stateless::ConversationCreate { .. }
+            | Stateless::ConversationUpdate { .. }
+            | Stateless::MemberAdd { .. }
+            | Stateless::MemberRemove { .. }
+            | Stateless::MemberRole { .. }
+            | Stateless::Members { .. }
+            | Stateless::Reaction { .. }
+            | Stateless::PresenceGet { .. }
+            | Stateless::Notifications { .. } => None,
+        }
+    }
+}
+
+impl Services {
+    /// Takes a user's command from the bucket of its kind. A service's requests are counted where they come in.
+    pub(super) fn limit(&self, caller: &Caller, command: &Stateless) -> Result<(), Refusal> {
+        match Limited::of(command).filter(|_| !caller.service) {
+            Some(kind) => self.limits.limiter.check(caller, kind, command.room(), Moment::now()),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a user's command that comes without a session. Marks have a limit of their own alone.
+    pub fn limit_execution(&self, caller: &Caller, command: &Stateless) -> Result<(), Refusal> {
+        if caller.service || Limited::of(command) == Some(Limited::Mark) {
+            return Ok(());
+        }
+        let limited = self.limits.limiter.check(caller, Limited::Execute, None, Moment::now());
+        limited.inspect_err(|refusal| self.count_limited(command.name(), refusal))
+    }
+
+    /// Takes a request of a service.
+    pub fn limit_service(&self, caller: &Caller) -> Result<(), Refusal> {
+        let limited = self.limits.limiter.check(caller, Limited::Service, None, Moment::now());
+        limited.inspect_err(|refusal| self.count_limited("service_request", refusal))
+    }
+
+    fn count_limited(&self, name: &'static str, refusal: &Refusal) {
+        self.metrics.commands().record(name, Err(refusal.code), Duration::ZERO);
+    }
+
+    /// Whether there may be one more session, which is there already: `before` are its user's other ones. One that takes
+    /// over from another of its instance is none more.
+    pub(super) fn limit_sessions(&self, live: &Live, before: &[Arc<Mailbox>]) -> Result<(), Refusal> {
+        let SessionLimits { user, tenant, node } = self.limits.sessions;
+        let is_same = |other: &Option<InstanceId>| live.instance.is_some() && *other == live.instance;
+        let open: Vec<_> =
+            before.iter().filter(|m| !m.is_closed()).filter_map(|m| self.sessions.get(m.session())).collect();
+        if open.iter().any(|other| is_same(&other.instance)) {
+            return Ok(());
+        }
+        if user > 0 && open.len() >= user {
+            return Err(ErrorCode::ConnectionLimitExceeded.into());
+        }
+        let registry = self.delivery.registry();
+        let shards = 0..self.delivery.shards().len();
+        let of_tenant = || shards.map(|shard| registry.count_in(shard, &live.user().tenant)).sum::<usize>();
+        if tenant > 0 && of_tenant() > tenant {
+            return Err(ErrorCode::ConnectionLimitExceeded.into());
+        }
+        if node > 0 && self.sessions.len() > node {
+            return Err(ErrorCode::TooManyConnections.into());
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of a command that came too often.
+pub(super) enum TooOften {
+    /// It is refused.
+    Refused(Refusal),
+    /// It is answered as if it were done (row W3e).
+    Dropped,
+}
+
+impl Session {
+    /// Takes a command from the session's bucket, and from that of its kind where nothing else asks for it.
+    pub(super) fn limit(&self, command: &Command) -> Result<(), TooOften> {
+        let Some(established) = &self.established else { return Ok(()) };
+        let now = Moment::now();
+        let limits = &self.services.limits;
+        let (caller, bucket) = (&established.caller, || established.live.commands.lock());
+        let limited = match command {
+            Command::Hello(_) | Command::Pong | Command::Goodbye => Ok(()),
+            Command::Typing { room, active: true } => {
+                limits.limiter.check(caller, Limited::Typing, Some(room), now)
+            }
+            Command::Stateless(command) if Limited::of(command) == Some(Limited::Mark) => Ok(()),
+            Command::Join(join) => take(&mut bucket(), limits.commands, now)
+                .and_then(|()| limits.limiter.check(caller, Limited::Join, Some(&join.room), now)),
+            _ => take(&mut bucket(), limits.commands, now),
+        };
+        limited.map_err(|refusal| {
+            self.services.count_limited(command.name(), &refusal);
+            match command {
+                Command::Typing { .. } => TooOften::Dropped,
+                _ => TooOften::Refused(refusal),
+            }
+        })
+    }
+}
+
+fn take(bucket: &mut Bucket, rate: Option<Rate>, now: Moment) -> Result<(), Refusal> {
+    let Some(rate) = rate else { return Ok(()) };
+    bucket
+        .take(rate, now)
+        .map_err(|after| Refusal { retry_after: Some(after), ..ErrorCode::RateLimited.into() })
+}
