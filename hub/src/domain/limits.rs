@@ -13,6 +13,8 @@ pub const IDEMPOTENCY_KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=64;
 pub const SEQ_MAX: u64 = i64::MAX as u64;
 /// Longest text of a message, characters (row W8a).
 pub const CONTENT_CHARACTERS: usize = 10_000;
+/// Tags of an HTML text, with those that close: what sanitising it may cost grows with them.
+pub const HTML_TAGS: usize = 1_000;
 /// Longest binary content, bytes.
 pub const CONTENT_BYTES: usize = 65_536;
 /// Longest media type, bytes.
