@@ -64,7 +64,7 @@ pub(super) fn delete(case: &Case<'_>, seq: Seq) -> Result<Decision, Refusal> {
         return Err(ErrorCode::PermissionDenied.into());
     }
     if message.content.is_none() {
-        return Ok(case.already(Some(entry)));
+        return Ok(case.already(Vec::new(), seq, Some(entry)));
     }
     let unchanged = Condition::Message { seq, sender: Some(entry.sender.clone()), version: None };
     Ok(case.commit(vec![unchanged], vec![Write::Append(EntryBody::Deletion { target: seq })]))

@@ -107,7 +107,10 @@ pub enum Write {
         /// To here at least.
         read: Seq,
     },
-    /// Changes the home inbox's state. Unknown ids are passed over.
+    /// Nothing, as it is so already: the outcome gives the entry at this seq, which made it so, or no place where there
+    /// is none any more. Under a key that is what a retry gets too, whatever has become of it by then.
+    Already(Seq),
+    /// Changes the home inbox's state. Unknown ids are passed over; nobody is told of what changes nothing.
     Inbox(InboxChange),
     /// Appends to the home tenant's broadcast log, for all users that its directory knows.
     Broadcast(Arc<Notice>),
