@@ -233,7 +233,10 @@ fn an_older_database_is_brought_up_to_date() {
     let folder = used_folder();
     engine(folder.path())
         .execute_batch(
-            "DROP TABLE outbox; DROP TABLE outbox_notices; DROP INDEX inbox_ends; DROP INDEX broadcast_ends; DROP INDEX users_known;
+            "DROP TABLE broadcast_seen; DROP TABLE broadcast_deleted; DROP INDEX broadcast_unread; DROP INDEX broadcast_critical;
+             CREATE TABLE broadcast_state(user INT, seq INT, deleted INT NOT NULL, PRIMARY KEY(user, seq)) WITHOUT ROWID;
+             INSERT INTO broadcast_state VALUES(1, 4, 0), (1, 5, 1);
+             DROP TABLE outbox; DROP TABLE outbox_notices; DROP INDEX inbox_ends; DROP INDEX broadcast_ends; DROP INDEX users_known;
              ALTER TABLE inbox DROP COLUMN ends; ALTER TABLE broadcast DROP COLUMN ends;
              INSERT INTO inbox(user, seq, id, kind, title, priority, sender, time) VALUES(1, 1, 'n', 'k', 't', 2, 's', 5);
              PRAGMA user_version = 1;",
@@ -251,4 +254,8 @@ fn an_older_database_is_brought_up_to_date() {
         .map(Result::unwrap)
         .collect();
     assert_eq!(ends, [5 + 90 * 24 * 3_600_000]);
+    let tool = engine(folder.path());
+    let count = |sql: &str| tool.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM broadcast_seen WHERE first = last AND first IN (4, 5)"), 2);
+    assert_eq!(count("SELECT sum(seq) FROM broadcast_deleted"), 5);
 }

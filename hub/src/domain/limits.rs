@@ -63,6 +63,8 @@ pub const WATCHED_USERS: usize = 100;
 pub const NOTIFICATION_IDS: usize = 200;
 /// Longest notification kind, bytes.
 pub const NOTIFICATION_KIND_BYTES: usize = 64;
+/// Unread notifications that are counted: an inbox with more says so many.
+pub const INBOX_COUNTED: u64 = 1_000;
 /// Longest notification title, characters.
 pub const NOTIFICATION_TITLE_CHARACTERS: usize = 256;
 /// Most users that one notification names.

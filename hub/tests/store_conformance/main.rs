@@ -19,6 +19,7 @@ mod pages;
 mod retention;
 mod rooms;
 mod sqlite;
+mod unread;
 
 /// Makes one test of each idea for an adapter.
 macro_rules! conformance {
@@ -46,6 +47,7 @@ macro_rules! conformance {
             pages { after_and_before, bounded_by_items_and_bytes, bounded_by_whole_entries, while_others_append, of_rooms_that_do_not_exist }
             retention { by_count, by_age, of_other_rules_after_a_restart, of_rooms_under_constant_load }
             rooms { are_listed_by_prefix, of_a_user, are_paged_by_items_and_bytes, unread_ones_are_looked_for_in_bounds, direct_ones_name_the_peer, tenants_are_isolated }
+            unread { what_changes_nothing_is_told_nobody, is_counted_up_to_a_bound, random_changes_match_the_model }
         }
     };
 }

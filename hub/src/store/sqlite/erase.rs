@@ -243,7 +243,13 @@ impl State {
                 "DELETE FROM inbox WHERE user = ?1 AND seq IN (SELECT seq FROM inbox WHERE user = ?1 LIMIT ?2)",
             )?
             .execute(batch)?;
-        let states = db
+        let seen = db
+            .prepare_cached(
+                "DELETE FROM broadcast_seen WHERE user = ?1
+                   AND first IN (SELECT first FROM broadcast_seen WHERE user = ?1 LIMIT ?2)",
+            )?
+            .execute(batch)?;
+        let deleted = db
             .prepare_cached(
                 "DELETE FROM broadcast_state WHERE user = ?1
                    AND seq IN (SELECT seq FROM broadcast_state WHERE user = ?1 LIMIT ?2)",
@@ -251,7 +257,7 @@ impl State {
             .execute(batch)?;
         erasure.erased.notifications += removed as u64;
         self.wrote = true;
-        Ok(removed == NOTIFICATIONS || states == NOTIFICATIONS)
+        Ok([removed, seen, deleted].contains(&NOTIFICATIONS))
     }
 
     fn finish_erasure(&mut self, db: &Connection, erasure: &Erasure) -> Result<()> {

@@ -33,6 +33,7 @@ mod rows;
 mod schema;
 mod settle;
 mod state;
+mod seen;
 mod trim;
 mod writer;
 
