@@ -137,7 +137,7 @@ impl State {
             None => None,
         };
         erasure.id = user.map_or(0, |user| user.id);
-        let rooms: VecDeque<_> = self.rooms.unsettled_of(erasure.id).into();
+        let rooms = self.rooms.unsettled_of(self.journal.dirty.iter().copied(), erasure.id);
         erasure.walk = Walk { begun: true, place: None, listed: Some(0), found: !rooms.is_empty(), rooms };
         erasure.walks = erasure.walks.saturating_sub(1);
         Ok(())

@@ -30,6 +30,7 @@ mod readers;
 mod recovery;
 mod room_state;
 mod rows;
+mod rooms;
 mod schema;
 mod settle;
 mod state;

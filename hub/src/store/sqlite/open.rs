@@ -196,8 +196,8 @@ fn start(options: &Options, lock: File) -> Result<SqliteStore> {
 fn new_state(db: &Connection, options: &Options, identity: Identity, last: i64) -> Result<State> {
     Ok(State {
         names: super::names::Names::default(),
-        rooms: super::state::Rooms::default(),
-        keys: Keys::load(db, identity.secret, options.idempotency_keys)?,
+        rooms: super::rooms::Rooms::default(),
+        keys,
         journal: Journal::after(last),
         trims: super::trim::TrimQueue::default(),
         outbox: super::outbox::Outbox::load(db)?,
