@@ -92,7 +92,7 @@ pub enum Write {
     /// Appends to the home room's log. The store assigns seq, tag, number and time, and carries out what the body
     /// means: a message counts, and moves its sender's marks; an edit changes the message's content, version and
     /// `edited`; a deletion blanks the message, its attributes and its edits; a reaction is kept per user and key; a
-    /// membership changes the members; a room entry sets the metadata. An [`EntryBody::Edit`]'s `version` is assigned
+    /// membership changes the members, and to a new one what is there already is not unread; a room entry sets the metadata. An [`EntryBody::Edit`]'s `version` is assigned
     /// by the store.
     Append(EntryBody),
     /// Marks the home room as created (see [`Room::created`]); `direct` for a conversation of two.

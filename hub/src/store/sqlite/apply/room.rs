@@ -177,7 +177,7 @@ impl State {
         Ok(marks)
     }
 
-    fn set_marks(&mut self, room: &mut RoomState, actor: Actor<'_>, marks: Marks) {
+    pub(super) fn set_marks(&mut self, room: &mut RoomState, actor: Actor<'_>, marks: Marks) {
         room.marks.insert(actor.id, marks);
         let (key, user) = (room.key.clone(), actor.user.clone());
         self.publish.push(Publish::Marks { room: key, head: room.head, user, marks });
