@@ -37,6 +37,8 @@ pub const REACTIONS_PER_MESSAGE: usize = 1_000;
 pub const REACTION_KEYS_SHOWN: usize = 100;
 /// Most users whom each of those names.
 pub const REACTION_USERS_SHOWN: usize = 20;
+/// Most edits of one message: deleting it blanks them all in one step.
+pub const EDITS_PER_MESSAGE: u32 = 1_000;
 /// Longest event name, characters (row H4).
 pub const EVENT_NAME_CHARACTERS: usize = 100;
 /// Longest merge key of an event, bytes.
@@ -61,10 +63,10 @@ pub const CREATE_MEMBERS: usize = 1_000;
 pub const WATCHED_USERS: usize = 100;
 /// Most notification ids in one command.
 pub const NOTIFICATION_IDS: usize = 200;
-/// Longest notification kind, bytes.
-pub const NOTIFICATION_KIND_BYTES: usize = 64;
 /// Unread notifications that are counted: an inbox with more says so many.
 pub const INBOX_COUNTED: u64 = 1_000;
+/// Longest notification kind, bytes.
+pub const NOTIFICATION_KIND_BYTES: usize = 64;
 /// Longest notification title, characters.
 pub const NOTIFICATION_TITLE_CHARACTERS: usize = 256;
 /// Most users that one notification names.
