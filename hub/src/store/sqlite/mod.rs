@@ -11,6 +11,7 @@
 //! until it starts over, and back-ups hold what they held.
 
 mod apply;
+mod check;
 mod checkpoint;
 mod engine;
 mod erase;
@@ -29,13 +30,14 @@ mod read;
 mod readers;
 mod recovery;
 mod room_state;
-mod rows;
 mod rooms;
+mod rows;
 mod schema;
+mod seen;
 mod settle;
 mod state;
-mod seen;
 mod trim;
+mod wal;
 mod writer;
 
 use std::fs::File;

@@ -80,8 +80,12 @@ impl Rooms {
 
     /// Those of some rooms where a user wrote something that the tables do not tell of yet.
     pub(super) fn unsettled_of(&self, rooms: impl Iterator<Item = i64>, user: i64) -> VecDeque<RoomKey> {
-        let wrote = |room: &&Box<RoomState>| room.marks.contains_key(&user) || room.writers.contains(&user);
-        rooms.filter_map(|id| self.states.get(&id)).filter(wrote).map(|room| room.key.clone()).collect()
+        let wrote = |room: &&RoomState| room.marks.contains_key(&user) || room.writers.contains(&user);
+        rooms
+            .filter_map(|id| self.states.get(&id).map(|room| &**room))
+            .filter(wrote)
+            .map(|room| room.key.clone())
+            .collect()
     }
 
     /// Keeps the cache bounded. `deleted` is the journal's: a room whose copies are still there stays.
