@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use carillon_hub::domain::content::{Content, Pairs};
 use carillon_hub::domain::entry::{EntryBody, Message};
-use carillon_hub::domain::names::{RoomName, TenantId, UserId};
+use carillon_hub::domain::names::{IdempotencyKey, RoomName, TenantId, UserId};
 use carillon_hub::domain::namespace::{NamespaceRules, Namespaces};
 use carillon_hub::domain::position::Seq;
 use carillon_hub::store::sqlite::{OpenError, Options, SqliteStore};
-use carillon_hub::store::{Change, CommitSink, Home, Outcome, Store, StoreError, Write};
+use carillon_hub::store::{Change, CommitSink, Home, Idempotency, Outcome, Store, StoreError, Write};
 use futures::executor::block_on;
 
 struct Ignored;
@@ -233,7 +235,10 @@ fn an_older_database_is_brought_up_to_date() {
     let folder = used_folder();
     engine(folder.path())
         .execute_batch(
-            "DROP TABLE outbox; DROP TABLE outbox_notices; DROP INDEX inbox_ends; DROP INDEX broadcast_ends; DROP INDEX users_known;
+            "DROP TABLE broadcast_seen; DROP TABLE broadcast_deleted; DROP INDEX broadcast_unread; DROP INDEX broadcast_critical;
+             CREATE TABLE broadcast_state(user INT, seq INT, deleted INT NOT NULL, PRIMARY KEY(user, seq)) WITHOUT ROWID;
+             INSERT INTO broadcast_state VALUES(1, 4, 0), (1, 5, 1);
+             DROP TABLE outbox; DROP TABLE outbox_notices; DROP INDEX inbox_ends; DROP INDEX broadcast_ends; DROP INDEX users_known;
              ALTER TABLE inbox DROP COLUMN ends; ALTER TABLE broadcast DROP COLUMN ends;
              INSERT INTO inbox(user, seq, id, kind, title, priority, sender, time) VALUES(1, 1, 'n', 'k', 't', 2, 's', 5);
              PRAGMA user_version = 1;",
@@ -251,4 +256,107 @@ fn an_older_database_is_brought_up_to_date() {
         .map(Result::unwrap)
         .collect();
     assert_eq!(ends, [5 + 90 * 24 * 3_600_000]);
+    let tool = engine(folder.path());
+    let count = |sql: &str| tool.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM broadcast_seen WHERE first = last AND first IN (4, 5)"), 2);
+    assert_eq!(count("SELECT sum(seq) FROM broadcast_deleted"), 5);
+}
+
+const PAGE: usize = 4_096;
+
+fn keyed(turn: u32) -> Outcome {
+    let key = IdempotencyKey::parse(Bytes::from(format!("key-{turn:06}"))).unwrap();
+    Outcome { idempotency: Some(Idempotency { key, fingerprint: 1 }), ..send(&format!("message {turn}")) }
+}
+
+/// A folder as a process leaves it that was killed while most of what it wrote last was in the journal only.
+fn killed_folder() -> tempfile::TempDir {
+    let (live, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = SqliteStore::open(&options(live.path())).unwrap();
+    // Each is a group, and so a row, of its own.
+    for turn in 0..600 {
+        block_on(store.commit(keyed(turn))).unwrap();
+    }
+    block_on(store.close());
+    drop(store);
+    let never = Duration::from_secs(3_600);
+    let busy = Options { unsettled: 100_000, queue: 10_000, idle: never, ..options(live.path()) };
+    let store = SqliteStore::open(&busy).unwrap();
+    let sent: Vec<_> = (0..9_000).map(|turn| store.commit(send(&format!("later message {turn}")))).collect();
+    for committed in sent {
+        block_on(committed).unwrap();
+    }
+    for file in std::fs::read_dir(live.path()).unwrap().map(Result::unwrap) {
+        std::fs::copy(file.path(), killed.path().join(file.file_name())).unwrap();
+    }
+    killed
+}
+
+/// The pages below a table's first one; that one where there are none.
+fn pages_of(folder: &Path, table: &str) -> Vec<usize> {
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+    let root: i64 = engine(folder).query_row(root, [table], |row| row.get(0)).unwrap();
+    let bytes = std::fs::read(folder.join("carillon.db")).unwrap();
+    let page = &bytes[(root as usize - 1) * PAGE..root as usize * PAGE];
+    let two = |at: usize| usize::from(u16::from_be_bytes([page[at], page[at + 1]]));
+    let four = |at: usize| u32::from_be_bytes(*page[at..].first_chunk().unwrap()) as usize;
+    match page[0] {
+        2 | 5 => (0..two(3)).map(|cell| four(two(12 + 2 * cell))).chain([four(8)]).collect(),
+        _ => vec![root as usize],
+    }
+}
+
+fn overwrite(folder: &Path, page: usize) {
+    let path = folder.join("carillon.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[(page - 1) * PAGE..page * PAGE].fill(0xa5);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn what_a_kill_left_is_whole() {
+    let folder = killed_folder();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    assert!(block_on(store.commit(keyed(7))).unwrap().duplicate);
+    assert_eq!(block_on(store.commit(send("more"))).unwrap().position.seq, Seq(9_601));
+}
+
+/// Damage anywhere that opening comes by, in what a kill left: nothing was replayed before it is found.
+#[test]
+fn damage_is_found_before_anything_is_replayed() {
+    let killed = killed_folder();
+    // Everything in the database's file, so that no page of the log hides the damage.
+    engine(killed.path()).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let whole = contents(killed.path());
+    for table in ["idempotency", "journal", "log", "marks", "marks_by_user", "meta", "outbox", "rooms"] {
+        let pages = pages_of(killed.path(), table);
+        assert!(pages.len() > 2 || !["idempotency", "journal", "log"].contains(&table), "{table}");
+        // What opening reads of the log is where the journal goes on.
+        let middle = if table == "log" { None } else { pages.get(pages.len() / 2) };
+        for page in middle.into_iter().chain(pages.last()) {
+            overwrite(killed.path(), *page);
+            let refused = refusal(killed.path());
+            assert!(matches!(refused, OpenError::Damaged { .. }), "{table}, page {page}: {refused}");
+            for (name, bytes) in &whole {
+                std::fs::write(killed.path().join(name), bytes).unwrap();
+            }
+        }
+    }
+    SqliteStore::open(&options(killed.path())).unwrap();
+}
+
+/// A log beside a database makes up for what its file lacks, and for no more.
+#[test]
+fn a_file_that_is_cut_is_noticed_beside_its_log() {
+    let killed = killed_folder();
+    let database = killed.path().join("carillon.db");
+    let bytes = std::fs::read(&database).unwrap();
+    assert!(contents(killed.path()).get("carillon.db-wal").is_some_and(|log| !log.is_empty()));
+    for length in [bytes.len() / 2, bytes.len() / 2 / PAGE * PAGE, 3 * PAGE] {
+        std::fs::write(&database, &bytes[..length]).unwrap();
+        let refused = refusal(killed.path());
+        assert!(matches!(refused, OpenError::Damaged { .. }), "{length}: {refused}");
+    }
+    std::fs::write(&database, bytes).unwrap();
+    SqliteStore::open(&options(killed.path())).unwrap();
 }

@@ -137,6 +137,11 @@ impl Capability {
         matches!(self, Self::AddMember | Self::RemoveMember | Self::LeaveMembership | Self::ChangeRole)
     }
 
+    /// Whether it changes what only a log can hold, besides entries that are sent.
+    fn changes_what_is_kept(self) -> bool {
+        self.changes_membership() || self == Self::UpdateRoom
+    }
+
     /// What a command of `caller` takes; `None` for those that are about no room.
     pub fn of(command: &Stateless, caller: &Caller) -> Option<Self> {
         match command {
@@ -183,7 +188,7 @@ impl Capability {
 
     /// Whether there must be a created room: rooms for members come to be in no other way.
     fn needs_creation(self, rules: &NamespaceRules) -> bool {
-        rules.join == Who::Members || self.changes_membership() || self == Self::UpdateRoom
+        rules.join == Who::Members || self.changes_what_is_kept()
     }
 }
 
@@ -192,7 +197,8 @@ impl Capability {
 /// [`Capability::needs_room`] say that it is not asked for).
 ///
 /// Services may do everything in rooms that exist: `NOT_FOUND` where one must have been created and was not. Nobody
-/// changes the membership of a direct conversation: `PERMISSION_DENIED`.
+/// changes the membership of a direct conversation: `PERMISSION_DENIED`. Where nothing is kept there are neither members
+/// nor metadata: `INVALID_ARGUMENT` to whoever may know of the room.
 pub fn permit(
     namespaces: &Namespaces,
     caller: &Caller,
@@ -202,12 +208,15 @@ pub fn permit(
     capability: Capability,
 ) -> Result<Permit, Refusal> {
     let rules = namespaces.rules(room).ok_or(ErrorCode::AccessDenied)?;
+    let knows = caller.service || member.is_some() || holds(rules.join, caller, room, None);
+    if knows && !rules.durable && capability.changes_what_is_kept() {
+        return Err(Refusal::invalid("room", "a durable namespace"));
+    }
     if caller.service {
         if created.is_none() && capability.needs_creation(rules) {
             return Err(ErrorCode::NotFound.into());
         }
     } else if !grants(rules, caller, room, member, capability) {
-        let knows = member.is_some() || holds(rules.join, caller, room, None);
         return Err(if knows { ErrorCode::PermissionDenied } else { ErrorCode::AccessDenied }.into());
     }
     if capability.changes_membership() && created.is_some_and(|room| room.direct) {

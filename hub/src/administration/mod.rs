@@ -59,7 +59,7 @@ impl Administration {
     }
 
     /// Creates a room with its first members. `NOT_FOUND` where its namespace is not configured, `CONFLICT` where the
-    /// room was created already.
+    /// room was created already, `INVALID_ARGUMENT` where nothing is kept of its namespace.
     pub async fn create_room(&self, caller: &Caller, create: &CreateRoom) -> Result<RoomCreated, Refusal> {
         rules::administer(caller)?;
         rooms::create(&*self.store, &self.namespaces, caller, create).await

@@ -29,6 +29,9 @@ pub(super) async fn create(
 
 /// The room with its members. The service is none of them, unless it names itself.
 fn creation(rules: &NamespaceRules, caller: &Caller, create: &CreateRoom) -> Result<Outcome, Refusal> {
+    if !rules.durable {
+        return Err(Refusal::invalid("room", "a durable namespace"));
+    }
     let distinct: HashSet<_> = create.members.iter().map(|(user, _)| user).collect();
     if distinct.len() < create.members.len() {
         return Err(Refusal::invalid("members", "none twice"));
@@ -74,7 +77,7 @@ mod tests {
     use crate::domain::time::Timestamp;
     use crate::store::Condition;
 
-    fn decide(member_limit: u32, members: &[&str]) -> Result<Outcome, Refusal> {
+    fn decide(rules: &NamespaceRules, members: &[&str]) -> Result<Outcome, Refusal> {
         let caller = Caller {
             tenant: TenantId::parse("acme").unwrap(),
             user: UserId::parse("service").unwrap(),
@@ -88,17 +91,24 @@ mod tests {
             metadata: Pairs::default(),
             idempotency: None,
         };
-        let rules = NamespaceRules { member_limit, ..NamespaceRules::closed("case") };
-        creation(&rules, &caller, &create)
+        creation(rules, &caller, &create)
     }
 
     #[test]
     fn a_room_is_created_once_with_those_it_names_only() {
-        let outcome = decide(2, &["alice", "bob"]).unwrap();
+        let two = NamespaceRules { member_limit: 2, ..NamespaceRules::closed("case") };
+        let one = NamespaceRules { member_limit: 1, ..two.clone() };
+        let ephemeral = NamespaceRules { durable: false, ..two.clone() };
+        let outcome = decide(&two, &["alice", "bob"]).unwrap();
         assert_eq!(outcome.conditions, [Condition::RoomNotCreated]);
         // Creation, metadata, two memberships.
         assert_eq!(outcome.writes.len(), 4);
-        for refused in [decide(2, &["alice", "alice"]), decide(1, &["alice", "bob"])] {
+        for refused in [
+            decide(&two, &["alice", "alice"]),
+            decide(&one, &["alice", "bob"]),
+            decide(&ephemeral, &["alice"]),
+            decide(&ephemeral, &[]),
+        ] {
             assert_eq!(refused.unwrap_err().code, ErrorCode::InvalidArgument);
         }
     }

@@ -65,7 +65,7 @@ impl SessionSection {
             heartbeat_timeout_ms: millis(self.heartbeat_timeout),
             frame_bytes: u32::try_from(self.frame_bytes).unwrap_or(u32::MAX),
             rooms_per_session: u32::try_from(self.rooms_per_session).unwrap_or(u32::MAX),
-            idempotency_window_ms: millis(limits::IDEMPOTENCY_WINDOW_FLOOR),
+            idempotency_window_ms: millis(limits::IDEMPOTENCY_WINDOW),
         }
     }
 

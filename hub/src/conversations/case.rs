@@ -38,8 +38,8 @@ pub struct Case<'a> {
 pub enum Decision {
     /// Commit this.
     Commit(Outcome),
-    /// It is so already.
-    Answer(Reply),
+    /// It is so already: the answer, and the outcome that says so at the home, for whoever gave a key.
+    Already(Outcome, Reply),
 }
 
 /// What is known of a room when a command is decided. A command that needs nothing of it is decided without, and what
@@ -98,9 +98,13 @@ impl Facts {
 impl Case<'_> {
     /// An outcome at the room, under the permit's condition and `conditions`.
     pub(super) fn commit(&self, conditions: Vec<Condition>, writes: Vec<Write>) -> Decision {
+        Decision::Commit(self.outcome(conditions, writes))
+    }
+
+    fn outcome(&self, conditions: Vec<Condition>, writes: Vec<Write>) -> Outcome {
         let mut all = conditions;
         all.extend(self.permit.condition());
-        Decision::Commit(Outcome {
+        Outcome {
             tenant: self.caller.tenant.clone(),
             home: Home::Room(self.room.clone()),
             actor: self.caller.user.clone(),
@@ -108,17 +112,18 @@ impl Case<'_> {
             conditions: all,
             writes,
             effects: Vec::new(),
-        })
+        }
     }
 
-    /// It is so already: what made it so is `entry`, where that is known.
-    pub(super) fn already(&self, entry: Option<&Entry>) -> Decision {
-        Decision::Answer(Reply::EntryAccepted {
+    /// It is so already while `conditions` hold, since the entry at `seq`, which is `entry` where it is still there.
+    pub(super) fn already(&self, conditions: Vec<Condition>, seq: Seq, entry: Option<&Entry>) -> Decision {
+        let reply = Reply::EntryAccepted {
             position: entry.map(Entry::position).unwrap_or_default(),
             time: entry.map_or(self.now, |entry| entry.time),
             version: 0,
             duplicate: true,
-        })
+        };
+        Decision::Already(self.outcome(conditions, vec![Write::Already(seq)]), reply)
     }
 
     /// Refuses what only a log can hold.

@@ -2,7 +2,7 @@
 
 use crate::domain::entry::EntryBody;
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::member::{MembershipChange, Role};
+use crate::domain::member::{Member, MembershipChange, Role};
 use crate::domain::names::UserId;
 use crate::store::{Condition, Write};
 
@@ -15,7 +15,7 @@ pub(super) fn add(case: &Case<'_>, user: &UserId, role: Role) -> Result<Decision
         return Err(ErrorCode::PermissionDenied.into());
     }
     match &case.facts.target {
-        Some(member) if member.role == role => Ok(case.already(case.facts.entry.as_ref())),
+        Some(member) if member.role == role => Ok(as_they_are(case, member)),
         Some(_) => Err(ErrorCode::Conflict.into()),
         None => {
             let conditions =
@@ -44,13 +44,18 @@ pub(super) fn remove(case: &Case<'_>, user: &UserId) -> Result<Decision, Refusal
 pub(super) fn change_role(case: &Case<'_>, user: &UserId, role: Role) -> Result<Decision, Refusal> {
     let target = case.target()?;
     if target.role == role {
-        return Ok(case.already(case.facts.entry.as_ref()));
+        return Ok(as_they_are(case, target));
     }
     let mut conditions = vec![still(target)];
     if target.role == Role::Owner {
         conditions.push(other_owner(user));
     }
     Ok(case.commit(conditions, vec![membership(user, MembershipChange::RoleChanged, role)]))
+}
+
+/// The membership is as it shall be.
+fn as_they_are(case: &Case<'_>, member: &Member) -> Decision {
+    case.already(vec![still(member)], member.version, case.facts.entry.as_ref())
 }
 
 fn membership(user: &UserId, change: MembershipChange, role: Role) -> Write {

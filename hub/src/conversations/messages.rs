@@ -39,7 +39,8 @@ fn fits(case: &Case<'_>, content: &Content) -> Result<(), Refusal> {
 }
 
 /// New content for one's own message. `PERMISSION_DENIED` for another's or when the edit window is over, CONFLICT for a
-/// deleted one or another version.
+/// deleted one or another version. How often a message is edited is checked against what was read: a few more edits may
+/// pass at the same moment.
 pub(super) fn edit(
     case: &Case<'_>,
     seq: Seq,
@@ -59,6 +60,9 @@ pub(super) fn edit(
     if case.rules.edit_window.is_some_and(|window| case.now.since(entry.time) >= window) {
         return Err(ErrorCode::PermissionDenied.into());
     }
+    if message.version > limits::EDITS_PER_MESSAGE {
+        return Err(Refusal::invalid("seq", "a message with fewer than 1000 edits"));
+    }
     let unchanged =
         Condition::Message { seq, sender: Some(case.caller.user.clone()), version: expected_version };
     // The store assigns the version.
@@ -75,7 +79,7 @@ pub(super) fn delete(case: &Case<'_>, seq: Seq) -> Result<Decision, Refusal> {
         return Err(ErrorCode::PermissionDenied.into());
     }
     if message.content.is_none() {
-        return Ok(case.already(Some(entry)));
+        return Ok(case.already(Vec::new(), seq, Some(entry)));
     }
     let unchanged = Condition::Message { seq, sender: Some(entry.sender.clone()), version: None };
     Ok(case.commit(vec![unchanged], vec![Write::Append(EntryBody::Deletion { target: seq })]))

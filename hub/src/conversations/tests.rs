@@ -210,7 +210,7 @@ fn deletions_are_of_ones_own_messages_or_by_moderators() {
 #[test]
 fn deleting_what_is_deleted_is_a_duplicate() {
     let gone = known(Some(message(5, "alice", None)));
-    let Ok(Decision::Answer(Reply::EntryAccepted { position, duplicate, .. })) =
+    let Ok(Decision::Already(_, Reply::EntryAccepted { position, duplicate, .. })) =
         decide_with(&rules(), Role::Member, &gone, &delete(5))
     else {
         panic!("not answered")

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::error::{ErrorCode, Refusal, Violation};
+use super::html;
 use super::limits;
 
 /// A message's body: text of at most 10,000 characters or data of at most 65,536 bytes, with its media type.
@@ -46,19 +47,28 @@ impl From<&str> for Text {
 /// Media types of text; the first is the default.
 pub const TEXT_MEDIA_TYPES: [&str; 3] = ["text/plain", "text/markdown", "text/html"];
 
+/// The one that is sanitised.
+const HTML: &str = TEXT_MEDIA_TYPES[2];
+
+fn check_length(text: &str) -> Result<(), Refusal> {
+    if text.chars().nth(limits::CONTENT_CHARACTERS).is_none() {
+        return Ok(());
+    }
+    Err(Refusal {
+        violations: vec![Violation { field: "content.text", rule: "at most 10000 characters" }],
+        ..ErrorCode::MessageTooLarge.into()
+    })
+}
+
 impl Content {
     /// Checks a text: not empty, at most 10,000 characters, no control characters but tab, line feed and carriage
-    /// return, media type one of [`TEXT_MEDIA_TYPES`] (empty is `text/plain`).
+    /// return, media type one of [`TEXT_MEDIA_TYPES`] (empty is `text/plain`). HTML is sanitised, and what is left must
+    /// be no longer and not empty either; other text is kept as it is.
     pub fn text(text: &str, media_type: &str) -> Result<Self, Refusal> {
         if text.is_empty() {
             return Err(Refusal::invalid("content", "required"));
         }
-        if text.chars().nth(limits::CONTENT_CHARACTERS).is_some() {
-            return Err(Refusal {
-                violations: vec![Violation { field: "content.text", rule: "at most 10000 characters" }],
-                ..ErrorCode::MessageTooLarge.into()
-            });
-        }
+        check_length(text)?;
         if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
             return Err(Refusal::invalid("content.text", "no control characters"));
         }
@@ -69,10 +79,18 @@ impl Content {
                 "text/plain, text/markdown or text/html for text",
             ));
         }
-        Ok(Self { body: Body::Text(text.into()), media_type: media_type.into() })
+        let body = if media_type == HTML {
+            let sanitised = html::sanitise(text)?;
+            check_length(&sanitised)?;
+            Text::from(&*sanitised)
+        } else {
+            text.into()
+        };
+        Ok(Self { body: Body::Text(body), media_type: media_type.into() })
     }
 
-    /// Checks data: not empty, at most 65,536 bytes, with a media type of at most 128 printable ASCII bytes.
+    /// Checks data: not empty, at most 65,536 bytes, with a media type of at most 128 printable ASCII bytes that is not
+    /// HTML's: HTML is text, and sanitised.
     pub fn data(data: Bytes, media_type: &str) -> Result<Self, Refusal> {
         if data.is_empty() {
             return Err(Refusal::invalid("content", "required"));
@@ -89,6 +107,9 @@ impl Content {
             && media_type.contains('/');
         if !well_formed {
             return Err(Refusal::invalid("content.media_type", "type/subtype, at most 128 bytes"));
+        }
+        if html::is_html(media_type) {
+            return Err(Refusal::invalid("content.media_type", "HTML as text, which is sanitised"));
         }
         Ok(Self { body: Body::Data(data), media_type: media_type.into() })
     }

@@ -131,9 +131,9 @@ impl Notification {
 pub struct InboxSummary {
     /// The last places of both logs.
     pub head: InboxPosition,
-    /// Notifications that are neither read, deleted nor expired.
+    /// Notifications that are neither read, deleted nor expired; at most [`limits::INBOX_COUNTED`].
     pub unread: u64,
-    /// Those of them that are critical.
+    /// Those of them that are critical; at most as many.
     pub critical: u64,
 }
 

@@ -15,6 +15,8 @@ pub const IDEMPOTENCY_KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=64;
 pub const SEQ_MAX: u64 = i64::MAX as u64;
 /// Longest text of a message, characters (row W8a).
 pub const CONTENT_CHARACTERS: usize = 10_000;
+/// Tags of an HTML text, with those that close: what sanitising it may cost grows with them.
+pub const HTML_TAGS: usize = 1_000;
 /// Longest binary content, bytes.
 pub const CONTENT_BYTES: usize = 65_536;
 /// Longest media type, bytes.
@@ -37,6 +39,8 @@ pub const REACTIONS_PER_MESSAGE: usize = 1_000;
 pub const REACTION_KEYS_SHOWN: usize = 100;
 /// Most users whom each of those names.
 pub const REACTION_USERS_SHOWN: usize = 20;
+/// Most edits of one message: deleting it blanks them all in one step.
+pub const EDITS_PER_MESSAGE: u32 = 1_000;
 /// Longest event name, characters (row H4).
 pub const EVENT_NAME_CHARACTERS: usize = 100;
 /// Longest merge key of an event, bytes.
@@ -61,6 +65,8 @@ pub const CREATE_MEMBERS: usize = 1_000;
 pub const WATCHED_USERS: usize = 100;
 /// Most notification ids in one command.
 pub const NOTIFICATION_IDS: usize = 200;
+/// Unread notifications that are counted: an inbox with more says so many.
+pub const INBOX_COUNTED: u64 = 1_000;
 /// Longest notification kind, bytes.
 pub const NOTIFICATION_KIND_BYTES: usize = 64;
 /// Longest notification title, characters.

@@ -10,6 +10,7 @@ pub mod cursor;
 pub mod derived;
 pub mod entry;
 pub mod error;
+mod html;
 pub mod inbox;
 pub mod limits;
 pub mod marks;

@@ -146,7 +146,7 @@ pub struct SessionTerms {
     pub frame_bytes: u32,
     /// Rooms that the session may be joined to.
     pub rooms_per_session: u32,
-    /// How long an idempotency key is remembered at least, milliseconds.
+    /// How long an idempotency key is remembered while the node has room for all, milliseconds.
     pub idempotency_window_ms: u32,
 }
 

@@ -221,9 +221,8 @@ impl Executor {
                 }
                 Err(refusal) => Err(refusal),
             };
-            let mut outcome = match decided {
-                Ok(Plan::Commit(outcome)) => outcome,
-                Ok(Plan::Answer(answer)) => return Err(Undone::Needless(Box::new(answer))),
+            let (mut outcome, needless) = match decided {
+                Ok(plan) => plan.committable(key.is_some())?,
                 // What is only remembered refuses nobody.
                 Err(_) if standing.remembered => {
                     standing = self.known.read(store, asked).await?;
@@ -241,7 +240,10 @@ impl Executor {
             let committing = store.commit(outcome);
             drop(turn.take());
             match committing.await {
-                Ok(committed) => return Ok(committed),
+                Ok(committed) => {
+                    let duplicate = committed.duplicate || needless;
+                    return Ok(Committed { duplicate, ..committed });
+                }
                 Err(CommitError::Condition(current)) => {
                     standing = self.known.observed(asked, &current, standing.created);
                     head = Some(current.room.map_or(Seq(0), |room| room.head.seq));
@@ -315,7 +317,21 @@ impl Executor {
 /// What an area decided.
 enum Plan {
     Commit(Outcome),
+    /// It is so already, as the outcome says at the home.
+    Already(Outcome, Answer),
     Answer(Answer),
+}
+
+impl Plan {
+    /// What is to be committed, and whether it changes nothing. That it is so already is committed under a key alone: a
+    /// late retry must not do then what had no need to be done.
+    fn committable(self, keyed: bool) -> Result<(Outcome, bool), Undone> {
+        match self {
+            Self::Commit(outcome) => Ok((outcome, false)),
+            Self::Already(outcome, _) if keyed => Ok((outcome, true)),
+            Self::Already(_, answer) | Self::Answer(answer) => Err(Undone::Needless(Box::new(answer))),
+        }
+    }
 }
 
 /// Why nothing was committed.
@@ -349,7 +365,7 @@ fn plan(asked: Asked<'_>, permit: &Permit, facts: &Facts, command: &Stateless) -
     let case = Case { caller, room, rules, permit, facts, now };
     Ok(match conversations::decide(&case, command)? {
         Decision::Commit(outcome) => Plan::Commit(outcome),
-        Decision::Answer(reply) => Plan::Answer(reply.into()),
+        Decision::Already(outcome, reply) => Plan::Already(outcome, reply.into()),
     })
 }
 

@@ -92,7 +92,7 @@ pub enum Write {
     /// Appends to the home room's log. The store assigns seq, tag, number and time, and carries out what the body
     /// means: a message counts, and moves its sender's marks; an edit changes the message's content, version and
     /// `edited`; a deletion blanks the message, its attributes and its edits; a reaction is kept per user and key; a
-    /// membership changes the members; a room entry sets the metadata. An [`EntryBody::Edit`]'s `version` is assigned
+    /// membership changes the members, and to a new one what is there already is not unread; a room entry sets the metadata. An [`EntryBody::Edit`]'s `version` is assigned
     /// by the store.
     Append(EntryBody),
     /// Marks the home room as created (see [`Room::created`]); `direct` for a conversation of two.
@@ -107,7 +107,10 @@ pub enum Write {
         /// To here at least.
         read: Seq,
     },
-    /// Changes the home inbox's state. Unknown ids are passed over.
+    /// Nothing, as it is so already: the outcome gives the entry at this seq, which made it so, or no place where there
+    /// is none any more. Under a key that is what a retry gets too, whatever has become of it by then.
+    Already(Seq),
+    /// Changes the home inbox's state. Unknown ids are passed over; nobody is told of what changes nothing.
     Inbox(InboxChange),
     /// Appends to the home tenant's broadcast log, for all users that its directory knows.
     Broadcast(Arc<Notice>),

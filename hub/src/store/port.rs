@@ -88,7 +88,8 @@ pub trait Store: Send + Sync + 'static {
     /// Counts of a tenant; zero where nothing was ever written to it. Slow: it goes over all of the tenant's rooms.
     fn tenant_figures(&self, tenant: &TenantId) -> Reading<TenantFigures>;
 
-    /// Blanks all that a user wrote (messages, edits, durable events, reactions) and removes their inbox, marks and
+    /// Blanks all that a user wrote (messages, edits, durable events, reactions) and removes their inbox, with what was
+    /// accepted for it and has not reached it yet, marks and
     /// memberships' personal data; tombstones, seqs and numbers remain, and so do rooms' metadata, which is the rooms'.
     /// Who asks for an erasure that is under way waits for that one. Closing the store ends it where it is:
     /// [`StoreError::Unavailable`]. Repeating it is harmless, and carries on.

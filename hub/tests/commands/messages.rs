@@ -2,7 +2,8 @@
 
 use carillon_hub::domain::command::{HistoryBound, Stateless};
 use carillon_hub::domain::entry::{EntryBody, ReactionKey};
-use carillon_hub::domain::error::ErrorCode;
+use carillon_hub::domain::error::{ErrorCode, Violation};
+use carillon_hub::domain::limits;
 use carillon_hub::domain::member::Role;
 use carillon_hub::domain::names::RoomName;
 use carillon_hub::domain::position::Seq;
@@ -51,6 +52,28 @@ async fn places_from_the_future_are_refused() {
     ));
     assert!(alice.answers(&room, "so be it", Some(sent.seq.0)).await.is_ok());
     assert_eq!(alice.log(&room).await.last().map(|entry| entry.seq), Some(sent.seq.next()));
+}
+
+/// Deleting a message blanks its edits in one step, so there are not more than it can do.
+#[tokio::test]
+async fn a_message_is_edited_so_often_at_most() {
+    let hub = Hub::start();
+    let alice = hub.user("alice");
+    let room = alice.converses(&[]).await;
+    let seq = accepted(&alice.sends(&room, "hello").await).0.seq.0;
+    for _ in 0..10 {
+        let edits = (0..limits::EDITS_PER_MESSAGE / 10).map(|_| alice.edits(&room, seq, None));
+        assert!(futures::future::join_all(edits).await.iter().all(Result::is_ok));
+    }
+    let refusal = alice.edits(&room, seq, None).await.unwrap_err();
+    let rule = Violation { field: "seq", rule: "a message with fewer than 1000 edits" };
+    assert_eq!((refusal.code, refusal.violations), (ErrorCode::InvalidArgument, vec![rule]));
+    alice.deletes(&room, seq).await.unwrap();
+    let left = alice.log(&room).await.into_iter().filter(|entry| match &entry.body {
+        EntryBody::Edit { content, .. } => content.is_some(),
+        _ => false,
+    });
+    assert_eq!(left.count(), 0);
 }
 
 async fn reacts(who: &Person<'_>, room: &RoomName, seq: u64) -> Answered {

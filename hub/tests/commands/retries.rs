@@ -56,6 +56,32 @@ async fn what_changed_since_does_not_change_a_retrys_result() {
     assert_eq!(code(&bob.keyed("late-key").sends(&room, "more").await), ErrorCode::AccessDenied);
 }
 
+/// What had no need to be done is not done by a late retry, when there would be need.
+#[tokio::test]
+async fn what_was_so_already_is_remembered_too() {
+    let hub = Hub::start();
+    let alice = hub.user("alice");
+    let room = alice.converses(&["bob", "carol"]).await;
+    let again = alice.keyed("add-again");
+    let needless = accepted(&again.adds(&room, "bob", Role::Member).await);
+    assert!(needless.1 && needless.0.seq.0 > 0, "{needless:?}");
+    let as_is = alice.keyed("role-as-is");
+    let same_role = accepted(&as_is.promotes(&room, "carol", Role::Member).await);
+    assert!(same_role.1);
+    alice.removes(&room, "bob").await.unwrap();
+    alice.promotes(&room, "carol", Role::Moderator).await.unwrap();
+    let before = alice.log(&room).await.len();
+    assert_eq!(accepted(&again.adds(&room, "bob", Role::Member).await), needless);
+    assert_eq!(accepted(&as_is.promotes(&room, "carol", Role::Member).await), same_role);
+    assert_eq!(alice.log(&room).await.len(), before, "nobody was added again, and nobody demoted");
+    assert_eq!(code(&again.adds(&room, "dave", Role::Member).await), ErrorCode::Conflict);
+    let seq = accepted(&alice.sends(&room, "hello").await).0.seq.0;
+    alice.deletes(&room, seq).await.unwrap();
+    let tombstone = accepted(&alice.keyed("delete-again").deletes(&room, seq).await);
+    assert_eq!((tombstone.0.seq.0, tombstone.1), (seq, true));
+    assert_eq!(accepted(&alice.keyed("delete-again").deletes(&room, seq).await), tombstone);
+}
+
 #[tokio::test]
 async fn a_conversation_is_created_once_per_key() {
     let hub = Hub::start();

@@ -1,11 +1,13 @@
 //! Erasing a user.
 
+use std::sync::Arc;
+
 use carillon_hub::domain::entry::EntryBody;
 use carillon_hub::domain::inbox::Priority;
 use carillon_hub::domain::marks::Marks;
 use carillon_hub::domain::member::Role;
 use carillon_hub::domain::position::Seq;
-use carillon_hub::store::{Change, Erased, Store, StoreError};
+use carillon_hub::store::{Change, Effect, Erased, Home, Outcome, Store, StoreError};
 
 use crate::harness::*;
 
@@ -138,4 +140,50 @@ pub(crate) async fn ends_when_the_store_closes<F: Fixture>() {
     closed.await;
     scene.reopen();
     assert_eq!(scene.store().erase(&user_key("bob")).await.unwrap().entries, 702);
+}
+
+/// Messages go with all their edits, however many of them there are.
+pub(crate) async fn reaches_the_edits_of_each_message<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    let mut outcomes = Vec::new();
+    for turn in 0..3 {
+        let target = 1 + turn * 151;
+        outcomes.push(send("conversation:a", "bob", "secret"));
+        outcomes.extend((0..150).map(|_| append("conversation:a", "bob", edit(target, "secret"))));
+    }
+    let commits: Vec<_> = outcomes.into_iter().map(|outcome| scene.store().commit(outcome)).collect();
+    for committed in commits {
+        committed.await.unwrap();
+    }
+    assert_eq!(scene.store().erase(&user_key("bob")).await.unwrap().entries, 3);
+    for entry in scene.log("conversation:a").await {
+        match entry.body {
+            EntryBody::Message(message) => assert_eq!(message.content, None),
+            EntryBody::Edit { content, .. } => assert_eq!(content, None),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A notification that was accepted but waits, as it is for thousands, is erased as well.
+pub(crate) async fn reaches_notifications_that_wait<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    let to_all = notice("all", Priority::High);
+    let names = (0..3_000).map(|number| format!("user{number}")).chain(["bob".to_owned()]);
+    let effects =
+        names.map(|name| Effect::Notify { user: user(&name), notice: Arc::clone(&to_all) }).collect();
+    hold(&scene).await;
+    let sent = scene.store().commit(Outcome { effects, ..outcome(Home::Tenant, "robot") });
+    let erased = scene.store().erase(&user_key("bob"));
+    scene.setup.sink.release();
+    sent.await.unwrap();
+    assert_eq!(erased.await.unwrap(), Erased { entries: 0, notifications: 1 });
+    scene.reopen();
+    // What waits goes out in the order in which it was accepted.
+    scene.commit(notify("user1", notice("after", Priority::Normal))).await;
+    scene.setup.sink.wait_for(
+        |change| matches!(change, Change::Notified { notification, .. } if notification.notice.id.as_str() == "after"),
+    );
+    assert_eq!(scene.store().inbox_summary(&user_key("bob")).await.unwrap().unread, 0);
+    assert_eq!(scene.store().inbox_summary(&user_key("user2999")).await.unwrap().unread, 1);
 }

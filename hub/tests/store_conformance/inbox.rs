@@ -13,19 +13,19 @@ use carillon_hub::store::{Change, Effect, Home, InboxPage, InboxQuery, Outcome, 
 
 use crate::harness::*;
 
-fn broadcast(notice: Arc<Notice>) -> Outcome {
+pub(crate) fn broadcast(notice: Arc<Notice>) -> Outcome {
     outcome(Home::Tenant, "robot").writing(Write::Broadcast(notice))
 }
 
-fn know(who: &str) -> Outcome {
+pub(crate) fn know(who: &str) -> Outcome {
     outcome(Home::Tenant, who).writing(Write::Know)
 }
 
-fn change(who: &str, change: InboxChange) -> Outcome {
+pub(crate) fn change(who: &str, change: InboxChange) -> Outcome {
     outcome(Home::Inbox(user(who)), who).writing(Write::Inbox(change))
 }
 
-fn ids(ids: &[&str]) -> Vec<NotificationId> {
+pub(crate) fn ids(ids: &[&str]) -> Vec<NotificationId> {
     ids.iter().map(|id| NotificationId::parse(id).unwrap()).collect()
 }
 
@@ -33,11 +33,11 @@ fn listed(page: &InboxPage) -> Vec<&str> {
     page.notifications.iter().map(|notification| notification.notice.id.as_str()).collect()
 }
 
-fn items(items: u32) -> PageBound {
+pub(crate) fn items(items: u32) -> PageBound {
     PageBound { items, bytes: usize::MAX }
 }
 
-fn newest() -> InboxQuery {
+pub(crate) fn newest() -> InboxQuery {
     InboxQuery::Newest { before: None, filter: InboxFilter::default() }
 }
 

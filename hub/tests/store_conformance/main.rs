@@ -20,6 +20,7 @@ mod retention;
 mod revocations;
 mod rooms;
 mod sqlite;
+mod unread;
 
 /// Makes one test of each idea for an adapter.
 macro_rules! conformance {
@@ -36,11 +37,11 @@ macro_rules! conformance {
             appends { gives_places_without_holes, concurrent_appends_are_ordered, time_never_goes_backwards, keeps_every_kind_of_entry, survives_reopening }
             changes { are_told_in_commit_order_before_the_acknowledgement }
             conditions { of_rooms, of_members, of_messages, nothing_is_stored_in_part, are_atomic_within_a_group, refuse_what_is_not_of_the_home }
-            erasure { blanks_what_a_user_wrote, is_harmless_when_repeated, is_joined_when_repeated_meanwhile, reaches_what_is_written_meanwhile, goes_through_long_rooms, ends_when_the_store_closes }
+            erasure { blanks_what_a_user_wrote, is_harmless_when_repeated, is_joined_when_repeated_meanwhile, reaches_what_is_written_meanwhile, goes_through_long_rooms, reaches_the_edits_of_each_message, reaches_notifications_that_wait, ends_when_the_store_closes }
             events { last_of_each_key, state_is_bounded }
             idempotency { repeats_the_first_result, concurrent_retries_append_once, survive_reopening, another_content_is_refused, scope_is_tenant_actor_home_and_key, too_many_keys_are_refused, expire, the_oldest_give_way, of_inbox_and_tenant }
             inbox { merges_and_pages, pages_are_bounded_in_bytes, read_and_delete, broadcasts_reach_whom_the_directory_knew, expired_are_neither_listed_nor_counted, filters, survives_reopening, to_many_arrives_once, an_id_that_comes_again_is_the_newer_one, what_has_ended_is_removed }
-            marks { only_grow, unread_counts_messages, survive_reopening }
+            marks { only_grow, unread_counts_messages, begin_where_one_joins, survive_reopening }
             members { come_change_and_go, history_before_joining, page_in_order, survive_reopening }
             messages { edits, deletions_blank_edits, reactions, settled_ones_too, changes_of_messages_survive_reopening }
             model { random_outcomes_match_the_model }
@@ -48,6 +49,7 @@ macro_rules! conformance {
             retention { by_count, by_age, of_other_rules_after_a_restart, of_rooms_under_constant_load }
             revocations { are_told_kept_and_paged, the_later_instant_counts, go_when_their_token_has_ended }
             rooms { are_listed_by_prefix, of_a_user, are_paged_by_items_and_bytes, unread_ones_are_looked_for_in_bounds, direct_ones_name_the_peer, tenants_are_isolated }
+            unread { what_changes_nothing_is_told_nobody, is_counted_up_to_a_bound, random_changes_match_the_model }
         }
     };
 }

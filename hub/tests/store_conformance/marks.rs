@@ -1,8 +1,9 @@
 //! Delivered and read marks, and unread counts.
 
 use carillon_hub::domain::marks::Marks;
+use carillon_hub::domain::member::{MembershipChange, Role};
 use carillon_hub::domain::position::Seq;
-use carillon_hub::store::{Outcome, Store, Write};
+use carillon_hub::store::{Change, Outcome, Store, Write};
 
 use crate::harness::*;
 
@@ -53,6 +54,45 @@ pub(crate) async fn unread_counts_messages<F: Fixture>() {
     scene.commit(send("conversation:a", "bob", "four")).await;
     assert_eq!(marks_of(&scene, "bob").await.read, Seq(7), "sending moves one's own");
     assert_eq!(marks_of(&scene, "alice").await.read, Seq(5));
+}
+
+/// To whoever is added later what was written before is history, not unread. It was neither delivered nor read.
+pub(crate) async fn begin_where_one_joins<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    let room = "conversation:a";
+    let change = |change| append(room, "alice", membership("bob", change, Role::Member));
+    scene.commit(append(room, "alice", added("early", Role::Member))).await;
+    for turn in 0..3 {
+        scene.commit(send(room, "alice", &turn.to_string())).await;
+    }
+    scene.commit(change(MembershipChange::Added)).await;
+    let unread = async |scene: &Scene<F>, who: &str| {
+        let number = scene.store().room(&room_key(room)).await.unwrap().unwrap().head_number;
+        marks_of(scene, who).await.unread(number)
+    };
+    let joined = Marks { read_number: 3, ..Marks::default() };
+    assert_eq!((marks_of(&scene, "bob").await, unread(&scene, "early").await), (joined, 3));
+    let of_bob = |change: &Change| matches!(change, Change::Marks { user: who, .. } if *who == user("bob"));
+    assert!(!scene.setup.sink.changes().iter().any(of_bob), "nobody is told that bob has read anything");
+    scene.commit(send(room, "alice", "new")).await;
+    scene.commit(change(MembershipChange::RoleChanged)).await;
+    assert_eq!(unread(&scene, "bob").await, 1);
+    let raised = scene.commit(mark("bob", 0, 2)).await.marks.unwrap();
+    assert_eq!(
+        (raised.read, unread(&scene, "bob").await),
+        (Seq(2), 1),
+        "reading history makes none of it unread"
+    );
+    scene.commit(change(MembershipChange::Removed)).await;
+    scene.commit(send(room, "alice", "unseen")).await;
+    scene.commit(change(MembershipChange::Added)).await;
+    for turn in 0..2 {
+        assert_eq!((unread(&scene, "bob").await, unread(&scene, "early").await), (0, 5));
+        assert_eq!(marks_of(&scene, "bob").await.read, Seq(2));
+        if turn == 0 {
+            scene.reopen();
+        }
+    }
 }
 
 pub(crate) async fn survive_reopening<F: Fixture>() {

@@ -146,12 +146,13 @@ async fn apply_member<F: Fixture>(scene: &Scene<F>, model: &mut Model, step: Ste
     let name = user_name(user);
     scene.commit(append(&room_name(room), &name, membership(&name, change, Role::Member))).await;
     let state = model.rooms.entry(room).or_default();
-    state.push(None);
+    let number = state.push(None).checked_sub(1).map_or(0, |last| state.numbers[last as usize]);
     if change.ends() {
-        state.members.remove(&user)
-    } else {
-        state.members.insert(user)
-    };
+        state.members.remove(&user);
+    } else if state.members.insert(user) {
+        let marks = state.marks.entry(user).or_default();
+        *marks = marks.joined(number);
+    }
 }
 
 async fn apply_to_message<F: Fixture>(scene: &Scene<F>, model: &mut Model, step: Step) {

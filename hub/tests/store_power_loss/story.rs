@@ -25,7 +25,7 @@ const ROOMS: u64 = 5;
 const LIVES: u64 = 4;
 const IN_FLIGHT: usize = 24;
 
-struct Ignored;
+pub(crate) struct Ignored;
 
 impl CommitSink for Ignored {
     fn committed(&self, _changes: &[Change]) {}

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use carillon_client::{AdminClient, ClientOptions, Event, v1};
 use carillon_tests::hub::TENANT;
-use carillon_tests::story::{member, seq_of, text_of, verdict, wrong_field};
+use carillon_tests::story::{broken, member, seq_of, text_of, verdict, wrong_field};
 use carillon_tests::{TestHub, hub};
 use v1::Role;
 
@@ -179,6 +179,31 @@ async fn a_room_is_made_under_a_chosen_name() {
     };
     assert_eq!(verdict(admin.send_message(nowhere).await), "NOT_FOUND");
     assert_eq!(verdict(admin.publish_event(publish("conversation:none")).await), "NOT_FOUND");
+}
+
+/// Where nothing is kept there is nothing that could have members or metadata.
+#[tokio::test]
+async fn a_room_of_an_ephemeral_namespace_has_no_members() {
+    let hub = hub().start().await;
+    let (admin, alice) = (hub.admin(), hub.enters("alice").await);
+    alice.joins("live:1").await;
+    let (room, user) = (|| "live:1".to_owned(), || "alice".to_owned());
+    let rule = || ("INVALID_ARGUMENT".to_owned(), "room".to_owned(), "a durable namespace".to_owned());
+    assert_eq!(broken(admin.create_room(create("live:1")).await), rule());
+    let alone = v1::CreateRoomRequest { members: vec![], ..create("live:1") };
+    assert_eq!(broken(admin.create_room(alone).await), rule());
+    let add = v1::AddMemberRequest { room: room(), user: user(), ..Default::default() };
+    assert_eq!(broken(admin.add_member(add).await), rule());
+    let role = Role::Owner.into();
+    let change = v1::SetMemberRoleRequest { room: room(), user: user(), role, ..Default::default() };
+    assert_eq!(broken(admin.set_member_role(change).await), rule());
+    let update = v1::UpdateRoomRequest { room: room(), ..Default::default() };
+    assert_eq!(broken(admin.update_room(update).await), rule());
+    assert_eq!(broken(alice.client.member_add("live:1", "bob", Role::Member).await), rule());
+    assert_eq!(broken(alice.client.member_remove("live:1", "alice").await), rule());
+    let update = v1::ConversationUpdate { room: room(), ..Default::default() };
+    assert_eq!(broken(alice.client.conversation_update(update).await), rule());
+    assert!(admin.list_rooms(v1::ListRoomsRequest::default()).await.unwrap().rooms.is_empty());
 }
 
 #[tokio::test]

@@ -9,7 +9,9 @@ async fn a_session_joins_so_many_rooms() {
     let few = |config: &mut carillon_hub::config::Config| config.session.rooms_per_session = 4;
     let hub = hub().with(few).start().await;
     let mut alice = hub.enters("alice").await;
-    assert_eq!(alice.client.connected().limits.as_ref().unwrap().rooms_per_session, 4);
+    let limits = alice.client.connected().limits.unwrap();
+    assert_eq!(limits.rooms_per_session, 4);
+    assert_eq!(limits.idempotency_window_ms, 24 * 3_600_000, "as long as keys are kept");
     // Two are joined by themselves.
     for _ in 0..2 {
         let joined = alice.waits_for(|event| match event {

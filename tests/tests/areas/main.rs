@@ -11,6 +11,7 @@ mod erasure;
 mod events;
 mod execute;
 mod history;
+mod html;
 mod inbox;
 mod large_rooms;
 mod limits;

@@ -145,7 +145,11 @@ fn adding_who_is_there_changes_nothing_or_conflicts() {
     let facts = Facts { target: Some(member("bob", Role::Member)), ..Facts::default() };
     let add = |role| Stateless::MemberAdd { room: room(), user: user("bob"), role };
     let same = decide_with(&rules(), Role::Moderator, &facts, &add(Role::Member));
-    assert!(matches!(same, Ok(Decision::Answer(Reply::EntryAccepted { duplicate: true, .. }))));
+    let Ok(Decision::Already(outcome, Reply::EntryAccepted { duplicate: true, .. })) = same else {
+        panic!("{same:?}")
+    };
+    let as_bob_is = Condition::Member { user: user("bob"), version: Seq(4) };
+    assert_eq!((&outcome.conditions[0], &outcome.writes[..]), (&as_bob_is, &[Write::Already(Seq(4))][..]));
     assert_eq!(code(decide_with(&rules(), Role::Owner, &facts, &add(Role::Owner))).0, ErrorCode::Conflict);
     let above = decide_with(&rules(), Role::Moderator, &Facts::default(), &add(Role::Moderator));
     assert_eq!(code(above).0, ErrorCode::PermissionDenied);

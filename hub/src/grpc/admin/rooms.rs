@@ -14,7 +14,7 @@ use crate::domain::names::RoomName;
 use crate::domain::room::Room;
 
 /// `CONFLICT` where the room is there already, or the idempotency key was used for another request; `NOT_FOUND` where
-/// its namespace is not configured.
+/// its namespace is not configured; `INVALID_ARGUMENT` where nothing of it is kept.
 pub(super) async fn create(
     api: AdminApi,
     caller: Caller,

@@ -20,7 +20,7 @@ use super::state::State;
 
 /// Entries that one step looks at.
 const LOOKED_AT: u64 = 2_000;
-/// Entries that one step blanks.
+/// Entries that one step blanks, about: a message goes with its edits.
 const BATCH: usize = 200;
 /// Rooms that one step lists.
 const ROOMS: usize = 500;
@@ -44,6 +44,8 @@ pub(super) struct Erasure {
     walks: u32,
     /// How far each room was blanked: the next walk goes on there.
     done: FxHashMap<RoomKey, Seq>,
+    /// The slice of the outbox up to which what waits for them was taken out; `None` once all is.
+    waiting: Option<i64>,
     erased: Erased,
     replies: Vec<ErasureReply>,
 }
@@ -86,6 +88,7 @@ impl Erasure {
             walk: Walk::default(),
             walks: WALKS,
             done: FxHashMap::default(),
+            waiting: Some(0),
             erased: Erased::default(),
             replies: vec![reply],
         }
@@ -101,6 +104,7 @@ impl Erasure {
         self.replies.push(reply);
         self.walk.found = true;
         self.walks = WALKS;
+        self.waiting = Some(0);
     }
 
     /// Answers what was erased.
@@ -123,7 +127,7 @@ impl State {
             list_rooms(db, &mut erasure, after)?;
         } else if erasure.walk.found && erasure.walks > 0 {
             erasure.walk = Walk::default();
-        } else if !self.erase_inbox(db, &mut erasure)? {
+        } else if !self.erase_waiting(db, &mut erasure)? && !self.erase_inbox(db, &mut erasure)? {
             self.finish_erasure(db, &erasure)?;
             return Ok(Step::Done(erasure));
         }
@@ -137,7 +141,7 @@ impl State {
             None => None,
         };
         erasure.id = user.map_or(0, |user| user.id);
-        let rooms: VecDeque<_> = self.rooms.unsettled_of(erasure.id).into();
+        let rooms = self.rooms.unsettled_of(self.journal.dirty.iter().copied(), erasure.id);
         erasure.walk = Walk { begun: true, place: None, listed: Some(0), found: !rooms.is_empty(), rooms };
         erasure.walks = erasure.walks.saturating_sub(1);
         Ok(())
@@ -179,19 +183,25 @@ impl State {
         let from = after.next().max(room.first);
         let unsettled = room.first_unsettled();
         let mut end = Seq(from.0.saturating_add(LOOKED_AT - 1)).min(until);
-        let mut seqs = if from < unsettled {
+        let seqs = if from < unsettled {
             end = end.min(Seq(unsettled.0 - 1));
             settled_of(db, room.id, erasure.id, (from, end))?
         } else {
             unsettled_of(room, erasure.id, (from, end))
         };
-        if seqs.len() > BATCH {
-            seqs.truncate(BATCH);
-            end = seqs.last().copied().unwrap_or(end);
+        let (all, mut left) = (seqs.len(), BATCH);
+        let mut blanked = 0;
+        // The first is blanked whatever it weighs; what a message may weigh is bounded.
+        while left > 0
+            && let Some(seq) = seqs.get(blanked)
+        {
+            left = left.saturating_sub(1 + edits_of(db, room.id, *seq)?);
+            let taken = self.blank_one(db, room, (*seq, erasure.id))?;
+            erasure.erased.entries += u64::from(taken == Blanked::Content);
+            blanked += 1;
         }
-        for seq in seqs {
-            let blanked = self.blank_one(db, room, (seq, erasure.id))?;
-            erasure.erased.entries += u64::from(blanked == Blanked::Content);
+        if blanked < all {
+            end = seqs.get(blanked - 1).copied().unwrap_or(end);
         }
         // Retention may have passed the end.
         Ok(end.max(Seq(from.0 - 1)))
@@ -235,6 +245,15 @@ impl State {
         Ok(())
     }
 
+    /// Takes the user out of a batch of what waits to reach many; whether there is more to look at.
+    fn erase_waiting(&mut self, db: &Connection, erasure: &mut Erasure) -> Result<bool> {
+        let Some(after) = erasure.waiting else { return Ok(false) };
+        let (found, last) = self.take_out_of_outbox(db, &erasure.user, after)?;
+        erasure.erased.notifications += found;
+        erasure.waiting = last;
+        Ok(last.is_some())
+    }
+
     /// Removes a batch of the inbox; whether more is left.
     fn erase_inbox(&mut self, db: &Connection, erasure: &mut Erasure) -> Result<bool> {
         let batch = (erasure.id, NOTIFICATIONS as i64);
@@ -243,15 +262,21 @@ impl State {
                 "DELETE FROM inbox WHERE user = ?1 AND seq IN (SELECT seq FROM inbox WHERE user = ?1 LIMIT ?2)",
             )?
             .execute(batch)?;
-        let states = db
+        let seen = db
             .prepare_cached(
-                "DELETE FROM broadcast_state WHERE user = ?1
-                   AND seq IN (SELECT seq FROM broadcast_state WHERE user = ?1 LIMIT ?2)",
+                "DELETE FROM broadcast_seen WHERE user = ?1
+                   AND first IN (SELECT first FROM broadcast_seen WHERE user = ?1 LIMIT ?2)",
+            )?
+            .execute(batch)?;
+        let deleted = db
+            .prepare_cached(
+                "DELETE FROM broadcast_deleted WHERE user = ?1
+                   AND seq IN (SELECT seq FROM broadcast_deleted WHERE user = ?1 LIMIT ?2)",
             )?
             .execute(batch)?;
         erasure.erased.notifications += removed as u64;
         self.wrote = true;
-        Ok(removed == NOTIFICATIONS || states == NOTIFICATIONS)
+        Ok([removed, seen, deleted].contains(&NOTIFICATIONS))
     }
 
     fn finish_erasure(&mut self, db: &Connection, erasure: &Erasure) -> Result<()> {
@@ -296,6 +321,14 @@ fn settled_of(db: &Connection, room: i64, user: i64, (from, end): (Seq, Seq)) ->
     let range = (room, from.0 as i64, end.0 as i64, user, BATCH as i64 + 1);
     let seqs = statement.query_map(range, |row| Ok(Seq(row.get::<_, i64>(0)? as u64)))?;
     Ok(seqs.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How many edits a message has, a batch of them at most: those are blanked with it.
+fn edits_of(db: &Connection, room: i64, seq: Seq) -> Result<usize> {
+    let mut statement = db.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM edits WHERE room = ?1 AND target = ?2 LIMIT ?3)",
+    )?;
+    Ok(statement.query_row((room, seq.0 as i64, BATCH as i64), |row| row.get::<_, i64>(0))? as usize)
 }
 
 fn unsettled_of(room: &RoomState, user: i64, (from, end): (Seq, Seq)) -> Vec<Seq> {

@@ -12,6 +12,9 @@ use super::engine::{EngineError, Result};
 use super::room_state::RoomState;
 use super::state::State;
 
+/// What it takes to remember how large the event of a key is.
+const KEPT_BYTES: usize = 128;
+
 /// What a room's state holds: how large the last event of each key is.
 #[derive(Default)]
 pub(super) struct Kept {
@@ -38,6 +41,11 @@ impl Kept {
             }
         }
         Ok(kept)
+    }
+
+    /// About how many bytes it takes in memory.
+    pub(super) fn size(&self) -> usize {
+        self.sizes.len() * KEPT_BYTES
     }
 
     /// The event of a key is now so large.

@@ -11,6 +11,7 @@
 //! until it starts over, and back-ups hold what they held.
 
 mod apply;
+mod check;
 mod checkpoint;
 mod engine;
 mod erase;
@@ -30,11 +31,14 @@ mod readers;
 mod recovery;
 mod revocations;
 mod room_state;
+mod rooms;
 mod rows;
 mod schema;
+mod seen;
 mod settle;
 mod state;
 mod trim;
+mod wal;
 mod writer;
 
 use std::fs::File;

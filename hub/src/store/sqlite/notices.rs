@@ -6,12 +6,14 @@ use std::time::Duration;
 use rusqlite::{Connection, Row};
 
 use crate::domain::inbox::{InboxSummary, Notice, NotificationKind, Priority};
+use crate::domain::limits::INBOX_COUNTED;
 use crate::domain::names::{NotificationId, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, InboxPosition};
 use crate::domain::time::Timestamp;
 
 use super::engine::{EngineError, Result, optional};
 use super::rows::{content_values, pairs_text, read_content, read_pairs, seq};
+use super::seen::Counted;
 
 /// Whose log a notification is in.
 #[derive(Clone, Copy, Debug)]
@@ -66,31 +68,27 @@ impl InboxOwner {
     }
 }
 
-/// What an inbox holds at `now`.
+/// What an inbox holds at `now`. Counting ends where there is more than anybody is told.
 pub(super) fn summary(
     db: &Connection,
     owner: &InboxOwner,
     epoch: Epoch,
     now: Timestamp,
 ) -> Result<InboxSummary> {
-    let mut own = db.prepare_cached(
-        "SELECT count(*), coalesce(sum(priority = 4), 0) FROM inbox
-         WHERE user = ?1 AND read = 0 AND (expires IS NULL OR expires > ?2)",
-    )?;
-    let (unread, critical): (i64, i64) =
-        own.query_row((owner.user, now.millis()), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut broadcast = db.prepare_cached(
-        "SELECT count(*), coalesce(sum(priority = 4), 0) FROM broadcast b
-         WHERE tenant = ?1 AND seq > ?2 AND (expires IS NULL OR expires > ?3)
-           AND NOT EXISTS (SELECT 1 FROM broadcast_state s WHERE s.user = ?4 AND s.seq = b.seq)",
-    )?;
-    let from = owner.known_from.max(owner.broadcast_read);
-    let (unread_broadcasts, critical_broadcasts): (i64, i64) = broadcast
-        .query_row((owner.tenant, from, now.millis(), owner.user), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let unread = |only: &str| -> Result<u64> {
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT count(*) FROM (SELECT 1 FROM inbox INDEXED BY inbox_unread
+               WHERE user = ?1 AND read = 0 {only} AND (expires IS NULL OR expires > ?2) LIMIT ?3)"
+        ))?;
+        let most = INBOX_COUNTED as i64;
+        Ok(statement.query_row((owner.user, now.millis(), most), |row| row.get::<_, i64>(0))? as u64)
+    };
+    let every = unread("")? + owner.unseen(db, now, Counted::Every)?;
+    let critical = unread("AND priority = 4")? + owner.unseen(db, now, Counted::Critical)?;
     Ok(InboxSummary {
         head: owner.head(epoch),
-        unread: (unread + unread_broadcasts) as u64,
-        critical: (critical + critical_broadcasts) as u64,
+        unread: every.min(INBOX_COUNTED),
+        critical: critical.min(INBOX_COUNTED),
     })
 }
 

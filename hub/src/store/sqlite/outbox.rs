@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 
 use crate::domain::inbox::Notice;
-use crate::domain::names::{TenantId, UserId};
+use crate::domain::names::{TenantId, UserId, UserKey};
 use crate::store::Effect;
 
 use super::engine::{EngineError, Result};
@@ -23,6 +23,9 @@ use super::state::State;
 pub(super) const SLICE: usize = 128;
 /// Slices that may wait; past that outcomes with effects are refused as overloaded.
 const MOST: usize = 10_000;
+
+/// Slices that one step of an erasure looks through.
+const LOOKED_THROUGH: usize = 500;
 
 /// Effects that wait: one notice for some users.
 struct Slice {
@@ -147,15 +150,40 @@ impl State {
         )?;
         let mut insert = db.prepare_cached("INSERT INTO outbox VALUES(?1, ?2, ?3, ?4)")?;
         for users in users.chunks(SLICE) {
-            let lines = users.iter().map(|user| user.as_str()).collect::<Vec<_>>().join("\n");
+            let users: Vec<UserId> = users.iter().map(|user| (*user).clone()).collect();
             self.outbox.last += 1;
             let id = self.outbox.last;
-            insert.execute((id, tenant_id, notice_id, lines))?;
-            let users = users.iter().map(|user| (*user).clone()).collect();
+            insert.execute((id, tenant_id, notice_id, lines(&users)))?;
             self.outbox.push(tenant, Slice { id, notice_id, notice: Arc::clone(notice), users });
         }
         self.wrote = true;
         Ok(())
+    }
+
+    /// Takes a user out of the slices after `after` that wait in their tenant, of some of them; how many they were in, and
+    /// the last that was looked at where there are more.
+    pub(super) fn take_out_of_outbox(
+        &mut self,
+        db: &Connection,
+        user: &UserKey,
+        after: i64,
+    ) -> Result<(u64, Option<i64>)> {
+        let Some(waiting) = self.outbox.waiting.get_mut(&user.tenant) else { return Ok((0, None)) };
+        let begin = waiting.partition_point(|slice| slice.id <= after);
+        let end = waiting.len().min(begin + LOOKED_THROUGH);
+        let mut update = db.prepare_cached("UPDATE outbox SET users = ?2 WHERE id = ?1")?;
+        let (mut found, mut last) = (0, after);
+        for slice in waiting.range_mut(begin..end) {
+            last = slice.id;
+            let before = slice.users.len();
+            slice.users.retain(|other| *other != user.user);
+            if slice.users.len() < before {
+                found += 1;
+                update.execute((slice.id, lines(&slice.users)))?;
+                self.wrote = true;
+            }
+        }
+        Ok((found, (end < waiting.len()).then_some(last)))
     }
 
     /// Applies the next slice that waits.
@@ -171,6 +199,11 @@ impl State {
         self.wrote = true;
         Ok(())
     }
+}
+
+/// Users as a row has them.
+fn lines(users: &[UserId]) -> String {
+    users.iter().map(UserId::as_str).collect::<Vec<_>>().join("\n")
 }
 
 fn has_same_notice(one: &Effect, other: &Effect) -> bool {

@@ -22,6 +22,11 @@ use super::rows::{pairs_text, read_pairs, read_role, seq};
 /// Memberships that a room's cache holds; past that it starts afresh.
 const CACHED_MEMBERS: usize = 1_000;
 
+/// What a room takes in memory at least, with its places in the cache's maps.
+const ROOM_BYTES: usize = size_of::<RoomState>() + 160;
+/// What a cached membership takes.
+const MEMBER_BYTES: usize = 64;
+
 /// An entry that is in the journal only.
 pub(super) struct Unsettled {
     /// Its row.
@@ -79,6 +84,10 @@ pub(super) struct RoomState {
     pub(super) latest: FxHashMap<EventKey, (i64, Arc<Entry>)>,
     /// What the room's state holds; `None` until somebody publishes to it.
     pub(super) kept: Option<Kept>,
+    /// Whether it was used since the cache looked at it.
+    pub(super) used: bool,
+    /// What the cache counts it as, in bytes.
+    pub(super) weight: usize,
     /// Memberships, and who is known not to be a member.
     member_cache: FxHashMap<i64, Option<MemberRow>>,
 }
@@ -120,6 +129,8 @@ impl RoomState {
             writers: FxHashSet::default(),
             latest: FxHashMap::default(),
             kept: None,
+            used: false,
+            weight: 0,
             member_cache: FxHashMap::default(),
         }
     }
@@ -146,6 +157,15 @@ impl RoomState {
     /// Whether everything of it is in the database but the journal's copies.
     pub(super) fn is_settled(&self) -> bool {
         self.unsettled.is_empty() && self.marks.is_empty() && self.writers.is_empty()
+    }
+
+    /// About how many bytes it takes in memory, but for what is not home yet.
+    pub(super) fn size(&self) -> usize {
+        let names = 2 * (self.key.tenant.as_str().len() + self.key.room.as_str().len());
+        let members = self.member_cache.len() * MEMBER_BYTES;
+        let journalled = self.journalled.len() * size_of::<(Seq, i64)>();
+        let kept = self.kept.as_ref().map_or(0, Kept::size);
+        ROOM_BYTES + names + self.metadata.size() + members + journalled + kept
     }
 
     /// Writes what is not deferred to settling.

@@ -7,8 +7,9 @@
 //! - `rooms`: a room's state; head, tag, number, time and last message are as of its last settling.
 //! - `marks`: delivered and read, and by its index which rooms a user ever wrote to.
 //! - `idempotency`: one row per group; `keys` are 16 bytes each, `records` [`RECORD`](super::idempotency::RECORD) bytes.
-//! - `inbox`, `broadcast`, `broadcast_state`: a user's own log, the tenant's, and what users did to the tenant's.
-//!   `ends` is when a notification goes: when it expires, or was kept long enough.
+//! - `inbox`, `broadcast`: a user's own log and the tenant's. `broadcast_seen` and `broadcast_deleted` are what users did to
+//!   the tenant's: ranges that they have read or deleted (see [`seen`](super::seen)), and what of it they deleted. `ends`
+//!   is when a notification goes: when it expires, or was kept long enough.
 //! - `outbox`: what outcomes cause in many inboxes and has not reached them yet, a slice of users (a line each) per row;
 //!   `outbox_notices` is what they are told.
 //! - `entries`: the view for people, over journal and log.
@@ -24,12 +25,13 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x4361_726c;
 
 /// Each brings the database from the version of its index to the next.
-const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// Tables without which a database is not whole.
-pub(super) const TABLES: [&str; 16] = [
+pub(super) const TABLES: [&str; 17] = [
     "broadcast",
-    "broadcast_state",
+    "broadcast_deleted",
+    "broadcast_seen",
     "edits",
     "idempotency",
     "inbox",
@@ -116,9 +118,20 @@ CREATE INDEX broadcast_ends ON broadcast(ends);
 CREATE INDEX users_known ON users(tenant) WHERE known_from IS NOT NULL;
 ";
 
+/// What users have seen of the broadcasts is kept as ranges, and unseen ones are counted by indexes.
+const VERSION_3: &str = "
+CREATE TABLE broadcast_seen(user INT, first INT, last INT NOT NULL, PRIMARY KEY(user, first)) WITHOUT ROWID;
+CREATE TABLE broadcast_deleted(user INT, seq INT, PRIMARY KEY(user, seq)) WITHOUT ROWID;
+INSERT INTO broadcast_seen SELECT user, seq, seq FROM broadcast_state;
+INSERT INTO broadcast_deleted SELECT user, seq FROM broadcast_state WHERE deleted;
+DROP TABLE broadcast_state;
+CREATE INDEX broadcast_unread ON broadcast(tenant, seq, expires);
+CREATE INDEX broadcast_critical ON broadcast(tenant, seq, expires) WHERE priority = 4;
+";
+
 /// Revocations: `tenant` is empty where one holds in all of them; `subject` is a token's id or a name, `until` when the
 /// token ends or before when tokens were issued.
-const VERSION_3: &str = "
+const VERSION_4: &str = "
 CREATE TABLE revocations(seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, kind INT NOT NULL,
   subject NOT NULL, until INT NOT NULL, UNIQUE(tenant, kind, subject));
 CREATE INDEX revocations_end ON revocations(until) WHERE kind = 1;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use rustc_hash::FxHashMap;
 
 use crate::domain::names::{RoomKey, RoomName, TenantId};
 use crate::domain::namespace::{NamespaceRules, Namespaces};
@@ -20,64 +19,8 @@ use super::names::Names;
 use super::outbox::Outbox;
 use super::overlay::Publish;
 use super::room_state::RoomState;
+use super::rooms::Rooms;
 use super::trim::TrimQueue;
-
-/// Rooms that are cached; past that those which are settled leave the cache.
-const CACHED_ROOMS: usize = 100_000;
-
-/// Rooms by name. They are taken out while they are worked on.
-#[derive(Default)]
-pub(super) struct Rooms {
-    ids: FxHashMap<RoomKey, i64>,
-    states: FxHashMap<i64, Box<RoomState>>,
-}
-
-impl Rooms {
-    /// Takes a room out; `None` where nothing was ever written to it.
-    pub(super) fn take(
-        &mut self,
-        db: &Connection,
-        names: &mut Names,
-        key: &RoomKey,
-    ) -> Result<Option<Box<RoomState>>> {
-        if let Some(id) = self.ids.get(key) {
-            return Ok(self.states.remove(id));
-        }
-        let Some(tenant) = names.find_tenant(db, &key.tenant)? else { return Ok(None) };
-        Ok(RoomState::load(db, tenant, key)?.map(Box::new))
-    }
-
-    /// Takes a cached room out by its id.
-    pub(super) fn take_cached(&mut self, id: i64) -> Option<Box<RoomState>> {
-        self.states.remove(&id)
-    }
-
-    /// Puts a room back.
-    pub(super) fn put(&mut self, room: Box<RoomState>) {
-        if !self.ids.contains_key(&room.key) {
-            self.ids.insert(room.key.clone(), room.id);
-        }
-        self.states.insert(room.id, room);
-    }
-
-    /// Rooms where a user wrote something that the tables do not tell of yet.
-    pub(super) fn unsettled_of(&self, user: i64) -> Vec<RoomKey> {
-        let wrote = |room: &RoomState| room.marks.contains_key(&user) || room.writers.contains(&user);
-        self.states.values().filter(|room| wrote(room)).map(|room| room.key.clone()).collect()
-    }
-
-    /// Keeps the cache bounded. `deleted` is the journal's: a room whose copies are still there stays.
-    pub(super) fn shrink(&mut self, deleted: i64) {
-        if self.states.len() <= CACHED_ROOMS {
-            return;
-        }
-        self.states.retain(|_, room| {
-            !room.is_settled() || room.journalled.back().is_some_and(|(_, row)| *row > deleted)
-        });
-        let states = &self.states;
-        self.ids.retain(|_, id| states.contains_key(id));
-    }
-}
 
 /// The writer's state.
 pub(super) struct State {

@@ -28,14 +28,17 @@ impl State {
         let mut committed = self.nothing_yet();
         for write in outcome.writes {
             let Write::Inbox(change) = write else { continue };
-            let tenant = self.names.tenant(db, &user.tenant)?;
-            let id = self.names.user(db, tenant, &user.user)?.id;
-            Self::change_inbox(db, tenant, id, &change)?;
-            forget_states(db, tenant, id)?;
+            let changed = match InboxOwner::find(db, user)? {
+                Some(owner) => change_inbox(db, owner, &change)?,
+                None => false,
+            };
             let summary = self.inbox_summary(db, user)?;
             committed.inbox = Some(summary);
-            self.changes.push(Change::Inbox { user: user.clone(), change, summary });
-            self.wrote = true;
+            // What changed nothing is nobody's concern.
+            if changed {
+                self.changes.push(Change::Inbox { user: user.clone(), change, summary });
+                self.wrote = true;
+            }
         }
         self.apply_effects(db, &user.tenant, &outcome.effects)?;
         let fingerprint = outcome.idempotency.map_or(0, |idempotency| idempotency.fingerprint);
@@ -49,35 +52,6 @@ impl State {
             Some(owner) => notices::summary(db, &owner, self.epoch, self.now),
             None => notices::empty_summary(db, &user.tenant, self.epoch),
         }
-    }
-
-    fn change_inbox(db: &Connection, tenant: i64, user: i64, change: &InboxChange) -> Result<()> {
-        match change {
-            InboxChange::Read(ids) => {
-                for id in ids {
-                    db.prepare_cached("UPDATE inbox SET read = 1 WHERE user = ?1 AND id = ?2 AND read = 0")?
-                        .execute((user, id.as_str()))?;
-                    set_broadcast_state(db, tenant, user, id, false)?;
-                }
-            }
-            InboxChange::ReadUpTo(InboxPosition { own, broadcast, .. }) => {
-                db.prepare_cached("UPDATE inbox SET read = 1 WHERE user = ?1 AND read = 0 AND seq <= ?2")?
-                    .execute((user, column(*own)))?;
-                db.prepare_cached(
-                    "UPDATE users SET broadcast_read = max(broadcast_read, min(?2, (SELECT broadcast_head FROM tenants
-                       WHERE id = users.tenant))) WHERE id = ?1",
-                )?
-                .execute((user, column(*broadcast)))?;
-            }
-            InboxChange::Delete(ids) => {
-                for id in ids {
-                    db.prepare_cached("DELETE FROM inbox WHERE user = ?1 AND id = ?2")?
-                        .execute((user, id.as_str()))?;
-                    set_broadcast_state(db, tenant, user, id, true)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Appends to a user's own log.
@@ -113,36 +87,48 @@ impl State {
     }
 }
 
-/// Marks a broadcast as read or deleted by a user. Those that the user cannot see are passed over.
-fn set_broadcast_state(
-    db: &Connection,
-    tenant: i64,
-    user: i64,
-    id: &NotificationId,
-    deleted: bool,
-) -> Result<()> {
-    let mut statement = db.prepare_cached(
-        "SELECT seq FROM broadcast WHERE tenant = ?1 AND id = ?2
-           AND seq > (SELECT coalesce(known_from, 1 << 62) FROM users WHERE id = ?3)",
-    )?;
-    let found: Option<i64> = optional(statement.query_row((tenant, id.as_str(), user), |row| row.get(0)))?;
-    if let Some(seq) = found {
-        db.prepare_cached(
-            "INSERT INTO broadcast_state VALUES(?1, ?2, ?3)
-             ON CONFLICT DO UPDATE SET deleted = max(deleted, excluded.deleted)",
-        )?
-        .execute((user, seq, deleted))?;
+/// Changes the state of an inbox; whether anything was changed.
+fn change_inbox(db: &Connection, mut owner: InboxOwner, change: &InboxChange) -> Result<bool> {
+    let mut changed = false;
+    match change {
+        InboxChange::Read(ids) => {
+            let mut read =
+                db.prepare_cached("UPDATE inbox SET read = 1 WHERE user = ?1 AND id = ?2 AND read = 0")?;
+            for id in ids {
+                changed |= read.execute((owner.user, id.as_str()))? > 0;
+                if let Some(seq) = broadcast_of(db, &owner, id)? {
+                    changed |= owner.see(db, seq)?;
+                }
+            }
+        }
+        InboxChange::ReadUpTo(InboxPosition { own, broadcast, .. }) => {
+            let mut read =
+                db.prepare_cached("UPDATE inbox SET read = 1 WHERE user = ?1 AND read = 0 AND seq <= ?2")?;
+            changed |= read.execute((owner.user, column(*own)))? > 0;
+            changed |= owner.advance(db, column(*broadcast))?;
+        }
+        InboxChange::Delete(ids) => {
+            let mut delete = db.prepare_cached("DELETE FROM inbox WHERE user = ?1 AND id = ?2")?;
+            let mut hide = db.prepare_cached("INSERT OR IGNORE INTO broadcast_deleted VALUES(?1, ?2)")?;
+            for id in ids {
+                changed |= delete.execute((owner.user, id.as_str()))? > 0;
+                if let Some(seq) = broadcast_of(db, &owner, id)? {
+                    changed |= hide.execute((owner.user, seq))? > 0;
+                    owner.see(db, seq)?;
+                }
+            }
+        }
     }
-    Ok(())
+    if changed {
+        owner.advance(db, 0)?;
+        owner.forget_deleted(db)?;
+    }
+    Ok(changed)
 }
 
-/// Forgets what a user did to broadcasts that are gone, or that a mark says as well.
-fn forget_states(db: &Connection, tenant: i64, user: i64) -> Result<()> {
-    db.prepare_cached(
-        "DELETE FROM broadcast_state WHERE user = ?2
-           AND (seq < (SELECT coalesce(min(seq), 1 << 62) FROM broadcast WHERE tenant = ?1)
-             OR (deleted = 0 AND seq <= (SELECT broadcast_read FROM users WHERE id = ?2)))",
-    )?
-    .execute((tenant, user))?;
-    Ok(())
+/// The place of a broadcast that the owner can see; `None` where there is none.
+fn broadcast_of(db: &Connection, owner: &InboxOwner, id: &NotificationId) -> Result<Option<i64>> {
+    let mut statement =
+        db.prepare_cached("SELECT seq FROM broadcast WHERE tenant = ?1 AND id = ?2 AND seq > ?3")?;
+    optional(statement.query_row((owner.tenant, id.as_str(), owner.known_from), |row| row.get(0)))
 }

@@ -9,6 +9,7 @@ use crate::domain::position::Seq;
 use super::super::engine::Result;
 use super::super::room_state::{MemberRow, RoomState};
 use super::super::state::State;
+use super::Actor;
 
 impl State {
     /// Carries a membership entry out; gives the member's interned id. A role for, or the end of, a membership that is
@@ -28,6 +29,7 @@ impl State {
                 let history_from = if from_start { Seq(1) } else { seq };
                 room.set_member(db, id, Some(MemberRow { role, version: seq, joined: seq, history_from }))?;
                 room.members += 1;
+                self.begin_at_head(db, room, (id, user))?;
             }
             (MembershipChange::Added | MembershipChange::RoleChanged, Some(member)) => {
                 room.set_member(db, id, Some(MemberRow { role, version: seq, ..member }))?;
@@ -39,5 +41,21 @@ impl State {
             (_, None) => {}
         }
         Ok(id)
+    }
+
+    /// To a new member what was written before is history, not unread. It is no receipt: nobody is told.
+    fn begin_at_head(
+        &mut self,
+        db: &Connection,
+        room: &mut RoomState,
+        (id, user): (i64, &UserId),
+    ) -> Result<()> {
+        let before = room.marks_of(db, id)?;
+        let marks = before.joined(room.head.number);
+        if marks != before {
+            self.journal.append_marks(db, (room.id, id), marks, self.now)?;
+            self.set_marks(room, Actor { id, user }, marks);
+        }
+        Ok(())
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn is_well_formed(outcome: &Outcome) -> bool {
     let in_room = matches!(outcome.home, Home::Room(_));
     (in_room || outcome.conditions.is_empty())
         && outcome.writes.iter().all(|write| match write {
-            Write::Append(_) | Write::Create { .. } | Write::Marks { .. } => in_room,
+            Write::Append(_) | Write::Create { .. } | Write::Marks { .. } | Write::Already(_) => in_room,
             Write::Inbox(_) => matches!(outcome.home, Home::Inbox(_)),
             Write::Broadcast(_) | Write::Know => matches!(outcome.home, Home::Tenant),
         })

@@ -40,6 +40,13 @@ impl State {
                     let marks = self.raise_marks(db, room, actor, delivered, read)?;
                     committed.marks = Some(marks);
                 }
+                Write::Already(seq) => {
+                    if let Some(entry) = self.entry(db, room, seq)? {
+                        committed.position = entry.position();
+                        committed.number = entry.number;
+                        committed.time = entry.time;
+                    }
+                }
                 // `is_well_formed` keeps those away.
                 Write::Inbox(_) | Write::Broadcast(_) | Write::Know => {}
             }
@@ -170,7 +177,7 @@ impl State {
         Ok(marks)
     }
 
-    fn set_marks(&mut self, room: &mut RoomState, actor: Actor<'_>, marks: Marks) {
+    pub(super) fn set_marks(&mut self, room: &mut RoomState, actor: Actor<'_>, marks: Marks) {
         room.marks.insert(actor.id, marks);
         let (key, user) = (room.key.clone(), actor.user.clone());
         self.publish.push(Publish::Marks { room: key, head: room.head, user, marks });

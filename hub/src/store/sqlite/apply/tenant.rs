@@ -43,7 +43,11 @@ impl State {
                     self.broadcast(db, (&outcome.tenant, tenant), &notice, &mut committed)?;
                 }
                 // `is_well_formed` keeps those away.
-                Write::Append(_) | Write::Create { .. } | Write::Marks { .. } | Write::Inbox(_) => {}
+                Write::Append(_)
+                | Write::Create { .. }
+                | Write::Marks { .. }
+                | Write::Already(_)
+                | Write::Inbox(_) => {}
             }
         }
         self.apply_effects(db, &outcome.tenant, &outcome.effects)?;

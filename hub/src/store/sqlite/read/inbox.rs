@@ -97,16 +97,22 @@ impl Scan<'_> {
                    AND ?7 = ?7 ORDER BY seq {order}"
             ),
             Log::Broadcast => format!(
-                "SELECT {NOTICE_COLUMNS}, seq <= ?7 OR EXISTS (SELECT 1 FROM broadcast_state s
-                   WHERE s.user = ?6 AND s.seq = broadcast.seq) FROM broadcast WHERE tenant = ?1 AND seq > ?2
+                "SELECT {NOTICE_COLUMNS}, seq <= ?7 OR seq <= coalesce((SELECT s.last FROM broadcast_seen s
+                   WHERE s.user = ?6 AND s.first <= broadcast.seq ORDER BY s.first DESC LIMIT 1), 0)
+                   FROM broadcast WHERE tenant = ?1 AND seq > ?2
                    AND (expires IS NULL OR expires > ?3) AND (time < ?4 OR (time = ?4 AND seq < ?5))
-                   AND NOT EXISTS (SELECT 1 FROM broadcast_state s
-                     WHERE s.user = ?6 AND s.seq = broadcast.seq AND s.deleted) ORDER BY seq {order}"
+                   AND NOT EXISTS (SELECT 1 FROM broadcast_deleted d WHERE d.user = ?6 AND d.seq = broadcast.seq)
+                   ORDER BY seq {order}"
             ),
         };
         let (holder, after) = match log {
             Log::Own => (self.owner.user, self.after),
-            Log::Broadcast => (self.owner.tenant, self.after.max(self.owner.known_from)),
+            Log::Broadcast => {
+                // Of those that are read only as many are looked at as must be.
+                let unread_only = self.filter.is_some_and(|filter| filter.unread_only);
+                let read = if unread_only { self.owner.broadcast_read } else { 0 };
+                (self.owner.tenant, self.after.max(self.owner.known_from).max(read))
+            }
         };
         let (time, place) = self.bound(log);
         let mut statement = db.prepare_cached(&sql)?;

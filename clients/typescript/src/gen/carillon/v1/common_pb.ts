@@ -120,7 +120,9 @@ export type Content = Message<"carillon.v1.Content"> & {
    */
   body: {
     /**
-     * UTF-8, at most 10,000 characters. No control characters but tab, line feed and carriage return.
+     * UTF-8, at most 10,000 characters. No control characters but tab, line feed and carriage return. HTML is sanitised
+     * (see `media_type`); plain text and markdown are kept as sent, and whoever renders them must not let markup in
+     * them run.
      *
      * @generated from field: string text = 1;
      */
@@ -128,7 +130,7 @@ export type Content = Message<"carillon.v1.Content"> & {
     case: "text";
   } | {
     /**
-     * Opaque bytes, at most 65,536 of them.
+     * Opaque bytes, at most 65,536 of them. The hub does not look into them: do not show them as a page.
      *
      * @generated from field: bytes data = 2;
      */
@@ -139,7 +141,14 @@ export type Content = Message<"carillon.v1.Content"> & {
   /**
    * Empty means `text/plain` for text and `application/octet-stream` for data; the hub leaves out what empty means.
    * Otherwise one of `text/plain`, `text/markdown`, `text/html` for text; any `type/subtype` of at most 128 printable
-   * ASCII bytes for data.
+   * ASCII bytes for data, but not HTML's (`text/html`, `application/xhtml+xml`).
+   *
+   * Of `text/html` (at most 1,000 tags) this is kept: `a abbr b bdi bdo blockquote br caption cite code dd del div dl dt
+   * em h1` to `h6 hr i ins kbd li mark ol p pre q s samp small span strong sub sup table tbody td th thead tr u ul`, the
+   * attributes `dir`, `lang` and `title`, `start` of `ol`, `colspan` and `rowspan` of `td` and `th`, and `href` of `a`
+   * where it is an absolute address with `http`, `https`, `mailto` or `tel`. Links get `rel="noopener noreferrer
+   * nofollow"`. Everything else goes, scripts and styles with what is in them; so do comments. What is left is stored
+   * and delivered, is as long as a text may be, and is not empty.
    *
    * @generated from field: string media_type = 3;
    */

@@ -199,7 +199,7 @@ export type Connected = Message<"carillon.v1.Connected"> & {
   unreadMore: boolean;
 
   /**
-   * Count of unread notifications.
+   * Count of unread notifications; 1,000 where there are more.
    *
    * @generated from field: uint64 inbox_unread = 9;
    */
@@ -306,7 +306,8 @@ export type Limits = Message<"carillon.v1.Limits"> & {
   commandsInFlight: number;
 
   /**
-   * How long an idempotency key is remembered.
+   * How long an idempotency key is remembered. Where a node is given more keys in that time than it remembers
+   * (`store.idempotency_keys`), the oldest go before, but none before 10 minutes: RATE_LIMITED then.
    *
    * @generated from field: uint32 idempotency_window_ms = 6;
    */

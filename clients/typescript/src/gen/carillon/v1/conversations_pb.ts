@@ -131,7 +131,8 @@ export const ConversationUpdateSchema: GenMessage<ConversationUpdate> = /*@__PUR
   messageDesc(file_carillon_v1_conversations, 2);
 
 /**
- * Add a user. CONFLICT when the user is a member already with another role.
+ * Add a user. CONFLICT when the user is a member already with another role. Of what was written before, nothing is
+ * unread to a new member; nor is it marked as delivered or read.
  *
  * @generated from message carillon.v1.MemberAdd
  */

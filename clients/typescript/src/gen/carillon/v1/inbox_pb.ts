@@ -233,7 +233,7 @@ export type NotificationsPage = Message<"carillon.v1.NotificationsPage"> & {
   nextCursor: string;
 
   /**
-   * Unread notifications in the whole inbox.
+   * Unread notifications in the whole inbox; 1,000 where there are more.
    *
    * @generated from field: uint64 inbox_unread = 3;
    */
@@ -304,7 +304,8 @@ export const NotificationDeleteSchema: GenMessage<NotificationDelete> = /*@__PUR
   messageDesc(file_carillon_v1_inbox, 6);
 
 /**
- * One of the user's devices read or deleted notifications. Sent to all of them, the causing one included.
+ * One of the user's devices read or deleted notifications. Sent to all of them, the causing one included, where anything
+ * was changed.
  *
  * @generated from message carillon.v1.NotificationState
  */
@@ -338,7 +339,7 @@ export type NotificationState = Message<"carillon.v1.NotificationState"> & {
   upTo?: InboxPosition | undefined;
 
   /**
-   * Unread notifications after the change.
+   * Unread notifications after the change; 1,000 where there are more.
    *
    * @generated from field: uint64 inbox_unread = 5;
    */
@@ -359,14 +360,14 @@ export const NotificationStateSchema: GenMessage<NotificationState> = /*@__PURE_
  */
 export type InboxUnread = Message<"carillon.v1.InboxUnread"> & {
   /**
-   * All of them.
+   * All of them; 1,000 where there are more.
    *
    * @generated from field: uint64 count = 1;
    */
   count: bigint;
 
   /**
-   * Those of priority CRITICAL among them.
+   * Those of priority CRITICAL among them; 1,000 where there are more.
    *
    * @generated from field: uint64 critical = 2;
    */

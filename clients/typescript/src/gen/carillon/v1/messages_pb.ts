@@ -221,7 +221,7 @@ export const ReactionSummarySchema: GenMessage<ReactionSummary> = /*@__PURE__*/
   messageDesc(file_carillon_v1_messages, 3);
 
 /**
- * Replace one's message's content, within the namespace's edit window.
+ * Replace one's message's content, within the namespace's edit window. INVALID_ARGUMENT once it was edited 1,000 times.
  *
  * @generated from message carillon.v1.MessageEdit
  */

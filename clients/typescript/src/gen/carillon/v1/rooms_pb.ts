@@ -296,7 +296,7 @@ export type Unread = Message<"carillon.v1.Unread"> & {
   room: string;
 
   /**
-   * Unread messages; 0 when all is read.
+   * Unread messages; 0 when all is read. Those from before the user became a member do not count.
    *
    * @generated from field: uint64 count = 2;
    */
@@ -444,7 +444,7 @@ export type RoomSummary = Message<"carillon.v1.RoomSummary"> & {
   headNumber: bigint;
 
   /**
-   * Unread messages. Deleted ones count until passed.
+   * Unread messages. Deleted ones count until passed, those from before one became a member do not.
    *
    * @generated from field: uint64 unread = 4;
    */

@@ -1,0 +1,150 @@
+//! Which of the tenant's broadcasts a user has seen: all up to a mark (`users.broadcast_read`), and those read or deleted
+//! one by one as ranges that nothing unseen lies in. The mark moves over a range that nothing unseen lies before. So what
+//! is kept of a user, and what counting takes, grows with what is unseen between, not with what there ever was.
+
+use rusqlite::Connection;
+
+use crate::domain::limits::INBOX_COUNTED;
+use crate::domain::time::Timestamp;
+
+use super::engine::{Result, optional};
+use super::notices::InboxOwner;
+
+/// First and last place of a range.
+type Range = (i64, i64);
+
+/// What is counted of broadcasts: by an index that holds nothing else.
+#[derive(Clone, Copy)]
+pub(super) enum Counted {
+    /// All.
+    Every,
+    /// Critical ones.
+    Critical,
+}
+
+impl Counted {
+    /// The rows, in order of their places.
+    fn source(self) -> &'static str {
+        match self {
+            Self::Every => "broadcast INDEXED BY broadcast_unread WHERE tenant = ?1",
+            Self::Critical => "broadcast INDEXED BY broadcast_critical WHERE tenant = ?1 AND priority = 4",
+        }
+    }
+}
+
+impl InboxOwner {
+    /// Broadcasts up to here are not theirs, or seen.
+    fn seen_up_to(&self) -> i64 {
+        self.known_from.max(self.broadcast_read)
+    }
+
+    /// Notes that the broadcast at `seq`, which is theirs, was seen; whether it had not been.
+    pub(super) fn see(&self, db: &Connection, seq: i64) -> Result<bool> {
+        let before = range_before(db, self.user, seq)?;
+        if seq <= self.seen_up_to() || before.is_some_and(|(_, last)| last >= seq) {
+            return Ok(false);
+        }
+        let (mut first, mut last) = (seq, seq);
+        if let Some(range) = before
+            && !self.has_between(db, range.1, seq)?
+        {
+            first = range.0;
+        }
+        if let Some(range) = range_after(db, self.user, seq)?
+            && !self.has_between(db, seq, range.0)?
+        {
+            last = range.1;
+            db.prepare_cached("DELETE FROM broadcast_seen WHERE user = ?1 AND first = ?2")?
+                .execute((self.user, range.0))?;
+        }
+        db.prepare_cached("INSERT OR REPLACE INTO broadcast_seen VALUES(?1, ?2, ?3)")?
+            .execute((self.user, first, last))?;
+        Ok(true)
+    }
+
+    /// Moves the mark to `read`, at most to the head, and over what was seen after it. Whether it moved.
+    pub(super) fn advance(&mut self, db: &Connection, read: i64) -> Result<bool> {
+        // None are theirs whom the directory does not know.
+        let is_known = self.known_from <= self.broadcast_head;
+        let before = if is_known { self.seen_up_to() } else { self.broadcast_read };
+        let mut mark = before.max(read.min(self.broadcast_head));
+        loop {
+            if let Some((_, last)) = range_before(db, self.user, mark)? {
+                db.prepare_cached("DELETE FROM broadcast_seen WHERE user = ?1 AND first <= ?2")?
+                    .execute((self.user, mark))?;
+                mark = mark.max(last);
+            }
+            match range_after(db, self.user, mark)? {
+                Some((first, _)) if !self.has_between(db, mark, first)? => mark = first,
+                _ => break,
+            }
+        }
+        if mark <= before {
+            return Ok(false);
+        }
+        self.broadcast_read = mark;
+        db.prepare_cached("UPDATE users SET broadcast_read = ?2 WHERE id = ?1")?
+            .execute((self.user, mark))?;
+        Ok(true)
+    }
+
+    /// Forgets that they deleted what is gone by now.
+    pub(super) fn forget_deleted(&self, db: &Connection) -> Result<()> {
+        db.prepare_cached(
+            "DELETE FROM broadcast_deleted
+             WHERE user = ?2 AND seq < (SELECT coalesce(min(seq), 1 << 62) FROM broadcast WHERE tenant = ?1)",
+        )?
+        .execute((self.tenant, self.user))?;
+        Ok(())
+    }
+
+    /// How many broadcasts they have not seen, at most [`INBOX_COUNTED`]: counted from one range to the next.
+    pub(super) fn unseen(&self, db: &Connection, now: Timestamp, counted: Counted) -> Result<u64> {
+        let (source, lasting) = (counted.source(), "(expires IS NULL OR expires > ?2)");
+        let mut next = db.prepare_cached(&format!(
+            "SELECT seq FROM {source} AND seq > ?3 AND {lasting} ORDER BY seq LIMIT 1"
+        ))?;
+        let mut count = db.prepare_cached(&format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {source} AND seq >= ?3 AND seq < ?4 AND {lasting} LIMIT ?5)"
+        ))?;
+        let (now, most) = (now.millis(), INBOX_COUNTED as i64);
+        let (mut found, mut from) = (0, self.seen_up_to());
+        while found < most
+            && let Some(seq) = optional(next.query_row((self.tenant, now, from), |row| row.get::<_, i64>(0)))?
+        {
+            match range_before(db, self.user, seq)? {
+                Some((_, last)) if last >= seq => from = last,
+                _ => {
+                    let (end, last) = range_after(db, self.user, seq)?.unwrap_or((i64::MAX, i64::MAX));
+                    let unseen = (self.tenant, now, seq, end, most - found);
+                    found += count.query_row(unseen, |row| row.get::<_, i64>(0))?;
+                    from = last;
+                }
+            }
+        }
+        Ok(found as u64)
+    }
+
+    /// Whether there is a broadcast between two places.
+    fn has_between(&self, db: &Connection, after: i64, before: i64) -> Result<bool> {
+        let mut statement =
+            db.prepare_cached("SELECT 1 FROM broadcast WHERE tenant = ?1 AND seq > ?2 AND seq < ?3 LIMIT 1")?;
+        Ok(optional(statement.query_row((self.tenant, after, before), |_| Ok(())))?.is_some())
+    }
+}
+
+/// The last range that begins at a place or before it.
+fn range_before(db: &Connection, user: i64, seq: i64) -> Result<Option<Range>> {
+    let mut statement = db.prepare_cached(
+        "SELECT first, last FROM broadcast_seen WHERE user = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
+    )?;
+    optional(statement.query_row((user, seq), |row| Ok((row.get(0)?, row.get(1)?))))
+}
+
+/// The first range that begins after a place.
+fn range_after(db: &Connection, user: i64, seq: i64) -> Result<Option<Range>> {
+    let mut statement = db.prepare_cached(
+        "SELECT first, last FROM broadcast_seen WHERE user = ?1 AND first > ?2 ORDER BY first LIMIT 1",
+    )?;
+    optional(statement.query_row((user, seq), |row| Ok((row.get(0)?, row.get(1)?))))
+}
