@@ -31,7 +31,7 @@ use super::live::Live;
 use super::pages::Pages;
 use super::services::Services;
 use super::slots::Slots;
-use super::sweep::LAST_WORDS;
+use super::sweep::first_call;
 
 /// Bytes that may wait to be written before the stream is read no further.
 const OUTBOX_READS: usize = 64 * 1024;
@@ -125,7 +125,7 @@ pub struct Session {
     pub(super) in_flight: Vec<u32>,
     outbox: VecDeque<Frame>,
     outbox_bytes: usize,
-    /// The connection under the stream.
+    /// What breaks off the stream, or closes the connection under it.
     pub(super) closer: Closer,
     /// Raised when the stream has said hello, or is gone.
     settled: Arc<AtomicBool>,
@@ -145,8 +145,8 @@ impl Session {
     ) -> Self {
         let limit = services.settings.hello_timeout;
         let deadline = Box::pin(tokio::time::sleep(limit));
-        // The stream has a while more than its deadline to take the refusal; then the connection goes.
-        let overdue = Moment::now().plus(limit + LAST_WORDS);
+        // The stream has a while more than its deadline to take the refusal; then it is broken off.
+        let overdue = Moment::now().plus(first_call(limit));
         let settled = Arc::new(AtomicBool::new(false));
         if let Some(waiting) = services.upkeep.waiting.get(shard) {
             waiting.add(overdue, Arc::clone(&settled), closer.clone());

@@ -30,8 +30,9 @@ pub fn first_call(hello_timeout: Duration) -> Duration {
     hello_timeout + LAST_WORDS
 }
 
-/// A session that was cleaned up is told why when its client reads again. One that does not within this time loses
-/// its connection, unless others on it moved within as long. Its own last move is longer ago: it had [`LAST_WORDS`] before.
+/// A session that was cleaned up is told why when its client reads again. One that does not within this time is broken
+/// off, with its connection unless others on that moved within as long. Its own last move is longer ago: it had
+/// [`LAST_WORDS`] before.
 const UNHEARD: Duration = Duration::from_secs(60);
 
 /// Makes passes over the sessions of runtime `shard` until cancelled.
@@ -57,10 +58,11 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
         if let Some(shard) = services.delivery.shards().get(shard) {
             dropped.add(shard.take_dropped());
         }
-        let lists = [(&services.upkeep.waiting, None), (&services.upkeep.unheard, Some(UNHEARD))];
-        for (list, spared) in lists {
+        let first_call = first_call(services.settings.hello_timeout);
+        let lists = [(&services.upkeep.waiting, first_call), (&services.upkeep.unheard, UNHEARD)];
+        for (list, lately) in lists {
             if let Some(list) = list.get(shard).filter(|_| !late) {
-                list.sweep(moment, spared);
+                list.sweep(moment, lately);
             }
         }
         if shard == 0 {
