@@ -90,6 +90,11 @@ pub const ROOMS_PER_SESSION: usize = 100;
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// How many idempotency keys a node remembers, by default.
 pub const IDEMPOTENCY_KEYS: usize = 20_000_000;
+/// How long the idempotency key of an ephemeral event is remembered at least, in memory.
+pub const EPHEMERAL_KEY_WINDOW: Duration = Duration::from_secs(60);
+/// Such keys of one tenant that are remembered at least, and twice as many at most; about 25 bytes of memory each. A tenant
+/// that publishes more in the time forgets its own oldest.
+pub const EPHEMERAL_KEYS: usize = 65_536;
 /// Where the cap on keys would let the window fall below this, sends get RATE_LIMITED.
 pub const IDEMPOTENCY_WINDOW_FLOOR: Duration = Duration::from_secs(600);
 /// Heartbeat: a ping this often (row W2).

@@ -19,6 +19,7 @@ mod join;
 mod live;
 mod memory;
 mod notices;
+mod once;
 mod opening;
 mod pages;
 mod services;

@@ -68,6 +68,7 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
         if shard == 0 {
             services.presence.tick(now);
             services.delivery.rooms().sweep(now);
+            services.upkeep.once.sweep(moment);
         }
     }
 }
