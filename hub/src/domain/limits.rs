@@ -148,6 +148,13 @@ pub const SHARD_BYTES: usize = 8 << 20;
 pub const SHARD_ROOM_BYTES: usize = 1 << 20;
 /// A session whose stream has not moved for this long while frames wait is disconnected.
 pub const SLOW_CONSUMER_AFTER: Duration = Duration::from_secs(30);
+/// A session that was ended for it, or for anything else, and does not read why for this many times as long is broken
+/// off.
+pub const UNHEARD_FACTOR: u32 = 2;
+/// Bytes of answers that may wait for one session before its stream is read no further.
+pub const OUTBOX_READ_BYTES: usize = 64 * 1024;
+/// Bytes of answers that may wait for one session before no more are added: one page more than this at most.
+pub const OUTBOX_BYTES: usize = 256 * 1024;
 /// Bytes read from the store for one session at a time.
 pub const CATCH_UP_BYTES: usize = PAGE_BYTES;
 /// Bytes merged into one DATA frame (the prototype `fan` measured no gain above).

@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::COMMANDS_IN_FLIGHT;
+use crate::domain::limits::{COMMANDS_IN_FLIGHT, OUTBOX_BYTES, OUTBOX_READ_BYTES};
 use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
 use crate::domain::reply::{JoinReason, Reply};
@@ -32,11 +32,6 @@ use super::pages::Pages;
 use super::services::Services;
 use super::slots::Slots;
 use super::sweep::first_call;
-
-/// Bytes that may wait to be written before the stream is read no further.
-const OUTBOX_READS: usize = 64 * 1024;
-/// Bytes that may wait to be written before no more answers are added: one page more than this at most.
-const OUTBOX_DONE: usize = 256 * 1024;
 
 /// What a transport read.
 pub enum Input {
@@ -180,7 +175,7 @@ impl Session {
         matches!(self.stage, Stage::Waiting(_) | Stage::Open)
             && !opening
             && self.in_flight.len() < COMMANDS_IN_FLIGHT
-            && self.outbox_bytes < OUTBOX_READS
+            && self.outbox_bytes < OUTBOX_READ_BYTES
     }
 
     /// Takes what was read.
@@ -198,6 +193,12 @@ impl Session {
             Input::Broken(refusal) => self.end(Some(refusal)),
             Input::Closed => self.finish(None),
         }
+    }
+
+    /// Bytes of answers that wait to be written.
+    #[cfg(test)]
+    pub(crate) fn outbox_bytes(&self) -> usize {
+        self.outbox_bytes
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -329,7 +330,7 @@ impl Session {
         // What is done stays where it is while much waits to be written: a client that asks and does not read holds no
         // more than this.
         while !self.is_over()
-            && self.outbox_bytes < OUTBOX_DONE
+            && self.outbox_bytes < OUTBOX_BYTES
             && let Poll::Ready(Some((done, turn))) = Pin::new(&mut self.commands).poll_next(cx)
         {
             self.finish_command(done);
