@@ -308,7 +308,7 @@ mod tests {
             let slot = slots.reserve(name.clone(), true);
             let room = Arc::new(ActiveRoom::new(RoomKey { tenant: user.tenant.clone(), room: name }, 1));
             let head = Position { epoch: Epoch(1), seq: Seq(9), tag: Tag(1) };
-            room.append(head, Timestamp(0), None);
+            room.append(head, Seq(0), Timestamp(0), None);
             let follower = Follower::new(Arc::clone(&mailbox), slot, false);
             slots.begin(slot, Following::begin(room, follower), Seq(0), false, None, false);
         }
