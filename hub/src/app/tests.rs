@@ -10,8 +10,9 @@ use carillon_proto::v1::session_response::Kind;
 use carillon_proto::v1::{self, SessionRequest, SessionResponse, session_request};
 use prost::Message;
 use tempfile::TempDir;
+use tokio::time::MissedTickBehavior;
 
-use super::hub::build;
+use super::hub::{build_with, settings};
 use crate::access::authentication::{MintFor, MintRequest, mint};
 use crate::config::Config;
 use crate::delivery::mailbox::Signal;
@@ -21,7 +22,7 @@ use crate::domain::limits::{COMMANDS_IN_FLIGHT, OUTBOX_BYTES, OUTBOX_READ_BYTES,
 use crate::domain::names::{TenantId, UserId, UserKey};
 use crate::domain::time::Timestamp;
 use crate::grpc::decode;
-use crate::session::{Batch, Closer, Input, Live, Output, Services, Session};
+use crate::session::{Batch, Closer, Input, Live, Output, Services, Session, Settings};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
@@ -34,10 +35,17 @@ struct Parts {
 }
 
 fn parts() -> Parts {
+    parts_with(|_| {})
+}
+
+/// With other settings of sessions.
+fn parts_with(change: impl FnOnce(&mut Settings)) -> Parts {
     let folder = TempDir::new().unwrap();
     let mut config = Config::development(folder.path()).unwrap();
     config.grpc.workers = 1;
-    let (services, store) = build(&config).unwrap();
+    let mut settings = settings(&config);
+    change(&mut settings);
+    let (services, store) = build_with(&config, settings).unwrap();
     Parts { services, store, config, _folder: folder }
 }
 
@@ -188,4 +196,45 @@ async fn pages_that_nobody_reads_are_few() {
     }
     assert!((PAGE_BYTES / 2..OUTBOX_BYTES + PAGE_BYTES).contains(&most), "{most}");
     parts.store.close().await;
+}
+
+/// Joins a room with more to be read than is held at a time, and takes what there is every 20 ms. Gives why it ended, or
+/// `None` where it got everything.
+async fn reads_on(parts: &Parts) -> Option<ErrorCode> {
+    let (mut session, _live) = parts.greeted();
+    frames_until(&mut session, |kind| matches!(kind, Kind::Connected(_))).await;
+    let (room, words) = ("room:a".to_owned(), "x".repeat(1_000));
+    let content = Some(v1::Content { body: Some(v1::content::Body::Text(words)), ..v1::Content::default() });
+    let send = v1::MessageSend { room: room.clone(), content, ..v1::MessageSend::default() };
+    for id in 1..=600 {
+        session.input(frame(id, session_request::Command::MessageSend(send.clone())));
+        frames_until(&mut session, |kind| matches!(kind, Kind::MessageSent(_))).await;
+    }
+    let join = v1::Join { room, rewind: 600, ..v1::Join::default() };
+    session.input(frame(1, session_request::Command::Join(join)));
+    let mut asked = tokio::time::interval(Duration::from_millis(20));
+    asked.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut messages = 0;
+    while messages < 600 {
+        asked.tick().await;
+        match next(&mut session).await {
+            Ok(frames) => messages += frames.iter().filter(|kind| matches!(kind, Kind::Message(_))).count(),
+            Err(ended) => return ended,
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn who_stays_behind_and_reads_too_little_is_ended() {
+    for (floor, ended) in [(64 << 20, Some(ErrorCode::SlowConsumer)), (1, None)] {
+        let parts = parts_with(|settings| {
+            (settings.slow_consumer_after, settings.slow_consumer_floor) =
+                (Duration::from_millis(100), floor);
+        });
+        assert_eq!(reads_on(&parts).await, ended);
+        let slow = parts.services.metrics.counters().slow_consumers.total();
+        assert_eq!(slow, u64::from(ended.is_some()));
+        parts.store.close().await;
+    }
 }

@@ -148,6 +148,11 @@ pub const SHARD_BYTES: usize = 8 << 20;
 pub const SHARD_ROOM_BYTES: usize = 1 << 20;
 /// A session whose stream has not moved for this long while frames wait is disconnected.
 pub const SLOW_CONSUMER_AFTER: Duration = Duration::from_secs(30);
+/// A session that stays behind for this many times as long, though its stream moves, is disconnected where it takes less
+/// than [`SLOW_CONSUMER_FLOOR`].
+pub const SLOW_CONSUMER_FACTOR: u32 = 4;
+/// Bytes a second that a session which is behind must take: less than the slowest mobile networks give.
+pub const SLOW_CONSUMER_FLOOR: usize = 1_024;
 /// A session that was ended for it, or for anything else, and does not read why for this many times as long is broken
 /// off.
 pub const UNHEARD_FACTOR: u32 = 2;

@@ -21,6 +21,7 @@ mod memory;
 mod notices;
 mod once;
 mod opening;
+mod pace;
 mod pages;
 mod services;
 mod signals;

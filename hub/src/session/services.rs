@@ -41,6 +41,8 @@ pub struct Settings {
     pub token_notice: Duration,
     /// A session that does not read for this long while something waits is ended.
     pub slow_consumer_after: Duration,
+    /// Bytes a second that a session which stays behind must take.
+    pub slow_consumer_floor: usize,
     /// Bytes of pushes that may wait for one session.
     pub mailbox_bytes: usize,
 }

@@ -222,6 +222,11 @@ impl Slots {
         !self.behind.is_empty() && self.page_bytes < CATCH_UP_BYTES
     }
 
+    /// Whether everything that is known of was handed over.
+    pub(super) fn are_caught_up(&self) -> bool {
+        self.behind.is_empty() && self.ready.is_empty() && self.page_bytes == 0
+    }
+
     /// The next room that must be read from the store: its slot, room and cursor.
     pub(super) fn next_behind(&mut self) -> Option<(u32, Arc<ActiveRoom>, Seq)> {
         while let Some(slot) = self.behind.pop_front() {
