@@ -16,7 +16,7 @@ use crate::access::tickets::Tickets;
 use crate::administration::Administration;
 use crate::config::Config;
 use crate::delivery::Delivery;
-use crate::domain::limits::STOP_REST;
+use crate::domain::limits::{SLOW_CONSUMER_FLOOR, STOP_REST};
 use crate::domain::namespace::Namespaces;
 use crate::grpc::admin::AdminApi;
 use crate::grpc::encode::ProtobufEncoder;
@@ -283,7 +283,15 @@ fn front(
 }
 
 /// Opens the store and puts the services together.
-pub(super) fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
+fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
+    build_with(config, settings(config))
+}
+
+/// The same with other settings of sessions than `config` says.
+pub(super) fn build_with(
+    config: &Config,
+    settings: Settings,
+) -> Result<(Arc<Services>, SqliteStore), StartError> {
     let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
     let authenticator = Authenticator::new(config.authentication()?)?;
     let workers = worker_count(config.grpc.workers);
@@ -304,7 +312,7 @@ pub(super) fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), Sta
     let services = Arc::new(Services {
         executor: Executor::new(Arc::clone(&store), Arc::clone(&namespaces)),
         presence: Presence::new(presence(config), Arc::new(router)),
-        settings: settings(config),
+        settings,
         store,
         namespaces,
         delivery,
@@ -332,7 +340,7 @@ fn presence(config: &Config) -> presence::Options {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+pub(super) fn settings(config: &Config) -> Settings {
     let session = &config.session;
     Settings {
         terms: config.session_terms(),
@@ -340,6 +348,7 @@ fn settings(config: &Config) -> Settings {
         command_timeout: session.command_timeout,
         token_notice: session.token_expiring_notice,
         slow_consumer_after: session.slow_consumer_after,
+        slow_consumer_floor: SLOW_CONSUMER_FLOOR,
         mailbox_bytes: session.mailbox_bytes,
     }
 }

@@ -88,10 +88,7 @@ impl Execute for Ports {
             services.limit_execution(&caller, &command)?;
             let answer = services.execute(&caller, idempotency, command, None).await?;
             if let Some(event) = answer.ephemeral {
-                let about = event.merge_key.as_ref().map(|key| ("event", &event.room, key));
-                if !services.send_to_room(&event.room, &event.push, about, To::All) {
-                    return Err(ErrorCode::Unavailable.into());
-                }
+                services.publish(&caller.user, &event, To::All)?;
             }
             Ok(answer.reply)
         }

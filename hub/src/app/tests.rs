@@ -6,20 +6,23 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use carillon_proto::v1::SessionResponse;
 use carillon_proto::v1::session_response::Kind;
+use carillon_proto::v1::{self, SessionRequest, SessionResponse, session_request};
 use prost::Message;
 use tempfile::TempDir;
+use tokio::time::MissedTickBehavior;
 
-use super::hub::build;
+use super::hub::{build_with, settings};
 use crate::access::authentication::{MintFor, MintRequest, mint};
 use crate::config::Config;
 use crate::delivery::mailbox::Signal;
 use crate::domain::command::{Command, Hello, Request, Token};
 use crate::domain::error::ErrorCode;
+use crate::domain::limits::{COMMANDS_IN_FLIGHT, OUTBOX_BYTES, OUTBOX_READ_BYTES, PAGE_BYTES};
 use crate::domain::names::{TenantId, UserId, UserKey};
 use crate::domain::time::Timestamp;
-use crate::session::{Batch, Closer, Input, Live, Output, Services, Session};
+use crate::grpc::decode;
+use crate::session::{Batch, Closer, Input, Live, Output, Services, Session, Settings};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
@@ -32,10 +35,17 @@ struct Parts {
 }
 
 fn parts() -> Parts {
+    parts_with(|_| {})
+}
+
+/// With other settings of sessions.
+fn parts_with(change: impl FnOnce(&mut Settings)) -> Parts {
     let folder = TempDir::new().unwrap();
     let mut config = Config::development(folder.path()).unwrap();
     config.grpc.workers = 1;
-    let (services, store) = build(&config).unwrap();
+    let mut settings = settings(&config);
+    change(&mut settings);
+    let (services, store) = build_with(&config, settings).unwrap();
     Parts { services, store, config, _folder: folder }
 }
 
@@ -61,6 +71,12 @@ impl Parts {
         let live = self.services.sessions.all().pop().unwrap();
         (session, live)
     }
+}
+
+/// A frame of the protocol, as a transport reads it.
+fn frame(id: u32, command: session_request::Command) -> Input {
+    let request = SessionRequest { command_id: id, command: Some(command), ..SessionRequest::default() };
+    decode::input(request.encode_to_vec().into())
 }
 
 /// What is written next; `None` at the end, with its reason.
@@ -132,4 +148,93 @@ async fn who_is_erased_while_they_become_known_is_made_known_again() {
     parts.services.know(&user).await.unwrap();
     assert_eq!(committed(), before + 1, "and the one after need not");
     parts.store.close().await;
+}
+
+#[tokio::test]
+async fn who_asks_and_does_not_read_is_read_no_further() {
+    let parts = parts();
+    let (mut session, _live) = parts.greeted();
+    frames_until(&mut session, |kind| matches!(kind, Kind::Connected(_))).await;
+    let mut asked = 0;
+    while session.wants_input() {
+        asked += 1;
+        session.input(frame(asked, session_request::Command::Ping(v1::Ping {})));
+        let largest = session.outbox_bytes() / asked as usize + 16;
+        assert!(session.outbox_bytes() < OUTBOX_READ_BYTES + largest, "{asked} pings are answered");
+    }
+    assert!(session.outbox_bytes() >= OUTBOX_READ_BYTES);
+    let mut answered = 0;
+    while answered < asked {
+        let frames = next(&mut session).await.unwrap();
+        answered += frames.iter().filter(|kind| matches!(kind, Kind::Pong(_))).count() as u32;
+    }
+    assert!(session.wants_input() && session.outbox_bytes() == 0, "who reads again may ask again");
+    parts.store.close().await;
+}
+
+#[tokio::test]
+async fn pages_that_nobody_reads_are_few() {
+    let parts = parts();
+    let (mut session, _live) = parts.greeted();
+    let (room, words) = ("room:a".to_owned(), "x".repeat(10_000));
+    let content = Some(v1::Content { body: Some(v1::content::Body::Text(words)), ..v1::Content::default() });
+    let send = v1::MessageSend { room: room.clone(), content, ..v1::MessageSend::default() };
+    frames_until(&mut session, |kind| matches!(kind, Kind::Connected(_))).await;
+    for id in 1..=40 {
+        session.input(frame(id, session_request::Command::MessageSend(send.clone())));
+        frames_until(&mut session, |kind| matches!(kind, Kind::MessageSent(_))).await;
+    }
+    let history = v1::HistoryGet { room, limit: 200, ..v1::HistoryGet::default() };
+    for id in 1..=COMMANDS_IN_FLIGHT as u32 {
+        session.input(frame(id, session_request::Command::History(history.clone())));
+    }
+    let (mut pages, mut most) = (0, 0);
+    while pages < COMMANDS_IN_FLIGHT {
+        let frames = next(&mut session).await.unwrap();
+        pages += frames.iter().filter(|kind| matches!(kind, Kind::HistoryPage(_))).count();
+        most = most.max(session.outbox_bytes());
+    }
+    assert!((PAGE_BYTES / 2..OUTBOX_BYTES + PAGE_BYTES).contains(&most), "{most}");
+    parts.store.close().await;
+}
+
+/// Joins a room with more to be read than is held at a time, and takes what there is every 20 ms. Gives why it ended, or
+/// `None` where it got everything.
+async fn reads_on(parts: &Parts) -> Option<ErrorCode> {
+    let (mut session, _live) = parts.greeted();
+    frames_until(&mut session, |kind| matches!(kind, Kind::Connected(_))).await;
+    let (room, words) = ("room:a".to_owned(), "x".repeat(1_000));
+    let content = Some(v1::Content { body: Some(v1::content::Body::Text(words)), ..v1::Content::default() });
+    let send = v1::MessageSend { room: room.clone(), content, ..v1::MessageSend::default() };
+    for id in 1..=600 {
+        session.input(frame(id, session_request::Command::MessageSend(send.clone())));
+        frames_until(&mut session, |kind| matches!(kind, Kind::MessageSent(_))).await;
+    }
+    let join = v1::Join { room, rewind: 600, ..v1::Join::default() };
+    session.input(frame(1, session_request::Command::Join(join)));
+    let mut asked = tokio::time::interval(Duration::from_millis(20));
+    asked.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut messages = 0;
+    while messages < 600 {
+        asked.tick().await;
+        match next(&mut session).await {
+            Ok(frames) => messages += frames.iter().filter(|kind| matches!(kind, Kind::Message(_))).count(),
+            Err(ended) => return ended,
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn who_stays_behind_and_reads_too_little_is_ended() {
+    for (floor, ended) in [(64 << 20, Some(ErrorCode::SlowConsumer)), (1, None)] {
+        let parts = parts_with(|settings| {
+            (settings.slow_consumer_after, settings.slow_consumer_floor) =
+                (Duration::from_millis(100), floor);
+        });
+        assert_eq!(reads_on(&parts).await, ended);
+        let slow = parts.services.metrics.counters().slow_consumers.total();
+        assert_eq!(slow, u64::from(ended.is_some()));
+        parts.store.close().await;
+    }
 }

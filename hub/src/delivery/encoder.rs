@@ -12,6 +12,9 @@ use crate::domain::reply::Reply;
 pub trait FrameEncoder: Send + Sync + 'static {
     /// An entry of a room's log, as a push.
     fn entry(&self, room: &RoomName, entry: &Entry) -> Frame;
+    /// The frame of a message, or of one of its edits, as it reads after `change`: an edit or the deletion of the message.
+    /// The same bytes as [`Self::entry`] makes of what the store has then; `None` where it is a frame of something else.
+    fn revised(&self, frame: &Frame, change: &Entry) -> Option<Frame>;
     /// Any other push (`command_id` 0).
     fn push(&self, push: &Push) -> Frame;
     /// A command's answer.

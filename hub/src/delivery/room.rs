@@ -255,22 +255,24 @@ impl ActiveRoom {
         }
     }
 
-    /// Takes a committed entry. `frame` is there where somebody followed when it was asked for.
-    pub fn append(&self, position: Position, now: Timestamp, frame: Option<Frame>) {
+    /// Takes a committed entry, which is the message at `about` or changes it; 0 for neither. `frame` is there where
+    /// somebody followed when it was asked for.
+    pub fn append(&self, position: Position, about: Seq, now: Timestamp, frame: Option<Frame>) {
         let mut state = self.state.lock();
         if position.seq <= state.head.seq {
             return;
         }
         state.head = position;
         match frame {
-            Some(frame) => state.tail.push(position.seq, now, frame),
+            Some(frame) => state.tail.push(position.seq, about, now, frame),
             None => state.tail.reset(position.seq),
         }
     }
 
-    /// An entry no longer reads as it was sent: whoever has not got it yet reads it from the store.
-    pub fn forget_through(&self, seq: Seq) {
-        self.state.lock().tail.drop_through(seq);
+    /// What is kept of the message at `target`, and of what changed it, no longer reads as it was sent: whoever has not
+    /// got it yet gets what `revise` makes of it, or where that is nothing reads it from the store.
+    pub fn revise(&self, target: Seq, revise: impl FnMut(Seq, &Frame) -> Option<Frame>) {
+        self.state.lock().tail.revise(target, revise);
     }
 
     /// Drops the tail, or what of it is older than `moment`.

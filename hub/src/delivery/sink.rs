@@ -17,6 +17,7 @@ use crate::store::{Change, CommitSink};
 
 use super::mailbox::MergeKey;
 use super::registry::Registry;
+use super::room::ActiveRoom;
 use super::shard::Wakeup;
 use super::{Broadcast, Delivery, To};
 
@@ -143,15 +144,36 @@ impl Delivery {
             self.unread.add(key, LatestMessage { seq: entry.seq, number: entry.number });
         }
         let Some(room) = self.rooms.get(key) else { return };
+        let about = self.revise(&room, entry);
         let frame = (room.follower_count() > 0).then(|| self.encoder.entry(&key.room, entry));
-        room.append(entry.position(), now, frame);
+        room.append(entry.position(), about, now, frame);
         match &entry.body {
-            EntryBody::Edit { target, .. } | EntryBody::Deletion { target } => room.forget_through(*target),
             EntryBody::Membership { user, change, .. } if change.ends() => room.remove_user(user, entry.seq),
             EntryBody::Membership { user, role, .. } => room.change_role(user, *role),
             _ => {}
         }
         self.wake_followers(&room);
+    }
+
+    /// Gives frames that followers have not got yet the form that they have after `entry`, so that nobody has to read the
+    /// store for it: an edit is what its message says now, a deletion leaves nothing of the edits either. Gives the message
+    /// that the entry is about.
+    fn revise(&self, room: &ActiveRoom, entry: &Entry) -> Seq {
+        match &entry.body {
+            EntryBody::Message(_) => entry.seq,
+            EntryBody::Edit { target, .. } => {
+                room.revise(*target, |seq, frame| {
+                    // Earlier edits say what they said.
+                    if seq == *target { self.encoder.revised(frame, entry) } else { Some(frame.clone()) }
+                });
+                *target
+            }
+            EntryBody::Deletion { target } => {
+                room.revise(*target, |_, frame| self.encoder.revised(frame, entry));
+                *target
+            }
+            _ => Seq(0),
+        }
     }
 
     fn broadcast_marks(&self, key: &RoomKey, push: &Push, merge: MergeKey) {

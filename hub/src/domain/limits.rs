@@ -124,6 +124,11 @@ pub const SERVICE_RATE: Rate = Rate::new(2_000, Duration::from_millis(1));
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// How many idempotency keys a node remembers, by default.
 pub const IDEMPOTENCY_KEYS: usize = 20_000_000;
+/// How long the idempotency key of an ephemeral event is remembered at least, in memory.
+pub const EPHEMERAL_KEY_WINDOW: Duration = Duration::from_secs(60);
+/// Such keys of one tenant that are remembered at least, and twice as many at most; about 25 bytes of memory each. A tenant
+/// that publishes more in the time forgets its own oldest.
+pub const EPHEMERAL_KEYS: usize = 65_536;
 /// Where the cap on keys would let the window fall below this, sends get RATE_LIMITED.
 pub const IDEMPOTENCY_WINDOW_FLOOR: Duration = Duration::from_secs(600);
 /// Heartbeat: a ping this often (row W2).
@@ -177,6 +182,18 @@ pub const SHARD_BYTES: usize = 8 << 20;
 pub const SHARD_ROOM_BYTES: usize = 1 << 20;
 /// A session whose stream has not moved for this long while frames wait is disconnected.
 pub const SLOW_CONSUMER_AFTER: Duration = Duration::from_secs(30);
+/// A session that stays behind for this many times as long, though its stream moves, is disconnected where it takes less
+/// than [`SLOW_CONSUMER_FLOOR`].
+pub const SLOW_CONSUMER_FACTOR: u32 = 4;
+/// Bytes a second that a session which is behind must take: less than the slowest mobile networks give.
+pub const SLOW_CONSUMER_FLOOR: usize = 1_024;
+/// A session that was ended for it, or for anything else, and does not read why for this many times as long is broken
+/// off.
+pub const UNHEARD_FACTOR: u32 = 2;
+/// Bytes of answers that may wait for one session before its stream is read no further.
+pub const OUTBOX_READ_BYTES: usize = 64 * 1024;
+/// Bytes of answers that may wait for one session before no more are added: one page more than this at most.
+pub const OUTBOX_BYTES: usize = 256 * 1024;
 /// Bytes read from the store for one session at a time.
 pub const CATCH_UP_BYTES: usize = PAGE_BYTES;
 /// Bytes merged into one DATA frame (the prototype `fan` measured no gain above).

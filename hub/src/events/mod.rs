@@ -9,7 +9,7 @@ use crate::domain::namespace::NamespaceRules;
 use crate::domain::push::Push;
 use crate::domain::reply::Reply;
 use crate::domain::time::Timestamp;
-use crate::store::{Committed, Home, Outcome, Write};
+use crate::store::{Committed, Home, Idempotency, Outcome, Write};
 
 /// An event that is delivered to whoever is there, and then forgotten.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct EphemeralEvent {
     pub merge_key: Option<EventKey>,
     /// Whether the session that published it gets none.
     pub exclude_self: bool,
+    /// The attempt that it is, where its sender gave it a key: a later one with the same is not delivered.
+    pub attempt: Option<Idempotency>,
 }
 
 /// What becomes of an event.
@@ -55,6 +57,7 @@ pub fn publish(
             },
             merge_key: event.key.clone(),
             exclude_self,
+            attempt: None,
         }));
     }
     if exclude_self {

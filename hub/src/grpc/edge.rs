@@ -20,7 +20,7 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::call::{REQUEST_ID, RequestId};
-use super::errors;
+use super::{errors, streams};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::time::Moment;
@@ -94,7 +94,7 @@ where
                 return Box::pin(async { Ok(refused) });
             }
         }
-        let closer = request.extensions().get::<Closer>().cloned().unwrap_or_default();
+        let closer = streams::closer(request.extensions());
         closer.settle();
         closer.moved(Moment::now());
         let limit = (self.terms.limit)(request.uri().path());
@@ -127,8 +127,8 @@ fn reworded(response: Response<Body>, request_id: &RequestId) -> Response<Body> 
     errors::status(&code.into(), request_id).into_http()
 }
 
-/// An answer that a client has not taken within `limit` closes its connection: HTTP/2 does not ask for a body whose
-/// window is shut, so that it could not end itself.
+/// An answer that a client has not taken within `limit` is broken off, with its connection unless others on that move:
+/// HTTP/2 does not ask for a body whose window is shut, so that it could not end itself.
 fn timed(body: Body, limit: Duration, closer: Closer, counted: TaskTrackerToken) -> Body {
     if http_body::Body::is_end_stream(&body) {
         return body;
@@ -136,7 +136,7 @@ fn timed(body: Body, limit: Duration, closer: Closer, counted: TaskTrackerToken)
     let deadline = tokio::time::sleep(limit);
     let closing = tokio::spawn(async move {
         deadline.await;
-        closer.close();
+        closer.break_off(limit, Moment::now());
     });
     Body::new(Timed { body, closing: closing.abort_handle(), _counted: counted })
 }

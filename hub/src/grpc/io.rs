@@ -10,7 +10,6 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
-use tonic::transport::server::Connected;
 
 #[cfg(target_os = "linux")]
 use crate::domain::limits::TCP_USER_TIMEOUT;
@@ -39,6 +38,11 @@ impl Socket {
         }
         let deadline = Some(Box::pin(tokio::time::sleep(limit)));
         Self { stream, closer: Closer::default(), deadline }
+    }
+
+    /// What closes it from outside.
+    pub(super) fn closer(&self) -> Closer {
+        self.closer.clone()
     }
 
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
@@ -86,14 +90,6 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl Connected for Socket {
-    type ConnectInfo = Closer;
-
-    fn connect_info(&self) -> Closer {
-        self.closer.clone()
     }
 }
 

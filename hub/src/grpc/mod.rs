@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod call;
+mod connections;
 pub mod decode;
 pub mod edge;
 pub mod encode;
@@ -20,6 +21,7 @@ pub mod server;
 mod session_body;
 mod session_inbound;
 pub mod session_service;
+mod streams;
 
 #[cfg(test)]
 mod fakes;

@@ -9,18 +9,15 @@ use carillon_proto::FILE_DESCRIPTOR_SET;
 use carillon_proto::v1::admin_service_server::AdminServiceServer;
 use carillon_proto::v1::hub_service_server::HubServiceServer;
 use http::{Request, Response};
-use tokio_stream::StreamExt;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tower::Service;
 
 use super::admin::AdminApi;
+use super::connections;
 use super::edge::{Edge, Terms};
 use super::execute::HubApi;
 use super::health::Health;
-use super::io::Socket;
 use super::router::Router;
 use crate::domain::limits;
 
@@ -35,9 +32,6 @@ pub enum ServeError {
     /// The listener cannot be used.
     #[error("the listener cannot be used: {0}")]
     Listener(#[from] std::io::Error),
-    /// The server failed.
-    #[error("the server failed: {0}")]
-    Transport(#[from] tonic::transport::Error),
     /// The descriptors that reflection serves are damaged.
     #[error("the descriptors cannot be read: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -108,13 +102,9 @@ where
     ) -> Result<(), ServeError> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        // Without it a small write waits for the acknowledgement of the one before.
         let Self { http2, calls, .. } = self;
-        let socket = move |stream| Socket::new(stream, calls.first_call);
-        let incoming =
-            TcpIncoming::from(listener).with_nodelay(Some(true)).map(move |accepted| accepted.map(socket));
         let router = self.router()?;
-        server(http2).serve_with_incoming_shutdown(router, incoming, stop).await?;
+        connections::serve(listener, http2, calls.first_call, router, stop).await;
         Ok(())
     }
 
@@ -151,17 +141,6 @@ where
         }
         Ok(router.build())
     }
-}
-
-/// HTTP/2 under the hub's limits.
-fn server(http2: Http2) -> Server {
-    Server::builder()
-        .max_concurrent_streams(http2.streams)
-        .initial_stream_window_size(http2.stream_window)
-        .initial_connection_window_size(http2.connection_window)
-        .http2_max_header_list_size(http2.header_bytes)
-        .http2_keepalive_interval(Some(http2.keepalive_interval))
-        .http2_keepalive_timeout(Some(http2.keepalive_timeout))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

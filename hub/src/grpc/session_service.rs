@@ -15,11 +15,12 @@ use http::{Request, Response};
 use tower::Service;
 
 use crate::domain::command::Token;
-use crate::session::{Closer, Services, Session};
+use crate::session::{Services, Session};
 
 use super::call::{self, RequestId};
 use super::session_body::SessionBody;
 use super::session_inbound::Inbound;
+use super::streams;
 
 /// Opens sessions on one runtime.
 #[derive(Clone)]
@@ -49,7 +50,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let closer = parts.extensions.get::<Closer>().cloned().unwrap_or_default();
+        let closer = streams::closer(&parts.extensions);
         let request_id = RequestId::of(&parts.headers);
         let token = call::bearer(&parts.headers).map(|token| token.map(|token| Token(token.to_owned())));
         let limit = self.services.settings.terms.frame_bytes as usize;

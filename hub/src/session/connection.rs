@@ -1,10 +1,10 @@
-//! The connection under a stream, as far as a session must reach it: to close it when its client does not let the
-//! stream end.
+//! The stream and the connection under a session, as far as it must reach them: to break them off when its client does
+//! not let the stream end.
 //!
 //! HTTP/2 does not ask for the body of a stream whose window is shut, so a session cannot end such a stream itself.
-//! Where a client neither says hello in time nor takes the last words of a session that was ended, the whole
-//! connection goes; what else is on it resumes. A session that was ended holds nothing but its last frames, so it may
-//! stay where others on its connection move: those may be other users', behind one proxy.
+//! Where a client neither says hello in time nor takes the last words of a session that was ended, the stream is broken
+//! off. Others on its connection may be other users', behind one proxy, so they go on; where none of them moves either,
+//! the whole connection goes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,14 +12,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
+use futures::future::AbortHandle;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use crate::domain::time::Moment;
 
-/// Closes a connection from outside. Cheap to clone; the transport looks at it when it reads and writes.
+/// Closes a connection from outside, or breaks off one stream of it. Cheap to clone; the transport looks at it when it
+/// reads and writes.
 #[derive(Clone, Debug, Default)]
-pub struct Closer(Arc<Inner>);
+pub struct Closer {
+    connection: Arc<Inner>,
+    /// What breaks off the stream that this clone is for; `None` where it is for the connection, or has it for itself.
+    stream: Option<AbortHandle>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -31,41 +37,56 @@ struct Inner {
 }
 
 impl Closer {
-    /// Closes it; again is harmless.
+    /// The same connection's, for one of its streams.
+    #[must_use]
+    pub fn of_stream(&self, stream: Option<AbortHandle>) -> Self {
+        Self { connection: Arc::clone(&self.connection), stream }
+    }
+
+    /// Ends what its client does not let end by itself: the stream alone where others on its connection have moved less
+    /// than `lately` before `now`, else the connection. The stream itself must not have moved for as long.
+    pub fn break_off(&self, lately: Duration, now: Moment) {
+        match &self.stream {
+            Some(stream) if self.has_moved_within(lately, now) => stream.abort(),
+            _ => self.close(),
+        }
+    }
+
+    /// Closes the connection; again is harmless.
     pub fn close(&self) {
-        self.0.closed.store(true, Ordering::SeqCst);
-        self.0.waker.wake();
+        self.connection.closed.store(true, Ordering::SeqCst);
+        self.connection.waker.wake();
     }
 
     /// Somebody whom the hub knows uses it.
     pub fn settle(&self) {
-        self.0.settled.store(true, Ordering::SeqCst);
+        self.connection.settled.store(true, Ordering::SeqCst);
     }
 
     /// Whether somebody whom the hub knows uses it, or did.
     pub fn is_settled(&self) -> bool {
-        self.0.settled.load(Ordering::SeqCst)
+        self.connection.settled.load(Ordering::SeqCst)
     }
 
     /// A stream on it moved: its transport asked for what there is to write, or a call came in.
     pub fn moved(&self, now: Moment) {
-        self.0.last_moved.fetch_max(now.0, Ordering::Relaxed);
+        self.connection.last_moved.fetch_max(now.0, Ordering::Relaxed);
     }
 
     /// Whether a stream on it has moved less than `lately` before `now`.
     pub(super) fn has_moved_within(&self, lately: Duration, now: Moment) -> bool {
-        let moved = self.0.last_moved.load(Ordering::Relaxed);
+        let moved = self.connection.last_moved.load(Ordering::Relaxed);
         moved > 0 && now.since(Moment(moved)) < lately
     }
 
     /// Whether it is to be closed. `waker` is woken when that changes.
     pub fn is_closed(&self, waker: &Waker) -> bool {
-        self.0.waker.register(waker);
-        self.0.closed.load(Ordering::SeqCst)
+        self.connection.waker.register(waker);
+        self.connection.closed.load(Ordering::SeqCst)
     }
 }
 
-/// A stream whose connection is closed at `deadline` unless `settled` is raised before.
+/// A stream that is broken off at `deadline` unless `settled` is raised before.
 struct Stream {
     deadline: Moment,
     settled: Arc<AtomicBool>,
@@ -84,26 +105,20 @@ impl Stream {
 pub(super) struct Waiting(Mutex<VecDeque<Stream>>);
 
 impl Waiting {
-    /// Notes a stream whose connection is closed at `deadline` unless `settled` was raised.
+    /// Notes a stream that is broken off at `deadline` unless `settled` was raised.
     pub(super) fn add(&self, deadline: Moment, settled: Arc<AtomicBool>, closer: Closer) {
         self.0.lock().push_back(Stream { deadline, settled, closer });
     }
 
-    /// Closes what is overdue, and forgets what has settled from the front on. Where streams on a connection moved within
-    /// `spared`, it stays, and is looked at again after as long.
-    pub(super) fn sweep(&self, now: Moment, spared: Option<Duration>) {
+    /// Breaks off what is overdue, and forgets what has settled from the front on. Where other streams on a connection
+    /// moved within `lately`, it stays. A stream in the list has not moved for as long when its deadline comes.
+    pub(super) fn sweep(&self, now: Moment, lately: Duration) {
         let mut waiting = self.0.lock();
         while waiting.front().is_some_and(|stream| stream.is_due(now))
             && let Some(stream) = waiting.pop_front()
         {
-            if stream.settled.load(Ordering::SeqCst) {
-                continue;
-            }
-            match spared {
-                Some(lately) if stream.closer.has_moved_within(lately, now) => {
-                    waiting.push_back(Stream { deadline: now.plus(lately), ..stream });
-                }
-                _ => stream.closer.close(),
+            if !stream.settled.load(Ordering::SeqCst) {
+                stream.closer.break_off(lately, now);
             }
         }
         if waiting.capacity() > 64 {
@@ -122,32 +137,56 @@ mod tests {
         closer.is_closed(Waker::noop())
     }
 
+    /// A connection, and a stream on it that must settle by 95 s.
+    fn stream(waiting: &Waiting) -> (Closer, AbortHandle) {
+        let (connection, (stream, _)) = (Closer::default(), AbortHandle::new_pair());
+        waiting.add(Moment(95_000), Arc::default(), connection.of_stream(Some(stream.clone())));
+        (connection, stream)
+    }
+
     #[test]
     fn a_stream_that_stands_still_takes_no_others_with_it() {
-        let (waiting, closer) = (Waiting::default(), Closer::default());
-        waiting.add(Moment(95_000), Arc::default(), closer.clone());
-        closer.moved(Moment(80_000));
-        waiting.sweep(Moment(95_000), Some(LATELY));
-        assert!(!is_closed(&closer), "another one moved");
-        waiting.sweep(Moment(154_999), Some(LATELY));
-        assert!(!is_closed(&closer), "it is not looked at before");
-        waiting.sweep(Moment(155_000), Some(LATELY));
-        assert!(is_closed(&closer), "nobody else moves");
+        let waiting = Waiting::default();
+        let (connection, stream) = stream(&waiting);
+        connection.moved(Moment(35_001));
+        waiting.sweep(Moment(94_999), LATELY);
+        assert!(!stream.is_aborted(), "it has its time");
+        waiting.sweep(Moment(95_000), LATELY);
+        assert!(stream.is_aborted(), "it alone is broken off");
+        assert!(!is_closed(&connection), "another one moved");
         assert!(waiting.0.lock().is_empty());
     }
 
     #[test]
     fn without_others_the_connection_is_closed_in_time() {
-        for (moved, spared) in [(None, Some(LATELY)), (Some(35_000), Some(LATELY)), (Some(94_000), None)] {
-            let (waiting, closer) = (Waiting::default(), Closer::default());
-            waiting.add(Moment(95_000), Arc::default(), closer.clone());
+        for moved in [None, Some(35_000)] {
+            let waiting = Waiting::default();
+            let (connection, stream) = stream(&waiting);
             if let Some(moved) = moved {
-                closer.moved(Moment(moved));
+                connection.moved(Moment(moved));
             }
-            waiting.sweep(Moment(94_999), spared);
-            assert!(!is_closed(&closer));
-            waiting.sweep(Moment(95_000), spared);
-            assert!(is_closed(&closer), "{moved:?}");
+            waiting.sweep(Moment(94_999), LATELY);
+            assert!(!is_closed(&connection));
+            waiting.sweep(Moment(95_000), LATELY);
+            assert!(is_closed(&connection) && !stream.is_aborted(), "{moved:?}");
         }
+    }
+
+    #[test]
+    fn who_has_a_connection_alone_loses_it() {
+        let (waiting, connection) = (Waiting::default(), Closer::default());
+        waiting.add(Moment(95_000), Arc::default(), connection.clone());
+        connection.moved(Moment(94_000));
+        waiting.sweep(Moment(95_000), LATELY);
+        assert!(is_closed(&connection));
+    }
+
+    #[test]
+    fn what_has_settled_is_let_be() {
+        let (waiting, connection, settled) = (Waiting::default(), Closer::default(), Arc::default());
+        waiting.add(Moment(95_000), Arc::clone(&settled), connection.clone());
+        settled.store(true, Ordering::SeqCst);
+        waiting.sweep(Moment(95_000), LATELY);
+        assert!(!is_closed(&connection) && waiting.0.lock().is_empty());
     }
 }

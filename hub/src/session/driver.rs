@@ -1,42 +1,36 @@
 //! The session's engine: requests in, frames out, polled by its transport.
 
+mod output;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 
 use carillon_proto::Frame;
 use futures::future::BoxFuture;
-use futures::stream::{FuturesUnordered, Stream};
+use futures::stream::FuturesUnordered;
 use tokio::time::Sleep;
 
 use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::COMMANDS_IN_FLIGHT;
+use crate::domain::limits::{COMMANDS_IN_FLIGHT, OUTBOX_READ_BYTES};
 use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
 use crate::domain::reply::{JoinReason, Reply};
 use crate::domain::time::{Moment, Timestamp};
 
-use crate::store::refuse;
-
-use super::batch::Batch;
-use super::catch_up::{self, CatchUp};
+use super::catch_up::CatchUp;
 use super::connection::Closer;
 use super::dispatch::Finished;
 use super::inbox_feed::InboxFeed;
 use super::live::Live;
+use super::pace::Pace;
 use super::pages::Pages;
 use super::services::Services;
 use super::slots::Slots;
-use super::sweep::LAST_WORDS;
-
-/// Bytes that may wait to be written before the stream is read no further.
-const OUTBOX_READS: usize = 64 * 1024;
-/// Bytes that may wait to be written before no more answers are added: one page more than this at most.
-const OUTBOX_DONE: usize = 256 * 1024;
+use super::sweep::first_call;
 
 /// What a transport read.
 pub enum Input {
@@ -84,6 +78,8 @@ pub(super) struct Established {
     /// Whether a page of the inbox is being read.
     pub(super) inbox_under_way: bool,
     catch_up: Option<CatchUp>,
+    /// How fast it reads while it is behind.
+    pace: Pace,
     /// Commands that change something take turns until they are queued at the store.
     pub(super) turns: Arc<tokio::sync::Mutex<()>>,
     /// Answers as large as a page take turns too.
@@ -103,6 +99,7 @@ impl Established {
             feed: None,
             inbox_under_way: false,
             catch_up: None,
+            pace: Pace::default(),
             turns: Arc::default(),
             pages: Pages::default(),
             joins: VecDeque::new(),
@@ -125,7 +122,7 @@ pub struct Session {
     pub(super) in_flight: Vec<u32>,
     outbox: VecDeque<Frame>,
     outbox_bytes: usize,
-    /// The connection under the stream.
+    /// What breaks off the stream, or closes the connection under it.
     pub(super) closer: Closer,
     /// Raised when the stream has said hello, or is gone.
     settled: Arc<AtomicBool>,
@@ -145,8 +142,8 @@ impl Session {
     ) -> Self {
         let limit = services.settings.hello_timeout;
         let deadline = Box::pin(tokio::time::sleep(limit));
-        // The stream has a while more than its deadline to take the refusal; then the connection goes.
-        let overdue = Moment::now().plus(limit + LAST_WORDS);
+        // The stream has a while more than its deadline to take the refusal; then it is broken off.
+        let overdue = Moment::now().plus(first_call(limit));
         let settled = Arc::new(AtomicBool::new(false));
         if let Some(waiting) = services.upkeep.waiting.get(shard) {
             waiting.add(overdue, Arc::clone(&settled), closer.clone());
@@ -180,7 +177,7 @@ impl Session {
         matches!(self.stage, Stage::Waiting(_) | Stage::Open)
             && !opening
             && self.in_flight.len() < COMMANDS_IN_FLIGHT
-            && self.outbox_bytes < OUTBOX_READS
+            && self.outbox_bytes < OUTBOX_READ_BYTES
     }
 
     /// Takes what was read.
@@ -198,6 +195,12 @@ impl Session {
             Input::Broken(refusal) => self.end(Some(refusal)),
             Input::Closed => self.finish(None),
         }
+    }
+
+    /// Bytes of answers that wait to be written.
+    #[cfg(test)]
+    pub(crate) fn outbox_bytes(&self) -> usize {
+        self.outbox_bytes
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -257,149 +260,6 @@ impl Session {
     pub(super) fn finish(&mut self, refusal: Option<Refusal>) {
         if matches!(self.stage, Stage::Waiting(_) | Stage::Open) {
             self.stage = Stage::Draining(refusal);
-        }
-    }
-
-    /// Fills `batch` with what is to be written next. Pending while there is nothing.
-    pub fn poll_output(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Output> {
-        self.poll_hello_deadline(cx);
-        if let Some(established) = &self.established {
-            established.live.mailbox.register(cx.waker());
-        }
-        let now = Moment::now();
-        loop {
-            if self.outbox.is_empty() {
-                self.read_inbox();
-            }
-            let mut moved = self.poll_commands(cx);
-            moved |= self.poll_catch_up(cx);
-            moved |= self.take_signals(now);
-            self.fill(batch);
-            if !batch.is_empty() {
-                self.note_output(now, true);
-                let counters = self.services.metrics.counters();
-                counters.deliveries.add(batch.len() as u64);
-                counters.delivered_bytes.add(batch.bytes() as u64);
-                counters.writes.increment();
-                return Poll::Ready(Output::Frames);
-            }
-            moved |= self.may_catch_up();
-            match &mut self.stage {
-                Stage::Draining(refusal) if self.in_flight.is_empty() => {
-                    let refusal = refusal.take();
-                    self.end(refusal);
-                }
-                Stage::Ending(refusal) => {
-                    let refusal = refusal.take();
-                    self.stage = Stage::Ended;
-                    return Poll::Ready(Output::End(refusal));
-                }
-                Stage::Ended => return Poll::Ready(Output::End(None)),
-                _ if !moved => {
-                    self.note_output(now, false);
-                    return Poll::Pending;
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn note_output(&self, now: Moment, wrote: bool) {
-        if let Some(established) = &self.established {
-            established.live.polled(now, self.wants_input(), wrote);
-        }
-    }
-
-    /// Whether a room turned out to be behind and nothing is being read yet.
-    fn may_catch_up(&self) -> bool {
-        self.established.as_ref().is_some_and(|e| e.catch_up.is_none() && e.slots.may_read())
-    }
-
-    fn poll_hello_deadline(&mut self, cx: &mut Context<'_>) {
-        if let Stage::Waiting(deadline) = &mut self.stage
-            && self.established.is_none()
-            && deadline.as_mut().poll(cx).is_ready()
-        {
-            self.end(Some(ErrorCode::AuthRequired.into()));
-        }
-    }
-
-    fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut moved = false;
-        // What is done stays where it is while much waits to be written: a client that asks and does not read holds no
-        // more than this.
-        while !self.is_over()
-            && self.outbox_bytes < OUTBOX_DONE
-            && let Poll::Ready(Some((done, turn))) = Pin::new(&mut self.commands).poll_next(cx)
-        {
-            self.finish_command(done);
-            drop(turn);
-            moved = true;
-        }
-        moved
-    }
-
-    /// Reads one page at a time for whichever room is behind.
-    fn poll_catch_up(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.is_over() {
-            return false;
-        }
-        let Some(established) = &mut self.established else { return false };
-        if established.catch_up.is_none()
-            && established.slots.may_read()
-            && let Some((slot, room, after)) = established.slots.next_behind()
-        {
-            self.services.metrics.counters().catch_ups.increment();
-            established.catch_up = Some(CatchUp::begin(&*self.services.store, slot, room, after));
-        }
-        let Some(reading) = &mut established.catch_up else { return false };
-        let Poll::Ready(page) = reading.page.as_mut().poll(cx) else { return false };
-        let Some(CatchUp { slot, room, after, .. }) = established.catch_up.take() else { return false };
-        let Some(live) = established.slots.live_mut(slot).filter(|live| live.waits_for(&room, after)) else {
-            return true;
-        };
-        match page {
-            Ok(page) => {
-                if let Some(removed) = catch_up::removal(&page, &established.caller.user, live.member_since) {
-                    live.follower().end_at(removed);
-                }
-                let until = live.follower().until();
-                let encoder = self.services.delivery.encoder();
-                let (frames, cursor) = catch_up::frames(encoder, &room.key.room, &page, after, until);
-                established.slots.take_page(slot, frames, cursor);
-            }
-            Err(error) => {
-                // Nothing may be missing without a word: the client comes back and resumes from where it is.
-                tracing::warn!(error = %error, "a session could not catch up");
-                self.end(Some(refuse(error)));
-            }
-        }
-        true
-    }
-
-    /// Replies first, then pushes, then what lies past the rooms' cursors.
-    fn fill(&mut self, batch: &mut Batch) {
-        loop {
-            while batch.has_room() {
-                let Some(frame) = self.outbox.pop_front() else { break };
-                self.outbox_bytes -= frame.len();
-                batch.push(frame);
-            }
-            if self.outbox.is_empty() && self.outbox.capacity() > 8 {
-                self.outbox = VecDeque::new();
-            }
-            let Some(established) = &mut self.established else { return };
-            if !batch.has_room() || !matches!(self.stage, Stage::Open | Stage::Draining(_)) {
-                return;
-            }
-            // Before `connected` nothing else is sent: it is the first frame of a session.
-            let Some(feed) = &mut established.feed else { return };
-            established.live.mailbox.take_pushes(|waiting| match waiting.place {
-                Some(place) if !feed.accept(place) => true,
-                _ => batch.push(waiting.frame),
-            });
-            let Some((slot, reason)) = established.slots.fill(batch) else { return };
-            self.leave_unasked(slot, reason);
         }
     }
 }

@@ -73,8 +73,8 @@ impl Executor {
     }
 
     /// Executes a command for `caller`. `idempotency` makes a retry give the first attempt's result, also where the
-    /// command would be refused by now; commands that are their own retry (marks, the inbox, ephemeral events, reads)
-    /// pass it over.
+    /// command would be refused by now; commands that are their own retry (marks, the inbox, reads) pass it over, and
+    /// ephemeral events, which [`Services::publish`](super::Services::publish) looks at.
     ///
     /// Waits for the store without a limit of its own: the session has one. [`Stateless::PresenceGet`] is only
     /// permitted here, with [`Reply::Done`]: who is present is answered by presence.

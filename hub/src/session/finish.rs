@@ -124,9 +124,8 @@ impl Session {
         let Some(established) = &self.established else { return };
         if let Some(event) = answer.ephemeral {
             let to = if event.exclude_self { To::Except(established.live.id()) } else { To::All };
-            let about = event.merge_key.as_ref().map(|key| ("event", &event.room, key));
-            if !self.services.send_to_room(&event.room, &event.push, about, to) {
-                return self.refuse(id, &ErrorCode::Unavailable.into());
+            if let Err(refusal) = self.services.publish(&established.caller.user, &event, to) {
+                return self.refuse(id, &refusal);
             }
         }
         self.reply(id, &answer.reply);

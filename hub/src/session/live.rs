@@ -186,7 +186,7 @@ impl Live {
         self.released.store(true, Ordering::SeqCst);
     }
 
-    /// Closes the connection under it at `deadline`, unless the transport lets go of it before.
+    /// Breaks off the stream under it at `deadline`, unless the transport lets go of it before.
     pub(super) fn must_be_released(&self, list: &Waiting, deadline: Moment) {
         list.add(deadline, Arc::clone(&self.released), self.closer.clone());
     }

@@ -1,12 +1,14 @@
 //! What presence and others have to say that is in no log, on its way to those who are to hear it.
 
-use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::delivery::mailbox::MergeKey;
 use crate::delivery::{Broadcast, Delivery, To};
-use crate::domain::names::RoomKey;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::names::{RoomKey, UserId};
 use crate::domain::push::Push;
+use crate::domain::time::Moment;
+use crate::events::EphemeralEvent;
 use crate::presence::{Audience, Notice, NoticeSink};
 
 use super::live::Sessions;
@@ -39,10 +41,16 @@ impl NoticeSink for NoticeRouter {
 }
 
 impl Services {
-    /// Sends an event that is in no log to a room's followers; `about` is what a later one replaces. `false` where too
-    /// much waits already.
-    pub fn send_to_room(&self, room: &RoomKey, push: &Push, about: Option<impl Hash>, to: To) -> bool {
-        self.delivery.broadcast_push(room, push, about.map(MergeKey::of), to, false)
+    /// Sends an event that is in no log to its room's followers, unless an earlier attempt of `sender` did. `UNAVAILABLE`
+    /// where too much waits already; `CONFLICT` where the attempt's key was another command's.
+    pub fn publish(&self, sender: &UserId, event: &EphemeralEvent, to: To) -> Result<(), Refusal> {
+        let merge = event.merge_key.as_ref().map(|key| MergeKey::of(("event", &event.room, key)));
+        let deliver = || self.delivery.broadcast_push(&event.room, &event.push, merge, to, false);
+        match &event.attempt {
+            Some(attempt) => self.upkeep.once.deliver(sender, &event.room, attempt, Moment::now(), deliver),
+            None if deliver() => Ok(()),
+            None => Err(ErrorCode::Unavailable.into()),
+        }
     }
 }
 

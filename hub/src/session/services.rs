@@ -15,16 +15,17 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
 use crate::domain::reply::{Reply, SessionTerms};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 use crate::presence::Presence;
 use crate::store::{Home, Idempotency, Outcome, Store, Write, refuse_commit};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Seldom};
 
 use super::connection::Waiting;
 use super::executor::{Answer, Executor, Turn};
 use super::limits::Limits;
 use super::live::Sessions;
 use super::memory::Memory;
+use super::once::Once;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
 const KNOWN_USERS: usize = 100_000;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub token_notice: Duration,
     /// A session that does not read for this long while something waits is ended.
     pub slow_consumer_after: Duration,
+    /// Bytes a second that a session which stays behind must take.
+    pub slow_consumer_floor: usize,
     /// Bytes of pushes that may wait for one session.
     pub mailbox_bytes: usize,
 }
@@ -82,6 +85,9 @@ pub struct Upkeep {
     pub(super) waiting: Vec<Waiting>,
     /// Sessions that were ended and whose transport does not let go of them, by runtime.
     pub(super) unheard: Vec<Waiting>,
+    /// Ephemeral events that were handed over.
+    pub(super) once: Once,
+    refused_tokens: Seldom,
     draining: AtomicBool,
     known: Memory<UserKey, ()>,
 }
@@ -91,7 +97,14 @@ impl Upkeep {
     pub fn new(runtimes: usize) -> Self {
         let lists = || (0..runtimes).map(|_| Waiting::default()).collect();
         let known = Memory::new(KNOWN_USERS);
-        Self { waiting: lists(), unheard: lists(), draining: AtomicBool::new(false), known }
+        Self {
+            waiting: lists(),
+            unheard: lists(),
+            once: Once::new(),
+            refused_tokens: Seldom::default(),
+            draining: AtomicBool::new(false),
+            known,
+        }
     }
 }
 
@@ -144,13 +157,21 @@ impl Services {
 
     /// What the token says, or the one that the ticket was made for. Whether it was revoked is not asked.
     fn identify(&self, token: &Token, now: Timestamp) -> Result<Verified, Refusal> {
-        if Tickets::is_ticket(&token.0) {
-            return self.tickets.redeem(&token.0, now);
+        let identified = if Tickets::is_ticket(&token.0) {
+            self.tickets.redeem(&token.0, now)
+        } else {
+            self.authenticator.verify(&token.0, now).map_err(|error| {
+                // Anybody can send as many as they like.
+                if let Some(left_out) = self.upkeep.refused_tokens.admit(Moment::now()) {
+                    tracing::info!(reason = %error, left_out, "token refused");
+                }
+                error.code().into()
+            })
+        };
+        if identified.is_err() {
+            self.metrics.counters().tokens_refused.increment();
         }
-        self.authenticator.verify(&token.0, now).map_err(|error| {
-            tracing::info!(reason = %error, "token refused");
-            error.code().into()
-        })
+        identified
     }
 
     /// Makes a ticket for who bears the token; with a ticket there is none to be had.
@@ -204,14 +225,17 @@ impl Services {
         } else {
             None
         };
-        let (name, began) = (command.name(), Instant::now());
+        let (name, began, attempt) = (command.name(), Instant::now(), idempotency.clone());
         let answer = match self.limit(caller, &command) {
             Ok(()) => self.executor.execute(caller, idempotency, command, Timestamp::now(), turn).await,
             Err(refusal) => Err(refusal),
         };
         let status = answer.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         self.metrics.commands().record(name, status, began.elapsed());
-        let answer = answer?;
+        let mut answer = answer?;
+        if let Some(event) = &mut answer.ephemeral {
+            event.attempt = attempt;
+        }
         // The executor says who may see it; who is present is known here.
         match asked {
             Some((room, cursor, limit)) => Ok(self.present(caller, &room, &cursor, limit)?.into()),

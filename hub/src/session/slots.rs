@@ -222,6 +222,11 @@ impl Slots {
         !self.behind.is_empty() && self.page_bytes < CATCH_UP_BYTES
     }
 
+    /// Whether everything that is known of was handed over.
+    pub(super) fn are_caught_up(&self) -> bool {
+        self.behind.is_empty() && self.ready.is_empty() && self.page_bytes == 0
+    }
+
     /// The next room that must be read from the store: its slot, room and cursor.
     pub(super) fn next_behind(&mut self) -> Option<(u32, Arc<ActiveRoom>, Seq)> {
         while let Some(slot) = self.behind.pop_front() {
@@ -308,7 +313,7 @@ mod tests {
             let slot = slots.reserve(name.clone(), true);
             let room = Arc::new(ActiveRoom::new(RoomKey { tenant: user.tenant.clone(), room: name }, 1));
             let head = Position { epoch: Epoch(1), seq: Seq(9), tag: Tag(1) };
-            room.append(head, Timestamp(0), None);
+            room.append(head, Seq(0), Timestamp(0), None);
             let follower = Follower::new(Arc::clone(&mailbox), slot, false);
             slots.begin(slot, Following::begin(room, follower), Seq(0), false, None, false);
         }

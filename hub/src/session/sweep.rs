@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 use crate::access::authentication::LifeStep;
 use crate::delivery::mailbox::Signal;
 use crate::domain::error::ErrorCode;
+use crate::domain::limits::UNHEARD_FACTOR;
 use crate::domain::names::RoomKey;
 use crate::domain::time::{Moment, Timestamp};
 
 use super::live::Live;
-use super::services::Services;
+use super::services::{Services, Settings};
 
 /// How often a pass is made: what is due is done this much late at most.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -30,9 +31,12 @@ pub fn first_call(hello_timeout: Duration) -> Duration {
     hello_timeout + LAST_WORDS
 }
 
-/// A session that was cleaned up is told why when its client reads again. One that does not within this time loses
-/// its connection, unless others on it moved within as long. Its own last move is longer ago: it had [`LAST_WORDS`] before.
-const UNHEARD: Duration = Duration::from_secs(60);
+/// A session that was cleaned up is told why when its client reads again. One that does not within this time is broken
+/// off, with its connection unless others on that moved within as long. Its own last move is longer ago: it had
+/// [`LAST_WORDS`] before.
+fn unheard(settings: &Settings) -> Duration {
+    settings.slow_consumer_after * UNHEARD_FACTOR
+}
 
 /// Makes passes over the sessions of runtime `shard` until cancelled.
 pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: CancellationToken) {
@@ -57,10 +61,13 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
         if let Some(shard) = services.delivery.shards().get(shard) {
             dropped.add(shard.take_dropped());
         }
-        let lists = [(&services.upkeep.waiting, None), (&services.upkeep.unheard, Some(UNHEARD))];
-        for (list, spared) in lists {
+        let lists = [
+            (&services.upkeep.waiting, first_call(services.settings.hello_timeout)),
+            (&services.upkeep.unheard, unheard(&services.settings)),
+        ];
+        for (list, lately) in lists {
             if let Some(list) = list.get(shard).filter(|_| !late) {
-                list.sweep(moment, spared);
+                list.sweep(moment, lately);
             }
         }
         if shard == 0 {
@@ -68,6 +75,7 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
             services.delivery.rooms().sweep(now);
             services.revocations.forget_ended(now);
             services.limits.watch(services.sessions.len());
+            services.upkeep.once.sweep(moment);
         }
     }
 }
@@ -89,8 +97,8 @@ impl Services {
             if moment.since(live.last_output()) > LAST_WORDS {
                 self.end_session(live, false, now);
                 self.unfollow_all(live, now);
-                if let Some(unheard) = self.upkeep.unheard.get(live.mailbox.shard()) {
-                    live.must_be_released(unheard, moment.plus(UNHEARD));
+                if let Some(list) = self.upkeep.unheard.get(live.mailbox.shard()) {
+                    live.must_be_released(list, moment.plus(unheard(&self.settings)));
                 }
             }
             return;

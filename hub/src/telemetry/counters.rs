@@ -15,6 +15,8 @@ pub struct Counters {
     pub sessions_opened: Counter,
     /// Attempts to open one.
     pub attempts: Counter,
+    /// Tokens and tickets refused.
+    pub tokens_refused: Counter,
     /// Pushes handed to streams.
     pub deliveries: Counter,
     /// Their bytes.

@@ -130,6 +130,7 @@ impl Metrics {
             text.sample(names::SESSIONS_BY_TENANT, &[("tenant", tenant.as_str())], *sessions);
         }
         text.single(names::ATTEMPTS, counters.attempts.total());
+        text.single(names::TOKENS_REFUSED, counters.tokens_refused.total());
         text.family(names::SESSION_SECONDS);
         text.histogram(names::SESSION_SECONDS, &[], &self.0.lifetimes);
     }
@@ -212,6 +213,7 @@ mod tests {
         metrics.counters().deliveries.add(7);
         metrics.attempt_failed(ErrorCode::InvalidToken);
         metrics.attempt_failed(ErrorCode::InvalidToken);
+        metrics.counters().tokens_refused.increment();
         metrics.disconnected(ErrorCode::SlowConsumer);
         let took = Duration::from_millis(3);
         metrics.commands().record("message_send", Ok(()), took);
@@ -237,6 +239,7 @@ mod tests {
             "carillon_tenant_sessions_active{tenant=\"acme\"} 1",
             "carillon_deliveries_total 7",
             "carillon_session_attempts_failed_total{code=\"INVALID_TOKEN\"} 2",
+            "carillon_tokens_refused_total 1",
             "carillon_sessions_disconnected_total{code=\"SLOW_CONSUMER\"} 1",
             "carillon_commands_total{command=\"message_send\",status=\"ok\"} 1",
             "carillon_commands_total{command=\"message_send\",status=\"RATE_LIMITED\"} 1",

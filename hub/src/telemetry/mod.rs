@@ -12,6 +12,7 @@ mod log;
 mod memory;
 mod metrics;
 pub mod names;
+mod seldom;
 mod snapshot;
 
 pub use commands::Commands;
@@ -20,4 +21,5 @@ pub use histogram::Histogram;
 pub use log::{LogError, LogFormat, LogOptions, init_log, is_log_filter};
 pub use memory::resident_bytes;
 pub use metrics::{Figures, InstallError, Metrics, OpenSession};
+pub use seldom::Seldom;
 pub use snapshot::{Rates, Snapshot};

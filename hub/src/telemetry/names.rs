@@ -51,6 +51,11 @@ pub const ATTEMPTS_FAILED: Family = counter(
     "carillon_session_attempts_failed_total",
     "Attempts to open a session that failed, by error code",
 );
+/// Tokens refused.
+pub const TOKENS_REFUSED: Family = counter(
+    "carillon_tokens_refused_total",
+    "Tokens and tickets that were refused, of sessions and of other calls",
+);
 /// Sessions that the hub ended. Label `code`.
 pub const DISCONNECTS: Family =
     counter("carillon_sessions_disconnected_total", "Sessions that the hub ended, by error code");
@@ -103,13 +108,14 @@ pub const STORE_HEALTHY: Family = gauge("carillon_store_healthy", "1 while the s
 pub const MEMORY_BYTES: Family = gauge("process_resident_memory_bytes", "Resident memory of the process");
 
 /// All of them, in the order in which they are shown.
-pub const ALL: [Family; 25] = [
+pub const ALL: [Family; 26] = [
     SESSIONS_ACTIVE,
     SESSIONS_PEAK,
     SESSIONS,
     SESSIONS_BY_TENANT,
     ATTEMPTS,
     ATTEMPTS_FAILED,
+    TOKENS_REFUSED,
     DISCONNECTS,
     SESSION_SECONDS,
     COMMANDS,

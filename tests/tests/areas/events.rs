@@ -1,6 +1,7 @@
 //! Events: durable ones are entries, ephemeral ones go to whoever is there.
 
-use carillon_client::{Event, text, v1};
+use bytes::Bytes;
+use carillon_client::{Event, Executor, text, v1};
 use carillon_tests::story::{seq_of, text_of, verdict, wrong_field};
 use carillon_tests::{Person, Wire, hub};
 use v1::content::Body;
@@ -45,6 +46,35 @@ async fn an_ephemeral_event_goes_to_those_who_are_there() {
     let unseen = v1::EventPublish { exclude_self: true, ..event("live:1", "again", "", "x") };
     alice.client.publish(unseen).await.unwrap();
     assert_eq!(hears_event(&mut phone).await.name, "again");
+}
+
+/// Several attempts with one key, by sessions that came after each other and without one.
+#[tokio::test]
+async fn an_ephemeral_event_that_is_sent_again_comes_once() {
+    let hub = hub().start().await;
+    let mut bob = hub.enters("bob").await;
+    bob.joins("live:1").await;
+    for _ in 0..2 {
+        let alice = hub.enters("alice").await;
+        let keyed = alice.client.with_key(&b"an-event"[..]);
+        assert_eq!(keyed.publish(event("live:1", "moved", "", "here")).await.unwrap(), None);
+        let other = keyed.publish(event("live:1", "moved", "", "elsewhere")).await;
+        assert_eq!(verdict(other), "CONFLICT");
+    }
+    let executor = Executor::new(hub.options("alice")).unwrap();
+    let again = v1::session_request::Command::EventPublish(event("live:1", "moved", "", "here"));
+    executor.call_with_key::<v1::Done>(again, Bytes::from_static(b"an-event")).await.unwrap();
+    // Other keys, rooms and senders are other events.
+    let (alice, carol) = (hub.enters("alice").await, hub.enters("carol").await);
+    bob.joins("live:2").await;
+    for (person, key, room) in
+        [(&alice, "another-event", "live:1"), (&alice, "an-event", "live:2"), (&carol, "an-event", "live:1")]
+    {
+        person.client.with_key(key.as_bytes()).publish(event(room, "then", "", "here")).await.unwrap();
+    }
+    for name in ["moved", "then", "then", "then"] {
+        assert_eq!(hears_event(&mut bob).await.name, name);
+    }
 }
 
 #[tokio::test]

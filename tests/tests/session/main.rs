@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
 
+mod broken_off;
 mod bursts;
 mod drain;
 mod full_speed;

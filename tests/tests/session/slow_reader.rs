@@ -8,6 +8,7 @@ use carillon_client::v1::{self, EventPublish, RoomPosition};
 use carillon_hub::domain::names::TenantId;
 use carillon_tests::hub::TENANT;
 use carillon_tests::wire::{Opening, greeting, join, join_since, request, say};
+use carillon_tests::words as words_of;
 use carillon_tests::{PATIENCE, Reader, TestHub, Wire, hub};
 
 const ROOM: &str = "room:busy";
@@ -94,6 +95,44 @@ async fn a_reader_that_stops_for_too_long_is_ended_and_resumes() {
     assert_eq!(behind.texts, prompt.texts);
     drop((slow, again));
     hub.is_empty_again().await;
+}
+
+/// What a session that has not been asked for anything yet is told of messages that were changed meanwhile.
+#[tokio::test]
+async fn what_is_edited_or_deleted_at_once_sends_nobody_to_the_store() {
+    const MESSAGES: u64 = 40;
+    let hub = hub().start().await;
+    let (mut slow, _) = slow(&hub, ROOM).await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    // What fills the reader's window is in nobody's way.
+    let filler = "x".repeat(8_000);
+    for _ in 0..10 {
+        alice.asks(say(ROOM, filler.clone())).await;
+    }
+    for seq in (11..).step_by(4).take(MESSAGES as usize) {
+        alice.asks(say(ROOM, "a secret")).await;
+        for words in ["another secret", "no secret"] {
+            let content = Some(carillon_client::text(words));
+            let edit = v1::MessageEdit { room: ROOM.to_owned(), seq, content, ..Default::default() };
+            alice.asks(Command::MessageEdit(edit)).await;
+        }
+        alice.asks(Command::MessageDelete(v1::MessageDelete { room: ROOM.to_owned(), seq })).await;
+    }
+    let (mut messages, mut deleted) = (0, 0);
+    while deleted < MESSAGES {
+        match slow.next().await.unwrap().kind.unwrap() {
+            Kind::Message(message) if message.deleted => {
+                assert_eq!((message.version, message.content), (3, None));
+                messages += 1;
+            }
+            Kind::Message(message) => assert_eq!(words_of(&message), filler),
+            Kind::MessageEdited(edited) => assert_eq!(edited.content, None),
+            Kind::MessageDeleted(_) => deleted += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(messages, MESSAGES);
+    assert_eq!(hub.hub.services().metrics.counters().catch_ups.total(), 0);
 }
 
 fn event(room: &str, key: &str, words: String) -> Command {

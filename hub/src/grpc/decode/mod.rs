@@ -59,7 +59,7 @@ impl DecodeError {
 }
 
 /// What a session is given for one inbound frame.
-pub(super) fn input(frame: Bytes) -> Input {
+pub fn input(frame: Bytes) -> Input {
     match request(frame) {
         Ok(request) => Input::Request(Box::new(request)),
         Err(DecodeError::Broken) => Input::Broken(ErrorCode::ProtocolError.into()),

@@ -8,6 +8,7 @@ mod execute;
 mod parts;
 mod push;
 mod reply;
+mod revise;
 
 use carillon_proto::v1::session_response::Kind;
 use carillon_proto::{Frame, v1};
@@ -48,6 +49,10 @@ impl Default for ProtobufEncoder {
 impl FrameEncoder for ProtobufEncoder {
     fn entry(&self, room: &RoomName, entry: &Entry) -> Frame {
         frame(0, entry::kind(room, entry))
+    }
+
+    fn revised(&self, frame: &Frame, change: &Entry) -> Option<Frame> {
+        revise::revised(frame, change).map(|response| Frame::encode(&response))
     }
 
     fn push(&self, push: &Push) -> Frame {

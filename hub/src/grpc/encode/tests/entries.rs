@@ -66,6 +66,44 @@ fn a_live_entry_and_its_replay_are_the_same_bytes() {
     }
 }
 
+/// What the store makes of a message by an edit or a deletion.
+fn changed(message: &Message, change: &Entry) -> Message {
+    match &change.body {
+        EntryBody::Edit { content, version, .. } => Message {
+            content: content.clone(),
+            version: *version,
+            edited: Some(change.time),
+            ..message.clone()
+        },
+        _ => Message { content: None, attributes: Pairs::default(), ..message.clone() },
+    }
+}
+
+#[test]
+fn a_frame_of_what_was_changed_since_is_the_same_bytes_as_its_replay() {
+    let content = |text: &str| Some(Content::text(text, "text/markdown").unwrap());
+    let edit = |text, version| EntryBody::Edit { target: Seq(2), content: content(text), version };
+    let mut message = message();
+    let mut live = encoder().entry(&room(), &entry(EntryBody::Message(message.clone())));
+    for (later, body) in
+        [edit("better", 2), edit("best", 3), EntryBody::Deletion { target: Seq(2) }].into_iter().enumerate()
+    {
+        let change = entry(body);
+        let change = Entry { time: Timestamp(change.time.millis() + later as i64), ..change };
+        message = changed(&message, &change);
+        live = encoder().revised(&live, &change).unwrap();
+        let replay = encoder().entry(&room(), &entry(EntryBody::Message(message.clone())));
+        assert_eq!(live.prefixed(), replay.prefixed());
+    }
+    let deletion = entry(EntryBody::Deletion { target: Seq(2) });
+    let edited = encoder().entry(&room(), &entry(edit("better", 2)));
+    let blank = EntryBody::Edit { target: Seq(2), content: None, version: 2 };
+    let replay = encoder().entry(&room(), &entry(blank));
+    assert_eq!(encoder().revised(&edited, &deletion).unwrap().prefixed(), replay.prefixed());
+    let other = encoder().entry(&room(), &deletion);
+    assert_eq!(encoder().revised(&other, &deletion), None);
+}
+
 #[test]
 fn an_entry_of_a_page_is_the_one_that_was_pushed() {
     for body in bodies() {

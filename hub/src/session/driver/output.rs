@@ -1,0 +1,173 @@
+//! What a session writes: replies and its own pushes first, then pushes of others, then what its rooms have.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::stream::Stream;
+
+use super::{Output, Session, Stage};
+use crate::domain::error::ErrorCode;
+use crate::domain::limits::{OUTBOX_BYTES, SLOW_CONSUMER_FACTOR};
+use crate::domain::time::Moment;
+use crate::session::batch::Batch;
+use crate::session::catch_up::{self, CatchUp};
+use crate::store::refuse;
+
+impl Session {
+    /// Fills `batch` with what is to be written next. Pending while there is nothing.
+    pub fn poll_output(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Output> {
+        self.poll_hello_deadline(cx);
+        if let Some(established) = &self.established {
+            established.live.mailbox.register(cx.waker());
+        }
+        let now = Moment::now();
+        loop {
+            if self.outbox.is_empty() {
+                self.read_inbox();
+            }
+            let mut moved = self.poll_commands(cx);
+            moved |= self.poll_catch_up(cx);
+            moved |= self.take_signals(now);
+            self.fill(batch);
+            if !batch.is_empty() {
+                self.note_output(now, batch.bytes());
+                let counters = self.services.metrics.counters();
+                counters.deliveries.add(batch.len() as u64);
+                counters.delivered_bytes.add(batch.bytes() as u64);
+                counters.writes.increment();
+                return Poll::Ready(Output::Frames);
+            }
+            moved |= self.may_catch_up();
+            match &mut self.stage {
+                Stage::Draining(refusal) if self.in_flight.is_empty() => {
+                    let refusal = refusal.take();
+                    self.end(refusal);
+                }
+                Stage::Ending(refusal) => {
+                    let refusal = refusal.take();
+                    self.stage = Stage::Ended;
+                    return Poll::Ready(Output::End(refusal));
+                }
+                Stage::Ended => return Poll::Ready(Output::End(None)),
+                _ if !moved => {
+                    self.note_output(now, 0);
+                    return Poll::Pending;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The transport was given so many bytes, or nothing because there is nothing.
+    fn note_output(&mut self, now: Moment, bytes: usize) {
+        let (wants_input, settings) = (self.wants_input(), &self.services.settings);
+        let Some(established) = &mut self.established else { return };
+        established.live.polled(now, wants_input, bytes > 0);
+        if bytes == 0 {
+            if established.catch_up.is_none() && established.slots.are_caught_up() {
+                established.pace.caught_up();
+            } else {
+                established.pace.waits(now);
+            }
+            return;
+        }
+        let patience = settings.slow_consumer_after * SLOW_CONSUMER_FACTOR;
+        if established.pace.gives(bytes, patience, settings.slow_consumer_floor, now) {
+            established.live.close(ErrorCode::SlowConsumer);
+        }
+    }
+
+    /// Whether a room turned out to be behind and nothing is being read yet.
+    fn may_catch_up(&self) -> bool {
+        self.established.as_ref().is_some_and(|e| e.catch_up.is_none() && e.slots.may_read())
+    }
+
+    fn poll_hello_deadline(&mut self, cx: &mut Context<'_>) {
+        if let Stage::Waiting(deadline) = &mut self.stage
+            && self.established.is_none()
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            self.end(Some(ErrorCode::AuthRequired.into()));
+        }
+    }
+
+    fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        // What is done stays where it is while much waits to be written: a client that asks and does not read holds no
+        // more than this.
+        while !self.is_over()
+            && self.outbox_bytes < OUTBOX_BYTES
+            && let Poll::Ready(Some((done, turn))) = Pin::new(&mut self.commands).poll_next(cx)
+        {
+            self.finish_command(done);
+            drop(turn);
+            moved = true;
+        }
+        moved
+    }
+
+    /// Reads one page at a time for whichever room is behind.
+    fn poll_catch_up(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        let Some(established) = &mut self.established else { return false };
+        if established.catch_up.is_none()
+            && established.slots.may_read()
+            && let Some((slot, room, after)) = established.slots.next_behind()
+        {
+            self.services.metrics.counters().catch_ups.increment();
+            established.catch_up = Some(CatchUp::begin(&*self.services.store, slot, room, after));
+        }
+        let Some(reading) = &mut established.catch_up else { return false };
+        let Poll::Ready(page) = reading.page.as_mut().poll(cx) else { return false };
+        let Some(CatchUp { slot, room, after, .. }) = established.catch_up.take() else { return false };
+        let Some(live) = established.slots.live_mut(slot).filter(|live| live.waits_for(&room, after)) else {
+            return true;
+        };
+        match page {
+            Ok(page) => {
+                if let Some(removed) = catch_up::removal(&page, &established.caller.user, live.member_since) {
+                    live.follower().end_at(removed);
+                }
+                let until = live.follower().until();
+                let encoder = self.services.delivery.encoder();
+                let (frames, cursor) = catch_up::frames(encoder, &room.key.room, &page, after, until);
+                established.slots.take_page(slot, frames, cursor);
+            }
+            Err(error) => {
+                // Nothing may be missing without a word: the client comes back and resumes from where it is.
+                tracing::warn!(error = %error, "a session could not catch up");
+                self.end(Some(refuse(error)));
+            }
+        }
+        true
+    }
+
+    /// Replies first, then pushes, then what lies past the rooms' cursors.
+    fn fill(&mut self, batch: &mut Batch) {
+        loop {
+            while batch.has_room() {
+                let Some(frame) = self.outbox.pop_front() else { break };
+                self.outbox_bytes -= frame.len();
+                batch.push(frame);
+            }
+            if self.outbox.is_empty() && self.outbox.capacity() > 8 {
+                self.outbox = VecDeque::new();
+            }
+            let Some(established) = &mut self.established else { return };
+            if !batch.has_room() || !matches!(self.stage, Stage::Open | Stage::Draining(_)) {
+                return;
+            }
+            // Before `connected` nothing else is sent: it is the first frame of a session.
+            let Some(feed) = &mut established.feed else { return };
+            established.live.mailbox.take_pushes(|waiting| match waiting.place {
+                Some(place) if !feed.accept(place) => true,
+                _ => batch.push(waiting.frame),
+            });
+            let Some((slot, reason)) = established.slots.fill(batch) else { return };
+            self.leave_unasked(slot, reason);
+        }
+    }
+}
