@@ -10,6 +10,7 @@ mod heartbeat;
 mod idempotency;
 mod isolation;
 mod leftovers;
+mod many_rooms;
 mod protocol;
 mod recovery;
 mod several;
