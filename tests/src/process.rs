@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use carillon_client::ClientOptions;
 use serde_json::Value;
 
+use crate::command::{Carillon, binary, carillon, send_signal};
+
 /// A hub's process. Dropping it kills it.
 pub struct HubProcess {
     child: Child,
@@ -45,10 +47,31 @@ impl HubProcess {
         *self = Self::start_at(&self.data.clone(), &self.address.clone());
     }
 
+    /// `carillon` with these arguments, as one of those for whom there are development tokens.
+    pub fn carillon(&self, name: &str, arguments: &[&str]) -> Carillon {
+        carillon(arguments).arg("--as").arg(name).arg("--data").arg(&self.data)
+    }
+
+    /// Where it listens, as `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The development token of this name.
+    pub fn token(&self, name: &str) -> &str {
+        self.tokens[name].as_str().expect("a token of that name")
+    }
+
+    /// Stops as on SIGTERM, and leaves its data behind; in order.
+    pub fn stops(mut self) {
+        send_signal(self.child.id(), "TERM");
+        let status = self.child.wait().expect("it is ours");
+        assert_eq!(status.code(), Some(0));
+    }
+
     /// How a client of alice, bob or the service connects.
     pub fn options(&self, name: &str) -> ClientOptions {
-        let token = self.tokens[name].as_str().expect("a token of that name");
-        ClientOptions::new(format!("http://{}", self.address)).token(token)
+        ClientOptions::new(format!("http://{}", self.address)).token(self.token(name))
     }
 }
 
@@ -58,11 +81,4 @@ impl Drop for HubProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The command, built beside this test: `target/PROFILE/deps/test` is next to `target/PROFILE/carillon`.
-fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/test");
-    profile.join("carillon")
 }
