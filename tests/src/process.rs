@@ -40,11 +40,14 @@ impl HubProcess {
         Self { child, data: data.to_owned(), address, tokens: ready["tokens"].clone() }
     }
 
-    /// Kills it as a power switch would, as far as a process can tell, and starts another on the same port.
-    pub fn is_killed_and_starts_again(&mut self) {
+    /// Kills it as a power switch would, as far as a process can tell, and starts another on the same port. `between` is
+    /// asked when it is dead and the other one not yet there.
+    pub fn is_killed_and_starts_again<T>(&mut self, between: impl FnOnce() -> T) -> T {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it is ours");
+        let known = between();
         *self = Self::start_at(&self.data.clone(), &self.address.clone());
+        known
     }
 
     /// `carillon` with these arguments, as one of those for whom there are development tokens.

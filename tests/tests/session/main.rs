@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
 
 mod bursts;
+mod cursors;
 mod drain;
 mod full_speed;
 mod health;
