@@ -6,6 +6,7 @@
 #![expect(clippy::panic, reason = "what the harness finds wrong fails the test")]
 
 pub mod browser;
+pub mod command;
 pub mod hub;
 pub mod log;
 pub mod people;

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use carillon_client::ClientOptions;
 use serde_json::Value;
 
+use crate::command::{Carillon, binary, carillon, send_signal};
+
 /// A hub's process. Dropping it kills it.
 pub struct HubProcess {
     child: Child,
@@ -38,17 +40,41 @@ impl HubProcess {
         Self { child, data: data.to_owned(), address, tokens: ready["tokens"].clone() }
     }
 
-    /// Kills it as a power switch would, as far as a process can tell, and starts another on the same port.
-    pub fn is_killed_and_starts_again(&mut self) {
+    /// Kills it as a power switch would, as far as a process can tell, and starts another on the same port. `between` is
+    /// asked when it is dead and the other one not yet there.
+    pub fn is_killed_and_starts_again<T>(&mut self, between: impl FnOnce() -> T) -> T {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it is ours");
+        let known = between();
         *self = Self::start_at(&self.data.clone(), &self.address.clone());
+        known
+    }
+
+    /// `carillon` with these arguments, as one of those for whom there are development tokens.
+    pub fn carillon(&self, name: &str, arguments: &[&str]) -> Carillon {
+        carillon(arguments).arg("--as").arg(name).arg("--data").arg(&self.data)
+    }
+
+    /// Where it listens, as `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The development token of this name.
+    pub fn token(&self, name: &str) -> &str {
+        self.tokens[name].as_str().expect("a token of that name")
+    }
+
+    /// Stops as on SIGTERM, and leaves its data behind; in order.
+    pub fn stops(mut self) {
+        send_signal(self.child.id(), "TERM");
+        let status = self.child.wait().expect("it is ours");
+        assert_eq!(status.code(), Some(0));
     }
 
     /// How a client of alice, bob or the service connects.
     pub fn options(&self, name: &str) -> ClientOptions {
-        let token = self.tokens[name].as_str().expect("a token of that name");
-        ClientOptions::new(format!("http://{}", self.address)).token(token)
+        ClientOptions::new(format!("http://{}", self.address)).token(self.token(name))
     }
 }
 
@@ -58,11 +84,4 @@ impl Drop for HubProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The command, built beside this test: `target/PROFILE/deps/test` is next to `target/PROFILE/carillon`.
-fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/test");
-    profile.join("carillon")
 }

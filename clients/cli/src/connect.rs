@@ -37,14 +37,15 @@ impl ConnectArgs {
         let options = self.options_as(Some("service"))?;
         let tenant = match tenant {
             Some(tenant) => tenant.to_owned(),
-            None if self.token.is_none() => DevTokens::read(&self.data)?.tenant,
+            None if self.token().is_none() => DevTokens::read(&self.data())?.tenant,
             None => bail!("which tenant: give --tenant"),
         };
         Ok(AdminClient::new(options, tenant)?)
     }
 
     fn options_as(&self, fallback: Option<&str>) -> anyhow::Result<ClientOptions> {
-        let name = self.as_name.as_deref().or(fallback.filter(|_| self.token.is_none()));
+        let token = self.token();
+        let name = self.as_name.as_deref().or(fallback.filter(|_| token.is_none()));
         let options = |address: &str| {
             // A bare `host:port` is what the hub itself prints.
             let scheme = if address.contains("://") { "" } else { "http://" };
@@ -53,16 +54,14 @@ impl ConnectArgs {
                 .command_timeout(Duration::from_secs(30))
         };
         if let Some(name) = name {
-            let tokens = DevTokens::read(&self.data)?;
+            let data = self.data();
+            let tokens = DevTokens::read(&data)?;
             tokens.token(name)?;
-            let address = self.addr.clone().unwrap_or(tokens.grpc);
-            let provider = DevTokenProvider { data: self.data.clone(), name: name.to_owned() };
+            let address = self.addr().unwrap_or(tokens.grpc);
+            let provider = DevTokenProvider { data, name: name.to_owned() };
             return Ok(options(&address).token_provider(provider));
         }
-        let token = self
-            .token
-            .as_deref()
-            .context("who are you: give --token, or --as alice for a development token")?;
-        Ok(options(self.addr.as_deref().unwrap_or(DEFAULT_ADDRESS)).token(token))
+        let token = token.context("who are you: give --token, or --as alice for a development token")?;
+        Ok(options(self.addr().as_deref().unwrap_or(DEFAULT_ADDRESS)).token(token))
     }
 }

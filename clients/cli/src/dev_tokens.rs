@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// The file's name within the data folder.
 const FILE: &str = "dev-tokens.json";
+/// The file in which the development settings keep their secret, within the data folder.
+pub(crate) const SECRET_FILE: &str = "dev-secret";
 /// The tenant of development.
 const TENANT: &str = "dev";
 /// The users of development.

@@ -17,6 +17,7 @@ mod child;
 mod commands;
 mod connect;
 mod dev_tokens;
+mod environment;
 mod hub_process;
 mod output;
 mod positions_file;
@@ -33,8 +34,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
+    let kind = cli.command.kind();
     match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => advice::report(&error),
+        Err(error) => advice::report(&error, kind),
     }
 }

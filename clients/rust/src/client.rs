@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::driver::{Driver, SessionState};
 use crate::error::{CommandError, ConnectError};
 use crate::handover::{Book, EventSink, Events};
+use crate::late::Late;
 use crate::options::ClientOptions;
 use crate::pending::{Answer, IN_FLIGHT, InFlight, Outgoing};
 use crate::positions::Positions;
@@ -25,7 +26,7 @@ pub(crate) type Alive = DropGuard;
 /// [`Events`] are dropped, or [`Client::close`].
 ///
 /// Commands are its async functions. Each completes once, over however many sessions it takes, or fails when its time
-/// is over. At most 64 are under way; more wait their turn.
+/// is over. At most 64 are under way; more wait their turn. One that is larger than the hub takes is refused here.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -71,6 +72,7 @@ impl Client {
             in_flight: InFlight::new(),
             backlog: Vec::new(),
             own: SessionState::default(),
+            late: Late::default(),
         };
         let (opened, opening) = oneshot::channel();
         let guard = gone.clone().drop_guard();

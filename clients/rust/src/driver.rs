@@ -6,23 +6,23 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use carillon_proto::v1::session_request::Command;
-use carillon_proto::v1::session_response::Kind;
-use carillon_proto::v1::{
-    Connected, Join, Pong, PresenceSet, PresenceWatch, RefreshToken, SessionRequest, SessionResponse,
-};
+use carillon_proto::v1::{Connected, PresenceSet, PresenceWatch, RefreshToken};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{CommandError, ConnectError};
+use crate::error::{CommandError, ConnectError, Refusal};
 use crate::events::{Disconnected, Event};
 use crate::handover::EventSink;
+use crate::late::Late;
 use crate::options::ClientOptions;
 use crate::pending::{InFlight, Outgoing};
 use crate::reconnect::{End, Next, Reconnect};
 use crate::rooms::Rooms;
-use crate::session::{Session, end_of_disconnected};
+use crate::session::Session;
 use crate::token::{TokenFuture, TokenReason};
+
+mod receive;
 
 /// Everything that the task works with.
 pub(crate) struct Driver {
@@ -39,9 +39,10 @@ pub(crate) struct Driver {
     /// To send again when the next session is open.
     pub(crate) backlog: Vec<Outgoing>,
     pub(crate) own: SessionState,
+    pub(crate) late: Late,
 }
 
-/// What the caller set for the session itself: a new session is told again.
+/// What the caller set for the session itself, and the hub accepted: a new session is told again.
 #[derive(Default)]
 pub(crate) struct SessionState {
     presence: Option<PresenceSet>,
@@ -78,8 +79,9 @@ impl Driver {
                 if let Some(opened) = opened.take() {
                     let _ = opened.send(Err(connect_error(&end, &self.options)));
                 }
+                self.finish(end.describe());
                 self.events.flush_or(&self.leave).await;
-                return self.finish(end.describe());
+                return;
             };
             reason = token;
             if !self.wait(wait).await {
@@ -88,8 +90,13 @@ impl Driver {
         }
     }
 
+    /// The end for all commands, those under way and later ones: the last events may wait for their reader yet.
     fn finish(&mut self, why: String) {
         let _ = self.ended.set(why);
+        self.in_flight = InFlight::new();
+        self.backlog.clear();
+        self.commands.close();
+        while self.commands.try_recv().is_ok() {}
     }
 
     fn tell_disconnected(&mut self, end: &End, next: Next, was_open: bool) {
@@ -121,20 +128,23 @@ impl Driver {
         opened: &mut Option<oneshot::Sender<Result<(), ConnectError>>>,
     ) -> Outcome {
         let leave = self.leave.clone();
+        let last = self.connected.borrow().clone();
+        let carried_on = (&self.rooms, last.as_deref());
         let session = tokio::select! {
             () = leave.cancelled() => return Outcome::Left,
-            session = Session::open(&self.options, attempt, reason, &self.rooms) => session,
+            session = Session::open(&self.options, attempt, reason, carried_on) => session,
         };
         let mut session = match session {
             Ok(session) => session,
             Err(end) => return Outcome::Ended(end, Duration::ZERO),
         };
-        self.begin(&session);
+        self.begin(&mut session);
         if let Some(opened) = opened.take() {
             let _ = opened.send(Ok(()));
         }
         let end = self.live(&mut session).await;
         self.backlog.extend(self.in_flight.unanswered());
+        self.backlog.extend(self.late.end());
         match end {
             None => {
                 let id = self.in_flight.unanswered_id();
@@ -147,19 +157,23 @@ impl Driver {
     }
 
     /// Tells the caller, and the hub what it has forgotten: the session's own state and the unanswered commands.
-    fn begin(&mut self, session: &Session) {
+    fn begin(&mut self, session: &mut Session) {
         let void = self.rooms.connected(&session.connected);
         self.connected.send_replace(Some(session.connected.clone()));
         self.events.push(Event::Connected(session.connected.clone()), None);
         if void {
             self.events.push(Event::InboxTruncated, None);
         }
+        self.late = Late::of(std::mem::take(&mut session.late));
         let presence = self.own.presence.clone().map(Command::PresenceSet);
         let watched = self.own.watched.clone().map(Command::PresenceWatch);
-        let own: Vec<_> = presence.into_iter().chain(watched).map(Outgoing::own).collect();
-        for outgoing in own.into_iter().chain(std::mem::take(&mut self.backlog)) {
+        for command in presence.into_iter().chain(watched) {
+            self.put(session, Outgoing::own(command));
+        }
+        for outgoing in std::mem::take(&mut self.backlog) {
             self.send(session, outgoing);
         }
+        self.join_late(session);
     }
 
     /// The session's loop. `None`: the handles are gone.
@@ -189,9 +203,10 @@ impl Driver {
                     refresh = None;
                     // Without one the session ends in time, and then the provider is asked once more.
                     if let Ok(token) = token {
-                        self.send(session, Outgoing::own(Command::RefreshToken(RefreshToken { token })));
+                        self.put(session, Outgoing::own(Command::RefreshToken(RefreshToken { token })));
                     }
                 }
+                () = at(self.late.wakes_at()) => self.join_late(session),
                 () = &mut silence, if reads => {
                     if session.dead_at() <= Instant::now() {
                         return Some(End::Silent);
@@ -202,94 +217,40 @@ impl Driver {
         }
     }
 
-    /// Sends a command. Where the stream is closed already it stays in flight, and the next session gets it.
+    /// Sends a caller's command.
     fn send(&mut self, session: &Session, outgoing: Outgoing) {
-        match &outgoing.command {
-            Command::PresenceSet(set) => self.own.presence = Some(set.clone()),
-            Command::PresenceWatch(watch) => self.own.watched = Some(watch.clone()),
-            _ => {}
+        if let Some(outgoing) = self.late.sends(outgoing) {
+            self.put(session, outgoing);
         }
-        if let Some(request) = self.in_flight.start(outgoing) {
+    }
+
+    /// Sends a command. Where the stream is closed already it stays in flight, and the next session gets it.
+    fn put(&mut self, session: &Session, outgoing: Outgoing) {
+        let Some(request) = self.in_flight.start(outgoing) else { return };
+        if session.takes(&request) {
             // Never full: it has room for all that the permits allow.
             let _ = session.outbound.try_send(request);
+        } else if let Some(Outgoing { answer: Some(answer), .. }) = self.in_flight.take(request.command_id) {
+            let _ = answer.send(Err(CommandError::Refused(Refusal::too_large())));
         }
     }
 
-    fn receive(
-        &mut self,
-        session: &mut Session,
-        frame: SessionResponse,
-        refresh: &mut Option<TokenFuture<'static>>,
-    ) -> Result<(), End> {
-        let Some(kind) = frame.kind else { return Ok(()) };
-        match kind {
-            Kind::Ping(_) => {
-                let command = Some(Command::Pong(Pong::default()));
-                let command_id = self.in_flight.unanswered_id();
-                // When frames wait already, they say as much as a pong would.
-                let _ =
-                    session.outbound.try_send(SessionRequest { command_id, command, ..Default::default() });
-            }
-            Kind::TokenExpiring(_) => {
-                let provider = self.options.token.clone();
-                *refresh = Some(Box::pin(async move { provider.token(TokenReason::Expiring).await }));
-            }
-            Kind::GoingAway(going) => {
-                let reconnect_after = Duration::from_millis(u64::from(going.reconnect_after_ms));
-                session.going_away = Some(reconnect_after);
-                self.events.push(Event::GoingAway { reconnect_after }, None);
-            }
-            Kind::Disconnected(disconnected) => {
-                return Err(end_of_disconnected(disconnected, session.going_away));
-            }
-            kind if frame.command_id != 0 => self.answer(frame.command_id, kind),
-            kind => {
-                if let Some(event) = Event::of_push(kind) {
-                    self.hand_over(event, None);
-                }
+    /// Joins what `hello` had no place for, as far as it is time for that.
+    fn join_late(&mut self, session: &Session) {
+        while let Some(room) = self.late.next(Instant::now()) {
+            match self.rooms.rejoin(&room) {
+                Some(join) => self.put(session, Outgoing::own(Command::Join(join))),
+                None => drop(self.late.answered(&room, None, Instant::now())),
             }
         }
-        Ok(())
     }
+}
 
-    /// Answers a command. `joined` and `left` are events too: their place among the entries matters.
-    fn answer(&mut self, id: u32, kind: Kind) {
-        let Some(outgoing) = self.in_flight.take(id) else { return };
-        let (join, answer) = outgoing.into_join();
-        match &kind {
-            Kind::Joined(joined) => self.hand_over(Event::Joined(Box::new(joined.clone())), join),
-            Kind::Left(left) => self.hand_over(Event::Left(left.clone()), None),
-            _ => {}
-        }
-        let Some(answer) = answer else { return };
-        let _ = answer.send(match kind {
-            Kind::Error(error) => Err(CommandError::Refused(error.into())),
-            kind => Ok(kind),
-        });
-    }
-
-    fn hand_over(&mut self, event: Event, join: Option<Box<Join>>) {
-        let fresh = match &event {
-            Event::Joined(joined) => {
-                let truncated = self.rooms.joined(joined, join.as_deref());
-                let room = truncated.then(|| joined.room.clone());
-                self.events.push(event, join);
-                if let Some(room) = room {
-                    self.events.push(Event::Truncated { room }, None);
-                }
-                return;
-            }
-            Event::Left(left) => {
-                self.rooms.left(&left.room);
-                true
-            }
-            Event::Gap(gap) => self.rooms.gap(&gap.room, gap.to),
-            Event::Notification(notification) => self.rooms.notification(notification.position),
-            event => event.entry().is_none_or(|(room, header)| self.rooms.entry(room, header)),
-        };
-        if fresh {
-            self.events.push(event, None);
-        }
+/// This instant, if there is one.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 

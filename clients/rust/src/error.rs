@@ -36,6 +36,18 @@ pub struct Violation {
 }
 
 impl Refusal {
+    /// What the hub would say to a frame that it does not take.
+    pub(crate) fn too_large() -> Self {
+        Self {
+            code: Code::MessageTooLarge,
+            message: "the message is too large".to_owned(),
+            request_id: String::new(),
+            retryable: false,
+            retry_after: None,
+            violations: Vec::new(),
+        }
+    }
+
     /// What a gRPC status says. Where it bears no `google.rpc.ErrorInfo` (a proxy's, or the transport's), the code is
     /// the nearest.
     #[must_use]

@@ -32,7 +32,7 @@
 //! Requests without a session: [`Executor`] for users, [`AdminClient`] for services.
 //!
 //! Start reading at `driver.rs`, the task behind a client; `rooms.rs` decides what is a duplicate, `reconnect.rs` when to
-//! try again, `pending.rs` keeps the commands under way.
+//! try again, `pending.rs` keeps the commands under way, `late.rs` the rooms that `hello` had no place for.
 
 mod admin;
 mod client;
@@ -43,6 +43,7 @@ mod error;
 mod events;
 mod execute;
 mod handover;
+mod late;
 mod options;
 mod pending;
 mod positions;

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use carillon_proto::v1::SessionRequest;
 use carillon_proto::v1::session_request::Command;
 use carillon_proto::v1::session_response::Kind;
-use carillon_proto::v1::{Join, SessionRequest};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::error::CommandError;
@@ -31,14 +31,6 @@ impl Outgoing {
     /// The library's own.
     pub(crate) fn own(command: Command) -> Self {
         Self { command, key: Bytes::new(), answer: None, _permit: None }
-    }
-
-    /// The join that this is.
-    pub(crate) fn into_join(self) -> (Option<Box<Join>>, Option<oneshot::Sender<Answer>>) {
-        match self.command {
-            Command::Join(join) => (Some(Box::new(join)), self.answer),
-            _ => (None, self.answer),
-        }
     }
 
     fn is_abandoned(&self) -> bool {

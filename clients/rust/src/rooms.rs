@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use carillon_proto::v1::{self, EntryHeader, InboxPosition, Join, Joined, Position};
+use prost::Message;
 
 use crate::positions::{Positions, RoomPlace};
 
@@ -47,17 +48,32 @@ impl Rooms {
         Positions { rooms: rooms.collect(), inbox: self.inbox }
     }
 
-    /// What `hello` bears. `None`: there is nothing to carry on.
-    pub(crate) fn resume(&self) -> Option<v1::Resume> {
+    /// What `hello` bears, within these bytes, and the rooms that did not fit. `None`: there is nothing to carry on.
+    pub(crate) fn resume(&self, bytes: usize) -> (Option<v1::Resume>, Vec<String>) {
         if self.by_name.is_empty() && self.inbox.is_none() {
-            return None;
+            return (None, Vec::new());
         }
-        let rooms = self.by_name.iter().map(|(name, room)| v1::RoomPosition {
-            room: name.clone(),
-            position: room.position,
-            presence: room.presence,
-        });
-        Some(v1::Resume { rooms: rooms.collect(), inbox: self.inbox })
+        let mut resume = v1::Resume { rooms: Vec::new(), inbox: self.inbox };
+        let (mut left, mut late) = (bytes.saturating_sub(resume.encoded_len()), Vec::new());
+        for (name, room) in &self.by_name {
+            let place =
+                v1::RoomPosition { room: name.clone(), position: room.position, presence: room.presence };
+            let length = place.encoded_len();
+            // Its tag is one byte.
+            let Some(rest) = left.checked_sub(1 + prost::length_delimiter_len(length) + length) else {
+                late.push(name.clone());
+                continue;
+            };
+            left = rest;
+            resume.rooms.push(place);
+        }
+        (Some(resume), late)
+    }
+
+    /// What joins a room that `hello` had no place for, as `resume` would have. `None`: it was left meanwhile.
+    pub(crate) fn rejoin(&self, room: &str) -> Option<Join> {
+        let known = self.by_name.get(room)?;
+        Some(Join { room: room.to_owned(), since: known.position, rewind: 0, presence: known.presence })
     }
 
     /// A session is open. True when the inbox is of another life than the position: the caller's copy is void.

@@ -7,6 +7,7 @@ use carillon_proto::v1::hub_service_client::HubServiceClient;
 use carillon_proto::v1::session_request::Command;
 use carillon_proto::v1::session_response::Kind;
 use carillon_proto::v1::{Connected, Disconnected, Goodbye, Hello, SessionRequest, SessionResponse};
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
@@ -26,6 +27,10 @@ const PROTOCOL: u32 = 1;
 const HELLO_ID: u32 = 1;
 /// Frames that may wait to be written: all commands in flight, and the library's own beside them.
 const OUTBOUND: usize = IN_FLIGHT + 16;
+/// Largest frame that every hub takes, bytes: the least that one can be set to.
+const FRAME_BYTES_EVERYWHERE: usize = 16 * 1024;
+/// By how much the lengths before the parts of a frame may grow when it gets a `resume`.
+const LENGTHS: usize = 16;
 /// Largest frame from the hub, bytes: a full page of the largest contents (200 of 64 KiB), and as much again.
 pub(crate) const FRAME_BYTES: usize = 32 << 20;
 /// Silence that counts as death where the hub does not say.
@@ -42,17 +47,20 @@ pub(crate) struct Session {
     pub(crate) last_frame: Instant,
     /// What `going_away` said.
     pub(crate) going_away: Option<Duration>,
+    /// Rooms to resume that `hello` had no place for.
+    pub(crate) late: Vec<String>,
 }
 
 impl Session {
-    /// Opens one: token, connection, `hello`, `connected`. `attempt` chooses the address.
+    /// Opens one: token, connection, `hello`, `connected`. `attempt` chooses the address, `last` is what the hub said
+    /// when the last session opened.
     pub(crate) async fn open(
         options: &ClientOptions,
         attempt: usize,
         reason: TokenReason,
-        rooms: &Rooms,
+        (rooms, last): (&Rooms, Option<&Connected>),
     ) -> Result<Self, End> {
-        let opening = Self::open_unlimited(options, attempt, reason, rooms);
+        let opening = Self::open_unlimited(options, attempt, reason, (rooms, last));
         match tokio::time::timeout(options.connect_timeout, opening).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(End::TimedOut(options.connect_timeout)),
@@ -63,28 +71,33 @@ impl Session {
         options: &ClientOptions,
         attempt: usize,
         reason: TokenReason,
-        rooms: &Rooms,
+        (rooms, last): (&Rooms, Option<&Connected>),
     ) -> Result<Self, End> {
         let token = options.token.token(reason).await.map_err(End::Token)?;
         let channel = channel(options, attempt).await?;
         let (outbound, requests) = mpsc::channel(OUTBOUND);
-        let hello = Command::Hello(Hello {
+        let hello = Hello {
             token,
             protocol: PROTOCOL,
             client: options.name.clone(),
             instance: options.instance.clone(),
-            resume: rooms.resume(),
-        });
+            resume: None,
+        };
+        let (hello, late) = resuming(hello, rooms, frame_limit(last));
         // Before the call: a hub may wait for it before it answers at all.
-        let request = SessionRequest { command_id: HELLO_ID, command: Some(hello), ..Default::default() };
-        outbound.try_send(request).map_err(|_| End::Broken("the stream closed".into()))?;
+        outbound.try_send(hello).map_err(|_| End::Broken("the stream closed".into()))?;
         let mut hub = HubServiceClient::new(channel).max_decoding_message_size(FRAME_BYTES);
         let response = hub.session(ReceiverStream::new(requests)).await;
         let mut inbound = response.map_err(|status| end_of_status(&status))?.into_inner();
         let connected = await_connected(&mut inbound).await?;
         let now = Instant::now();
         let connected = Arc::new(connected);
-        Ok(Self { connected, inbound, outbound, opened: now, last_frame: now, going_away: None })
+        Ok(Self { connected, inbound, outbound, opened: now, last_frame: now, going_away: None, late })
+    }
+
+    /// Whether the hub takes this frame. It would end the session, and again each time it is sent.
+    pub(crate) fn takes(&self, request: &SessionRequest) -> bool {
+        request.encoded_len() <= frame_limit(Some(&self.connected))
     }
 
     /// When silence means that the connection is dead.
@@ -117,6 +130,27 @@ impl Session {
         let drained = async { while let Ok(Some(_)) = self.inbound.message().await {} };
         let _ = tokio::time::timeout(GOODBYE, drained).await;
     }
+}
+
+/// Bytes of one frame that the hub takes.
+fn frame_limit(connected: Option<&Connected>) -> usize {
+    let limits = connected.and_then(|connected| connected.limits);
+    match limits.map_or(0, |limits| limits.frame_bytes) {
+        0 => FRAME_BYTES_EVERYWHERE,
+        bytes => bytes as usize,
+    }
+}
+
+/// The frame of this `hello` with all rooms that have a place in it, and the others.
+fn resuming(hello: Hello, rooms: &Rooms, limit: usize) -> (SessionRequest, Vec<String>) {
+    let frame = |hello| SessionRequest {
+        command_id: HELLO_ID,
+        command: Some(Command::Hello(hello)),
+        ..Default::default()
+    };
+    let bare = frame(hello.clone()).encoded_len();
+    let (resume, late) = rooms.resume(limit.saturating_sub(bare + LENGTHS));
+    (frame(Hello { resume, ..hello }), late)
 }
 
 async fn channel(options: &ClientOptions, attempt: usize) -> Result<Channel, End> {

@@ -128,6 +128,44 @@ async fn new_session_is_told_the_presence_and_the_watched_users() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn refused_presence_does_not_take_the_place_of_the_good_one() {
+    let mut hub = Hub::start();
+    let (client, _events, mut peer) = open(&mut hub, |options| options).await;
+    let answer = async |peer: &mut Peer, kind: Kind| {
+        let request = peer.next().await;
+        peer.send(request.command_id, kind).await;
+        request.command.unwrap()
+    };
+    let refusal = || Kind::Error(v1::Error { code: "INVALID_ARGUMENT".to_owned(), ..Default::default() });
+    let done = || Kind::Done(v1::Done {});
+    let busy = v1::PresenceStatus::Busy;
+    let (set, good) = join!(client.presence_set(busy, "in class"), answer(&mut peer, done()));
+    let (long, _) = join!(client.presence_set(busy, "x".repeat(1_000)), answer(&mut peer, refusal()));
+    let (watched, watch) = join!(client.presence_watch(vec!["bob".to_owned()]), answer(&mut peer, done()));
+    let (many, _) = join!(client.presence_watch(vec![String::new()]), answer(&mut peer, refusal()));
+    assert!(set.is_ok() && long.is_err() && watched.is_ok() && many.is_err());
+    drop(peer);
+    let (mut peer, _) = hub.opens().await;
+    assert_eq!([peer.next().await.command, peer.next().await.command], [Some(good), Some(watch)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_end_with_the_client_though_nobody_reads_its_events() {
+    let mut hub = Hub::start();
+    let (client, mut events, mut peer) = open(&mut hub, |options| options.event_capacity(1)).await;
+    let under_way = tokio::spawn({
+        let client = client.clone();
+        async move { client.ping().await }
+    });
+    peer.next().await;
+    // `connected` fills the channel, so that the end waits for its reader.
+    peer.push(disconnected("SESSION_REPLACED", false)).await;
+    assert!(matches!(under_way.await.unwrap(), Err(CommandError::Ended(_))));
+    assert!(matches!(client.ping().await, Err(CommandError::Ended(_))));
+    until(&mut events, |event| matches!(event, Event::Disconnected(how) if !how.will_reconnect())).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn session_that_must_not_come_back_ends_the_client() {
     let mut hub = Hub::start();
     let (client, mut events, mut peer) = open(&mut hub, |options| options).await;

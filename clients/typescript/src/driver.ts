@@ -7,15 +7,17 @@ import { EndedError, RefusedError } from "./errors.js";
 import { type ClientEvents, type ClientState, eventOf, type PushEvent } from "./events.js";
 import type { EntryHeader } from "./gen/carillon/v1/common_pb.js";
 import type { Connected } from "./gen/carillon/v1/connection_pb.js";
+import { JoinReason, LeaveReason, type Left } from "./gen/carillon/v1/rooms_pb.js";
 import type { SessionResponse } from "./gen/carillon/v1/session_pb.js";
+import { fitting, Late } from "./late.js";
 import type { Settings, TokenReason } from "./options.js";
 import { askedBy, type Command, type Kind, type Outgoing, Pending } from "./pending.js";
 import type { Positions } from "./positions.js";
-import { type Asked, Received } from "./received.js";
+import { type Asked, Received, type ResumeRoom } from "./received.js";
 import { codeOf, describe, type End, Reconnect } from "./reconnect.js";
 import { Saver } from "./saver.js";
-import { Session } from "./session.js";
-import { type Codec, codecFor, type RequestFrame } from "./wire/codec.js";
+import { HELLO_ID, Session } from "./session.js";
+import { byteLength, type Codec, codecFor, type RequestFrame } from "./wire/codec.js";
 
 /** The version of the protocol that this library speaks. */
 const PROTOCOL = 1;
@@ -23,8 +25,8 @@ const PROTOCOL = 1;
 const IN_FLIGHT = 60;
 /** The longest wait between attempts while the browser says that there is no network, in milliseconds. */
 const OFFLINE_MS = 30_000;
-/** What a hub accepts at most where it has not said, in bytes. */
-const FRAME_BYTES = 100_000;
+/** What every hub accepts, in bytes: the least that one can be set to. */
+const FRAME_BYTES = 16_384;
 
 /** Who is told what happens. */
 export type Tell = <Type extends keyof ClientEvents>(type: Type, value: ClientEvents[Type]) => void;
@@ -46,7 +48,9 @@ export class Driver {
   private attempts = 0;
   private reason: TokenReason = "connect";
   private stopWatching = () => {};
-  /** What the caller set for the session itself: a new session is told again. */
+  private late = new Late();
+  private lateTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What the caller set for the session itself, and the hub accepted: a new session is told again. */
   private readonly own = new Map<"presenceSet" | "presenceWatch", Command>();
 
   constructor(
@@ -82,9 +86,6 @@ export class Driver {
   /** Puts a command on its way. Throws where the client has ended or its queue is full. */
   submit(outgoing: Outgoing): void {
     if (this.ended !== undefined) throw this.ended;
-    const { command } = outgoing;
-    if (command.case === "presenceSet" || command.case === "presenceWatch")
-      this.own.set(command.case, command);
     this.pending.add(outgoing);
     this.pump();
   }
@@ -121,9 +122,17 @@ export class Driver {
 
   private hello(token: string): Command {
     const { name: client, instance } = this.settings;
-    const [rooms, inbox] = [this.received.resume(), this.received.inbox.resume()];
-    const resume = rooms.length > 0 || inbox ? { resume: { rooms, ...(inbox && { inbox }) } } : {};
-    return { case: "hello", value: { token, protocol: PROTOCOL, client, instance, ...resume } };
+    const [all, inbox] = [this.received.resume(), this.received.inbox.resume()];
+    const hello = (rooms: readonly ResumeRoom[]): Command => {
+      const resume =
+        rooms.length > 0 || inbox ? { resume: { rooms: [...rooms], ...(inbox && { inbox }) } } : {};
+      return { case: "hello", value: { token, protocol: PROTOCOL, client, instance, ...resume } };
+    };
+    const bytes = (rooms: readonly ResumeRoom[]) =>
+      byteLength(this.encode({ commandId: HELLO_ID, command: hello(rooms) }));
+    const rooms = fitting(all, bytes, this.frameBytes());
+    this.late = new Late(all.slice(rooms.length).map(({ room }) => room));
+    return hello(rooms);
   }
 
   /** Tells the caller, and the hub what it has forgotten: the session's own state and the unanswered commands. */
@@ -140,7 +149,7 @@ export class Driver {
   private lost(session: Session, end: End): void {
     const lastedMs = session.openedAt === 0 ? 0 : Math.max(1, Date.now() - session.openedAt);
     this.session = undefined;
-    this.pending.requeue();
+    this.requeue();
     const next = this.reconnect.next(end, lastedMs, Math.random());
     const reason = describe(end);
     if (next === undefined) {
@@ -155,6 +164,14 @@ export class Driver {
     this.tell("disconnected", { code: codeOf(end), reason, reconnectAfterMs: waitMs });
   }
 
+  /** What has no answer, and what was held back, is sent again by the next session. */
+  private requeue(): void {
+    clearTimeout(this.lateTimer);
+    this.pending.putFirst(this.late.end());
+    this.pending.requeue();
+    this.late = new Late();
+  }
+
   private finish(error: EndedError, end?: End): void {
     if (this.ended !== undefined) return;
     this.ended = error;
@@ -165,6 +182,7 @@ export class Driver {
     );
     this.session = undefined;
     void this.saver.flush();
+    this.requeue();
     this.pending.failAll(error);
     this.state = "closed";
     if (end)
@@ -194,20 +212,41 @@ export class Driver {
   private pump(): void {
     if (this.state !== "connected") return;
     for (let next = this.pending.next(); next !== undefined; next = this.pending.next()) {
+      if (this.late.holds(next.outgoing)) {
+        this.pending.take(next.id);
+        continue;
+      }
       const data = this.encode({
         commandId: next.id,
         idempotencyKey: next.outgoing.key,
         command: this.commandOf(next.outgoing),
       });
-      const limit = this.connected?.limits?.frameBytes || FRAME_BYTES;
+      const limit = this.frameBytes();
       // The hub would end the session; and again, as the command is sent again.
-      if (data.length > limit) {
+      if (byteLength(data) > limit) {
         const error = RefusedError.ofCode("MESSAGE_TOO_LARGE", `a frame of more than ${limit} bytes`);
         this.pending.take(next.id)?.answer?.reject(error);
       } else {
         this.session?.send(data);
       }
     }
+    this.joinLate();
+  }
+
+  private frameBytes(): number {
+    return this.connected?.limits?.frameBytes || FRAME_BYTES;
+  }
+
+  /** Joins what `hello` had no place for, as far as it is time for that. */
+  private joinLate(): void {
+    for (let room = this.late.next(Date.now()); room !== undefined; room = this.late.next(Date.now())) {
+      const rejoin = this.received.rejoin(room);
+      if (rejoin === undefined) this.late.answered(room, undefined, 0);
+      else this.sendOwn({ case: "join", value: rejoin });
+    }
+    clearTimeout(this.lateTimer);
+    const { notBefore } = this.late;
+    if (notBefore > 0) this.lateTimer = setTimeout(() => this.pump(), notBefore - Date.now());
   }
 
   /** A join that carries on says where from, at the time it is sent. */
@@ -237,7 +276,7 @@ export class Driver {
       void this.refresh();
     } else if (kind.case === "goingAway") {
       this.tell("goingAway", { reconnectAfterMs: kind.value.reconnectAfterMs });
-    } else {
+    } else if (!this.isEarly(kind)) {
       this.handOver(kind);
     }
   }
@@ -246,11 +285,44 @@ export class Driver {
   private answer(id: number, kind: Kind): void {
     const outgoing = this.pending.take(id);
     if (outgoing === undefined) return;
+    const { command } = outgoing;
+    if (command.case === "join" && outgoing.answer === undefined) {
+      this.answerLate(command.value.room ?? "", kind);
+      return;
+    }
+    if (command.case === "join" && kind.case === "error") this.late.refused(command.value.room ?? "");
+    if ((command.case === "presenceSet" || command.case === "presenceWatch") && kind.case === "done")
+      this.own.set(command.case, command);
     if (kind.case === "joined" || kind.case === "left") this.handOver(kind, askedBy(outgoing));
     if (kind.case === "marksAccepted" && kind.value.marks) this.tell("marks", kind.value.marks);
     if (kind.case === "error") outgoing.answer?.reject(RefusedError.of(kind.value));
     else outgoing.answer?.resolve(kind);
     this.pump();
+  }
+
+  /** The answer to the library's own join, told as what it is to the caller: a room that was resumed, or was not. */
+  private answerLate(room: string, kind: Kind): void {
+    const refusal = kind.case === "error" ? kind.value : undefined;
+    const { held, isRefused } = this.late.answered(room, refusal, Date.now());
+    if (kind.case === "joined")
+      this.handOver({ case: "joined", value: { ...kind.value, reason: JoinReason.RESUMED } });
+    if (isRefused) {
+      const isDenied = refusal?.code === "ACCESS_DENIED" || refusal?.code === "NOT_FOUND";
+      const reason = isDenied ? LeaveReason.DENIED : LeaveReason.UNAVAILABLE;
+      this.handOver({ case: "left", value: { room, reason } as Left });
+    }
+    this.pending.putFirst(held);
+    this.pump();
+  }
+
+  /**
+   * Whether this is of a room whose own join is still to come, as the hub may join it by itself before. What the position
+   * still misses would be passed over; it all follows that join.
+   */
+  private isEarly(kind: Kind): boolean {
+    const { room = "", header } = (kind.value ?? {}) as { room?: string; header?: EntryHeader };
+    const isOfLog = kind.case === "joined" || kind.case === "gap" || (header?.seq ?? 0n) > 0n;
+    return isOfLog && this.late.expects(room);
   }
 
   private async refresh(): Promise<void> {
@@ -267,6 +339,7 @@ export class Driver {
     const event = eventOf(kind);
     if (event === undefined) return;
     if (event.type === "joined") {
+      this.late.settled(event.value.room);
       const truncated = this.received.joined(event.value, asked);
       this.tell("joined", event.value);
       if (truncated) this.tell("truncated", { room: event.value.room });
@@ -279,6 +352,7 @@ export class Driver {
   private isNews(event: PushEvent): boolean {
     switch (event.type) {
       case "left":
+        this.late.settled(event.value.room);
         this.received.left(event.value.room);
         return true;
       case "gap":

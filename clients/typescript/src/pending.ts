@@ -91,6 +91,11 @@ export class Pending {
     this.waiting.unshift(...unanswered);
   }
 
+  /** Commands that were held back, to be sent next. */
+  putFirst(held: readonly Outgoing[]): void {
+    this.waiting.unshift(...held);
+  }
+
   /** The client has ended. */
   failAll(error: unknown): void {
     this.requeue();

@@ -22,10 +22,17 @@ export class Presence extends Changing<Changes> {
 
   /** Watches these users and no others, at most 100. */
   async watch(users: readonly string[], options?: CommandOptions): Promise<void> {
-    this.watched = new Set(users);
+    const [before, wanted] = [this.watched, new Set(users)];
+    this.watched = wanted;
+    try {
+      await this.client.watchPresence(users, options);
+    } catch (error) {
+      // The hub goes on with those before.
+      if (this.watched === wanted) this.watched = before;
+      throw error;
+    }
     for (const user of this.states.keys()) if (!this.watched.has(user)) this.states.delete(user);
     this.changed();
-    await this.client.watchPresence(users, options);
   }
 
   /** How a watched user is. `undefined`: not known yet, or not watched. */

@@ -72,6 +72,14 @@ export class Received {
     }));
   }
 
+  /** What joins a room that `hello` had no place for, as `resume` would have. `undefined`: it was left meanwhile. */
+  rejoin(room: string): { room: string; presence: boolean; since?: Place } | undefined {
+    const known = this.rooms.get(room);
+    if (known === undefined) return undefined;
+    const { presence, position } = known;
+    return { room, presence, ...(position && { since: position }) };
+  }
+
   /** The last entry received of a room. */
   position(room: string): Place | undefined {
     return this.rooms.get(room)?.position;

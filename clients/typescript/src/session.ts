@@ -13,7 +13,7 @@ const SILENCE_MS = 60_000;
 /** How long a probe waits for an answer, in milliseconds. */
 const PROBE_MS = 5_000;
 /** The id of `hello`. */
-const HELLO_ID = 1;
+export const HELLO_ID = 1;
 /** The code of a close on purpose. */
 const NORMAL = 1000;
 

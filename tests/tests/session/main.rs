@@ -4,6 +4,7 @@
 
 mod broken_off;
 mod bursts;
+mod cursors;
 mod drain;
 mod full_speed;
 mod health;
@@ -11,6 +12,7 @@ mod heartbeat;
 mod idempotency;
 mod isolation;
 mod leftovers;
+mod many_rooms;
 mod protocol;
 mod recovery;
 mod revocation;

@@ -4,27 +4,41 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::environment;
+
 /// Which hub, and as whom.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectArgs {
-    /// The hub's address [default: 127.0.0.1:7420, or that of the development tokens].
-    #[arg(long, global = true, value_name = "URL", env = "CARILLON_ADDR")]
-    pub(crate) addr: Option<String>,
-    /// The token to show.
-    #[arg(
-        long,
-        global = true,
-        value_name = "JWT",
-        env = "CARILLON_TOKEN",
-        hide_env_values = true,
-        conflicts_with = "as_name"
-    )]
-    pub(crate) token: Option<String>,
+    /// The hub's address [default: with --as that of the development tokens, else $CARILLON_ADDR or 127.0.0.1:7420].
+    #[arg(long, global = true, value_name = "URL")]
+    addr: Option<String>,
+    /// The token to show [default: without --as, $CARILLON_TOKEN].
+    #[arg(long, global = true, value_name = "JWT", conflicts_with = "as_name")]
+    token: Option<String>,
     /// Whose development token to show: alice, bob, operator or service. `serve --dev` writes them into its data folder.
     #[arg(long = "as", global = true, value_name = "NAME")]
     pub(crate) as_name: Option<String>,
-    /// The data folder of `serve --dev`, for its tokens.
-    #[arg(long, global = true, value_name = "DIR", env = "CARILLON_DATA", default_value = "./carillon-data")]
-    pub(crate) data: PathBuf,
+    /// The data folder of `serve --dev`, for its tokens [default: $CARILLON_DATA or ./carillon-data].
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl ConnectArgs {
+    /// The hub's address, where one was given. Whose development token is typed means the hub that made it.
+    pub(crate) fn addr(&self) -> Option<String> {
+        let variable = || environment::text(environment::ADDR).filter(|_| self.as_name.is_none());
+        self.addr.clone().or_else(variable)
+    }
+
+    /// The token, where one was given.
+    pub(crate) fn token(&self) -> Option<String> {
+        let variable = || environment::text(environment::TOKEN).filter(|_| self.as_name.is_none());
+        self.token.clone().or_else(variable)
+    }
+
+    /// The data folder of `serve --dev`.
+    pub(crate) fn data(&self) -> PathBuf {
+        environment::data(self.data.as_ref())
+    }
 }

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::advice::Kind;
 use crate::commands::{
     admin, bridge, chat, config, history, hub, listen, notify, publish, rooms, send, serve, token,
 };
@@ -58,6 +59,19 @@ pub(crate) enum Command {
     /// Break a hub, if it can be broken: self-checking scenarios, the same again from their seed.
     #[cfg(target_os = "linux")]
     Stress(crate::stress::Options),
+}
+
+impl Command {
+    /// What advice depends on.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Listen(_) | Self::Rooms(_) | Self::History(_) => Kind::Reads,
+            Self::Chat(_) | Self::Send(_) | Self::Publish(_) => Kind::Writes,
+            Self::Admin(args) if args.reads() => Kind::ServiceReads,
+            Self::Admin(_) | Self::Notify(_) => Kind::ServiceWrites,
+            _ => Kind::Local,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,14 +10,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use crate::child::{Process, Server};
+use crate::dev_tokens::SECRET_FILE;
+use crate::environment;
 
 use super::BenchError;
 use super::affinity::Processors;
 use super::credentials::Credentials;
 use super::wire::Speech;
-
-/// Where `serve --dev` keeps its secret, within its data folder.
-const SECRET_FILE: &str = "dev-secret";
 
 /// Which hub, as whom, and where things run.
 #[derive(Args, Clone, Debug)]
@@ -34,8 +33,9 @@ pub(super) struct TargetOptions {
     /// Start a hub of our own on free ports with a temporary data folder, and measure its process too.
     #[arg(long = "self")]
     pub(super) own: bool,
-    /// The token of all sessions; several, with commas, are taken in turn.
-    #[arg(long, value_name = "JWT", env = "CARILLON_TOKEN", value_delimiter = ',', hide_env_values = true)]
+    /// The token of all sessions; several, with commas, are taken in turn [default: without --secret-file,
+    /// $CARILLON_TOKEN].
+    #[arg(long, value_name = "JWT", value_delimiter = ',')]
     token: Vec<String>,
     /// A file with the hub's HS256 secret: each session gets a user of its own.
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
@@ -65,6 +65,16 @@ pub(super) enum Transport {
     Ws,
     /// WebSocket with JSON.
     WsJson,
+}
+
+impl TargetOptions {
+    fn tokens(&self) -> Vec<String> {
+        let variable = environment::text(environment::TOKEN).filter(|_| self.secret_file.is_none());
+        match variable {
+            Some(tokens) if self.token.is_empty() => tokens.split(',').map(str::to_owned).collect(),
+            _ => self.token.clone(),
+        }
+    }
 }
 
 impl Transport {
@@ -182,7 +192,7 @@ impl Target {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             speech: options.transport.speech(),
             transport: options.transport,
-            credentials: Credentials::Fixed(options.token.clone()),
+            credentials: Credentials::Fixed(options.tokens()),
             process: None,
             server_cpus,
             client_cpus,
@@ -197,11 +207,11 @@ impl Target {
                 Transport::Grpc => &options.addr,
                 Transport::Ws | Transport::WsJson => &options.bridge,
             })?;
-            let found =
-                Some(options.data.join(SECRET_FILE)).filter(|file| options.token.is_empty() && file.exists());
+            let bare = options.tokens().is_empty();
+            let found = Some(options.data.join(SECRET_FILE)).filter(|file| bare && file.exists());
             if let Some(file) = options.secret_file.clone().or(found) {
                 target.credentials = Credentials::from_secret(&file, &options.tenant)?;
-            } else if options.token.is_empty() {
+            } else if bare {
                 return Err(TargetError::NoToken.into());
             }
         }

@@ -1,12 +1,13 @@
 //! `carillon config`: what a hub would run with.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::Context;
 use carillon_hub::config::Config;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::environment;
 use crate::output::Output;
 
 /// Check or show a configuration.
@@ -28,23 +29,31 @@ enum ConfigCommand {
 /// Which configuration.
 #[derive(Clone, Debug, Args)]
 struct ConfigFile {
-    /// The configuration file. Environment variables go over it.
-    #[arg(long, value_name = "FILE", env = "CARILLON_CONFIG")]
+    /// The configuration file [default: without --dev, $CARILLON_CONFIG]. Environment variables go over it.
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// That of `serve --dev`.
     #[arg(long, conflicts_with = "config")]
     dev: bool,
-    /// The data folder of `serve --dev`; it is made where it is missing.
-    #[arg(long, value_name = "DIR", env = "CARILLON_DATA", default_value = "./carillon-data")]
-    data: PathBuf,
+    /// The data folder of `serve --dev`; it is made where it is missing [default: $CARILLON_DATA or ./carillon-data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 impl ConfigFile {
+    /// The file; `None` for the settings of `serve --dev`.
+    fn file(&self) -> anyhow::Result<Option<PathBuf>> {
+        if self.dev {
+            return Ok(None);
+        }
+        let file = self.config.clone().or_else(|| environment::path(environment::CONFIG));
+        Ok(Some(file.context("which configuration: name a file with --config, or say --dev")?))
+    }
+
     fn read(&self) -> anyhow::Result<Config> {
-        match &self.config {
-            Some(file) => Ok(Config::load(file)?),
-            None if self.dev => Ok(Config::development(&self.data)?),
-            None => bail!("which configuration: name a file with --config, or say --dev"),
+        match self.file()? {
+            Some(file) => Ok(Config::load(&file)?),
+            None => Ok(Config::development(&environment::data(self.data.as_ref()))?),
         }
     }
 }
@@ -54,7 +63,7 @@ pub(crate) fn run(args: &ConfigArgs, output: Output) -> anyhow::Result<()> {
     match &args.command {
         ConfigCommand::Check(file) => {
             file.read()?;
-            let name = file.config.as_deref().unwrap_or(Path::new("--dev")).display().to_string();
+            let name = file.file()?.map_or_else(|| "--dev".to_owned(), |file| file.display().to_string());
             output.data(&json!({"valid": true}), || format!("{name}: a hub would start with this"))?;
         }
         ConfigCommand::Show(file) => {

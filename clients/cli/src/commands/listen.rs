@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use carillon_client::{Client, Event, Events, v1};
+use carillon_client::{Client, Event, Events, Positions, v1};
 use clap::Args;
 use futures::FutureExt;
 
+use crate::advice::Interrupted;
 use crate::args::ConnectArgs;
 use crate::output::{Output, line};
 use crate::positions_file;
@@ -43,12 +44,13 @@ pub(crate) struct ListenArgs {
 pub(crate) async fn run(args: ListenArgs, output: Output) -> anyhow::Result<()> {
     let stored = args.since_file.as_deref().map(positions_file::read).transpose()?.unwrap_or_default();
     let known: Vec<_> = stored.rooms.keys().cloned().collect();
+    let mut printed = Printed { file: args.since_file.clone(), positions: stored.clone(), unstored: 0 };
     let set =
         |options: carillon_client::ClientOptions| options.resume(stored).instance(args.instance.clone());
     let (client, mut events) = args.connect.client(set).await?;
     let joins = join_all(&client, &args, &known);
     let outcome = {
-        let printing = print_all(&client, &mut events, &args, output);
+        let printing = print_all(&client, &mut events, &args, &mut printed, output);
         tokio::pin!(joins, printing);
         let mut joined = false;
         loop {
@@ -58,11 +60,11 @@ pub(crate) async fn run(args: ListenArgs, output: Output) -> anyhow::Result<()> 
                     Err(error) => break Err(error),
                 },
                 outcome = &mut printing => break outcome,
-                _ = tokio::signal::ctrl_c() => break Ok(()),
+                _ = tokio::signal::ctrl_c() => break Err(Interrupted.into()),
             }
         }
     };
-    store(&client, &args)?;
+    printed.store()?;
     drop(events);
     client.close().await;
     outcome
@@ -82,27 +84,23 @@ async fn print_all(
     client: &Client,
     events: &mut Events,
     args: &ListenArgs,
+    printed: &mut Printed,
     output: Output,
 ) -> anyhow::Result<()> {
     let mut counted = 0;
-    let mut unstored = 0;
     loop {
         // When nothing more waits, this is the time to store.
         let next = if let Some(next) = events.next().now_or_never() {
             next
         } else {
-            if unstored > 0 {
-                store(client, args)?;
-                unstored = 0;
-            }
+            printed.store()?;
             events.next().await
         };
         let Some(event) = next else { bail!("the session has ended") };
         print(&event, output)?;
-        unstored += 1;
-        if unstored >= STORE_EVERY {
-            store(client, args)?;
-            unstored = 0;
+        printed.note(&event, client);
+        if printed.unstored >= STORE_EVERY {
+            printed.store()?;
         }
         if let Event::Disconnected(how) = &event
             && !how.will_reconnect()
@@ -126,9 +124,47 @@ fn print(event: &Event, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn store(client: &Client, args: &ListenArgs) -> anyhow::Result<()> {
-    match &args.since_file {
-        Some(file) => positions_file::write(file, &client.positions()),
-        None => Ok(()),
+/// Where what was printed ends. The client's own positions are an event ahead while that is being printed.
+struct Printed {
+    file: Option<PathBuf>,
+    positions: Positions,
+    /// Events since the last time.
+    unstored: u32,
+}
+
+impl Printed {
+    /// This event was printed.
+    fn note(&mut self, event: &Event, client: &Client) {
+        if self.file.is_none() {
+            return;
+        }
+        self.unstored += 1;
+        match (event, event.entry()) {
+            (_, Some((room, header))) => {
+                if let Some(place) = self.positions.rooms.get_mut(room) {
+                    place.position =
+                        Some(v1::Position { epoch: header.epoch, seq: header.seq, tag: header.tag });
+                }
+            }
+            // What these change is the client's to know.
+            (
+                Event::Connected(_)
+                | Event::Joined(_)
+                | Event::Left(_)
+                | Event::Truncated { .. }
+                | Event::Notification(_),
+                None,
+            ) => self.positions = client.positions(),
+            _ => {}
+        }
+    }
+
+    fn store(&mut self) -> anyhow::Result<()> {
+        match &self.file {
+            Some(file) if self.unstored > 0 => positions_file::write(file, &self.positions)?,
+            _ => {}
+        }
+        self.unstored = 0;
+        Ok(())
     }
 }

@@ -6,7 +6,11 @@ use anyhow::Context;
 
 use crate::advice::Interrupted;
 use crate::args::{Cli, Command};
+#[cfg(target_os = "linux")]
+use crate::bench::BenchError;
 use crate::output::Output;
+#[cfg(target_os = "linux")]
+use crate::stress::StressError;
 
 pub(crate) mod admin;
 pub(crate) mod bridge;
@@ -33,9 +37,15 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Token(args) => token::run(&args, output),
         Command::Config(args) => config::run(&args, output),
         #[cfg(target_os = "linux")]
-        Command::Bench(command) => Ok(crate::bench::run(&command, cli.json)?),
+        Command::Bench(command) => match crate::bench::run(&command, cli.json) {
+            Err(BenchError::Interrupted) => Err(Interrupted.into()),
+            outcome => Ok(outcome?),
+        },
         #[cfg(target_os = "linux")]
-        Command::Stress(options) => Ok(crate::stress::run(&options, output)?),
+        Command::Stress(options) => match crate::stress::run(&options, output) {
+            Err(StressError::Interrupted) => Err(Interrupted.into()),
+            outcome => Ok(outcome?),
+        },
         // These two take Ctrl-C themselves: they have something to put in order.
         Command::Chat(args) => block_on(chat::run(args, output)),
         Command::Listen(args) => block_on(listen::run(args, output)),

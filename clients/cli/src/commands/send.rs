@@ -3,7 +3,6 @@
 use std::io::{IsTerminal, stdin};
 use std::time::Duration;
 
-use anyhow::Context;
 use carillon_client::{Client, CommandError, text, v1};
 use clap::Args;
 use futures::stream::{FuturesOrdered, StreamExt};
@@ -14,6 +13,9 @@ use crate::args::ConnectArgs;
 use crate::output::{Output, line};
 use crate::render::json;
 use crate::stdin;
+use tally::Tally;
+
+mod tally;
 
 /// Messages without an acknowledgement yet: what a hub takes from one session.
 const IN_FLIGHT: usize = 64;
@@ -59,7 +61,8 @@ pub(crate) async fn run(args: SendArgs, output: Output) -> anyhow::Result<()> {
     outcome
 }
 
-/// Sends the lines as they come, in their order, without waiting for one before the next.
+/// Sends the lines as they come, in their order, without waiting for one before the next. After the first that fails no
+/// more are taken.
 async fn send_lines(client: &Client, message: &v1::MessageSend, output: Output) -> anyhow::Result<()> {
     if stdin().is_terminal() {
         output.hint("type messages, one a line; end with Ctrl-D");
@@ -67,15 +70,20 @@ async fn send_lines(client: &Client, message: &v1::MessageSend, output: Output) 
     let mut lines = stdin::lines();
     let mut under_way = FuturesOrdered::new();
     let mut progress = Progress::new(output);
+    let mut tally = Tally::default();
     let mut open = true;
     let mut number: u64 = 0;
     while open || !under_way.is_empty() {
         tokio::select! {
             line = lines.recv(), if open && under_way.len() < IN_FLIGHT => match line {
                 None => open = false,
-                Some(line) => {
+                Some(Err(error)) => {
+                    let what = format!("cannot read line {} of standard input", number + 1);
+                    tally.fail(anyhow::Error::new(error).context(what));
+                    open = false;
+                }
+                Some(Ok(line)) => {
                     number += 1;
-                    let line = line.with_context(|| format!("cannot read line {number} of standard input"))?;
                     if !line.is_empty() {
                         let message = v1::MessageSend { content: Some(text(line)), ..message.clone() };
                         under_way.push_back(send_line(client, number, message));
@@ -83,13 +91,16 @@ async fn send_lines(client: &Client, message: &v1::MessageSend, output: Output) 
                 }
             },
             Some((number, sent)) = under_way.next() => {
-                let sent = sent.with_context(|| progress.failed(number))?;
-                progress.sent(&sent, output)?;
+                if let Some(sent) = tally.count(number, sent) {
+                    progress.sent(number, &sent, output);
+                }
+                open &= tally.is_good();
             }
         }
     }
     progress.finish();
-    Ok(())
+    tally.outcome(number)?;
+    progress.printed
 }
 
 async fn send_line(
@@ -113,19 +124,23 @@ struct Progress {
     sent: u64,
     bar: ProgressBar,
     shows: bool,
+    /// The first failure to print. What is piped in is sent all the same.
+    printed: anyhow::Result<()>,
 }
 
 impl Progress {
     /// Shows only at a terminal, and not among JSON lines.
     fn new(output: Output) -> Self {
         let shows = !output.is_json() && std::io::stderr().is_terminal();
-        Self { sent: 0, bar: ProgressBar::hidden(), shows }
+        Self { sent: 0, bar: ProgressBar::hidden(), shows, printed: Ok(()) }
     }
 
-    fn sent(&mut self, sent: &v1::MessageSent, output: Output) -> anyhow::Result<()> {
+    fn sent(&mut self, number: u64, sent: &v1::MessageSent, output: Output) {
         self.sent += 1;
-        if output.is_json() {
-            line(&json::sent(sent).to_string())?;
+        if output.is_json() && self.printed.is_ok() {
+            let mut value = json::sent(sent);
+            value["line"] = number.into();
+            self.printed = line(&value.to_string()).map_err(anyhow::Error::from);
         }
         if self.shows && self.sent == MANY {
             self.bar = ProgressBar::no_length().with_style(
@@ -134,11 +149,6 @@ impl Progress {
             );
         }
         self.bar.set_position(self.sent);
-        Ok(())
-    }
-
-    fn failed(&self, line: u64) -> String {
-        format!("line {line} was not sent ({} lines before it were)", self.sent)
     }
 
     fn finish(&self) {

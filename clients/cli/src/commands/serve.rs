@@ -1,7 +1,7 @@
 //! `carillon serve`: a hub on this machine with nothing else installed.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use carillon_hub::config::Config;
@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::dev_tokens::DevTokens;
+use crate::environment;
 use crate::hub_process::{self, Ready};
 use crate::output::Output;
 
@@ -18,8 +19,8 @@ pub(crate) struct ServeArgs {
     /// For development: creates what it needs, and prints tokens for alice, bob and a service.
     #[arg(long, conflicts_with = "config")]
     dev: bool,
-    /// Where data is kept [default: ./carillon-data, or as the configuration says].
-    #[arg(long, value_name = "DIR", env = "CARILLON_DATA")]
+    /// Where data is kept [default: as the configuration says; with --dev, $CARILLON_DATA or ./carillon-data].
+    #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Address for gRPC; port 0 for a free one [default: 127.0.0.1:7420, or as the configuration says].
     #[arg(long, value_name = "ADDR")]
@@ -30,8 +31,8 @@ pub(crate) struct ServeArgs {
     /// Address for browsers; port 0 for a free one [default: 127.0.0.1:7422, or as the configuration says].
     #[arg(long, value_name = "ADDR")]
     bridge: Option<SocketAddr>,
-    /// A configuration file.
-    #[arg(long, value_name = "FILE", env = "CARILLON_CONFIG")]
+    /// A configuration file [default: without --dev, $CARILLON_CONFIG].
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Threads that serve sessions; 0 for one per core.
     #[arg(long, value_name = "N")]
@@ -53,10 +54,11 @@ pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
 }
 
 fn config(args: &ServeArgs) -> anyhow::Result<Config> {
-    let mut config = match &args.config {
-        Some(file) => Config::load(file)?,
-        None if args.dev => Config::development(args.data.as_deref().unwrap_or(Path::new("carillon-data")))?,
-        None => bail!(
+    let file = || args.config.clone().or_else(|| environment::path(environment::CONFIG));
+    let mut config = match (args.dev, file()) {
+        (true, _) => Config::development(&environment::data(args.data.as_ref()))?,
+        (false, Some(file)) => Config::load(&file)?,
+        (false, None) => bail!(
             "what shall it run with: say --dev for development, or name a file with --config \
              (`carillon config show --dev` prints one to begin with)"
         ),

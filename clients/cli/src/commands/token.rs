@@ -1,6 +1,6 @@
 //! `carillon token`: makes a token that a hub of this secret accepts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::dev_tokens;
+use crate::environment;
 use crate::output::Output;
 
 /// Make a token. The secret is that of the configuration, or of `serve --dev`'s data folder.
@@ -29,23 +30,27 @@ pub(crate) struct TokenArgs {
     /// For how many minutes it is good.
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     minutes: u32,
-    /// A configuration file with the secret and the names of the claims.
-    #[arg(long, value_name = "FILE", env = "CARILLON_CONFIG")]
+    /// A configuration file with the secret and the names of the claims [default: without --data, $CARILLON_CONFIG].
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The data folder of `serve --dev`.
-    #[arg(long, value_name = "DIR", env = "CARILLON_DATA", default_value = "./carillon-data")]
-    data: PathBuf,
+    /// The data folder of `serve --dev` [default: $CARILLON_DATA or ./carillon-data].
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    data: Option<PathBuf>,
+}
+
+impl TokenArgs {
+    /// The configuration file; `None` for the secret of `serve --dev`.
+    fn file(&self) -> Option<PathBuf> {
+        let variable = || environment::path(environment::CONFIG).filter(|_| self.data.is_none());
+        self.config.clone().or_else(variable)
+    }
 }
 
 /// Prints the token.
 pub(crate) fn run(args: &TokenArgs, output: Output) -> anyhow::Result<()> {
-    let config = match &args.config {
-        Some(file) => Config::load(file)?,
-        None if args.data.is_dir() => Config::development(&args.data)?,
-        None => bail!(
-            "there is no development secret in {}: run `carillon serve --dev`, or give --data or --config",
-            args.data.display()
-        ),
+    let config = match args.file() {
+        Some(file) => Config::load(&file)?,
+        None => development(&environment::data(args.data.as_ref()))?,
     };
     let request = MintRequest { subject: subject(args)?, ttl: Duration::from_mins(1) * args.minutes };
     let token = mint(&config.authentication()?, &request, Timestamp::now())?;
@@ -53,10 +58,21 @@ pub(crate) fn run(args: &TokenArgs, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The settings over a secret that is there already: a token of a new one would be good at no hub.
+fn development(data: &Path) -> anyhow::Result<Config> {
+    if !data.join(dev_tokens::SECRET_FILE).is_file() {
+        bail!(
+            "there is no development secret in {}: run `carillon serve --dev`, or give --data or --config",
+            data.display()
+        );
+    }
+    Ok(Config::development(data)?)
+}
+
 fn subject(args: &TokenArgs) -> anyhow::Result<MintFor> {
     let parsed: Result<Vec<_>, _> = args.tenant.iter().map(|tenant| TenantId::parse(tenant)).collect();
     let mut tenants = parsed.map_err(broken)?;
-    if tenants.is_empty() && args.config.is_none() {
+    if tenants.is_empty() && args.file().is_none() {
         tenants.push(dev_tokens::tenant()?);
     }
     let name = UserId::parse(&args.user).map_err(broken)?;

@@ -24,4 +24,4 @@ mod wire;
 mod world;
 
 pub(crate) use options::Options;
-pub(crate) use run::run;
+pub(crate) use run::{StressError, run};

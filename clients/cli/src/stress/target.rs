@@ -11,12 +11,11 @@ use carillon_hub::domain::limits::MAILBOX_BURST;
 use tempfile::TempDir;
 
 use crate::child::{Process, Server, ServerError};
+use crate::dev_tokens::SECRET_FILE;
 
 use super::options::Options;
 use super::world::{Hub, Timing};
 
-/// Where `serve --dev` keeps its secret, within its data folder.
-const SECRET_FILE: &str = "dev-secret";
 /// Memory that a hub which ends as it began may have gained by filling its caches and allocator, bytes.
 const GROWTH_BYTES: u64 = 256 << 20;
 

@@ -22,6 +22,10 @@ fn recovered(head: u64) -> Joined {
     Joined { recovered: true, ..joined(head) }
 }
 
+fn resume(rooms: &Rooms) -> Option<v1::Resume> {
+    rooms.resume(usize::MAX).0
+}
+
 fn position(rooms: &Rooms) -> Option<Position> {
     rooms.positions().rooms[ROOM].position
 }
@@ -62,7 +66,7 @@ fn rewind_that_was_cut_off_before_its_first_entry_is_told() {
     let rewind = Join { rewind: 3, presence: true, ..Join::default() };
     assert!(!rooms.joined(&recovered(50), Some(&rewind)));
     assert_eq!(
-        rooms.resume().unwrap().rooms[0],
+        resume(&rooms).unwrap().rooms[0],
         v1::RoomPosition { room: ROOM.into(), position: None, presence: true }
     );
     assert!(rooms.joined(&joined(60), None));
@@ -120,7 +124,7 @@ fn left_rooms_are_not_resumed_and_gaps_are_told_once() {
     rooms.joined(&joined(5), Some(&Join::default()));
     assert!(rooms.gap(ROOM, 9) && !rooms.gap(ROOM, 9));
     rooms.left(ROOM);
-    assert!(rooms.resume().is_none());
+    assert!(resume(&rooms).is_none());
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the protocol has it")]
@@ -143,7 +147,7 @@ fn unread_notifications_leave_a_place_after_each() {
         [(inbox(3, 0, 1), inbox(3, 3, 1)), (inbox(0, 4, 1), inbox(3, 4, 1)), (inbox(7, 0, 1), inbox(7, 4, 1))]
     {
         assert!(rooms.notification(place) && !rooms.notification(place));
-        assert_eq!((rooms.positions().inbox, rooms.resume().unwrap().inbox), (after, after));
+        assert_eq!((rooms.positions().inbox, resume(&rooms).unwrap().inbox), (after, after));
     }
     let resumed = v1::Connected { inbox: inbox(9, 4, 1), inbox_unread: 2, ..Default::default() };
     assert!(!rooms.connected(&resumed), "the copy is not void");
@@ -155,17 +159,17 @@ fn inbox_begins_at_its_end_and_a_new_life_is_told() {
     let connected = |inbox| v1::Connected { inbox, ..v1::Connected::default() };
     let mut rooms = Rooms::default();
     assert!(!rooms.connected(&connected(inbox(4, 2, 1))));
-    assert_eq!(rooms.resume().unwrap().inbox, inbox(4, 2, 1));
+    assert_eq!(resume(&rooms).unwrap().inbox, inbox(4, 2, 1));
     assert!(rooms.notification(inbox(4, 3, 1)) && rooms.notification(inbox(5, 2, 1)));
     assert!(!rooms.connected(&connected(inbox(9, 9, 1))));
-    assert_eq!(rooms.resume().unwrap().inbox, inbox(5, 3, 1));
+    assert_eq!(resume(&rooms).unwrap().inbox, inbox(5, 3, 1));
     assert!(rooms.connected(&connected(inbox(0, 0, 2))));
-    assert_eq!(rooms.resume().unwrap().inbox, inbox(0, 0, 2));
+    assert_eq!(resume(&rooms).unwrap().inbox, inbox(0, 0, 2));
 }
 
 /// A hub that replays from a position, cut off after any number of entries; it may send some again.
 fn replay(rooms: &mut Rooms, head: u64, entries: usize, again: u64, got: &mut Vec<u64>) {
-    let since = rooms.resume().unwrap().rooms[0].position.unwrap();
+    let since = resume(rooms).unwrap().rooms[0].position.unwrap();
     assert!(!rooms.joined(&recovered(head), None));
     let from = since.seq.saturating_sub(again) + 1;
     got.extend((from..=head).take(entries).filter(|seq| rooms.entry(ROOM, &header(*seq))));
@@ -185,6 +189,21 @@ proptest! {
         }
         replay(&mut rooms, head, usize::MAX, 3, &mut got);
         prop_assert_eq!(got, (1..=head).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn resume_keeps_within_its_bytes_and_leaves_no_room_out(
+        names in prop::collection::btree_set("[a-z]{1,200}:1", 0..40), bytes in 0_usize..9_000, seq in 0_u64..1 << 40,
+    ) {
+        let place = RoomPlace { position: Some(at(seq)), presence: true };
+        let rooms = names.iter().map(|name| (name.clone(), place)).collect();
+        let inbox = Some(InboxPosition { own: seq, broadcast: 0, epoch: 1 });
+        let (resume, late) = Rooms::from_positions(Positions { rooms, inbox }).resume(bytes);
+        let resume = resume.unwrap();
+        prop_assert!(resume.rooms.is_empty() || resume.encoded_len() <= bytes);
+        let all: std::collections::BTreeSet<_> =
+            resume.rooms.into_iter().map(|room| room.room).chain(late).collect();
+        prop_assert_eq!(all, names);
     }
 
     #[test]

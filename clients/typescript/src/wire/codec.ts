@@ -21,6 +21,11 @@ export interface Codec {
   decode(data: unknown): SessionResponse;
 }
 
+/** How large a frame is, as the hub counts. */
+export function byteLength(data: Uint8Array | string): number {
+  return typeof data === "string" ? new TextEncoder().encode(data).length : data.length;
+}
+
 /** The codec of a format. */
 export function codecFor(format: Format): Codec {
   return format === "json" ? json : binary;

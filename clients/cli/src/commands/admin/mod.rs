@@ -62,6 +62,20 @@ enum AdminCommand {
     Publish(content::PublishArgs),
 }
 
+impl AdminArgs {
+    /// Whether nothing is changed.
+    pub(crate) fn reads(&self) -> bool {
+        matches!(
+            self.command,
+            AdminCommand::Room(_)
+                | AdminCommand::Rooms(_)
+                | AdminCommand::Members(_)
+                | AdminCommand::Sessions(_)
+                | AdminCommand::Statistics
+        )
+    }
+}
+
 /// Does it.
 pub(crate) async fn run(args: AdminArgs, output: Output) -> anyhow::Result<()> {
     let admin: AdminClient = args.connect.admin(args.tenant.as_deref())?;

@@ -8,6 +8,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::advice::Interrupted;
 use crate::args::ConnectArgs;
 use crate::output::Output;
 use outbox::{Done, Task};
@@ -59,6 +60,7 @@ pub(crate) async fn run(args: ChatArgs, output: Output) -> anyhow::Result<()> {
         room,
         marked: 0,
         wrote: 0,
+        failed: false,
         ends_at: None,
     };
     let outcome = chat.talk(events).await;
@@ -103,6 +105,8 @@ struct Chat {
     marked: u64,
     /// The last entry that was written from here.
     wrote: u64,
+    /// Whether something that was typed was not done.
+    failed: bool,
     /// When the input has ended: the latest that the chat may go on.
     ends_at: Option<Instant>,
 }
@@ -146,9 +150,13 @@ impl Chat {
                 () = tokio::time::sleep_until(late.unwrap_or_else(Instant::now)), if late.is_some() => {
                     bail!("the hub did not take all that was typed");
                 }
-                _ = tokio::signal::ctrl_c() => return Ok(()),
+                _ = tokio::signal::ctrl_c() => return Err(Interrupted.into()),
             }
             if queue.is_none() && !works && done.is_empty() && self.view.shown >= self.wrote {
+                // A person has seen it; a script sees the exit code.
+                if self.failed && !self.screen.is_terminal() {
+                    bail!("not all that was typed was done: see above");
+                }
                 return Ok(());
             }
         }
@@ -175,6 +183,7 @@ impl Chat {
             && let Some(queue) = queue
             && queue.try_send(Task { typed, target }).is_err()
         {
+            self.failed = true;
             self.screen.show("* too much is waiting for the hub: this line was not taken")?;
         }
         self.screen.next_line();
@@ -185,6 +194,10 @@ impl Chat {
         match report {
             Done::Wrote(seq) => self.wrote = self.wrote.max(seq),
             Done::Say(line) => self.screen.show(&line)?,
+            Done::Failed(line) => {
+                self.failed = true;
+                self.screen.show(&line)?;
+            }
         }
         Ok(())
     }

@@ -24,6 +24,8 @@ pub(super) enum Done {
     Wrote(u64),
     /// Something to show.
     Say(String),
+    /// Nothing was done, and why.
+    Failed(String),
 }
 
 /// Works until the queue is closed and empty.
@@ -35,7 +37,7 @@ pub(super) async fn work(
 ) {
     while let Some(task) = queue.recv().await {
         let outcome = perform(&client, &room, task).await;
-        let outcome = outcome.unwrap_or_else(|error| Done::Say(format!("* not done: {error}")));
+        let outcome = outcome.unwrap_or_else(|error| Done::Failed(format!("* not done: {error}")));
         if done.send(outcome).await.is_err() {
             return;
         }
@@ -44,7 +46,7 @@ pub(super) async fn work(
 
 async fn perform(client: &Client, room: &str, task: Task) -> Result<Done, CommandError> {
     let wrote = |position: Option<v1::Position>| Done::Wrote(position.unwrap_or_default().seq);
-    let which = || Done::Say("* which message: name it, as #7".to_owned());
+    let which = || Done::Failed("* which message: name it, as #7".to_owned());
     Ok(match task.typed {
         Typed::Say(words) => wrote(client.send(room, words).await?.position),
         Typed::Edit(seq, words) => match seq.or(task.target) {
@@ -62,7 +64,7 @@ async fn perform(client: &Client, room: &str, task: Task) -> Result<Done, Comman
         Typed::Members => Done::Say(members(client, room).await?),
         Typed::Who => Done::Say(who(client, room).await?),
         Typed::Help => Done::Say(HELP.to_owned()),
-        Typed::Wrong(why) => Done::Say(format!("* {why}")),
+        Typed::Wrong(why) => Done::Failed(format!("* {why}")),
         Typed::Empty | Typed::Quit => Done::Say(String::new()),
     })
 }

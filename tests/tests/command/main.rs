@@ -1,0 +1,15 @@
+//! The `carillon` command, run as scripts run it: what it prints, as text and as JSON, where it prints it, and how it
+//! exits. `cargo build -p carillon` builds it.
+
+#![expect(clippy::unwrap_used, reason = "what helpers find wrong fails the test")]
+
+mod administering;
+mod failing;
+mod listening;
+mod measuring;
+mod notifying;
+mod precedence;
+mod sending;
+mod settings;
+mod storage;
+mod tokens;

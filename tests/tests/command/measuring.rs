@@ -1,0 +1,37 @@
+//! `bench` and `stress`, just long enough to see what they say.
+
+use carillon_tests::command::carillon;
+use serde_json::json;
+
+/// What programs that read a report look for.
+const FIGURES: [&str; 15] = [
+    "acked_per_s",
+    "deliveries_per_s",
+    "p50_ms",
+    "p95_ms",
+    "p99_ms",
+    "max_ms",
+    "expected",
+    "delivered",
+    "lost",
+    "duplicated",
+    "out_of_order",
+    "server_cpu_us_per_delivery",
+    "deliveries_per_server_cpu_s",
+    "server_cpu_us_per_send",
+    "rss_bytes_per_session",
+];
+
+#[test]
+fn a_benchmark_reports_its_figures_under_their_names() {
+    let bench =
+        ["bench", "send", "--self", "--json", "--seconds", "0.5", "--in-flight", "16", "--rooms", "4"];
+    let report = carillon(bench).run().good().object();
+    for name in FIGURES {
+        assert!(report.get(name).is_some(), "no {name}: {report}");
+    }
+    assert!(report["acked_per_s"].as_f64().unwrap() > 0.0 && report["p99_ms"].as_f64().unwrap() > 0.0);
+    assert!(report["expected"].as_u64().unwrap() > 0);
+    assert_eq!(report["delivered"], report["expected"]);
+    assert_eq!([&report["lost"], &report["duplicated"], &report["out_of_order"]], [&json!(0); 3]);
+}

@@ -1,0 +1,61 @@
+//! A database that cannot be used is refused with a word that says so, and nothing in its folder is changed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use carillon_tests::command::{Ran, carillon};
+use carillon_tests::process::HubProcess;
+
+/// Where SQLite keeps `user_version`, which is the version of the schema.
+const VERSION_AT: usize = 60;
+
+/// A folder of a hub that has stopped, with some messages.
+fn used_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = HubProcess::start(folder.path());
+    hub.carillon("alice", &["send", "room:a"]).input("one\ntwo\nthree\n").run().good();
+    hub.stops();
+    folder
+}
+
+/// Everything in a folder but the lock.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap());
+    let files = files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap()));
+    files.filter(|(name, _)| name != "carillon.lock").collect()
+}
+
+fn serves(folder: &Path) -> Ran {
+    let serve =
+        ["serve", "--dev", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--bridge", "127.0.0.1:0"];
+    carillon(serve).arg("--data").arg(folder).run()
+}
+
+#[test]
+fn a_damaged_database_is_refused_and_left_as_it_is() {
+    let whole = fs::read(used_folder().path().join("carillon.db")).unwrap();
+    let mut torn = whole.clone();
+    torn[100..1_000].fill(0xff);
+    for bytes in [b"just some text".to_vec(), torn, whole[..whole.len() / 2].to_vec()] {
+        let folder = used_folder();
+        fs::write(folder.path().join("carillon.db"), bytes).unwrap();
+        let before = contents(folder.path());
+        let refused = serves(folder.path()).fails("carillon.db");
+        assert!(refused.err.contains("the hub did not start"), "{refused:?}");
+        assert!(contents(folder.path()) == before, "something was changed");
+    }
+}
+
+#[test]
+fn a_newer_database_is_refused_and_left_as_it_is() {
+    let folder = used_folder();
+    let database = folder.path().join("carillon.db");
+    let mut bytes = fs::read(&database).unwrap();
+    bytes[VERSION_AT..VERSION_AT + 4].copy_from_slice(&99_u32.to_be_bytes());
+    fs::write(&database, bytes).unwrap();
+    let before = contents(folder.path());
+    let refused = serves(folder.path()).fails("carillon.db");
+    assert!(refused.err.contains("99") && refused.err.contains("newer"), "{refused:?}");
+    assert!(contents(folder.path()) == before, "something was changed");
+}
