@@ -12,7 +12,7 @@ use crate::administration::{Administration, Live, LiveFigures};
 use crate::delivery::To;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Stateless, Token};
-use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::error::Refusal;
 use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::reply::Reply;
 use crate::domain::revocation::Revocation;
