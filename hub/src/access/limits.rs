@@ -276,6 +276,7 @@ mod tests {
             service,
             expires: Timestamp(0),
             token: TokenMark::default(),
+            powers: crate::domain::powers::Powers::default(),
         }
     }
 

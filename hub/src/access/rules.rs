@@ -12,6 +12,7 @@ use crate::domain::member::{Member, Role};
 use crate::domain::names::RoomName;
 use crate::domain::namespace::{NamespaceRules, Namespaces, Who};
 use crate::domain::position::Seq;
+use crate::domain::powers::Grant;
 use crate::domain::room::Room;
 use crate::store::Condition;
 
@@ -77,6 +78,10 @@ pub struct Permit {
     pub role: Option<Role>,
     /// The first seq that the caller may read.
     pub history_from: Seq,
+    /// Whether the caller may read what was before they joined.
+    pub reads_history: bool,
+    /// Whether the caller may see who is present.
+    pub sees_presence: bool,
 }
 
 impl Permit {
@@ -129,6 +134,16 @@ impl Capability {
             Self::DeleteOthers | Self::AddMember | Self::RemoveMember | Self::UpdateRoom => Demand::Moderate,
             Self::ChangeRole => Demand::Own,
             Self::LeaveMembership => Demand::Belong,
+        }
+    }
+
+    /// What a token must grant for it, where it is not the one of all that reads (`join`) or all that writes (`send`).
+    fn granted_by(self) -> Option<Grant> {
+        match self {
+            Self::ReadHistory => Some(Grant::History),
+            Self::SeePresence => Some(Grant::Presence),
+            Self::Publish => Some(Grant::Publish),
+            _ => None,
         }
     }
 
@@ -208,7 +223,7 @@ pub fn permit(
     capability: Capability,
 ) -> Result<Permit, Refusal> {
     let rules = namespaces.rules(room).ok_or(ErrorCode::AccessDenied)?;
-    let knows = caller.service || member.is_some() || holds(rules.join, caller, room, None);
+    let knows = caller.service || member.is_some() || holds(rules.join, Grant::Join, caller, room, None);
     if knows && !rules.durable && capability.changes_what_is_kept() {
         return Err(Refusal::invalid("room", "a durable namespace"));
     }
@@ -227,12 +242,25 @@ pub fn permit(
     }
     Ok(Permit {
         member: member.cloned(),
-        role: if caller.service { Some(Role::Owner) } else { member.map(|member| member.role) },
+        role: if caller.service { Some(Role::Owner) } else { role_of(rules, caller, room, member) },
         history_from: match (rules.join, member) {
             (Who::Members, Some(member)) => member.history_from.max(Seq(1)),
             _ => Seq(1),
         },
+        reads_history: caller.service || grants(rules, caller, room, member, Capability::ReadHistory),
+        sees_presence: caller.service || grants(rules, caller, room, member, Capability::SeePresence),
     })
+}
+
+/// As what a user acts: by membership, or by a token that makes them a moderator.
+fn role_of(
+    rules: &NamespaceRules,
+    caller: &Caller,
+    room: &RoomName,
+    member: Option<&Member>,
+) -> Option<Role> {
+    let granted = rules.goes_by_grants() && caller.powers.grants(room, Grant::Moderate);
+    member.map(|member| member.role).max(granted.then_some(Role::Moderator))
 }
 
 /// Refuses whoever may not administer a tenant: all but its services.
@@ -248,9 +276,12 @@ fn grants(
     member: Option<&Member>,
     capability: Capability,
 ) -> bool {
-    let role = member.map(|member| member.role);
-    let reads = || holds(rules.join, caller, room, role);
-    let writes = || holds(rules.send, caller, room, role.filter(|role| *role >= Role::Member));
+    let own = member.map(|member| member.role);
+    let role = role_of(rules, caller, room, member);
+    let needed = capability.granted_by();
+    let reads = || holds(rules.join, needed.unwrap_or(Grant::Join), caller, room, own);
+    let writer = own.filter(|role| *role >= Role::Member);
+    let writes = || holds(rules.send, needed.unwrap_or(Grant::Send), caller, room, writer);
     match capability.demand() {
         Demand::Read => reads(),
         Demand::Write => writes(),
@@ -258,16 +289,18 @@ fn grants(
         Demand::WriteOrModerate => writes() || role >= Some(Role::Moderator),
         Demand::Moderate => role >= Some(Role::Moderator),
         Demand::Own => role >= Some(Role::Owner),
-        Demand::Belong => role.is_some(),
+        Demand::Belong => own.is_some(),
     }
 }
 
-/// Whether a user is among those whom `who` names; `role` is the one that counts as a membership here.
-fn holds(who: Who, caller: &Caller, room: &RoomName, role: Option<Role>) -> bool {
+/// Whether a user is among those whom `who` names; `role` is the one that counts as a membership here, `grant` what their
+/// token must say where it goes by that.
+fn holds(who: Who, grant: Grant, caller: &Caller, room: &RoomName, role: Option<Role>) -> bool {
     match who {
         Who::Tenant => true,
         Who::Members => role.is_some(),
         Who::Owner => room.id() == caller.user.as_str(),
+        Who::Granted => caller.powers.grants(room, grant),
         Who::Service => false,
     }
 }

@@ -116,6 +116,7 @@ mod tests {
     use super::*;
     use crate::access::authentication::UserToken;
     use crate::domain::names::{TenantId, UserId};
+    use crate::domain::powers::Powers;
     use crate::domain::revocation::TokenMark;
 
     fn alice(expires: i64) -> Verified {
@@ -124,6 +125,7 @@ mod tests {
             user: UserId::parse("alice").unwrap(),
             expires: Timestamp(expires),
             mark: TokenMark::default(),
+            powers: Powers::default(),
         })
     }
 

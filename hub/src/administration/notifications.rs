@@ -125,6 +125,7 @@ mod tests {
             service: true,
             expires: Timestamp(1),
             token: crate::domain::revocation::TokenMark::default(),
+            powers: crate::domain::powers::Powers::default(),
         }
     }
 

@@ -84,6 +84,7 @@ mod tests {
             service: true,
             expires: Timestamp(1),
             token: crate::domain::revocation::TokenMark::default(),
+            powers: crate::domain::powers::Powers::default(),
         };
         let create = CreateRoom {
             room: RoomName::parse("case:1").unwrap(),

@@ -51,14 +51,14 @@ impl AuthSection {
     /// The options, with the key read from its file where one is named.
     pub(super) fn options(&self) -> Result<Options, Broken> {
         duration("auth.leeway", self.leeway, &(Duration::ZERO..=Duration::from_mins(5)))?;
-        let ClaimsSection { user, tenant, service, tenants } = self.claims.clone();
+        let ClaimsSection { user, tenant, service, tenants, abilities, rooms } = self.claims.clone();
         Ok(Options {
             algorithm: self.algorithm,
             key: self.key()?,
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
             leeway: self.leeway,
-            claims: ClaimNames { user, tenant, service, tenants },
+            claims: ClaimNames { user, tenant, service, tenants, abilities, rooms },
         })
     }
 
@@ -106,12 +106,16 @@ pub struct ClaimsSection {
     pub service: String,
     /// A service's tenants: a list, or `"*"`.
     pub tenants: String,
+    /// What a service may do.
+    pub abilities: String,
+    /// In which rooms a user may do what.
+    pub rooms: String,
 }
 
 impl Default for ClaimsSection {
     fn default() -> Self {
-        let ClaimNames { user, tenant, service, tenants } = ClaimNames::default();
-        Self { user, tenant, service, tenants }
+        let ClaimNames { user, tenant, service, tenants, abilities, rooms } = ClaimNames::default();
+        Self { user, tenant, service, tenants, abilities, rooms }
     }
 }
 

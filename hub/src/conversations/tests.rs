@@ -31,6 +31,7 @@ fn caller(name: &str) -> Caller {
         service: false,
         expires: Timestamp(i64::MAX),
         token: crate::domain::revocation::TokenMark::default(),
+        powers: crate::domain::powers::Powers::default(),
     }
 }
 
@@ -39,7 +40,13 @@ fn member(name: &str, role: Role) -> Member {
 }
 
 fn permit(role: Role) -> Permit {
-    Permit { member: Some(member("alice", role)), role: Some(role), history_from: Seq(3) }
+    Permit {
+        member: Some(member("alice", role)),
+        role: Some(role),
+        history_from: Seq(3),
+        reads_history: true,
+        sees_presence: true,
+    }
 }
 
 fn rules() -> NamespaceRules {

@@ -1,6 +1,7 @@
 //! Who asks.
 
 use super::names::{TenantId, UserId, UserKey};
+use super::powers::Powers;
 use super::revocation::TokenMark;
 use super::time::Timestamp;
 
@@ -17,6 +18,8 @@ pub struct Caller {
     pub expires: Timestamp,
     /// What a revocation would know the token by.
     pub token: TokenMark,
+    /// What the token allows by itself.
+    pub powers: Powers,
 }
 
 impl Caller {

@@ -225,6 +225,8 @@ pub const TICKETS_PER_BEARER: usize = 20;
 pub const OVERVIEW_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest token, bytes.
 pub const TOKEN_BYTES: usize = 8_192;
+/// Most grants of rooms in one token.
+pub const GRANTS: usize = 100;
 /// Longest `jti` claim that is revoked by name, bytes.
 pub const JTI_BYTES: usize = 1_000;
 /// How far ahead of now an instant may be before which tokens were issued: clocks differ.

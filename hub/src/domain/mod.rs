@@ -18,6 +18,7 @@ pub mod member;
 pub mod names;
 pub mod namespace;
 pub mod position;
+pub mod powers;
 pub mod presence;
 pub mod push;
 pub mod rate;

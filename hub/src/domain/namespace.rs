@@ -15,6 +15,8 @@ pub enum Who {
     Members,
     /// The user whose id is the room's id.
     Owner,
+    /// Whose token grants it, by the room's name.
+    Granted,
     /// Services only, through the administration service.
     Service,
 }
@@ -89,6 +91,11 @@ impl NamespaceRules {
             member_limit: 10_000,
             message_bytes: CONTENT_BYTES,
         }
+    }
+
+    /// Whether tokens say who may do what in its rooms.
+    pub fn goes_by_grants(&self) -> bool {
+        self.join == Who::Granted || self.send == Who::Granted
     }
 
     /// The room of this namespace that a session of `user` is joined to by itself, if any.

@@ -112,6 +112,7 @@ fn caller(user: &str, service: bool) -> Caller {
         service,
         expires: Timestamp(0),
         token: crate::domain::revocation::TokenMark::default(),
+        powers: crate::domain::powers::Powers::default(),
     }
 }
 

@@ -103,6 +103,7 @@ mod tests {
             service: false,
             expires: Timestamp(1),
             token: crate::domain::revocation::TokenMark::default(),
+            powers: crate::domain::powers::Powers::default(),
         };
         let head = InboxPosition { epoch: Epoch(4), own: Seq(10), broadcast: Seq(3) };
         change(&caller, &InboxChange::ReadUpTo(up_to), Some(head))

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
+use crate::domain::caller::Caller;
 use crate::domain::command::{Command, Hello, Join, Request, Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, RoomName, UserId};
+use crate::domain::namespace::{Namespaces, Who};
+use crate::domain::powers::Grant;
 use crate::domain::presence::Status;
 use crate::domain::reply::{JoinReason, Reply};
 use crate::domain::time::{Moment, Timestamp};
@@ -154,6 +157,7 @@ impl Session {
             Ok(caller) => {
                 established.caller = caller;
                 self.reply(id, &Reply::Done);
+                self.leave_what_is_not_granted();
             }
             Err(refusal) => {
                 self.refuse(id, &refusal);
@@ -264,7 +268,8 @@ impl Session {
             // Who may no longer type may still end it.
             .is_some_and(|live| {
                 (live.may_type() || !active && live.shows_typing) && !delivery.is_large(&live.following.room)
-            });
+            })
+            && (!active || may_send(&self.services.namespaces, &established.caller, &room));
         // What is dropped is answered as success.
         if may_type {
             let caller = &established.caller;
@@ -286,4 +291,10 @@ impl Session {
         let Some(established) = &self.established else { return };
         self.services.presence.watch(&established.caller.tenant, established.live.id(), users);
     }
+}
+
+/// Whether a user whose token would have to grant sending in a room has that.
+fn may_send(namespaces: &Namespaces, caller: &Caller, room: &RoomName) -> bool {
+    let by_grant = namespaces.rules(room).is_some_and(|rules| rules.send == Who::Granted);
+    !by_grant || caller.powers.grants(room, Grant::Send)
 }

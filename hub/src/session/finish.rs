@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use crate::delivery::To;
+use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{LARGE_ROOM, PAGE_BYTES, PAGE_DEFAULT};
 use crate::domain::names::{RoomKey, RoomName};
+use crate::domain::namespace::{Namespaces, Who};
+use crate::domain::powers::Grant;
 use crate::domain::push::{LeaveReason, Push};
 use crate::domain::reply::{JoinReason, Joined, Reply, RoomRules};
 use crate::domain::time::Timestamp;
@@ -145,6 +148,9 @@ impl Session {
             established.joins_under_way = established.joins_under_way.saturating_sub(1);
         }
         let Slot::Joining { again, leave, .. } = established.slots.clear(slot) else { return };
+        // The token may have been renewed meanwhile, and say less.
+        let granted = may_follow(&self.services.namespaces, &established.caller, &room);
+        let joined = if granted { joined } else { Err(ErrorCode::AccessDenied.into()) };
         match joined {
             Ok(joining) => self.follow(id, slot, joining),
             Err(refusal) if reason == JoinReason::Command => self.refuse(id, &refusal),
@@ -239,6 +245,18 @@ impl Session {
         }
     }
 
+    /// Ends the joins that a new token does not grant any more.
+    pub(super) fn leave_what_is_not_granted(&mut self) {
+        let Some(established) = &self.established else { return };
+        let followed = established.live.rooms.lock().clone();
+        let (namespaces, caller) = (&self.services.namespaces, &established.caller);
+        let left = followed.into_iter().filter(|room| !may_follow(namespaces, caller, room));
+        let slots: Vec<_> = left.filter_map(|room| established.slots.find(&room)).collect();
+        for slot in slots {
+            self.leave_unasked(slot, LeaveReason::Denied);
+        }
+    }
+
     /// The hub ends a join.
     pub(super) fn leave_unasked(&mut self, slot: u32, reason: LeaveReason) {
         let Some(established) = &mut self.established else { return };
@@ -247,4 +265,10 @@ impl Session {
         self.drop_slot(slot);
         self.push(&Push::Left { room, reason });
     }
+}
+
+/// Whether a user whose token would have to grant following a room has that.
+fn may_follow(namespaces: &Namespaces, caller: &Caller, room: &RoomName) -> bool {
+    let by_grant = namespaces.rules(room).is_some_and(|rules| rules.join == Who::Granted);
+    !by_grant || caller.powers.grants(room, Grant::Join)
 }

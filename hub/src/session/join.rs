@@ -70,13 +70,14 @@ pub(super) async fn join(
     let rules = services.namespaces.rules(&join.room).ok_or(ErrorCode::AccessDenied)?;
     let key = RoomKey { tenant: caller.tenant.clone(), room: join.room.clone() };
     // Asked before anything is made for the room, and again below for exactness.
-    services.executor.authorise(&caller, &join.room, Capability::Join).await?;
+    let permit = services.executor.authorise(&caller, &join.room, Capability::Join).await?;
+    let presence = join.presence && rules.presence && permit.sees_presence;
     let room = if rules.durable {
         services.delivery.activate(&key, &*services.store).await.map_err(refuse)?
     } else {
         services.delivery.activate_ephemeral(&key)
     };
-    let following = Following::begin(room, Follower::new(mailbox, slot, join.presence));
+    let following = Following::begin(room, Follower::new(mailbox, slot, presence));
     let permit = services.executor.authorise(&caller, &join.room, Capability::Join).await?;
     let mut joining = Joining {
         following,
@@ -85,7 +86,7 @@ pub(super) async fn join(
         role: permit.role,
         marks: Marks::default(),
         state: Vec::new(),
-        presence: join.presence && rules.presence,
+        presence,
         reason,
     };
     if rules.durable {
@@ -105,7 +106,7 @@ async fn find_start(
     permit: &Permit,
 ) -> Result<Start, Refusal> {
     let Some(since) = join.since else {
-        if join.rewind == 0 {
+        if join.rewind == 0 || !permit.reads_history {
             return Ok(Start::Head);
         }
         let page = read(services, key, EntryRange::Before(Seq(u64::MAX)), 1).await?;
@@ -117,6 +118,10 @@ async fn find_start(
     let before = Seq(since.seq.0.saturating_sub(1));
     let page = read(services, key, EntryRange::After(before), 1).await?;
     if !is_in_log(since, page.entries.first(), page.head, services.store.epoch()) {
+        return Ok(Start::Truncated);
+    }
+    // A place that a client has seen, which its tag proves, is where it goes on; the beginning proves nothing.
+    if since.seq == Seq(0) && !permit.reads_history {
         return Ok(Start::Truncated);
     }
     // What lies between is not theirs to read, so the copy cannot be made complete.

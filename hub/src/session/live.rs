@@ -262,7 +262,8 @@ mod tests {
     fn live(now: Moment) -> Live {
         let (tenant, user) = (TenantId::parse("acme").unwrap(), UserId::parse("alice").unwrap());
         let (expires, token) = (Timestamp(3_600_000), crate::domain::revocation::TokenMark::default());
-        let caller = Caller { tenant, user, service: false, expires, token };
+        let powers = crate::domain::powers::Powers::default();
+        let caller = Caller { tenant, user, service: false, expires, token, powers };
         let mailbox = Arc::new(Mailbox::new(SessionId(1), caller.key(), 0, 1_024));
         let life = TokenLife::new(&caller, Duration::ZERO, Timestamp(0));
         Live::new(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::access::authentication::{Authenticator, ServiceTenants, ServiceToken, Verified};
+use crate::access::authentication::{Authenticator, ServiceToken, Verified};
 use crate::access::revocation::{Bearer, Revocations};
 use crate::access::tickets::Tickets;
 use crate::delivery::Delivery;
@@ -124,7 +124,7 @@ impl Services {
     /// Who bears a token of a service for all tenants. `PERMISSION_DENIED` for others.
     pub fn authenticate_operator(&self, token: &Token, now: Timestamp) -> Result<ServiceToken, Refusal> {
         let operator = match self.identify(token, now)? {
-            Verified::Service(service) if service.tenants == ServiceTenants::All => service,
+            Verified::Service(service) if service.is_operator() => service,
             _ => return Err(ErrorCode::PermissionDenied.into()),
         };
         self.check_operator(&operator, now)?;

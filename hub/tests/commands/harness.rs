@@ -109,6 +109,7 @@ impl Hub {
             service,
             expires: Timestamp(i64::MAX),
             token: carillon_hub::domain::revocation::TokenMark::default(),
+            powers: carillon_hub::domain::powers::Powers::default(),
         };
         Person { hub: self, caller, key: None }
     }

@@ -10,6 +10,7 @@ mod edits;
 mod erasure;
 mod events;
 mod execute;
+mod grants;
 mod history;
 mod html;
 mod inbox;

@@ -137,6 +137,8 @@ fn check_claims(options: &Options) -> Result<(), OptionsError> {
         ("claims.user", &names.user),
         ("claims.service", &names.service),
         ("claims.tenants", &names.tenants),
+        ("claims.abilities", &names.abilities),
+        ("claims.rooms", &names.rooms),
     ];
     let tenant = names.tenant.iter().map(|name| ("claims.tenant", name));
     match all.into_iter().chain(tenant).find(|(_, name)| name.is_empty()) {

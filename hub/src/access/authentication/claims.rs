@@ -1,5 +1,7 @@
 //! A token's claims, after its signature was checked.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::error::AuthenticationError;
@@ -8,6 +10,7 @@ use super::options::{ClaimNames, Options};
 use super::verified::{ServiceTenants, ServiceToken, UserToken, Verified};
 use crate::domain::error::Violation;
 use crate::domain::names::{TenantId, UserId};
+use crate::domain::powers::{Abilities, Ability, Grant, Grants, Powers};
 use crate::domain::revocation::{TokenId, TokenMark};
 use crate::domain::time::Timestamp;
 
@@ -91,12 +94,37 @@ impl Claims {
         };
         if service {
             let tenants = self.tenants(&names.tenants)?;
-            return Ok(Verified::Service(ServiceToken { name: user, tenants, expires, mark }));
+            let powers = Powers { grants: None, abilities: self.abilities(&names.abilities)? };
+            return Ok(Verified::Service(ServiceToken { name: user, tenants, expires, mark, powers }));
         }
         let claim = names.tenant.iter().find(|name| self.get(name).is_some());
         let claim = claim.or(names.tenant.first()).map_or("", String::as_str);
         let tenant = self.id(claim, TenantId::parse)?;
-        Ok(Verified::User(UserToken { tenant, user, expires, mark }))
+        let powers = Powers { grants: self.grants(&names.rooms)?, abilities: Abilities::of([]) };
+        Ok(Verified::User(UserToken { tenant, user, expires, mark, powers }))
+    }
+
+    /// What a service may do: all, where the token does not say.
+    fn abilities(&self, claim: &str) -> Result<Abilities, AuthenticationError> {
+        let Some(value) = self.get(claim) else { return Ok(Abilities::default()) };
+        let named = |value: &Value| Ability::ALL.into_iter().find(|a| value.as_str() == Some(a.name()));
+        let abilities =
+            value.as_array().and_then(|values| values.iter().map(named).collect::<Option<Vec<_>>>());
+        abilities
+            .map(Abilities::of)
+            .ok_or_else(|| refuse(claim, "a list of read, rooms, send, notify, sessions, revoke and erase"))
+    }
+
+    /// In which rooms a user may do what: a list of `{"room": pattern, "can": [grant]}`.
+    fn grants(&self, claim: &str) -> Result<Option<Arc<Grants>>, AuthenticationError> {
+        let rule = "a list of {\"room\": a room or \"namespace:...*\", \"can\": [join, send, publish, presence, history, moderate]}";
+        let Some(value) = self.get(claim) else { return Ok(None) };
+        let mut grants = Grants::default();
+        for value in value.as_array().ok_or_else(|| refuse(claim, rule))? {
+            let (pattern, can) = granted(value).ok_or_else(|| refuse(claim, rule))?;
+            grants.add(pattern, &can).map_err(|violation| refuse(claim, violation.rule))?;
+        }
+        Ok(Some(Arc::new(grants)))
     }
 
     fn tenants(&self, claim: &str) -> Result<ServiceTenants, AuthenticationError> {
@@ -130,6 +158,14 @@ impl Claims {
     fn get(&self, claim: &str) -> Option<&Value> {
         self.0.get(claim).filter(|value| !value.is_null())
     }
+}
+
+/// What a grant says; nothing else may be in it, so that a misspelt word grants nothing by being passed over.
+fn granted(value: &Value) -> Option<(&str, Vec<Grant>)> {
+    let value = value.as_object().filter(|value| value.len() == 2)?;
+    let named = |value: &Value| Grant::ALL.into_iter().find(|grant| value.as_str() == Some(grant.name()));
+    let can = value.get("can")?.as_array()?.iter().map(named).collect::<Option<_>>()?;
+    Some((value.get("room")?.as_str()?, can))
 }
 
 fn parse_id<T>(

@@ -124,6 +124,7 @@ mod tests {
             service,
             expires: Timestamp(expires),
             token: crate::domain::revocation::TokenMark::default(),
+            powers: crate::domain::powers::Powers::default(),
         }
     }
 

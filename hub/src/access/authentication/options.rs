@@ -89,6 +89,10 @@ pub struct ClaimNames {
     pub service: String,
     /// A service's tenants: a list, or `"*"` for all. Default `tenants`.
     pub tenants: String,
+    /// What a service may do: a list; all where it has none. Default `abilities`.
+    pub abilities: String,
+    /// In which rooms a user may do what. Default `rooms`.
+    pub rooms: String,
 }
 
 impl Default for ClaimNames {
@@ -98,6 +102,8 @@ impl Default for ClaimNames {
             tenant: ["org", "organizationId", "workspaceId"].map(str::to_owned).to_vec(),
             service: "svc".to_owned(),
             tenants: "tenants".to_owned(),
+            abilities: "abilities".to_owned(),
+            rooms: "rooms".to_owned(),
         }
     }
 }

@@ -266,6 +266,8 @@ fn claim_names_are_configurable() {
         tenant: vec!["school".to_owned()],
         service: "machine".to_owned(),
         tenants: "schools".to_owned(),
+        abilities: "may".to_owned(),
+        rooms: "where".to_owned(),
     };
     let authenticator = Authenticator::new(Options { claims, ..options(&hmac()) }).unwrap();
     let token = sign(&hmac(), None, &with(&json!({"uid": 7, "school": "north"})));

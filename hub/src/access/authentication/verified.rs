@@ -3,6 +3,7 @@
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{TenantId, UserId};
+use crate::domain::powers::{Ability, Powers};
 use crate::domain::revocation::TokenMark;
 use crate::domain::time::Timestamp;
 
@@ -61,6 +62,8 @@ pub struct UserToken {
     pub expires: Timestamp,
     /// What revocations look at.
     pub mark: TokenMark,
+    /// What it allows by itself.
+    pub powers: Powers,
 }
 
 impl UserToken {
@@ -72,6 +75,7 @@ impl UserToken {
             service: false,
             expires: self.expires,
             token: self.mark,
+            powers: self.powers.clone(),
         }
     }
 }
@@ -87,9 +91,16 @@ pub struct ServiceToken {
     pub expires: Timestamp,
     /// What revocations look at.
     pub mark: TokenMark,
+    /// What it allows by itself.
+    pub powers: Powers,
 }
 
 impl ServiceToken {
+    /// Whether it is for all tenants, and may read.
+    pub fn is_operator(&self) -> bool {
+        self.tenants == ServiceTenants::All && self.powers.abilities.has(Ability::Read)
+    }
+
     /// The service in a tenant that its request named; `PERMISSION_DENIED` where the token is not for that tenant.
     pub fn caller_for(&self, tenant: &TenantId) -> Result<Caller, Refusal> {
         let listed = match &self.tenants {
@@ -105,6 +116,7 @@ impl ServiceToken {
             service: true,
             expires: self.expires,
             token: self.mark,
+            powers: self.powers.clone(),
         })
     }
 }

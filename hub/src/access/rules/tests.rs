@@ -1,7 +1,10 @@
 //! Every capability, for every standing, under every pair of rules.
 
 use super::*;
+use std::sync::Arc;
+
 use crate::domain::names::{TenantId, UserId};
+use crate::domain::powers::{Grants, Powers};
 use crate::domain::time::Timestamp;
 use proptest::prelude::*;
 
@@ -140,6 +143,7 @@ fn caller(service: bool) -> Caller {
         service,
         expires: Timestamp(i64::MAX),
         token: crate::domain::revocation::TokenMark::default(),
+        powers: crate::domain::powers::Powers::default(),
     }
 }
 
@@ -311,9 +315,66 @@ proptest! {
             member: None,
             role: Role::from_number(own),
             history_from: Seq(1),
+            reads_history: true,
+            sees_presence: true,
         };
         let other = Role::from_number(other).unwrap();
         let expected = permit.role == Some(Role::Owner) || (permit.moderates() && permit.role > Some(other));
         prop_assert_eq!(permit.manages(other), expected);
+    }
+}
+
+/// A caller whose token grants this in `room:1`.
+fn granted(can: &[Grant]) -> Caller {
+    let mut grants = Grants::default();
+    grants.add("room:1", can).unwrap();
+    Caller { powers: Powers { grants: Some(Arc::new(grants)), ..Powers::default() }, ..caller(false) }
+}
+
+/// What each grant by itself permits, where the namespace goes by grants.
+#[test]
+fn a_grant_permits_what_it_says_and_nothing_else() {
+    use Capability as C;
+    let room = RoomName::parse("room:1").unwrap();
+    let namespaces = namespaces(Who::Granted, Who::Granted);
+    let table: [(Grant, &[Capability]); 6] = [
+        (Grant::Join, &[C::Join, C::ListMembers, C::Mark]),
+        (Grant::Send, &[C::Send, C::Type, C::Edit, C::DeleteOwn]),
+        (Grant::Publish, &[C::Publish]),
+        (Grant::Presence, &[C::SeePresence]),
+        (Grant::History, &[C::ReadHistory]),
+        (Grant::Moderate, &[C::DeleteOwn, C::DeleteOthers, C::AddMember, C::RemoveMember, C::UpdateRoom]),
+    ];
+    for (grant, permitted) in table {
+        for capability in CAPABILITIES {
+            let created = Some(Created { direct: false });
+            let decided = permit(&namespaces, &granted(&[grant]), &room, None, created, capability);
+            assert_eq!(decided.is_ok(), permitted.contains(&capability), "{grant:?} {capability:?}");
+            if let Ok(permit) = decided {
+                assert_eq!(permit.moderates(), grant == Grant::Moderate);
+                assert_eq!(permit.reads_history, grant == Grant::History);
+                assert!(!permit.manages(Role::Moderator) && !permit.manages(Role::Owner));
+            } else if grant != Grant::Join {
+                assert_eq!(decided.unwrap_err().code, ErrorCode::AccessDenied, "nor that the room exists");
+            }
+        }
+    }
+    let both = granted(&[Grant::Join, Grant::Send]);
+    assert!(permit(&namespaces, &both, &room, None, None, Capability::React).is_ok());
+    let elsewhere = RoomName::parse("room:10").unwrap();
+    assert!(permit(&namespaces, &granted(&Grant::ALL), &elsewhere, None, None, Capability::Join).is_err());
+}
+
+#[test]
+fn a_grant_counts_only_where_the_namespace_goes_by_grants() {
+    let room = RoomName::parse("room:1").unwrap();
+    let all = granted(&Grant::ALL);
+    for (join, send) in [(Who::Members, Who::Members), (Who::Service, Who::Service), (Who::Owner, Who::Owner)]
+    {
+        let namespaces = namespaces(join, send);
+        for capability in CAPABILITIES {
+            let decided = permit(&namespaces, &all, &room, None, None, capability);
+            assert_eq!(decided.unwrap_err().code, ErrorCode::AccessDenied, "{join:?} {capability:?}");
+        }
     }
 }

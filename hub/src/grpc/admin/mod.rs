@@ -1,7 +1,7 @@
 //! `AdminService`: every call needs a service token that lists the tenant which the request names.
 //!
 //! Any call may answer `AUTH_REQUIRED` without a token, `INVALID_TOKEN`, `TOKEN_EXPIRED` or `TOKEN_REVOKED` for a bad
-//! one, `PERMISSION_DENIED` for a user's token or one that does not list the tenant, `INVALID_ARGUMENT` for a field
+//! one, `PERMISSION_DENIED` for a user's token or one that does not list the tenant or lacks the ability, `INVALID_ARGUMENT` for a field
 //! that breaks a rule, `UNAVAILABLE` where the store or a key source cannot be reached, and `DEADLINE_EXCEEDED` after
 //! `session.command_timeout`. What else a call answers stands above its function in the area's file.
 
@@ -31,6 +31,7 @@ use crate::domain::command::Stateless;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits;
 use crate::domain::names::TenantId;
+use crate::domain::powers::Ability;
 use crate::store::Idempotency;
 
 /// The administration service. A clone shares everything.
@@ -65,6 +66,9 @@ impl AdminApi {
         let headers = metadata.as_ref();
         let work = async {
             let caller = self.caller(headers, request.tenant())?;
+            if !caller.powers.abilities.has(Q::NEEDS) {
+                return Err(ErrorCode::PermissionDenied.into());
+            }
             if !request.is_emergency() {
                 self.authenticate.limit_service(&caller)?;
             }
@@ -122,6 +126,9 @@ impl AdminApi {
 
 /// A request that names its tenant.
 trait OfTenant {
+    /// What a service's token must allow.
+    const NEEDS: Ability;
+
     fn tenant(&self) -> &str;
 
     /// Whether no limit may hold it up (row W14a).
@@ -131,36 +138,30 @@ trait OfTenant {
 }
 
 macro_rules! of_tenant {
-    ($($request:ident),* $(,)?) => {
-        $(impl OfTenant for v1::$request {
+    ($($ability:ident: $($request:ident),*;)*) => {
+        $($(impl OfTenant for v1::$request {
+            const NEEDS: Ability = Ability::$ability;
+
             fn tenant(&self) -> &str {
                 &self.tenant
             }
-        })*
+        })*)*
     };
 }
 
-of_tenant!(
-    AddMemberRequest,
-    CreateRoomRequest,
-    DisconnectSessionRequest,
-    EraseUserRequest,
-    GetLimitsRequest,
-    GetRoomRequest,
-    GetStatisticsRequest,
-    ListMembersRequest,
-    ListRoomsRequest,
-    ListSessionsRequest,
-    PublishEventRequest,
-    RemoveMemberRequest,
-    ResetLimitsRequest,
-    RevokeTokensRequest,
-    SendMessageRequest,
-    SetMemberRoleRequest,
-    UpdateRoomRequest,
-);
+of_tenant! {
+    Read: GetLimitsRequest, GetRoomRequest, GetStatisticsRequest, ListMembersRequest, ListRoomsRequest,
+        ListSessionsRequest;
+    Rooms: AddMemberRequest, CreateRoomRequest, RemoveMemberRequest, SetMemberRoleRequest, UpdateRoomRequest;
+    Send: PublishEventRequest, SendMessageRequest;
+    Sessions: DisconnectSessionRequest, ResetLimitsRequest;
+    Revoke: RevokeTokensRequest;
+    Erase: EraseUserRequest;
+}
 
 impl OfTenant for v1::SendNotificationRequest {
+    const NEEDS: Ability = Ability::Notify;
+
     fn tenant(&self) -> &str {
         &self.tenant
     }
