@@ -125,7 +125,7 @@ INSERT INTO broadcast_seen SELECT user, seq, seq FROM broadcast_state;
 INSERT INTO broadcast_deleted SELECT user, seq FROM broadcast_state WHERE deleted;
 DROP TABLE broadcast_state;
 CREATE INDEX broadcast_unread ON broadcast(tenant, seq, expires);
-CREATE INDEX broadcast_critical ON broadcast(tenant, seq, expires) WHERE priority = 4;
+CREATE INDEX broadcast_critical ON broadcast(tenant, seq, priority, expires) WHERE priority = 4;
 ";
 
 /// Brings the database to [`VERSION`], in one transaction.
