@@ -345,6 +345,18 @@ fn damage_is_found_before_anything_is_replayed() {
     SqliteStore::open(&options(killed.path())).unwrap();
 }
 
+/// Somebody who has the database open to read it, as a tool does, keeps nobody out.
+#[test]
+fn a_tool_beside_is_no_obstacle() {
+    let folder = killed_folder();
+    let tool = engine(folder.path());
+    let count = || tool.query_row("SELECT count(*) FROM entries", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count(), 9_600);
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    block_on(store.commit(send("more"))).unwrap();
+    assert_eq!(count(), 9_601);
+}
+
 /// A log beside a database makes up for what its file lacks, and for no more.
 #[test]
 fn a_file_that_is_cut_is_noticed_beside_its_log() {

@@ -82,6 +82,40 @@ async fn edits_do_not_count_and_deleted_messages_count_until_passed() {
     assert_eq!(bob.client.rooms(only).await.unwrap().rooms[0].unread, 1);
 }
 
+/// Whoever is added, again or by whomever: what was written before is history, which may be read, and not unread.
+#[tokio::test]
+async fn what_was_written_before_one_became_a_member_is_not_unread() {
+    let hub = hub().start().await;
+    let (admin, alice) = (hub.admin(), hub.enters("alice").await);
+    let (mut bob, carol) = (hub.enters("bob").await, hub.enters("carol").await);
+    let room = alice.creates(&[("dave", Role::Member)]).await;
+    for words in ["one", "two", "three"] {
+        alice.says(&room, words).await;
+    }
+    let listed = async |person: &Person| {
+        let page = person.client.rooms(v1::RoomsGet::default()).await.unwrap();
+        page.rooms
+            .into_iter()
+            .find(|listed| listed.room == room)
+            .map(|listed| (listed.unread, listed.marks.unwrap().read))
+    };
+    alice.client.member_add(&room, "bob", Role::Member).await.unwrap();
+    let add = v1::AddMemberRequest { room: room.clone(), user: "carol".into(), ..Default::default() };
+    admin.add_member(add).await.unwrap();
+    assert_eq!((listed(&bob).await, listed(&carol).await), (Some((0, 0)), Some((0, 0))));
+    assert_eq!(listed(&hub.enters("dave").await).await, Some((3, 0)), "who was there from the beginning");
+    assert!(bob.reads(&room).await.len() > 3, "history is for new members too");
+    alice.says(&room, "four").await;
+    assert_eq!((listed(&bob).await, listed(&carol).await), (Some((1, 0)), Some((1, 0))));
+    assert_eq!(unread(&mut bob, &room, 1).await.count, 1);
+    alice.client.member_remove(&room, "bob").await.unwrap();
+    alice.says(&room, "five").await;
+    alice.client.member_add(&room, "bob", Role::Member).await.unwrap();
+    assert_eq!(listed(&bob).await, Some((0, 0)));
+    let connected = hub.enters("bob").await.client.connected();
+    assert!(connected.unread.is_empty());
+}
+
 #[tokio::test]
 async fn who_was_offline_is_told_when_they_connect() {
     let hub = hub().start().await;

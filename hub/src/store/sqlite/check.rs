@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::engine::{EngineError, Result, optional};
 use super::idempotency::Keys;
@@ -43,7 +43,13 @@ pub(super) fn check(options: &Options) -> Checked<Option<Found>> {
     }
     let beside = ["db-wal", "db-shm"].map(|extension| path.with_extension(extension));
     let made: Vec<_> = beside.into_iter().filter(|file| !file.exists()).collect();
-    let looked = look(options);
+    let looked = match look(options, true) {
+        // Somebody reads it, as who makes a back-up does. The files beside it are theirs as well then.
+        Err(EngineError::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+            look(options, false)
+        }
+        looked => looked,
+    };
     for file in made {
         // What the engine made beside the database only to look at it. Where there is none, that is as it should be.
         let _ = std::fs::remove_file(file);
@@ -93,8 +99,8 @@ fn refuse_newer(path: &Path, version: i64) -> Checked<()> {
     Ok(())
 }
 
-/// Looks at the database through the engine. Gives its version, and what was read where that is this one.
-fn look(options: &Options) -> Result<(i64, Option<Found>)> {
+/// Looks at the database through the engine, `alone` where nobody else has it open. Gives its version, and what was read where that is this one.
+fn look(options: &Options, alone: bool) -> Result<(i64, Option<Found>)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let path = options.database();
     let opened = match options.vfs {
@@ -108,8 +114,10 @@ fn look(options: &Options) -> Result<(i64, Option<Found>)> {
         (Err(error), None) => return Err(error.into()),
     };
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // Alone, the engine keeps the log's index in memory, and writes no file for it.
-    db.query_row("PRAGMA locking_mode=EXCLUSIVE", [], |_| Ok(()))?;
+    if alone {
+        // Then the engine keeps the log's index in memory, and writes no file for it.
+        db.query_row("PRAGMA locking_mode=EXCLUSIVE", [], |_| Ok(()))?;
+    }
     let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let application: i64 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let objects: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

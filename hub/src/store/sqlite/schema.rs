@@ -126,7 +126,7 @@ INSERT INTO broadcast_seen SELECT user, seq, seq FROM broadcast_state;
 INSERT INTO broadcast_deleted SELECT user, seq FROM broadcast_state WHERE deleted;
 DROP TABLE broadcast_state;
 CREATE INDEX broadcast_unread ON broadcast(tenant, seq, expires);
-CREATE INDEX broadcast_critical ON broadcast(tenant, seq, expires) WHERE priority = 4;
+CREATE INDEX broadcast_critical ON broadcast(tenant, seq, priority, expires) WHERE priority = 4;
 ";
 
 /// Revocations: `tenant` is empty where one holds in all of them; `subject` is a token's id or a name, `until` when the

@@ -2,13 +2,16 @@
 //! one by one as ranges that nothing unseen lies in. The mark moves over a range that nothing unseen lies before. So what
 //! is kept of a user, and what counting takes, grows with what is unseen between, not with what there ever was.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Rows};
 
 use crate::domain::limits::INBOX_COUNTED;
 use crate::domain::time::Timestamp;
 
 use super::engine::{Result, optional};
 use super::notices::InboxOwner;
+
+/// Ranges up to so long are gone through where broadcasts are counted.
+const SHORT: i64 = 32;
 
 /// First and last place of a range.
 type Range = (i64, i64);
@@ -98,31 +101,40 @@ impl InboxOwner {
         Ok(())
     }
 
-    /// How many broadcasts they have not seen, at most [`INBOX_COUNTED`]: counted from one range to the next.
+    /// How many broadcasts they have not seen, at most [`INBOX_COUNTED`]: those beside the ranges, both in order.
     pub(super) fn unseen(&self, db: &Connection, now: Timestamp, counted: Counted) -> Result<u64> {
-        let (source, lasting) = (counted.source(), "(expires IS NULL OR expires > ?2)");
-        let mut next = db.prepare_cached(&format!(
-            "SELECT seq FROM {source} AND seq > ?3 AND {lasting} ORDER BY seq LIMIT 1"
+        let mut lasting = db.prepare_cached(&format!(
+            "SELECT seq FROM {} AND seq > ?3 AND (expires IS NULL OR expires > ?2) ORDER BY seq",
+            counted.source()
         ))?;
-        let mut count = db.prepare_cached(&format!(
-            "SELECT count(*) FROM (SELECT 1 FROM {source} AND seq >= ?3 AND seq < ?4 AND {lasting} LIMIT ?5)"
-        ))?;
-        let (now, most) = (now.millis(), INBOX_COUNTED as i64);
+        let mut seen = db.prepare_cached(
+            "SELECT first, last FROM broadcast_seen WHERE user = ?1 AND first > ?2 ORDER BY first",
+        )?;
         let (mut found, mut from) = (0, self.seen_up_to());
-        while found < most
-            && let Some(seq) = optional(next.query_row((self.tenant, now, from), |row| row.get::<_, i64>(0)))?
-        {
-            match range_before(db, self.user, seq)? {
-                Some((_, last)) if last >= seq => from = last,
-                _ => {
-                    let (end, last) = range_after(db, self.user, seq)?.unwrap_or((i64::MAX, i64::MAX));
-                    let unseen = (self.tenant, now, seq, end, most - found);
-                    found += count.query_row(unseen, |row| row.get::<_, i64>(0))?;
-                    from = last;
+        let mut ranges = seen.query((self.user, from))?;
+        let mut range = next_range(&mut ranges)?;
+        'looking: loop {
+            let mut rows = lasting.query((self.tenant, now.millis(), from))?;
+            while found < INBOX_COUNTED
+                && let Some(row) = rows.next()?
+            {
+                let seq: i64 = row.get(0)?;
+                while range.is_some_and(|(_, last)| last < seq) {
+                    range = next_range(&mut ranges)?;
+                }
+                match range {
+                    Some((first, last)) if first <= seq => {
+                        // A short range is gone through faster than it is passed over.
+                        if last - seq > SHORT {
+                            from = last;
+                            continue 'looking;
+                        }
+                    }
+                    _ => found += 1,
                 }
             }
+            return Ok(found);
         }
-        Ok(found as u64)
     }
 
     /// Whether there is a broadcast between two places.
@@ -131,6 +143,10 @@ impl InboxOwner {
             db.prepare_cached("SELECT 1 FROM broadcast WHERE tenant = ?1 AND seq > ?2 AND seq < ?3 LIMIT 1")?;
         Ok(optional(statement.query_row((self.tenant, after, before), |_| Ok(())))?.is_some())
     }
+}
+
+fn next_range(ranges: &mut Rows<'_>) -> Result<Option<Range>> {
+    ranges.next()?.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
 }
 
 /// The last range that begins at a place or before it.

@@ -92,8 +92,7 @@ fn change_inbox(db: &Connection, mut owner: InboxOwner, change: &InboxChange) ->
     let mut changed = false;
     match change {
         InboxChange::Read(ids) => {
-            let mut read =
-                db.prepare_cached("UPDATE inbox SET read = 1 WHERE user = ?1 AND id = ?2 AND read = 0")?;
+            let mut read = db.prepare_cached(notices::READ_OWN)?;
             for id in ids {
                 changed |= read.execute((owner.user, id.as_str()))? > 0;
                 if let Some(seq) = broadcast_of(db, &owner, id)? {
@@ -108,7 +107,7 @@ fn change_inbox(db: &Connection, mut owner: InboxOwner, change: &InboxChange) ->
             changed |= owner.advance(db, column(*broadcast))?;
         }
         InboxChange::Delete(ids) => {
-            let mut delete = db.prepare_cached("DELETE FROM inbox WHERE user = ?1 AND id = ?2")?;
+            let mut delete = db.prepare_cached(notices::REMOVE_OWN)?;
             let mut hide = db.prepare_cached("INSERT OR IGNORE INTO broadcast_deleted VALUES(?1, ?2)")?;
             for id in ids {
                 changed |= delete.execute((owner.user, id.as_str()))? > 0;

@@ -99,7 +99,7 @@ impl Scan<'_> {
             Log::Broadcast => format!(
                 "SELECT {NOTICE_COLUMNS}, seq <= ?7 OR seq <= coalesce((SELECT s.last FROM broadcast_seen s
                    WHERE s.user = ?6 AND s.first <= broadcast.seq ORDER BY s.first DESC LIMIT 1), 0)
-                   FROM broadcast WHERE tenant = ?1 AND seq > ?2
+                   FROM broadcast NOT INDEXED WHERE tenant = ?1 AND seq > ?2
                    AND (expires IS NULL OR expires > ?3) AND (time < ?4 OR (time = ?4 AND seq < ?5))
                    AND NOT EXISTS (SELECT 1 FROM broadcast_deleted d WHERE d.user = ?6 AND d.seq = broadcast.seq)
                    ORDER BY seq {order}"
