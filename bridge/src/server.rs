@@ -24,8 +24,8 @@ use crate::routes::{self, Connection, Counted, Shared};
 
 /// Connections that the system may hold before they are accepted.
 const BACKLOG: i32 = 4_096;
-/// Bytes of a request's head at most: a token, and room for the rest.
-const HEAD_BYTES: usize = 16 * 1_024;
+/// Bytes of a request's head at most: an address of an event stream, its `last-event-id`, a token, and room for the rest.
+const HEAD_BYTES: usize = 40 * 1_024;
 /// Headers of a request at most.
 const HEADERS: usize = 64;
 /// What a connection is told that is one too many.
