@@ -56,10 +56,15 @@ pub(crate) fn query(uri: &Uri, name: &str) -> Option<String> {
 
 /// All values of a query parameter.
 pub(crate) fn queries<'a>(uri: &'a Uri, name: &'a str) -> impl Iterator<Item = String> + 'a {
+    raw_queries(uri, name).map(unescape)
+}
+
+/// The same as they stand in the address.
+pub(crate) fn raw_queries<'a>(uri: &'a Uri, name: &'a str) -> impl Iterator<Item = &'a str> {
     let pairs = uri.query().unwrap_or_default().split('&');
     pairs.filter_map(move |pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (key == name).then(|| unescape(value))
+        (key == name).then_some(value)
     })
 }
 

@@ -6,11 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// A connection with a limit on how long a write may wait.
+/// A connection with a limit on how long a write may wait, and on how long the other side's system may acknowledge
+/// nothing of what was written: who is gone without a word takes small writes for a quarter of an hour.
 pub(crate) struct Patient {
     stream: TcpStream,
     limit: Duration,
@@ -20,6 +23,11 @@ pub(crate) struct Patient {
 
 impl Patient {
     pub(crate) fn new(stream: TcpStream, limit: Duration) -> Self {
+        // Elsewhere the limit on writes alone must do.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(limit)) {
+            tracing::debug!(%error, "a connection has no limit on what is not acknowledged");
+        }
         Self { stream, limit, waiting: None }
     }
 }
@@ -51,5 +59,23 @@ impl AsyncWrite for Patient {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_not_acknowledged_has_a_limit() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let limit = Duration::from_secs(60);
+        let patient = Patient::new(listener.accept().await.unwrap().0, limit);
+        assert_eq!(SockRef::from(&patient.stream).tcp_user_timeout().unwrap(), Some(limit));
     }
 }

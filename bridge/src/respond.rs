@@ -1,16 +1,49 @@
 //! Answers over HTTP: JSON, errors, and the headers that every answer has.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use carillon_proto::{WireRow, v1};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use serde::Serialize;
 
 /// The body of any answer.
 pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A body that holds `what` until it is written, or given up.
+pub(crate) fn held(body: Body, what: impl Send + 'static) -> Body {
+    UnsyncBoxBody::new(Held { body, _what: Box::new(what) })
+}
+
+struct Held {
+    body: Body,
+    _what: Box<dyn Send>,
+}
+
+impl http_body::Body for Held {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
 
 /// The header that carries a request's id, both ways.
 pub(crate) const REQUEST_ID: &str = "x-request-id";

@@ -8,6 +8,7 @@ use std::time::Instant;
 use carillon_proto::port::{Call, HubPort};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use tokio_util::task::TaskTracker;
 
 use crate::addresses::Addresses;
 use crate::caller::{call, client_address};
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) options: Arc<Options>,
     pub(crate) addresses: Addresses,
     pub(crate) hub: Arc<dyn HubPort>,
+    /// Posted calls until their answers are written: a stop waits for these.
+    pub(crate) calls: TaskTracker,
 }
 
 /// The connection that a request came on.
@@ -54,11 +57,15 @@ pub(crate) async fn answer(
         return respond::preflight(request.headers());
     }
     let headers = request.headers().clone();
+    let call = (request.method() == Method::POST).then(|| shared.calls.token());
     let mut response = route(&shared, connection, request).await;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         respond::allow_origin(&mut response, &headers);
     }
-    response
+    match call {
+        Some(call) => response.map(|body| respond::held(body, call)),
+        None => response,
+    }
 }
 
 async fn route(shared: &Arc<Shared>, connection: Connection, request: Request<Incoming>) -> Response<Body> {

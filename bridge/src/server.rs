@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::addresses::Addresses;
 use crate::options::Options;
@@ -23,8 +24,8 @@ use crate::routes::{self, Connection, Counted, Shared};
 
 /// Connections that the system may hold before they are accepted.
 const BACKLOG: i32 = 4_096;
-/// Bytes of a request's head at most: a token, and room for the rest.
-const HEAD_BYTES: usize = 16 * 1_024;
+/// Bytes of a request's head at most: an address of an event stream, its `last-event-id`, a token, and room for the rest.
+const HEAD_BYTES: usize = 40 * 1_024;
 /// Headers of a request at most.
 const HEADERS: usize = 64;
 /// What a connection is told that is one too many.
@@ -84,7 +85,8 @@ impl Bridge {
     }
 
     /// Serves one worker's listener on the runtime that this is called on, in front of `hub`, until `stop`: then no more
-    /// connections are taken, and those that wait for a request end. Sockets end when their sessions do.
+    /// connections are taken, those that wait for a request end, and calls that were posted are answered, which this waits
+    /// for. Sockets end when their sessions do.
     pub async fn serve(self: Arc<Self>, hub: Arc<dyn HubPort>, stop: CancellationToken) {
         let Some(listener) = self.listeners.lock().pop() else { return };
         let listener =
@@ -93,8 +95,13 @@ impl Bridge {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "the bridge cannot listen"),
         };
-        let shared =
-            Arc::new(Shared { options: Arc::clone(&self.options), addresses: self.addresses.clone(), hub });
+        let calls = TaskTracker::new();
+        let shared = Arc::new(Shared {
+            options: Arc::clone(&self.options),
+            addresses: self.addresses.clone(),
+            hub,
+            calls: calls.clone(),
+        });
         while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok((stream, peer)) => self.take(stream, peer.ip(), &shared, &stop),
@@ -105,6 +112,9 @@ impl Bridge {
                 }
             }
         }
+        drop(listener);
+        calls.close();
+        calls.wait().await;
     }
 
     fn take(&self, stream: TcpStream, peer: IpAddr, shared: &Arc<Shared>, stop: &CancellationToken) {

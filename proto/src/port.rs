@@ -88,6 +88,10 @@ pub trait FrameStream: Send {
     /// Takes one encoded `SessionRequest`, after [`FrameStream::poll_ready`] said so.
     fn send(&mut self, request: Bytes);
 
+    /// Takes a command, by its id, that the front could not read as one, after [`FrameStream::poll_ready`] said so: `answer`
+    /// tells the client why. It never ends a session; where none has begun, it is the end, with INVALID_ARGUMENT.
+    fn refuse(&mut self, command_id: u32, answer: Frame);
+
     /// The client sent something that is no frame, or one too large: the session ends with this code.
     fn fail(&mut self, code: &'static WireRow);
 

@@ -20,7 +20,7 @@ use http_body_util::{BodyExt, StreamBody};
 use prost::Message as _;
 
 use crate::addresses::Attempt;
-use crate::caller::{queries, query};
+use crate::caller::{queries, query, raw_queries};
 use crate::options::Options;
 use crate::respond::{self, Body, refusal};
 use body::EventBody;
@@ -28,6 +28,10 @@ use positions::Positions;
 
 /// Rooms that one stream listens to at most.
 const ROOMS: usize = 50;
+
+/// Bytes of an address that asks for a stream, the id of an earlier event aside. That one must fit into a request too, in
+/// which the listener comes back.
+const ADDRESS_BYTES: usize = 16 * 1_024;
 
 /// What a listener asks for.
 pub(crate) struct Wanted {
@@ -140,6 +144,10 @@ pub(crate) fn wanted<B>(request: &Request<B>) -> Result<Wanted, v1::Violation> {
     if rooms.len() > ROOMS {
         return Err(violation("room", "at most 50 rooms"));
     }
+    let id_bytes: usize = raw_queries(uri, "lastEventId").map(str::len).sum();
+    if uri.path_and_query().map_or(0, |all| all.as_str().len()) - id_bytes > ADDRESS_BYTES {
+        return Err(violation("room", "names that make an address of at most 16 KiB"));
+    }
     let rewind = match query(uri, "rewind") {
         Some(text) => text.parse().map_err(|_| violation("rewind", "a number of entries"))?,
         None => 0,
@@ -149,9 +157,10 @@ pub(crate) fn wanted<B>(request: &Request<B>) -> Result<Wanted, v1::Violation> {
     let last = header.or_else(|| query(uri, "lastEventId")).filter(|id| !id.is_empty());
     let positions = match last {
         Some(id) => {
-            Positions::parse(&id).ok_or_else(|| violation("lastEventId", "the id of an earlier event"))?
+            let parsed = Positions::parse(&id, &rooms);
+            parsed.ok_or_else(|| violation("lastEventId", "the id of an earlier event"))?
         }
-        None => Positions::default(),
+        None => Positions::none(&rooms),
     };
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let is_event_source = accept.is_some_and(|accept| accept.contains("text/event-stream"));

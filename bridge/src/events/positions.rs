@@ -1,6 +1,6 @@
 //! Where a listener is in its rooms and its inbox: what the `id:` of its events says, and what it comes back with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,29 +10,47 @@ use prost::Message as _;
 
 /// Longest `id:`, characters.
 const ID_CHARACTERS: usize = 16 * 1_024;
+/// Bytes of all names that are asked for, past which ids name rooms in short.
+const NAMES_BYTES: usize = 2 * 1_024;
 
 /// Positions, as far as everything before them was handed over.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Positions {
     rooms: BTreeMap<String, Position>,
     inbox: Option<InboxPosition>,
+    /// What the id has in the place of a room's name, where the names that are asked for are long in all: the request that
+    /// comes back with it names them as well, and has to be taken.
+    short: BTreeMap<String, String>,
 }
 
 impl Positions {
-    /// Reads an `id:`; `None` where it is none of ours.
-    pub(super) fn parse(id: &str) -> Option<Self> {
+    /// None yet, for a listener that asks for these rooms.
+    pub(super) fn none(asked: &[String]) -> Self {
+        Self { short: short_names(asked), ..Self::default() }
+    }
+
+    /// Reads an `id:` of a listener that asks for these rooms; `None` where it is none of ours. A room that the id names in
+    /// short and that is asked for no more is left out.
+    pub(super) fn parse(id: &str, asked: &[String]) -> Option<Self> {
         if id.len() > ID_CHARACTERS {
             return None;
         }
         let resume = Resume::decode(&*URL_SAFE_NO_PAD.decode(id).ok()?).ok()?;
-        let rooms = resume.rooms.into_iter().filter_map(|room| Some((room.room, room.position?)));
-        Some(Self { rooms: rooms.collect(), inbox: resume.inbox })
+        let named: BTreeMap<String, &String> = asked.iter().map(|room| (short_name(room), room)).collect();
+        let rooms = resume.rooms.into_iter().filter_map(|room| {
+            let name = match room.room.strip_prefix(SHORT) {
+                Some(_) => (*named.get(&room.room)?).clone(),
+                None => room.room,
+            };
+            Some((name, room.position?))
+        });
+        Some(Self { rooms: rooms.collect(), inbox: resume.inbox, short: short_names(asked) })
     }
 
     /// The `id:`.
     pub(super) fn id(&self) -> String {
         let rooms = self.rooms.iter().map(|(room, position)| RoomPosition {
-            room: room.clone(),
+            room: self.short.get(room).unwrap_or(room).clone(),
             position: Some(*position),
             presence: false,
         });
@@ -118,6 +136,26 @@ impl Positions {
     }
 }
 
+/// What short names begin with, and no room's name does.
+const SHORT: char = '#';
+
+/// What ids have in the place of these rooms' names; nothing where those are short enough, or not to be told apart so.
+fn short_names(asked: &[String]) -> BTreeMap<String, String> {
+    let bytes: usize = asked.iter().map(String::len).sum();
+    let short: BTreeMap<_, _> = asked.iter().map(|room| (room.clone(), short_name(room))).collect();
+    let distinct: BTreeSet<_> = short.values().collect();
+    if bytes > NAMES_BYTES && distinct.len() == short.len() { short } else { BTreeMap::new() }
+}
+
+/// The same at every bridge and in every version: FNV-1a of 64 bits. Where two rooms met, the hub would find that a position
+/// is not of the log, and say so.
+fn short_name(room: &str) -> String {
+    let hash = room.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{SHORT}{}", URL_SAFE_NO_PAD.encode(hash.to_be_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use carillon_proto::v1::{Connected, Event, Joined, Left, Message, Notification};
@@ -154,10 +192,31 @@ mod tests {
         let mut positions = Positions::default();
         assert!(positions.note(&joined("room:a", 7, false)));
         assert!(positions.note(&message("room:b", 3)));
-        assert_eq!(Positions::parse(&positions.id()), Some(positions));
+        assert_eq!(Positions::parse(&positions.id(), &[]), Some(positions));
         for bad in ["!", "AAAA", &"A".repeat(ID_CHARACTERS + 1)] {
-            assert_eq!(Positions::parse(bad), None, "{bad}");
+            assert_eq!(Positions::parse(bad, &[]), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn rooms_with_long_names_are_named_in_short_where_they_are_asked_for() {
+        let asked: Vec<String> = (0..50).map(|number| format!("room:{number:0>250}")).collect();
+        let mut positions = Positions::none(&asked);
+        for (room, seq) in asked.iter().zip(u64::from(u32::MAX)..) {
+            positions.note(&joined(room, seq, false));
+        }
+        // The hub joins a listener to rooms by itself too: nobody asks for those.
+        for room in ["org", "user"].map(|namespace| format!("{namespace}:{}", "x".repeat(128))) {
+            positions.note(&joined(&room, 7, false));
+        }
+        let id = positions.id();
+        assert!(id.len() <= 4 * 1_024, "{}", id.len());
+        assert_eq!(Positions::parse(&id, &asked), Some(positions.clone()));
+        let fewer = Positions::parse(&id, &asked[..1]).unwrap();
+        assert_eq!(fewer.rooms.len(), 3, "what is asked for no more is left out");
+        assert_eq!(fewer.rooms[&asked[0]], positions.rooms[&asked[0]]);
+        let few = Positions::none(&asked[..8]);
+        assert!(few.short.is_empty(), "few names stand in full, whatever comes back with them");
     }
 
     #[test]

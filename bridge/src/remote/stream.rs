@@ -27,6 +27,8 @@ const SESSION: PathAndQuery = PathAndQuery::from_static("/carillon.v1.HubService
 const WAITING: usize = 4;
 /// Bytes that are handed over in one piece.
 const BATCH: usize = 16 * 1_024;
+/// Bytes of the bridge's own answers that may wait; past that the socket is read no further.
+const OWN_BYTES: usize = 16 * 1_024;
 /// When a bridge stops, clients are asked to come back after this.
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
@@ -51,10 +53,13 @@ pub(super) struct RemoteStream {
     stage: Stage,
     /// Ends this session when the bridge stops.
     stopping: BoxFuture<'static, ()>,
-    /// What the bridge itself has to say before the end.
-    last_words: VecDeque<SessionResponse>,
-    /// How it ends once those are said.
+    /// What the bridge itself has to say, and its bytes.
+    own_words: VecDeque<Frame>,
+    own_bytes: usize,
+    /// How it ends once that is said.
     end: Option<End>,
+    /// Whether the hub was told anything.
+    begun: bool,
     /// Whether the client sends no more.
     finished: bool,
 }
@@ -65,8 +70,10 @@ impl RemoteStream {
         Self {
             stage: Stage::Opening(open(hub, call).boxed()),
             stopping: drain.cancelled_owned().boxed(),
-            last_words: VecDeque::new(),
+            own_words: VecDeque::new(),
+            own_bytes: 0,
             end: None,
+            begun: false,
             finished: false,
         }
     }
@@ -98,22 +105,27 @@ impl RemoteStream {
             message: row.message.to_owned(),
             ..Disconnected::default()
         };
-        self.last_words.push_back(push(Kind::Disconnected(disconnected)));
+        self.say(push(Kind::Disconnected(disconnected)));
         self.end = Some(Some(row));
         self.stage = Stage::Ended;
+    }
+
+    fn say(&mut self, frame: Frame) {
+        self.own_bytes += frame.len();
+        self.own_words.push_back(frame);
     }
 
     fn poll_stopping(&mut self, cx: &mut Context<'_>) {
         if self.end.is_none() && self.stopping.as_mut().poll(cx).is_ready() {
             let after = RECONNECT_AFTER.as_millis() as u32;
-            self.last_words.push_back(push(Kind::GoingAway(GoingAway { reconnect_after_ms: after })));
+            self.say(push(Kind::GoingAway(GoingAway { reconnect_after_ms: after })));
             self.end_with(WireRow::of("GOING_AWAY"));
         }
     }
 }
 
-fn push(kind: Kind) -> SessionResponse {
-    SessionResponse { command_id: 0, kind: Some(kind) }
+fn push(kind: Kind) -> Frame {
+    Frame::encode(&SessionResponse { command_id: 0, kind: Some(kind) })
 }
 
 /// Tries the hubs in turn. Only where none was reached is the next one tried: what a hub refuses, others refuse too.
@@ -149,7 +161,7 @@ impl FrameStream for RemoteStream {
         ready!(self.poll_open(cx));
         match &mut self.stage {
             // One whose hub is gone says so when it is asked for frames.
-            Stage::Open(open) => open.requests.poll_reserve(cx).map(|_| ()),
+            Stage::Open(open) if self.own_bytes < OWN_BYTES => open.requests.poll_reserve(cx).map(|_| ()),
             _ => Poll::Pending,
         }
     }
@@ -157,6 +169,15 @@ impl FrameStream for RemoteStream {
     fn send(&mut self, request: Bytes) {
         if let Stage::Open(open) = &mut self.stage {
             let _ = open.requests.send_item(request);
+            self.begun = true;
+        }
+    }
+
+    fn refuse(&mut self, _: u32, answer: Frame) {
+        self.say(answer);
+        if !self.begun {
+            self.end = Some(Some(WireRow::of("INVALID_ARGUMENT")));
+            self.stage = Stage::Ended;
         }
     }
 
@@ -176,8 +197,9 @@ impl FrameStream for RemoteStream {
         if self.end.is_none() {
             ready!(self.poll_open(cx));
         }
-        if !self.last_words.is_empty() {
-            self.last_words.drain(..).for_each(|response| take(Frame::encode(&response)));
+        if !self.own_words.is_empty() {
+            self.own_bytes = 0;
+            self.own_words.drain(..).for_each(take);
             return Poll::Ready(None);
         }
         if let Some(end) = self.end {

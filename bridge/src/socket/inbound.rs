@@ -17,8 +17,8 @@ pub(super) enum Inbound {
     Refused(u32, Violation),
     /// Something that tungstenite answers by itself: a ping.
     Asked,
-    /// Nothing to do.
-    Other,
+    /// Nothing to do: a pong.
+    Idle,
     /// The other side closes.
     Closed,
     /// The other side is gone.
@@ -35,7 +35,7 @@ pub(super) fn understand(read: Option<Result<Message, Error>>, form: WebSocketFo
         // 1003: data of a kind that is not accepted.
         (Some(Ok(Message::Binary(_) | Message::Text(_))), _) => wrong("PROTOCOL_ERROR", 1003),
         (Some(Ok(Message::Ping(_))), _) => Inbound::Asked,
-        (Some(Ok(Message::Pong(_) | Message::Frame(_))), _) => Inbound::Other,
+        (Some(Ok(Message::Pong(_) | Message::Frame(_))), _) => Inbound::Idle,
         (Some(Ok(Message::Close(_))), _) => Inbound::Closed,
         (None, _) => Inbound::Gone,
         (Some(Err(error)), _) => broken(&error),

@@ -6,6 +6,7 @@
 mod gate;
 mod inbound;
 mod outgoing;
+mod pace;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -14,12 +15,12 @@ use std::time::Duration;
 
 use carillon_proto::port::{Call, End, FrameStream, HubPort};
 use carillon_proto::v1::session_response::Kind;
-use carillon_proto::{Frame, WebSocketForm, v1};
+use carillon_proto::{Frame, WebSocketForm, WireRow, v1};
 use futures::{Sink, Stream};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
@@ -29,6 +30,7 @@ use crate::patient::Patient;
 use gate::Gate;
 use inbound::Inbound;
 use outgoing::Outgoing;
+use pace::Pace;
 
 /// tungstenite's read buffer: allocated with each socket, and larger messages make it grow for a while.
 const READ_BUFFER: usize = 1_024;
@@ -81,6 +83,7 @@ async fn open(
         outgoing: Outgoing::default(),
         answers_wait: false,
         attempt: Some(attempt),
+        pace: Pace::new(Instant::now()),
         starved: false,
         stage: Stage::Open,
         request_id,
@@ -106,6 +109,8 @@ struct Socket {
     answers_wait: bool,
     /// Until the session is open.
     attempt: Option<Attempt>,
+    /// How often it may send what is no command.
+    pace: Pace,
     /// Whether reading ended on a bound of ours, so that nothing but another look will wake it.
     starved: bool,
     stage: Stage,
@@ -162,11 +167,15 @@ impl Socket {
             match inbound::understand(read, self.form) {
                 Inbound::Request(request) => self.hub.send(request),
                 Inbound::Refused(id, violation) => {
-                    let frame = self.refusal(id, violation);
-                    self.outgoing.push(frame.web_socket(self.form));
+                    let answer = self.refusal(id, violation);
+                    self.hub.refuse(id, answer);
+                }
+                Inbound::Asked | Inbound::Idle if !self.pace.admit(Instant::now()) => {
+                    // 1008: a policy is violated.
+                    return self.wrong(cx, WireRow::of("RATE_LIMITED"), 1008);
                 }
                 Inbound::Asked => self.answers_wait = true,
-                Inbound::Other => {}
+                Inbound::Idle => {}
                 Inbound::Closed => {
                     // Its answer goes out if it can at once; nobody waits for it.
                     let _ = Pin::new(&mut self.frames).poll_flush(cx);
@@ -175,15 +184,17 @@ impl Socket {
                     return Poll::Pending;
                 }
                 Inbound::Gone => return Poll::Ready(()),
-                Inbound::Wrong { code, close } => {
-                    // The session is told its end in the protocol's own words first, where it has begun.
-                    self.hub.fail(code);
-                    self.last_frames(cx);
-                    self.close(close, code.name);
-                    return Poll::Pending;
-                }
+                Inbound::Wrong { code, close } => return self.wrong(cx, code, close),
             }
         }
+        Poll::Pending
+    }
+
+    /// Ends a session whose client does what must not be. It is told in the protocol's own words first.
+    fn wrong(&mut self, cx: &mut Context<'_>, code: &'static WireRow, close: u16) -> Poll<()> {
+        self.hub.fail(code);
+        self.last_frames(cx);
+        self.close(close, code.name);
         Poll::Pending
     }
 

@@ -72,6 +72,8 @@ pub struct Hub {
     served: mpsc::Receiver<()>,
     /// Calls without a session that are being answered.
     in_flight: TaskTracker,
+    /// What serves beside gRPC: each ends when it has answered its last call.
+    fronts: TaskTracker,
     drain_timeout: Duration,
 }
 
@@ -94,13 +96,14 @@ impl Hub {
         let stop = Stop { accept: accept.clone(), run: run.clone(), served: serving };
         let mut listeners = listeners(config.grpc.listen, services.delivery.shards().len())?;
         let grpc = listeners.first().map_or(config.grpc.listen, |(address, _)| *address);
-        let in_flight = TaskTracker::new();
+        let (in_flight, serving_fronts) = (TaskTracker::new(), TaskTracker::new());
         let mut workers = Vec::new();
         for (shard, (_, listener)) in listeners.drain(..).enumerate() {
             let front = front(config, &services, &ports, &health, &in_flight, shard);
             let local =
                 LocalHub::new(Arc::clone(&services), shard, ports.clone(), ports.clone(), ports.clone());
-            let beside = Beside { hub: Arc::new(local), fronts: fronts.to_vec() };
+            let beside =
+                Beside { hub: Arc::new(local), fronts: fronts.to_vec(), serving: serving_fronts.clone() };
             let started = worker::start(shard, listener, front, beside, Arc::clone(&services), stop.clone());
             workers.push(started.map_err(StartError::Worker)?);
         }
@@ -126,6 +129,7 @@ impl Hub {
             run,
             served,
             in_flight,
+            fronts: serving_fronts,
             drain_timeout: config.session.drain_timeout,
         })
     }
@@ -172,9 +176,10 @@ impl Hub {
         if !drained {
             tracing::warn!(sessions = self.services.sessions.len(), "sessions were cut off");
         }
-        let answered = timeout_at(deadline, self.last_calls()).await.is_ok() || self.in_flight.is_empty();
+        let answered = timeout_at(deadline, self.last_calls()).await.is_ok()
+            || self.in_flight.is_empty() && self.fronts.is_empty();
         if !answered {
-            tracing::warn!(calls = self.in_flight.len(), "calls were cut off");
+            tracing::warn!(calls = self.in_flight.len(), fronts = self.fronts.len(), "calls were cut off");
         }
         self.run.cancel();
         if timeout(STOP_REST, self.ended()).await.is_err() {
@@ -190,6 +195,7 @@ impl Hub {
     /// Ends when calls without a session are answered. Streams that have no end, as a watch of health, keep a worker
     /// from being done; they are not waited for.
     async fn last_calls(&mut self) {
+        self.fronts.close();
         self.in_flight.close();
         let in_flight = &self.in_flight;
         let quiet = async {
@@ -205,6 +211,7 @@ impl Hub {
             _ = self.served.recv() => {}
             () = quiet => {}
         }
+        self.fronts.wait().await;
     }
 
     /// Ends when the tasks and the workers have, which were told to.

@@ -10,6 +10,7 @@ use carillon_proto::port::HubPort;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::front::Front as BesideFront;
 use crate::grpc::server::Front;
@@ -34,6 +35,8 @@ pub(super) struct Stop {
 pub(super) struct Beside {
     pub(super) hub: Arc<dyn HubPort>,
     pub(super) fronts: Vec<Arc<dyn BesideFront>>,
+    /// Those of all workers that have something to do.
+    pub(super) serving: TaskTracker,
 }
 
 /// A listener that shares its address with those of the other workers: the system spreads connections over them.
@@ -81,7 +84,7 @@ async fn run(
     let spreading = spread.map(|inbox| tokio::spawn(inbox.run(stop.run.clone())));
     let sweeping = tokio::spawn(sweep_runtime(Arc::clone(&services), shard, stop.run.clone()));
     for front in &beside.fronts {
-        tokio::spawn(front.serve(Arc::clone(&beside.hub), stop.accept.clone()));
+        beside.serving.spawn(front.serve(Arc::clone(&beside.hub), stop.accept.clone()));
     }
     // Spawned, so that the server's own loop is a task like its connections and not the runtime's root.
     let serving = tokio::spawn(front.serve(listener, stop.accept.clone().cancelled_owned()));

@@ -98,17 +98,38 @@ where
         closer.settle();
         closer.moved(Moment::now());
         let limit = (self.terms.limit)(request.uri().path());
+        // Whoever waits for less gives up by themselves when that is over, so that no answer need be broken off for it.
+        let asked = asked_limit(request.headers()).unwrap_or(Duration::MAX);
         let counted = self.terms.in_flight.token();
         let answered = self.server.call(request);
         Box::pin(async move {
             let Some(limit) = limit else { return Ok(reworded(answered.await?, &request_id)) };
-            match tokio::time::timeout(limit, answered).await {
+            match tokio::time::timeout(limit.min(asked), answered).await {
                 Ok(response) => {
                     Ok(reworded(response?, &request_id).map(|body| timed(body, limit, closer, counted)))
                 }
                 Err(_) => Ok(errors::status(&ErrorCode::DeadlineExceeded.into(), &request_id).into_http()),
             }
         })
+    }
+}
+
+/// How long the client itself waits, where it says so ("gRPC over HTTP/2", Timeout): at most 8 digits and a unit.
+fn asked_limit(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if number.len() > 8 || !number.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let number = number.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_hours(number)),
+        "M" => Some(Duration::from_mins(number)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
     }
 }
 

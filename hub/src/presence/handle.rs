@@ -21,12 +21,15 @@ const SHARDS: usize = 32;
 /// Notices of one shard that may wait while another thread passes on those before them; whoever adds to more waits
 /// until that thread has taken them.
 pub(super) const WAITING_NOTICES: usize = 4_096;
+/// Notices after which a thread passes on no more: what others go on adding is theirs.
+pub(super) const TURN_NOTICES: usize = 4_096;
 
 /// The handle: cheap to clone. See [`Board`] for what the methods mean.
 ///
 /// A shard is locked while state changes, not while notices are passed on. Notices of a shard queue up in the order
 /// of the changes; the thread that finds nobody passing them on does so until none are left, its own among them. So a
-/// method may return before its notices, which another thread has taken on, have arrived.
+/// method may return before its notices, which another thread has taken on, have arrived. A thread that others keep busy
+/// gives up its turn: the next that changes something goes on, or [`Self::tick`] where nobody does.
 #[derive(Clone)]
 pub struct Presence {
     inner: Arc<Inner>,
@@ -35,6 +38,8 @@ pub struct Presence {
 struct Inner {
     options: Options,
     sink: Arc<dyn NoticeSink>,
+    /// See [`TURN_NOTICES`].
+    turn: usize,
     hasher: RandomState,
     shards: Vec<Shard>,
 }
@@ -58,9 +63,14 @@ struct State {
 impl Presence {
     /// Nobody is there. What others are to be told goes to `sink`.
     pub fn new(options: Options, sink: Arc<dyn NoticeSink>) -> Self {
+        Self::with_turn(options, sink, TURN_NOTICES)
+    }
+
+    /// The same, where a thread passes on no more than so many notices.
+    pub(super) fn with_turn(options: Options, sink: Arc<dyn NoticeSink>, turn: usize) -> Self {
         let shard = || Shard { state: Mutex::new(State::new(&options)), taken: Condvar::new() };
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
-        Self { inner: Arc::new(Inner { options, sink, hasher: RandomState::new(), shards }) }
+        Self { inner: Arc::new(Inner { options, sink, turn, hasher: RandomState::new(), shards }) }
     }
 
     /// A session of the user opened. Where it replaces another, [`Self::disconnect`] that one first.
@@ -204,8 +214,9 @@ impl Presence {
         state.delivering = true;
         let mut notices = std::mem::take(&mut state.waiting);
         drop(state);
-        let turn = Turn(shard);
+        let mut turn = Turn { shard, left: self.inner.turn };
         while !notices.is_empty() {
+            turn.left = turn.left.saturating_sub(notices.len());
             for notice in notices {
                 self.inner.sink.deliver(notice);
             }
@@ -215,15 +226,19 @@ impl Presence {
 }
 
 /// A thread's turn to pass on what waits in a shard.
-struct Turn<'a>(&'a Shard);
+struct Turn<'a> {
+    shard: &'a Shard,
+    /// Notices that it may still take.
+    left: usize,
+}
 
 impl Turn<'_> {
-    /// What came meanwhile; the turn is over where that is nothing.
+    /// What came meanwhile; the turn is over where that is nothing, or where it has passed on enough.
     fn next(&self) -> Vec<Notice> {
-        let mut state = self.0.state.lock();
-        state.delivering = !state.waiting.is_empty();
-        self.0.taken.notify_all();
-        std::mem::take(&mut state.waiting)
+        let mut state = self.shard.state.lock();
+        state.delivering = self.left > 0 && !state.waiting.is_empty();
+        self.shard.taken.notify_all();
+        if state.delivering { std::mem::take(&mut state.waiting) } else { Vec::new() }
     }
 }
 
@@ -231,8 +246,8 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         // A sink that panics loses its notice, not the shard.
         if std::thread::panicking() {
-            self.0.state.lock().delivering = false;
-            self.0.taken.notify_all();
+            self.shard.state.lock().delivering = false;
+            self.shard.taken.notify_all();
         }
     }
 }
@@ -269,6 +284,10 @@ impl State {
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
+        if !self.delivering && !self.waiting.is_empty() {
+            // Somebody gave up their turn.
+            return Some(Timestamp::default());
+        }
         let board = self.due.first().map(|(when, _)| *when);
         board.into_iter().chain(self.typing.next_deadline()).min()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::handle::WAITING_NOTICES;
+use super::handle::{TURN_NOTICES, WAITING_NOTICES};
 use super::{Audience, Board, Notice, NoticeSink, Options, Presence, Typing};
 use crate::domain::names::{RoomKey, RoomName, SessionId, TenantId, UserId, UserKey};
 use crate::domain::presence::{PresenceReason, Status};
@@ -223,38 +223,88 @@ fn presence() -> (Presence, Arc<Sink>) {
 
 #[test]
 fn threads_tell_a_room_in_the_order_of_its_changes() {
-    let (presence, sink) = presence();
-    let room = room_key("acme");
-    let key = |name| UserKey { tenant: tenant("acme"), user: user(name) };
-    presence.connect(&key("zoe"), SessionId(0), START);
-    presence.join(&room, SessionId(0), true, START);
-    std::thread::scope(|scope| {
-        for session in 1..=4 {
-            let (presence, room, alice) = (&presence, &room, key("alice"));
-            scope.spawn(move || {
-                presence.connect(&alice, SessionId(session), START);
-                for _ in 0..2_000 {
-                    presence.join(room, SessionId(session), false, START);
-                    presence.leave(room, SessionId(session), START);
-                }
-            });
+    // As short a turn as there is makes threads take over from each other all the time.
+    for turn in [TURN_NOTICES, 1] {
+        let sink = Arc::new(Sink::default());
+        let presence = Presence::with_turn(Options::default(), sink.clone(), turn);
+        let room = room_key("acme");
+        let key = |name| UserKey { tenant: tenant("acme"), user: user(name) };
+        presence.connect(&key("zoe"), SessionId(0), START);
+        presence.join(&room, SessionId(0), true, START);
+        std::thread::scope(|scope| {
+            for session in 1..=4 {
+                let (presence, room, alice) = (&presence, &room, key("alice"));
+                scope.spawn(move || {
+                    presence.connect(&alice, SessionId(session), START);
+                    for _ in 0..2_000 {
+                        presence.join(room, SessionId(session), false, START);
+                        presence.leave(room, SessionId(session), START);
+                    }
+                });
+            }
+        });
+        presence.tick(START);
+        assert_eq!(sink.at_once.load(Ordering::SeqCst), 0);
+        let mut there = false;
+        for notice in sink.notices.lock().iter() {
+            let Push::Presence { reason, .. } = &notice.push else { continue };
+            match reason {
+                PresenceReason::Joined => assert!(!std::mem::replace(&mut there, true)),
+                PresenceReason::Left => assert!(std::mem::take(&mut there)),
+                _ => {}
+            }
         }
-    });
-    assert_eq!(sink.at_once.load(Ordering::SeqCst), 0);
-    let mut there = false;
-    for notice in sink.notices.lock().iter() {
-        let Push::Presence { reason, .. } = &notice.push else { continue };
-        match reason {
-            PresenceReason::Joined => assert!(!std::mem::replace(&mut there, true)),
-            PresenceReason::Left => assert!(std::mem::take(&mut there)),
-            _ => {}
+        assert!(!there, "nothing is lost");
+        for session in 0..=4 {
+            presence.close(&room.tenant, SessionId(session), START);
+        }
+        presence.tick(START);
+        assert!(presence.is_empty());
+    }
+}
+
+/// Others who change something while each notice is passed on: as many as there are numbers.
+struct BusySink {
+    presence: std::sync::OnceLock<Presence>,
+    changes: usize,
+    told: Mutex<Vec<String>>,
+}
+
+impl NoticeSink for BusySink {
+    fn deliver(&self, notice: Notice) {
+        let Push::Presence { state, .. } = notice.push else { return };
+        let next = state.text.parse::<usize>().map_or(0, |number| number + 1);
+        self.told.lock().push(state.text);
+        if next < self.changes
+            && let Some(presence) = self.presence.get()
+        {
+            let text = next.to_string();
+            presence.set(&tenant("acme"), SessionId(0), Status::Online, &text, START);
         }
     }
-    assert!(!there);
-    for session in 0..=4 {
-        presence.close(&room.tenant, SessionId(session), START);
-    }
-    assert!(presence.is_empty());
+}
+
+#[test]
+fn a_thread_that_others_keep_busy_gives_up_its_turn() {
+    const TURN: usize = 100;
+    let changes = TURN * 5 / 2;
+    let sink = Arc::new(BusySink { presence: std::sync::OnceLock::new(), changes, told: Mutex::default() });
+    let presence = Presence::with_turn(Options::default(), sink.clone(), TURN);
+    let zoe = UserKey { tenant: tenant("acme"), user: user("zoe") };
+    presence.connect(&zoe, SessionId(0), START);
+    assert!(sink.presence.set(presence.clone()).is_ok());
+    let told = || sink.told.lock().len();
+    presence.watch(&zoe.tenant, SessionId(0), std::slice::from_ref(&zoe.user));
+    assert_eq!(told(), TURN);
+    assert_eq!(presence.next_deadline(), Some(Timestamp::default()), "the rest waits for whoever comes next");
+    // Anybody's change of the tenant goes on, and a tick does.
+    presence.touch(&zoe.tenant, SessionId(0), START);
+    presence.connect(&UserKey { user: user("alice"), ..zoe.clone() }, SessionId(1), START);
+    assert_eq!(told(), 2 * TURN);
+    presence.tick(START);
+    let expected = std::iter::once(String::new()).chain((0..changes).map(|number| number.to_string()));
+    assert!(sink.told.lock().iter().cloned().eq(expected), "none is lost, and they are in order");
+    assert_ne!(presence.next_deadline(), Some(Timestamp::default()));
 }
 
 /// Holds up its first notice until it is let go.
@@ -297,6 +347,7 @@ fn no_more_than_a_bounded_number_of_notices_waits() {
         assert_eq!(changed.load(Ordering::SeqCst), WAITING_NOTICES, "the next one waits");
         go.send(()).unwrap();
     });
+    presence.tick(START);
     assert_eq!(sink.delivered.load(Ordering::SeqCst), 1 + CHANGES);
 }
 

@@ -38,6 +38,9 @@ pub enum Input {
     Request(Box<Request>),
     /// A frame that is a wrong request: its command id and why. It never ends the stream.
     Refused(u32, Refusal),
+    /// A frame that the transport could not read as a request, by its command id, and what the client is told. It never
+    /// ends the stream once that has begun.
+    Unreadable(u32, Frame),
     /// A frame that is none, or too large: the stream ends.
     Broken(Refusal),
     /// The client will send no more.
@@ -187,11 +190,17 @@ impl Session {
         }
         match input {
             Input::Request(request) => self.request(*request),
-            Input::Refused(id, _) if self.in_flight.contains(&id) => {
+            Input::Refused(id, _) | Input::Unreadable(id, _) if self.in_flight.contains(&id) => {
                 self.end(Some(ErrorCode::ProtocolError.into()));
             }
             Input::Refused(id, refusal) if self.is_open() => self.refuse(id, &refusal),
             Input::Refused(id, refusal) => self.refuse_and_end(id, refusal),
+            Input::Unreadable(_, answer) => {
+                self.send(answer);
+                if !self.is_open() {
+                    self.stage = Stage::Ending(Some(ErrorCode::InvalidArgument.into()));
+                }
+            }
             Input::Broken(refusal) => self.end(Some(refusal)),
             Input::Closed => self.finish(None),
         }

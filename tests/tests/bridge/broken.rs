@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use carillon_client::v1::Hello;
+use carillon_client::v1::session_request::Command;
+use carillon_client::v1::session_response::Kind;
 use carillon_tests::browser::{Beside, Closed, Events, Speaks, WebSocket};
 use carillon_tests::{TestHub, hub};
+use prost::Message as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -85,6 +88,64 @@ async fn broken_frames_end_with_the_standards_codes_while_others_are_served() {
         );
         other.says("room:lobby", what).await;
         assert_eq!(other.hears().await, what);
+    }
+}
+
+/// What a socket is told when its first frame is this, and how it ends.
+async fn first(address: SocketAddr, speaks: Speaks, text: Message) -> (Kind, Closed) {
+    let mut socket = WebSocket::open(address, speaks).await;
+    socket.send(text).await;
+    let told = socket.answer(3).await;
+    let (closed, codes) = socket.ends().await;
+    assert!(codes.is_empty(), "the answer says it already: {codes:?}");
+    (told, closed)
+}
+
+/// The same as on a stream of gRPC, but for the form of the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_frame_that_opens_no_session_is_answered_and_ends_the_socket() {
+    let beside = Beside::bind(|options| options);
+    let hub = hub().start_with(&beside).await;
+    let apart = Beside::apart(&[hub.url()], &CancellationToken::new());
+    let cases = [
+        (r#"{"commandId": 3, "colour": 1}"#, 4507, "INVALID_ARGUMENT"),
+        (r#"{"commandId": 3, "hello": {"protocol": 1, "colour": 1}}"#, 4507, "INVALID_ARGUMENT"),
+        (r#"{"commandId": 3, "hello": {"protocol": 9}}"#, 4507, "INVALID_ARGUMENT"),
+        (r#"{"commandId": 3}"#, 4507, "INVALID_ARGUMENT"),
+        (r#"{"commandId": 3, "ping": {}}"#, 4500, "AUTH_REQUIRED"),
+        (r#"{"commandId": 3, "hello": {"protocol": 1}}"#, 4500, "AUTH_REQUIRED"),
+        (r#"{"commandId": 3, "hello": {"protocol": 1, "token": "a.b.c"}}"#, 4501, "INVALID_TOKEN"),
+    ];
+    for address in [beside.address(), apart.address()] {
+        for (text, close, code) in cases {
+            let (told, ended) = first(address, Speaks::Json, Message::text(text)).await;
+            let Kind::Error(error) = told else { panic!("{told:?}") };
+            assert_eq!((&*error.code, ended), (code, closed(close, code)), "{text}");
+        }
+        let hello = Hello { protocol: 1, ..Hello::default() };
+        let hello = carillon_tests::wire::request(3, Command::Hello(hello)).encode_to_vec();
+        let (told, ended) = first(address, Speaks::Proto, Message::binary(hello)).await;
+        assert!(matches!(told, Kind::Error(error) if error.code == "AUTH_REQUIRED"));
+        assert_eq!(ended, closed(4500, "AUTH_REQUIRED"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_pings_end_with_1008() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    for (what, first) in [("pings", 0x89), ("pongs", 0x8a)] {
+        let mut socket = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
+        for _ in 0..1_000 {
+            // It may have ended in between.
+            let _ = socket.raw().write_all(&frame(first, b"")).await;
+        }
+        let (ended, codes) = socket.ends().await;
+        assert_eq!(
+            (ended, &*codes),
+            (closed(1008, "RATE_LIMITED"), &["RATE_LIMITED".to_owned()][..]),
+            "{what}"
+        );
     }
 }
 

@@ -48,6 +48,53 @@ async fn a_listener_comes_back_with_the_last_id_and_misses_nothing() {
     assert_eq!((heard, notified), (vec!["two".to_owned(), "three".to_owned()], 1));
 }
 
+/// As many rooms as there may be, with names as long as they may be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_to_many_rooms_with_long_names_comes_back() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let address = bridge.address();
+    let bearer = format!("Bearer {}", hub.token("bob"));
+    let rooms: Vec<String> = (0..50).map(|number| format!("room:{number:0>250}")).collect();
+    let asked: Vec<_> = rooms.iter().map(|room| format!("room={room}")).collect();
+    let path = format!("/v1/events?{}", asked.join("&"));
+    let alice = hub.enters("alice").await;
+    for room in &rooms {
+        alice.says(room, "before").await;
+    }
+    let mut listener = Events::open(address, &path, &[("authorization", &bearer)]).await.expect("a stream");
+    let mut joined = 0;
+    while joined < rooms.len() {
+        if let Some(Kind::Joined(room)) = listener.next().await.expect("the stream goes on").kind {
+            joined += usize::from(rooms.contains(&room.room));
+        }
+    }
+    let last_id = listener.last_id.clone();
+    drop(listener);
+    for (number, room) in rooms.iter().enumerate() {
+        alice.says(room, &format!("meanwhile {number}")).await;
+    }
+    let in_header = [("authorization", &*bearer), ("last-event-id", &*last_id)];
+    let in_address = format!("{path}&lastEventId={last_id}");
+    for (path, headers) in [(&path, &in_header[..]), (&in_address, &in_header[..1])] {
+        let mut listener = Events::open(address, path, headers).await.expect("a stream");
+        let mut heard = Vec::new();
+        while heard.len() < rooms.len() {
+            heard.push(listener.hears().await);
+        }
+        heard.sort_unstable();
+        let mut expected: Vec<_> = (0..rooms.len()).map(|number| format!("meanwhile {number}")).collect();
+        expected.sort_unstable();
+        assert_eq!(heard, expected);
+    }
+    // What would not fit when it comes back is refused from the beginning, in words.
+    let escaped: Vec<_> =
+        rooms.iter().map(|room| format!("room={}", room.replace("000", "%30%30%30"))).collect();
+    let refused =
+        request(address, "GET", &format!("/v1/events?{}", escaped.join("&")), &in_header[..1], "").await;
+    assert_eq!((refused.status, refused.json()["violations"][0]["field"].as_str()), (400, Some("room")));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ticket_opens_one_stream() {
     let bridge = Beside::bind(|options| options);

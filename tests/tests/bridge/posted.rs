@@ -1,8 +1,12 @@
 //! Commands by POST: one command, one answer, no session.
 
+use std::time::Duration;
+
 use carillon_tests::browser::{Beside, request};
-use carillon_tests::hub;
+use carillon_tests::{PATIENCE, hub};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_is_carried_out_without_a_session() {
@@ -55,4 +59,35 @@ async fn what_is_wrong_is_said_with_its_status() {
         assert_eq!(said["violations"][0]["field"].as_str().unwrap_or_default(), field, "{said}");
         assert!(answer.head.contains("x-request-id: "), "{}", answer.head);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_is_on_its_way_is_answered_before_the_hub_stops() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let token = hub.token("alice");
+    let body = json!({"messageSend": {"room": "room:lobby", "content": {"text": "late"}}}).to_string();
+    let (sooner, later) = body.split_at(20);
+    let mut posted = TcpStream::connect(bridge.address()).await.unwrap();
+    let head = format!(
+        "POST /v1/commands HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer {token}\r\nexpect: 100-continue\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    posted.write_all(head.as_bytes()).await.unwrap();
+    // It is being read when the bridge asks for the rest.
+    let mut go_on = [0; 25];
+    tokio::time::timeout(PATIENCE, posted.read_exact(&mut go_on)).await.unwrap().unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    posted.write_all(sooner.as_bytes()).await.unwrap();
+    let mut stopping = tokio::spawn(hub.stops());
+    let waited = tokio::time::timeout(Duration::from_millis(1_500), &mut stopping).await;
+    assert!(waited.is_err(), "it stopped before the command came");
+    assert!(TcpStream::connect(bridge.address()).await.is_err(), "nothing new is taken");
+    posted.write_all(later.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(PATIENCE, posted.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("messageSent"), "{answer}");
+    assert!(answer.contains("content-length: "), "{answer}");
+    stopping.await.unwrap();
 }

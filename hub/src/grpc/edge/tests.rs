@@ -120,6 +120,33 @@ async fn a_request_that_does_not_come_ends_in_time() {
     assert!(hub.was_asked_nothing());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_waits_for_less_is_answered_by_then() {
+    let hub = FakeHub::answering(None);
+    let mut router = router(&hub).await;
+    let limit = limits::COMMAND_TIMEOUT;
+    for (asked, expected) in [
+        ("100m", Duration::from_millis(100)),
+        ("2S", Duration::from_secs(2)),
+        ("90000u", Duration::from_millis(90)),
+        ("99999999H", limit),
+        ("100000000m", limit),
+        ("-1S", limit),
+        ("1s", limit),
+        ("S", limit),
+        ("", limit),
+        ("1\u{fc}", limit),
+    ] {
+        let mut request = request(GET_ROOM, Some(CLINIC), unsent(), &Closer::default());
+        let value = http::HeaderValue::from_bytes(asked.as_bytes()).unwrap();
+        request.headers_mut().insert("grpc-timeout", value);
+        let began = tokio::time::Instant::now();
+        let response = router.call(request).await.unwrap();
+        assert_eq!(reason(&response), "DEADLINE_EXCEEDED");
+        assert!((expected..expected * 2).contains(&began.elapsed()), "{asked}: {:?}", began.elapsed());
+    }
+}
+
 #[tokio::test]
 async fn a_message_may_be_as_large_as_is_configured() {
     let hub = FakeHub::answering(None);

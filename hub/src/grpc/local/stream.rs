@@ -40,6 +40,10 @@ impl FrameStream for LocalStream {
         self.session.input(input);
     }
 
+    fn refuse(&mut self, command_id: u32, answer: Frame) {
+        self.session.input(Input::Unreadable(command_id, answer));
+    }
+
     fn fail(&mut self, code: &'static WireRow) {
         let known = ERROR_TABLE.iter().find(|row| row.name == code.name);
         let code = known.map_or(ErrorCode::ProtocolError, |row| row.code);
