@@ -69,7 +69,9 @@ impl Account {
     /// Compares what was known at the kill with what is stored now.
     fn of(acknowledged: &Entries, in_flight: &BTreeSet<String>, stored: &Entries) -> Self {
         let mut texts: BTreeMap<&str, usize> = BTreeMap::new();
-        stored.values().for_each(|text| *texts.entry(text).or_default() += 1);
+        for text in stored.values() {
+            *texts.entry(text).or_default() += 1;
+        }
         let mut heads: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
         for (room, seq) in stored.keys() {
             let (count, head) = heads.entry(room).or_default();

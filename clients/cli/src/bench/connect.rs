@@ -13,9 +13,9 @@ use super::gathering::{HELLO_ID, hello};
 use super::options::{count, positive};
 use super::report::{Figures, Latency, Report, progress};
 use super::target::{Target, TargetOptions};
-use super::wire::scan::kind;
-use super::wire::{Event, Fleet, Session, WireError};
 use crate::child::Process;
+use crate::wire::scan::kind;
+use crate::wire::{Event, Fleet, Session, WireError};
 
 const GOODBYE_ID: u32 = 2;
 

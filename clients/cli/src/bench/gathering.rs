@@ -9,8 +9,8 @@ use carillon_proto::v1::{Hello, Join};
 use super::BenchError;
 use super::clock::Watchdog;
 use super::report::progress;
-use super::wire::scan::kind;
-use super::wire::{Event, Fleet, Session, Speech, WireError};
+use crate::wire::scan::kind;
+use crate::wire::{Event, Fleet, Session, Speech, WireError};
 
 /// Connections that are being opened at once: fewer than a listener's backlog.
 const OPENING: usize = 64;

@@ -10,8 +10,8 @@ use super::gathering::{Gathering, Opening};
 use super::options::{count, positive};
 use super::report::{Figures, Report, progress};
 use super::target::{Target, TargetOptions};
-use super::wire::{Event, Fleet, WireError};
 use crate::child::Process;
+use crate::wire::{Event, Fleet, WireError};
 
 /// What to hold.
 #[derive(Args, Clone, Debug)]

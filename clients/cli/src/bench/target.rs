@@ -4,8 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use carillon_proto::WebSocketForm;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
@@ -16,7 +15,7 @@ use crate::environment;
 use super::BenchError;
 use super::affinity::Processors;
 use super::credentials::Credentials;
-use super::wire::Speech;
+use crate::wire::{Speech, Transport};
 
 /// Which hub, as whom, and where things run.
 #[derive(Args, Clone, Debug)]
@@ -56,33 +55,12 @@ pub(super) struct TargetOptions {
     client_cpus: Option<Processors>,
 }
 
-/// What sessions travel on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Transport {
-    /// gRPC.
-    Grpc,
-    /// WebSocket with binary frames.
-    Ws,
-    /// WebSocket with JSON.
-    WsJson,
-}
-
 impl TargetOptions {
     fn tokens(&self) -> Vec<String> {
         let variable = environment::text(environment::TOKEN).filter(|_| self.secret_file.is_none());
         match variable {
             Some(tokens) if self.token.is_empty() => tokens.split(',').map(str::to_owned).collect(),
             _ => self.token.clone(),
-        }
-    }
-}
-
-impl Transport {
-    fn speech(self) -> Speech {
-        match self {
-            Self::Grpc => Speech::Grpc,
-            Self::Ws => Speech::WebSocket(WebSocketForm::Binary),
-            Self::WsJson => Speech::WebSocket(WebSocketForm::Json),
         }
     }
 }
@@ -275,7 +253,7 @@ impl Target {
     /// What the report says of where things ran.
     pub(super) fn describe(&self) -> Vec<(&'static str, serde_json::Value)> {
         let list = |processors: &Option<Processors>| processors.as_ref().map(ToString::to_string).into();
-        let transport = self.transport.to_possible_value().map(|value| value.get_name().to_owned());
+        let transport = self.transport.name();
         let hub = if self.server.is_some() { "self".to_owned() } else { self.address.to_string() };
         vec![
             ("hub", hub.into()),

@@ -19,8 +19,8 @@ use crate::bench::keys::Keys;
 use crate::bench::report::Latency;
 use crate::bench::store::room_names;
 use crate::bench::target::Target;
-use crate::bench::wire::{Fleet, Session, Speech};
 use crate::child::Process;
+use crate::wire::{Fleet, Session, Speech};
 
 /// Commands that a hub takes from one session at once.
 const IN_FLIGHT: u32 = 64;

@@ -16,8 +16,8 @@ use crate::bench::keys::Keys;
 use crate::bench::payload::{Payload, Payloads};
 use crate::bench::report::{Latency, progress};
 use crate::bench::target::Target;
-use crate::bench::wire::scan::kind;
-use crate::bench::wire::{Event, Fleet, Session, WireError};
+use crate::wire::scan::kind;
+use crate::wire::{Event, Fleet, Session, WireError};
 
 /// Commands that a hub takes from one session at once.
 pub(super) const IN_FLIGHT: usize = 64;

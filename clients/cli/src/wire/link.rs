@@ -15,7 +15,7 @@ use super::web_socket::WebSocket;
 
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::bench) enum Speech {
+pub(crate) enum Speech {
     /// gRPC: calls of `HubService.Session`.
     Grpc,
     /// WebSocket: a bridge's `/v1/session`. One session to a connection.
@@ -25,7 +25,7 @@ pub(in crate::bench) enum Speech {
 }
 
 /// What arrived on one of a link's sessions, counted from 0.
-pub(super) enum Incoming<'a> {
+pub(crate) enum Incoming<'a> {
     /// A message without its prefix.
     Message(&'a [u8]),
     /// The stream ended; the code is that of `RST_STREAM` or of WebSocket's close frame, or 0.

@@ -1,4 +1,5 @@
-//! A client that costs little: what measures a hub must not be what limits it.
+//! A client that costs little: what measures a hub must not be what limits it. [`WebSocket`] alone also carries what
+//! stresses a bridge.
 //!
 //! One thread, non-blocking sockets and epoll. Of WebSocket it speaks the framing, and masks with a key of zeros, which
 //! leaves the bytes as they are. Of HTTP/2 it speaks what a gRPC stream needs and no more: it never
@@ -15,12 +16,15 @@ mod json;
 mod link;
 mod poller;
 mod records;
-pub(super) mod scan;
+pub(crate) mod scan;
+mod transport;
 mod web_socket;
 
-pub(super) use fleet::{Event, Fleet, Session};
-pub(super) use link::Speech;
-pub(super) use scan::Response;
+pub(crate) use fleet::{Event, Fleet, Session};
+pub(crate) use link::{Incoming, Speech};
+pub(crate) use scan::Response;
+pub(crate) use transport::Transport;
+pub(crate) use web_socket::{NORMAL, WebSocket};
 
 /// Why the client cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +81,7 @@ pub(crate) enum WireError {
 
 impl WireError {
     /// For `map_err` on system calls.
-    pub(super) fn system<E: Into<std::io::Error>>(action: &'static str) -> impl FnOnce(E) -> Self {
+    pub(crate) fn system<E: Into<std::io::Error>>(action: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::System { action, source: source.into() }
     }
 }
