@@ -61,6 +61,7 @@ enum Stage {
 /// Runs it.
 pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     let target = Target::open(&options.target, false)?;
+    target.check_two_way()?;
     let tokens: Vec<String> = (0..options.users).map(|user| target.credentials.token(user)).collect();
     let mut fleet = Fleet::new()?;
     let mut churn = Churn::new();

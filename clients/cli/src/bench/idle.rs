@@ -38,10 +38,11 @@ pub(crate) struct Options {
 /// Runs it.
 pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     let target = Target::open(&options.target, false)?;
+    target.check_two_way()?;
     target.check_shared(options.per_connection)?;
     let mut fleet = Fleet::new()?;
     let opening =
-        |index| Opening::Session { token: target.credentials.token(index), room: options.room.clone() };
+        |index| Ok(Opening::Session { token: target.credentials.token(index), room: options.room.clone() });
     let gathering = |sessions, per_connection, title| Gathering {
         address: target.address,
         speech: target.speech,

@@ -24,6 +24,7 @@ mod store;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 use clap::Subcommand;
 

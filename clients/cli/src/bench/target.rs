@@ -100,6 +100,9 @@ pub(crate) enum TargetError {
     /// A WebSocket carries one session.
     #[error("--per-connection: only with --transport grpc do sessions share a connection")]
     Shared,
+    /// Nothing can be said over event streams.
+    #[error("--transport sse: sessions only listen there; `bench fanout` measures that")]
+    OneWay,
     /// The hub that was started does not say where its WebSocket port is.
     #[error("the hub that was started has no bridge")]
     NoBridge,
@@ -128,6 +131,8 @@ pub(crate) enum TargetError {
 pub(super) struct Target {
     /// Where its port for the transport is.
     pub(super) address: SocketAddr,
+    /// Its gRPC port.
+    pub(super) grpc: SocketAddr,
     /// What is spoken there.
     pub(super) speech: Speech,
     transport: Transport,
@@ -168,6 +173,7 @@ impl Target {
         let (server_cpus, client_cpus) = processors(options, pin)?;
         let mut target = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            grpc: SocketAddr::from(([127, 0, 0, 1], 0)),
             speech: options.transport.speech(),
             transport: options.transport,
             credentials: Credentials::Fixed(options.tokens()),
@@ -181,10 +187,12 @@ impl Target {
             prepare(&target.data())?;
             target.start_hub(options)?;
         } else {
-            target.address = resolve(match options.transport {
-                Transport::Grpc => &options.addr,
-                Transport::Ws | Transport::WsJson => &options.bridge,
-            })?;
+            (target.grpc, target.address) = match options.transport {
+                Transport::Grpc => (resolve(&options.addr)?, resolve(&options.addr)?),
+                // Only what sends beside the listeners needs both.
+                Transport::Ws | Transport::WsJson => (target.grpc, resolve(&options.bridge)?),
+                Transport::Sse => (resolve(&options.addr)?, resolve(&options.bridge)?),
+            };
             let bare = options.tokens().is_empty();
             let found = Some(options.data.join(SECRET_FILE)).filter(|file| bare && file.exists());
             if let Some(file) = options.secret_file.clone().or(found) {
@@ -220,10 +228,11 @@ impl Target {
         let (server, ready): (_, Ready) = self.start(&mut command, "hub.log")?;
         self.process = Some(server.process());
         self.server = Some(server);
-        self.address = resolve(&match options.transport {
-            Transport::Grpc => ready.grpc,
-            Transport::Ws | Transport::WsJson => ready.bridge.ok_or(TargetError::NoBridge)?,
-        })?;
+        self.grpc = resolve(&ready.grpc)?;
+        self.address = match options.transport {
+            Transport::Grpc => self.grpc,
+            _ => resolve(&ready.bridge.ok_or(TargetError::NoBridge)?)?,
+        };
         self.credentials = Credentials::from_secret(&data.join(SECRET_FILE), &options.tenant)?;
         Ok(())
     }
@@ -243,6 +252,11 @@ impl Target {
             processors.bind()?;
         }
         Ok(started?)
+    }
+
+    /// Refuses sessions that only listen.
+    pub(super) fn check_two_way(&self) -> Result<(), TargetError> {
+        if self.speech == Speech::Events { Err(TargetError::OneWay) } else { Ok(()) }
     }
 
     /// Refuses to let sessions share a connection that carries one.

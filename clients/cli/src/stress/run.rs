@@ -33,6 +33,9 @@ pub(crate) enum StressError {
     /// No such scenario.
     #[error("no scenario {0:?}: `carillon stress --list` names them")]
     Unknown(String),
+    /// Nothing can be said over it.
+    #[error("--transport sse: sessions only listen there; `carillon bench fanout` measures it")]
+    OneWay,
     /// The hub has no port for browsers.
     #[error("the hub that was started has no bridge")]
     NoBridge,
@@ -126,6 +129,9 @@ async fn rounds(
 
 /// The hub as sessions reach it on this transport, and what takes them there.
 async fn through(transport: Transport, target: &Target) -> Result<(Hub, Option<Gateway>), StressError> {
+    if transport == Transport::Sse {
+        return Err(StressError::OneWay);
+    }
     let Some(form) = transport.form() else { return Ok((target.hub.clone(), None)) };
     let bridge = target.bridge.ok_or(StressError::NoBridge)?;
     let gateway = Gateway::open(bridge, form).await.map_err(std::io::Error::other)?;

@@ -10,6 +10,7 @@
 //! Start reading at [`Fleet`]: sessions are opened on it, and one turn of its loop hands over what arrived.
 
 mod connection;
+pub(crate) mod events;
 mod fleet;
 mod http2;
 mod json;
@@ -46,8 +47,8 @@ pub(crate) enum WireError {
         /// The code of `RST_STREAM` or of a close frame; 0 where the stream ended in order, with a gRPC status.
         code: u32,
     },
-    /// The server does not let a WebSocket begin.
-    #[error("the bridge refused a handshake: HTTP status {status}")]
+    /// The bridge does not let a WebSocket or an event stream begin.
+    #[error("the bridge refused: HTTP status {status}")]
     Handshake {
         /// What it answered.
         status: u16,

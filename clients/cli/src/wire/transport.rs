@@ -14,21 +14,24 @@ pub(crate) enum Transport {
     Ws,
     /// WebSocket with JSON.
     WsJson,
+    /// Server-sent events, where sessions only listen.
+    Sse,
 }
 
 impl Transport {
     /// What is spoken on it.
     pub(crate) fn speech(self) -> Speech {
-        match self.form() {
-            None => Speech::Grpc,
-            Some(form) => Speech::WebSocket(form),
+        match (self, self.form()) {
+            (_, Some(form)) => Speech::WebSocket(form),
+            (Self::Sse, None) => Speech::Events,
+            (_, None) => Speech::Grpc,
         }
     }
 
     /// What a WebSocket carries; `None` where there is none.
     pub(crate) fn form(self) -> Option<WebSocketForm> {
         match self {
-            Self::Grpc => None,
+            Self::Grpc | Self::Sse => None,
             Self::Ws => Some(WebSocketForm::Binary),
             Self::WsJson => Some(WebSocketForm::Json),
         }

@@ -5,6 +5,7 @@ use carillon_proto::v1::SessionRequest;
 use prost::Message as _;
 
 use super::WireError;
+use super::events::status;
 use super::link::Incoming;
 use super::records::{Form, Records};
 
@@ -186,14 +187,6 @@ fn accept(
         }
         _ => Err(WireError::Malformed("a frame in pieces, or of a kind that was not asked for")),
     }
-}
-
-/// The status of an answer.
-fn status(head: &[u8]) -> Result<u16, WireError> {
-    let status = head.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));
-    status
-        .and_then(|status| std::str::from_utf8(status).ok()?.parse().ok())
-        .ok_or(WireError::Malformed("an answer that is not HTTP/1.1"))
 }
 
 /// Appends a client's frame.

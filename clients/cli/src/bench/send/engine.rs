@@ -82,7 +82,7 @@ impl Engine {
             per_connection: 1,
             title: "opening sessions",
         };
-        let opening = |index| Opening::Session { token: target.credentials.token(index), room: None };
+        let opening = |index| Ok(Opening::Session { token: target.credentials.token(index), room: None });
         let sessions = gathering.open(&mut fleet, opening)?;
         Ok(Self {
             fleet,
