@@ -25,6 +25,8 @@ mod render;
 mod stdin;
 #[cfg(target_os = "linux")]
 mod stress;
+#[cfg(target_os = "linux")]
+mod wire;
 
 /// Connections make and free many small buffers: jemalloc keeps them smaller than the system's allocator (the prototype
 /// `fan` measured it).

@@ -35,3 +35,30 @@ fn a_benchmark_reports_its_figures_under_their_names() {
     assert_eq!(report["delivered"], report["expected"]);
     assert_eq!([&report["lost"], &report["duplicated"], &report["out_of_order"]], [&json!(0); 3]);
 }
+
+#[test]
+fn every_event_that_listeners_get_is_counted() {
+    let bench =
+        ["bench", "fanout", "--self", "--json", "--transport", "sse", "--receivers", "20", "--rooms", "2"];
+    let report = carillon(bench).arg("--seconds").arg("0.5").arg("--burst").arg("4").run().good().object();
+    assert_eq!(report["parameters"]["transport"], "sse");
+    assert_eq!(report["delivered"], report["expected"]);
+    assert!(report["delivered"].as_u64().unwrap() > 40, "{report}");
+    assert_eq!([&report["lost"], &report["duplicated"], &report["out_of_order"]], [&json!(0); 3]);
+    let one_way = carillon(["bench", "send", "--self", "--transport", "sse"]).run();
+    assert!(one_way.code == Some(1) && one_way.err.contains("sessions only listen there"), "{one_way:?}");
+}
+
+#[test]
+fn scenarios_run_over_the_bridge_and_those_about_grpc_are_left_out_by_name() {
+    let stress =
+        ["stress", "--self", "--json", "--transport", "ws", "--only", "mid_join,malformed", "--seed", "7"];
+    let report = carillon(stress).run().good().object();
+    assert_eq!(report["passed"], true);
+    let played: Vec<_> =
+        report["scenarios"].as_array().unwrap().iter().map(|verdict| &verdict["scenario"]).collect();
+    assert_eq!(played, [&json!("mid_join")]);
+    assert!(report["scenarios"][0]["counts"]["streams"].as_u64().unwrap() > 0);
+    assert_eq!(report["skipped"][0]["scenario"], "malformed");
+    assert_eq!(report["memory"], json!(null), "one round says nothing of growth");
+}

@@ -13,9 +13,9 @@ use super::gathering::{HELLO_ID, hello};
 use super::options::{count, positive};
 use super::report::{Figures, Latency, Report, progress};
 use super::target::{Target, TargetOptions};
-use super::wire::scan::kind;
-use super::wire::{Event, Fleet, Session, WireError};
 use crate::child::Process;
+use crate::wire::scan::kind;
+use crate::wire::{Event, Fleet, Session, WireError};
 
 const GOODBYE_ID: u32 = 2;
 
@@ -61,6 +61,7 @@ enum Stage {
 /// Runs it.
 pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     let target = Target::open(&options.target, false)?;
+    target.check_two_way()?;
     let tokens: Vec<String> = (0..options.users).map(|user| target.credentials.token(user)).collect();
     let mut fleet = Fleet::new()?;
     let mut churn = Churn::new();

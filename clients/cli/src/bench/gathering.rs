@@ -9,8 +9,8 @@ use carillon_proto::v1::{Hello, Join};
 use super::BenchError;
 use super::clock::Watchdog;
 use super::report::progress;
-use super::wire::scan::kind;
-use super::wire::{Event, Fleet, Session, Speech, WireError};
+use crate::wire::scan::kind;
+use crate::wire::{Event, Fleet, Session, Speech, WireError};
 
 /// Connections that are being opened at once: fewer than a listener's backlog.
 const OPENING: usize = 64;
@@ -27,8 +27,8 @@ pub(super) enum Opening {
         /// The room.
         room: Option<String>,
     },
-    /// These bytes, to the bare peer.
-    Bare(Vec<u8>),
+    /// These bytes: to the bare peer, or the request of an event stream.
+    Bytes(Vec<u8>),
 }
 
 /// Which sessions to open.
@@ -56,7 +56,7 @@ impl Gathering {
     pub(super) fn open(
         &self,
         fleet: &mut Fleet,
-        opening: impl Fn(usize) -> Opening,
+        mut opening: impl FnMut(usize) -> Result<Opening, WireError>,
     ) -> Result<Vec<Session>, BenchError> {
         let bar = progress(self.sessions as u64, self.title);
         let mut watchdog = Watchdog::new("the server opened no further session");
@@ -66,7 +66,7 @@ impl Gathering {
         while ready < self.sessions {
             while sessions.len() < self.sessions && sessions.len() < ready + OPENING.max(self.per_connection)
             {
-                self.open_connection(fleet, &opening, &mut sessions, &mut rooms)?;
+                self.open_connection(fleet, &mut opening, &mut sessions, &mut rooms)?;
             }
             let base = sessions.first().copied().unwrap_or(0);
             let mut joins: Vec<(Session, String)> = Vec::new();
@@ -78,6 +78,8 @@ impl Gathering {
                 let Event::Response(response) = event else { return Err(event.unexpected()) };
                 match (response.kind, response.command_id) {
                     (kind::ERROR, _) => return Err(response.refusal()),
+                    // Its room's `joined` follows.
+                    (kind::CONNECTED, HELLO_ID) if self.speech == Speech::Events => {}
                     (kind::CONNECTED, HELLO_ID) => match room.take() {
                         Some(room) => joins.push((session, room)),
                         None => ready += 1,
@@ -102,19 +104,19 @@ impl Gathering {
     fn open_connection(
         &self,
         fleet: &mut Fleet,
-        opening: &impl Fn(usize) -> Opening,
+        opening: &mut impl FnMut(usize) -> Result<Opening, WireError>,
         sessions: &mut Vec<Session>,
         rooms: &mut Vec<Option<String>>,
     ) -> Result<(), BenchError> {
         let count = self.per_connection.clamp(1, self.sessions - sessions.len());
         let first = fleet.open(self.address, self.speech, count as u32)?;
         for session in first..first + count {
-            match opening(sessions.len()) {
+            match opening(sessions.len())? {
                 Opening::Session { token, room } => {
                     fleet.command(session, HELLO_ID, hello(token));
                     rooms.push(room);
                 }
-                Opening::Bare(bytes) => {
+                Opening::Bytes(bytes) => {
                     fleet.send_bytes(session, &bytes);
                     rooms.push(None);
                 }

@@ -10,8 +10,8 @@ use super::gathering::{Gathering, Opening};
 use super::options::{count, positive};
 use super::report::{Figures, Report, progress};
 use super::target::{Target, TargetOptions};
-use super::wire::{Event, Fleet, WireError};
 use crate::child::Process;
+use crate::wire::{Event, Fleet, WireError};
 
 /// What to hold.
 #[derive(Args, Clone, Debug)]
@@ -38,10 +38,11 @@ pub(crate) struct Options {
 /// Runs it.
 pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     let target = Target::open(&options.target, false)?;
+    target.check_two_way()?;
     target.check_shared(options.per_connection)?;
     let mut fleet = Fleet::new()?;
     let opening =
-        |index| Opening::Session { token: target.credentials.token(index), room: options.room.clone() };
+        |index| Ok(Opening::Session { token: target.credentials.token(index), room: options.room.clone() });
     let gathering = |sessions, per_connection, title| Gathering {
         address: target.address,
         speech: target.speech,

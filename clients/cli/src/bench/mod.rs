@@ -1,7 +1,7 @@
 //! `carillon bench`: what a hub does and what it costs, every delivery counted and checked.
 //!
-//! Each benchmark is a file: [`send`], [`fanout`], [`idle`], [`connect`], [`store`]. They talk through [`wire`], a client made to
-//! cost little; [`target`] says which hub, and starts one of its own for `--self`; [`crate::child`] is that process, and
+//! Each benchmark is a file: [`send`], [`fanout`], [`idle`], [`connect`], [`store`]. They talk through [`crate::wire`], a client made
+//! to cost little; [`target`] says which hub, and starts one of its own for `--self`; [`crate::child`] is that process, and
 //! reads what it used. [`report`] prints a table, or one JSON object.
 //!
 //! The load generator is one thread. Where it was the bottleneck, the report says so and its figures are lower bounds.
@@ -24,12 +24,12 @@ mod store;
 mod target;
 #[cfg(test)]
 mod tests;
-mod wire;
+mod tickets;
 
 use clap::Subcommand;
 
 use crate::child::{ServerError, UsageError};
-use wire::WireError;
+use crate::wire::WireError;
 
 /// What to measure.
 #[derive(Debug, Subcommand)]

@@ -4,8 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use carillon_proto::WebSocketForm;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
@@ -16,7 +15,7 @@ use crate::environment;
 use super::BenchError;
 use super::affinity::Processors;
 use super::credentials::Credentials;
-use super::wire::Speech;
+use crate::wire::{Speech, Transport};
 
 /// Which hub, as whom, and where things run.
 #[derive(Args, Clone, Debug)]
@@ -56,33 +55,12 @@ pub(super) struct TargetOptions {
     client_cpus: Option<Processors>,
 }
 
-/// What sessions travel on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Transport {
-    /// gRPC.
-    Grpc,
-    /// WebSocket with binary frames.
-    Ws,
-    /// WebSocket with JSON.
-    WsJson,
-}
-
 impl TargetOptions {
     fn tokens(&self) -> Vec<String> {
         let variable = environment::text(environment::TOKEN).filter(|_| self.secret_file.is_none());
         match variable {
             Some(tokens) if self.token.is_empty() => tokens.split(',').map(str::to_owned).collect(),
             _ => self.token.clone(),
-        }
-    }
-}
-
-impl Transport {
-    fn speech(self) -> Speech {
-        match self {
-            Self::Grpc => Speech::Grpc,
-            Self::Ws => Speech::WebSocket(WebSocketForm::Binary),
-            Self::WsJson => Speech::WebSocket(WebSocketForm::Json),
         }
     }
 }
@@ -122,6 +100,9 @@ pub(crate) enum TargetError {
     /// A WebSocket carries one session.
     #[error("--per-connection: only with --transport grpc do sessions share a connection")]
     Shared,
+    /// Nothing can be said over event streams.
+    #[error("--transport sse: sessions only listen there; `bench fanout` measures that")]
+    OneWay,
     /// The hub that was started does not say where its WebSocket port is.
     #[error("the hub that was started has no bridge")]
     NoBridge,
@@ -150,6 +131,8 @@ pub(crate) enum TargetError {
 pub(super) struct Target {
     /// Where its port for the transport is.
     pub(super) address: SocketAddr,
+    /// Its gRPC port.
+    pub(super) grpc: SocketAddr,
     /// What is spoken there.
     pub(super) speech: Speech,
     transport: Transport,
@@ -190,6 +173,7 @@ impl Target {
         let (server_cpus, client_cpus) = processors(options, pin)?;
         let mut target = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            grpc: SocketAddr::from(([127, 0, 0, 1], 0)),
             speech: options.transport.speech(),
             transport: options.transport,
             credentials: Credentials::Fixed(options.tokens()),
@@ -203,10 +187,12 @@ impl Target {
             prepare(&target.data())?;
             target.start_hub(options)?;
         } else {
-            target.address = resolve(match options.transport {
-                Transport::Grpc => &options.addr,
-                Transport::Ws | Transport::WsJson => &options.bridge,
-            })?;
+            (target.grpc, target.address) = match options.transport {
+                Transport::Grpc => (resolve(&options.addr)?, resolve(&options.addr)?),
+                // Only what sends beside the listeners needs both.
+                Transport::Ws | Transport::WsJson => (target.grpc, resolve(&options.bridge)?),
+                Transport::Sse => (resolve(&options.addr)?, resolve(&options.bridge)?),
+            };
             let bare = options.tokens().is_empty();
             let found = Some(options.data.join(SECRET_FILE)).filter(|file| bare && file.exists());
             if let Some(file) = options.secret_file.clone().or(found) {
@@ -242,10 +228,11 @@ impl Target {
         let (server, ready): (_, Ready) = self.start(&mut command, "hub.log")?;
         self.process = Some(server.process());
         self.server = Some(server);
-        self.address = resolve(&match options.transport {
-            Transport::Grpc => ready.grpc,
-            Transport::Ws | Transport::WsJson => ready.bridge.ok_or(TargetError::NoBridge)?,
-        })?;
+        self.grpc = resolve(&ready.grpc)?;
+        self.address = match options.transport {
+            Transport::Grpc => self.grpc,
+            _ => resolve(&ready.bridge.ok_or(TargetError::NoBridge)?)?,
+        };
         self.credentials = Credentials::from_secret(&data.join(SECRET_FILE), &options.tenant)?;
         Ok(())
     }
@@ -267,6 +254,11 @@ impl Target {
         Ok(started?)
     }
 
+    /// Refuses sessions that only listen.
+    pub(super) fn check_two_way(&self) -> Result<(), TargetError> {
+        if self.speech == Speech::Events { Err(TargetError::OneWay) } else { Ok(()) }
+    }
+
     /// Refuses to let sessions share a connection that carries one.
     pub(super) fn check_shared(&self, per_connection: usize) -> Result<(), TargetError> {
         if per_connection > 1 && self.speech != Speech::Grpc { Err(TargetError::Shared) } else { Ok(()) }
@@ -275,7 +267,7 @@ impl Target {
     /// What the report says of where things ran.
     pub(super) fn describe(&self) -> Vec<(&'static str, serde_json::Value)> {
         let list = |processors: &Option<Processors>| processors.as_ref().map(ToString::to_string).into();
-        let transport = self.transport.to_possible_value().map(|value| value.get_name().to_owned());
+        let transport = self.transport.name();
         let hub = if self.server.is_some() { "self".to_owned() } else { self.address.to_string() };
         vec![
             ("hub", hub.into()),

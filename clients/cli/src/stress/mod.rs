@@ -4,12 +4,13 @@
 //! wants, and random numbers that follow from the seed; so the same seed gives the same commands, whatever runs beside
 //! it. It fails at the first broken invariant, and says which. [`person`] and [`copy`] are users of the client library
 //! and what they have of a room, [`talk`] is what they say; [`wire`] is a session frame by frame, for what the library would never do; [`mod@line`]
-//! is a connection that can be cut. When a scenario has ended, [`residue`] looks for what it left behind in the hub.
+//! is a connection that can be cut, and [`gateway`] the way over a bridge. When a scenario has ended, [`residue`] looks for what it left behind in the hub.
 //!
 //! [`target`] finds the hub, or starts one; [`report`] says what came of it, and how to run a failure again.
 
 mod copy;
 mod fault;
+mod gateway;
 mod line;
 mod options;
 mod person;

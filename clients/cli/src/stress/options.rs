@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::wire::Transport;
+
 /// Break a hub, if it can be broken: scenarios that check themselves, side by side, and the same again from their seed.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
@@ -22,6 +24,12 @@ pub(crate) struct Options {
     /// The hub's address, without TLS. Its settings must be those of `serve --dev`.
     #[arg(long, value_name = "URL", env = "CARILLON_ADDR", default_value = "http://127.0.0.1:7420")]
     pub(super) addr: String,
+    /// What sessions travel on. Scenarios that are about gRPC itself are left out on the others.
+    #[arg(long, value_enum, default_value_t = Transport::Grpc)]
+    pub(super) transport: Transport,
+    /// The address for WebSocket of a hub that `--addr` names; without TLS.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7422")]
+    pub(super) bridge: String,
     /// Start a hub of our own on free ports with a temporary data folder, and with deadlines short enough to wait for.
     #[arg(long = "self")]
     pub(super) own: bool,

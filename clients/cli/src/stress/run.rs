@@ -7,11 +7,13 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::output::{self, Output};
+use crate::wire::Transport;
 
 use super::fault::{Fault, within};
+use super::gateway::Gateway;
 use super::options::Options;
 use super::random::Random;
-use super::report::{Counts, Report, Verdict};
+use super::report::{Counts, Memory, Report, Skipped, Verdict};
 use super::residue;
 use super::scenarios::{ALL, Scenario};
 use super::target::{Target, TargetError};
@@ -31,6 +33,12 @@ pub(crate) enum StressError {
     /// No such scenario.
     #[error("no scenario {0:?}: `carillon stress --list` names them")]
     Unknown(String),
+    /// Nothing can be said over it.
+    #[error("--transport sse: sessions only listen there; `carillon bench fanout` measures it")]
+    OneWay,
+    /// The hub has no port for browsers.
+    #[error("the hub that was started has no bridge")]
+    NoBridge,
     /// Something failed, and was printed.
     #[error("the hub did not hold: see above")]
     Failed,
@@ -87,16 +95,21 @@ async fn rounds(
 ) -> Result<(), StressError> {
     let begun = Instant::now();
     let target = Target::open(options)?;
+    let (hub, _gateway) = through(options.transport, &target).await?;
+    let (scenarios, skipped) = fitting(options.transport, scenarios);
+    for scenario in skipped.iter().filter(|_| !output.is_json()) {
+        output::line(&scenario.line())?;
+    }
     // Another run with the same seed against the same hub must find its rooms empty.
     let run = getrandom::u64().map_err(std::io::Error::other)?;
-    let mut verdicts = Vec::new();
+    let (mut verdicts, mut levels) = (Vec::new(), Vec::new());
     let replay = replay(options);
     for round in 0..options.repeat {
         let seed = seed.wrapping_add(u64::from(round));
         let mut running = JoinSet::new();
-        for scenario in scenarios {
+        for scenario in &scenarios {
             let tenant = format!("stress-{run:016x}-{round}-{}", scenario.name);
-            running.spawn(play(scenario, target.hub.clone(), tenant, seed, replay.clone()));
+            running.spawn(play(scenario, hub.clone(), tenant, seed, replay.clone()));
         }
         while let Some(verdict) = running.join_next().await {
             let verdict = verdict.map_err(std::io::Error::other)?;
@@ -105,12 +118,36 @@ async fn rounds(
             }
             verdicts.push(verdict);
         }
+        tokio::time::sleep(SETTLE).await;
+        levels.extend(target.resident());
     }
-    tokio::time::sleep(SETTLE).await;
-    let report = Report::new(seed, begun.elapsed(), verdicts, target.memory());
+    let report = Report::new(seed, begun.elapsed(), verdicts, Memory::of(&levels), skipped);
     let value = serde_json::to_value(&report).map_err(std::io::Error::other)?;
     output.data(&value, || report.summary())?;
     if report.passed { Ok(()) } else { Err(StressError::Failed) }
+}
+
+/// The hub as sessions reach it on this transport, and what takes them there.
+async fn through(transport: Transport, target: &Target) -> Result<(Hub, Option<Gateway>), StressError> {
+    if transport == Transport::Sse {
+        return Err(StressError::OneWay);
+    }
+    let Some(form) = transport.form() else { return Ok((target.hub.clone(), None)) };
+    let bridge = target.bridge.ok_or(StressError::NoBridge)?;
+    let gateway = Gateway::open(bridge, form).await.map_err(std::io::Error::other)?;
+    Ok((Hub { sessions: gateway.address, ..target.hub.clone() }, Some(gateway)))
+}
+
+/// The scenarios that make sense on this transport, and the others.
+fn fitting(transport: Transport, scenarios: &[&'static Scenario]) -> (Vec<&'static Scenario>, Vec<Skipped>) {
+    let (mut fitting, mut skipped) = (Vec::new(), Vec::new());
+    for scenario in scenarios {
+        match scenario.over.refuses(transport) {
+            None => fitting.push(*scenario),
+            Some(why) => skipped.push(Skipped { scenario: scenario.name, why }),
+        }
+    }
+    (fitting, skipped)
 }
 
 /// The command that takes the same hub again.
@@ -120,7 +157,15 @@ fn replay(options: &Options) -> String {
         (Some(file), _) => format!("--addr {} --secret-file {}", options.addr, file.display()),
         (None, _) => format!("--addr {} --data {}", options.addr, options.data.display()),
     };
-    format!("carillon stress {hub}")
+    let over = match options.transport {
+        Transport::Grpc => String::new(),
+        transport => format!(" --transport {}", transport.name()),
+    };
+    let bridge = match (options.transport, options.own) {
+        (Transport::Grpc, _) | (_, true) => String::new(),
+        _ => format!(" --bridge {}", options.bridge),
+    };
+    format!("carillon stress {hub}{bridge}{over}")
 }
 
 /// Plays one scenario in a tenant of its own, and looks for what it left behind.
@@ -152,6 +197,13 @@ mod tests {
         let two = chosen(&["fanout".to_owned(), "random_mix".to_owned()]).unwrap();
         assert_eq!(two.iter().map(|s| s.name).collect::<Vec<_>>(), ["fanout", "random_mix"]);
         assert!(matches!(chosen(&["nothing".to_owned()]), Err(StressError::Unknown(_))));
+        let all = chosen(&[]).unwrap();
+        for (transport, skips) in [(Transport::Grpc, &[][..]), (Transport::Ws, &["malformed", "slow_reader"])]
+        {
+            let (fits, skipped) = fitting(transport, &all);
+            assert_eq!(skipped.iter().map(|skipped| skipped.scenario).collect::<Vec<_>>(), skips);
+            assert_eq!(fits.len() + skips.len(), all.len());
+        }
         let mut names: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
         names.sort_unstable();
         names.dedup();

@@ -10,14 +10,12 @@ use carillon_hub::config::{Config, ConfigError};
 use carillon_hub::domain::limits::MAILBOX_BURST;
 use tempfile::TempDir;
 
-use crate::child::{Process, Server, ServerError};
+use crate::child::{Server, ServerError};
 use crate::dev_tokens::SECRET_FILE;
+use crate::wire::Transport;
 
 use super::options::Options;
 use super::world::{Hub, Timing};
-
-/// Memory that a hub which ends as it began may have gained by filling its caches and allocator, bytes.
-const GROWTH_BYTES: u64 = 256 << 20;
 
 /// Why there is no hub.
 #[derive(Debug, thiserror::Error)]
@@ -43,32 +41,18 @@ pub(crate) enum TargetError {
 pub(super) struct Target {
     /// Where and how.
     pub(super) hub: Hub,
+    /// Where its port for browsers is; `None` where it has none.
+    pub(super) bridge: Option<SocketAddr>,
     /// Dropped before its folder.
     server: Option<Server>,
     _folder: Option<TempDir>,
-    level: Option<u64>,
 }
 
 /// What the hub says when it is ready.
 #[derive(serde::Deserialize)]
 struct Ready {
     grpc: String,
-}
-
-/// The memory of a hub of our own.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
-pub(super) struct Memory {
-    /// Before, bytes.
-    pub(super) before: u64,
-    /// After all had ended, bytes.
-    pub(super) after: u64,
-}
-
-impl Memory {
-    /// Whether it grew more than caches explain.
-    pub(super) fn grew(self) -> bool {
-        self.after.saturating_sub(self.before) > GROWTH_BYTES
-    }
+    bridge: Option<String>,
 }
 
 impl Target {
@@ -84,7 +68,11 @@ impl Target {
         let mut config = Config::default();
         config.auth.secret_file = Some(secret);
         let hub = hub(resolve(&options.addr)?, &config)?;
-        Ok(Self { hub, server: None, _folder: None, level: None })
+        let bridge = match options.transport {
+            Transport::Grpc => None,
+            _ => Some(resolve(&options.bridge)?),
+        };
+        Ok(Self { hub, bridge, server: None, _folder: None })
     }
 
     fn start() -> Result<Self, TargetError> {
@@ -96,14 +84,13 @@ impl Target {
         command.args(["hub", "--json", "--config"]).arg(&file);
         let (server, ready): (_, Ready) = Server::start(&mut command, &folder.path().join("hub.log"))?;
         let hub = hub(resolve(&ready.grpc)?, &config)?;
-        let level = server.process().resident().ok();
-        Ok(Self { hub, server: Some(server), _folder: Some(folder), level })
+        let bridge = ready.bridge.as_deref().map(resolve).transpose()?;
+        Ok(Self { hub, bridge, server: Some(server), _folder: Some(folder) })
     }
 
-    /// The memory of a hub of our own, then and now.
-    pub(super) fn memory(&self) -> Option<Memory> {
-        let process: Process = self.server.as_ref()?.process();
-        Some(Memory { before: self.level?, after: process.resident().ok()? })
+    /// The memory of a hub of our own, bytes.
+    pub(super) fn resident(&self) -> Option<u64> {
+        self.server.as_ref()?.process().resident().ok()
     }
 }
 
@@ -131,7 +118,7 @@ fn hub(address: SocketAddr, config: &Config) -> Result<Hub, TargetError> {
         hello_timeout: config.session.hello_timeout,
         mailbox_bytes: config.session.mailbox_bytes * MAILBOX_BURST,
     };
-    Ok(Hub { address, signing: Arc::new(config.authentication()?), timing })
+    Ok(Hub { address, sessions: address, signing: Arc::new(config.authentication()?), timing })
 }
 
 fn resolve(address: &str) -> Result<SocketAddr, TargetError> {

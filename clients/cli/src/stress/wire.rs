@@ -18,7 +18,7 @@ use super::world::PATIENCE;
 /// What the hub may send before we read: HTTP/2's own default, so that a reader who stops is soon felt.
 const WINDOW_BYTES: u32 = 65_535;
 /// A gRPC message's prefix: a flag and four bytes of length.
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 /// Largest frame that is taken: more than any that the hub sends here.
 const FRAME_BYTES: usize = 4 << 20;
 

@@ -40,6 +40,8 @@ pub(super) struct Timing {
 pub(super) struct Hub {
     /// Its gRPC port.
     pub(super) address: SocketAddr,
+    /// Where sessions connect: the same, or what takes them over a bridge.
+    pub(super) sessions: SocketAddr,
     /// How its tokens are signed.
     pub(super) signing: Arc<Options>,
     /// Its settings.
@@ -86,7 +88,7 @@ impl World {
 
     /// How a user's client connects.
     pub(super) fn options(&self, user: &str) -> Outcome<ClientOptions> {
-        self.options_at(&format!("http://{}", self.hub.address), user)
+        self.options_at(&format!("http://{}", self.hub.sessions), user)
     }
 
     /// The same through a line.
@@ -123,17 +125,17 @@ impl World {
 
     /// Commands without a session.
     pub(super) fn executor(&self, user: &str) -> Outcome<Executor> {
-        Ok(Executor::new(self.options(user)?)?)
+        Ok(Executor::new(self.options_at(&format!("http://{}", self.hub.address), user)?)?)
     }
 
     /// A connection that can be cut.
     pub(super) async fn line(&self) -> Outcome<Line> {
-        Line::open(self.hub.address).await
+        Line::open(self.hub.sessions).await
     }
 
     /// A session frame by frame, without `hello` yet.
     pub(super) async fn wire(&self) -> Outcome<Wire> {
-        Wire::open(self.hub.address).await
+        Wire::open(self.hub.sessions).await
     }
 
     /// A session frame by frame that is open.

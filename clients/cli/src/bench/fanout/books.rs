@@ -4,8 +4,8 @@ use crate::bench::clock::Clock;
 use crate::bench::ledger::{Ledger, Tally, Verdict};
 use crate::bench::payload::{Payload, Payloads};
 use crate::bench::report::Latency;
-use crate::bench::wire::scan::kind;
-use crate::bench::wire::{Event, Response, Session, WireError};
+use crate::wire::scan::kind;
+use crate::wire::{Event, Response, Session, WireError};
 
 /// The count of one server's messages and deliveries. Receiver `i` is in room `i % rooms`.
 pub(super) struct Books {

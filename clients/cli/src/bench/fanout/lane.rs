@@ -19,8 +19,9 @@ use crate::bench::keys::Keys;
 use crate::bench::report::Latency;
 use crate::bench::store::room_names;
 use crate::bench::target::Target;
-use crate::bench::wire::{Fleet, Session, Speech};
+use crate::bench::tickets::Tickets;
 use crate::child::Process;
+use crate::wire::{Fleet, Session, Speech, WireError, events};
 
 /// Commands that a hub takes from one session at once.
 const IN_FLIGHT: u32 = 64;
@@ -28,6 +29,13 @@ const IN_FLIGHT: u32 = 64;
 const SENDERS: usize = 16;
 /// A message that goes out this much after its time, nanoseconds, was late by the load generator's fault.
 const LATE: u64 = 10_000_000;
+
+/// Where sessions are opened, and what is spoken there.
+#[derive(Clone, Copy)]
+struct Server {
+    address: SocketAddr,
+    speech: Speech,
+}
 
 /// A server, its receivers and senders.
 pub(super) struct Lane {
@@ -62,16 +70,28 @@ pub(super) struct Window {
 }
 
 impl Lane {
-    /// Opens receivers and senders at a hub.
+    /// Opens receivers and senders at a hub. Who only listens is sent to over gRPC.
     pub(super) fn hub(target: &Target, options: &Options) -> Result<Self, BenchError> {
         let names = room_names(&options.namespace, options.rooms);
         let senders = options.rooms.min(SENDERS);
-        let opening = |index: usize| Opening::Session {
-            token: target.credentials.token(index),
-            room: (index < options.receivers).then(|| names[index % names.len()].clone()),
+        let events = target.speech == Speech::Events;
+        let mut tickets = events.then(|| Tickets::open(target.address)).transpose()?;
+        let authority = target.address.to_string();
+        let opening = |index: usize| {
+            let token = target.credentials.token(index);
+            let room = (index < options.receivers).then(|| names[index % names.len()].clone());
+            Ok(match (&mut tickets, room) {
+                (Some(tickets), Some(room)) => {
+                    Opening::Bytes(events::request(&authority, &room, &tickets.make(&token)?))
+                }
+                (_, room) => Opening::Session { token, room },
+            })
         };
-        let (address, process) = (target.address, target.process.clone());
-        let mut lane = Self::open(address, target.speech, process, options, senders, opening)?;
+        let process = target.process.clone();
+        let to_receivers = Server { address: target.address, speech: target.speech };
+        let to_senders =
+            if events { Server { address: target.grpc, speech: Speech::Grpc } } else { to_receivers };
+        let mut lane = Self::open([to_receivers, to_senders], process, options, senders, opening)?;
         lane.names = names;
         Ok(lane)
     }
@@ -81,35 +101,37 @@ impl Lane {
         let opening = |index: usize| {
             let role = if index < options.receivers { b'R' } else { b'S' };
             let room = if role == b'R' { index % options.rooms } else { index - options.receivers };
-            Opening::Bare([&[role][..], &(room as u32).to_be_bytes()].concat())
+            Ok(Opening::Bytes([&[role][..], &(room as u32).to_be_bytes()].concat()))
         };
-        Self::open(address, Speech::Bare, Some(process), options, options.rooms, opening)
+        let server = Server { address, speech: Speech::Bare };
+        Self::open([server; 2], Some(process), options, options.rooms, opening)
     }
 
     fn open(
-        address: SocketAddr,
-        speech: Speech,
+        [server, senders_server]: [Server; 2],
         process: Option<Process>,
         options: &Options,
         senders: usize,
-        opening: impl Fn(usize) -> Opening,
+        mut opening: impl FnMut(usize) -> Result<Opening, WireError>,
     ) -> Result<Self, BenchError> {
         let mut fleet = Fleet::new()?;
         // The bare peer cannot share a connection.
-        let per_connection = if speech == Speech::Grpc { options.per_connection } else { 1 };
-        let gathering =
-            |sessions, per_connection, title| Gathering { address, speech, sessions, per_connection, title };
-        let receivers =
-            gathering(options.receivers, per_connection, "opening receivers").open(&mut fleet, &opening)?;
+        let per_connection = if server.speech == Speech::Grpc { options.per_connection } else { 1 };
+        let gathering = |server: Server, sessions, per_connection, title| {
+            let Server { address, speech } = server;
+            Gathering { address, speech, sessions, per_connection, title }
+        };
+        let receivers = gathering(server, options.receivers, per_connection, "opening receivers")
+            .open(&mut fleet, &mut opening)?;
         let opening = |index| opening(options.receivers + index);
-        let senders = gathering(senders, 1, "opening senders").open(&mut fleet, opening)?;
+        let senders = gathering(senders_server, senders, 1, "opening senders").open(&mut fleet, opening)?;
         let first = receivers.first().copied().unwrap_or(0);
         let clock = Clock::start();
         Ok(Self {
             books: Books::new(clock, options.size, first..first + receivers.len(), options.rooms),
             senders: (0..options.rooms).map(|room| senders[room % senders.len()]).collect(),
             fleet,
-            speech,
+            speech: server.speech,
             clock,
             process,
             names: Vec::new(),

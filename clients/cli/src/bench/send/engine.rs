@@ -16,8 +16,8 @@ use crate::bench::keys::Keys;
 use crate::bench::payload::{Payload, Payloads};
 use crate::bench::report::{Latency, progress};
 use crate::bench::target::Target;
-use crate::bench::wire::scan::kind;
-use crate::bench::wire::{Event, Fleet, Session, WireError};
+use crate::wire::scan::kind;
+use crate::wire::{Event, Fleet, Session, WireError};
 
 /// Commands that a hub takes from one session at once.
 pub(super) const IN_FLIGHT: usize = 64;
@@ -82,7 +82,7 @@ impl Engine {
             per_connection: 1,
             title: "opening sessions",
         };
-        let opening = |index| Opening::Session { token: target.credentials.token(index), room: None };
+        let opening = |index| Ok(Opening::Session { token: target.credentials.token(index), room: None });
         let sessions = gathering.open(&mut fleet, opening)?;
         Ok(Self {
             fleet,

@@ -69,6 +69,7 @@ pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
         }
         Ok(())
     })?;
+    target.check_two_way()?;
     let (connections, each) = options.split();
     let mut engine = Engine::open(&target, connections, names, options.size)?;
     if preload && !options.target.own {

@@ -11,8 +11,8 @@ use crate::bench::BenchError;
 use crate::bench::clock::Watchdog;
 use crate::bench::payload::Payloads;
 use crate::bench::report::progress;
-use crate::bench::wire::scan::kind;
-use crate::bench::wire::{Event, Fleet, Session, WireError};
+use crate::wire::scan::kind;
+use crate::wire::{Event, Fleet, Session, WireError};
 
 /// Entries of a page: what a hub allows.
 const PAGE: u32 = 200;

@@ -4,7 +4,7 @@ use carillon_proto::v1::{HistoryPage, MessageSent, history_entry::Entry};
 
 use crate::bench::ledger::Tally;
 use crate::bench::payload::Payloads;
-use crate::bench::wire::Response;
+use crate::wire::Response;
 
 /// The rooms of one run.
 pub(super) struct Rooms {

@@ -5,6 +5,7 @@ use carillon_proto::v1::SessionRequest;
 use prost::Message as _;
 
 use super::WireError;
+use super::events::status;
 use super::link::Incoming;
 use super::records::{Form, Records};
 
@@ -13,6 +14,8 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
+/// The code of a close on purpose.
+pub(crate) const NORMAL: u16 = 1_000;
 /// Of a frame's first byte: it is the last of its message.
 const FINAL: u8 = 0x80;
 /// Of a frame's second byte: a key follows.
@@ -53,8 +56,8 @@ impl Form for Frame {
 }
 
 /// The client's half of a socket. Plain data: bytes in, bytes out.
-pub(super) struct WebSocket {
-    pub(super) form: WebSocketForm,
+pub(crate) struct WebSocket {
+    pub(crate) form: WebSocketForm,
     stage: Stage,
     frames: Records<Frame>,
 }
@@ -72,7 +75,7 @@ enum Stage {
 
 impl WebSocket {
     /// Appends the handshake to `out`.
-    pub(super) fn open(out: &mut Vec<u8>, authority: &str, form: WebSocketForm) -> Self {
+    pub(crate) fn open(out: &mut Vec<u8>, authority: &str, form: WebSocketForm) -> Self {
         let protocol = match form {
             WebSocketForm::Binary => "carillon.v1.proto",
             WebSocketForm::Json => "carillon.v1.json",
@@ -90,20 +93,38 @@ impl WebSocket {
 
     /// Appends a request to `out`, or keeps it until the handshake is done.
     pub(super) fn send(&mut self, out: &mut Vec<u8>, request: &SessionRequest) {
-        let (opcode, payload) = match self.form {
-            WebSocketForm::Binary => (BINARY, request.encode_to_vec()),
+        let payload = match self.form {
+            WebSocketForm::Binary => request.encode_to_vec(),
             // Maps with keys that are no strings are all that serde_json cannot write; the protocol has none.
-            WebSocketForm::Json => (TEXT, serde_json::to_vec(request).unwrap_or_default()),
+            WebSocketForm::Json => serde_json::to_vec(request).unwrap_or_default(),
         };
+        self.send_message(out, &payload);
+    }
+
+    /// The same of a message that is encoded already.
+    pub(crate) fn send_message(&mut self, out: &mut Vec<u8>, payload: &[u8]) {
+        let opcode = match self.form {
+            WebSocketForm::Binary => BINARY,
+            WebSocketForm::Json => TEXT,
+        };
+        self.put(out, opcode, payload);
+    }
+
+    /// Appends a close in good order.
+    pub(crate) fn close(&mut self, out: &mut Vec<u8>) {
+        self.put(out, CLOSE, &NORMAL.to_be_bytes());
+    }
+
+    fn put(&mut self, out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
         match &mut self.stage {
-            Stage::Handshake { waiting, .. } => put_frame(waiting, opcode, &payload),
-            Stage::Open => put_frame(out, opcode, &payload),
+            Stage::Handshake { waiting, .. } => put_frame(waiting, opcode, payload),
+            Stage::Open => put_frame(out, opcode, payload),
             Stage::Ended => {}
         }
     }
 
     /// Takes what arrived; answers go to `out`.
-    pub(super) fn feed(
+    pub(crate) fn feed(
         &mut self,
         input: &[u8],
         out: &mut Vec<u8>,
@@ -166,14 +187,6 @@ fn accept(
         }
         _ => Err(WireError::Malformed("a frame in pieces, or of a kind that was not asked for")),
     }
-}
-
-/// The status of an answer.
-fn status(head: &[u8]) -> Result<u16, WireError> {
-    let status = head.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));
-    status
-        .and_then(|status| std::str::from_utf8(status).ok()?.parse().ok())
-        .ok_or(WireError::Malformed("an answer that is not HTTP/1.1"))
 }
 
 /// Appends a client's frame.

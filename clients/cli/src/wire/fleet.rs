@@ -18,10 +18,10 @@ const READ_BYTES: usize = 256 * 1024;
 const PONG_ID: u32 = u32::MAX;
 
 /// A session of a [`Fleet`]: counted from 0 in the order of opening, never used twice.
-pub(in crate::bench) type Session = usize;
+pub(crate) type Session = usize;
 
 /// What happened on a session.
-pub(in crate::bench) enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// A reply or push. Pings are answered before they come here.
     Response(Response<'a>),
     /// The hub says that it ends the session, and why; the stream's end follows.
@@ -36,7 +36,7 @@ pub(in crate::bench) enum Event<'a> {
 
 impl Event<'_> {
     /// The failure that an end is to one who did not ask for it.
-    pub(in crate::bench) fn unexpected(&self) -> WireError {
+    pub(crate) fn unexpected(&self) -> WireError {
         match self {
             Self::Response(_) => WireError::Malformed("a reply that nothing asked for"),
             Self::Disconnected(Disconnected { code, message, .. }) => {
@@ -50,7 +50,7 @@ impl Event<'_> {
 }
 
 /// All sessions of one benchmark at one server.
-pub(in crate::bench) struct Fleet {
+pub(crate) struct Fleet {
     poller: Poller,
     links: Vec<Option<Berth>>,
     /// Places in `links` that can be used again.
@@ -72,7 +72,7 @@ struct Berth {
 }
 
 impl Fleet {
-    pub(in crate::bench) fn new() -> Result<Self, WireError> {
+    pub(crate) fn new() -> Result<Self, WireError> {
         let pong = SessionRequest {
             command_id: PONG_ID,
             command: Some(Command::Pong(Pong::default())),
@@ -90,7 +90,7 @@ impl Fleet {
     }
 
     /// Opens a connection with this many sessions; gives the first of them, the others follow it.
-    pub(in crate::bench) fn open(
+    pub(crate) fn open(
         &mut self,
         address: SocketAddr,
         speech: Speech,
@@ -111,7 +111,7 @@ impl Fleet {
     }
 
     /// Closes the session's connection at once, without a word.
-    pub(in crate::bench) fn close(&mut self, session: Session) {
+    pub(crate) fn close(&mut self, session: Session) {
         if let Some((number, _)) = self.places.get(session).copied()
             && self.links.get(number).and_then(Option::as_ref).is_some_and(|berth| berth.holds(session))
         {
@@ -121,25 +121,25 @@ impl Fleet {
     }
 
     /// Queues a request; [`Self::flush`] writes it. Does nothing on a closed connection.
-    pub(in crate::bench) fn send(&mut self, session: Session, request: &SessionRequest) {
+    pub(crate) fn send(&mut self, session: Session, request: &SessionRequest) {
         self.with_link(session, |link, session| link.send(session, request));
     }
 
     /// Queues a command.
-    pub(in crate::bench) fn command(&mut self, session: Session, command_id: u32, command: Command) {
+    pub(crate) fn command(&mut self, session: Session, command_id: u32, command: Command) {
         let request = SessionRequest { command_id, command: Some(command), ..SessionRequest::default() };
         self.send(session, &request);
     }
 
     /// Queues a message that the bare peer passes on.
-    pub(in crate::bench) fn send_message(&mut self, session: Session, message: &[u8]) {
+    pub(crate) fn send_message(&mut self, session: Session, message: &[u8]) {
         let mut prefixed = Vec::with_capacity(5 + message.len());
         put_message(&mut prefixed, message);
         self.send_bytes(session, &prefixed);
     }
 
     /// Queues bytes as they are. For the first words to the bare peer.
-    pub(in crate::bench) fn send_bytes(&mut self, session: Session, bytes: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, session: Session, bytes: &[u8]) {
         self.with_link(session, |link, _| link.send_bytes(bytes));
     }
 
@@ -155,7 +155,7 @@ impl Fleet {
     }
 
     /// Writes what is queued: one write per connection, however many messages wait.
-    pub(in crate::bench) fn flush(&mut self) -> Result<(), WireError> {
+    pub(crate) fn flush(&mut self) -> Result<(), WireError> {
         for number in std::mem::take(&mut self.dirty) {
             let Some(Some(berth)) = self.links.get_mut(number) else { continue };
             berth.dirty = false;
@@ -165,7 +165,7 @@ impl Fleet {
     }
 
     /// Writes what is queued, waits for input no longer than `timeout`, and hands over all that came.
-    pub(in crate::bench) fn turn(
+    pub(crate) fn turn(
         &mut self,
         timeout: Duration,
         mut take: impl FnMut(Session, Event<'_>) -> Result<(), WireError>,

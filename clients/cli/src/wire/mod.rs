@@ -1,4 +1,5 @@
-//! A client that costs little: what measures a hub must not be what limits it.
+//! A client that costs little: what measures a hub must not be what limits it. [`WebSocket`] alone also carries what
+//! stresses a bridge.
 //!
 //! One thread, non-blocking sockets and epoll. Of WebSocket it speaks the framing, and masks with a key of zeros, which
 //! leaves the bytes as they are. Of HTTP/2 it speaks what a gRPC stream needs and no more: it never
@@ -9,18 +10,22 @@
 //! Start reading at [`Fleet`]: sessions are opened on it, and one turn of its loop hands over what arrived.
 
 mod connection;
+pub(crate) mod events;
 mod fleet;
 mod http2;
 mod json;
 mod link;
 mod poller;
 mod records;
-pub(super) mod scan;
+pub(crate) mod scan;
+mod transport;
 mod web_socket;
 
-pub(super) use fleet::{Event, Fleet, Session};
-pub(super) use link::Speech;
-pub(super) use scan::Response;
+pub(crate) use fleet::{Event, Fleet, Session};
+pub(crate) use link::{Incoming, Speech};
+pub(crate) use scan::Response;
+pub(crate) use transport::Transport;
+pub(crate) use web_socket::{NORMAL, WebSocket};
 
 /// Why the client cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +47,8 @@ pub(crate) enum WireError {
         /// The code of `RST_STREAM` or of a close frame; 0 where the stream ended in order, with a gRPC status.
         code: u32,
     },
-    /// The server does not let a WebSocket begin.
-    #[error("the bridge refused a handshake: HTTP status {status}")]
+    /// The bridge does not let a WebSocket or an event stream begin.
+    #[error("the bridge refused: HTTP status {status}")]
     Handshake {
         /// What it answered.
         status: u16,
@@ -77,7 +82,7 @@ pub(crate) enum WireError {
 
 impl WireError {
     /// For `map_err` on system calls.
-    pub(super) fn system<E: Into<std::io::Error>>(action: &'static str) -> impl FnOnce(E) -> Self {
+    pub(crate) fn system<E: Into<std::io::Error>>(action: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::System { action, source: source.into() }
     }
 }

@@ -10,22 +10,25 @@ use prost::Message as _;
 
 use super::WireError;
 use super::connection::Connection;
+use super::events::EventStream;
 use super::records::{Form, Grpc, Records};
 use super::web_socket::WebSocket;
 
 /// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::bench) enum Speech {
+pub(crate) enum Speech {
     /// gRPC: calls of `HubService.Session`.
     Grpc,
     /// WebSocket: a bridge's `/v1/session`. One session to a connection.
     WebSocket(WebSocketForm),
+    /// Server-sent events: a bridge's `/v1/events`. One stream to a connection, on which nothing is said but the request.
+    Events,
     /// The bare peer: gRPC's length-prefixed messages without HTTP/2. One session to a connection.
     Bare,
 }
 
 /// What arrived on one of a link's sessions, counted from 0.
-pub(super) enum Incoming<'a> {
+pub(crate) enum Incoming<'a> {
     /// A message without its prefix.
     Message(&'a [u8]),
     /// The stream ended; the code is that of `RST_STREAM` or of WebSocket's close frame, or 0.
@@ -46,6 +49,7 @@ pub(super) struct Link {
 enum Side {
     Grpc(Box<Connection>),
     WebSocket(Box<WebSocket>),
+    Events(EventStream),
     Bare(Records<Grpc>),
 }
 
@@ -61,6 +65,7 @@ impl Link {
             Speech::WebSocket(form) => {
                 Side::WebSocket(Box::new(WebSocket::open(&mut out, &address.to_string(), form)))
             }
+            Speech::Events => Side::Events(EventStream::new()),
             Speech::Bare => Side::Bare(Records::new()),
         };
         Ok(Self { socket, out, written: 0, side })
@@ -71,6 +76,8 @@ impl Link {
         match &mut self.side {
             Side::Grpc(connection) => connection.send(&mut self.out, session, &request.encode_to_vec()),
             Side::WebSocket(socket) => socket.send(&mut self.out, request),
+            // Nothing can be said to one who only tells.
+            Side::Events(_) => {}
             Side::Bare(_) => put_message(&mut self.out, &request.encode_to_vec()),
         }
     }
@@ -79,11 +86,12 @@ impl Link {
     pub(super) fn form(&self) -> WebSocketForm {
         match &self.side {
             Side::WebSocket(socket) => socket.form,
+            Side::Events(_) => WebSocketForm::Json,
             Side::Grpc(_) | Side::Bare(_) => WebSocketForm::Binary,
         }
     }
 
-    /// Queues bytes as they are. For the bare peer.
+    /// Queues bytes as they are. For the bare peer, and the request of an event stream.
     pub(super) fn send_bytes(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
@@ -108,6 +116,7 @@ impl Link {
             Side::WebSocket(socket) => {
                 socket.feed(&buffer[..length], &mut self.out, |incoming| take(0, incoming))
             }
+            Side::Events(events) => events.feed(&buffer[..length], |incoming| take(0, incoming)),
             Side::Bare(records) => {
                 records.feed(&buffer[..length], |record| take(0, Incoming::Message(&record[Grpc::HEAD..])))
             }

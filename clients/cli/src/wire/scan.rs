@@ -7,23 +7,23 @@ use serde::de::DeserializeOwned;
 use super::{WireError, json};
 
 /// Numbers of `SessionResponse.kind`; a test holds that they are those of the protocol.
-pub(in crate::bench) mod kind {
-    pub(in crate::bench) const MESSAGE: u32 = 2;
-    pub(in crate::bench) const EVENT: u32 = 3;
-    pub(in crate::bench) const DONE: u32 = 7;
-    pub(in crate::bench) const MESSAGE_SENT: u32 = 8;
-    pub(in crate::bench) const PING: u32 = 10;
-    pub(in crate::bench) const ERROR: u32 = 13;
-    pub(in crate::bench) const ENTRY_ACCEPTED: u32 = 14;
-    pub(in crate::bench) const CONNECTED: u32 = 16;
-    pub(in crate::bench) const DISCONNECTED: u32 = 19;
-    pub(in crate::bench) const JOINED: u32 = 24;
-    pub(in crate::bench) const HISTORY_PAGE: u32 = 28;
+pub(crate) mod kind {
+    pub(crate) const MESSAGE: u32 = 2;
+    pub(crate) const EVENT: u32 = 3;
+    pub(crate) const DONE: u32 = 7;
+    pub(crate) const MESSAGE_SENT: u32 = 8;
+    pub(crate) const PING: u32 = 10;
+    pub(crate) const ERROR: u32 = 13;
+    pub(crate) const ENTRY_ACCEPTED: u32 = 14;
+    pub(crate) const CONNECTED: u32 = 16;
+    pub(crate) const DISCONNECTED: u32 = 19;
+    pub(crate) const JOINED: u32 = 24;
+    pub(crate) const HISTORY_PAGE: u32 = 28;
     /// What is of no interest here, where only its name is known.
-    pub(in crate::bench) const OTHER: u32 = u32::MAX;
+    pub(crate) const OTHER: u32 = u32::MAX;
 
     /// The number of a kind, by its name in JSON.
-    pub(in crate::bench) fn of(name: &[u8]) -> u32 {
+    pub(crate) fn of(name: &[u8]) -> u32 {
         match name {
             b"message" => MESSAGE,
             b"event" => EVENT,
@@ -46,19 +46,19 @@ const MALFORMED: WireError = WireError::Malformed("a message that is not protobu
 
 /// A reply or push, its kind still encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::bench) struct Response<'a> {
+pub(crate) struct Response<'a> {
     /// The command that this answers; 0 for a push.
-    pub(in crate::bench) command_id: u32,
+    pub(crate) command_id: u32,
     /// One of [`kind`], another number for what is of no interest here, 0 for none.
-    pub(in crate::bench) kind: u32,
+    pub(crate) kind: u32,
     /// The encoded reply or push; as JSON, also what follows it.
-    pub(in crate::bench) body: &'a [u8],
+    pub(crate) body: &'a [u8],
     /// What it is encoded in.
-    pub(in crate::bench) form: WebSocketForm,
+    pub(crate) form: WebSocketForm,
 }
 
 impl<'a> Response<'a> {
-    pub(in crate::bench) fn parse(message: &'a [u8], form: WebSocketForm) -> Result<Self, WireError> {
+    pub(crate) fn parse(message: &'a [u8], form: WebSocketForm) -> Result<Self, WireError> {
         let mut response = Self { command_id: 0, kind: 0, body: &[], form };
         if form == WebSocketForm::Json {
             (response.command_id, response.kind, response.body) = json::response(message)?;
@@ -75,7 +75,7 @@ impl<'a> Response<'a> {
     }
 
     /// Decodes the whole body. For what is rare.
-    pub(in crate::bench) fn decode<M: Message + Default + DeserializeOwned>(&self) -> Result<M, WireError> {
+    pub(crate) fn decode<M: Message + Default + DeserializeOwned>(&self) -> Result<M, WireError> {
         match self.form {
             WebSocketForm::Binary => M::decode(self.body).map_err(|_| MALFORMED),
             WebSocketForm::Json => json::decode(self.body),
@@ -83,7 +83,7 @@ impl<'a> Response<'a> {
     }
 
     /// Where this is a message or an event: its place and content. A tombstone has empty content.
-    pub(in crate::bench) fn delivery(&self) -> Result<Option<Delivery<'a>>, WireError> {
+    pub(crate) fn delivery(&self) -> Result<Option<Delivery<'a>>, WireError> {
         const HEADER: u32 = 2;
         const SEQ: u32 = 1;
         let content = match self.kind {
@@ -116,7 +116,7 @@ impl<'a> Response<'a> {
     }
 
     /// The bytes of a decoded content.
-    pub(in crate::bench) fn content_bytes(content: &v1::Content) -> &[u8] {
+    pub(crate) fn content_bytes(content: &v1::Content) -> &[u8] {
         match &content.body {
             Some(v1::content::Body::Text(text)) => text.as_bytes(),
             Some(v1::content::Body::Data(data)) => data,
@@ -125,7 +125,7 @@ impl<'a> Response<'a> {
     }
 
     /// The refusal that this reply is, as an error.
-    pub(in crate::bench) fn refusal(&self) -> WireError {
+    pub(crate) fn refusal(&self) -> WireError {
         match self.decode::<v1::Error>() {
             Ok(error) => WireError::Refused { code: error.code, message: error.message },
             Err(malformed) => malformed,
@@ -135,11 +135,11 @@ impl<'a> Response<'a> {
 
 /// What a benchmark checks of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::bench) struct Delivery<'a> {
+pub(crate) struct Delivery<'a> {
     /// Its place in the log; 0 for an ephemeral event.
-    pub(in crate::bench) seq: u64,
+    pub(crate) seq: u64,
     /// Text or data.
-    pub(in crate::bench) content: &'a [u8],
+    pub(crate) content: &'a [u8],
 }
 
 fn first(message: &[u8], wanted: u32) -> Result<Option<Value<'_>>, WireError> {
