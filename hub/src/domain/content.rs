@@ -50,28 +50,29 @@ pub const TEXT_MEDIA_TYPES: [&str; 3] = ["text/plain", "text/markdown", "text/ht
 /// The one that is sanitised.
 const HTML: &str = TEXT_MEDIA_TYPES[2];
 
-fn check_length(text: &str) -> Result<(), Refusal> {
-    if text.chars().nth(limits::CONTENT_CHARACTERS).is_none() {
-        return Ok(());
+/// Not too long, and without control characters.
+fn check_text(text: &str) -> Result<(), Refusal> {
+    if text.chars().nth(limits::CONTENT_CHARACTERS).is_some() {
+        return Err(Refusal {
+            violations: vec![Violation { field: "content.text", rule: "at most 10000 characters" }],
+            ..ErrorCode::MessageTooLarge.into()
+        });
     }
-    Err(Refusal {
-        violations: vec![Violation { field: "content.text", rule: "at most 10000 characters" }],
-        ..ErrorCode::MessageTooLarge.into()
-    })
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
+        return Err(Refusal::invalid("content.text", "no control characters"));
+    }
+    Ok(())
 }
 
 impl Content {
     /// Checks a text: not empty, at most 10,000 characters, no control characters but tab, line feed and carriage
     /// return, media type one of [`TEXT_MEDIA_TYPES`] (empty is `text/plain`). HTML is sanitised, and what is left must
-    /// be no longer and not empty either; other text is kept as it is.
+    /// keep to the same; other text is kept as it is.
     pub fn text(text: &str, media_type: &str) -> Result<Self, Refusal> {
         if text.is_empty() {
             return Err(Refusal::invalid("content", "required"));
         }
-        check_length(text)?;
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r')) {
-            return Err(Refusal::invalid("content.text", "no control characters"));
-        }
+        check_text(text)?;
         let media_type = if media_type.is_empty() { TEXT_MEDIA_TYPES[0] } else { media_type };
         if !TEXT_MEDIA_TYPES.contains(&media_type) {
             return Err(Refusal::invalid(
@@ -81,7 +82,8 @@ impl Content {
         }
         let body = if media_type == HTML {
             let sanitised = html::sanitise(text)?;
-            check_length(&sanitised)?;
+            // Escaping makes it longer, and references may stand for control characters.
+            check_text(&sanitised)?;
             Text::from(&*sanitised)
         } else {
             text.into()

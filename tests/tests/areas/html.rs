@@ -77,6 +77,8 @@ async fn what_says_nothing_once_sanitised_is_refused() {
     // As text there would be more of it than a text may be.
     let grows = broken(alice.client.send_message(send(&"&".repeat(9_000))).await);
     assert_eq!((grows.0.as_str(), grows.1.as_str()), ("MESSAGE_TOO_LARGE", "content.text"));
+    let control = broken(alice.client.send_message(send("a&#7;b")).await);
+    assert_eq!((control.1.as_str(), control.2.as_str()), ("content.text", "no control characters"));
     let content = Some(v1::Content {
         body: Some(Body::Data("<script>steal()</script>".into())),
         media_type: "text/HTML; charset=utf-8".to_owned(),
