@@ -78,10 +78,6 @@ pub struct Permit {
     pub role: Option<Role>,
     /// The first seq that the caller may read.
     pub history_from: Seq,
-    /// Whether the caller may read what was before they joined.
-    pub reads_history: bool,
-    /// Whether the caller may see who is present.
-    pub sees_presence: bool,
 }
 
 impl Permit {
@@ -196,6 +192,18 @@ impl Capability {
         }
     }
 
+    /// Whether the decision asks the organisation's authoriser. What goes by role never does.
+    pub fn asks_authorizer(self, rules: &NamespaceRules, caller: &Caller) -> bool {
+        let asks = |who| who == Who::Authorizer;
+        !caller.service
+            && match self.demand() {
+                Demand::Read => asks(rules.join),
+                Demand::Write | Demand::WriteOrModerate => asks(rules.send),
+                Demand::Answer => asks(rules.join) || asks(rules.send),
+                Demand::Moderate | Demand::Own | Demand::Belong => false,
+            }
+    }
+
     /// Whether the decision asks for what the room was created as.
     pub fn needs_room(self, rules: &NamespaceRules, caller: &Caller) -> bool {
         self.changes_membership() || (caller.service && self.needs_creation(rules))
@@ -209,7 +217,8 @@ impl Capability {
 
 /// Decides whether `caller` may do this in `room` of their tenant. `member` is the caller's membership and `created`
 /// what the room was created as, each `None` where there is none (or where [`Capability::needs_membership`] and
-/// [`Capability::needs_room`] say that it is not asked for).
+/// [`Capability::needs_room`] say that it is not asked for). `allowed` is what the authoriser said, where
+/// [`Capability::asks_authorizer`].
 ///
 /// Services may do everything in rooms that exist: `NOT_FOUND` where one must have been created and was not. Nobody
 /// changes the membership of a direct conversation: `PERMISSION_DENIED`. Where nothing is kept there are neither members
@@ -221,6 +230,7 @@ pub fn permit(
     member: Option<&Member>,
     created: Option<Created>,
     capability: Capability,
+    allowed: bool,
 ) -> Result<Permit, Refusal> {
     let rules = namespaces.rules(room).ok_or(ErrorCode::AccessDenied)?;
     let knows = caller.service || member.is_some() || holds(rules.join, Grant::Join, caller, room, None);
@@ -231,7 +241,7 @@ pub fn permit(
         if created.is_none() && capability.needs_creation(rules) {
             return Err(ErrorCode::NotFound.into());
         }
-    } else if !grants(rules, caller, room, member, capability) {
+    } else if !grants(rules, caller, room, member, capability, allowed) {
         return Err(if knows { ErrorCode::PermissionDenied } else { ErrorCode::AccessDenied }.into());
     }
     if capability.changes_membership() && created.is_some_and(|room| room.direct) {
@@ -247,8 +257,6 @@ pub fn permit(
             (Who::Members, Some(member)) => member.history_from.max(Seq(1)),
             _ => Seq(1),
         },
-        reads_history: caller.service || grants(rules, caller, room, member, Capability::ReadHistory),
-        sees_presence: caller.service || grants(rules, caller, room, member, Capability::SeePresence),
     })
 }
 
@@ -275,13 +283,20 @@ fn grants(
     room: &RoomName,
     member: Option<&Member>,
     capability: Capability,
+    allowed: bool,
 ) -> bool {
     let own = member.map(|member| member.role);
     let role = role_of(rules, caller, room, member);
     let needed = capability.granted_by();
-    let reads = || holds(rules.join, needed.unwrap_or(Grant::Join), caller, room, own);
+    let reads = || {
+        rules.join == Who::Authorizer && allowed
+            || holds(rules.join, needed.unwrap_or(Grant::Join), caller, room, own)
+    };
     let writer = own.filter(|role| *role >= Role::Member);
-    let writes = || holds(rules.send, needed.unwrap_or(Grant::Send), caller, room, writer);
+    let writes = || {
+        rules.send == Who::Authorizer && allowed
+            || holds(rules.send, needed.unwrap_or(Grant::Send), caller, room, writer)
+    };
     match capability.demand() {
         Demand::Read => reads(),
         Demand::Write => writes(),
@@ -301,7 +316,8 @@ fn holds(who: Who, grant: Grant, caller: &Caller, room: &RoomName, role: Option<
         Who::Members => role.is_some(),
         Who::Owner => room.id() == caller.user.as_str(),
         Who::Granted => caller.powers.grants(room, grant),
-        Who::Service => false,
+        // By its answer alone, which is not about this.
+        Who::Authorizer | Who::Service => false,
     }
 }
 

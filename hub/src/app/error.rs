@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::access::authentication::OptionsError;
 use crate::config::ConfigError;
+use crate::grpc::authorizer::RemoteAuthorizerError;
 use crate::store::StoreError;
 use crate::store::sqlite::OpenError;
 
@@ -22,6 +23,9 @@ pub enum StartError {
     /// What was revoked cannot be read: nobody may get in.
     #[error("the revocations cannot be read: {0}")]
     Revocations(StoreError),
+    /// The authoriser cannot be called.
+    #[error("authorizer: {0}")]
+    Authorizer(#[from] RemoteAuthorizerError),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {cause}")]
     Listen {

@@ -11,14 +11,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::authentication::Authenticator;
+use crate::access::authorizer::{Authorizer, Gate};
 use crate::access::revocation::Revocations;
 use crate::access::tickets::Tickets;
 use crate::administration::Administration;
-use crate::config::Config;
+use crate::config::{Config, HiddenText};
 use crate::delivery::Delivery;
 use crate::domain::limits::{SLOW_CONSUMER_FLOOR, STOP_REST};
 use crate::domain::namespace::Namespaces;
 use crate::grpc::admin::AdminApi;
+use crate::grpc::authorizer::RemoteAuthorizer;
 use crate::grpc::encode::ProtobufEncoder;
 use crate::grpc::execute::HubApi;
 use crate::grpc::health::Health;
@@ -317,7 +319,7 @@ pub(super) fn build_with(
     let sessions = Arc::new(Sessions::new(workers));
     let router = NoticeRouter { delivery: Arc::clone(&delivery), sessions: Arc::clone(&sessions) };
     let services = Arc::new(Services {
-        executor: Executor::new(Arc::clone(&store), Arc::clone(&namespaces)),
+        executor: Executor::new(Arc::clone(&store), Arc::clone(&namespaces), gate(config)?),
         presence: Presence::new(presence(config), Arc::new(router)),
         settings,
         store,
@@ -358,6 +360,19 @@ pub(super) fn settings(config: &Config) -> Settings {
         slow_consumer_floor: SLOW_CONSUMER_FLOOR,
         mailbox_bytes: session.mailbox_bytes,
     }
+}
+
+/// What leads to the organisation's authoriser, where there is one.
+fn gate(config: &Config) -> Result<Gate, StartError> {
+    let section = &config.authorizer;
+    let remote = section.url.as_deref().map(|url| {
+        RemoteAuthorizer::new(url, section.token.as_ref().map(HiddenText::as_str), section.timeout)
+    });
+    let authorizer: Option<Arc<dyn Authorizer>> = match remote.transpose()? {
+        Some(remote) => Some(Arc::new(remote)),
+        None => None,
+    };
+    Ok(Gate::new(authorizer, config.gate_options()))
 }
 
 fn session_limits(config: &Config) -> SessionLimits {

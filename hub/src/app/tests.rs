@@ -24,8 +24,8 @@ use crate::domain::position::Seq;
 use crate::domain::time::Timestamp;
 use crate::grpc::decode;
 use crate::session::{Batch, Closer, Input, Live, Output, Services, Session, Settings};
-use crate::store::{EntryRange, PageBound, Store};
 use crate::store::sqlite::SqliteStore;
+use crate::store::{EntryRange, PageBound, Store};
 
 /// A hub that serves nobody yet.
 struct Parts {

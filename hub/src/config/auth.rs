@@ -124,6 +124,13 @@ impl Default for ClaimsSection {
 #[serde(transparent)]
 pub struct HiddenText(String);
 
+impl HiddenText {
+    /// The text, for where it is used.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl From<String> for HiddenText {
     fn from(text: String) -> Self {
         Self(text)

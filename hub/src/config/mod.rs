@@ -6,6 +6,7 @@
 //! defaults are the numbers of [`limits`](crate::domain::limits), and `docs/configuration.md` lists them all.
 
 mod auth;
+mod authorizer;
 mod bridge;
 mod check;
 mod development;
@@ -25,6 +26,7 @@ mod store;
 mod tests;
 
 pub use auth::{AuthSection, ClaimsSection, HiddenText};
+pub use authorizer::{AuthorizerSection, Unreachable};
 pub use bridge::BridgeSection;
 pub use error::{ConfigError, Origin};
 pub use grpc::GrpcSection;
@@ -39,6 +41,7 @@ pub use store::StoreSection;
 use std::path::Path;
 
 use crate::access::authentication::{Authenticator, Options};
+use crate::access::authorizer::GateOptions;
 use crate::access::limits::Limiter;
 use crate::domain::namespace::Namespaces;
 use crate::domain::reply::SessionTerms;
@@ -63,6 +66,8 @@ pub struct Config {
     pub store: StoreSection,
     /// How tokens are checked.
     pub auth: AuthSection,
+    /// Who is asked where a namespace's rules leave it to others.
+    pub authorizer: AuthorizerSection,
     /// The rules of every session.
     pub session: SessionSection,
     /// How often and how many.
@@ -124,6 +129,11 @@ impl Config {
         Limiter::new(self.limits.rates(), own.filter(|(_, rates)| !rates.is_empty()).collect())
     }
 
+    /// How the authoriser is asked.
+    pub fn gate_options(&self) -> GateOptions {
+        self.authorizer.options()
+    }
+
     /// What tokens are checked with. Reads the key's file where one is named.
     pub fn authentication(&self) -> Result<Options, ConfigError> {
         self.auth.options().map_err(|broken| broken.at(Origin::Program))
@@ -166,6 +176,7 @@ impl Config {
         self.limits.check()?;
         self.log.check()?;
         namespace::check_all(&self.namespaces)?;
+        self.authorizer.check(self.namespaces.iter().any(NamespaceSection::asks_authorizer))?;
         let options = self.auth.options()?;
         Authenticator::new(options).map_err(|error| self.auth.blame(error))?;
         Ok(())

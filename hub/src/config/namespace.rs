@@ -123,6 +123,11 @@ impl From<NamespaceRules> for NamespaceSection {
 }
 
 impl NamespaceSection {
+    /// Whether an authoriser is asked about its rooms.
+    pub(super) fn asks_authorizer(&self) -> bool {
+        self.join == Who::Authorizer || self.send == Who::Authorizer
+    }
+
     pub(super) fn rules(&self) -> NamespaceRules {
         NamespaceRules {
             name: self.name.clone(),

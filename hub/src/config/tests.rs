@@ -85,6 +85,8 @@ fn errors_in_the_file_say_which_key_and_what_is_allowed() {
         ("[log]\nlevel = \"loud=very\"", "FILE: log.level: error, warn"),
         ("join = \"all\"", "FILE: namespace.0.join: found \"all\", allowed: one of `tenant`"),
         ("edit_window = \"0s\"", "FILE: namespace.chat.edit_window: 1s at least"),
+        ("join = \"authorizer\"", "FILE: authorizer.url: required where"),
+        ("[authorizer]\nurl = \"127.0.0.1:1\"", "FILE: authorizer.url: http://HOST:PORT"),
         ("durable = false", "FILE: namespace.chat.durable: true where"),
         (ROOMS, "FILE: namespace.chat.name: each name once"),
         ("[[namespace]]\nname = \"a:b\"", "FILE: namespace.a:b.name: required"),

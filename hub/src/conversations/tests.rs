@@ -40,13 +40,7 @@ fn member(name: &str, role: Role) -> Member {
 }
 
 fn permit(role: Role) -> Permit {
-    Permit {
-        member: Some(member("alice", role)),
-        role: Some(role),
-        history_from: Seq(3),
-        reads_history: true,
-        sees_presence: true,
-    }
+    Permit { member: Some(member("alice", role)), role: Some(role), history_from: Seq(3) }
 }
 
 fn rules() -> NamespaceRules {

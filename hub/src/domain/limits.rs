@@ -235,6 +235,16 @@ pub const REVOKED_AHEAD: Duration = Duration::from_mins(5);
 pub const REVOKED_LIFE: Duration = Duration::from_hours(24 * 3_653);
 /// Single tokens that one tenant may have revoked at once.
 pub const REVOKED_TOKENS: usize = 200_000;
+/// An authoriser that has not answered by then has failed.
+pub const AUTHORIZER_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long an authoriser's answers are remembered at most.
+pub const AUTHORIZER_CACHE: Duration = Duration::from_secs(5);
+/// How many of them are.
+pub const AUTHORIZER_CACHE_ENTRIES: usize = 100_000;
+/// After so many failures in a row an authoriser is left alone.
+pub const BREAKER_FAILURES: u32 = 5;
+/// For so long.
+pub const BREAKER_OPEN: Duration = Duration::from_secs(10);
 /// Longest cursor, bytes.
 pub const CURSOR_BYTES: usize = 512;
 /// Most kinds in an inbox filter.

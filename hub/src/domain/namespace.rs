@@ -17,6 +17,8 @@ pub enum Who {
     Owner,
     /// Whose token grants it, by the room's name.
     Granted,
+    /// Whom the organisation's own authoriser lets.
+    Authorizer,
     /// Services only, through the administration service.
     Service,
 }

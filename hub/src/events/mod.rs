@@ -106,13 +106,7 @@ mod tests {
         };
         let member =
             Member { user, role: Role::Member, version: Seq(3), joined: Seq(3), history_from: Seq(1) };
-        let permit = Permit {
-            role: Some(member.role),
-            member: Some(member),
-            history_from: Seq(1),
-            reads_history: true,
-            sees_presence: true,
-        };
+        let permit = Permit { role: Some(member.role), member: Some(member), history_from: Seq(1) };
         let event = Event {
             name: EventName::parse("moved").unwrap(),
             key: Some(EventKey::parse("cursor").unwrap()),

@@ -4,6 +4,7 @@
 //! it. What leaves becomes shared frames in [`encode`].
 
 pub mod admin;
+pub mod authorizer;
 pub mod call;
 mod connections;
 pub mod decode;

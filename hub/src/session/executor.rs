@@ -8,6 +8,7 @@ mod known;
 
 use std::sync::Arc;
 
+use crate::access::authorizer::Gate;
 use crate::access::rules::{Capability, Permit, permit};
 use crate::conversations::{self, Case, Creation, Decision, Facts, conversation_id};
 use crate::domain::caller::Caller;
@@ -53,6 +54,7 @@ impl From<Reply> for Answer {
 pub struct Executor {
     store: Arc<dyn Store>,
     namespaces: Arc<Namespaces>,
+    gate: Gate,
     known: Known,
 }
 
@@ -67,9 +69,9 @@ struct Asked<'a> {
 }
 
 impl Executor {
-    /// An executor over `store` and the configured namespaces.
-    pub fn new(store: Arc<dyn Store>, namespaces: Arc<Namespaces>) -> Self {
-        Self { store, namespaces, known: Known::new() }
+    /// An executor over `store` and the configured namespaces; `gate` leads to the authoriser.
+    pub fn new(store: Arc<dyn Store>, namespaces: Arc<Namespaces>, gate: Gate) -> Self {
+        Self { store, namespaces, gate, known: Known::new() }
     }
 
     /// Executes a command for `caller`. `idempotency` makes a retry give the first attempt's result, also where the
@@ -122,7 +124,8 @@ impl Executor {
         let asked = self.asked(caller, &room, capability, Timestamp::default())?;
         let member = self.store.member(&room, &caller.user).await.map_err(refuse)?;
         let created = self.known.created(&*self.store, asked).await?;
-        self.permit(asked, &Standing { member, created, remembered: false })
+        let allowed = self.ask(asked).await?;
+        self.permit(asked, &Standing { member, created, remembered: false, allowed })
     }
 
     /// Forgets what a commit made untrue. Call it for each change in commit order, before the commit is acknowledged.
@@ -144,7 +147,16 @@ impl Executor {
     fn permit(&self, asked: Asked<'_>, standing: &Standing) -> Result<Permit, Refusal> {
         let Asked { caller, room, capability, .. } = asked;
         let member = standing.member.as_ref().filter(|_| !caller.service);
-        permit(&self.namespaces, caller, &room.room, member, standing.created, capability)
+        permit(&self.namespaces, caller, &room.room, member, standing.created, capability, standing.allowed)
+    }
+
+    /// What the authoriser says, where it is asked at all.
+    async fn ask(&self, asked: Asked<'_>) -> Result<bool, Refusal> {
+        let Asked { caller, room, rules, capability, .. } = asked;
+        if !capability.asks_authorizer(rules, caller) {
+            return Ok(false);
+        }
+        self.gate.ask(caller, &room.room, capability).await
     }
 
     async fn read(&self, caller: &Caller, command: &Stateless) -> Result<Reply, Refusal> {
@@ -210,7 +222,9 @@ impl Executor {
         mut turn: Turn,
     ) -> Result<Committed, Undone> {
         let store = &*self.store;
+        let allowed = self.ask(asked).await?;
         let mut standing = self.known.standing(store, asked).await?;
+        standing.allowed = allowed;
         let mut head = None;
         let mut refused = None;
         for _ in 0..limits::DECISIONS {
@@ -226,6 +240,7 @@ impl Executor {
                 // What is only remembered refuses nobody.
                 Err(_) if standing.remembered => {
                     standing = self.known.read(store, asked).await?;
+                    standing.allowed = allowed;
                     continue;
                 }
                 Err(refusal) => return Err(Undone::Refused(refusal)),
@@ -246,6 +261,7 @@ impl Executor {
                 }
                 Err(CommitError::Condition(current)) => {
                     standing = self.known.observed(asked, &current, standing.created);
+                    standing.allowed = allowed;
                     head = Some(current.room.map_or(Seq(0), |room| room.head.seq));
                     refused = Some(conditions);
                 }

@@ -19,7 +19,7 @@ use crate::domain::limits::{CATCH_UP_BYTES, STATE_BYTES, STATE_KEYS};
 use crate::domain::marks::Marks;
 use crate::domain::member::Role;
 use crate::domain::names::RoomKey;
-use crate::domain::namespace::NamespaceRules;
+use crate::domain::namespace::{NamespaceRules, Who};
 use crate::domain::position::{Position, Seq};
 use crate::domain::reply::JoinReason;
 use crate::store::{EntryRange, PageBound, refuse};
@@ -70,8 +70,10 @@ pub(super) async fn join(
     let rules = services.namespaces.rules(&join.room).ok_or(ErrorCode::AccessDenied)?;
     let key = RoomKey { tenant: caller.tenant.clone(), room: join.room.clone() };
     // Asked before anything is made for the room, and again below for exactness.
-    let permit = services.executor.authorise(&caller, &join.room, Capability::Join).await?;
-    let presence = join.presence && rules.presence && permit.sees_presence;
+    services.executor.authorise(&caller, &join.room, Capability::Join).await?;
+    let presence = join.presence
+        && rules.presence
+        && may(&services, rules, &caller, &join, Capability::SeePresence).await?;
     let room = if rules.durable {
         services.delivery.activate(&key, &*services.store).await.map_err(refuse)?
     } else {
@@ -91,11 +93,32 @@ pub(super) async fn join(
     };
     if rules.durable {
         let marks = services.store.marks(&key, &caller.user);
-        joining.start = find_start(&services, &key, &join, &permit).await?;
+        let history = may(&services, rules, &caller, &join, Capability::ReadHistory).await?;
+        joining.start = find_start(&services, &key, &join, &permit, history).await?;
         joining.marks = marks.await.map_err(refuse)?;
         read_state(&services, rules, &key, &mut joining).await?;
     }
     Ok(joining)
+}
+
+/// Whether who may join may do this as well. They may, but where each is decided by itself.
+async fn may(
+    services: &Services,
+    rules: &NamespaceRules,
+    caller: &Caller,
+    join: &Join,
+    capability: Capability,
+) -> Result<bool, Refusal> {
+    if !matches!(rules.join, Who::Granted | Who::Authorizer) {
+        return Ok(true);
+    }
+    match services.executor.authorise(caller, &join.room, capability).await {
+        Ok(_) => Ok(true),
+        Err(refusal) if matches!(refusal.code, ErrorCode::AccessDenied | ErrorCode::PermissionDenied) => {
+            Ok(false)
+        }
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// Checks `since` against the log, or counts back from its head.
@@ -104,9 +127,10 @@ async fn find_start(
     key: &RoomKey,
     join: &Join,
     permit: &Permit,
+    history: bool,
 ) -> Result<Start, Refusal> {
     let Some(since) = join.since else {
-        if join.rewind == 0 || !permit.reads_history {
+        if join.rewind == 0 || !history {
             return Ok(Start::Head);
         }
         let page = read(services, key, EntryRange::Before(Seq(u64::MAX)), 1).await?;
@@ -121,7 +145,7 @@ async fn find_start(
         return Ok(Start::Truncated);
     }
     // A place that a client has seen, which its tag proves, is where it goes on; the beginning proves nothing.
-    if since.seq == Seq(0) && !permit.reads_history {
+    if since.seq == Seq(0) && !history {
         return Ok(Start::Truncated);
     }
     // What lies between is not theirs to read, so the copy cannot be made complete.

@@ -184,7 +184,7 @@ fn every_capability_is_decided_by_role_and_rules() {
                 .map(|column| {
                     let (caller, member) = standing(column);
                     let created = Some(Created { direct: false });
-                    letter(permit(&namespaces, &caller, &room, member.as_ref(), created, capability))
+                    letter(permit(&namespaces, &caller, &room, member.as_ref(), created, capability, false))
                 })
                 .collect();
             let expected = table.rows[row_of(capability)];
@@ -205,10 +205,10 @@ fn what_is_not_asked_for_changes_nothing() {
         {
             let (caller, member) = standing(column);
             let created = Some(Created { direct: false });
-            let full = permit(&namespaces, &caller, &room, member.as_ref(), created, capability);
+            let full = permit(&namespaces, &caller, &room, member.as_ref(), created, capability, false);
             let asked = member.filter(|_| capability.needs_membership(rules, &caller));
             let created = created.filter(|_| capability.needs_room(rules, &caller));
-            let lean = permit(&namespaces, &caller, &room, asked.as_ref(), created, capability);
+            let lean = permit(&namespaces, &caller, &room, asked.as_ref(), created, capability, false);
             // A stranger's refusal may be either where nothing but the rules refuses: both say no.
             assert_eq!(full.is_ok(), lean.is_ok(), "{capability:?} {column} {:?}", table.room);
         }
@@ -220,12 +220,12 @@ fn strangers_cannot_tell_why_they_are_refused() {
     let namespaces = namespaces(Who::Members, Who::Members);
     let refusals = ["room:exists", "other:1"].map(|room| {
         let room = RoomName::parse(room).unwrap();
-        permit(&namespaces, &caller(false), &room, None, None, Capability::Join).unwrap_err()
+        permit(&namespaces, &caller(false), &room, None, None, Capability::Join, false).unwrap_err()
     });
     let created = Some(Created { direct: true });
     let room = RoomName::parse("room:direct").unwrap();
     let direct =
-        permit(&namespaces, &caller(false), &room, None, created, Capability::AddMember).unwrap_err();
+        permit(&namespaces, &caller(false), &room, None, created, Capability::AddMember, false).unwrap_err();
     assert_eq!(refusals[0], ErrorCode::AccessDenied.into());
     assert_eq!((&refusals[0], &refusals[0]), (&refusals[1], &direct));
 }
@@ -238,7 +238,8 @@ fn nobody_changes_who_belongs_to_a_direct_conversation() {
         for column in [4, 5] {
             let (caller, member) = standing(column);
             let created = Some(Created { direct: true });
-            let decided = letter(permit(&namespaces, &caller, &room, member.as_ref(), created, capability));
+            let decided =
+                letter(permit(&namespaces, &caller, &room, member.as_ref(), created, capability, false));
             assert_eq!(decided == 'p', capability.changes_membership(), "{capability:?}");
         }
     }
@@ -254,7 +255,8 @@ fn services_need_the_room_where_only_creation_makes_one() {
         (Who::Tenant, Capability::AddMember, true),
         (Who::Tenant, Capability::UpdateRoom, true),
     ] {
-        let decided = permit(&namespaces(join, Who::Service), &caller(true), &room, None, None, capability);
+        let decided =
+            permit(&namespaces(join, Who::Service), &caller(true), &room, None, None, capability, false);
         let expected = refused.then_some(ErrorCode::NotFound);
         assert_eq!(decided.err().map(|refusal| refusal.code), expected, "{join:?} {capability:?}");
     }
@@ -266,7 +268,7 @@ fn a_permit_names_the_membership_and_where_history_begins() {
     let alice = member(Role::Member);
     let closed = namespaces(Who::Members, Who::Members);
     let permit_of = |namespaces| {
-        permit(namespaces, &caller(false), &room, Some(&alice), None, Capability::ReadHistory).unwrap()
+        permit(namespaces, &caller(false), &room, Some(&alice), None, Capability::ReadHistory, false).unwrap()
     };
     let permit = permit_of(&closed);
     assert_eq!(
@@ -289,6 +291,7 @@ fn a_namespace_without_presence_shows_none() {
         Some(&owner),
         None,
         Capability::SeePresence,
+        false,
     );
     assert_eq!(decided.unwrap_err().code, ErrorCode::InvalidArgument);
 }
@@ -304,7 +307,7 @@ proptest! {
         let decide = |column| {
             let (caller, member) = standing(column);
             let created = Some(Created { direct: false });
-            permit(&namespaces, &caller, &room, member.as_ref(), created, CAPABILITIES[capability]).is_ok()
+            permit(&namespaces, &caller, &room, member.as_ref(), created, CAPABILITIES[capability], false).is_ok()
         };
         prop_assert!(!decide(column) || decide(column + 1));
     }
@@ -315,8 +318,6 @@ proptest! {
             member: None,
             role: Role::from_number(own),
             history_from: Seq(1),
-            reads_history: true,
-            sees_presence: true,
         };
         let other = Role::from_number(other).unwrap();
         let expected = permit.role == Some(Role::Owner) || (permit.moderates() && permit.role > Some(other));
@@ -348,11 +349,10 @@ fn a_grant_permits_what_it_says_and_nothing_else() {
     for (grant, permitted) in table {
         for capability in CAPABILITIES {
             let created = Some(Created { direct: false });
-            let decided = permit(&namespaces, &granted(&[grant]), &room, None, created, capability);
+            let decided = permit(&namespaces, &granted(&[grant]), &room, None, created, capability, false);
             assert_eq!(decided.is_ok(), permitted.contains(&capability), "{grant:?} {capability:?}");
             if let Ok(permit) = decided {
                 assert_eq!(permit.moderates(), grant == Grant::Moderate);
-                assert_eq!(permit.reads_history, grant == Grant::History);
                 assert!(!permit.manages(Role::Moderator) && !permit.manages(Role::Owner));
             } else if grant != Grant::Join {
                 assert_eq!(decided.unwrap_err().code, ErrorCode::AccessDenied, "nor that the room exists");
@@ -360,9 +360,11 @@ fn a_grant_permits_what_it_says_and_nothing_else() {
         }
     }
     let both = granted(&[Grant::Join, Grant::Send]);
-    assert!(permit(&namespaces, &both, &room, None, None, Capability::React).is_ok());
+    assert!(permit(&namespaces, &both, &room, None, None, Capability::React, false).is_ok());
     let elsewhere = RoomName::parse("room:10").unwrap();
-    assert!(permit(&namespaces, &granted(&Grant::ALL), &elsewhere, None, None, Capability::Join).is_err());
+    assert!(
+        permit(&namespaces, &granted(&Grant::ALL), &elsewhere, None, None, Capability::Join, false).is_err()
+    );
 }
 
 #[test]
@@ -373,8 +375,32 @@ fn a_grant_counts_only_where_the_namespace_goes_by_grants() {
     {
         let namespaces = namespaces(join, send);
         for capability in CAPABILITIES {
-            let decided = permit(&namespaces, &all, &room, None, None, capability);
+            let decided = permit(&namespaces, &all, &room, None, None, capability, false);
             assert_eq!(decided.unwrap_err().code, ErrorCode::AccessDenied, "{join:?} {capability:?}");
         }
     }
+}
+
+#[test]
+fn an_authorisers_answer_decides_what_it_is_asked_about_and_no_more() {
+    let room = RoomName::parse("room:1").unwrap();
+    let namespaces = namespaces(Who::Authorizer, Who::Authorizer);
+    let rules = namespaces.rules(&room).unwrap();
+    for capability in CAPABILITIES {
+        let asks = capability.asks_authorizer(rules, &caller(false));
+        assert!(!capability.asks_authorizer(rules, &caller(true)), "services are not asked about");
+        let created = Some(Created { direct: false });
+        let decide = |allowed| permit(&namespaces, &caller(false), &room, None, created, capability, allowed);
+        assert_eq!(decide(true).is_ok(), asks, "{capability:?}");
+        assert_eq!(decide(false).unwrap_err().code, ErrorCode::AccessDenied, "{capability:?}");
+    }
+    // Where only sending goes by it, following goes by membership.
+    let mixed =
+        Namespaces::new(vec![NamespaceRules { send: Who::Authorizer, ..NamespaceRules::closed("room") }]);
+    let decide = |member: Option<&Member>, capability| {
+        permit(&mixed, &caller(false), &room, member, None, capability, true).is_ok()
+    };
+    let reader = member(Role::Reader);
+    assert!(decide(None, Capability::Send) && !decide(None, Capability::Join));
+    assert!(!decide(None, Capability::React) && decide(Some(&reader), Capability::React));
 }

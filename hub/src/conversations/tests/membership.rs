@@ -85,7 +85,7 @@ fn decided(known: &Home, by: &str, command: &Stateless) -> Option<Outcome> {
     let member = known.members.get(&caller.user);
     let created = Some(Created { direct: false });
     let capability = Capability::of(command, &caller).unwrap();
-    let permit = permit(&namespaces, &caller, &room, member, created, capability).ok()?;
+    let permit = permit(&namespaces, &caller, &room, member, created, capability, false).ok()?;
     let target = match command {
         Stateless::MemberAdd { user, .. }
         | Stateless::MemberRemove { user, .. }

@@ -114,16 +114,23 @@ async fn change(
 ) -> Outcome<()> {
     // An unknown id is skipped.
     ids.push("nosuch".to_owned());
-    if random.percent(60) {
+    let changes = if random.percent(60) {
         device.client.notification_read(ids.clone()).await?;
+        ids.iter().any(|id| model.unread.contains(id))
     } else {
         device.client.notification_delete(ids.clone()).await?;
-        model.deleted.extend(ids.iter().cloned());
-    }
+        let there = |id: &&String| model.sent.contains(id) && !model.deleted.contains(*id);
+        let gone: Vec<_> = ids.iter().filter(there).cloned().collect();
+        model.deleted.extend(gone.iter().cloned());
+        !gone.is_empty()
+    };
     for id in &ids {
         model.unread.remove(id);
     }
-    model.counts.push(model.unread.len() as u64);
+    // What changes nothing is told to nobody.
+    if changes {
+        model.counts.push(model.unread.len() as u64);
+    }
     Ok(())
 }
 

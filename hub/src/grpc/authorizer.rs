@@ -1,0 +1,94 @@
+//! The authoriser that an organisation runs itself, over gRPC.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carillon_proto::v1;
+use carillon_proto::v1::authorizer_service_client::AuthorizerServiceClient;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tonic::Request;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::access::authorizer::{Authorizer, AuthorizerError, Question, Verdict};
+use crate::access::rules::Capability;
+
+/// Largest answer that is read, bytes.
+const ANSWER_BYTES: usize = 4 * 1024;
+
+/// One that is called over gRPC. It connects with the first question.
+pub struct RemoteAuthorizer {
+    client: AuthorizerServiceClient<Channel>,
+    bearer: Option<MetadataValue<Ascii>>,
+}
+
+/// The address or the token cannot be used.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("an address such as http://127.0.0.1:9000, and a token of visible characters")]
+pub struct RemoteAuthorizerError;
+
+impl RemoteAuthorizer {
+    /// One at `url`, to which the hub says who it is by `token`.
+    pub fn new(url: &str, token: Option<&str>, timeout: Duration) -> Result<Self, RemoteAuthorizerError> {
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| RemoteAuthorizerError)?;
+        let endpoint = endpoint.connect_timeout(timeout).tcp_nodelay(true);
+        let bearer = token.map(|token| format!("Bearer {token}").parse()).transpose();
+        let mut bearer: Option<MetadataValue<Ascii>> = bearer.map_err(|_| RemoteAuthorizerError)?;
+        if let Some(bearer) = &mut bearer {
+            bearer.set_sensitive(true);
+        }
+        let client = AuthorizerServiceClient::new(endpoint.connect_lazy());
+        Ok(Self { client: client.max_decoding_message_size(ANSWER_BYTES), bearer })
+    }
+}
+
+impl Authorizer for RemoteAuthorizer {
+    fn check(&self, question: Question) -> BoxFuture<'static, Result<Verdict, AuthorizerError>> {
+        let mut client = self.client.clone();
+        let mut request = Request::new(v1::CheckRequest {
+            tenant: question.tenant.as_str().to_owned(),
+            user: question.user.as_str().to_owned(),
+            room: question.room.as_str().to_owned(),
+            capability: name(question.capability).to_owned(),
+        });
+        if let Some(bearer) = &self.bearer {
+            request.metadata_mut().insert("authorization", bearer.clone());
+        }
+        async move {
+            // The code alone: what the other side writes into its message is not for the log.
+            let answer = client.check(request).await.map_err(|status| failed(status.code()))?.into_inner();
+            let ttl = (answer.ttl_ms > 0).then(|| Duration::from_millis(u64::from(answer.ttl_ms)));
+            Ok(Verdict { allowed: answer.allowed, ttl })
+        }
+        .boxed()
+    }
+}
+
+fn failed(code: tonic::Code) -> AuthorizerError {
+    AuthorizerError(Arc::from(code.description()))
+}
+
+/// A capability's name in a question.
+fn name(capability: Capability) -> &'static str {
+    match capability {
+        Capability::Join => "join",
+        Capability::ReadHistory => "history",
+        Capability::SeePresence => "presence",
+        Capability::ListMembers => "members",
+        Capability::Mark => "mark",
+        Capability::Send => "send",
+        Capability::Publish => "publish",
+        Capability::Type => "type",
+        Capability::React => "react",
+        Capability::Edit => "edit",
+        Capability::DeleteOwn => "delete",
+        // By role alone: nobody is asked.
+        Capability::DeleteOthers
+        | Capability::AddMember
+        | Capability::RemoveMember
+        | Capability::LeaveMembership
+        | Capability::ChangeRole
+        | Capability::UpdateRoom => "moderate",
+    }
+}

@@ -1,0 +1,137 @@
+//! Who may do what is answered by a service of the organisation's own, over gRPC.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use carillon_client::v1;
+use carillon_client::v1::authorizer_service_server::{AuthorizerService, AuthorizerServiceServer};
+use carillon_client::v1::session_request::Command;
+use carillon_client::v1::session_response::Kind;
+use carillon_hub::config::{Config, NamespaceSection};
+use carillon_hub::domain::namespace::Who;
+use carillon_tests::story::message;
+use carillon_tests::wire::{code, join};
+use carillon_tests::{Wire, hub};
+use tonic::{Request, Response, Status};
+
+/// Lets alice follow and send, and others follow; fails or never answers where told to.
+#[derive(Default)]
+struct Office {
+    asked: AtomicUsize,
+    fails: AtomicBool,
+    hangs: AtomicBool,
+}
+
+/// Where the office is asked.
+struct Door(Arc<Office>);
+
+#[tonic::async_trait]
+impl AuthorizerService for Door {
+    async fn check(&self, request: Request<v1::CheckRequest>) -> Result<Response<v1::CheckResponse>, Status> {
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        if self.0.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if self.0.fails.load(Ordering::SeqCst) {
+            return Err(Status::internal("secret words that are for no log"));
+        }
+        let bearer = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+        if bearer != Some("Bearer hub-secret") {
+            return Err(Status::unauthenticated("who are you"));
+        }
+        let asked = request.into_inner();
+        let allowed = asked.room.starts_with("case:open")
+            && (asked.capability == "join" || asked.capability == "history" || asked.user == "alice");
+        // Whatever comes next is asked again, so that a test sees what it changes.
+        Ok(Response::new(v1::CheckResponse { allowed, ttl_ms: 1 }))
+    }
+}
+
+/// An office that listens, and where.
+async fn opens() -> (Arc<Office>, SocketAddr) {
+    let office = Arc::new(Office::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = AuthorizerServiceServer::new(Door(Arc::clone(&office)));
+    let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
+    tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
+    (office, address)
+}
+
+fn asking(config: &mut Config, address: SocketAddr) {
+    config.namespaces.push(NamespaceSection {
+        name: "case".to_owned(),
+        join: Who::Authorizer,
+        send: Who::Authorizer,
+        ..NamespaceSection::default()
+    });
+    config.authorizer.url = Some(format!("http://{address}"));
+    config.authorizer.token = Some("hub-secret".to_owned().into());
+    config.authorizer.cache = Duration::from_millis(1);
+    config.authorizer.timeout = Duration::from_millis(300);
+    config.authorizer.breaker_failures = 3;
+    config.authorizer.breaker_open = Duration::from_hours(1);
+}
+
+#[tokio::test]
+async fn the_office_says_who_may_do_what() {
+    let (office, address) = opens().await;
+    let hub = hub().with(|config| asking(config, address)).start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let mut bob = Wire::enters(&hub, "bob").await;
+    alice.joins(join("case:open")).await;
+    bob.joins(join("case:open")).await;
+    let say = |words: &str| Command::MessageSend(message("case:open", words));
+    assert!(matches!(alice.asks(say("words")).await, Kind::MessageSent(_)));
+    let heard = bob.until(|kind| matches!(kind, Kind::Message(_)).then_some(()));
+    heard.await;
+    assert_eq!(code(&bob.asks(say("words")).await), "ACCESS_DENIED");
+    assert_eq!(code(&alice.asks(Command::Join(join("case:shut"))).await), "ACCESS_DENIED");
+    // Rooms that do not go by it are not asked about.
+    let before = office.asked.load(Ordering::SeqCst);
+    alice.joins(join("room:lobby")).await;
+    assert_eq!(office.asked.load(Ordering::SeqCst), before);
+}
+
+#[tokio::test]
+async fn an_office_that_fails_lets_nobody_in_and_is_left_alone() {
+    let (office, address) = opens().await;
+    let hub = hub().with(|config| asking(config, address)).start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    office.fails.store(true, Ordering::SeqCst);
+    for _ in 0..6 {
+        let Kind::Error(error) = alice.asks(Command::Join(join("case:open"))).await else { panic!("joined") };
+        assert_eq!((error.code.as_str(), error.retryable), ("UNAVAILABLE", true));
+        assert!(!error.message.contains("secret"));
+    }
+    assert_eq!(office.asked.load(Ordering::SeqCst), 3, "then nobody asks any more");
+    alice.joins(join("room:lobby")).await;
+}
+
+#[tokio::test]
+async fn an_office_that_does_not_answer_holds_up_nobody_for_long() {
+    let (office, address) = opens().await;
+    let hub = hub().with(|config| asking(config, address)).start().await;
+    office.hangs.store(true, Ordering::SeqCst);
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let asked = alice.ask(Command::Join(join("case:open")));
+    // What does not go by it is answered meanwhile.
+    assert!(matches!(alice.asks(Command::Ping(v1::Ping {})).await, Kind::Pong(_)));
+    assert_eq!(code(&alice.answer(asked).await), "UNAVAILABLE");
+    office.hangs.store(false, Ordering::SeqCst);
+    alice.joins(join("case:open")).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_allowed_where_that_is_configured() {
+    // A port where nobody listens any more.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hub = hub().with(|config| {
+        asking(config, address);
+        config.authorizer.unreachable = carillon_hub::config::Unreachable::Allow;
+    });
+    let hub = hub.start().await;
+    Wire::enters(&hub, "alice").await.joins(join("case:open")).await;
+}
