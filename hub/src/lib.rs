@@ -7,6 +7,7 @@
 pub mod access;
 pub mod administration;
 pub mod app;
+pub mod audit;
 pub mod config;
 pub mod conversations;
 pub mod delivery;

@@ -235,7 +235,7 @@ fn an_older_database_is_brought_up_to_date() {
     let folder = used_folder();
     engine(folder.path())
         .execute_batch(
-            "DROP TABLE revocations; DROP TABLE broadcast_seen; DROP TABLE broadcast_deleted; DROP INDEX broadcast_unread; DROP INDEX broadcast_critical;
+            "DROP TABLE audit_heads; DROP TABLE revocations; DROP TABLE broadcast_seen; DROP TABLE broadcast_deleted; DROP INDEX broadcast_unread; DROP INDEX broadcast_critical;
              CREATE TABLE broadcast_state(user INT, seq INT, deleted INT NOT NULL, PRIMARY KEY(user, seq)) WITHOUT ROWID;
              INSERT INTO broadcast_state VALUES(1, 4, 0), (1, 5, 1);
              DROP TABLE outbox; DROP TABLE outbox_notices; DROP INDEX inbox_ends; DROP INDEX broadcast_ends; DROP INDEX users_known;

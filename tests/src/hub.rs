@@ -1,6 +1,7 @@
 //! A hub inside the test's process.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use carillon_client::{AdminClient, ClientOptions};
@@ -50,6 +51,11 @@ impl Plan {
     #[must_use]
     pub fn at(self, address: SocketAddr) -> Self {
         self.with(|config| config.grpc.listen = address)
+    }
+
+    /// Its data folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Starts it.

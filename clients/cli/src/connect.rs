@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use carillon_client::{AdminClient, Client, ClientOptions, Events, Executor};
 
 use crate::args::ConnectArgs;
-use crate::dev_tokens::{DevTokenProvider, DevTokens};
+use crate::dev_tokens::{DevTokenProvider, DevTokens, OPERATOR, SERVICE};
 
 /// Where a hub listens unless told otherwise.
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:7420";
@@ -34,7 +34,17 @@ impl ConnectArgs {
 
     /// Administration of `tenant`. Without a token the development service's is used, and its tenant.
     pub(crate) fn admin(&self, tenant: Option<&str>) -> anyhow::Result<AdminClient> {
-        let options = self.options_as(Some("service"))?;
+        self.admin_as(SERVICE, tenant)
+    }
+
+    /// The same for what is of all tenants: without a token the development operator's is used.
+    pub(crate) fn operator(&self, tenant: Option<&str>) -> anyhow::Result<AdminClient> {
+        // A token for all tenants needs none to be named.
+        self.admin_as(OPERATOR, tenant.or_else(|| self.token().is_some().then_some("")))
+    }
+
+    fn admin_as(&self, name: &str, tenant: Option<&str>) -> anyhow::Result<AdminClient> {
+        let options = self.options_as(Some(name))?;
         let tenant = match tenant {
             Some(tenant) => tenant.to_owned(),
             None if self.token().is_none() => DevTokens::read(&self.data())?.tenant,

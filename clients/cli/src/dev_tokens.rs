@@ -24,9 +24,9 @@ const TENANT: &str = "dev";
 /// The users of development.
 const USERS: [&str; 2] = ["alice", "bob"];
 /// The service of development.
-const SERVICE: &str = "service";
+pub(crate) const SERVICE: &str = "service";
 /// Who watches the whole node.
-const OPERATOR: &str = "operator";
+pub(crate) const OPERATOR: &str = "operator";
 /// How long development tokens are good; each start writes new ones.
 const GOOD_FOR: Duration = Duration::from_hours(30 * 24);
 

@@ -1,16 +1,18 @@
 //! The life of a process that runs a hub: start, say so, wait for a signal, drain, exit.
 
+use std::io;
 use std::net::SocketAddr;
 
 use anyhow::Context;
 use carillon_hub::app::Hub;
-use carillon_hub::config::Config;
+use carillon_hub::config::{AuditTo, Config};
 use carillon_hub::telemetry::{LogOptions, init_log};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::browsers::Browsers;
 use crate::dev_tokens::DevTokens;
+use crate::output::Output;
 
 /// Where a hub serves.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +33,15 @@ impl Ready {
             value["bridge"] = json!(bridge.to_string());
         }
         value
+    }
+
+    /// Says where it serves: to standard output, unless that is the audit log's.
+    pub(crate) fn say(&self, config: &Config, output: Output) -> io::Result<()> {
+        if config.audit.to == Some(AuditTo::Stdout) {
+            tracing::info!("{}", self.text());
+            return Ok(());
+        }
+        output.data(&self.json(), || self.text())
     }
 
     /// The addresses for people.

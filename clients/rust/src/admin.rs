@@ -28,6 +28,17 @@ impl AdminClient {
     }
 }
 
+impl AdminClient {
+    /// Where the hub's audit log stood. Needs a token for all tenants.
+    pub async fn list_audit_heads(&self) -> Result<v1::ListAuditHeadsResponse, CommandError> {
+        let make = |request| {
+            let mut service = self.service.clone();
+            async move { service.list_audit_heads(request).await }
+        };
+        self.unary.request(v1::ListAuditHeadsRequest {}, make).await
+    }
+}
+
 macro_rules! requests {
     ($($(#[$doc:meta])* $name:ident($request:ident $(, $key:ident)?) -> $response:ident;)*) => {
         impl AdminClient {$(

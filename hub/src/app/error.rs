@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::access::authentication::OptionsError;
+use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::grpc::authorizer::RemoteAuthorizerError;
 use crate::store::StoreError;
@@ -23,6 +24,12 @@ pub enum StartError {
     /// What was revoked cannot be read: nobody may get in.
     #[error("the revocations cannot be read: {0}")]
     Revocations(StoreError),
+    /// What was noted of the audit log cannot be read.
+    #[error("what was noted of the audit log cannot be read: {0}")]
+    AuditHeads(StoreError),
+    /// The audit log cannot be kept.
+    #[error("audit: {0}")]
+    Audit(#[from] AuditError),
     /// The authoriser cannot be called.
     #[error("authorizer: {0}")]
     Authorizer(#[from] RemoteAuthorizerError),

@@ -15,6 +15,7 @@ use crate::access::authorizer::{Authorizer, Gate};
 use crate::access::revocation::Revocations;
 use crate::access::tickets::Tickets;
 use crate::administration::Administration;
+use crate::audit::{Source, Trail};
 use crate::config::{Config, HiddenText};
 use crate::delivery::Delivery;
 use crate::domain::limits::{SLOW_CONSUMER_FLOOR, STOP_REST};
@@ -37,6 +38,7 @@ use crate::store::Store;
 use crate::store::sqlite::{Options, SqliteStore};
 use crate::telemetry::Metrics;
 
+use super::audit::{Audit, Running};
 use super::error::StartError;
 use super::facts::HubFacts;
 use super::front::Front as BesideFront;
@@ -76,6 +78,7 @@ pub struct Hub {
     in_flight: TaskTracker,
     /// What serves beside gRPC: each ends when it has answered its last call.
     fronts: TaskTracker,
+    audit: Running,
     drain_timeout: Duration,
 }
 
@@ -83,8 +86,11 @@ impl Hub {
     /// Starts a hub as `config` says. To be called on a runtime, which carries the tasks that belong to no worker.
     /// `fronts` serve beside gRPC.
     pub async fn start(config: &Config, fronts: &[Arc<dyn BesideFront>]) -> Result<Self, StartError> {
-        let (services, store) = build(config)?;
+        let metrics = Metrics::new();
+        let audit = Audit::prepare(config, &metrics)?;
+        let (services, store) = build(config, settings(config), metrics, audit.trail())?;
         load_revocations(&services).await?;
+        let audit = audit.start(&services.store).await?;
         let administration = Administration::new(
             Arc::clone(&services.store),
             Arc::clone(&services.namespaces),
@@ -118,6 +124,7 @@ impl Hub {
         tasks.spawn(watch_store(Arc::clone(&services), health.clone(), stop.run.clone()));
         drop(stop);
         health.serving().await;
+        audit.started();
         let http = web_handle.address();
         Ok(Self {
             grpc,
@@ -132,6 +139,7 @@ impl Hub {
             served,
             in_flight,
             fronts: serving_fronts,
+            audit,
             drain_timeout: config.session.drain_timeout,
         })
     }
@@ -186,6 +194,9 @@ impl Hub {
         self.run.cancel();
         if timeout(STOP_REST, self.ended()).await.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "tasks were cut off");
+        }
+        if !self.audit.close(STOP_REST).await {
+            tracing::warn!("the audit log was not closed in time");
         }
         let closed = timeout(STOP_REST, self.store.close()).await.is_ok();
         if !closed {
@@ -274,13 +285,20 @@ fn front(
 ) -> Front<SessionService> {
     Front {
         session: SessionService::new(Arc::clone(services), shard),
-        hub: Arc::new(HubApi::new(ports.clone(), ports.clone(), config.session.command_timeout)),
+        hub: Arc::new(HubApi::new(
+            ports.clone(),
+            ports.clone(),
+            services.audit.clone(),
+            config.session.command_timeout,
+        )),
         admin: AdminApi {
             authenticate: ports.clone(),
             execute: ports.clone(),
             sessions: ports.clone(),
             observe: ports.clone(),
             administer: ports.clone(),
+            audit: services.audit.clone(),
+            source: Source::default(),
             timeout: config.session.command_timeout,
         },
         health: health.clone(),
@@ -292,14 +310,11 @@ fn front(
 }
 
 /// Opens the store and puts the services together.
-fn build(config: &Config) -> Result<(Arc<Services>, SqliteStore), StartError> {
-    build_with(config, settings(config))
-}
-
-/// The same with other settings of sessions than `config` says.
-pub(super) fn build_with(
+pub(super) fn build(
     config: &Config,
     settings: Settings,
+    metrics: Metrics,
+    audit: Trail,
 ) -> Result<(Arc<Services>, SqliteStore), StartError> {
     let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
     let authenticator = Authenticator::new(config.authentication()?)?;
@@ -330,7 +345,8 @@ pub(super) fn build_with(
         revocations: Revocations::default(),
         tickets: Tickets::default(),
         sessions,
-        metrics: Metrics::new(),
+        audit,
+        metrics,
         upkeep: Upkeep::new(workers),
     });
     listeners.name(&services);

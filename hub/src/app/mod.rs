@@ -4,6 +4,7 @@
 //! a delivery shard and a sweep of its own; [`Hub::stop`] drains them. The process around it (signals, exit code) is
 //! the command's.
 
+mod audit;
 mod error;
 mod facts;
 mod front;

@@ -9,7 +9,9 @@ use crate::administration::commands::{
     SendNotification, SessionsListed, Statistics, UserLevels,
 };
 use crate::administration::{Administration, Live, LiveFigures};
+use crate::audit::Source;
 use crate::delivery::To;
+use crate::domain::audit::ChainHead;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Stateless, Token};
 use crate::domain::error::Refusal;
@@ -22,7 +24,7 @@ use crate::grpc::ports::{
     Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions, StillGood,
 };
 use crate::session::Services;
-use crate::store::{Erased, Idempotency};
+use crate::store::{Erased, Idempotency, refuse};
 use crate::telemetry::resident_bytes;
 
 /// The parts, for all four ports.
@@ -82,11 +84,12 @@ impl Execute for Ports {
         caller: &Caller,
         idempotency: Option<Idempotency>,
         command: Stateless,
+        source: Source,
     ) -> Answer<Reply> {
         let (services, caller) = (Arc::clone(&self.services), caller.clone());
         async move {
-            services.limit_execution(&caller, &command)?;
-            let answer = services.execute(&caller, idempotency, command, None).await?;
+            services.limit_execution(&caller, &command, &source)?;
+            let answer = services.execute(&caller, idempotency, command, None, &source).await?;
             if let Some(event) = answer.ephemeral {
                 services.publish(&caller.user, &event, To::All)?;
             }
@@ -122,6 +125,11 @@ impl Administer for Ports {
             this.administration.revoke(&caller, revocation, revoked).await
         }
         .boxed()
+    }
+
+    fn audit_heads(&self) -> Answer<Vec<ChainHead>> {
+        let heads = self.services.store.audit_heads();
+        async move { heads.await.map_err(refuse) }.boxed()
     }
 
     fn create_room(&self, caller: &Caller, create: CreateRoom) -> Answer<RoomCreated> {

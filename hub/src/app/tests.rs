@@ -12,8 +12,9 @@ use prost::Message;
 use tempfile::TempDir;
 use tokio::time::MissedTickBehavior;
 
-use super::hub::{build_with, settings};
+use super::hub::{build, settings};
 use crate::access::authentication::{MintFor, MintRequest, mint};
+use crate::audit::Trail;
 use crate::config::Config;
 use crate::delivery::mailbox::Signal;
 use crate::domain::command::{Command, Hello, Request, Token};
@@ -26,6 +27,7 @@ use crate::grpc::decode;
 use crate::session::{Batch, Closer, Input, Live, Output, Services, Session, Settings};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{EntryRange, PageBound, Store};
+use crate::telemetry::Metrics;
 
 /// A hub that serves nobody yet.
 struct Parts {
@@ -46,7 +48,7 @@ fn parts_with(change: impl FnOnce(&mut Settings)) -> Parts {
     config.grpc.workers = 1;
     let mut settings = settings(&config);
     change(&mut settings);
-    let (services, store) = build_with(&config, settings).unwrap();
+    let (services, store) = build(&config, settings, Metrics::new(), Trail::off()).unwrap();
     Parts { services, store, config, _folder: folder }
 }
 

@@ -1,12 +1,9 @@
 //! The settings of `serve --dev`: everything on one machine, nothing to prepare.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{Config, ConfigError, LimitsSection, Mode, NamespaceSection};
+use super::{Config, ConfigError, LimitsSection, Mode, NamespaceSection, secret_file};
 use crate::domain::namespace::{AutoJoin, NamespaceRules, Who};
 
 /// The secret's file in the data folder.
@@ -17,7 +14,7 @@ impl Config {
     /// first run (only its owner may read it) and used again, so that tokens outlast a restart.
     pub fn development(data: &Path) -> Result<Self, ConfigError> {
         let secret = data.join(SECRET_FILE);
-        make_secret(data, &secret).map_err(|cause| ConfigError::File {
+        secret_file::make(&secret).map_err(|cause| ConfigError::File {
             path: secret.clone(),
             action: "cannot be made",
             cause,
@@ -48,45 +45,4 @@ fn namespaces() -> [NamespaceRules; 6] {
         NamespaceRules { durable: false, ..open("live") },
         NamespaceRules { latest_per_key: true, ..open("state") },
     ]
-}
-
-/// Makes the secret unless it is there. It appears whole or not at all: a crash leaves no half of it, and of two
-/// processes that start at once the second finds the first's.
-fn make_secret(data: &Path, secret: &Path) -> io::Result<()> {
-    fs::create_dir_all(data)?;
-    if secret.exists() {
-        return Ok(());
-    }
-    let draft = Draft(data.join(format!("{SECRET_FILE}.{}", std::process::id())));
-    let mut file = draft.create()?;
-    writeln!(file, "{}", random_hex()?)?;
-    file.sync_all()?;
-    match fs::hard_link(&draft.0, secret) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        result => result,
-    }
-}
-
-/// A file that is removed at the end, whatever happens.
-struct Draft(PathBuf);
-
-impl Draft {
-    fn create(&self) -> io::Result<File> {
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.0)
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // What is left is a name in the user's own data folder, readable by them alone.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// 32 random bytes as 64 hexadecimal digits.
-fn random_hex() -> io::Result<String> {
-    let mut halves = [[0_u8; 16]; 2];
-    getrandom::fill(halves.as_flattened_mut()).map_err(|error| io::Error::other(error.to_string()))?;
-    let [first, second] = halves.map(u128::from_ne_bytes);
-    Ok(format!("{first:032x}{second:032x}"))
 }

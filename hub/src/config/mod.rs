@@ -5,6 +5,7 @@
 //! section is passive data in a file of its own; methods of [`Config`] turn them into the domain's types. The sections'
 //! defaults are the numbers of [`limits`](crate::domain::limits), and `docs/configuration.md` lists them all.
 
+mod audit;
 mod auth;
 mod authorizer;
 mod bridge;
@@ -17,6 +18,7 @@ mod limits;
 mod log;
 mod namespace;
 mod presence;
+mod secret_file;
 mod session;
 mod sources;
 mod span;
@@ -25,6 +27,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AuditSection, AuditTo, OnAuditFailure};
 pub use auth::{AuthSection, ClaimsSection, HiddenText};
 pub use authorizer::{AuthorizerSection, Unreachable};
 pub use bridge::BridgeSection;
@@ -66,6 +69,8 @@ pub struct Config {
     pub store: StoreSection,
     /// How tokens are checked.
     pub auth: AuthSection,
+    /// What is written down of who did what.
+    pub audit: AuditSection,
     /// Who is asked where a namespace's rules leave it to others.
     pub authorizer: AuthorizerSection,
     /// The rules of every session.
@@ -139,6 +144,15 @@ impl Config {
         self.auth.options().map_err(|broken| broken.at(Origin::Program))
     }
 
+    /// How the audit log is kept; `None` where it is not. Makes its key where none is named and there is none yet.
+    pub fn audit(&self) -> Result<Option<crate::audit::Options>, ConfigError> {
+        let to = self.audit.to.unwrap_or(match self.mode {
+            Mode::Production => AuditTo::File,
+            Mode::Development => AuditTo::Off,
+        });
+        self.audit.options(to, &self.store.path).map_err(|broken| broken.at(Origin::Program))
+    }
+
     /// What `connected` tells a client of the rules that it is under.
     pub fn session_terms(&self) -> SessionTerms {
         self.session.terms()
@@ -175,6 +189,7 @@ impl Config {
         self.presence.check()?;
         self.limits.check()?;
         self.log.check()?;
+        self.audit.check()?;
         namespace::check_all(&self.namespaces)?;
         self.authorizer.check(self.namespaces.iter().any(NamespaceSection::asks_authorizer))?;
         let options = self.auth.options()?;

@@ -272,3 +272,15 @@ pub const REMEMBERED_ROOMS: usize = 10_000;
 pub const NOTIFICATION_ROOM_MEMBERS: usize = 10_000;
 /// Members that are read at a time where all of a room's are needed.
 pub const MEMBERS_READ: u32 = 1_000;
+/// Longest text that says where a session is from, its user agent or its page's origin, bytes.
+pub const PEER_TEXT_BYTES: usize = 256;
+/// An audit file of so many bytes is followed by another.
+pub const AUDIT_FILE_BYTES: usize = 64 << 20;
+/// Audit files that are kept.
+pub const AUDIT_FILES: usize = 32;
+/// Bytes of audit lines that may wait to be written.
+pub const AUDIT_QUEUE_BYTES: usize = 8 << 20;
+/// Where the audit log stands is noted this often.
+pub const AUDIT_ANCHOR_INTERVAL: Duration = Duration::from_secs(5);
+/// Audit lines about refused strangers that are written: anybody can be refused as often as they like.
+pub const AUDIT_STRANGERS: Rate = Rate::new(1_000, Duration::from_millis(10));

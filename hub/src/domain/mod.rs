@@ -3,6 +3,7 @@
 //! Everything here is plain synchronous data. Nothing reads a clock (callers pass `now`), nothing waits, and parsing is
 //! the only way to make a value, so that whoever holds one holds a valid one. Start with [`names`] and [`entry`].
 
+pub mod audit;
 pub mod caller;
 pub mod command;
 pub mod content;
@@ -17,6 +18,7 @@ pub mod marks;
 pub mod member;
 pub mod names;
 pub mod namespace;
+pub mod peer;
 pub mod position;
 pub mod powers;
 pub mod presence;

@@ -21,8 +21,10 @@ use tower::Service;
 
 use super::call::{REQUEST_ID, RequestId};
 use super::{errors, streams};
+use crate::audit::{About, Source, Trail, event};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::peer::Peer;
 use crate::domain::time::Moment;
 use crate::session::Closer;
 
@@ -42,12 +44,19 @@ pub(super) struct Terms {
     pub(super) limit: Limit,
     /// Where calls that have a limit are counted until their answers are taken: a stop waits for these.
     pub(super) in_flight: TaskTracker,
+    /// Where it is written down who was not let in.
+    pub(super) audit: Trail,
 }
 
 impl Terms {
     /// Anyone may call, for as long as they like.
     pub(super) fn open() -> Self {
-        Self { admit: Arc::new(|_| Ok(None)), limit: Arc::new(|_| None), in_flight: TaskTracker::new() }
+        Self {
+            admit: Arc::new(|_| Ok(None)),
+            limit: Arc::new(|_| None),
+            in_flight: TaskTracker::new(),
+            audit: Trail::off(),
+        }
     }
 }
 
@@ -90,6 +99,9 @@ where
             Ok(Some(caller)) => _ = request.extensions_mut().insert(caller),
             Ok(None) => {}
             Err(refusal) => {
+                let source = Source::call(request_id.as_str(), Peer::default());
+                let refused = Err(refusal.code);
+                self.terms.audit.tell(event::AUTHENTICATION, &source, None, About::default(), refused);
                 let refused = errors::status(&refusal, &request_id).into_http();
                 return Box::pin(async { Ok(refused) });
             }

@@ -11,20 +11,29 @@ use tonic::{Request, Response, Status, Streaming};
 use super::call::{RequestId, answer, required_bearer};
 use super::ports::{Authenticate, Execute};
 use super::{decode, encode};
+use crate::audit::{Source, Trail};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::peer::Peer;
 
 /// The part of `HubService` that tonic's own server carries.
 pub struct HubApi {
     authenticate: Arc<dyn Authenticate>,
     execute: Arc<dyn Execute>,
+    audit: Trail,
     timeout: Duration,
 }
 
 impl HubApi {
-    /// Carries out commands with `execute`, each within `timeout`, for callers that `authenticate` knows.
-    pub fn new(authenticate: Arc<dyn Authenticate>, execute: Arc<dyn Execute>, timeout: Duration) -> Self {
-        Self { authenticate, execute, timeout }
+    /// Carries out commands with `execute`, each within `timeout`, for callers that `authenticate` knows. What is
+    /// refused before is written down in `audit`.
+    pub fn new(
+        authenticate: Arc<dyn Authenticate>,
+        execute: Arc<dyn Execute>,
+        audit: Trail,
+        timeout: Duration,
+    ) -> Self {
+        Self { authenticate, execute, audit, timeout }
     }
 
     /// Who calls with these headers.
@@ -46,10 +55,14 @@ impl HubApi {
         admitted: Option<&Caller>,
         headers: &HeaderMap,
         request: v1::ExecuteRequest,
+        source: Source,
     ) -> Result<v1::ExecuteResponse, Refusal> {
+        if !self.audit.admits() {
+            return Err(ErrorCode::Unavailable.into());
+        }
         let caller = admitted.cloned().map_or_else(|| self.caller(headers), Ok)?;
         let (idempotency, command) = decode::execute(request)?;
-        let reply = self.execute.execute(&caller, idempotency, command).await?;
+        let reply = self.execute.execute(&caller, idempotency, command, source).await?;
         encode::execute_response(&reply).ok_or_else(|| ErrorCode::Internal.into())
     }
 }
@@ -77,8 +90,10 @@ impl HubService for HubApi {
     ) -> Result<Response<v1::ExecuteResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
         let headers = metadata.as_ref();
-        let work = self.executed(extensions.get(), headers, request);
-        answer(RequestId::of(headers), self.timeout, work).await
+        let request_id = RequestId::of(headers);
+        let source = Source::call(request_id.as_str(), Peer::default());
+        let work = self.executed(extensions.get(), headers, request, source);
+        answer(request_id, self.timeout, work).await
     }
 
     /// `AUTH_REQUIRED` without a token, `INVALID_TOKEN`, `TOKEN_EXPIRED` or `TOKEN_REVOKED` for a bad one or a ticket;

@@ -13,6 +13,8 @@ use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionInfo, SessionsListed, Statistics, UserLevels,
 };
+use crate::audit::{Source, Trail};
+use crate::domain::audit::{ChainHead, ChainId, Seal};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Cursor, Stateless};
 use crate::domain::content::Pairs;
@@ -85,11 +87,13 @@ impl FakeHub {
     }
 
     pub(super) fn hub_api(self: &Arc<Self>) -> HubApi {
-        HubApi::new(self.clone(), self.clone(), limits::COMMAND_TIMEOUT)
+        HubApi::new(self.clone(), self.clone(), Trail::off(), limits::COMMAND_TIMEOUT)
     }
 
     pub(super) fn admin_api(self: &Arc<Self>) -> AdminApi {
         AdminApi {
+            audit: Trail::off(),
+            source: Source::default(),
             authenticate: self.clone(),
             execute: self.clone(),
             sessions: self.clone(),
@@ -182,7 +186,13 @@ impl Observe for FakeHub {
 }
 
 impl Execute for FakeHub {
-    fn execute(&self, caller: &Caller, key: Option<Idempotency>, command: Stateless) -> Answer<Reply> {
+    fn execute(
+        &self,
+        caller: &Caller,
+        key: Option<Idempotency>,
+        command: Stateless,
+        _: Source,
+    ) -> Answer<Reply> {
         self.asked.lock().push(Asked::Execute(caller.user.to_string(), key, command));
         match self.reply.lock().take() {
             Some(reply) => Box::pin(ready(reply)),
@@ -242,6 +252,11 @@ impl Administer for FakeHub {
 
     fn revoke(&self, _: &Caller, revocation: Revocation) -> Answer<()> {
         self.answer(Asked::Revoke(revocation), ())
+    }
+
+    fn audit_heads(&self) -> Answer<Vec<ChainHead>> {
+        let head = ChainHead { chain: ChainId(1), seq: 2, seal: Seal([3; 32]), time: Timestamp(4) };
+        Box::pin(ready(Ok(vec![head])))
     }
 
     fn erase_user(&self, _: &Caller, user: UserId) -> Answer<Erased> {

@@ -6,6 +6,8 @@ use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionsListed, Statistics, UserLevels,
 };
+use crate::audit::Source;
+use crate::domain::audit::ChainHead;
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
 use crate::domain::error::Refusal;
@@ -76,8 +78,13 @@ pub trait Observe: Send + Sync + 'static {
 /// Commands without a session.
 pub trait Execute: Send + Sync + 'static {
     /// Authorises and carries out a command of `caller`.
-    fn execute(&self, caller: &Caller, idempotency: Option<Idempotency>, command: Stateless)
-    -> Answer<Reply>;
+    fn execute(
+        &self,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: Stateless,
+        source: Source,
+    ) -> Answer<Reply>;
 }
 
 /// The open sessions.
@@ -111,6 +118,9 @@ pub trait Administer: Send + Sync + 'static {
 
     /// Makes tokens good no more.
     fn revoke(&self, caller: &Caller, revocation: Revocation) -> Answer<()>;
+
+    /// Where chains of audit lines stood.
+    fn audit_heads(&self) -> Answer<Vec<ChainHead>>;
 
     /// Blanks a user's content. Repeating it carries on.
     fn erase_user(&self, caller: &Caller, user: UserId) -> Answer<Erased>;

@@ -116,6 +116,7 @@ where
             admit: Arc::new(move |headers| users.admit(headers)),
             limit: Arc::new(move |_| Some(timeout)),
             in_flight: self.in_flight.clone(),
+            audit: self.admin.audit.clone(),
         };
         let of_services = Terms {
             admit: Arc::new(move |headers| services.admit(headers).map(|()| None)),
@@ -128,6 +129,7 @@ where
                 }
             }),
             in_flight: self.in_flight,
+            audit: self.admin.audit.clone(),
         };
         let hub = HubServiceServer::from_arc(self.hub).max_decoding_message_size(frame_bytes);
         let admin = AdminServiceServer::new(self.admin).max_decoding_message_size(frame_bytes);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
+use crate::audit::{About, event};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Command, Hello, Join, Request, Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
@@ -50,7 +51,13 @@ impl Session {
         match self.limit(&command) {
             Ok(()) => self.note_activity(&command),
             Err(TooOften::Dropped) => return self.reply(command_id, &Reply::Done),
-            Err(TooOften::Refused(refusal)) => return self.refuse(command_id, &refusal),
+            Err(TooOften::Refused(refusal)) => {
+                if let Some(established) = &self.established {
+                    let source = established.live.source.clone().of_command(command_id);
+                    self.services.tell_limited(&source, &established.caller, refusal.code);
+                }
+                return self.refuse(command_id, &refusal);
+            }
         }
         match command {
             Command::Hello(_) if self.established.is_some() => {
@@ -98,17 +105,26 @@ impl Session {
             &self.services,
             hello,
             token,
-            (self.shard, self.closer.clone()),
+            (self.shard, self.source.clone(), self.closer.clone()),
             Timestamp::now(),
         );
         let welcome = match welcome {
             Ok(welcome) => welcome,
             Err(refusal) => {
                 self.services.metrics.attempt_failed(refusal.code);
+                let refused = Err(refusal.code);
+                self.services.audit.tell(
+                    event::SESSION_OPENED,
+                    &self.source,
+                    None,
+                    About::default(),
+                    refused,
+                );
                 return self.refuse_and_end(id, refusal);
             }
         };
-        let caller = welcome.caller.clone();
+        let (caller, source) = (welcome.caller.clone(), &welcome.live.source);
+        self.services.audit.tell(event::SESSION_OPENED, source, Some(&caller), About::default(), Ok(()));
         let mut established = Established::new(welcome.live, welcome.caller);
         self.services.presence.connect(established.live.user(), established.live.id(), Timestamp::now());
         let resume = welcome.resume.unwrap_or_default();
@@ -153,6 +169,10 @@ impl Session {
             .services
             .verify(token, now)
             .and_then(|caller| established.live.life.lock().refresh(&caller, now).map(|()| caller));
+        let source = established.live.source.clone().of_command(id);
+        let result = refreshed.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
+        let bearer = refreshed.as_ref().unwrap_or(&established.caller);
+        self.services.audit.tell("refresh_token", &source, Some(bearer), About::default(), result);
         match refreshed {
             Ok(caller) => {
                 established.caller = caller;

@@ -12,10 +12,12 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::time::Sleep;
 
+use crate::audit::Source;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{COMMANDS_IN_FLIGHT, OUTBOX_READ_BYTES};
+use crate::domain::peer::Peer;
 use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
 use crate::domain::reply::{JoinReason, Reply};
@@ -119,6 +121,8 @@ pub struct Session {
     /// `hello` brings a good one.
     pub(super) token: Result<Option<Token>, Refusal>,
     pub(super) request_id: String,
+    /// The same, and where the stream was opened from.
+    pub(super) source: Source,
     stage: Stage,
     pub(super) established: Option<Box<Established>>,
     pub(super) commands: FuturesUnordered<BoxFuture<'static, Finished>>,
@@ -155,6 +159,7 @@ impl Session {
             services,
             shard,
             token,
+            source: Source::call(&request_id, Peer::default()),
             request_id,
             stage: Stage::Waiting(deadline),
             established: None,
@@ -260,6 +265,10 @@ impl Session {
             return;
         }
         if let Some(refusal) = &refusal {
+            if let Some(established) = &self.established {
+                // Only the first reason counts.
+                let _ = established.live.ends_as.set(refusal.code);
+            }
             self.push(&Push::Disconnected(refusal.clone()));
         }
         self.stage = Stage::Ending(refusal);

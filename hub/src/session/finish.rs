@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::audit::About;
 use crate::delivery::To;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Stateless};
@@ -32,13 +33,14 @@ impl Session {
         let limit = self.services.settings.command_timeout;
         let turns = command.changes_something().then(|| Arc::clone(&established.turns));
         let is_change = turns.is_some();
+        let source = established.live.source.clone().of_command(id);
         let command = async move {
             let answer = async {
                 let turn = match turns {
                     Some(turns) => Some(turns.lock_owned().await),
                     None => None,
                 };
-                services.execute(&caller, idempotency, command, turn).await
+                services.execute(&caller, idempotency, command, turn, &source).await
             };
             let answer = tokio::time::timeout(limit, answer).await;
             Done::Answered(id, Box::new(answer.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
@@ -151,6 +153,10 @@ impl Session {
         // The token may have been renewed meanwhile, and say less.
         let granted = may_follow(&self.services.namespaces, &established.caller, &room);
         let joined = if granted { joined } else { Err(ErrorCode::AccessDenied.into()) };
+        let source = established.live.source.clone().of_command(id);
+        let result = joined.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
+        let about = About { room: Some(room.as_str()), ..About::default() };
+        self.services.audit.tell("join", &source, Some(&established.caller), about, result);
         match joined {
             Ok(joining) => self.follow(id, slot, joining),
             Err(refusal) if reason == JoinReason::Command => self.refuse(id, &refusal),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::access::limits::{Limited, Limiter};
+use crate::audit::Source;
 use crate::delivery::mailbox::Mailbox;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Command, Stateless};
@@ -93,12 +94,20 @@ impl Services {
     }
 
     /// Takes a user's command that comes without a session. Marks have a limit of their own alone.
-    pub fn limit_execution(&self, caller: &Caller, command: &Stateless) -> Result<(), Refusal> {
+    pub fn limit_execution(
+        &self,
+        caller: &Caller,
+        command: &Stateless,
+        source: &Source,
+    ) -> Result<(), Refusal> {
         if caller.service || Limited::of(command) == Some(Limited::Mark) {
             return Ok(());
         }
         let limited = self.limits.limiter.check(caller, Limited::Execute, None, Moment::now());
-        limited.inspect_err(|refusal| self.count_limited(command.name(), refusal))
+        limited.inspect_err(|refusal| {
+            self.count_limited(command.name(), refusal);
+            self.tell_limited(source, caller, refusal.code);
+        })
     }
 
     /// Takes a request of a service.

@@ -1,19 +1,20 @@
 //! What others see of a session: the sweep, administrators, and a newer session that takes over.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use crate::access::authentication::TokenLife;
+use crate::audit::Source;
 use crate::delivery::mailbox::{Mailbox, Signal};
-use crate::domain::error::Refusal;
+use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
 use crate::domain::rate::Bucket;
 use crate::domain::time::{Moment, Timestamp};
-use crate::telemetry::OpenSession;
+use crate::telemetry::{OpenSession, Seldom};
 
 use super::connection::{Closer, Waiting};
 
@@ -34,6 +35,12 @@ pub struct Live {
     pub life: Mutex<TokenLife>,
     /// What is left of the commands that it may send.
     pub commands: Mutex<Bucket>,
+    /// Says when a line may be written that it was held back.
+    pub limited: Seldom,
+    /// Why it ends, where it is the hub that ends it.
+    pub(super) ends_as: OnceLock<ErrorCode>,
+    /// The request id of its stream, and where that was opened from.
+    pub(super) source: Source,
     /// The rooms that it follows.
     pub rooms: Mutex<Vec<RoomName>>,
     last_inbound: AtomicU64,
@@ -68,6 +75,9 @@ impl Live {
             opened: Timestamp::now(),
             life: Mutex::new(life),
             commands: Mutex::default(),
+            limited: Seldom::default(),
+            ends_as: OnceLock::new(),
+            source: Source::default(),
             rooms: Mutex::default(),
             last_inbound: AtomicU64::new(now.0),
             last_ping: AtomicU64::new(now.0),
@@ -81,6 +91,13 @@ impl Live {
             released: Arc::default(),
             gone: AtomicBool::new(false),
         }
+    }
+
+    /// The same, opened from there.
+    #[must_use]
+    pub fn from(mut self, source: Source) -> Self {
+        self.source = source.of_session(self.id());
+        self
     }
 
     /// Its id.

@@ -7,6 +7,7 @@
 //! [`sweep`]'s, which goes over all sessions of a runtime.
 
 mod administer;
+mod audited;
 mod batch;
 mod catch_up;
 mod connection;

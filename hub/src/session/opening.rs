@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::authentication::TokenLife;
+use crate::audit::Source;
 use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Hello, Join, Resume, Token};
@@ -38,11 +39,14 @@ pub(super) fn welcome(
     services: &Services,
     hello: Hello,
     metadata: Result<Option<Token>, Refusal>,
-    (shard, closer): (usize, Closer),
+    (shard, source, closer): (usize, Source, Closer),
     now: Timestamp,
 ) -> Result<Welcome, Refusal> {
     if services.is_draining() {
         return Err(ErrorCode::GoingAway.into());
+    }
+    if !services.audit.admits() {
+        return Err(ErrorCode::Unavailable.into());
     }
     let token = match hello.token {
         Some(token) => token,
@@ -58,7 +62,7 @@ pub(super) fn welcome(
     let id = SessionId(u128::from_le_bytes(random));
     let mailbox = Arc::new(Mailbox::new(id, caller.key(), shard, services.settings.mailbox_bytes));
     let life = TokenLife::new(&caller, services.settings.token_notice, now);
-    let live = Arc::new(Live::new(
+    let live = Live::new(
         Arc::clone(&mailbox),
         hello.instance,
         hello.client,
@@ -66,7 +70,8 @@ pub(super) fn welcome(
         services.metrics.session_opened(),
         closer,
         Moment::now(),
-    ));
+    );
+    let live = Arc::new(live.from(source));
     services.sessions.insert(Arc::clone(&live));
     let before = services.delivery.registry().insert(mailbox);
     if let Err(refusal) = services.limit_sessions(&live, &before) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::access::authentication::{Authenticator, ServiceToken, Verified};
 use crate::access::revocation::{Bearer, Revocations};
 use crate::access::tickets::Tickets;
+use crate::audit::{Source, Trail};
 use crate::delivery::Delivery;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Cursor, Stateless, Token};
@@ -73,6 +74,8 @@ pub struct Services {
     pub settings: Settings,
     /// All live sessions.
     pub sessions: Arc<Sessions>,
+    /// Where what somebody did is written down.
+    pub audit: Trail,
     /// What is counted.
     pub metrics: Metrics,
     /// What sessions themselves keep here.
@@ -87,6 +90,8 @@ pub struct Upkeep {
     pub(super) unheard: Vec<Waiting>,
     /// Ephemeral events that were handed over.
     pub(super) once: Once,
+    /// Says when a line may be written that somebody without a session was held back.
+    pub(super) limited: Seldom,
     refused_tokens: Seldom,
     draining: AtomicBool,
     known: Memory<UserKey, ()>,
@@ -101,6 +106,7 @@ impl Upkeep {
             waiting: lists(),
             unheard: lists(),
             once: Once::new(),
+            limited: Seldom::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             known,
@@ -219,6 +225,7 @@ impl Services {
         idempotency: Option<Idempotency>,
         command: Stateless,
         turn: Turn,
+        source: &Source,
     ) -> Result<Answer, Refusal> {
         let asked = if let Stateless::PresenceGet { room, cursor, limit } = &command {
             Some((RoomKey { tenant: caller.tenant.clone(), room: room.clone() }, cursor.clone(), *limit))
@@ -226,10 +233,15 @@ impl Services {
             None
         };
         let (name, began, attempt) = (command.name(), Instant::now(), idempotency.clone());
+        let noted = self.note(&command);
         let answer = match self.limit(caller, &command) {
             Ok(()) => self.executor.execute(caller, idempotency, command, Timestamp::now(), turn).await,
-            Err(refusal) => Err(refusal),
+            Err(refusal) => {
+                self.tell_limited(source, caller, refusal.code);
+                Err(refusal)
+            }
         };
+        self.tell(noted, source, caller, &answer);
         let status = answer.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         self.metrics.commands().record(name, status, began.elapsed());
         let mut answer = answer?;

@@ -150,6 +150,7 @@ impl Services {
             counters.slow_consumers.increment();
         }
         counters.dropped.add(live.mailbox.take_merged());
+        self.tell_ended(live);
         live.mailbox.close();
         self.delivery.registry().remove(&live.mailbox);
         self.sessions.remove(live);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use crate::domain::audit::ChainHead;
 use crate::domain::entry::Entry;
 use crate::domain::inbox::{InboxChange, InboxSummary, Notification};
 use crate::domain::marks::Marks;
@@ -102,6 +103,12 @@ pub trait Store: Send + Sync + 'static {
     /// A page of `most` revocations that count, in the order in which they were made or repeated, after the one where
     /// the page before ended; 0 for the first.
     fn revocations(&self, after: u64, most: u32) -> Reading<RevocationPage>;
+
+    /// Notes where a chain of audit lines stands. Of an hour of a chain the last is kept, and of all the newest 10,000.
+    fn anchor_audit(&self, head: ChainHead) -> Reading<()>;
+
+    /// What was noted of audit chains, the oldest first.
+    fn audit_heads(&self) -> Reading<Vec<ChainHead>>;
 
     /// Whether it still commits.
     fn is_healthy(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Counters for hot paths.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Parts of a counter: more than the threads that count at the same time on the machines we know.
 const SHARDS: usize = 8;
@@ -29,6 +29,12 @@ pub struct Counters {
     pub slow_consumers: Counter,
     /// Ephemeral pushes merged away or dropped.
     pub dropped: Counter,
+    /// Audit lines written.
+    pub audit_lines: Counter,
+    /// Audit lines that found no room.
+    pub audit_lost: Counter,
+    /// Whether audit lines cannot be written.
+    pub audit_failing: AtomicBool,
 }
 
 /// A number that grows. Each thread adds to a cache line of its own, so that cores do not wait for each other: 2 ns an

@@ -131,6 +131,12 @@ impl Metrics {
         }
         text.single(names::ATTEMPTS, counters.attempts.total());
         text.single(names::TOKENS_REFUSED, counters.tokens_refused.total());
+        text.single(names::AUDIT_LINES, counters.audit_lines.total());
+        text.single(names::AUDIT_LOST, counters.audit_lost.total());
+        text.single(
+            names::AUDIT_FAILING,
+            u64::from(counters.audit_failing.load(std::sync::atomic::Ordering::Relaxed)),
+        );
         text.family(names::SESSION_SECONDS);
         text.histogram(names::SESSION_SECONDS, &[], &self.0.lifetimes);
     }

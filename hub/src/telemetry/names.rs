@@ -56,6 +56,14 @@ pub const TOKENS_REFUSED: Family = counter(
     "carillon_tokens_refused_total",
     "Tokens and tickets that were refused, of sessions and of other calls",
 );
+/// Audit lines written.
+pub const AUDIT_LINES: Family = counter("carillon_audit_lines_total", "Audit lines written");
+/// Audit lines lost.
+pub const AUDIT_LOST: Family =
+    counter("carillon_audit_lost_total", "Audit lines that found no room, and are lost");
+/// Whether the audit log cannot be written.
+pub const AUDIT_FAILING: Family =
+    gauge("carillon_audit_failing", "1 while audit lines cannot be written, else 0");
 /// Sessions that the hub ended. Label `code`.
 pub const DISCONNECTS: Family =
     counter("carillon_sessions_disconnected_total", "Sessions that the hub ended, by error code");
@@ -108,7 +116,7 @@ pub const STORE_HEALTHY: Family = gauge("carillon_store_healthy", "1 while the s
 pub const MEMORY_BYTES: Family = gauge("process_resident_memory_bytes", "Resident memory of the process");
 
 /// All of them, in the order in which they are shown.
-pub const ALL: [Family; 26] = [
+pub const ALL: [Family; 29] = [
     SESSIONS_ACTIVE,
     SESSIONS_PEAK,
     SESSIONS,
@@ -116,6 +124,9 @@ pub const ALL: [Family; 26] = [
     ATTEMPTS,
     ATTEMPTS_FAILED,
     TOKENS_REFUSED,
+    AUDIT_LINES,
+    AUDIT_LOST,
+    AUDIT_FAILING,
     DISCONNECTS,
     SESSION_SECONDS,
     COMMANDS,

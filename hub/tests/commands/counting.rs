@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use carillon_hub::domain::audit::ChainHead;
 use carillon_hub::domain::entry::Entry;
 use carillon_hub::domain::inbox::InboxSummary;
 use carillon_hub::domain::marks::Marks;
@@ -50,6 +51,8 @@ impl Store for CountingStore {
         erase(user: &UserKey) -> Erased;
         revoke(revocation: Revocation) -> ();
         revocations(after: u64, most: u32) -> RevocationPage;
+        anchor_audit(head: ChainHead) -> ();
+        audit_heads() -> Vec<ChainHead>;
     }
 
     fn commit(&self, outcome: Outcome) -> BoxFuture<'static, Result<Committed, CommitError>> {

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what helpers find wrong fails the test")]
 
 mod administering;
+mod auditing;
 mod failing;
 mod listening;
 mod measuring;

@@ -3,11 +3,12 @@
 use crate::files::{self, TextFile};
 
 /// The hub's modules, and what each may import, the lowest first.
-const MODULES: [(&str, &[&str]); 16] = [
+const MODULES: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("store", &["domain"]),
     ("access", &["domain", "store"]),
     ("telemetry", &["domain", "store"]),
+    ("audit", &["domain", "store", "telemetry"]),
     // The areas: none knows another.
     ("conversations", &["domain", "store", "access"]),
     ("presence", &["domain", "store", "access"]),
@@ -15,13 +16,14 @@ const MODULES: [(&str, &[&str]); 16] = [
     ("events", &["domain", "store", "access"]),
     ("administration", &["domain", "store", "access"]),
     ("delivery", &["domain", "store"]),
-    ("config", &["domain", "access", "telemetry"]),
+    ("config", &["domain", "access", "audit", "telemetry"]),
     (
         "session",
         &[
             "domain",
             "store",
             "access",
+            "audit",
             "conversations",
             "presence",
             "inbox",
@@ -32,7 +34,7 @@ const MODULES: [(&str, &[&str]); 16] = [
             "config",
         ],
     ),
-    ("grpc", &["domain", "store", "access", "administration", "delivery", "session", "telemetry"]),
+    ("grpc", &["domain", "store", "access", "audit", "administration", "delivery", "session", "telemetry"]),
     ("http", &["store", "telemetry"]),
     (
         "app",
@@ -40,6 +42,7 @@ const MODULES: [(&str, &[&str]); 16] = [
             "domain",
             "store",
             "access",
+            "audit",
             "telemetry",
             "presence",
             "administration",
@@ -54,7 +57,9 @@ const MODULES: [(&str, &[&str]); 16] = [
 ];
 
 /// The parts of the command that run a hub, read its settings or make its tokens; all others are clients.
-const COMMANDS_WITH_A_HUB: [&str; 11] = [
+const COMMANDS_WITH_A_HUB: [&str; 12] = [
+    // It goes over the audit log as the hub does.
+    "clients/cli/src/commands/admin/audit.rs",
     // Its log is the hub's.
     "clients/cli/src/commands/bridge.rs",
     "clients/cli/src/browsers.rs",

@@ -18,8 +18,6 @@ pub(crate) struct HubArgs {
 
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) fn run(args: &HubArgs, output: Output) -> anyhow::Result<()> {
-    hub_process::run(&Config::load(&args.config)?, None, |ready| {
-        output.data(&ready.json(), || ready.text())?;
-        Ok(())
-    })
+    let config = Config::load(&args.config)?;
+    hub_process::run(&config, None, |ready| Ok(ready.say(&config, output)?))
 }

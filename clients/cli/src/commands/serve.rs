@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use carillon_hub::config::Config;
+use carillon_hub::config::{AuditTo, Config};
 use clap::Args;
 use serde_json::json;
 
@@ -34,6 +34,9 @@ pub(crate) struct ServeArgs {
     /// A configuration file [default: without --dev, $CARILLON_CONFIG].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// With --dev: keep an audit log too, in `audit` in the data folder.
+    #[arg(long, requires = "dev")]
+    audit: bool,
     /// Threads that serve sessions; 0 for one per core.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
@@ -43,10 +46,7 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
     let config = config(args)?;
     if !args.dev {
-        return hub_process::run(&config, None, |ready| {
-            output.data(&ready.json(), || ready.text())?;
-            Ok(())
-        });
+        return hub_process::run(&config, None, |ready| Ok(ready.say(&config, output)?));
     }
     let mut tokens = DevTokens::mint(&config)?;
     let shown = tokens.clone();
@@ -65,6 +65,9 @@ fn config(args: &ServeArgs) -> anyhow::Result<Config> {
     };
     if let Some(data) = &args.data {
         config.store.path.clone_from(data);
+    }
+    if args.audit {
+        config.audit.to = Some(AuditTo::File);
     }
     if let Some(workers) = args.workers {
         config.grpc.workers = workers;

@@ -11,6 +11,7 @@ mod rates;
 mod rooms;
 mod send;
 mod tokens;
+mod told;
 mod users;
 
 use std::sync::Arc;
@@ -26,13 +27,17 @@ use tonic::{Request, Response, Status};
 use super::call::{RequestId, answer, required_bearer};
 use super::ports::{Administer, Authenticate, Execute, Observe, Sessions};
 use super::{encode, errors, overview};
+use crate::audit::{About, Source, Trail};
+use crate::domain::audit::ChainHead;
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits;
 use crate::domain::names::TenantId;
+use crate::domain::peer::Peer;
 use crate::domain::powers::Ability;
 use crate::store::Idempotency;
+use told::Told;
 
 /// The administration service. A clone shares everything.
 #[derive(Clone)]
@@ -47,14 +52,19 @@ pub struct AdminApi {
     pub observe: Arc<dyn Observe>,
     /// The rest.
     pub administer: Arc<dyn Administer>,
+    /// Where calls are written down.
+    pub audit: Trail,
+    /// From where the call comes that a clone carries out.
+    pub source: Source,
     /// A call is answered by then, but for the erasure of a user.
     pub timeout: Duration,
 }
 
 impl AdminApi {
-    /// Authenticates and then handles a request, within `limit`.
-    async fn serve<Q: OfTenant, T, F>(
+    /// Authenticates and then handles the request of `call`, within `limit`.
+    async fn serve<Q: OfTenant + Told, T, F>(
         &self,
+        call: &str,
         request: Request<Q>,
         limit: Duration,
         handle: impl FnOnce(Self, Caller, Q) -> F,
@@ -64,17 +74,41 @@ impl AdminApi {
     {
         let (metadata, _, request) = request.into_parts();
         let headers = metadata.as_ref();
+        let request_id = RequestId::of(headers);
+        let source = Source::call(request_id.as_str(), Peer::default());
         let work = async {
-            let caller = self.caller(headers, request.tenant())?;
-            if !caller.powers.abilities.has(Q::NEEDS) {
-                return Err(ErrorCode::PermissionDenied.into());
+            let caller = match self.may_call(headers, &request) {
+                Ok(caller) => caller,
+                Err(refusal) => {
+                    self.audit.tell(call, &source, None, request.about(), Err(refusal.code));
+                    return Err(refusal);
+                }
+            };
+            let told = (!Q::IS_COMMAND && self.audit.is_on()).then(|| request.clone());
+            let this = Self { source: source.clone(), ..self.clone() };
+            let done = handle(this, caller.clone(), request).await;
+            if let Some(request) = told {
+                let result = done.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
+                self.audit.tell(call, &source, Some(&caller), request.about(), result);
             }
-            if !request.is_emergency() {
-                self.authenticate.limit_service(&caller)?;
-            }
-            handle(self.clone(), caller, request).await
+            done
         };
-        answer(RequestId::of(headers), limit, work).await
+        answer(request_id.clone(), limit, work).await
+    }
+
+    /// Who calls, where they may.
+    fn may_call<Q: OfTenant>(&self, headers: &HeaderMap, request: &Q) -> Result<Caller, Refusal> {
+        if !self.audit.admits() {
+            return Err(ErrorCode::Unavailable.into());
+        }
+        let caller = self.caller(headers, request.tenant())?;
+        if !caller.powers.abilities.has(Q::NEEDS) {
+            return Err(ErrorCode::PermissionDenied.into());
+        }
+        if !request.is_emergency() {
+            self.authenticate.limit_service(&caller)?;
+        }
+        Ok(caller)
     }
 
     /// Whether a call with these headers may come from a service: which tenant it is for, only its request says.
@@ -104,7 +138,7 @@ impl AdminApi {
         idempotency: Option<Idempotency>,
         command: Stateless,
     ) -> Result<Executed, Refusal> {
-        let reply = self.execute.execute(caller, idempotency, command).await?;
+        let reply = self.execute.execute(caller, idempotency, command, self.source.clone()).await?;
         encode::execute_response(&reply)
             .and_then(|response| response.kind)
             .ok_or_else(|| ErrorCode::Internal.into())
@@ -125,7 +159,7 @@ impl AdminApi {
 }
 
 /// A request that names its tenant.
-trait OfTenant {
+trait OfTenant: Clone {
     /// What a service's token must allow.
     const NEEDS: Ability;
 
@@ -134,6 +168,15 @@ trait OfTenant {
     /// Whether no limit may hold it up (row W14a).
     fn is_emergency(&self) -> bool {
         false
+    }
+}
+
+fn head(head: &ChainHead) -> v1::AuditHead {
+    v1::AuditHead {
+        chain: head.chain.to_string(),
+        seq: head.seq,
+        seal: head.seal.0.to_vec().into(),
+        time_ms: head.time.millis(),
     }
 }
 
@@ -179,7 +222,7 @@ macro_rules! calls {
                 &self,
                 request: Request<v1::$request>,
             ) -> Result<Response<v1::$response>, Status> {
-                self.serve(request, self.$limit(), $handle).await
+                self.serve(stringify!($call), request, self.$limit(), $handle).await
             })*
 
             /// What a call for one tenant answers; `PERMISSION_DENIED` also for all tenants with a token that is not.
@@ -193,7 +236,26 @@ macro_rules! calls {
                 {
                     return Err(errors::status(&refusal, &RequestId::of(headers)));
                 }
-                self.serve(request, self.command(), tokens::revoke).await
+                self.serve("revoke_tokens", request, self.command(), tokens::revoke).await
+            }
+
+            /// `PERMISSION_DENIED` also for a service's token that is not for all tenants.
+            async fn list_audit_heads(
+                &self,
+                request: Request<v1::ListAuditHeadsRequest>,
+            ) -> Result<Response<v1::ListAuditHeadsResponse>, Status> {
+                let headers = request.metadata().as_ref();
+                let request_id = RequestId::of(headers);
+                let source = Source::call(request_id.as_str(), Peer::default());
+                let work = async {
+                    let admitted = required_bearer(headers).and_then(|token| self.authenticate.operator(token));
+                    let result = admitted.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
+                    self.audit.tell("list_audit_heads", &source, None, About::default(), result);
+                    drop(admitted?);
+                    let heads = self.administer.audit_heads().await?;
+                    Ok(v1::ListAuditHeadsResponse { heads: heads.iter().map(head).collect() })
+                };
+                answer(request_id.clone(), self.command(), work).await
             }
 
             type WatchOverviewStream = BoxStream<'static, Result<v1::WatchOverviewResponse, Status>>;

@@ -14,8 +14,10 @@ use futures::stream::{BoxStream, StreamExt};
 use super::call::RequestId;
 use super::ports::{Authenticate, Execute, Observe};
 use super::{decode, encode, overview};
+use crate::audit::{About, Source, event};
 use crate::domain::command::Token;
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::peer::Peer;
 use crate::session::{Closer, Services, Session};
 
 use stream::LocalStream;
@@ -63,10 +65,17 @@ impl HubPort for LocalHub {
         let (authenticate, execute) = (Arc::clone(&self.authenticate), Arc::clone(&self.execute));
         let limit = self.services.settings.command_timeout;
         let request_id = RequestId::of_text(&call.request_id);
+        let source = Source::call(request_id.as_str(), Peer::default());
+        let audit = self.services.audit.clone();
         let work = async move {
-            let caller = authenticate.user(token(&call)?)?;
+            if !audit.admits() {
+                return Err(ErrorCode::Unavailable.into());
+            }
+            let caller = token(&call).and_then(|token| authenticate.user(token)).inspect_err(|refusal| {
+                audit.tell(event::AUTHENTICATION, &source, None, About::default(), Err(refusal.code));
+            })?;
             let (idempotency, command) = decode::execute(request)?;
-            let reply = execute.execute(&caller, idempotency, command).await?;
+            let reply = execute.execute(&caller, idempotency, command, source).await?;
             encode::execute_response(&reply).ok_or_else(|| Refusal::from(ErrorCode::Internal))
         };
         async move {

@@ -11,6 +11,7 @@
 //! until it starts over, and back-ups hold what they held.
 
 mod apply;
+mod audit;
 mod check;
 mod checkpoint;
 mod engine;
@@ -50,6 +51,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::domain::audit::ChainHead;
 use crate::domain::entry::Entry;
 use crate::domain::inbox::InboxSummary;
 use crate::domain::marks::Marks;
@@ -281,6 +283,18 @@ impl Store for SqliteStore {
 
     fn revocations(&self, after: u64, most: u32) -> Reading<RevocationPage> {
         self.read(move |reader| reader.revocations(after, most))
+    }
+
+    fn anchor_audit(&self, head: ChainHead) -> Reading<()> {
+        let (reply, answer) = oneshot::channel();
+        match self.submit(Job::Anchor { head, reply }) {
+            Ok(()) => Box::pin(async move { answer.await.map_err(|_| StoreError::Unavailable) }),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn audit_heads(&self) -> Reading<Vec<ChainHead>> {
+        self.read(readers::Reader::audit_heads)
     }
 
     fn secret(&self) -> [u8; 16] {

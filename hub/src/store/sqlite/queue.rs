@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
+use crate::domain::audit::ChainHead;
 use crate::domain::names::UserKey;
 use crate::domain::revocation::Revocation;
 use crate::store::{CommitError, Committed, Erased, Home, Outcome, StoreError};
@@ -22,6 +23,8 @@ pub(super) enum Job {
     Commit { outcome: Box<Outcome>, reply: Reply },
     /// Revoke these tokens.
     Revoke { revocation: Box<Revocation>, reply: oneshot::Sender<()> },
+    /// Note where an audit chain stands.
+    Anchor { head: ChainHead, reply: oneshot::Sender<()> },
     /// Erase this user.
     Erase { user: UserKey, reply: oneshot::Sender<Result<Erased, StoreError>> },
 }
@@ -35,7 +38,7 @@ impl Job {
                 Home::Inbox(_) => 1,
                 Home::Tenant => 2,
             },
-            Self::Erase { .. } | Self::Revoke { .. } => 2,
+            Self::Erase { .. } | Self::Revoke { .. } | Self::Anchor { .. } => 2,
         }
     }
 }

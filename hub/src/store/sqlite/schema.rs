@@ -12,6 +12,7 @@
 //!   is when a notification goes: when it expires, or was kept long enough.
 //! - `outbox`: what outcomes cause in many inboxes and has not reached them yet, a slice of users (a line each) per row;
 //!   `outbox_notices` is what they are told.
+//! - `audit_heads`: where chains of audit lines stood.
 //! - `entries`: the view for people, over journal and log.
 
 use rusqlite::Connection;
@@ -25,10 +26,11 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x4361_726c;
 
 /// Each brings the database from the version of its index to the next.
-const MIGRATIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const MIGRATIONS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 /// Tables without which a database is not whole.
-pub(super) const TABLES: [&str; 17] = [
+pub(super) const TABLES: [&str; 18] = [
+    "audit_heads",
     "broadcast",
     "broadcast_deleted",
     "broadcast_seen",
@@ -135,6 +137,12 @@ const VERSION_4: &str = "
 CREATE TABLE revocations(seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, kind INT NOT NULL,
   subject NOT NULL, until INT NOT NULL, UNIQUE(tenant, kind, subject));
 CREATE INDEX revocations_end ON revocations(until) WHERE kind = 1;
+";
+
+/// Where chains of audit lines stood.
+const VERSION_5: &str = "
+CREATE TABLE audit_heads(chain INT, seq INT, seal BLOB NOT NULL, time INT NOT NULL, PRIMARY KEY(chain, seq)) WITHOUT ROWID;
+CREATE INDEX audit_heads_time ON audit_heads(time);
 ";
 
 /// Brings the database to [`VERSION`], in one transaction.

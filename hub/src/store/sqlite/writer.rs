@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::domain::audit::ChainHead;
 use crate::domain::names::UserKey;
 use crate::domain::revocation::Revocation;
 use crate::store::{CommitSink, Outcome};
@@ -44,6 +45,13 @@ pub(super) struct Counters {
     pub(super) stopped: AtomicBool,
     /// Checkpoints.
     pub(super) progress: Arc<Progress>,
+}
+
+/// What is no outcome, and is written before those of its group.
+#[derive(Default)]
+struct Aside {
+    revocations: Vec<(Box<Revocation>, oneshot::Sender<()>)>,
+    heads: Vec<(ChainHead, oneshot::Sender<()>)>,
 }
 
 /// The thread's own.
@@ -159,15 +167,16 @@ impl Writer {
     /// Commits the outcomes among `jobs` as one group, after which their erasures begin.
     fn do_jobs(&mut self, jobs: &mut Vec<Job>) -> Result<()> {
         let mut outcomes = Vec::with_capacity(jobs.len());
-        let mut revocations = Vec::new();
+        let mut aside = Aside::default();
         for job in jobs.drain(..) {
             match job {
                 Job::Commit { outcome, reply } => outcomes.push((outcome, reply)),
                 Job::Erase { user, reply } => self.erase(user, reply),
-                Job::Revoke { revocation, reply } => revocations.push((revocation, reply)),
+                Job::Revoke { revocation, reply } => aside.revocations.push((revocation, reply)),
+                Job::Anchor { head, reply } => aside.heads.push((head, reply)),
             }
         }
-        self.revoke(revocations)?;
+        self.do_aside(aside)?;
         if outcomes.is_empty() { Ok(()) } else { self.commit_group(outcomes) }
     }
 
@@ -179,15 +188,19 @@ impl Writer {
         }
     }
 
-    /// Revokes before the group's outcomes, in a transaction of its own.
-    fn revoke(&mut self, revocations: Vec<(Box<Revocation>, oneshot::Sender<()>)>) -> Result<()> {
-        if revocations.is_empty() {
+    /// Revokes and notes before the group's outcomes, in a transaction of its own.
+    fn do_aside(&mut self, aside: Aside) -> Result<()> {
+        if aside.revocations.is_empty() && aside.heads.is_empty() {
             return Ok(());
         }
         self.begin()?;
-        let mut replies = Vec::with_capacity(revocations.len());
-        for (revocation, reply) in revocations {
+        let mut replies = Vec::with_capacity(aside.revocations.len() + aside.heads.len());
+        for (revocation, reply) in aside.revocations {
             self.state.revoke(&self.db, *revocation)?;
+            replies.push(reply);
+        }
+        for (head, reply) in aside.heads {
+            self.state.anchor_audit(&self.db, head)?;
             replies.push(reply);
         }
         self.end(false)?;

@@ -1,11 +1,11 @@
 //! `carillon admin`: rooms, members, sessions and users, as a service.
 
-use carillon_client::AdminClient;
 use clap::{Args, Subcommand};
 
 use crate::args::ConnectArgs;
 use crate::output::Output;
 
+mod audit;
 mod content;
 mod limits;
 mod members;
@@ -52,6 +52,8 @@ enum AdminCommand {
     Revoke(tokens::RevokeArgs),
     /// Show how much a user may still do at once, or fill that up.
     Limits(limits::LimitsArgs),
+    /// Find out whether the audit log is whole.
+    Audit(audit::AuditArgs),
     /// Blank all content of a user for good. Tombstones remain.
     Erase(users::EraseArgs),
     /// Count what the hub holds.
@@ -72,29 +74,33 @@ impl AdminArgs {
                 | AdminCommand::Members(_)
                 | AdminCommand::Sessions(_)
                 | AdminCommand::Statistics
+                | AdminCommand::Audit(_)
         )
     }
 }
 
 /// Does it.
 pub(crate) async fn run(args: AdminArgs, output: Output) -> anyhow::Result<()> {
-    let admin: AdminClient = args.connect.admin(args.tenant.as_deref())?;
-    match args.command {
-        AdminCommand::CreateRoom(args) => rooms::create(&admin, args, output).await,
-        AdminCommand::Room(args) => rooms::show(&admin, args, output).await,
-        AdminCommand::Rooms(args) => rooms::list(&admin, args, output).await,
-        AdminCommand::UpdateRoom(args) => rooms::update(&admin, args, output).await,
-        AdminCommand::AddMember(args) => members::add(&admin, args, output).await,
-        AdminCommand::RemoveMember(args) => members::remove(&admin, args, output).await,
-        AdminCommand::SetRole(args) => members::set_role(&admin, args, output).await,
-        AdminCommand::Members(args) => members::list(&admin, args, output).await,
-        AdminCommand::Sessions(args) => users::sessions(&admin, args, output).await,
-        AdminCommand::Disconnect(args) => users::disconnect(&admin, args, output).await,
-        AdminCommand::Limits(args) => limits::limits(&admin, args, output).await,
-        AdminCommand::Erase(args) => users::erase(&admin, args, output).await,
-        AdminCommand::Revoke(args) => tokens::revoke(&admin, args, output).await,
-        AdminCommand::Statistics => users::statistics(&admin, output).await,
-        AdminCommand::SendMessage(args) => content::send_message(&admin, args, output).await,
-        AdminCommand::Publish(args) => content::publish(&admin, args, output).await,
+    let AdminArgs { tenant, connect, command } = args;
+    // Going over an audit log may do without a hub.
+    let admin = || connect.admin(tenant.as_deref());
+    match command {
+        AdminCommand::CreateRoom(args) => rooms::create(&admin()?, args, output).await,
+        AdminCommand::Room(args) => rooms::show(&admin()?, args, output).await,
+        AdminCommand::Rooms(args) => rooms::list(&admin()?, args, output).await,
+        AdminCommand::UpdateRoom(args) => rooms::update(&admin()?, args, output).await,
+        AdminCommand::AddMember(args) => members::add(&admin()?, args, output).await,
+        AdminCommand::RemoveMember(args) => members::remove(&admin()?, args, output).await,
+        AdminCommand::SetRole(args) => members::set_role(&admin()?, args, output).await,
+        AdminCommand::Members(args) => members::list(&admin()?, args, output).await,
+        AdminCommand::Sessions(args) => users::sessions(&admin()?, args, output).await,
+        AdminCommand::Disconnect(args) => users::disconnect(&admin()?, args, output).await,
+        AdminCommand::Limits(args) => limits::limits(&admin()?, args, output).await,
+        AdminCommand::Erase(args) => users::erase(&admin()?, args, output).await,
+        AdminCommand::Revoke(args) => tokens::revoke(&admin()?, args, output).await,
+        AdminCommand::Audit(args) => audit::audit(&connect, tenant.as_deref(), args, output).await,
+        AdminCommand::Statistics => users::statistics(&admin()?, output).await,
+        AdminCommand::SendMessage(args) => content::send_message(&admin()?, args, output).await,
+        AdminCommand::Publish(args) => content::publish(&admin()?, args, output).await,
     }
 }

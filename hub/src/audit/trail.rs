@@ -1,0 +1,150 @@
+//! Where everybody puts their lines: a bounded queue before the thread that writes them. Nobody ever waits for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::entry::{Entry, write_body};
+use crate::domain::limits::AUDIT_STRANGERS;
+use crate::domain::rate::Bucket;
+use crate::domain::time::{Moment, Timestamp};
+use crate::telemetry::Metrics;
+
+/// The audit log, as those see it who have something to say. A clone shares everything.
+#[derive(Clone, Default)]
+pub struct Trail(Option<Arc<Queue>>);
+
+impl Trail {
+    /// One that keeps nothing.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn new(queue: Arc<Queue>) -> Self {
+        Self(Some(queue))
+    }
+
+    /// Whether anything is kept: who would have to gather what a line says may ask first.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether somebody new may come in: not where configuration wants every line kept and lines cannot be.
+    pub fn admits(&self) -> bool {
+        self.0.as_ref().is_none_or(|queue| !queue.refuses || !queue.is_failing.load(Ordering::Relaxed))
+    }
+
+    /// Whether a line about somebody unknown who was refused may be written: how many were left out since the last one,
+    /// or `None` where this is one more.
+    pub(super) fn admits_stranger(&self) -> Option<u64> {
+        let mut strangers = self.0.as_ref()?.strangers.lock();
+        let (bucket, left_out) = &mut *strangers;
+        if bucket.take(AUDIT_STRANGERS, Moment::now()).is_err() {
+            *left_out += 1;
+            return None;
+        }
+        Some(std::mem::take(left_out))
+    }
+
+    /// Adds a line. Where the queue is full it is lost, counted, and the log says so when it goes on.
+    pub fn record(&self, entry: &Entry<'_>) {
+        if let Some(queue) = &self.0 {
+            let mut body = Vec::with_capacity(384);
+            write_body(Timestamp::now(), entry, &mut body);
+            queue.push(&body);
+        }
+    }
+}
+
+/// Bodies of lines that wait for the writer.
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+    bytes: usize,
+    refuses: bool,
+    is_failing: AtomicBool,
+    /// What is left for strangers, and how many of their lines were left out.
+    strangers: Mutex<(Bucket, u64)>,
+    metrics: Metrics,
+}
+
+/// What waits.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Bodies, each followed by an end of line.
+    pub(super) bodies: Vec<u8>,
+    /// Lines that found no room.
+    pub(super) lost: u64,
+    /// Nothing more will come.
+    pub(super) closed: bool,
+}
+
+impl Queue {
+    /// An empty one for so many bytes; `refuses` says that nobody new comes in while lines cannot be kept.
+    pub(super) fn new(bytes: usize, refuses: bool, metrics: Metrics) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            arrived: Condvar::new(),
+            bytes,
+            refuses,
+            is_failing: AtomicBool::new(false),
+            strangers: Mutex::default(),
+            metrics,
+        }
+    }
+
+    fn push(&self, body: &[u8]) {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed || waiting.bodies.len() + body.len() >= self.bytes {
+            waiting.lost += 1;
+            self.metrics.counters().audit_lost.increment();
+            self.is_failing.store(true, Ordering::Relaxed);
+            return;
+        }
+        if waiting.bodies.is_empty() {
+            self.arrived.notify_one();
+        }
+        waiting.bodies.extend_from_slice(body);
+        waiting.bodies.push(b'\n');
+    }
+
+    /// What waits, as soon as something does, or at `deadline`.
+    pub(super) fn take(&self, deadline: Instant) -> Waiting {
+        let mut waiting = self.waiting.lock();
+        while waiting.bodies.is_empty() && !waiting.closed {
+            if self.arrived.wait_until(&mut waiting, deadline).timed_out() {
+                break;
+            }
+        }
+        let bodies = std::mem::take(&mut waiting.bodies);
+        Waiting { bodies, lost: std::mem::take(&mut waiting.lost), closed: waiting.closed }
+    }
+
+    /// Waits for a while, less where nothing more will come. Whether that is so.
+    pub(super) fn rest(&self, time: Duration) -> bool {
+        let mut waiting = self.waiting.lock();
+        if !waiting.closed {
+            self.arrived.wait_for(&mut waiting, time);
+        }
+        waiting.closed
+    }
+
+    /// Lines can be written, or cannot.
+    pub(super) fn set_failing(&self, is_failing: bool) {
+        self.is_failing.store(is_failing, Ordering::Relaxed);
+        self.metrics.counters().audit_failing.store(is_failing, Ordering::Relaxed);
+    }
+
+    /// So many lines were written.
+    pub(super) fn written(&self, lines: u64) {
+        self.metrics.counters().audit_lines.add(lines);
+    }
+
+    /// Nothing more will come.
+    pub(super) fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.arrived.notify_all();
+    }
+}

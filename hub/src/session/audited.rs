@@ -1,0 +1,134 @@
+//! What of commands is written down: what somebody changed or read of a room, and whatever was denied, by ids alone.
+
+use crate::audit::{About, Source, event};
+use crate::domain::caller::Caller;
+use crate::domain::command::Stateless;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::names::{RoomName, UserId};
+use crate::domain::position::Seq;
+use crate::domain::reply::Reply;
+use crate::domain::time::Moment;
+
+use super::executor::Answer;
+use super::live::Live;
+use super::services::Services;
+
+/// What is to be said of a command once it is answered.
+pub(super) struct Noted {
+    name: &'static str,
+    room: Option<RoomName>,
+    entry: Option<Seq>,
+    subject: Option<UserId>,
+    count: Option<u64>,
+    /// Whether it is said where it was done: marks and looking around are not.
+    when_done: bool,
+}
+
+impl Noted {
+    fn of(command: &Stateless) -> Self {
+        let mut noted = Self {
+            name: command.name(),
+            room: command.room().cloned(),
+            entry: None,
+            subject: None,
+            count: None,
+            when_done: true,
+        };
+        match command {
+            Stateless::MessageEdit { seq, .. }
+            | Stateless::MessageDelete { seq, .. }
+            | Stateless::Reaction { seq, .. } => noted.entry = Some(*seq),
+            Stateless::MemberAdd { user, .. }
+            | Stateless::MemberRemove { user, .. }
+            | Stateless::MemberRole { user, .. } => noted.subject = Some(user.clone()),
+            Stateless::ConversationCreate { members, .. } => noted.count = Some(members.len() as u64),
+            Stateless::History { limit, .. } => noted.count = Some(u64::from(*limit)),
+            Stateless::MessageSend { .. }
+            | Stateless::EventPublish { .. }
+            | Stateless::ConversationUpdate { .. } => {}
+            Stateless::Rooms { .. }
+            | Stateless::Members { .. }
+            | Stateless::MarkDelivered { .. }
+            | Stateless::MarkRead { .. }
+            | Stateless::PresenceGet { .. }
+            | Stateless::Notifications { .. }
+            | Stateless::Inbox(_) => noted.when_done = false,
+        }
+        noted
+    }
+
+    /// What the answer adds: where it was written, which room was made.
+    fn learn(&mut self, reply: &Reply) {
+        match reply {
+            Reply::MessageSent { position, .. } | Reply::EntryAccepted { position, .. }
+                if self.entry.is_none() =>
+            {
+                self.entry = Some(position.seq);
+            }
+            Reply::ConversationCreated { room, .. } => self.room = Some(room.clone()),
+            _ => {}
+        }
+    }
+
+    fn about(&self) -> About<'_> {
+        About {
+            room: self.room.as_ref().map(RoomName::as_str),
+            entry: self.entry.map(|seq| seq.0),
+            subject: self.subject.as_ref().map(UserId::as_str),
+            count: self.count,
+        }
+    }
+}
+
+/// Whether a refusal is somebody's trying what they may not.
+fn is_denial(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::AccessDenied | ErrorCode::PermissionDenied)
+}
+
+impl Services {
+    /// What will be said of a command; `None` where no log is kept.
+    pub(super) fn note(&self, command: &Stateless) -> Option<Noted> {
+        self.audit.is_on().then(|| Noted::of(command))
+    }
+
+    /// Says what became of a command.
+    pub(super) fn tell(
+        &self,
+        noted: Option<Noted>,
+        source: &Source,
+        caller: &Caller,
+        answer: &Result<Answer, Refusal>,
+    ) {
+        let Some(mut noted) = noted else { return };
+        let result = match answer {
+            Ok(answer) => {
+                noted.learn(&answer.reply);
+                Ok(())
+            }
+            // Said where it is counted.
+            Err(refusal) if refusal.code == ErrorCode::RateLimited => return,
+            Err(refusal) => Err(refusal.code),
+        };
+        if noted.when_done || result.is_err_and(is_denial) {
+            self.audit.tell(noted.name, source, Some(caller), noted.about(), result);
+        }
+    }
+
+    /// Says that a session ended, and why where it was the hub that ended it.
+    pub(super) fn tell_ended(&self, live: &Live) {
+        let reason = live.ends_as.get().copied().or_else(|| live.mailbox.ended_as());
+        self.audit.tell_end(&live.source, live.user(), reason);
+    }
+
+    /// Says that somebody was held back: once a second of each, with how many were not said.
+    pub(super) fn tell_limited(&self, source: &Source, caller: &Caller, code: ErrorCode) {
+        if !self.audit.is_on() {
+            return;
+        }
+        let live = source.session.and_then(|session| self.sessions.get(session));
+        let seldom = live.as_ref().map_or(&self.upkeep.limited, |live| &live.limited);
+        if let Some(left_out) = seldom.admit(Moment::now()) {
+            self.audit.tell_with(event::LIMIT, source, Some(caller), About::default(), Err(code), left_out);
+        }
+    }
+}

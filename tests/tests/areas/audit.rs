@@ -1,0 +1,160 @@
+//! What users and administrators do and are refused is written down, by ids alone.
+
+use std::fs;
+
+use carillon_client::v1::revoke_tokens_request::What;
+use carillon_client::v1::session_request::Command;
+use carillon_client::v1::session_response::Kind;
+use carillon_client::{AdminClient, ClientOptions, Executor, v1};
+use carillon_hub::audit::{SealKey, Verifier, files, for_each_line};
+use carillon_hub::config::{AuditTo, LimitsSection, OnAuditFailure, RateSetting};
+use carillon_hub::domain::rate::Rate;
+use carillon_tests::hub::{Plan, TENANT};
+use carillon_tests::story::message;
+use carillon_tests::wire::{Opening, code, greeting, join};
+use carillon_tests::{TestHub, Wire, hub};
+use serde_json::Value;
+
+const SECRET_WORDS: &str = "nobody else must read this";
+
+async fn audited() -> TestHub {
+    hub().with(|config| config.audit.to = Some(AuditTo::File)).start().await
+}
+
+/// The lines of a hub that has stopped; the log is whole.
+fn lines(plan: &Plan) -> Vec<Value> {
+    let key = SealKey::new(fs::read(plan.folder().join("audit-key")).unwrap().trim_ascii()).unwrap();
+    let (mut lines, mut verifier) = (Vec::new(), Verifier::new(&key, &[]));
+    for file in files(&plan.folder().join("audit")).unwrap() {
+        for_each_line(&file, |line| {
+            verifier.line(line);
+            assert!(!line.contains(SECRET_WORDS) && !line.contains("eyJ"), "{line}");
+            lines.push(serde_json::from_str(line).unwrap());
+        })
+        .unwrap();
+    }
+    let report = verifier.finish(false);
+    assert!(report.findings.is_empty(), "{report:?}");
+    lines
+}
+
+/// The lines of an event.
+fn of<'a>(lines: &'a [Value], event: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["event"] == event).collect()
+}
+
+#[tokio::test]
+async fn what_users_do_and_are_denied() {
+    let hub = audited().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    alice.joins(join("room:lobby")).await;
+    let Kind::MessageSent(sent) = alice.asks(Command::MessageSend(message("room:lobby", SECRET_WORDS))).await
+    else {
+        panic!("it is sent");
+    };
+    let seq = sent.position.unwrap().seq;
+    let delete = v1::MessageDelete { room: "room:lobby".into(), seq };
+    alice.asks(Command::MessageDelete(delete)).await;
+    let history = v1::HistoryGet { room: "room:lobby".into(), limit: 7, ..v1::HistoryGet::default() };
+    alice.asks(Command::History(history)).await;
+    assert_eq!(code(&alice.asks(Command::Join(join("conversation:none"))).await), "ACCESS_DENIED");
+    let wrong = alice.asks(Command::MessageSend(message("conversation:none", SECRET_WORDS))).await;
+    assert_eq!(code(&wrong), "ACCESS_DENIED");
+    drop(alice);
+    let lines = lines(&hub.stops().await);
+    let opened = of(&lines, "session.opened")[0];
+    assert_eq!((&opened["user"], &opened["tenant"]), (&Value::from("alice"), &Value::from(TENANT)));
+    let session = &opened["session"];
+    for (event, room, outcome) in [
+        ("join", "room:lobby", "ok"),
+        ("message_send", "room:lobby", "ok"),
+        ("message_delete", "room:lobby", "ok"),
+        ("history", "room:lobby", "ok"),
+        ("join", "conversation:none", "refused"),
+        ("message_send", "conversation:none", "refused"),
+    ] {
+        let found = of(&lines, event);
+        let line = found.iter().find(|line| line["room"] == room).expect(event);
+        assert_eq!((&line["outcome"], &line["session"]), (&Value::from(outcome), session), "{line}");
+        assert!(line["token"].as_str().is_some_and(|hash| hash.len() == 64), "{line}");
+        assert!(line["request"].as_str().is_some_and(|request| request.contains('/')), "{line}");
+        if outcome == "refused" {
+            assert_eq!(line["reason"], "ACCESS_DENIED");
+        }
+    }
+    assert_eq!(of(&lines, "message_send")[0]["entry"], seq);
+    assert_eq!(of(&lines, "message_delete")[0]["entry"], seq);
+    assert_eq!(of(&lines, "history")[0]["count"], 7);
+    assert_eq!(of(&lines, "session.ended").len(), 1);
+    assert_eq!((of(&lines, "hub.started").len(), of(&lines, "hub.stopped").len()), (1, 1));
+}
+
+#[tokio::test]
+async fn who_is_refused_and_why() {
+    let hub = audited().await;
+    let mut stranger = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+    stranger.ask(Command::Hello(v1::Hello { token: "a.b.c".into(), ..greeting() }));
+    assert_eq!(stranger.ends().await.1.reason, "INVALID_TOKEN");
+    let execute = Executor::new(ClientOptions::new(hub.url()).token("a.b.c")).unwrap();
+    execute.call::<v1::RoomsPage>(Command::Rooms(v1::RoomsGet::default())).await.unwrap_err();
+    let user = AdminClient::new(ClientOptions::new(hub.url()).token(hub.token("alice")), TENANT).unwrap();
+    user.get_statistics(v1::GetStatisticsRequest::default()).await.unwrap_err();
+    let lines = lines(&hub.stops().await);
+    let opened = of(&lines, "session.opened");
+    assert_eq!((&opened[0]["outcome"], &opened[0]["reason"]), (&"refused".into(), &"INVALID_TOKEN".into()));
+    let reasons: Vec<_> = of(&lines, "authentication").iter().map(|line| line["reason"].clone()).collect();
+    assert_eq!(reasons, ["INVALID_TOKEN", "PERMISSION_DENIED"]);
+}
+
+#[tokio::test]
+async fn what_administrators_do() {
+    let hub = audited().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let admin = hub.admin();
+    admin.get_room(v1::GetRoomRequest { room: "room:none".into(), ..Default::default() }).await.unwrap_err();
+    let say = v1::SendMessageRequest {
+        room: "room:lobby".into(),
+        content: message("room:lobby", SECRET_WORDS).content,
+        ..v1::SendMessageRequest::default()
+    };
+    admin.send_message(say).await.unwrap();
+    let what = Some(What::User("alice".into()));
+    admin.revoke_tokens(v1::RevokeTokensRequest { what, ..Default::default() }).await.unwrap();
+    alice.ends_with("SESSION_INVALIDATED").await;
+    let lines = lines(&hub.stops().await);
+    let room = of(&lines, "get_room")[0];
+    assert_eq!((&room["room"], &room["reason"]), (&"room:none".into(), &"NOT_FOUND".into()));
+    let sent = of(&lines, "message_send")[0];
+    assert_eq!((&sent["service"], &sent["room"]), (&"billing".into(), &"room:lobby".into()));
+    assert!(of(&lines, "send_message").is_empty(), "it is said once");
+    let revoked = of(&lines, "revoke_tokens")[0];
+    assert_eq!((&revoked["subject"], &revoked["outcome"]), (&"alice".into(), &"ok".into()));
+    assert_eq!(of(&lines, "session.ended")[0]["reason"], "SESSION_INVALIDATED");
+}
+
+#[tokio::test]
+async fn who_does_too_much_is_told_of_once_a_second() {
+    let one = RateSetting(Some(Rate::new(1, std::time::Duration::from_hours(1))));
+    let hub = hub().with(|config| {
+        config.audit.to = Some(AuditTo::File);
+        config.limits = LimitsSection { send: one, ..LimitsSection::off() };
+    });
+    let hub = hub.start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    for _ in 0..20 {
+        alice.asks(Command::MessageSend(message("room:lobby", "words"))).await;
+    }
+    let lines = lines(&hub.stops().await);
+    assert_eq!(of(&lines, "message_send").len(), 1);
+    let limited = of(&lines, "limit");
+    assert_eq!((&limited[0]["user"], &limited[0]["reason"]), (&"alice".into(), &"RATE_LIMITED".into()));
+    assert!(limited.len() < 19, "not a line for each");
+}
+
+#[tokio::test]
+async fn without_a_log_nothing_is_written() {
+    let hub = hub().with(|config| config.audit.on_failure = OnAuditFailure::Refuse).start().await;
+    Wire::enters(&hub, "alice").await;
+    let plan = hub.stops().await;
+    assert!(!plan.folder().join("audit").exists() && !plan.folder().join("audit-key").exists());
+}

@@ -1,0 +1,137 @@
+//! `carillon admin audit`, and a hub whose log cannot be written.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use carillon_tests::command::{Carillon, Ran, Running, carillon};
+use tempfile::TempDir;
+
+const PORTS: [&str; 6] = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--bridge", "127.0.0.1:0"];
+
+/// A development hub that keeps a log.
+fn serves(data: &Path) -> Running {
+    let serve = carillon(["serve", "--dev", "--audit", "--json"]).arg("--data").arg(data);
+    let mut hub = PORTS.into_iter().fold(serve, Carillon::arg).start();
+    hub.line();
+    hub
+}
+
+fn of(data: &Path, line: &str) -> Carillon {
+    carillon(line.split_whitespace()).arg("--data").arg(data)
+}
+
+/// The one file of a log.
+fn file(data: &Path) -> PathBuf {
+    let mut files = fs::read_dir(data.join("audit")).unwrap().map(|file| file.unwrap().path());
+    files.find(|path| path.extension().is_some_and(|kind| kind == "jsonl")).unwrap()
+}
+
+/// A log of a hub that has stopped, with what it noted at its end.
+fn log() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = serves(folder.path());
+    of(folder.path(), "send room:lobby --as alice").input("one\ntwo\nthree\n").run().good();
+    hub.signalled("TERM").good();
+    let hub = serves(folder.path());
+    let heads = of(folder.path(), "admin audit heads --json").run().good();
+    fs::write(folder.path().join("heads"), heads.out).unwrap();
+    hub.signalled("TERM").good();
+    folder
+}
+
+fn verifies(data: &Path) -> Ran {
+    of(data, "admin audit verify --json").arg("--heads").arg(data.join("heads")).run()
+}
+
+#[test]
+fn a_log_is_whole_until_somebody_changes_it() {
+    let folder = log();
+    let whole = verifies(folder.path()).good().object();
+    assert!(whole["lines"].as_u64() > Some(8) && whole["heads"] == 1, "{whole}");
+    let file = file(folder.path());
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<_> = text.lines().map(|line| format!("{line}\n")).collect();
+    let mut swapped = lines.clone();
+    swapped.swap(3, 4);
+    for (harmed, said) in [
+        (text.replace("\"user\":\"alice\"", "\"user\":\"bob\""), "was changed"),
+        ([&lines[..3], &lines[4..]].concat().concat(), "line 4 is missing"),
+        (swapped.concat(), "stands in the wrong place"),
+        (lines[..4].concat(), "the end is cut off"),
+        (format!("{text}no line\n"), "something that is no line"),
+    ] {
+        fs::write(&file, harmed).unwrap();
+        let ran = verifies(folder.path());
+        assert!(ran.code == Some(1) && ran.out.contains(said), "{said}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_running_hub_says_where_its_log_stood() {
+    let folder = log();
+    let hub = serves(folder.path());
+    let ran = of(folder.path(), "admin audit verify").run().good();
+    assert!(
+        ran.out.contains("1 places noted in the store are as noted") || ran.out.contains("2 places"),
+        "{ran:?}"
+    );
+    of(folder.path(), "admin audit heads --as service").run().fails("PERMISSION_DENIED");
+    hub.signalled("TERM").good();
+}
+
+#[test]
+fn standard_output_can_be_gone_over_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hub, _) = prints(folder.path(), "warn");
+    let printed = hub.signalled("TERM");
+    assert!(printed.code == Some(0) && printed.out.contains("hub.stopped"), "{printed:?}");
+    fs::write(folder.path().join("heads"), "").unwrap();
+    let verify =
+        of(folder.path(), "admin audit verify - --json").arg("--heads").arg(folder.path().join("heads"));
+    // The first two lines were read before.
+    let report =
+        verify.input(format!("{}{}", fs::read_to_string(folder.path().join("read")).unwrap(), printed.out));
+    assert!(report.run().good().object()["lines"].as_u64() > Some(2));
+}
+
+#[test]
+fn where_lines_cannot_be_kept_nobody_new_comes_in_if_so_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut hub, address) = prints(folder.path(), "refuse");
+    let token = carillon(["token", "alice", "--tenant", "acme", "--config"])
+        .arg(folder.path().join("carillon.toml"))
+        .run()
+        .good();
+    let rooms = || carillon(["rooms", "--addr", &address, "--token", token.out.trim()]);
+    rooms().run().good();
+    hub.is_read_no_more();
+    // The first who comes is let in, and their line cannot be written.
+    while of(folder.path(), &format!("history room:lobby --addr {address} --token {}", token.out.trim()))
+        .run()
+        .code
+        == Some(0)
+    {}
+    rooms().run().fails("UNAVAILABLE");
+    hub.signalled("TERM");
+}
+
+/// A hub that writes its log to standard output, and where it listens. It has started; what it printed until then is in
+/// the file `read`.
+fn prints(folder: &Path, on_failure: &str) -> (Running, String) {
+    // Nobody listens there once this is dropped.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let config = format!(
+        "[grpc]\nlisten = \"{free}\"\n[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n\
+         [auth]\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
+         [audit]\nto = \"stdout\"\non_failure = \"{on_failure}\"\n\
+         [[namespace]]\nname = \"room\"\njoin = \"tenant\"\n",
+        folder.display().to_string()
+    );
+    fs::write(folder.join("carillon.toml"), config).unwrap();
+    let mut hub = carillon(["hub", "--json", "--config"]).arg(folder.join("carillon.toml")).start();
+    let read = [hub.line(), hub.line()].map(|line| format!("{}\n", line.trim_end()));
+    assert!(read[0].contains("audit.file") && read[1].contains("hub.started"), "{read:?}");
+    fs::write(folder.join("read"), read.concat()).unwrap();
+    (hub, free)
+}
