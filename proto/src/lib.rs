@@ -39,12 +39,12 @@ mod tests {
     use super::FILE_DESCRIPTOR_SET;
 
     #[test]
-    fn descriptors_name_both_services() {
+    fn descriptors_name_the_services() {
         let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
         let mut services: Vec<&str> =
             set.file.iter().flat_map(|file| &file.service).map(ServiceDescriptorProto::name).collect();
         services.sort_unstable();
-        assert_eq!(services, ["AdminService", "HubService"]);
+        assert_eq!(services, ["AdminService", "AuthorizerService", "HubService"]);
     }
 
     /// `Execute` is a part of `Session`: same names, same numbers, same types.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carillon_proto::FILE_DESCRIPTOR_SET;
-use carillon_proto::v1::admin_service_server::AdminServiceServer;
-use carillon_proto::v1::hub_service_server::HubServiceServer;
+use carillon_proto::v1::admin_service_server::{self, AdminServiceServer};
+use carillon_proto::v1::hub_service_server::{self, HubServiceServer};
 use http::{Request, Response};
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
@@ -149,6 +149,10 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // Those that the hub serves: the authoriser's is another's.
+        .with_service_name(hub_service_server::SERVICE_NAME)
+        .with_service_name(admin_service_server::SERVICE_NAME)
+        .with_service_name(tonic_health::pb::health_server::SERVICE_NAME)
 }
 
 #[cfg(test)]
