@@ -1,0 +1,102 @@
+//! Every command over every way into the hub by everybody: what each is answered is compared with one table, `expected.txt`.
+//! A row is a command; `session` says that it needs one. A column is who asks; a cell is `ok` or an error's code, and
+//! holds for all ways.
+
+#![expect(clippy::panic, reason = "what helpers find wrong fails the test")]
+
+mod callers;
+mod commands;
+mod ways;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use carillon_tests::browser::Beside;
+use carillon_tests::hub;
+use prost::Message;
+use prost_types::{FieldDescriptorProto, FileDescriptorSet};
+
+use callers::{CALLERS, Scene};
+use commands::COMMANDS;
+use ways::{WAYS, Way};
+
+const EXPECTED: &str = include_str!("expected.txt");
+
+/// What was answered, by command and caller.
+type Table = BTreeMap<(&'static str, &'static str), String>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_may_do_the_same_over_every_way() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let scene = Scene::new(&hub, bridge.address());
+    let mut differences = String::new();
+    for way in WAYS {
+        let columns = CALLERS.map(|caller| column(&scene, way, caller));
+        let found: Table = futures::future::join_all(columns).await.into_iter().flatten().collect();
+        compare(&render(&found, way), &expected_of(way), way, &mut differences);
+    }
+    assert!(differences.is_empty(), "{differences}");
+}
+
+/// A command that the protocol gets is in the table too.
+#[test]
+fn the_table_has_every_command() {
+    let set = FileDescriptorSet::decode(carillon_proto::FILE_DESCRIPTOR_SET).expect("descriptors");
+    let request = set.file.iter().flat_map(|file| &file.message_type).find(|m| m.name() == "SessionRequest");
+    let fields = request.expect("the message").field.iter().filter(|field| field.oneof_index.is_some());
+    let unanswered = ["hello", "pong", "goodbye"];
+    let missing: Vec<_> = fields
+        .map(FieldDescriptorProto::name)
+        .filter(|name| !unanswered.contains(name))
+        .filter(|name| !COMMANDS.iter().any(|command| command.name.starts_with(name)))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// What one caller is answered to each command that the way has.
+async fn column(scene: &Scene<'_>, way: Way, caller: &'static str) -> Table {
+    let mut entrance = scene.enters(way, caller).await;
+    let mut column = Table::new();
+    for command in COMMANDS.iter().filter(|command| way.has(command)) {
+        let place = scene.place(caller).await;
+        let verdict = entrance.does((command.make)(&place)).await;
+        column.insert((command.name, caller), verdict);
+    }
+    column
+}
+
+/// The table as the file has it.
+fn render(found: &Table, way: Way) -> Vec<String> {
+    let rows = COMMANDS.iter().filter(|command| way.has(command));
+    rows.map(|command| {
+        let mut row = format!("{:<22}{:<9}", command.name, if command.session { "session" } else { "any" });
+        for caller in CALLERS {
+            let verdict = found.get(&(command.name, caller)).map_or("-", String::as_str);
+            let _ = write!(row, "{verdict:<19}");
+        }
+        row.trim_end().to_owned()
+    })
+    .collect()
+}
+
+/// The rows of the file that a way has.
+fn expected_of(way: Way) -> Vec<String> {
+    let rows = EXPECTED.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let has = |row: &&str| {
+        let name = row.split_whitespace().next();
+        COMMANDS.iter().any(|command| Some(command.name) == name && way.has(command))
+    };
+    let rows: Vec<_> = rows.collect();
+    assert_eq!(rows.len(), COMMANDS.len(), "the table has a row for each command");
+    rows.iter().filter(|row| has(row)).map(|row| (*row).to_owned()).collect()
+}
+
+fn compare(found: &[String], expected: &[String], way: Way, into: &mut String) {
+    for (found, expected) in found.iter().zip(expected) {
+        if found != expected {
+            let _ = write!(into, "\n{way:?}\n  found    {found}\n  expected {expected}");
+        }
+    }
+    assert_eq!(found.len(), expected.len(), "{way:?}");
+}
