@@ -284,3 +284,12 @@ pub const AUDIT_QUEUE_BYTES: usize = 8 << 20;
 pub const AUDIT_ANCHOR_INTERVAL: Duration = Duration::from_secs(5);
 /// Audit lines about refused strangers that are written: anybody can be refused as often as they like.
 pub const AUDIT_STRANGERS: Rate = Rate::new(1_000, Duration::from_millis(10));
+/// HTTP/2 frames of a connection that cancel a call.
+pub const FRAMES_RESET: Rate = Rate::new(1_000, Duration::from_millis(5));
+/// HTTP/2 data frames without data that end nothing.
+pub const FRAMES_EMPTY: Rate = Rate::new(1_000, Duration::from_millis(10));
+/// HTTP/2 frames that give room, 50 at a time: a client that reads much sends many.
+pub const FRAMES_WINDOW: Rate = Rate::new(4_000, Duration::from_millis(1));
+/// All other HTTP/2 frames but headers and data, 10 at a time. Clients on the same machine that measure it send thousands
+/// of pings a second.
+pub const FRAMES_CONTROL: Rate = Rate::new(2_000, Duration::from_millis(1));

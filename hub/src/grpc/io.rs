@@ -13,7 +13,10 @@ use tokio::time::Sleep;
 
 #[cfg(target_os = "linux")]
 use crate::domain::limits::TCP_USER_TIMEOUT;
+use crate::domain::time::Moment;
 use crate::session::Closer;
+
+use super::frames::FrameMeter;
 
 /// A socket without vectored writes. h2 then copies frames of up to 1 KiB into its buffer and writes all that waits at
 /// once; with vectored writes it does so up to 256 bytes only, and pays a system call for each larger frame, which is
@@ -26,6 +29,7 @@ pub(super) struct Socket {
     stream: TcpStream,
     closer: Closer,
     deadline: Option<Pin<Box<Sleep>>>,
+    frames: FrameMeter,
 }
 
 impl Socket {
@@ -37,7 +41,7 @@ impl Socket {
             tracing::debug!(%error, "a connection has no limit on what is not acknowledged");
         }
         let deadline = Some(Box::pin(tokio::time::sleep(limit)));
-        Self { stream, closer: Closer::default(), deadline }
+        Self { stream, closer: Closer::default(), deadline, frames: FrameMeter::default() }
     }
 
     /// What closes it from outside.
@@ -72,7 +76,15 @@ impl AsyncRead for Socket {
             // As if the client had gone.
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let bytes = buf.filled().get(before..).unwrap_or_default();
+        if let Err(flood) = self.frames.take(bytes, Moment::now()) {
+            tracing::debug!(%flood, "a connection is ended");
+            self.closer.close();
+            return Poll::Ready(Err(io::Error::other(flood)));
+        }
+        read
     }
 }
 

@@ -12,6 +12,7 @@ pub mod edge;
 pub mod encode;
 pub mod errors;
 pub mod execute;
+mod frames;
 pub mod health;
 mod io;
 pub mod local;

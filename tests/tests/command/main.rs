@@ -6,6 +6,7 @@
 mod administering;
 mod auditing;
 mod failing;
+mod hostile;
 mod listening;
 mod measuring;
 mod notifying;

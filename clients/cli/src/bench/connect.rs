@@ -12,6 +12,7 @@ use super::clock::{Clock, Watchdog};
 use super::gathering::{HELLO_ID, hello};
 use super::options::{count, positive};
 use super::report::{Figures, Latency, Report, progress};
+use super::revocations;
 use super::target::{Target, TargetOptions};
 use crate::child::Process;
 use crate::wire::scan::kind;
@@ -33,6 +34,9 @@ pub(crate) struct Options {
     /// Different users, taken in turn; each has at most a session or two at a time.
     #[arg(long, default_value_t = 1_000, value_parser = count(1..=1_000_000))]
     users: usize,
+    /// With --self: revoke so many tokens that nobody bears before, so that each session is compared with them.
+    #[arg(long, default_value_t = 0, requires = "own", value_parser = count(0..=200_000))]
+    revocations: usize,
 }
 
 /// Sessions on their way, and what became of the others.
@@ -62,6 +66,9 @@ enum Stage {
 pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     let target = Target::open(&options.target, false)?;
     target.check_two_way()?;
+    if options.revocations > 0 {
+        revocations::revoke(&target, options.revocations)?;
+    }
     let tokens: Vec<String> = (0..options.users).map(|user| target.credentials.token(user)).collect();
     let mut fleet = Fleet::new()?;
     let mut churn = Churn::new();
@@ -164,6 +171,7 @@ impl Churn {
         figures.client(client, wall);
         let mut parameters = vec![
             ("in_flight", options.in_flight.into()),
+            ("revocations", options.revocations.into()),
             ("users", options.users.into()),
             ("seconds", options.seconds.into()),
         ];

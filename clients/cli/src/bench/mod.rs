@@ -1,6 +1,6 @@
 //! `carillon bench`: what a hub does and what it costs, every delivery counted and checked.
 //!
-//! Each benchmark is a file: [`send`], [`fanout`], [`idle`], [`connect`], [`store`]. They talk through [`crate::wire`], a client made
+//! Each benchmark is a file: [`send`], [`fanout`], [`idle`], [`connect`], [`store`], [`hostile`]. They talk through [`crate::wire`], a client made
 //! to cost little; [`target`] says which hub, and starts one of its own for `--self`; [`crate::child`] is that process, and
 //! reads what it used. [`report`] prints a table, or one JSON object.
 //!
@@ -13,12 +13,14 @@ mod connect;
 mod credentials;
 mod fanout;
 mod gathering;
+mod hostile;
 mod idle;
 mod keys;
 mod ledger;
 mod options;
 mod payload;
 mod report;
+mod revocations;
 mod send;
 mod store;
 mod target;
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     Connect(connect::Options),
     /// The embedded store alone, with no hub around it.
     Store(store::Options),
+    /// What strangers can do to others: floods and slow ones, who is ended, and what others feel of it.
+    Hostile(hostile::Options),
     /// The process that `store` kills.
     #[command(hide = true)]
     StoreVictim(store::Victim),
@@ -98,6 +102,7 @@ pub(crate) fn run(command: &Command, json: bool) -> Result<(), BenchError> {
         Command::Idle(options) => idle::run(options)?,
         Command::Connect(options) => connect::run(options)?,
         Command::Store(options) => store::run(options)?,
+        Command::Hostile(options) => return hostile::run(options, json),
         Command::StoreVictim(victim) => return store::run_victim(victim),
     };
     let clean = report.is_clean();

@@ -72,9 +72,9 @@ impl Figures {
     /// Fills in the latencies.
     pub(super) fn latency(&mut self, latency: &Latency) {
         if !latency.0.is_empty() {
-            self.p50_ms = Some(latency.quantile(0.50));
-            self.p95_ms = Some(latency.quantile(0.95));
-            self.p99_ms = Some(latency.quantile(0.99));
+            self.p50_ms = Some(latency.quantile_ms(0.50));
+            self.p95_ms = Some(latency.quantile_ms(0.95));
+            self.p99_ms = Some(latency.quantile_ms(0.99));
             self.max_ms = Some(latency.0.max() as f64 / 1_000.0);
         }
     }
@@ -121,7 +121,7 @@ impl Latency {
 
     /// 99 of 100 are faster, milliseconds; nothing where none was counted.
     pub(super) fn p99_ms(&self) -> Option<f64> {
-        (!self.0.is_empty()).then(|| self.quantile(0.99))
+        (!self.0.is_empty()).then(|| self.quantile_ms(0.99))
     }
 
     /// Counts those of another.
@@ -129,7 +129,8 @@ impl Latency {
         self.0.add(&other.0).expect("both have the same bounds");
     }
 
-    fn quantile(&self, quantile: f64) -> f64 {
+    /// So large a share is faster, milliseconds.
+    pub(super) fn quantile_ms(&self, quantile: f64) -> f64 {
         self.0.value_at_quantile(quantile) as f64 / 1_000.0
     }
 }

@@ -133,6 +133,8 @@ pub(super) struct Target {
     pub(super) address: SocketAddr,
     /// Its gRPC port.
     pub(super) grpc: SocketAddr,
+    /// Its port for browsers, where we started it.
+    pub(super) bridge: Option<SocketAddr>,
     /// What is spoken there.
     pub(super) speech: Speech,
     transport: Transport,
@@ -174,6 +176,7 @@ impl Target {
         let mut target = Self {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             grpc: SocketAddr::from(([127, 0, 0, 1], 0)),
+            bridge: None,
             speech: options.transport.speech(),
             transport: options.transport,
             credentials: Credentials::Fixed(options.tokens()),
@@ -204,7 +207,8 @@ impl Target {
         Ok(target)
     }
 
-    fn data(&self) -> PathBuf {
+    /// The data folder of a hub of our own.
+    pub(super) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
@@ -229,9 +233,10 @@ impl Target {
         self.process = Some(server.process());
         self.server = Some(server);
         self.grpc = resolve(&ready.grpc)?;
+        self.bridge = ready.bridge.as_deref().map(resolve).transpose()?;
         self.address = match options.transport {
             Transport::Grpc => self.grpc,
-            _ => resolve(&ready.bridge.ok_or(TargetError::NoBridge)?)?,
+            _ => self.bridge.ok_or(TargetError::NoBridge)?,
         };
         self.credentials = Credentials::from_secret(&data.join(SECRET_FILE), &options.tenant)?;
         Ok(())
