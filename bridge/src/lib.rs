@@ -12,6 +12,8 @@ mod assets;
 mod caller;
 mod commands;
 mod events;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod json;
 mod options;
 mod origins;

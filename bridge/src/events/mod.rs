@@ -24,7 +24,7 @@ use crate::caller::{queries, query, raw_queries};
 use crate::options::Options;
 use crate::respond::{self, Body, refusal};
 use body::EventBody;
-use positions::Positions;
+pub(crate) use positions::Positions;
 
 /// Rooms that one stream listens to at most.
 const ROOMS: usize = 50;

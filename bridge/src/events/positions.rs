@@ -15,7 +15,7 @@ const NAMES_BYTES: usize = 2 * 1_024;
 
 /// Positions, as far as everything before them was handed over.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Positions {
+pub(crate) struct Positions {
     rooms: BTreeMap<String, Position>,
     inbox: Option<InboxPosition>,
     /// What the id has in the place of a room's name, where the names that are asked for are long in all: the request that
@@ -31,7 +31,7 @@ impl Positions {
 
     /// Reads an `id:` of a listener that asks for these rooms; `None` where it is none of ours. A room that the id names in
     /// short and that is asked for no more is left out.
-    pub(super) fn parse(id: &str, asked: &[String]) -> Option<Self> {
+    pub(crate) fn parse(id: &str, asked: &[String]) -> Option<Self> {
         if id.len() > ID_CHARACTERS {
             return None;
         }
@@ -48,7 +48,7 @@ impl Positions {
     }
 
     /// The `id:`.
-    pub(super) fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         let rooms = self.rooms.iter().map(|(room, position)| RoomPosition {
             room: self.short.get(room).unwrap_or(room).clone(),
             position: Some(*position),

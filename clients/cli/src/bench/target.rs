@@ -32,6 +32,9 @@ pub(super) struct TargetOptions {
     /// Start a hub of our own on free ports with a temporary data folder, and measure its process too.
     #[arg(long = "self")]
     pub(super) own: bool,
+    /// With --self: the hub keeps an audit log.
+    #[arg(long, requires = "own")]
+    audit: bool,
     /// The token of all sessions; several, with commas, are taken in turn [default: without --secret-file,
     /// $CARILLON_TOKEN].
     #[arg(long, value_name = "JWT", value_delimiter = ',')]
@@ -138,6 +141,7 @@ pub(super) struct Target {
     /// What is spoken there.
     pub(super) speech: Speech,
     transport: Transport,
+    is_audited: bool,
     /// Tokens for sessions.
     pub(super) credentials: Credentials,
     /// The process, where we started it.
@@ -179,6 +183,7 @@ impl Target {
             bridge: None,
             speech: options.transport.speech(),
             transport: options.transport,
+            is_audited: options.audit,
             credentials: Credentials::Fixed(options.tokens()),
             process: None,
             server_cpus,
@@ -229,6 +234,9 @@ impl Target {
             "--data",
         ]);
         command.arg(&data);
+        if options.audit {
+            command.arg("--audit");
+        }
         let (server, ready): (_, Ready) = self.start(&mut command, "hub.log")?;
         self.process = Some(server.process());
         self.server = Some(server);
@@ -276,6 +284,7 @@ impl Target {
         let hub = if self.server.is_some() { "self".to_owned() } else { self.address.to_string() };
         vec![
             ("hub", hub.into()),
+            ("audit", self.is_audited.into()),
             ("transport", transport.into()),
             ("server_cpus", list(&self.server_cpus)),
             ("client_cpus", list(&self.client_cpus)),
