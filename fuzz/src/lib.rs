@@ -6,12 +6,11 @@
 
 use std::path::Path;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use carillon_hub::access::authentication::{Algorithm, Authenticator, ClaimNames, Key, Options, Secret};
+use carillon_hub::access::authentication::{Algorithm, Authenticator, Key, Options, Secret};
 use carillon_hub::config::Config;
 use carillon_hub::domain::names::RoomName;
 use carillon_hub::domain::time::Timestamp;
@@ -80,14 +79,7 @@ fn configuration(bytes: &[u8]) {
 fn token(bytes: &[u8]) {
     static SECRET: [u8; 32] = *b"0123456789abcdef0123456789abcdef";
     static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| {
-        let options = Options {
-            algorithm: Algorithm::Hs256,
-            key: Key::Secret(Secret::new(SECRET)),
-            issuer: None,
-            audience: Vec::new(),
-            leeway: Duration::ZERO,
-            claims: ClaimNames::default(),
-        };
+        let options = Options::new(Algorithm::Hs256, Key::Secret(Secret::new(SECRET)));
         Authenticator::new(options).expect("a good key")
     });
     let now = Timestamp(1_000_000);

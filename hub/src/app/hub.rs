@@ -42,6 +42,7 @@ use super::audit::{Audit, Running};
 use super::error::StartError;
 use super::facts::HubFacts;
 use super::front::Front as BesideFront;
+use super::keys;
 use super::listeners::Listeners;
 use super::ports::{LiveCounts, Ports};
 use super::worker::{self, Beside, Stop};
@@ -122,6 +123,7 @@ impl Hub {
             http::Service::bind(options, Arc::new(HubFacts(Arc::clone(&services)))).await?;
         tasks.spawn(web.run(stop.run.clone()));
         tasks.spawn(watch_store(Arc::clone(&services), health.clone(), stop.run.clone()));
+        keys::start(config, &services.authenticator, &services.metrics, &tasks, &stop.run);
         drop(stop);
         health.serving().await;
         audit.started();
@@ -317,7 +319,7 @@ pub(super) fn build(
     audit: Trail,
 ) -> Result<(Arc<Services>, SqliteStore), StartError> {
     let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
-    let authenticator = Authenticator::new(config.authentication()?)?;
+    let authenticator = Authenticator::of(config.issuers()?)?;
     let workers = worker_count(config.grpc.workers);
     let encoder = Arc::new(ProtobufEncoder::default());
     let delivery =

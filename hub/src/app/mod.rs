@@ -9,6 +9,7 @@ mod error;
 mod facts;
 mod front;
 mod hub;
+mod keys;
 mod listeners;
 mod ports;
 mod worker;

@@ -1,19 +1,20 @@
 //! `[auth]`: how tokens are checked.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::check::{Broken, duration};
+use super::check::{Broken, duration, require};
+use super::keys::{self, KeySection};
 use super::span;
-use crate::access::authentication::{Algorithm, ClaimNames, Key, Options, OptionsError, Secret};
+use crate::access::authentication::{Algorithm, ClaimNames, Options};
 use crate::domain::limits;
 
-/// The settings of authentication. Exactly one of the three keys must be set; there is no default.
+/// The settings of authentication: an issuer, its keys, and more issuers of the same kind. There is no default key.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthSection {
-    /// The only algorithm that is accepted.
+    /// The only algorithm that is accepted, but for keys that name one of their own.
     pub algorithm: Algorithm,
     /// HS256: the secret, 32 bytes at least.
     pub secret: Option<HiddenText>,
@@ -21,6 +22,19 @@ pub struct AuthSection {
     pub secret_file: Option<PathBuf>,
     /// RS256, ES256, `EdDSA`: a PEM file with the public key.
     pub public_key_file: Option<PathBuf>,
+    /// RS256, ES256, `EdDSA`: where the issuer publishes its keys.
+    pub jwks_url: Option<String>,
+    /// A PEM file with the certificates that are believed there, in place of those of public authorities.
+    pub jwks_ca_file: Option<PathBuf>,
+    /// How often they are fetched anew.
+    #[serde(with = "span")]
+    pub jwks_refresh: Duration,
+    /// Unknown keys make them be fetched no more often than this.
+    #[serde(with = "span")]
+    pub jwks_floor: Duration,
+    /// Keys that could not be fetched anew for this long are not used any more.
+    #[serde(with = "span")]
+    pub jwks_stale: Duration,
     /// The issuer that tokens must name.
     pub issuer: Option<String>,
     /// Audiences of which tokens must name one.
@@ -30,6 +44,10 @@ pub struct AuthSection {
     pub leeway: Duration,
     /// Which claims say who asks.
     pub claims: ClaimsSection,
+    /// More keys of this issuer: several are good while they are rotated.
+    pub keys: Vec<KeySection>,
+    /// More issuers, each with its own of all of this; they have no issuers in turn.
+    pub issuers: Vec<AuthSection>,
 }
 
 impl Default for AuthSection {
@@ -39,59 +57,68 @@ impl Default for AuthSection {
             secret: None,
             secret_file: None,
             public_key_file: None,
+            jwks_url: None,
+            jwks_ca_file: None,
+            jwks_refresh: limits::JWKS_REFRESH,
+            jwks_floor: limits::JWKS_FLOOR,
+            jwks_stale: limits::JWKS_STALE,
             issuer: None,
             audience: Vec::new(),
             leeway: limits::TOKEN_LEEWAY,
             claims: ClaimsSection::default(),
+            keys: Vec::new(),
+            issuers: Vec::new(),
         }
     }
 }
 
 impl AuthSection {
-    /// The options, with the key read from its file where one is named.
-    pub(super) fn options(&self) -> Result<Options, Broken> {
-        duration("auth.leeway", self.leeway, &(Duration::ZERO..=Duration::from_mins(5)))?;
+    /// Every issuer's section by its name. This one's own is the first, unless all that it says is which others there
+    /// are.
+    pub(super) fn sections(&self) -> Vec<(String, &Self)> {
+        let silent = !self.has_keys() && self.issuer.is_none() && self.audience.is_empty();
+        let own = (self.issuers.is_empty() || !silent).then(|| ("auth".to_owned(), self));
+        let more =
+            self.issuers.iter().enumerate().map(|(at, section)| (format!("auth.issuers.{at}"), section));
+        own.into_iter().chain(more).collect()
+    }
+
+    /// What each issuer's tokens are checked with. Reads the files with keys.
+    pub(super) fn options(&self) -> Result<Vec<Options>, Broken> {
+        require(self.issuers.len() < limits::ISSUERS, "auth.issuers", "fewer than 64")?;
+        self.sections().into_iter().map(|(name, section)| section.issuer_options(name)).collect()
+    }
+
+    /// Whether any keys are in files, which may change.
+    pub(super) fn has_key_files(&self) -> bool {
+        let named = |section: &Self| section.secret_file.is_some() || section.public_key_file.is_some();
+        self.sections()
+            .iter()
+            .any(|(_, section)| named(section) || section.keys.iter().any(KeySection::is_in_a_file))
+    }
+
+    fn has_keys(&self) -> bool {
+        let shorthand = self.secret.is_some() || self.secret_file.is_some() || self.public_key_file.is_some();
+        shorthand || self.jwks_url.is_some() || !self.keys.is_empty()
+    }
+
+    fn issuer_options(&self, name: String) -> Result<Options, Broken> {
+        let key = |key: &str| format!("{name}.{key}");
+        let nested = name == "auth" || self.issuers.is_empty();
+        require(nested, &key("issuers"), "an issuer has none of its own")?;
+        let minute = Duration::from_mins(1);
+        duration(&key("leeway"), self.leeway, &(Duration::ZERO..=5 * minute))?;
         let ClaimsSection { user, tenant, service, tenants, abilities, rooms } = self.claims.clone();
         Ok(Options {
-            algorithm: self.algorithm,
-            key: self.key()?,
+            keys: self.keys(&name)?,
+            remote: keys::remote(&name, self)?,
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
             leeway: self.leeway,
             claims: ClaimNames { user, tenant, service, tenants, abilities, rooms },
+            section: name,
         })
     }
-
-    fn key(&self) -> Result<Key, Broken> {
-        let rule = "exactly one of auth.secret, auth.secret_file and auth.public_key_file";
-        match (&self.secret, &self.secret_file, &self.public_key_file) {
-            (Some(secret), None, None) => Ok(Key::Secret(Secret::new(secret.0.as_bytes()))),
-            (None, Some(path), None) => {
-                let bytes = read("auth.secret_file", path)?;
-                Ok(Key::Secret(Secret::new(bytes.trim_ascii())))
-            }
-            (None, None, Some(path)) => Ok(Key::PublicKey(read("auth.public_key_file", path)?)),
-            (None, None, None) => Err(Broken::new("auth.secret", format!("required: {rule}"))),
-            (Some(_), _, _) => Err(Broken::new("auth.secret", rule)),
-            (None, ..) => Err(Broken::new("auth.secret_file", rule)),
-        }
-    }
-
-    /// The key under which this section has what the options call `error.key`.
-    pub(super) fn blame(&self, error: OptionsError) -> Broken {
-        let key = match error.key {
-            "secret" | "public_key_file" if self.secret_file.is_some() => "secret_file",
-            "secret" if self.public_key_file.is_some() => "public_key_file",
-            "public_key_file" if self.secret.is_some() => "secret",
-            key => key,
-        };
-        Broken::new(format!("auth.{key}"), error.rule)
-    }
-}
-
-fn read(key: &str, path: &Path) -> Result<Vec<u8>, Broken> {
-    std::fs::read(path)
-        .map_err(|cause| Broken::new(key, format!("{} cannot be read: {cause}", path.display())))
 }
 
 /// Which claims say who asks.

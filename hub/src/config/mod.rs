@@ -14,6 +14,7 @@ mod development;
 mod error;
 mod grpc;
 mod http;
+mod keys;
 mod limits;
 mod log;
 mod namespace;
@@ -34,6 +35,7 @@ pub use bridge::BridgeSection;
 pub use error::{ConfigError, Origin};
 pub use grpc::GrpcSection;
 pub use http::HttpSection;
+pub use keys::KeySection;
 pub use limits::{LimitsSection, RateSetting};
 pub use log::LogSection;
 pub use namespace::{NamespaceRates, NamespaceSection};
@@ -43,7 +45,7 @@ pub use store::StoreSection;
 
 use std::path::Path;
 
-use crate::access::authentication::{Authenticator, Options};
+use crate::access::authentication::{Authenticator, NamedKey, Options};
 use crate::access::authorizer::GateOptions;
 use crate::access::limits::Limiter;
 use crate::domain::namespace::Namespaces;
@@ -139,9 +141,33 @@ impl Config {
         self.authorizer.options()
     }
 
-    /// What tokens are checked with. Reads the key's file where one is named.
+    /// What the tokens that can be made here are checked with: the first issuer that has a secret, or else the first.
+    /// Reads the files with keys.
     pub fn authentication(&self) -> Result<Options, ConfigError> {
+        let mut issuers = self.issuers()?;
+        let own = issuers.iter().position(|options| options.secret().is_some()).unwrap_or_default();
+        if issuers.is_empty() {
+            return Err(Broken::new("auth", "one issuer at least").at(Origin::Program));
+        }
+        Ok(issuers.swap_remove(own))
+    }
+
+    /// What each issuer's tokens are checked with, one at least. Reads the files with keys.
+    pub fn issuers(&self) -> Result<Vec<Options>, ConfigError> {
         self.auth.options().map_err(|broken| broken.at(Origin::Program))
+    }
+
+    /// Each issuer's configured keys as they are in their files now, in the order of [`Config::issuers`].
+    pub fn issuers_keys(&self) -> Vec<Result<Vec<NamedKey>, ConfigError>> {
+        let keys = |(name, section): (String, &AuthSection)| {
+            section.keys(&name).map_err(|broken| broken.at(Origin::Program))
+        };
+        self.auth.sections().into_iter().map(keys).collect()
+    }
+
+    /// Whether any of them are in files, which may change.
+    pub fn has_key_files(&self) -> bool {
+        self.auth.has_key_files()
     }
 
     /// How the audit log is kept; `None` where it is not. Makes its key where none is named and there is none yet.
@@ -192,8 +218,7 @@ impl Config {
         self.audit.check()?;
         namespace::check_all(&self.namespaces)?;
         self.authorizer.check(self.namespaces.iter().any(NamespaceSection::asks_authorizer))?;
-        let options = self.auth.options()?;
-        Authenticator::new(options).map_err(|error| self.auth.blame(error))?;
+        Authenticator::of(self.auth.options()?).map_err(|error| Broken::new(error.key, error.rule))?;
         Ok(())
     }
 }

@@ -14,8 +14,15 @@ use super::error::{ConfigError, Origin};
 const PREFIX: &str = "CARILLON__";
 
 /// Keys whose values are text whatever they look like: a secret of digits is not a number.
-const TEXTS: [&str; 5] =
-    ["auth.secret", "auth.secret_file", "auth.public_key_file", "auth.issuer", "store.path"];
+const TEXTS: [&str; 7] = [
+    "auth.secret",
+    "auth.secret_file",
+    "auth.public_key_file",
+    "auth.jwks_url",
+    "auth.jwks_ca_file",
+    "auth.issuer",
+    "store.path",
+];
 
 /// A file and variables over it, kept apart so that an error can tell which of them a value came from.
 pub(super) struct Sources {
@@ -94,11 +101,21 @@ fn parse(value: &str) -> Value {
     value.parse().unwrap_or_else(|never| match never {})
 }
 
+/// Whether secrets stand below this key: `auth`, `auth.keys`, `auth.issuers.0`.
+fn holds_secrets(key: &str) -> bool {
+    let mut parts = key.split('.');
+    parts.next() == Some("auth")
+        && parts.all(|part| part == "keys" || part == "issuers" || part.parse::<usize>().is_ok())
+}
+
 fn describe(key: &str, kind: &Kind) -> String {
     match kind {
         // What was found may be the secret itself.
-        _ if key == "auth.secret" => "text in quotes".to_owned(),
-        _ if key == "auth" => "a section".to_owned(),
+        _ if key.starts_with("auth.") && key.ends_with(".secret") => "text in quotes".to_owned(),
+        Kind::InvalidType(..) if holds_secrets(key) => {
+            let list = key.ends_with("keys") || key.ends_with("issuers");
+            if list { "a list of sections" } else { "a section" }.to_owned()
+        }
         Kind::UnknownField(_, allowed) => format!("no such key, but {}", OneOf(allowed)),
         Kind::UnknownVariant(found, allowed) => format!("found \"{found}\", allowed: {}", OneOf(allowed)),
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {

@@ -9,9 +9,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
-use crate::access::authentication::Key;
 use crate::domain::names::RoomName;
 use crate::domain::namespace::{AutoJoin, Who};
+
+mod keys;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const ROOMS: &str = "[[namespace]]\nname = \"chat\"\n";
@@ -55,8 +56,7 @@ fn variables_win_over_the_file() {
     let options = config.authentication().unwrap();
     assert_eq!(options.audience, ["one", "two"]);
     assert_eq!(options.claims.tenant, ["school"]);
-    let Key::Secret(secret) = options.key else { panic!("a secret") };
-    assert_eq!(secret.as_bytes(), b"11111111111111112222222222222222");
+    assert_eq!(options.secret().unwrap().0.as_bytes(), b"11111111111111112222222222222222");
 }
 
 /// A file that is in order, and lines after it.
@@ -166,10 +166,7 @@ fn development_needs_nothing_and_keeps_its_secret() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("made/here");
-    let secret = |config: &Config| match config.authentication().unwrap().key {
-        Key::Secret(secret) => secret,
-        Key::PublicKey(_) => panic!("a secret"),
-    };
+    let secret = |config: &Config| config.authentication().unwrap().secret().unwrap().0.clone();
     let first = Config::development(&data).unwrap();
     let second = Config::development(&data).unwrap();
     assert_eq!(secret(&first), secret(&second));
@@ -234,6 +231,7 @@ fn the_reference_lists_every_key_with_its_default() {
     flatten("", &serde_json::to_value(Config::default()).unwrap(), &mut code);
     code.remove("namespace");
     flatten("namespace", &serde_json::to_value(NamespaceSection::default()).unwrap(), &mut code);
+    flatten("auth.keys", &serde_json::to_value(KeySection::default()).unwrap(), &mut code);
 
     let text = fs::read_to_string(document("configuration.md")).unwrap();
     let rows = text.lines().filter(|line| line.starts_with("| `"));

@@ -145,6 +145,34 @@ pub const ERASURE_TIMEOUT: Duration = Duration::from_secs(60);
 pub const TOKEN_EXPIRING_NOTICE: Duration = Duration::from_secs(60);
 /// How far the clock of a token's issuer may be ahead: for `nbf` and `iat`.
 pub const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
+/// How often the keys that an issuer publishes are fetched anew.
+pub const JWKS_REFRESH: Duration = Duration::from_secs(600);
+/// Tokens with unknown keys make them be fetched no more often than this.
+pub const JWKS_FLOOR: Duration = Duration::from_secs(30);
+/// Keys that could not be fetched anew for this long are not used any more.
+pub const JWKS_STALE: Duration = Duration::from_secs(24 * 3_600);
+/// A fetch of keys that is not done by then has failed.
+pub const JWKS_TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest document of published keys, bytes.
+pub const JWKS_BYTES: usize = 256 * 1_024;
+/// Most keys in it.
+pub const JWKS_KEYS: usize = 64;
+/// A fetch of keys that failed is tried again after this long at first, after that at twice as long each time.
+pub const JWKS_BACKOFF: Duration = Duration::from_secs(1);
+/// And no later than this.
+pub const JWKS_BACKOFF_MOST: Duration = Duration::from_secs(60);
+/// Who bears a token whose issuer's keys are being fetched is told to try again after this long.
+pub const JWKS_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Most keys of one issuer in the settings, and most that one token is tried with.
+pub const KEYS_TRIED: usize = 8;
+/// Most issuers.
+pub const ISSUERS: usize = 64;
+/// Longest name of a key, bytes.
+pub const KID_BYTES: usize = 256;
+/// Largest file with a key or with certificates, bytes.
+pub const KEY_FILE_BYTES: u64 = 1 << 20;
+/// How often files with keys are read again.
+pub const KEY_FILES_INTERVAL: Duration = Duration::from_secs(1);
 /// On a stop, what is not done by then is cut off.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// After that, what is left of the process's own tasks has this long, and the store as long again to write everything

@@ -179,6 +179,8 @@ impl Session {
                 self.reply(id, &Reply::Done);
                 self.leave_what_is_not_granted();
             }
+            // The new one was not judged, and the old one is still good: the client tries again.
+            Err(refusal) if refusal.code == ErrorCode::Unavailable => self.refuse(id, &refusal),
             Err(refusal) => {
                 self.refuse(id, &refusal);
                 self.end(Some(refusal));

@@ -171,10 +171,11 @@ impl Services {
                 if let Some(left_out) = self.upkeep.refused_tokens.admit(Moment::now()) {
                     tracing::info!(reason = %error, left_out, "token refused");
                 }
-                error.code().into()
+                error.into()
             })
         };
-        if identified.is_err() {
+        // What was not judged was not refused.
+        if identified.as_ref().is_err_and(|refusal: &Refusal| refusal.code != ErrorCode::Unavailable) {
             self.metrics.counters().tokens_refused.increment();
         }
         identified

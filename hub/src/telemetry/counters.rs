@@ -17,6 +17,8 @@ pub struct Counters {
     pub attempts: Counter,
     /// Tokens and tickets refused.
     pub tokens_refused: Counter,
+    /// Times that an issuer's keys could not be fetched or read again.
+    pub key_failures: Counter,
     /// Pushes handed to streams.
     pub deliveries: Counter,
     /// Their bytes.

@@ -131,6 +131,7 @@ impl Metrics {
         }
         text.single(names::ATTEMPTS, counters.attempts.total());
         text.single(names::TOKENS_REFUSED, counters.tokens_refused.total());
+        text.single(names::KEY_FAILURES, counters.key_failures.total());
         text.single(names::AUDIT_LINES, counters.audit_lines.total());
         text.single(names::AUDIT_LOST, counters.audit_lost.total());
         text.single(
@@ -220,6 +221,7 @@ mod tests {
         metrics.attempt_failed(ErrorCode::InvalidToken);
         metrics.attempt_failed(ErrorCode::InvalidToken);
         metrics.counters().tokens_refused.increment();
+        metrics.counters().key_failures.add(2);
         metrics.disconnected(ErrorCode::SlowConsumer);
         let took = Duration::from_millis(3);
         metrics.commands().record("message_send", Ok(()), took);
@@ -246,6 +248,7 @@ mod tests {
             "carillon_deliveries_total 7",
             "carillon_session_attempts_failed_total{code=\"INVALID_TOKEN\"} 2",
             "carillon_tokens_refused_total 1",
+            "carillon_key_failures_total 2",
             "carillon_sessions_disconnected_total{code=\"SLOW_CONSUMER\"} 1",
             "carillon_commands_total{command=\"message_send\",status=\"ok\"} 1",
             "carillon_commands_total{command=\"message_send\",status=\"RATE_LIMITED\"} 1",

@@ -56,6 +56,11 @@ pub const TOKENS_REFUSED: Family = counter(
     "carillon_tokens_refused_total",
     "Tokens and tickets that were refused, of sessions and of other calls",
 );
+/// Keys that could not be fetched or read.
+pub const KEY_FAILURES: Family = counter(
+    "carillon_key_failures_total",
+    "Times that keys to check tokens with could not be fetched, or read again from their files",
+);
 /// Audit lines written.
 pub const AUDIT_LINES: Family = counter("carillon_audit_lines_total", "Audit lines written");
 /// Audit lines lost.
@@ -116,7 +121,7 @@ pub const STORE_HEALTHY: Family = gauge("carillon_store_healthy", "1 while the s
 pub const MEMORY_BYTES: Family = gauge("process_resident_memory_bytes", "Resident memory of the process");
 
 /// All of them, in the order in which they are shown.
-pub const ALL: [Family; 29] = [
+pub const ALL: [Family; 30] = [
     SESSIONS_ACTIVE,
     SESSIONS_PEAK,
     SESSIONS,
@@ -124,6 +129,7 @@ pub const ALL: [Family; 29] = [
     ATTEMPTS,
     ATTEMPTS_FAILED,
     TOKENS_REFUSED,
+    KEY_FAILURES,
     AUDIT_LINES,
     AUDIT_LOST,
     AUDIT_FAILING,

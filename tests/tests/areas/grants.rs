@@ -4,7 +4,6 @@ use carillon_client::v1::send_notification_request::Audience;
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_client::{AdminClient, ClientOptions, v1};
-use carillon_hub::access::authentication::Key;
 use carillon_hub::config::NamespaceSection;
 use carillon_hub::domain::namespace::Who;
 use carillon_hub::domain::time::Timestamp;
@@ -28,7 +27,8 @@ async fn with_cases() -> TestHub {
 
 /// A token with these claims besides the usual ones.
 fn signed(hub: &TestHub, claims: &Value) -> String {
-    let Key::Secret(secret) = hub.authentication().key else { panic!("a secret") };
+    let options = hub.authentication();
+    let (secret, _) = options.secret().unwrap();
     let exp = Timestamp::now().millis() / 1_000 + 600;
     let mut all = json!({"sub": "alice", "org": TENANT, "exp": exp});
     for (name, value) in claims.as_object().unwrap() {

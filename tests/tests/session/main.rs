@@ -11,6 +11,7 @@ mod health;
 mod heartbeat;
 mod idempotency;
 mod isolation;
+mod keys;
 mod leftovers;
 mod many_rooms;
 mod protocol;

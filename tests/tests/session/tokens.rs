@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_client::v1::{self, RefreshToken};
-use carillon_hub::access::authentication::{Algorithm, Key};
+use carillon_hub::access::authentication::Algorithm;
 use carillon_tests::hub::TENANT;
 use carillon_tests::wire::{Opening, code, greeting, say};
 use carillon_tests::{TestHub, Wire, hub};
@@ -36,10 +36,7 @@ fn signed(algorithm: jsonwebtoken::Algorithm, secret: &[u8], claims: &Value) -> 
 }
 
 fn secret(hub: &TestHub) -> Vec<u8> {
-    match hub.authentication().key {
-        Key::Secret(secret) => secret.as_bytes().to_vec(),
-        Key::PublicKey(_) => panic!("a secret"),
-    }
+    hub.authentication().secret().unwrap().0.as_bytes().to_vec()
 }
 
 /// What a token brings: `connected` with a user, or a code.

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use carillon_hub::access::authentication::{
-    Algorithm, ClaimNames, Key, MintFor, MintRequest, Options, Secret, mint,
-};
+use carillon_hub::access::authentication::{Algorithm, Key, MintFor, MintRequest, Options, Secret, mint};
 use carillon_hub::domain::names::{TenantId, UserId};
 use carillon_hub::domain::time::Timestamp;
 
@@ -35,14 +33,8 @@ impl Credentials {
     pub(super) fn from_secret(file: &Path, tenant: &str) -> Result<Self, TargetError> {
         let failed = |reason: String| TargetError::Secret { file: file.to_owned(), reason };
         let secret = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
-        let options = Options {
-            algorithm: Algorithm::Hs256,
-            key: Key::Secret(Secret::new(secret.trim_ascii())),
-            issuer: None,
-            audience: Vec::new(),
-            leeway: Duration::ZERO,
-            claims: ClaimNames::default(),
-        };
+        let key = Key::Secret(Secret::new(secret.trim_ascii()));
+        let options = Options::new(Algorithm::Hs256, key);
         let tenant =
             TenantId::parse(tenant).map_err(|_| failed("--tenant is not a tenant's id".to_owned()))?;
         let mint = Mint { options, tenant };

@@ -2,47 +2,53 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{DecodingKey, Validation};
+use serde_json::Value;
 
 use super::claims::Claims;
 use super::error::AuthenticationError;
 use super::id;
-use super::options::{Algorithm, Key, Options, OptionsError};
+use super::key::reason;
+use super::options::{Algorithm, Options, OptionsError};
+use super::ring::KeyRing;
 use super::verified::Verified;
 use crate::domain::limits;
 use crate::domain::time::Timestamp;
 
-/// Shortest RSA modulus, bytes: 2048 bits (RFC 7518, 3.3).
-const RSA_MODULUS_BYTES: usize = 256;
+/// Checks the tokens of one issuer or several. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Authenticator(Arc<[Issuer]>);
 
-/// Checks tokens under one key and one algorithm. Cheap to clone.
-#[derive(Clone)]
-pub struct Authenticator(Arc<Inner>);
-
-struct Inner {
-    key: DecodingKey,
-    signature: Validation,
+#[derive(Debug)]
+struct Issuer {
+    keys: Arc<KeyRing>,
     options: Options,
 }
 
 impl Authenticator {
-    /// Validates the options: the key fits the algorithm, a secret has 32 bytes at least, every claim has a name.
+    /// For one issuer. Validates the options: every key fits its algorithm, a secret has 32 bytes at least, every
+    /// claim has a name.
     pub fn new(options: Options) -> Result<Self, OptionsError> {
-        let key = decoding_key(options.algorithm, &options.key)?;
-        check_claims(&options)?;
-        let mut signature = Validation::new(options.algorithm.into());
-        // Claims are checked by `Claims::check`, against the caller's clock: this leaves algorithm and signature.
-        signature.required_spec_claims.clear();
-        signature.validate_exp = false;
-        signature.validate_nbf = false;
-        signature.validate_aud = false;
-        Ok(Self(Arc::new(Inner { key, signature, options })))
+        Self::of(vec![options])
+    }
+
+    /// For several, each of which must be named by its tokens: its keys, its audience and its claims' names are for no
+    /// other's.
+    pub fn of(issuers: Vec<Options>) -> Result<Self, OptionsError> {
+        check_names(&issuers)?;
+        let issuers = issuers.into_iter().map(Issuer::new);
+        Ok(Self(issuers.collect::<Result<_, _>>()?))
+    }
+
+    /// Each issuer's keys, in the order of their options: for who fetches them and reads them again.
+    pub fn key_rings(&self) -> impl Iterator<Item = &Arc<KeyRing>> {
+        self.0.iter().map(|issuer| &issuer.keys)
     }
 
     /// Checks a token: size, algorithm, signature, issuer, audience, times, and that it says who asks. Of the header
-    /// nothing but `alg` and `crit` is looked at: no `kid`, `jku` or `jwk` chooses a key.
+    /// `alg`, `kid` and `crit` are looked at: `kid` chooses among keys that are known, and no `jku`, `jwk`, `x5u` or
+    /// `x5c` brings one (RFC 8725, 3.10).
+    ///
+    /// `UNAVAILABLE` where the key may be one that is not fetched yet; nothing is waited for.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, AuthenticationError> {
         if token.is_empty() {
             return Err(AuthenticationError::Missing);
@@ -50,88 +56,118 @@ impl Authenticator {
         if token.len() > limits::TOKEN_BYTES {
             return Err(AuthenticationError::TooLong);
         }
-        let Inner { key, signature, options } = &*self.0;
-        let data = jsonwebtoken::decode::<Claims>(token, key, signature).map_err(|error| reason(&error))?;
-        if data.header.crit.is_some() {
+        let header = jsonwebtoken::decode_header(token).map_err(|error| reason(&error))?;
+        if header.crit.is_some() {
             return Err(AuthenticationError::Extension);
         }
-        data.claims.check(options, id::of_text(token), now)
+        let issuer = self.issuer(token)?;
+        let claims = issuer.open(token, &header, now)?;
+        claims.check(&issuer.options, id::of_text(token), now)
+    }
+
+    /// The issuer whose keys the token must be signed with. Where there are several, it is the one that the token
+    /// names: who lies about it needs that one's key.
+    fn issuer(&self, token: &str) -> Result<&Issuer, AuthenticationError> {
+        if let [only] = &self.0[..] {
+            return Ok(only);
+        }
+        let claims: Claims =
+            jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|error| reason(&error))?;
+        let named = claims.get("iss").and_then(Value::as_str).ok_or(AuthenticationError::Issuer)?;
+        let ours = |issuer: &&Issuer| issuer.options.issuer.as_deref() == Some(named);
+        self.0.iter().find(ours).ok_or(AuthenticationError::Issuer)
     }
 }
 
-impl std::fmt::Debug for Authenticator {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authenticator").field("options", &self.0.options).finish_non_exhaustive()
+impl Issuer {
+    fn new(mut options: Options) -> Result<Self, OptionsError> {
+        check_claims(&options)?;
+        check_keys(&options)?;
+        // The ring has them from now on.
+        let keys = std::mem::take(&mut options.keys);
+        let keys = KeyRing::new(options.section.clone(), &keys, options.remote.clone())?;
+        Ok(Self { keys: Arc::new(keys), options })
+    }
+
+    /// The claims of a token that one of the keys signed.
+    fn open(
+        &self,
+        token: &str,
+        header: &jsonwebtoken::Header,
+        now: Timestamp,
+    ) -> Result<Claims, AuthenticationError> {
+        let candidates = self.keys.candidates(header.kid.as_deref(), header.alg, now)?;
+        for key in &candidates.keys {
+            match key.open(token) {
+                Err(AuthenticationError::Signature) => {}
+                opened => return opened,
+            }
+        }
+        let reason = if candidates.keys.is_empty() {
+            AuthenticationError::UnknownKey
+        } else {
+            AuthenticationError::Signature
+        };
+        Err(if candidates.complete { reason } else { self.keys.missing(reason, now) })
     }
 }
 
-/// The library's error without its text, which may quote the token.
-fn reason(error: &jsonwebtoken::errors::Error) -> AuthenticationError {
-    match error.kind() {
-        ErrorKind::InvalidAlgorithm => AuthenticationError::Algorithm,
-        ErrorKind::InvalidSignature => AuthenticationError::Signature,
-        _ => AuthenticationError::Malformed,
+/// Among several, every issuer has a name of its own.
+fn check_names(issuers: &[Options]) -> Result<(), OptionsError> {
+    if issuers.is_empty() {
+        return Err(OptionsError {
+            key: "auth.secret".to_owned(),
+            rule: "required: keys of one issuer at least",
+        });
     }
-}
-
-fn decoding_key(algorithm: Algorithm, key: &Key) -> Result<DecodingKey, OptionsError> {
-    match (algorithm, key) {
-        (Algorithm::Hs256, Key::Secret(secret)) if secret.is_long_enough() => {
-            Ok(DecodingKey::from_secret(secret.as_bytes()))
-        }
-        (Algorithm::Hs256, Key::Secret(_)) => {
-            Err(OptionsError { key: "secret", rule: "at least 32 bytes (openssl rand -hex 32 makes 64)" })
-        }
-        (Algorithm::Hs256, Key::PublicKey(_)) => {
-            Err(OptionsError { key: "secret", rule: "HS256 needs a secret, not a public key" })
-        }
-        (_, Key::Secret(_)) => Err(OptionsError {
-            key: "public_key_file",
-            rule: "this algorithm needs a public key, not a secret",
-        }),
-        (Algorithm::Rs256, Key::PublicKey(pem)) => rsa_key(pem),
-        (Algorithm::Es256, Key::PublicKey(pem)) => {
-            let rule = "a PEM file with a public key on the curve P-256";
-            usable(DecodingKey::from_ec_pem(pem), algorithm, rule)
-        }
-        (Algorithm::EdDsa, Key::PublicKey(pem)) => {
-            usable(DecodingKey::from_ed_pem(pem), algorithm, "a PEM file with an Ed25519 public key")
+    for (index, options) in issuers.iter().enumerate() {
+        let refuse = |rule| Err(options.refuse("issuer", rule));
+        match &options.issuer {
+            Some(name) if name.is_empty() => return refuse("not empty"),
+            None if issuers.len() > 1 => return refuse("required where there are several issuers"),
+            Some(_) if issuers[..index].iter().any(|before| before.issuer == options.issuer) => {
+                return refuse("each issuer once");
+            }
+            _ => {}
         }
     }
+    Ok(())
 }
 
-fn rsa_key(pem: &[u8]) -> Result<DecodingKey, OptionsError> {
-    let refuse = |rule| OptionsError { key: "public_key_file", rule };
-    let key = DecodingKey::from_rsa_pem(pem).ok();
-    // The library parses an RSA key at each use only: a bad one must be seen at the start.
-    let parts = key.and_then(|key| {
-        let der = key.try_get_as_bytes().ok()?;
-        (DEFAULT_PROVIDER.key_utils.rsa_pub_components_from_public_key)(der).ok()
-    });
-    let (modulus, exponent) = parts.ok_or_else(|| refuse("a PEM file with an RSA public key"))?;
-    if modulus.len() < RSA_MODULUS_BYTES {
-        return Err(refuse("an RSA public key of at least 2048 bits"));
+fn check_keys(options: &Options) -> Result<(), OptionsError> {
+    if options.keys.is_empty() && options.remote.is_none() {
+        return Err(options.refuse("secret", "required: one key at least"));
     }
-    Ok(DecodingKey::from_rsa_raw_components(&modulus, &exponent))
-}
-
-/// The key, where a verifier can be made of it.
-fn usable(
-    key: jsonwebtoken::errors::Result<DecodingKey>,
-    algorithm: Algorithm,
-    rule: &'static str,
-) -> Result<DecodingKey, OptionsError> {
-    key.and_then(|key| {
-        (DEFAULT_PROVIDER.verifier_factory)(&algorithm.into(), &key)?;
-        Ok(key)
-    })
-    .map_err(|_| OptionsError { key: "public_key_file", rule })
+    if options.keys.len() > limits::KEYS_TRIED {
+        return Err(options.refuse("keys", "at most 8 keys"));
+    }
+    for (index, key) in options.keys.iter().enumerate() {
+        let Some(kid) = &key.kid else { continue };
+        let place = key.name.rsplit_once('.').map_or("auth", |(place, _)| place);
+        let refuse = |rule| Err(OptionsError { key: format!("{place}.kid"), rule });
+        if kid.is_empty() || kid.len() > limits::KID_BYTES {
+            return refuse("1 to 256 bytes");
+        }
+        if options.keys[..index].iter().any(|before| before.kid == key.kid) {
+            return refuse("each name once");
+        }
+    }
+    let Some(remote) = &options.remote else { return Ok(()) };
+    if remote.algorithm == Algorithm::Hs256 {
+        let rule = "needs algorithm RS256, ES256 or EdDSA: secrets are not published";
+        return Err(options.refuse("jwks_url", rule));
+    }
+    if options.issuer.is_none() {
+        // Who publishes keys may sign with them for many.
+        return Err(options.refuse("issuer", "required with jwks_url"));
+    }
+    Ok(())
 }
 
 fn check_claims(options: &Options) -> Result<(), OptionsError> {
     let names = &options.claims;
     if names.tenant.is_empty() {
-        return Err(OptionsError { key: "claims.tenant", rule: "at least one claim" });
+        return Err(options.refuse("claims.tenant", "at least one claim"));
     }
     let all = [
         ("claims.user", &names.user),
@@ -142,18 +178,7 @@ fn check_claims(options: &Options) -> Result<(), OptionsError> {
     ];
     let tenant = names.tenant.iter().map(|name| ("claims.tenant", name));
     match all.into_iter().chain(tenant).find(|(_, name)| name.is_empty()) {
-        Some((key, _)) => Err(OptionsError { key, rule: "not empty" }),
+        Some((key, _)) => Err(options.refuse(key, "not empty")),
         None => Ok(()),
-    }
-}
-
-impl From<Algorithm> for jsonwebtoken::Algorithm {
-    fn from(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::Hs256 => Self::HS256,
-            Algorithm::Rs256 => Self::RS256,
-            Algorithm::Es256 => Self::ES256,
-            Algorithm::EdDsa => Self::EdDSA,
-        }
     }
 }

@@ -155,7 +155,7 @@ impl Claims {
     }
 
     /// A claim; `null` counts as none.
-    fn get(&self, claim: &str) -> Option<&Value> {
+    pub(super) fn get(&self, claim: &str) -> Option<&Value> {
         self.0.get(claim).filter(|value| !value.is_null())
     }
 }

@@ -1,6 +1,7 @@
 //! Why a token is not accepted.
 
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::JWKS_RETRY_AFTER;
 
 /// Why a token is not accepted. The texts are for the log and hold nothing of the token; callers see
 /// [`AuthenticationError::code`] alone.
@@ -21,9 +22,15 @@ pub enum AuthenticationError {
     /// The header demands an extension that the hub does not know (RFC 7515, 4.1.11).
     #[error("the token's header demands an unknown extension")]
     Extension,
-    /// Not signed with this key.
+    /// Not signed with any key that it may be signed with.
     #[error("the token's signature is wrong")]
     Signature,
+    /// Its issuer has no such key.
+    #[error("the token's key is unknown")]
+    UnknownKey,
+    /// Its issuer's keys are not here, or may be others by now: they are being fetched.
+    #[error("the keys of the token's issuer are not here")]
+    Unavailable,
     /// Another issuer, or none where one is expected.
     #[error("the token is of another issuer")]
     Issuer,
@@ -50,11 +57,13 @@ pub enum AuthenticationError {
 }
 
 impl AuthenticationError {
-    /// What the caller is told: `AUTH_REQUIRED`, `TOKEN_EXPIRED` or `INVALID_TOKEN`.
+    /// What the caller is told: `AUTH_REQUIRED`, `TOKEN_EXPIRED`, `INVALID_TOKEN`, or `UNAVAILABLE` where the token was
+    /// not judged.
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Missing => ErrorCode::AuthRequired,
             Self::Expired => ErrorCode::TokenExpired,
+            Self::Unavailable => ErrorCode::Unavailable,
             _ => ErrorCode::InvalidToken,
         }
     }
@@ -62,6 +71,7 @@ impl AuthenticationError {
 
 impl From<AuthenticationError> for Refusal {
     fn from(error: AuthenticationError) -> Self {
-        error.code().into()
+        let retry_after = (error == AuthenticationError::Unavailable).then_some(JWKS_RETRY_AFTER);
+        Self { retry_after, ..error.code().into() }
     }
 }

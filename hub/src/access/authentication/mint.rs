@@ -5,7 +5,7 @@ use std::time::Duration;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Map, Value, json};
 
-use super::options::{Algorithm, Key, Options};
+use super::options::{Algorithm, Options};
 use super::verified::ServiceTenants;
 use crate::domain::names::{TenantId, UserId};
 use crate::domain::time::Timestamp;
@@ -41,7 +41,7 @@ pub enum MintFor {
 /// Why no token was made.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
-    /// The hub has a public key alone, or the secret is too short: only its issuer can make tokens.
+    /// The hub has public keys alone, or the secret is too short: only its issuer can make tokens.
     #[error("tokens can be made under algorithm HS256 with a secret of at least 32 bytes only")]
     NotOurs,
     /// The library failed.
@@ -49,13 +49,11 @@ pub enum MintError {
     Signing,
 }
 
-/// Makes an HS256 token that an authenticator of the same options accepts: it bears the claim names, the issuer and the
-/// first audience that they ask for.
+/// Makes an HS256 token that an authenticator of the same options accepts: signed with their first secret, it bears the
+/// claim names, the issuer and the first audience that they ask for.
 pub fn mint(options: &Options, request: &MintRequest, now: Timestamp) -> Result<String, MintError> {
-    let secret = match (options.algorithm, &options.key) {
-        (Algorithm::Hs256, Key::Secret(secret)) if secret.is_long_enough() => secret,
-        _ => return Err(MintError::NotOurs),
-    };
+    let (secret, kid) =
+        options.secret().filter(|(secret, _)| secret.is_long_enough()).ok_or(MintError::NotOurs)?;
     let mut claims = Map::new();
     let mut claim = |name: &str, value: Value| {
         claims.insert(name.to_owned(), value);
@@ -82,7 +80,8 @@ pub fn mint(options: &Options, request: &MintRequest, now: Timestamp) -> Result<
         }
     }
     let key = EncodingKey::from_secret(secret.as_bytes());
-    jsonwebtoken::encode(&Header::new(Algorithm::Hs256.into()), &claims, &key).map_err(|_| MintError::Signing)
+    let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::Hs256.into()) };
+    jsonwebtoken::encode(&header, &claims, &key).map_err(|_| MintError::Signing)
 }
 
 /// Whole seconds where they are, since some libraries take no others.

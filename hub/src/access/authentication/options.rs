@@ -1,17 +1,21 @@
 //! What an [`Authenticator`](super::Authenticator) is configured with.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::limits;
 
-/// How tokens are checked. Passive: [`Authenticator::new`](super::Authenticator::new) validates it.
+/// How an issuer's tokens are checked. Passive: [`Authenticator`](super::Authenticator) validates it.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The only algorithm that is accepted; what a token's header says is compared with it, never followed.
-    pub algorithm: Algorithm,
-    /// The key: a secret for HS256, a public key for the others.
-    pub key: Key,
+    /// The configuration's section of the issuer, as `auth` or `auth.issuers.0`: what errors and the log call it.
+    pub section: String,
+    /// The keys that are configured, at most [`KEYS_TRIED`](limits::KEYS_TRIED): several while they are rotated. The
+    /// first secret among them signs what [`mint`](super::mint) makes.
+    pub keys: Vec<NamedKey>,
+    /// Where the issuer publishes more of them.
+    pub remote: Option<Remote>,
     /// The issuer that tokens must name; any where `None`.
     pub issuer: Option<String>,
     /// The audiences of which tokens must name one. Where empty, a token that names an audience is not for this hub
@@ -22,6 +26,68 @@ pub struct Options {
     pub leeway: Duration,
     /// Which claims say who asks.
     pub claims: ClaimNames,
+}
+
+impl Options {
+    /// One key for tokens of any issuer, that are for no audience and whose claims have the default names.
+    pub fn new(algorithm: Algorithm, key: Key) -> Self {
+        let name = match &key {
+            Key::Secret(_) => "auth.secret",
+            Key::PublicKey(_) => "auth.public_key_file",
+        };
+        Self {
+            section: "auth".to_owned(),
+            keys: vec![NamedKey { name: name.to_owned(), kid: None, algorithm, key }],
+            remote: None,
+            issuer: None,
+            audience: Vec::new(),
+            leeway: Duration::ZERO,
+            claims: ClaimNames::default(),
+        }
+    }
+
+    /// The first secret, with its `kid`.
+    pub fn secret(&self) -> Option<(&Secret, Option<&str>)> {
+        self.keys.iter().find_map(|named| match &named.key {
+            Key::Secret(secret) => Some((secret, named.kid.as_deref())),
+            Key::PublicKey(_) => None,
+        })
+    }
+
+    /// An error under a key of this section.
+    pub(super) fn refuse(&self, key: &str, rule: &'static str) -> OptionsError {
+        OptionsError { key: format!("{}.{key}", self.section), rule }
+    }
+}
+
+/// A key that is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedKey {
+    /// The configuration's name of what it comes from, as `auth.keys.0.secret_file`.
+    pub name: String,
+    /// What tokens call it in their header; `None` where they need not.
+    pub kid: Option<String>,
+    /// The only algorithm that it is for; what a token's header says is compared with it, never followed.
+    pub algorithm: Algorithm,
+    /// The key: a secret for HS256, a public key for the others.
+    pub key: Key,
+}
+
+/// Where an issuer publishes its keys, and how long they are good for.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// The address of its JWK set: HTTPS, or a loopback address. It comes from configuration alone.
+    pub url: http::Uri,
+    /// Whose certificates are believed there; those of public authorities where `None`.
+    pub roots: Option<Arc<rustls::RootCertStore>>,
+    /// The only algorithm of these keys.
+    pub algorithm: Algorithm,
+    /// They are fetched anew this often.
+    pub refresh: Duration,
+    /// Tokens with an unknown `kid` make them be fetched no more often than this.
+    pub floor: Duration,
+    /// Keys that could not be fetched anew for this long are not used any more.
+    pub stale: Duration,
 }
 
 /// The signature algorithms that can be pinned.
@@ -41,8 +107,20 @@ pub enum Algorithm {
     EdDsa,
 }
 
+impl Algorithm {
+    /// What tokens and JWK sets call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}
+
 /// A key to check signatures with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
     /// A shared secret.
     Secret(Secret),
@@ -109,11 +187,11 @@ impl Default for ClaimNames {
 }
 
 /// An option that cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("auth.{key}: {rule}")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {rule}")]
 pub struct OptionsError {
-    /// The configuration's name of it, without the section.
-    pub key: &'static str,
+    /// The configuration's name of it, as `auth.secret`.
+    pub key: String,
     /// What is allowed.
     pub rule: &'static str,
 }

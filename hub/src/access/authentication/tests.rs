@@ -11,6 +11,10 @@ use crate::domain::limits;
 use crate::domain::names::{TenantId, UserId};
 use crate::domain::time::Timestamp;
 
+mod issuers;
+mod published;
+mod rotation;
+
 const SECRET: &[u8] = b"a secret of the tests, 32 bytes!";
 /// Seconds: the clock of all tests here.
 const NOW: i64 = 1_700_000_000;
@@ -55,12 +59,10 @@ fn issuers() -> Vec<Issuer> {
 
 fn options(issuer: &Issuer) -> Options {
     Options {
-        algorithm: issuer.algorithm,
-        key: issuer.public.clone(),
         issuer: Some("https://id.example".to_owned()),
         audience: vec!["carillon".to_owned(), "chat".to_owned()],
         leeway: Duration::from_secs(5),
-        claims: ClaimNames::default(),
+        ..Options::new(issuer.algorithm, issuer.public.clone())
     }
 }
 
@@ -315,8 +317,8 @@ fn bad_options_are_named() {
     let cases = [
         (Algorithm::Hs256, short, "auth.secret: at least 32 bytes"),
         (Algorithm::Hs256, Key::Secret(Secret::new("")), "auth.secret: at least 32 bytes"),
-        (Algorithm::Hs256, rsa().public, "auth.secret: HS256 needs a secret"),
-        (Algorithm::Rs256, secret, "auth.public_key_file: this algorithm needs a public key"),
+        (Algorithm::Hs256, rsa().public, "auth.public_key_file: HS256 needs a secret"),
+        (Algorithm::Rs256, secret, "auth.secret: this algorithm needs a public key"),
         (Algorithm::Rs256, pem(b"garbage"), "auth.public_key_file: a PEM file with an RSA public key"),
         (
             Algorithm::Rs256,
@@ -337,12 +339,12 @@ fn bad_options_are_named() {
         (Algorithm::EdDsa, rsa().public, "auth.public_key_file: a PEM file with an Ed25519 public key"),
     ];
     for (algorithm, key, text) in cases {
-        let error = Authenticator::new(Options { algorithm, key, ..options(&hmac()) }).unwrap_err();
+        let error = Authenticator::new(Options::new(algorithm, key)).unwrap_err();
         assert!(error.to_string().starts_with(text), "{error} instead of {text}");
     }
     let claims = ClaimNames { tenant: Vec::new(), ..ClaimNames::default() };
     let error = Authenticator::new(Options { claims, ..options(&hmac()) }).unwrap_err();
-    assert_eq!(error.key, "claims.tenant");
+    assert_eq!(error.key, "auth.claims.tenant");
 }
 
 #[test]
@@ -367,7 +369,7 @@ fn minted_tokens_are_accepted() {
             other => panic!("{other:?}"),
         }
     }
-    let public = Options { algorithm: Algorithm::Rs256, key: rsa().public, ..options };
+    let public = Options::new(Algorithm::Rs256, rsa().public);
     let subject = MintFor::User { tenant: TenantId::parse("a").unwrap(), user: UserId::parse("b").unwrap() };
     assert!(matches!(mint(&public, &MintRequest { subject, ttl }, NOW_AT), Err(MintError::NotOurs)));
 }
@@ -375,5 +377,7 @@ fn minted_tokens_are_accepted() {
 #[test]
 fn nothing_prints_a_secret() {
     let text = format!("{:?}", Authenticator::new(options(&hmac())).unwrap());
+    assert!(!text.contains("a secret of"), "{text}");
+    let text = format!("{:?}", options(&hmac()));
     assert!(text.contains("Secret(..)") && !text.contains("a secret of"), "{text}");
 }
