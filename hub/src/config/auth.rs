@@ -89,7 +89,8 @@ impl AuthSection {
     }
 }
 
-fn read(key: &str, path: &Path) -> Result<Vec<u8>, Broken> {
+/// A file that holds a key.
+pub(super) fn read(key: &str, path: &Path) -> Result<Vec<u8>, Broken> {
     std::fs::read(path)
         .map_err(|cause| Broken::new(key, format!("{} cannot be read: {cause}", path.display())))
 }

@@ -14,8 +14,26 @@ use super::error::{ConfigError, Origin};
 const PREFIX: &str = "CARILLON__";
 
 /// Keys whose values are text whatever they look like: a secret of digits is not a number.
-const TEXTS: [&str; 5] =
-    ["auth.secret", "auth.secret_file", "auth.public_key_file", "auth.issuer", "store.path"];
+const TEXTS: [&str; 15] = [
+    "auth.secret",
+    "auth.secret_file",
+    "auth.public_key_file",
+    "auth.issuer",
+    "grpc.bridge_key",
+    "grpc.bridge_key_file",
+    "grpc.tls.certificate",
+    "grpc.tls.key",
+    "grpc.tls.client_ca",
+    "bridge.tls.certificate",
+    "bridge.tls.key",
+    "authorizer.url",
+    "authorizer.ca",
+    "authorizer.token",
+    "store.path",
+];
+
+/// Keys whose values are never quoted.
+const SECRETS: [&str; 3] = ["auth.secret", "grpc.bridge_key", "authorizer.token"];
 
 /// A file and variables over it, kept apart so that an error can tell which of them a value came from.
 pub(super) struct Sources {
@@ -97,8 +115,8 @@ fn parse(value: &str) -> Value {
 fn describe(key: &str, kind: &Kind) -> String {
     match kind {
         // What was found may be the secret itself.
-        _ if key == "auth.secret" => "text in quotes".to_owned(),
-        _ if key == "auth" => "a section".to_owned(),
+        _ if SECRETS.contains(&key) => "text in quotes".to_owned(),
+        _ if SECRETS.iter().any(|secret| secret.split('.').next() == Some(key)) => "a section".to_owned(),
         Kind::UnknownField(_, allowed) => format!("no such key, but {}", OneOf(allowed)),
         Kind::UnknownVariant(found, allowed) => format!("found \"{found}\", allowed: {}", OneOf(allowed)),
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
