@@ -7,7 +7,6 @@
 //!
 //! Start with [`server`], then [`routes`], then `socket/mod.rs`.
 
-mod addresses;
 mod assets;
 mod caller;
 mod commands;
@@ -26,7 +25,8 @@ mod server;
 mod socket;
 mod upgrade;
 
-pub use addresses::AddressLimits;
+pub use carillon_net::addresses::AddressLimits;
+pub use carillon_net::tls::{ClientTls, Protocol, ServerTls};
 pub use options::{Options, Page};
 pub use origins::{OriginError, Origins};
 pub use server::{BindError, Bridge};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::addresses::AddressLimits;
+use carillon_net::addresses::AddressLimits;
+use carillon_net::tls::ServerTls;
+
 use crate::origins::Origins;
 
 /// What configuration says of the bridge.
@@ -12,6 +14,10 @@ use crate::origins::Origins;
 pub struct Options {
     /// Where it listens; port 0 for a free one.
     pub listen: SocketAddr,
+    /// Its certificate; `None` for plain text.
+    pub tls: Option<ServerTls>,
+    /// Whether it may speak plain text to other machines, as behind a proxy that terminates TLS.
+    pub insecure: bool,
     /// Which pages may connect.
     pub origins: Origins,
     /// Whether a token may stand in the address as `?token=`. Addresses end up in logs.
@@ -47,6 +53,8 @@ impl Options {
     pub fn new(listen: SocketAddr, origins: Origins) -> Self {
         Self {
             listen,
+            tls: None,
+            insecure: false,
             origins,
             query_tokens: false,
             handshake_timeout: Duration::from_secs(10),

@@ -3,15 +3,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use carillon_net::addresses::{Addresses, Attempt};
+use carillon_net::forwarded::client_address;
 use carillon_proto::port::{Call, HubPort};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
-use crate::addresses::Addresses;
-use crate::caller::{call, client_address};
+use crate::caller::call;
 use crate::options::Options;
 use crate::respond::{self, Body, refusal};
 use crate::{commands, events, page, socket, upgrade};
@@ -94,27 +95,26 @@ async fn dispatch(
     match (request.method().as_str(), request.uri().path()) {
         ("GET", "/v1/session") => open_socket(shared, connection, address, call, request),
         ("GET", "/v1/events") => match shared.addresses.attempt(address, Instant::now()) {
-            Some(attempt) => events::open(&*hub, call, attempt, events::wanted(&request), options).await,
-            None => too_many(&call.request_id),
+            Ok(attempt) => events::open(&*hub, call, attempt, events::wanted(&request), options).await,
+            Err(wait) => too_many(wait, &call.request_id),
         },
         ("GET", "/v1/overview") => match shared.addresses.attempt(address, Instant::now()) {
-            Some(attempt) => judge(attempt, events::overview(&*hub, call).await),
-            None => too_many(&call.request_id),
+            Ok(attempt) => judge(attempt, events::overview(&*hub, call).await),
+            Err(wait) => too_many(wait, &call.request_id),
         },
         ("POST", "/v1/commands") => {
-            let Some(attempt) = shared.addresses.attempt(address, Instant::now()) else {
-                return too_many(&call.request_id);
+            let attempt = match shared.addresses.attempt(address, Instant::now()) {
+                Ok(attempt) => attempt,
+                Err(wait) => return too_many(wait, &call.request_id),
             };
             let (limit, within) = (options.frame_bytes, options.handshake_timeout);
             let response = commands::execute(hub, call, request.into_body(), limit, within).await;
             judge(attempt, response)
         }
-        ("POST", "/v1/tickets") => {
-            let Some(attempt) = shared.addresses.attempt(address, Instant::now()) else {
-                return too_many(&call.request_id);
-            };
-            judge(attempt, commands::create_ticket(hub, call).await)
-        }
+        ("POST", "/v1/tickets") => match shared.addresses.attempt(address, Instant::now()) {
+            Ok(attempt) => judge(attempt, commands::create_ticket(hub, call).await),
+            Err(wait) => too_many(wait, &call.request_id),
+        },
         (_, "/v1/session" | "/v1/events" | "/v1/overview" | "/v1/commands" | "/v1/tickets") => {
             respond::plain(StatusCode::METHOD_NOT_ALLOWED)
         }
@@ -127,16 +127,16 @@ async fn dispatch(
 }
 
 /// Only those whom nobody knows have failed.
-fn judge(attempt: crate::addresses::Attempt, response: Response<Body>) -> Response<Body> {
+fn judge(attempt: Attempt, response: Response<Body>) -> Response<Body> {
     if response.status() != StatusCode::UNAUTHORIZED {
         attempt.succeeded();
     }
     response
 }
 
-fn too_many(request_id: &str) -> Response<Body> {
+fn too_many(wait: Duration, request_id: &str) -> Response<Body> {
     respond::error(&carillon_proto::v1::Error {
-        retry_after_ms: 60_000,
+        retry_after_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
         ..refusal("TOO_MANY_CONNECTIONS", request_id)
     })
 }
@@ -153,8 +153,9 @@ fn open_socket(
         Ok(agreed) => agreed,
         Err(response) => return *response,
     };
-    let Some(attempt) = shared.addresses.attempt(address, Instant::now()) else {
-        return too_many(&call.request_id);
+    let attempt = match shared.addresses.attempt(address, Instant::now()) {
+        Ok(attempt) => attempt,
+        Err(wait) => return too_many(wait, &call.request_id),
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let (hub, options) = (Arc::clone(&shared.hub), Arc::clone(&shared.options));

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use carillon_net::Stream;
+use carillon_net::addresses::{Addresses, Attempt};
+use carillon_net::tls::{Acceptor, TlsError};
 use carillon_proto::port::HubPort;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,7 +20,6 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::addresses::Addresses;
 use crate::options::Options;
 use crate::patient::Patient;
 use crate::routes::{self, Connection, Counted, Shared};
@@ -34,19 +36,34 @@ const TOO_MANY: &[u8] =
 
 /// Why the bridge could not begin.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen for browsers on {address}: {cause}")]
-pub struct BindError {
-    /// Where.
-    pub address: SocketAddr,
-    /// Why.
-    pub cause: std::io::Error,
+pub enum BindError {
+    /// The address cannot be listened on.
+    #[error("cannot listen for browsers on {address}: {cause}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// It would speak plain text to other machines.
+    #[error(
+        "{0} is reached from other machines, and tokens would travel in plain text: give it a certificate and a key, or \
+         listen on 127.0.0.1; where a proxy in front terminates TLS, say that it is insecure"
+    )]
+    Exposed(SocketAddr),
 }
 
 /// The bridge, bound to its address. Each worker serves on a listener of its own.
 pub struct Bridge {
     options: Arc<Options>,
     address: SocketAddr,
+    tls: Option<Acceptor>,
     listeners: Mutex<Vec<TcpListener>>,
+    /// Whether a worker follows the certificate's files.
+    followed: AtomicBool,
     addresses: Addresses,
     open: Arc<AtomicUsize>,
 }
@@ -54,7 +71,11 @@ pub struct Bridge {
 impl Bridge {
     /// Binds the address for this many workers: the system spreads connections over them.
     pub fn bind(options: Options, workers: usize) -> Result<Self, BindError> {
-        let fail = |cause| BindError { address: options.listen, cause };
+        let fail = |cause| BindError::Listen { address: options.listen, cause };
+        let tls = options.tls.as_ref().map(Acceptor::new).transpose()?;
+        if tls.is_none() && !options.insecure && !carillon_net::is_inside(options.listen) {
+            return Err(BindError::Exposed(options.listen));
+        }
         // Whoever else has the address must be heard of: shared ports are for this process alone.
         if options.listen.port() != 0 {
             drop(listen(options.listen, false).map_err(fail)?);
@@ -69,7 +90,9 @@ impl Bridge {
             addresses: Addresses::new(options.addresses),
             options: Arc::new(options),
             address,
+            tls,
             listeners: Mutex::new(listeners),
+            followed: AtomicBool::new(false),
             open: Arc::default(),
         })
     }
@@ -95,6 +118,11 @@ impl Bridge {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "the bridge cannot listen"),
         };
+        if let Some(tls) = self.tls.clone()
+            && !self.followed.swap(true, Ordering::Relaxed)
+        {
+            tokio::spawn(tls.follow(stop.clone()));
+        }
         let calls = TaskTracker::new();
         let shared = Arc::new(Shared {
             options: Arc::clone(&self.options),
@@ -121,26 +149,45 @@ impl Bridge {
         let _ = stream.set_nodelay(true);
         let counted = Arc::new(Counted(Arc::clone(&self.open)));
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.options.connections {
-            tokio::spawn(turn_away(stream, counted));
-            return;
+            return self.turn_away(stream, counted);
         }
         // Behind a trusted proxy the address is not known yet.
         let silent = if self.options.trusted_proxies.contains(&peer.to_canonical()) {
             None
         } else {
             match self.addresses.attempt(peer, Instant::now()) {
-                Some(attempt) => Some(attempt),
-                None => {
-                    tokio::spawn(turn_away(stream, counted));
-                    return;
-                }
+                Ok(attempt) => Some(attempt),
+                Err(_) => return self.turn_away(stream, counted),
             }
         };
-        let (shared, stop) = (Arc::clone(shared), stop.clone());
+        let (shared, stop, tls) = (Arc::clone(shared), stop.clone(), self.tls.clone());
         tokio::spawn(async move {
+            // A silent one counts as such through its handshake, whose end without success is its failure.
+            let limit = shared.options.handshake_timeout;
+            let entered = tokio::time::timeout(limit, stop.run_until_cancelled(enter(stream, tls)));
+            let Ok(Some(Some(stream))) = Box::pin(entered).await else { return };
             serve(stream, Connection { peer, _counted: counted }, shared, stop, silent).await;
         });
     }
+
+    /// Says that there are too many. Within TLS nothing is said: a handshake costs more than all else that a connection
+    /// asks, and who is one too many gets none.
+    fn turn_away(&self, mut stream: TcpStream, counted: Arc<Counted>) {
+        if self.tls.is_some() {
+            return;
+        }
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(TOO_MANY)).await;
+            drop(counted);
+        });
+    }
+}
+
+/// Does the handshake where there is one; `None` where it fails.
+async fn enter(socket: TcpStream, tls: Option<Acceptor>) -> Option<Stream> {
+    let Some(tls) = tls else { return Some(Stream::Plain(socket)) };
+    let accepted = tls.accept(socket).await;
+    accepted.inspect_err(|error| tracing::debug!(%error, "a browser's handshake failed")).ok()
 }
 
 fn listen(address: SocketAddr, shared: bool) -> std::io::Result<TcpListener> {
@@ -154,19 +201,13 @@ fn listen(address: SocketAddr, shared: bool) -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-async fn turn_away(mut stream: TcpStream, counted: Arc<Counted>) {
-    let said = tokio::time::timeout(Duration::from_secs(1), stream.write_all(TOO_MANY));
-    let _ = said.await;
-    drop(counted);
-}
-
 /// Serves one connection. A request's head must come whole within the handshake's time, the first and each that follows.
 async fn serve(
-    stream: TcpStream,
+    stream: Stream,
     connection: Connection,
     shared: Arc<Shared>,
     stop: CancellationToken,
-    silent: Option<crate::addresses::Attempt>,
+    silent: Option<Attempt>,
 ) {
     // What is asked of the hub is counted by itself from then on. Whoever asks for what anyone may have is nobody known,
     // and counts on.

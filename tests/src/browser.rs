@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use carillon_bridge::remote::{RemoteHub, RemoteOptions};
-use carillon_bridge::{Bridge, Options, Origins};
+use carillon_bridge::{Bridge, ClientTls, Options, Origins};
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_client::v1::{self, SessionRequest, SessionResponse};
@@ -14,7 +14,7 @@ use carillon_proto::port::HubPort;
 use futures::future::BoxFuture;
 use futures::{FutureExt, SinkExt, StreamExt};
 use prost::Message as _;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -46,10 +46,19 @@ impl Beside {
         drain: &CancellationToken,
         change: impl FnOnce(Options) -> Options,
     ) -> Self {
+        let options = RemoteOptions { hubs: hubs.to_vec(), tls: ClientTls::default(), key: None };
+        Self::apart_as(&options, drain, change)
+    }
+
+    /// The same, as the hubs are to see it.
+    pub fn apart_as(
+        options: &RemoteOptions,
+        drain: &CancellationToken,
+        change: impl FnOnce(Options) -> Options,
+    ) -> Self {
         let beside = Self::bind(change);
-        let options = RemoteOptions { hubs: hubs.to_vec(), key: None };
         for _ in 0..2 {
-            let hub = RemoteHub::new(&options, drain.clone()).expect("the hubs' addresses are good");
+            let hub = RemoteHub::new(options, drain.clone()).expect("the hubs' addresses are good");
             tokio::spawn(Arc::clone(&beside.0).serve(Arc::new(hub), drain.clone()));
         }
         beside
@@ -85,8 +94,8 @@ pub enum Speaks {
 pub type Closed = Option<(u16, String)>;
 
 /// One WebSocket.
-pub struct WebSocket {
-    stream: WebSocketStream<TcpStream>,
+pub struct WebSocket<S = TcpStream> {
+    stream: WebSocketStream<S>,
     speaks: Speaks,
     last_id: u32,
     /// What came while the test waited for an answer.
@@ -102,21 +111,8 @@ impl WebSocket {
         speaks: Speaks,
         headers: &[(&'static str, &str)],
     ) -> Result<Self, u16> {
-        let mut request = format!("ws://{address}/v1/session").into_client_request().expect("a request");
-        let protocol = match speaks {
-            Speaks::Proto => "carillon.v1.proto",
-            Speaks::Json => "carillon.v1.json",
-        };
-        request.headers_mut().insert("sec-websocket-protocol", protocol.parse().expect("a header"));
-        for (name, value) in headers {
-            request.headers_mut().insert(*name, value.parse().expect("a header"));
-        }
         let socket = TcpStream::connect(address).await.expect("the bridge listens");
-        match timeout(PATIENCE, client_async(request, socket)).await.expect("an answer") {
-            Ok((stream, _)) => Ok(Self { stream, speaks, last_id: 0, passed: VecDeque::new(), closed: None }),
-            Err(Error::Http(response)) => Err(response.status().as_u16()),
-            Err(error) => panic!("no handshake: {error}"),
-        }
+        Self::try_over(socket, speaks, headers).await
     }
 
     /// Opens a socket.
@@ -129,6 +125,31 @@ impl WebSocket {
         let mut socket = Self::open(address, speaks).await;
         socket.greets(v1::Hello { token, protocol: 1, ..v1::Hello::default() }).await;
         socket
+    }
+
+    /// Bytes of the connection as they are, past the protocol.
+    pub fn raw(&mut self) -> &mut TcpStream {
+        self.stream.get_mut()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    /// Opens a socket over a connection that there is; an error is the status.
+    pub async fn try_over(socket: S, speaks: Speaks, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
+        let mut request = "ws://localhost/v1/session".into_client_request().expect("a request");
+        let protocol = match speaks {
+            Speaks::Proto => "carillon.v1.proto",
+            Speaks::Json => "carillon.v1.json",
+        };
+        request.headers_mut().insert("sec-websocket-protocol", protocol.parse().expect("a header"));
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().expect("a header"));
+        }
+        match timeout(PATIENCE, client_async(request, socket)).await.expect("an answer") {
+            Ok((stream, _)) => Ok(Self { stream, speaks, last_id: 0, passed: VecDeque::new(), closed: None }),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("no handshake: {error}"),
+        }
     }
 
     /// Says hello, and gives what the hub says.
@@ -157,11 +178,6 @@ impl WebSocket {
     pub async fn send(&mut self, message: Message) {
         // A socket that is closed by the other side at the same time is seen by the next read.
         let _ = timeout(PATIENCE, self.stream.send(message)).await.expect("it can be written");
-    }
-
-    /// Bytes of the connection as they are, past the protocol.
-    pub fn raw(&mut self) -> &mut TcpStream {
-        self.stream.get_mut()
     }
 
     /// The next frame; `None` at the end, which [`WebSocket::closed`] tells of.
@@ -296,11 +312,24 @@ pub async fn request(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let mut stream = TcpStream::connect(address).await.expect("the bridge listens");
-    let mut text = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+    let stream = TcpStream::connect(address).await.expect("the bridge listens");
+    let host = address.to_string();
+    let mut headers = headers.to_vec();
     if headers.iter().all(|(name, _)| *name != "host") {
-        text.extend(["host: ", &address.to_string(), "\r\n"]);
+        headers.push(("host", &host));
     }
+    request_over(stream, method, path, &headers, body).await
+}
+
+/// The same over a connection that there is.
+pub async fn request_over<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
     for (name, value) in headers {
         text.extend([name, ": ", value, "\r\n"]);
     }
@@ -315,8 +344,8 @@ pub async fn request(
 }
 
 /// An event stream.
-pub struct Events {
-    stream: TcpStream,
+pub struct Events<S = TcpStream> {
+    stream: S,
     unread: String,
     /// The last `id:`.
     pub last_id: String,
@@ -325,8 +354,15 @@ pub struct Events {
 impl Events {
     /// Opens one; an error is the status.
     pub async fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
-        let mut stream = TcpStream::connect(address).await.expect("the bridge listens");
-        let mut text = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n");
+        let stream = TcpStream::connect(address).await.expect("the bridge listens");
+        Self::open_over(stream, path, headers).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Events<S> {
+    /// The same over a connection that there is.
+    pub async fn open_over(mut stream: S, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
+        let mut text = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n");
         for (name, value) in headers {
             text.extend([name, ": ", value, "\r\n"]);
         }

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -126,11 +127,11 @@ impl Carillon {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the carillon command is built: cargo build -p carillon");
         let out = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut stderr = child.stderr.take().expect("it is piped");
-        let erring = std::thread::spawn(move || {
-            let mut err = String::new();
-            stderr.read_to_string(&mut err).expect("text");
-            err
+        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let said = Arc::default();
+        let erring = std::thread::spawn({
+            let said = Arc::clone(&said);
+            move || listen(stderr, &said)
         });
         let (alive, ended) = std::sync::mpsc::sync_channel(0);
         let process = child.id();
@@ -144,9 +145,30 @@ impl Carillon {
             child,
             out: Some(out),
             feeding: None,
+            said,
             erring: Some(erring),
             _alive: alive,
         }
+    }
+}
+
+/// What a command has said on standard error.
+#[derive(Default)]
+struct Said {
+    /// And whether there comes no more.
+    text: Mutex<(String, bool)>,
+    more: Condvar,
+}
+
+fn listen(mut stderr: impl BufRead, said: &Said) {
+    let mut ended = false;
+    while !ended {
+        let mut line = String::new();
+        ended = stderr.read_line(&mut line).expect("text") == 0;
+        let mut text = said.text.lock().unwrap_or_else(PoisonError::into_inner);
+        text.0.push_str(&line);
+        text.1 = ended;
+        said.more.notify_all();
     }
 }
 
@@ -156,7 +178,8 @@ pub struct Running {
     stdin: Option<ChildStdin>,
     out: Option<BufReader<ChildStdout>>,
     feeding: Option<JoinHandle<()>>,
-    erring: Option<JoinHandle<String>>,
+    said: Arc<Said>,
+    erring: Option<JoinHandle<()>>,
     /// While this is there, the command may yet be killed for taking too long.
     _alive: SyncSender<()>,
 }
@@ -177,6 +200,15 @@ impl Running {
             if line.contains(what) {
                 return line;
             }
+        }
+    }
+
+    /// Waits until it has said this on standard error.
+    pub fn warns(&self, what: &str) {
+        let mut text = self.said.text.lock().unwrap_or_else(PoisonError::into_inner);
+        while !text.0.contains(what) {
+            assert!(!text.1, "it ended, and had said {:?}", text.0);
+            text = self.said.more.wait(text).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -213,7 +245,8 @@ impl Running {
             feeding.join().expect("standard input is written");
         }
         let erring = self.erring.take().expect("it ends once");
-        let err = erring.join().expect("standard error is read");
+        erring.join().expect("standard error is read");
+        let err = std::mem::take(&mut self.said.text.lock().unwrap_or_else(PoisonError::into_inner).0);
         Ran { code: status.code(), out, err }
     }
 }

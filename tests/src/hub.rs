@@ -90,7 +90,8 @@ pub struct TestHub {
 impl TestHub {
     /// Where it listens, as a URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.hub.grpc_address())
+        let scheme = if self.config.grpc.tls.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.hub.grpc_address())
     }
 
     /// A token of a user of [`TENANT`].

@@ -6,6 +6,7 @@
 #![expect(clippy::panic, reason = "what the harness finds wrong fails the test")]
 
 pub mod browser;
+pub mod certificates;
 pub mod command;
 pub mod hub;
 pub mod log;
@@ -15,6 +16,7 @@ pub mod proxy;
 pub mod story;
 pub mod wire;
 
+pub use certificates::Authority;
 pub use hub::{TestHub, hub};
 pub use log::Reader;
 pub use people::{PATIENCE, Person, seq, words};

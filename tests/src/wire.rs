@@ -31,6 +31,8 @@ pub struct Opening {
     pub token: Option<String>,
     /// The request id in the metadata.
     pub request_id: Option<String>,
+    /// More of it.
+    pub metadata: Vec<(&'static str, String)>,
     /// Bytes that the hub may send before the test reads; HTTP/2's own 65,535 where unset.
     pub window: Option<u32>,
 }
@@ -78,6 +80,9 @@ impl Wire {
         }
         if let Some(id) = opening.request_id {
             request = request.header("x-request-id", id);
+        }
+        for (name, value) in opening.metadata {
+            request = request.header(name, value);
         }
         let mut client = client.ready().await.expect("a stream is free");
         let request = request.body(()).expect("a request");

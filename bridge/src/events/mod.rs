@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 
 use bytes::Bytes;
+use carillon_net::addresses::Attempt;
 use carillon_proto::frame::to_json;
 use carillon_proto::port::{Call, End, HubPort};
 use carillon_proto::v1::session_request::Command;
@@ -19,7 +20,6 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use prost::Message as _;
 
-use crate::addresses::Attempt;
 use crate::caller::{queries, query, raw_queries};
 use crate::options::Options;
 use crate::respond::{self, Body, refusal};

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use carillon_net::tls::{ClientTls, Connector};
+use carillon_proto::port::BRIDGE_KEY;
 use http::Uri;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint as Address};
-use tonic_health::pb::HealthCheckRequest;
+use tonic::{Request, Status, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::{RemoteError, STREAMS};
 
@@ -26,6 +30,8 @@ const CONNECTION_WINDOW: u32 = STREAM_WINDOW * (STREAMS as u32 + 28);
 /// One hub.
 pub(super) struct Endpoint {
     address: Address,
+    /// What dials it; `None` in plain text.
+    tls: Option<Connector>,
     connections: Mutex<Vec<Arc<Connection>>>,
     serves: AtomicBool,
 }
@@ -45,14 +51,16 @@ impl Lease {
 
 impl Endpoint {
     /// The hub at `url`.
-    pub(super) fn new(url: &str) -> Result<Arc<Self>, RemoteError> {
+    pub(super) fn new(url: &str, tls: &ClientTls) -> Result<Arc<Self>, RemoteError> {
         let wrong = || RemoteError::Address(url.chars().take(200).collect());
         let uri: Uri = url.parse().map_err(|_| wrong())?;
-        match uri.scheme_str() {
-            Some("http") if uri.authority().is_some() => {}
-            Some("https") => return Err(RemoteError::Tls(url.chars().take(200).collect())),
+        let tls = match uri.scheme_str() {
+            Some("http" | "https") if uri.authority().is_none() => return Err(wrong()),
+            Some("http") if *tls == ClientTls::default() => None,
+            Some("http") => return Err(RemoteError::PlainText(url.chars().take(200).collect())),
+            Some("https") => Some(Connector::new(tls)?),
             _ => return Err(wrong()),
-        }
+        };
         let address = Channel::builder(uri)
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
@@ -60,7 +68,15 @@ impl Endpoint {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10));
-        Ok(Arc::new(Self { address, connections: Mutex::default(), serves: AtomicBool::new(false) }))
+        Ok(Arc::new(Self { address, tls, connections: Mutex::default(), serves: AtomicBool::new(false) }))
+    }
+
+    /// A connection that is opened when it is used.
+    fn dial(&self) -> Channel {
+        match &self.tls {
+            Some(tls) => self.address.connect_with_connector_lazy(tls.clone()),
+            None => self.address.connect_lazy(),
+        }
     }
 
     /// Whether the hub says that it serves.
@@ -81,32 +97,59 @@ impl Endpoint {
         if let Some(free) = connections.iter().find(|connection| carried(connection) < STREAMS) {
             return Lease(Arc::clone(free));
         }
-        let connection = Arc::new(Connection(self.address.connect_lazy()));
+        let connection = Arc::new(Connection(self.dial()));
         connections.push(Arc::clone(&connection));
         Lease(connection)
     }
 
-    /// Follows the hub's health until `stop`.
-    pub(super) async fn watch(self: Arc<Self>, stop: CancellationToken) {
+    /// Follows the hub's health until `stop`. The key tells the hub that its connection is a bridge's.
+    pub(super) async fn watch(self: Arc<Self>, key: Option<MetadataValue<Ascii>>, stop: CancellationToken) {
         let following = async {
-            let channel = self.address.connect_lazy();
+            let channel = self.dial();
+            let mut reached = true;
             loop {
                 let mut client = HealthClient::new(channel.clone());
-                if let Ok(watched) = client.watch(HealthCheckRequest { service: String::new() }).await {
-                    let mut told = watched.into_inner();
-                    while let Ok(Some(health)) = told.message().await {
-                        let serves = health.status() == ServingStatus::Serving;
-                        self.serves.store(serves, Ordering::Relaxed);
-                    }
+                let mut request = Request::new(HealthCheckRequest { service: String::new() });
+                if let Some(key) = &key {
+                    request.metadata_mut().insert(BRIDGE_KEY, key.clone());
                 }
-                if self.serves.swap(false, Ordering::Relaxed) {
-                    tracing::warn!(hub = %self.address.uri(), "a hub cannot be reached");
+                let ended = match client.watch(request).await {
+                    Ok(watched) => self.follow(watched.into_inner(), &mut reached).await,
+                    Err(status) => Some(status),
+                };
+                self.serves.store(false, Ordering::Relaxed);
+                if std::mem::replace(&mut reached, false) {
+                    let reason = ended.as_ref().map_or_else(String::new, reason);
+                    tracing::warn!(hub = %self.address.uri(), reason, "a hub cannot be reached");
                 }
                 tokio::time::sleep(RETRY).await;
             }
         };
         stop.run_until_cancelled(following).await;
     }
+
+    /// Notes what the hub says, to the end, which it gives.
+    async fn follow(&self, mut told: Streaming<HealthCheckResponse>, reached: &mut bool) -> Option<Status> {
+        loop {
+            match told.message().await {
+                Ok(Some(health)) => {
+                    *reached = true;
+                    self.serves.store(health.status() == ServingStatus::Serving, Ordering::Relaxed);
+                }
+                Ok(None) => return None,
+                Err(status) => return Some(status),
+            }
+        }
+    }
+}
+
+/// What the innermost cause says: a status says only that the transport failed, and not that a certificate is wrong.
+fn reason(status: &Status) -> String {
+    let mut cause: &dyn std::error::Error = status;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 #[cfg(test)]
@@ -115,15 +158,18 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_said() {
-        for bad in ["", "hub:7420", "ftp://hub", "http://"] {
-            assert!(matches!(Endpoint::new(bad), Err(RemoteError::Address(_))), "{bad}");
+        let plain = ClientTls::default();
+        for bad in ["", "hub:7420", "ftp://hub", "http://", "https://"] {
+            assert!(matches!(Endpoint::new(bad, &plain), Err(RemoteError::Address(_))), "{bad}");
         }
-        assert!(matches!(Endpoint::new("https://hub:7420"), Err(RemoteError::Tls(_))));
+        let tls = ClientTls { ca: Some("/nowhere/ca.pem".into()), identity: None };
+        assert!(matches!(Endpoint::new("https://hub:7420", &tls), Err(RemoteError::Tls(_))));
+        assert!(matches!(Endpoint::new("http://hub:7420", &tls), Err(RemoteError::PlainText(_))));
     }
 
     #[tokio::test]
     async fn a_full_connection_is_followed_by_another_and_empty_ones_go() {
-        let endpoint = Endpoint::new("http://127.0.0.1:1").ok().unwrap();
+        let endpoint = Endpoint::new("http://127.0.0.1:1", &ClientTls::default()).ok().unwrap();
         let mut leases: Vec<_> = (0..=2 * STREAMS).map(|_| endpoint.lease()).collect();
         assert_eq!(endpoint.connections.lock().len(), 3);
         leases.truncate(1);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use carillon_net::tls::{ClientTls, TlsError};
 use carillon_proto::port::{self, Call, FrameStream, HubPort};
 use carillon_proto::v1;
 use carillon_proto::v1::admin_service_client::AdminServiceClient;
@@ -36,8 +37,10 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where the hubs are, and how a bridge proves itself to them.
 #[derive(Clone, Debug)]
 pub struct RemoteOptions {
-    /// The hubs, as `http://10.0.0.1:7420`.
+    /// The hubs, as `http://10.0.0.1:7420` or `https://hub.internal:7420`.
     pub hubs: Vec<String>,
+    /// Whom to trust at addresses of `https`, and what to show there.
+    pub tls: ClientTls,
     /// The key that hubs and bridge share; without it hubs do not believe what the bridge says of clients.
     pub key: Option<String>,
 }
@@ -49,13 +52,14 @@ pub enum RemoteError {
     #[error("no hub was named")]
     NoHub,
     /// An address is none.
-    #[error("\"{0}\" is no address of a hub: give one as http://127.0.0.1:7420")]
+    #[error("\"{0}\" is no address of a hub: give one as http://127.0.0.1:7420 or https://hub.internal:7420")]
     Address(String),
-    /// The address asks for TLS.
-    #[error(
-        "\"{0}\": TLS is not built in yet: give an address that begins with http://, inside your own network"
-    )]
-    Tls(String),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// There are certificates, and a hub that is spoken to in plain text.
+    #[error("\"{0}\": certificates are for addresses that begin with https://")]
+    PlainText(String),
     /// The key cannot be a header.
     #[error("the bridge's key may hold visible ASCII characters alone")]
     Key,
@@ -76,15 +80,19 @@ impl RemoteHub {
     /// Begins to watch the hubs; to be called on the runtime that is to carry the connections. From `drain` on sessions
     /// end with GOING_AWAY.
     pub fn new(options: &RemoteOptions, drain: CancellationToken) -> Result<Self, RemoteError> {
-        let endpoints = options.hubs.iter().map(|hub| Endpoint::new(hub)).collect::<Result<Vec<_>, _>>()?;
+        let hubs = options.hubs.iter();
+        let endpoints = hubs.map(|hub| Endpoint::new(hub, &options.tls)).collect::<Result<Vec<_>, _>>()?;
         if endpoints.is_empty() {
             return Err(RemoteError::NoHub);
         }
         let key = options.key.as_deref().map(MetadataValue::try_from).transpose();
-        for endpoint in &endpoints {
-            tokio::spawn(Arc::clone(endpoint).watch(drain.clone()));
+        let mut key: Option<MetadataValue<Ascii>> = key.map_err(|_| RemoteError::Key)?;
+        if let Some(key) = &mut key {
+            key.set_sensitive(true);
         }
-        let key = key.map_err(|_| RemoteError::Key)?;
+        for endpoint in &endpoints {
+            tokio::spawn(Arc::clone(endpoint).watch(key.clone(), drain.clone()));
+        }
         Ok(Self(Arc::new(Inner { endpoints, next: AtomicUsize::new(0), key, drain })))
     }
 
@@ -120,9 +128,7 @@ impl RemoteHub {
         insert(port::CLIENT_AGENT, call.peer.agent.as_deref());
         insert(port::CLIENT_ORIGIN, call.peer.origin.as_deref());
         if let Some(key) = &self.0.key {
-            let mut key = key.clone();
-            key.set_sensitive(true);
-            request.metadata_mut().insert(port::BRIDGE_KEY, key);
+            request.metadata_mut().insert(port::BRIDGE_KEY, key.clone());
         }
         request
     }

@@ -26,6 +26,11 @@ impl Gate {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
+    /// Until what the bridge wrote has left: within TLS it may wait to be taken.
+    pub(super) fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
     /// Reads and forgets, until the other side has ended. What is left unread would make the system cut the connection,
     /// and the last words with it.
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {

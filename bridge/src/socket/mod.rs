@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use carillon_net::addresses::Attempt;
 use carillon_proto::port::{Call, End, FrameStream, HubPort};
 use carillon_proto::v1::session_response::Kind;
 use carillon_proto::{Frame, WebSocketForm, WireRow, v1};
@@ -24,7 +25,6 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use crate::addresses::Attempt;
 use crate::options::Options;
 use crate::patient::Patient;
 use gate::Gate;
@@ -226,7 +226,7 @@ impl Socket {
                 self.answers_wait = false;
             }
             if self.outgoing.is_empty() {
-                return Poll::Ready(Ok(()));
+                return self.frames.get_mut().poll_written(cx);
             }
             let gate = self.frames.get_mut();
             gate.shut = true;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use carillon_bridge::{AddressLimits, Bridge, Options, Origins, Page};
+use carillon_bridge::{Bridge, Options, Origins, Page};
 use carillon_hub::app::{Front, Hub};
 use carillon_hub::config::{Config, Mode};
 use carillon_proto::port::HubPort;
@@ -27,11 +27,13 @@ impl Browsers {
             .page()
             .then(|| Page { tokens: tokens.map(|tokens| (tokens.tenant.clone(), tokens.tokens.clone())) });
         let options = Options {
+            tls: config.bridge_tls()?,
+            insecure: config.bridge.insecure,
             query_tokens: config.bridge.query_tokens,
             handshake_timeout: config.bridge.handshake_timeout,
             frame_bytes: config.session.frame_bytes,
             connections: config.bridge.connections,
-            addresses: addresses(config),
+            addresses: config.bridge_addresses(),
             trusted_proxies: config.bridge.trusted_proxies.clone(),
             event_heartbeat: config.session.heartbeat_interval,
             page,
@@ -55,14 +57,4 @@ impl Front for Browsers {
     fn serve(&self, hub: Arc<dyn HubPort>, stop: CancellationToken) -> BoxFuture<'static, ()> {
         Arc::clone(&self.0).serve(hub, stop).boxed()
     }
-}
-
-fn addresses(config: &Config) -> Option<AddressLimits> {
-    let or_none = |limit: usize| if limit == 0 { usize::MAX } else { limit };
-    let (unauthenticated, attempts) =
-        (config.bridge.unauthenticated_per_address, config.bridge.attempts_per_address);
-    (unauthenticated > 0 || attempts > 0).then(|| AddressLimits {
-        unauthenticated: or_none(unauthenticated),
-        attempts_per_minute: or_none(attempts),
-    })
 }

@@ -59,9 +59,16 @@ impl ConnectArgs {
         let options = |address: &str| {
             // A bare `host:port` is what the hub itself prints.
             let scheme = if address.contains("://") { "" } else { "http://" };
-            ClientOptions::new(format!("{scheme}{address}"))
-                .name(NAME)
-                .command_timeout(Duration::from_secs(30))
+            let address = format!("{scheme}{address}");
+            let mut options =
+                ClientOptions::new(&address).name(NAME).command_timeout(Duration::from_secs(30));
+            if let Some(ca) = self.ca(&address) {
+                options = options.ca(ca);
+            }
+            if let Some((certificate, key)) = self.certificate() {
+                options = options.certificate(certificate, key);
+            }
+            options
         };
         if let Some(name) = name {
             let data = self.data();

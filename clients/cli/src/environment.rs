@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 /// Which hub.
 pub(crate) const ADDR: &str = "CARILLON_ADDR";
+/// The authorities that sign the hub's certificate.
+pub(crate) const CA: &str = "CARILLON_CA";
 /// The token to show.
 pub(crate) const TOKEN: &str = "CARILLON_TOKEN";
 /// The configuration file.

@@ -23,6 +23,8 @@ pub(crate) struct Ready {
     pub(crate) http: SocketAddr,
     /// Browsers; `None` without a bridge.
     pub(crate) bridge: Option<SocketAddr>,
+    /// Whether browsers speak TLS.
+    pub(crate) bridge_tls: bool,
 }
 
 impl Ready {
@@ -47,7 +49,9 @@ impl Ready {
     /// The addresses for people.
     pub(crate) fn text(&self) -> String {
         let Self { grpc, http, .. } = self;
-        let bridge = self.bridge.map(|bridge| format!(", browsers at http://{bridge}")).unwrap_or_default();
+        let scheme = if self.bridge_tls { "https" } else { "http" };
+        let bridge =
+            self.bridge.map(|bridge| format!(", browsers at {scheme}://{bridge}")).unwrap_or_default();
         format!("gRPC at {grpc}, health and metrics at http://{http}{bridge}")
     }
 }
@@ -73,6 +77,7 @@ pub(crate) fn run(
             grpc: hub.grpc_address(),
             http: hub.http_address(),
             bridge: browsers.as_ref().map(Browsers::address),
+            bridge_tls: config.bridge.tls.certificate.is_some(),
         });
         if told.is_ok() {
             tokio::select! {

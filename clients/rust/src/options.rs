@@ -1,9 +1,11 @@
 //! How a client connects and behaves.
 
 use std::fmt;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use carillon_net::tls::{ClientTls, Connector};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::error::ConnectError;
@@ -27,6 +29,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct ClientOptions {
     pub(crate) addresses: Vec<String>,
     pub(crate) channel: Option<Channel>,
+    pub(crate) tls: Tls,
     pub(crate) token: Arc<dyn TokenProvider>,
     pub(crate) name: String,
     pub(crate) instance: String,
@@ -40,11 +43,12 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// A client of the hub at this address, as `http://127.0.0.1:7420`.
+    /// A client of the hub at this address, as `http://127.0.0.1:7420` or `https://hub.example.org:7420`.
     pub fn new(address: impl Into<String>) -> Self {
         Self {
             addresses: vec![address.into()],
             channel: None,
+            tls: Tls::default(),
             token: Arc::new(StaticToken::new("")),
             name: concat!("carillon-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             instance: String::new(),
@@ -67,6 +71,23 @@ impl ClientOptions {
     #[must_use]
     pub fn or_address(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
+        self
+    }
+
+    /// For `https`: a PEM file with the authorities that sign the hub's certificate. Those that the system trusts by
+    /// default; with this, these alone.
+    #[must_use]
+    pub fn ca(mut self, file: impl Into<PathBuf>) -> Self {
+        self.tls = Tls::new(ClientTls { ca: Some(file.into()), ..self.tls.files });
+        self
+    }
+
+    /// For `https`: PEM files with the certificate that the client shows, and its key. They are read again for each
+    /// connection.
+    #[must_use]
+    pub fn certificate(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        let identity = Some((certificate.into(), key.into()));
+        self.tls = Tls::new(ClientTls { identity, ..self.tls.files });
         self
     }
 
@@ -160,18 +181,59 @@ impl fmt::Debug for ClientOptions {
 /// A connection for several clients and unary requests, opened when first used and again when it broke. `sessions` is
 /// how many it will carry: one that does not read must not stop the others.
 pub fn shared_channel(address: &str, sessions: u32) -> Result<Channel, ConnectError> {
+    lazy_channel(address, sessions, &Tls::default())
+}
+
+/// The same, with certificates.
+pub(crate) fn lazy_channel(address: &str, sessions: u32, tls: &Tls) -> Result<Channel, ConnectError> {
     let window = sessions.saturating_add(1).saturating_mul(STREAM_WINDOW_BYTES).min(WINDOW_BYTES_MOST);
     let window = window.max(CONNECTION_WINDOW_BYTES);
-    Ok(endpoint(address)?.initial_connection_window_size(window).connect_lazy())
+    let endpoint = endpoint(address)?.initial_connection_window_size(window);
+    Ok(match tls.connector(&endpoint)? {
+        Some(connector) => endpoint.connect_with_connector_lazy(connector),
+        None => endpoint.connect_lazy(),
+    })
+}
+
+/// Certificates, read when they are first needed. A clone shares what was read: where files go bad later, as while they
+/// are replaced, what was read before goes on.
+#[derive(Clone, Default)]
+pub(crate) struct Tls {
+    files: ClientTls,
+    connector: Arc<OnceLock<Connector>>,
+}
+
+impl Tls {
+    fn new(files: ClientTls) -> Self {
+        Self { files, connector: Arc::default() }
+    }
+
+    /// What dials this endpoint; `None` where it is plain text.
+    pub(crate) fn connector(&self, endpoint: &Endpoint) -> Result<Option<Connector>, ConnectError> {
+        if endpoint.uri().scheme_str() != Some("https") {
+            let unused = self.files == ClientTls::default();
+            let wrong = || {
+                ConnectError::Options("certificates are for addresses that begin with https://".to_owned())
+            };
+            return if unused { Ok(None) } else { Err(wrong()) };
+        }
+        if let Some(connector) = self.connector.get() {
+            return Ok(Some(connector.clone()));
+        }
+        let made = Connector::new(&self.files).map_err(|error| ConnectError::Options(error.to_string()))?;
+        Ok(Some(self.connector.get_or_init(|| made).clone()))
+    }
 }
 
 /// The connection's settings.
 pub(crate) fn endpoint(address: &str) -> Result<Endpoint, ConnectError> {
     let endpoint = Endpoint::from_shared(address.to_owned()).ok();
-    // TLS is not built in: to try `https` would fail without saying why.
-    let endpoint = endpoint.filter(|e| e.uri().scheme_str() == Some("http") && e.uri().host().is_some());
+    let endpoint = endpoint
+        .filter(|e| matches!(e.uri().scheme_str(), Some("http" | "https")) && e.uri().host().is_some());
     let endpoint = endpoint.ok_or_else(|| {
-        ConnectError::Options(format!("{address:?} is no address: give one as http://127.0.0.1:7420"))
+        ConnectError::Options(format!(
+            "{address:?} is no address: give one as http://127.0.0.1:7420 or https://hub.example.org:7420"
+        ))
     })?;
     Ok(endpoint
         .tcp_nodelay(true)
@@ -198,10 +260,19 @@ mod tests {
 
     #[test]
     fn addresses_need_a_scheme_that_is_built_in() {
-        assert!(endpoint("http://127.0.0.1:7420").is_ok());
-        for bad in ["", "127.0.0.1:7420", "https://hub", "http://", "not an address"] {
+        assert!(endpoint("http://127.0.0.1:7420").is_ok() && endpoint("https://hub").is_ok());
+        for bad in ["", "127.0.0.1:7420", "ftp://hub", "http://", "https://", "not an address"] {
             assert!(endpoint(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn certificates_are_asked_for_with_https_alone() {
+        let with_ca = ClientOptions::new("http://hub:7420").ca("/nowhere/ca.pem");
+        let channel =
+            |address: &str| lazy_channel(address, 1, &with_ca.tls).map(drop).unwrap_err().to_string();
+        assert!(channel("http://hub:7420").contains("begin with https://"));
+        assert!(channel("https://hub:7420").contains("/nowhere/ca.pem: cannot be read"));
     }
 
     #[test]

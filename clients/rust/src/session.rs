@@ -160,10 +160,12 @@ async fn channel(options: &ClientOptions, attempt: usize) -> Result<Channel, End
     let address = options.addresses.get(attempt % options.addresses.len().max(1));
     let address = address.map_or("", String::as_str);
     let endpoint = endpoint(address).map_err(|error| End::Options(error.to_string()))?;
-    endpoint
-        .connect()
-        .await
-        .map_err(|error| End::Unreachable { address: address.to_owned(), reason: innermost(&error) })
+    let connector = options.tls.connector(&endpoint).map_err(|error| End::Options(error.to_string()))?;
+    let connected = match connector {
+        Some(connector) => endpoint.connect_with_connector(connector).await,
+        None => endpoint.connect().await,
+    };
+    connected.map_err(|error| End::Unreachable { address: address.to_owned(), reason: innermost(&error) })
 }
 
 async fn await_connected(inbound: &mut Streaming<SessionResponse>) -> Result<Connected, End> {

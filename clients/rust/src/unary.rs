@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 
 use crate::code::Code;
 use crate::error::{CommandError, ConnectError, Refusal};
-use crate::options::{ClientOptions, innermost, shared_channel};
+use crate::options::{ClientOptions, innermost, lazy_channel};
 use crate::token::{TokenError, TokenProvider, TokenReason};
 
 /// A connection and a token, for requests without a session.
@@ -28,7 +28,7 @@ impl Unary {
     pub(crate) fn new(options: ClientOptions) -> Result<Self, ConnectError> {
         let channel = match options.channel {
             Some(channel) => channel,
-            None => shared_channel(options.addresses.first().map_or("", String::as_str), 1)?,
+            None => lazy_channel(options.addresses.first().map_or("", String::as_str), 1, &options.tls)?,
         };
         let bearer = Arc::default();
         Ok(Self { channel, timeout: options.command_timeout, provider: options.token, bearer })

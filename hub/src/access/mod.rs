@@ -3,6 +3,7 @@
 pub mod authentication;
 pub mod authorizer;
 pub mod breaker;
+pub mod bridges;
 pub mod limits;
 pub mod revocation;
 pub mod rules;

@@ -11,6 +11,7 @@ use crate::domain::inbox::{NotificationKind, Priority};
 use crate::domain::limits;
 use crate::domain::member::Role;
 use crate::domain::names::{self, InstanceId, NotificationId, RoomName, SessionId, UserId};
+use crate::domain::peer::Peer;
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
 use crate::store::Idempotency;
@@ -159,6 +160,8 @@ pub struct SessionInfo {
     pub instance: Option<InstanceId>,
     /// The client's name and version, as it said in `hello`.
     pub client: String,
+    /// Where it was opened from.
+    pub peer: Peer,
     /// When it was opened.
     pub connected: Timestamp,
     /// When the client last sent a command.

@@ -44,6 +44,9 @@ pub enum StartError {
     /// The address of health and metrics cannot be listened on.
     #[error(transparent)]
     Http(#[from] crate::http::Error),
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] carillon_net::tls::TlsError),
     /// A thread or runtime could not be made.
     #[error("a worker could not be started: {0}")]
     Worker(std::io::Error),

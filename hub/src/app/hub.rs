@@ -15,24 +15,19 @@ use crate::access::authorizer::{Authorizer, Gate};
 use crate::access::revocation::Revocations;
 use crate::access::tickets::Tickets;
 use crate::administration::Administration;
-use crate::audit::{Source, Trail};
+use crate::audit::Trail;
 use crate::config::{Config, HiddenText};
 use crate::delivery::Delivery;
 use crate::domain::limits::{SLOW_CONSUMER_FLOOR, STOP_REST};
 use crate::domain::namespace::Namespaces;
-use crate::grpc::admin::AdminApi;
 use crate::grpc::authorizer::RemoteAuthorizer;
 use crate::grpc::encode::ProtobufEncoder;
-use crate::grpc::execute::HubApi;
 use crate::grpc::health::Health;
-use crate::grpc::local::LocalHub;
-use crate::grpc::server::{Calls, Front, Http2};
-use crate::grpc::session_service::SessionService;
 use crate::http;
 use crate::presence::{self, Presence};
 use crate::session::executor::Executor;
 use crate::session::{
-    Limits, NoticeRouter, Services, SessionLimits, Sessions, Settings, Upkeep, first_call, send_unread,
+    Limits, NoticeRouter, Services, SessionLimits, Sessions, Settings, Upkeep, send_unread,
 };
 use crate::store::Store;
 use crate::store::sqlite::{Options, SqliteStore};
@@ -42,6 +37,7 @@ use super::audit::{Audit, Running};
 use super::error::StartError;
 use super::facts::HubFacts;
 use super::front::Front as BesideFront;
+use super::grpc;
 use super::keys;
 use super::listeners::Listeners;
 use super::ports::{LiveCounts, Ports};
@@ -89,6 +85,7 @@ impl Hub {
     pub async fn start(config: &Config, fronts: &[Arc<dyn BesideFront>]) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let audit = Audit::prepare(config, &metrics)?;
+        let door = grpc::door(config, audit.trail())?;
         let (services, store) = build(config, settings(config), metrics, audit.trail())?;
         load_revocations(&services).await?;
         let audit = audit.start(&services.store).await?;
@@ -103,20 +100,21 @@ impl Hub {
         let (serving, served) = mpsc::channel(1);
         let (accept, run) = (CancellationToken::new(), CancellationToken::new());
         let stop = Stop { accept: accept.clone(), run: run.clone(), served: serving };
-        let mut listeners = listeners(config.grpc.listen, services.delivery.shards().len())?;
-        let grpc = listeners.first().map_or(config.grpc.listen, |(address, _)| *address);
+        let mut listeners = grpc::listeners(config.grpc.listen, services.delivery.shards().len())?;
+        let address = listeners.first().map_or(config.grpc.listen, |(address, _)| *address);
         let (in_flight, serving_fronts) = (TaskTracker::new(), TaskTracker::new());
         let mut workers = Vec::new();
         for (shard, (_, listener)) in listeners.drain(..).enumerate() {
-            let front = front(config, &services, &ports, &health, &in_flight, shard);
-            let local =
-                LocalHub::new(Arc::clone(&services), shard, ports.clone(), ports.clone(), ports.clone());
-            let beside =
-                Beside { hub: Arc::new(local), fronts: fronts.to_vec(), serving: serving_fronts.clone() };
+            let front = grpc::front(config, &door, (&services, &ports), (&health, &in_flight), shard);
+            let local = Arc::new(grpc::local(&door, (&services, &ports), shard));
+            let beside = Beside { hub: local, fronts: fronts.to_vec(), serving: serving_fronts.clone() };
             let started = worker::start(shard, listener, front, beside, Arc::clone(&services), stop.clone());
             workers.push(started.map_err(StartError::Worker)?);
         }
         let tasks = TaskTracker::new();
+        if let Some(tls) = door.tls {
+            tasks.spawn(tls.follow(run.clone()));
+        }
         tasks.spawn(send_unread(Arc::clone(&services), stop.run.clone()));
         let options = http::Options::new(config.http.listen);
         let (web, web_handle) =
@@ -129,7 +127,7 @@ impl Hub {
         audit.started();
         let http = web_handle.address();
         Ok(Self {
-            grpc,
+            grpc: address,
             http,
             services,
             store,
@@ -276,41 +274,6 @@ async fn load_revocations(services: &Services) -> Result<(), StartError> {
     }
 }
 
-/// What serves gRPC on the runtime of one worker.
-fn front(
-    config: &Config,
-    services: &Arc<Services>,
-    ports: &Arc<Ports>,
-    health: &Health,
-    in_flight: &TaskTracker,
-    shard: usize,
-) -> Front<SessionService> {
-    Front {
-        session: SessionService::new(Arc::clone(services), shard),
-        hub: Arc::new(HubApi::new(
-            ports.clone(),
-            ports.clone(),
-            services.audit.clone(),
-            config.session.command_timeout,
-        )),
-        admin: AdminApi {
-            authenticate: ports.clone(),
-            execute: ports.clone(),
-            sessions: ports.clone(),
-            observe: ports.clone(),
-            administer: ports.clone(),
-            audit: services.audit.clone(),
-            source: Source::default(),
-            timeout: config.session.command_timeout,
-        },
-        health: health.clone(),
-        http2: http2(config),
-        calls: calls(config),
-        in_flight: in_flight.clone(),
-        reflection: config.reflection(),
-    }
-}
-
 /// Opens the store and puts the services together.
 pub(super) fn build(
     config: &Config,
@@ -384,7 +347,8 @@ pub(super) fn settings(config: &Config) -> Settings {
 fn gate(config: &Config) -> Result<Gate, StartError> {
     let section = &config.authorizer;
     let remote = section.url.as_deref().map(|url| {
-        RemoteAuthorizer::new(url, section.token.as_ref().map(HiddenText::as_str), section.timeout)
+        let token = section.token.as_ref().map(HiddenText::as_str);
+        RemoteAuthorizer::new(url, section.ca.as_deref(), token, section.timeout)
     });
     let authorizer: Option<Arc<dyn Authorizer>> = match remote.transpose()? {
         Some(remote) => Some(Arc::new(remote)),
@@ -398,49 +362,12 @@ fn session_limits(config: &Config) -> SessionLimits {
     SessionLimits {
         user: limits.sessions_per_user,
         tenant: limits.sessions_per_tenant,
+        address: limits.sessions_per_address,
         node: limits.sessions_per_node,
-    }
-}
-
-fn http2(config: &Config) -> Http2 {
-    let grpc = &config.grpc;
-    let bounded = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    Http2 {
-        streams: bounded(grpc.streams_per_connection),
-        stream_window: bounded(grpc.stream_window_bytes),
-        connection_window: bounded(grpc.connection_window_bytes),
-        header_bytes: bounded(grpc.header_bytes),
-        keepalive_interval: grpc.keepalive_interval,
-        keepalive_timeout: grpc.keepalive_timeout,
-    }
-}
-
-fn calls(config: &Config) -> Calls {
-    let session = &config.session;
-    Calls {
-        frame_bytes: session.frame_bytes,
-        timeout: session.command_timeout,
-        first_call: first_call(session.hello_timeout),
     }
 }
 
 /// One worker per core where configuration does not say.
 fn worker_count(configured: usize) -> usize {
     if configured > 0 { configured } else { std::thread::available_parallelism().map_or(1, usize::from) }
-}
-
-/// A listener per worker, all on one address: with port 0 the first one's port is the others' too.
-fn listeners(
-    address: SocketAddr,
-    workers: usize,
-) -> Result<Vec<(SocketAddr, std::net::TcpListener)>, StartError> {
-    let mut address = address;
-    let mut listeners = Vec::new();
-    worker::is_free(address).map_err(|cause| StartError::Listen { address, cause })?;
-    for _ in 0..workers {
-        let listener = worker::listen(address).map_err(|cause| StartError::Listen { address, cause })?;
-        address = listener.local_addr().map_err(|cause| StartError::Listen { address, cause })?;
-        listeners.push((address, listener));
-    }
-    Ok(listeners)
 }

@@ -8,6 +8,7 @@ mod audit;
 mod error;
 mod facts;
 mod front;
+mod grpc;
 mod hub;
 mod keys;
 mod listeners;

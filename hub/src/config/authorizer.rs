@@ -1,12 +1,18 @@
 //! `[authorizer]`: who is asked where a namespace's rules leave it to others.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use carillon_net::tls::{ClientTls, Connector};
 
 use super::check::{Broken, duration, number, require};
 use super::{HiddenText, span};
 use crate::access::authorizer::GateOptions;
 use crate::access::breaker::BreakerOptions;
 use crate::domain::limits;
+
+/// What `authorizer.url` may be.
+const ADDRESSES: &str = "http://HOST:PORT or https://HOST:PORT";
 
 /// What becomes of a command while the authoriser cannot be asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -23,8 +29,10 @@ pub enum Unreachable {
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthorizerSection {
-    /// Where it is, `http://HOST:PORT`; there is none where unset.
+    /// Where it is, `http://HOST:PORT` or `https://HOST:PORT`; there is none where unset.
     pub url: Option<String>,
+    /// For `https`: a PEM file with the authorities that sign its certificate; those that the system trusts where unset.
+    pub ca: Option<PathBuf>,
     /// What the hub says to it to prove who it is.
     pub token: Option<HiddenText>,
     /// An answer that does not come by then is a failure.
@@ -48,6 +56,7 @@ impl Default for AuthorizerSection {
     fn default() -> Self {
         Self {
             url: None,
+            ca: None,
             token: None,
             timeout: limits::AUTHORIZER_TIMEOUT,
             cache: limits::AUTHORIZER_CACHE,
@@ -71,16 +80,28 @@ impl AuthorizerSection {
         }
     }
 
+    fn check_address(&self) -> Result<(), Broken> {
+        let url = self.url.as_ref().map(|url| url.parse::<http::Uri>());
+        let uri = url.transpose().map_err(|_| Broken::new("authorizer.url", ADDRESSES))?;
+        let scheme = uri.as_ref().filter(|uri| uri.authority().is_some()).and_then(http::Uri::scheme_str);
+        require(uri.is_none() || matches!(scheme, Some("http" | "https")), "authorizer.url", ADDRESSES)?;
+        require(
+            self.ca.is_none() || scheme == Some("https"),
+            "authorizer.ca",
+            "with an https:// address alone",
+        )?;
+        if scheme == Some("https") {
+            let tls = ClientTls { ca: self.ca.clone(), identity: None };
+            Connector::new(&tls).map_err(|error| Broken::new("authorizer.ca", error.to_string()))?;
+        }
+        Ok(())
+    }
+
     /// `asks`: whether a namespace needs one.
     pub(super) fn check(&self, asks: bool) -> Result<(), Broken> {
         let rule = "required where a namespace's join or send is \"authorizer\"";
         require(!asks || self.url.is_some(), "authorizer.url", rule)?;
-        if let Some(url) = &self.url {
-            let parsed = url.parse::<http::Uri>().ok();
-            let is_address =
-                parsed.is_some_and(|uri| uri.scheme_str() == Some("http") && uri.authority().is_some());
-            require(is_address, "authorizer.url", "http://HOST:PORT")?;
-        }
+        self.check_address()?;
         let visible = |token: &HiddenText| token.as_str().bytes().all(|byte| byte.is_ascii_graphic());
         require(self.token.as_ref().is_none_or(visible), "authorizer.token", "visible characters")?;
         let millis = Duration::from_millis;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::check::{Broken, duration, number, require};
+use super::tls::TlsSection;
 use super::{http, span};
+use crate::domain::limits;
 
 /// The bridge's settings.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
@@ -15,6 +17,10 @@ pub struct BridgeSection {
     /// Where it listens, port 0 for a free one; unset: there is no bridge.
     #[serde(deserialize_with = "optional_address")]
     pub listen: Option<SocketAddr>,
+    /// Whether it may speak plain text to other machines.
+    pub insecure: bool,
+    /// Its certificate.
+    pub tls: TlsSection,
     /// The pages that may connect, as `https://app.example.org`. Needed in production; in development those of this
     /// machine may too.
     pub origins: Vec<String>,
@@ -39,12 +45,14 @@ impl Default for BridgeSection {
     fn default() -> Self {
         Self {
             listen: None,
+            insecure: false,
+            tls: TlsSection::default(),
             origins: Vec::new(),
             query_tokens: false,
             handshake_timeout: Duration::from_secs(10),
             connections: 16_000,
-            unauthenticated_per_address: 10,
-            attempts_per_address: 10,
+            unauthenticated_per_address: limits::UNAUTHENTICATED_PER_ADDRESS,
+            attempts_per_address: limits::ATTEMPTS_PER_ADDRESS,
             trusted_proxies: Vec::new(),
             page: None,
         }

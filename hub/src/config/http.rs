@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSection {
-    /// Where it listens; port 0 for a free one. It answers anyone who reaches it: keep it inside.
+    /// Where it listens; port 0 for a free one. It answers anyone who reaches it, in plain text: keep it inside.
     #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
 }

@@ -170,7 +170,7 @@ fn roots(key: &str, path: &Path) -> Result<RootCertStore, Broken> {
     if roots.is_empty() { Err(broken()) } else { Ok(roots) }
 }
 
-fn read(key: &str, path: &Path) -> Result<Vec<u8>, Broken> {
+pub(super) fn read(key: &str, path: &Path) -> Result<Vec<u8>, Broken> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(KEY_FILE_BYTES + 1).read_to_end(&mut bytes))

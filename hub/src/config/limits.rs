@@ -63,6 +63,8 @@ pub struct LimitsSection {
     pub sessions_per_user: usize,
     /// Sessions of one tenant at once; 0: no limit.
     pub sessions_per_tenant: usize,
+    /// Sessions of one address at once, where it is known; 0: no limit.
+    pub sessions_per_address: usize,
     /// Sessions of this node at once; 0: no limit.
     pub sessions_per_node: usize,
     /// Commands of one session, and of a user without a session.
@@ -92,6 +94,7 @@ impl Default for LimitsSection {
         Self {
             sessions_per_user: limits::SESSIONS_PER_USER,
             sessions_per_tenant: 0,
+            sessions_per_address: 0,
             sessions_per_node: limits::SESSIONS_PER_NODE,
             commands: RateSetting::of(limits::COMMANDS_RATE),
             send: RateSetting::of(limits::SEND_RATE),
@@ -114,6 +117,7 @@ impl LimitsSection {
         Self {
             sessions_per_user: 0,
             sessions_per_tenant: 0,
+            sessions_per_address: 0,
             sessions_per_node: 0,
             commands: off,
             send: off,
@@ -150,6 +154,7 @@ impl LimitsSection {
         let most = 0..=10_000_000;
         number("limits.sessions_per_user", self.sessions_per_user, &most)?;
         number("limits.sessions_per_tenant", self.sessions_per_tenant, &most)?;
+        number("limits.sessions_per_address", self.sessions_per_address, &most)?;
         number("limits.sessions_per_node", self.sessions_per_node, &most)
     }
 }

@@ -24,6 +24,7 @@ mod session;
 mod sources;
 mod span;
 mod store;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -42,11 +43,16 @@ pub use namespace::{NamespaceRates, NamespaceSection};
 pub use presence::PresenceSection;
 pub use session::SessionSection;
 pub use store::StoreSection;
+pub use tls::{Demand, GrpcTlsSection, TlsSection};
 
 use std::path::Path;
 
+use carillon_net::addresses::AddressLimits;
+use carillon_net::tls::{Protocol, ServerTls};
+
 use crate::access::authentication::{Authenticator, NamedKey, Options};
 use crate::access::authorizer::GateOptions;
+use crate::access::bridges::Bridges;
 use crate::access::limits::Limiter;
 use crate::domain::namespace::Namespaces;
 use crate::domain::reply::SessionTerms;
@@ -170,6 +176,47 @@ impl Config {
         self.auth.has_key_files()
     }
 
+    /// What gRPC's listener needs for TLS; `None` for plain text.
+    pub fn grpc_tls(&self) -> Result<Option<ServerTls>, ConfigError> {
+        self.grpc.tls.server().map_err(|broken| broken.at(Origin::Program))
+    }
+
+    /// The same of the bridge's listener.
+    pub fn bridge_tls(&self) -> Result<Option<ServerTls>, ConfigError> {
+        self.bridge.tls.server("bridge.tls", Protocol::Http1).map_err(|broken| broken.at(Origin::Program))
+    }
+
+    /// Which bridges are believed. Reads the key's file where one is named.
+    pub fn bridges(&self) -> Result<Bridges, ConfigError> {
+        self.grpc.bridges().map_err(|broken| broken.at(Origin::Program))
+    }
+
+    /// What one address may do at gRPC's listener; `None` for no limit.
+    pub fn grpc_addresses(&self) -> Option<AddressLimits> {
+        AddressLimits::of(self.grpc.unauthenticated_per_address, self.grpc.attempts_per_address)
+    }
+
+    /// The same at the bridge's.
+    pub fn bridge_addresses(&self) -> Option<AddressLimits> {
+        AddressLimits::of(self.bridge.unauthenticated_per_address, self.bridge.attempts_per_address)
+    }
+
+    /// Refuses listeners that speak plain text to other machines, unless they are said to be insecure.
+    pub fn check_exposure(&self) -> Result<(), ConfigError> {
+        self.find_exposed().map_err(|broken| broken.at(Origin::Program))
+    }
+
+    fn find_exposed(&self) -> Result<(), Broken> {
+        let Self { grpc, bridge, .. } = self;
+        tls::check_exposure("grpc", grpc.listen, grpc.tls.certificate.is_some(), grpc.insecure)?;
+        match bridge.listen {
+            Some(listen) => {
+                tls::check_exposure("bridge", listen, bridge.tls.certificate.is_some(), bridge.insecure)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// How the audit log is kept; `None` where it is not. Makes its key where none is named and there is none yet.
     pub fn audit(&self) -> Result<Option<crate::audit::Options>, ConfigError> {
         let to = self.audit.to.unwrap_or(match self.mode {
@@ -217,6 +264,9 @@ impl Config {
         self.log.check()?;
         self.audit.check()?;
         namespace::check_all(&self.namespaces)?;
+        self.find_exposed()?;
+        tls::check_files("grpc.tls", self.grpc.tls.server()?.as_ref())?;
+        tls::check_files("bridge.tls", self.bridge.tls.server("bridge.tls", Protocol::Http1)?.as_ref())?;
         self.authorizer.check(self.namespaces.iter().any(NamespaceSection::asks_authorizer))?;
         Authenticator::of(self.auth.options()?).map_err(|error| Broken::new(error.key, error.rule))?;
         Ok(())

@@ -14,15 +14,31 @@ use super::error::{ConfigError, Origin};
 const PREFIX: &str = "CARILLON__";
 
 /// Keys whose values are text whatever they look like: a secret of digits is not a number.
-const TEXTS: [&str; 7] = [
+const TEXTS: [&str; 20] = [
     "auth.secret",
     "auth.secret_file",
     "auth.public_key_file",
     "auth.jwks_url",
     "auth.jwks_ca_file",
     "auth.issuer",
+    "grpc.bridge_key",
+    "grpc.bridge_key_file",
+    "grpc.tls.certificate",
+    "grpc.tls.key",
+    "grpc.tls.client_ca",
+    "bridge.tls.certificate",
+    "bridge.tls.key",
+    "authorizer.url",
+    "authorizer.ca",
+    "authorizer.token",
+    "audit.folder",
+    "audit.key",
+    "audit.key_file",
     "store.path",
 ];
+
+/// Keys whose values are never quoted, besides the secrets of `auth`.
+const SECRETS: [&str; 3] = ["grpc.bridge_key", "authorizer.token", "audit.key"];
 
 /// A file and variables over it, kept apart so that an error can tell which of them a value came from.
 pub(super) struct Sources {
@@ -101,17 +117,25 @@ fn parse(value: &str) -> Value {
     value.parse().unwrap_or_else(|never| match never {})
 }
 
-/// Whether secrets stand below this key: `auth`, `auth.keys`, `auth.issuers.0`.
+fn is_secret(key: &str) -> bool {
+    SECRETS.contains(&key) || key.starts_with("auth.") && key.ends_with(".secret")
+}
+
+/// Whether secrets stand below this key: `auth`, `auth.keys`, `auth.issuers.0`, `grpc`.
 fn holds_secrets(key: &str) -> bool {
     let mut parts = key.split('.');
-    parts.next() == Some("auth")
-        && parts.all(|part| part == "keys" || part == "issuers" || part.parse::<usize>().is_ok())
+    match parts.next() {
+        Some("auth") => {
+            parts.all(|part| part == "keys" || part == "issuers" || part.parse::<usize>().is_ok())
+        }
+        _ => SECRETS.iter().any(|secret| secret.split('.').next() == Some(key)),
+    }
 }
 
 fn describe(key: &str, kind: &Kind) -> String {
     match kind {
         // What was found may be the secret itself.
-        _ if key.starts_with("auth.") && key.ends_with(".secret") => "text in quotes".to_owned(),
+        _ if is_secret(key) => "text in quotes".to_owned(),
         Kind::InvalidType(..) if holds_secrets(key) => {
             let list = key.ends_with("keys") || key.ends_with("issuers");
             if list { "a list of sections" } else { "a section" }.to_owned()

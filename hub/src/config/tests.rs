@@ -34,7 +34,8 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
 
 #[test]
 fn variables_win_over_the_file() {
-    let text = format!("[grpc]\nlisten = \"0.0.0.0:1\"\nworkers = 3\n[auth]\nsecret = \"{SECRET}\"\n{ROOMS}");
+    let text =
+        format!("[grpc]\nlisten = \"127.0.0.1:1\"\nworkers = 3\n[auth]\nsecret = \"{SECRET}\"\n{ROOMS}");
     let config = load(
         &text,
         &[
@@ -86,7 +87,11 @@ fn errors_in_the_file_say_which_key_and_what_is_allowed() {
         ("join = \"all\"", "FILE: namespace.0.join: found \"all\", allowed: one of `tenant`"),
         ("edit_window = \"0s\"", "FILE: namespace.chat.edit_window: 1s at least"),
         ("join = \"authorizer\"", "FILE: authorizer.url: required where"),
-        ("[authorizer]\nurl = \"127.0.0.1:1\"", "FILE: authorizer.url: http://HOST:PORT"),
+        ("[authorizer]\nurl = \"127.0.0.1:1\"", "FILE: authorizer.url: http://HOST:PORT or https"),
+        ("[authorizer]\nurl = \"ftp://a:1\"", "FILE: authorizer.url: http://HOST:PORT or https"),
+        ("[authorizer]\nurl = \"http://a:1\"\nca = \"/ca\"", "FILE: authorizer.ca: with an https:// address"),
+        ("[authorizer]\nurl = \"https://a:1\"\nca = \"/ca\"", "FILE: authorizer.ca: /ca: cannot be read"),
+        ("[authorizer]\ntoken = 1234567", "FILE: authorizer.token: text in quotes"),
         ("durable = false", "FILE: namespace.chat.durable: true where"),
         (ROOMS, "FILE: namespace.chat.name: each name once"),
         ("[[namespace]]\nname = \"a:b\"", "FILE: namespace.a:b.name: required"),
@@ -139,6 +144,86 @@ fn exactly_one_key_is_needed_and_none_is_ever_quoted() {
     for (text, variables, expected) in cases {
         assert_refused(&text, &variables, expected);
         assert!(!load(&text, &variables).map(|_| ()).unwrap_err().contains(secret), "{expected}");
+    }
+}
+
+#[test]
+fn plain_text_stays_inside_unless_it_is_said_to_be_insecure() {
+    for (section, more) in [("grpc", ""), ("bridge", "origins = [\"https://app.example.org\"]\n")] {
+        for listen in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[::ffff:192.0.2.1]:1"] {
+            let text = |insecure| good(&format!("[{section}]\nlisten = \"{listen}\"\n{more}{insecure}"));
+            let expected = format!("FILE: {section}.listen: {listen} is reached from other machines");
+            assert_refused(&text(""), &[], &expected);
+            let error = load(&text(""), &[]).map(|_| ()).unwrap_err();
+            assert!(error.contains(&format!("{section}.tls.certificate")), "{error}");
+            assert!(error.contains(&format!("{section}.insecure = true")), "{error}");
+            load(&text("insecure = true"), &[]).unwrap();
+        }
+        for listen in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            load(&good(&format!("[{section}]\nlisten = \"{listen}\"\n{more}")), &[]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn certificates_are_looked_at_before_the_start() {
+    let made = rcgen::generate_simple_self_signed(["hub".to_owned()]).unwrap();
+    let (_one, certificate) = file(&made.cert.pem());
+    let (_two, key) = file(&made.signing_key.serialize_pem());
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    let grpc =
+        |more: &str| good(&format!("[grpc.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n{more}"));
+    load(&grpc(""), &[]).unwrap();
+    load(&grpc(&format!("client_ca = \"{certificate}\"\nservices_need_certificate = true")), &[]).unwrap();
+    for (text, expected) in [
+        (grpc("client_ca = \"/nowhere\""), "FILE: grpc.tls.client_ca: /nowhere: cannot be read"),
+        (
+            grpc("services_need_certificate = true"),
+            "FILE: grpc.tls.services_need_certificate: with grpc.tls.client",
+        ),
+        (
+            grpc("[grpc]\nbridge_certificates = [\"b\"]"),
+            "FILE: grpc.bridge_certificates: with grpc.tls.client_ca",
+        ),
+        (
+            good(&format!("[grpc.tls]\ncertificate = \"{certificate}\"")),
+            "FILE: grpc.tls.certificate: both or none",
+        ),
+        (good(&format!("[bridge.tls]\nkey = \"{key}\"")), "FILE: bridge.tls.key: both or none"),
+        (
+            good(&format!("[grpc.tls]\nclient_ca = \"{key}\"")),
+            "FILE: grpc.tls.client_ca: with grpc.tls.certificate",
+        ),
+        (
+            good(&format!("[bridge.tls]\ncertificate = \"{certificate}\"\nkey = \"{certificate}\"")),
+            "FILE: bridge.tls.key: ",
+        ),
+    ] {
+        assert_refused(&text, &[], expected);
+    }
+}
+
+#[test]
+fn a_bridges_key_is_long_enough_and_hidden() {
+    let key = "12345678901234567890123456789012";
+    let config = load(&good(&format!("[grpc]\nbridge_key = \"{key}\"")), &[]).unwrap();
+    assert!(config.bridges().unwrap().know_key(key.as_bytes()));
+    assert!(!format!("{config:?}{}", config.to_toml().unwrap()).contains(key));
+    let from_variable = load(&good(""), &[("CARILLON__GRPC__BRIDGE_KEY", key)]).unwrap();
+    assert!(from_variable.bridges().unwrap().know_key(key.as_bytes()), "digits are no number");
+    let (_folder, path) = file(&format!("{key}\n"));
+    let named = format!("[grpc]\nbridge_key_file = \"{}\"", path.display());
+    assert!(load(&good(&named), &[]).unwrap().bridges().unwrap().know_key(key.as_bytes()));
+    for (more, expected) in [
+        ("[grpc]\nbridge_key = \"1234567\"".to_owned(), "FILE: grpc.bridge_key: at least 32 bytes"),
+        ("[grpc]\nbridge_key = 12345678901234567".to_owned(), "FILE: grpc.bridge_key: text in quotes"),
+        (
+            format!("[grpc]\nbridge_key = \"{key} {key}\""),
+            "FILE: grpc.bridge_key: at least 32 bytes, visible",
+        ),
+        (format!("{named}\nbridge_key = \"{key}\""), "FILE: grpc.bridge_key: at most one of"),
+    ] {
+        assert_refused(&good(&more), &[], expected);
     }
 }
 
@@ -198,8 +283,20 @@ fn document(name: &str) -> PathBuf {
 
 #[test]
 fn the_example_loads() {
-    let (_folder, secret) = file(SECRET);
-    let variables = [("CARILLON__AUTH__SECRET_FILE".to_owned(), secret.to_str().unwrap().to_owned())];
+    let (folder, secret) = file(SECRET);
+    let (certificate, key) = (folder.path().join("crt"), folder.path().join("key"));
+    let made = rcgen::generate_simple_self_signed(["hub".to_owned()]).unwrap();
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let variables = [
+        ("AUTH__SECRET_FILE", &secret),
+        ("GRPC__TLS__CERTIFICATE", &certificate),
+        ("GRPC__TLS__KEY", &key),
+        ("BRIDGE__TLS__CERTIFICATE", &certificate),
+        ("BRIDGE__TLS__KEY", &key),
+    ];
+    let variables =
+        variables.map(|(name, path)| (format!("CARILLON__{name}"), path.to_str().unwrap().to_owned()));
     let config = Config::load_with(&document("carillon.example.toml"), variables).unwrap();
     assert_eq!(config.mode, Mode::Production);
     assert!(!config.reflection());

@@ -243,6 +243,17 @@ pub const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// TCP: a connection whose client's system acknowledges nothing of what was sent, or takes no more, for this long is
 /// closed. Longer than a slow consumer is given to read why it was ended, so that this happens first.
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(100);
+/// Connections of one address at once on which nobody known has called, by default (row H5).
+pub const UNAUTHENTICATED_PER_ADDRESS: usize = 10;
+/// Attempts of one address within a minute that failed or are pending, by default (row H5).
+pub const ATTEMPTS_PER_ADDRESS: usize = 10;
+/// Who has too many of either is still told so, on so many connections of one worker within [`TURNED_AWAY_FOR`]: within TLS
+/// each costs a handshake. More are closed without a word.
+pub const TURNED_AWAY: usize = 64;
+/// How long such a connection stays open to be told.
+pub const TURNED_AWAY_FOR: Duration = Duration::from_secs(5);
+/// A handshake of TLS that is not done by then ends the connection (row F2).
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a ticket is good.
 pub const TICKET_LIFE: Duration = Duration::from_secs(30);
 /// Tickets that may be good at once.

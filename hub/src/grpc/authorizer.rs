@@ -1,8 +1,10 @@
 //! The authoriser that an organisation runs itself, over gRPC.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use carillon_net::tls::{ClientTls, Connector, TlsError};
 use carillon_proto::v1;
 use carillon_proto::v1::authorizer_service_client::AuthorizerServiceClient;
 use futures::FutureExt;
@@ -23,22 +25,40 @@ pub struct RemoteAuthorizer {
     bearer: Option<MetadataValue<Ascii>>,
 }
 
-/// The address or the token cannot be used.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("an address such as http://127.0.0.1:9000, and a token of visible characters")]
-pub struct RemoteAuthorizerError;
+/// Why it cannot be called.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteAuthorizerError {
+    /// The address or the token cannot be used.
+    #[error("an address such as http://127.0.0.1:9000, and a token of visible characters")]
+    Options,
+    /// What is to be trusted cannot be read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
 
 impl RemoteAuthorizer {
-    /// One at `url`, to which the hub says who it is by `token`.
-    pub fn new(url: &str, token: Option<&str>, timeout: Duration) -> Result<Self, RemoteAuthorizerError> {
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| RemoteAuthorizerError)?;
+    /// One at `url`, to which the hub says who it is by `token`. At an address of `https` its certificate must be signed by
+    /// an authority of the file `ca`, or where there is none by one that the system trusts.
+    pub fn new(
+        url: &str,
+        ca: Option<&Path>,
+        token: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Self, RemoteAuthorizerError> {
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| RemoteAuthorizerError::Options)?;
         let endpoint = endpoint.connect_timeout(timeout).tcp_nodelay(true);
         let bearer = token.map(|token| format!("Bearer {token}").parse()).transpose();
-        let mut bearer: Option<MetadataValue<Ascii>> = bearer.map_err(|_| RemoteAuthorizerError)?;
+        let mut bearer: Option<MetadataValue<Ascii>> = bearer.map_err(|_| RemoteAuthorizerError::Options)?;
         if let Some(bearer) = &mut bearer {
             bearer.set_sensitive(true);
         }
-        let client = AuthorizerServiceClient::new(endpoint.connect_lazy());
+        let channel = if endpoint.uri().scheme_str() == Some("https") {
+            let tls = ClientTls { ca: ca.map(Path::to_owned), identity: None };
+            endpoint.connect_with_connector_lazy(Connector::new(&tls)?)
+        } else {
+            endpoint.connect_lazy()
+        };
+        let client = AuthorizerServiceClient::new(channel);
         Ok(Self { client: client.max_decoding_message_size(ANSWER_BYTES), bearer })
     }
 }

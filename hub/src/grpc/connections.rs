@@ -1,40 +1,55 @@
 //! Accepts connections and carries HTTP/2 on each, under the hub's limits.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use carillon_net::Stream;
+use carillon_net::addresses::Attempt;
+use carillon_net::tls::Acceptor;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
-use super::io::Socket;
+use super::door::{Door, Visitor};
+use super::io::{Socket, prepare};
 use super::server::Http2;
 use super::streams::Streams;
+use crate::domain::limits::{HANDSHAKE_TIMEOUT, TURNED_AWAY, TURNED_AWAY_FOR};
 
 /// After the system could not give a connection, being short of something such as descriptors: trying at once would spin.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// Serves `router` on each connection of `listener` until `stop` ends and every connection is closed. A connection must
-/// be used within `first_call`.
-pub(super) async fn serve<R>(
-    listener: TcpListener,
-    limits: Http2,
-    first_call: Duration,
-    router: R,
-    stop: impl Future<Output = ()>,
-) where
+/// The terms of a listener's connections.
+#[derive(Clone)]
+pub(super) struct Terms {
+    /// HTTP/2's limits.
+    pub(super) http2: Http2,
+    /// A connection must be used by somebody whom the hub knows within this, its handshake included.
+    pub(super) first_call: Duration,
+    /// What is asked of it.
+    pub(super) door: Door,
+}
+
+/// Serves `router` on each connection of `listener` until `stop` ends and every connection is closed.
+pub(super) async fn serve<R>(listener: TcpListener, terms: Terms, router: R, stop: impl Future<Output = ()>)
+where
     R: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     R::Future: Send + 'static,
 {
-    let (http2, connections, stopping) = (server(limits), TaskTracker::new(), CancellationToken::new());
+    let (http2, connections, stopping) = (server(terms.http2), TaskTracker::new(), CancellationToken::new());
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -42,11 +57,12 @@ pub(super) async fn serve<R>(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                // Without it a small write waits for the acknowledgement of the one before.
-                let _ = stream.set_nodelay(true);
-                let socket = Socket::new(stream, first_call);
-                connections.spawn(carry(http2.clone(), socket, router.clone(), stopping.clone()));
+            Ok((socket, peer)) => {
+                prepare(&socket);
+                if let Some(arrival) = arrive(socket, peer.ip(), &terms, &turned_away) {
+                    let (door, router) = (terms.door.clone(), router.clone());
+                    connections.spawn(carry(http2.clone(), arrival, door, router, stopping.clone()));
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -59,6 +75,38 @@ pub(super) async fn serve<R>(
     stopping.cancel();
     connections.close();
     connections.wait().await;
+}
+
+/// A connection that was accepted.
+struct Arrival {
+    socket: TcpStream,
+    address: IpAddr,
+    /// Its place among those of its address, or how long it has to wait for one, which it is told.
+    attempt: Result<Attempt, Duration>,
+    deadline: Instant,
+}
+
+/// Counts a connection at its address. Where that has too many, it may still be told so, briefly; past so many of those
+/// it is closed: whoever asks that often knows.
+fn arrive(
+    socket: TcpStream,
+    address: IpAddr,
+    terms: &Terms,
+    turned_away: &Arc<Semaphore>,
+) -> Option<Arrival> {
+    let attempt = terms.door.arrival(address);
+    let limit = if attempt.is_ok() { terms.first_call } else { TURNED_AWAY_FOR };
+    let deadline = Instant::now() + limit;
+    if attempt.is_err() {
+        // Its place is taken for the whole time, even if it leaves at once: that bounds how many there are in a time, and
+        // so what their handshakes cost.
+        let told = Arc::clone(turned_away).try_acquire_owned().ok()?;
+        tokio::spawn(async move {
+            sleep_until(deadline).await;
+            drop(told);
+        });
+    }
+    Some(Arrival { socket, address, attempt, deadline })
 }
 
 /// HTTP/2 under the hub's limits.
@@ -76,15 +124,33 @@ fn server(limits: Http2) -> http2::Builder<Streams> {
 }
 
 /// One connection's life.
-async fn carry<R>(http2: http2::Builder<Streams>, socket: Socket, router: R, stopping: CancellationToken)
-where
+async fn carry<R>(
+    http2: http2::Builder<Streams>,
+    arrival: Arrival,
+    door: Door,
+    router: R,
+    stopping: CancellationToken,
+) where
     R: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     R::Future: Send + 'static,
 {
-    let closer = socket.closer();
+    let Arrival { socket, address, attempt, deadline } = arrival;
+    let entered = match &door.tls {
+        // In a box of its own, which goes before the connection's life begins.
+        Some(tls) => {
+            Box::pin(stopping.run_until_cancelled(shake_hands(socket, tls, deadline))).await.flatten()
+        }
+        None => Some(Stream::Plain(socket)),
+    };
+    let Some(stream) = entered else { return };
+    let visitor = Arc::new(Visitor::new(door, address, attempt, stream.certified_names()));
+    let socket = Socket::new(stream, deadline);
+    let (closer, caller) = (socket.closer(), Arc::clone(&visitor));
     let calls = router.map_request(move |request: Request<Incoming>| {
+        caller.asks();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(closer.clone());
+        request.extensions_mut().insert(Arc::clone(&caller));
         request
     });
     let mut serving = pin!(http2.serve_connection(TokioIo::new(socket), TowerToHyperService::new(calls)));
@@ -95,7 +161,24 @@ where
             serving.await
         }
     };
+    visitor.leaves();
     if let Err(error) = served {
         tracing::debug!(%error, "a connection broke");
     }
 }
+
+/// `None` where the handshake fails or takes too long.
+async fn shake_hands(socket: TcpStream, tls: &Acceptor, deadline: Instant) -> Option<Stream> {
+    let deadline = deadline.min(Instant::now() + HANDSHAKE_TIMEOUT);
+    match timeout_at(deadline, tls.accept(socket)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a handshake failed");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

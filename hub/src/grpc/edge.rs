@@ -20,16 +20,15 @@ use tonic::{Code, Status};
 use tower::Service;
 
 use super::call::{REQUEST_ID, RequestId};
+use super::door::{Admitted, Visitor};
 use super::{errors, streams};
-use crate::audit::{About, Source, Trail, event};
-use crate::domain::caller::Caller;
+use crate::audit::{About, Trail, event};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::peer::Peer;
 use crate::domain::time::Moment;
 use crate::session::Closer;
 
-/// Who calls, by the headers alone: `None` where only the request can say, or where it does not matter.
-type Admit = Arc<dyn Fn(&HeaderMap) -> Result<Option<Caller>, Refusal> + Send + Sync>;
+/// Who calls, by the headers alone.
+type Admit = Arc<dyn Fn(&HeaderMap) -> Result<Admitted, Refusal> + Send + Sync>;
 
 /// How long a call of this path may take.
 type Limit = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;
@@ -37,8 +36,8 @@ type Limit = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;
 /// The terms of a service's calls.
 #[derive(Clone)]
 pub(super) struct Terms {
-    /// Whether a call that bears these headers is read at all.
-    pub(super) admit: Admit,
+    /// Whether a call that bears these headers is read at all; `None` where anyone may call.
+    pub(super) admit: Option<Admit>,
     /// How long the call of a path may take from its headers to the answer, and the client to take that; `None` where
     /// calls have no end.
     pub(super) limit: Limit,
@@ -51,12 +50,7 @@ pub(super) struct Terms {
 impl Terms {
     /// Anyone may call, for as long as they like.
     pub(super) fn open() -> Self {
-        Self {
-            admit: Arc::new(|_| Ok(None)),
-            limit: Arc::new(|_| None),
-            in_flight: TaskTracker::new(),
-            audit: Trail::off(),
-        }
+        Self { admit: None, limit: Arc::new(|_| None), in_flight: TaskTracker::new(), audit: Trail::off() }
     }
 }
 
@@ -95,18 +89,20 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let request_id = RequestId::of(request.headers());
-        match (self.terms.admit)(request.headers()) {
-            Ok(Some(caller)) => _ = request.extensions_mut().insert(caller),
-            Ok(None) => {}
-            Err(refusal) => {
-                let source = Source::call(request_id.as_str(), Peer::default());
-                let refused = Err(refusal.code);
-                self.terms.audit.tell(event::AUTHENTICATION, &source, None, About::default(), refused);
-                let refused = errors::status(&refusal, &request_id).into_http();
-                return Box::pin(async { Ok(refused) });
+        let closer = streams::closer(request.extensions());
+        if let Some(admit) = &self.terms.admit {
+            let (headers, visitor) = (request.headers(), Visitor::of(request.extensions()));
+            match visitor.admit(headers, closer.is_settled(), || admit(headers)) {
+                Ok(Admitted::User(caller)) => _ = request.extensions_mut().insert(caller),
+                Ok(Admitted::Service) => {}
+                Err(refusal) => {
+                    let (source, refused) = (visitor.source(headers), Err(refusal.code));
+                    self.terms.audit.tell(event::AUTHENTICATION, &source, None, About::default(), refused);
+                    let refused = errors::status(&refusal, &request_id).into_http();
+                    return Box::pin(async { Ok(refused) });
+                }
             }
         }
-        let closer = streams::closer(request.extensions());
         closer.settle();
         closer.moved(Moment::now());
         let limit = (self.terms.limit)(request.uri().path());

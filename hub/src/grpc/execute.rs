@@ -9,12 +9,12 @@ use http::HeaderMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::call::{RequestId, answer, required_bearer};
+use super::door::{Admitted, Visitor};
 use super::ports::{Authenticate, Execute};
 use super::{decode, encode};
 use crate::audit::{Source, Trail};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::peer::Peer;
 
 /// The part of `HubService` that tonic's own server carries.
 pub struct HubApi {
@@ -41,11 +41,11 @@ impl HubApi {
         self.authenticate.user(required_bearer(headers)?)
     }
 
-    /// Who calls, before anything is read; `None` for a service, which may ask for a ticket and nothing else.
-    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Option<Caller>, Refusal> {
+    /// Who calls, before anything is read. A service may ask for a ticket and nothing else.
+    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
         match self.caller(headers) {
-            Ok(caller) => Ok(Some(caller)),
-            Err(refusal) if refusal.code == ErrorCode::PermissionDenied => Ok(None),
+            Ok(caller) => Ok(Admitted::User(caller)),
+            Err(refusal) if refusal.code == ErrorCode::PermissionDenied => Ok(Admitted::Service),
             Err(refusal) => Err(refusal),
         }
     }
@@ -91,7 +91,7 @@ impl HubService for HubApi {
         let (metadata, extensions, request) = request.into_parts();
         let headers = metadata.as_ref();
         let request_id = RequestId::of(headers);
-        let source = Source::call(request_id.as_str(), Peer::default());
+        let source = Visitor::of(&extensions).source(headers);
         let work = self.executed(extensions.get(), headers, request, source);
         answer(request_id, self.timeout, work).await
     }

@@ -21,6 +21,7 @@ use crate::domain::content::Pairs;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits;
 use crate::domain::names::{NotificationId, RoomName, SessionId, TenantId, UserId};
+use crate::domain::peer::Peer;
 use crate::domain::position::{Epoch, Position, Seq, Tag};
 use crate::domain::reply::Reply;
 use crate::domain::revocation::Revocation;
@@ -208,6 +209,7 @@ impl Sessions for FakeHub {
             user: UserId::parse("bob").unwrap(),
             instance: None,
             client: "web/1".into(),
+            peer: Peer::new(Some("192.0.2.1".parse().unwrap()), Some("browser/1"), None),
             connected: Timestamp(1),
             last_active: Timestamp(2),
             rooms: 3,

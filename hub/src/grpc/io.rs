@@ -3,13 +3,13 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
+use carillon_net::Stream;
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 #[cfg(target_os = "linux")]
 use crate::domain::limits::TCP_USER_TIMEOUT;
@@ -26,21 +26,16 @@ use super::frames::FrameMeter;
 /// the socket to take more, and would never read again. It also closes by itself where nobody whom the hub knows uses it in time:
 /// without a call there is nobody else who could.
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     closer: Closer,
     deadline: Option<Pin<Box<Sleep>>>,
     frames: FrameMeter,
 }
 
 impl Socket {
-    /// A connection that was accepted now, and must be used within `limit`.
-    pub(super) fn new(stream: TcpStream, limit: Duration) -> Self {
-        // Elsewhere the closer alone must do.
-        #[cfg(target_os = "linux")]
-        if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)) {
-            tracing::debug!(%error, "a connection has no limit on what is not acknowledged");
-        }
-        let deadline = Some(Box::pin(tokio::time::sleep(limit)));
+    /// A connection, prepared by [`prepare`], that must be used until `deadline`.
+    pub(super) fn new(stream: Stream, deadline: Instant) -> Self {
+        let deadline = Some(Box::pin(tokio::time::sleep_until(deadline)));
         Self { stream, closer: Closer::default(), deadline, frames: FrameMeter::default() }
     }
 
@@ -63,6 +58,17 @@ impl Socket {
     /// What is written to a connection that is to be closed goes nowhere.
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.is_over(cx) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+}
+
+/// Sets what a connection needs from its first byte on.
+pub(super) fn prepare(socket: &TcpStream) {
+    // Without it a small write waits for the acknowledgement of the one before.
+    let _ = socket.set_nodelay(true);
+    // Elsewhere the closer alone must do.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = SockRef::from(socket).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)) {
+        tracing::debug!(%error, "a connection has no limit on what is not acknowledged");
     }
 }
 
@@ -108,6 +114,7 @@ impl AsyncWrite for Socket {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -118,7 +125,9 @@ mod tests {
     async fn pair(limit: Duration) -> (Socket, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Socket::new(listener.accept().await.unwrap().0, limit), client)
+        let socket = listener.accept().await.unwrap().0;
+        prepare(&socket);
+        (Socket::new(Stream::Plain(socket), Instant::now() + limit), client)
     }
 
     #[tokio::test]
@@ -144,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_acknowledged_has_a_limit() {
         let (socket, _client) = pair(Duration::from_secs(60)).await;
-        let limit = SockRef::from(&socket.stream).tcp_user_timeout().unwrap();
+        let limit = SockRef::from(socket.stream.socket()).tcp_user_timeout().unwrap();
         assert_eq!(limit, Some(TCP_USER_TIMEOUT));
     }
 }

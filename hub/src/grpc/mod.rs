@@ -8,6 +8,7 @@ pub mod authorizer;
 pub mod call;
 mod connections;
 pub mod decode;
+pub mod door;
 pub mod edge;
 pub mod encode;
 pub mod errors;

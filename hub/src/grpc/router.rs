@@ -11,6 +11,10 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
 
+use super::call::RequestId;
+use super::door::Visitor;
+use super::errors;
+
 /// The path of the call that carries sessions.
 pub const SESSION_PATH: &str = "/carillon.v1.HubService/Session";
 
@@ -77,6 +81,10 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if let Some(refusal) = Visitor::of(request.extensions()).turns_away(request.headers()) {
+            let refused = errors::status(&refusal, &RequestId::of(request.headers())).into_http();
+            return Either::Right(Box::pin(async { Ok(refused) }));
+        }
         let path = request.uri().path();
         if path == SESSION_PATH {
             return Either::Left(self.session.call(request));

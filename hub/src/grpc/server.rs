@@ -15,6 +15,7 @@ use tower::Service;
 
 use super::admin::AdminApi;
 use super::connections;
+use super::door::Door;
 use super::edge::{Edge, Terms};
 use super::execute::HubApi;
 use super::health::Health;
@@ -77,6 +78,8 @@ pub struct Front<S> {
     pub admin: AdminApi,
     /// What health answers.
     pub health: Health,
+    /// What is asked of connections.
+    pub door: Door,
     /// HTTP/2's limits.
     pub http2: Http2,
     /// The limits of calls.
@@ -102,9 +105,12 @@ where
     ) -> Result<(), ServeError> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let Self { http2, calls, .. } = self;
-        let router = self.router()?;
-        connections::serve(listener, http2, calls.first_call, router, stop).await;
+        let terms = connections::Terms {
+            http2: self.http2,
+            first_call: self.calls.first_call,
+            door: self.door.clone(),
+        };
+        connections::serve(listener, terms, self.router()?, stop).await;
         Ok(())
     }
 
@@ -113,13 +119,13 @@ where
         let Calls { frame_bytes, timeout, .. } = self.calls;
         let (users, services) = (Arc::clone(&self.hub), self.admin.clone());
         let of_users = Terms {
-            admit: Arc::new(move |headers| users.admit(headers)),
+            admit: Some(Arc::new(move |headers| users.admit(headers))),
             limit: Arc::new(move |_| Some(timeout)),
             in_flight: self.in_flight.clone(),
             audit: self.admin.audit.clone(),
         };
         let of_services = Terms {
-            admit: Arc::new(move |headers| services.admit(headers).map(|()| None)),
+            admit: Some(Arc::new(move |headers| services.admit(headers))),
             limit: Arc::new(move |path| {
                 match path {
                     ERASE_PATH => Some(timeout.max(limits::ERASURE_TIMEOUT)),

@@ -14,10 +14,13 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower::Service;
 
+use crate::audit::{About, event};
 use crate::domain::command::Token;
 use crate::session::{Services, Session};
 
 use super::call::{self, RequestId};
+use super::door::Visitor;
+use super::errors;
 use super::session_body::SessionBody;
 use super::session_inbound::Inbound;
 use super::streams;
@@ -54,9 +57,20 @@ where
         let request_id = RequestId::of(&parts.headers);
         let token = call::bearer(&parts.headers).map(|token| token.map(|token| Token(token.to_owned())));
         let limit = self.services.settings.terms.frame_bytes as usize;
+        let visitor = Visitor::of(&parts.extensions);
+        let trial = match visitor.try_call(&parts.headers, closer.is_settled()) {
+            Ok(trial) => trial,
+            Err(refusal) => {
+                let (source, refused) = (visitor.source(&parts.headers), Err(refusal.code));
+                self.services.metrics.attempt_failed(refusal.code);
+                self.services.audit.tell(event::SESSION_OPENED, &source, None, About::default(), refused);
+                return ready(Ok(errors::status(&refusal, &request_id).into_http()));
+            }
+        };
         let session =
-            Session::new(Arc::clone(&self.services), self.shard, token, request_id.to_string(), closer);
-        let body = SessionBody::new(Inbound::new(body, limit), session, request_id);
+            Session::new(Arc::clone(&self.services), self.shard, token, request_id.to_string(), closer)
+                .from(visitor.peer(&parts.headers));
+        let body = SessionBody::new(Inbound::new(body, limit), session, request_id, trial);
         let mut response = Response::new(tonic::body::Body::new(body));
         response
             .headers_mut()

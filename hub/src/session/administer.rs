@@ -101,6 +101,7 @@ fn info(live: &Live) -> SessionInfo {
         user: live.user().user.clone(),
         instance: live.instance.clone(),
         client: live.client.clone(),
+        peer: live.peer().clone(),
         connected: live.opened,
         last_active: Timestamp::now().minus(Moment::now().since(live.last_inbound())),
         rooms: live.rooms.lock().len() as u32,

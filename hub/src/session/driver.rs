@@ -173,6 +173,18 @@ impl Session {
         }
     }
 
+    /// The same, opened from there.
+    #[must_use]
+    pub fn from(mut self, peer: Peer) -> Self {
+        self.source = Source::call(&self.request_id, peer);
+        self
+    }
+
+    /// Whether it is known whose it is.
+    pub fn is_known(&self) -> bool {
+        self.established.is_some()
+    }
+
     /// Bytes of one frame that a client may send.
     pub fn frame_limit(&self) -> usize {
         self.services.settings.terms.frame_bytes as usize

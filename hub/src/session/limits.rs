@@ -26,6 +26,8 @@ pub struct SessionLimits {
     pub user: usize,
     /// Of one tenant.
     pub tenant: usize,
+    /// Of one address, where it is known.
+    pub address: usize,
     /// Of this node.
     pub node: usize,
 }
@@ -123,7 +125,7 @@ impl Services {
     /// Whether there may be one more session, which is there already: `before` are its user's other ones. One that takes
     /// over from another of its instance is none more.
     pub(super) fn limit_sessions(&self, live: &Live, before: &[Arc<Mailbox>]) -> Result<(), Refusal> {
-        let SessionLimits { user, tenant, node } = self.limits.sessions;
+        let SessionLimits { user, tenant, address, node } = self.limits.sessions;
         let is_same = |other: &Option<InstanceId>| live.instance.is_some() && *other == live.instance;
         let open: Vec<_> =
             before.iter().filter(|m| !m.is_closed()).filter_map(|m| self.sessions.get(m.session())).collect();
@@ -138,6 +140,9 @@ impl Services {
         let of_tenant = || shards.map(|shard| registry.count_in(shard, &live.user().tenant)).sum::<usize>();
         if tenant > 0 && of_tenant() > tenant {
             return Err(ErrorCode::ConnectionLimitExceeded.into());
+        }
+        if address > 0 && self.sessions.at_address_of(live) > address {
+            return Err(ErrorCode::TooManyConnections.into());
         }
         if node > 0 && self.sessions.len() > node {
             return Err(ErrorCode::TooManyConnections.into());

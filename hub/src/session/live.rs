@@ -1,9 +1,11 @@
 //! What others see of a session: the sweep, administrators, and a newer session that takes over.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use carillon_net::addresses::network;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
@@ -12,6 +14,7 @@ use crate::audit::Source;
 use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
+use crate::domain::peer::Peer;
 use crate::domain::rate::Bucket;
 use crate::domain::time::{Moment, Timestamp};
 use crate::telemetry::{OpenSession, Seldom};
@@ -98,6 +101,16 @@ impl Live {
     pub fn from(mut self, source: Source) -> Self {
         self.source = source.of_session(self.id());
         self
+    }
+
+    /// Where it was opened from: personal data.
+    pub fn peer(&self) -> &Peer {
+        &self.source.peer
+    }
+
+    /// The address by which it is counted.
+    fn counted_at(&self) -> Option<IpAddr> {
+        self.peer().address.map(network)
     }
 
     /// Its id.
@@ -217,17 +230,22 @@ impl Live {
 /// All live sessions of this node, by runtime and id.
 pub struct Sessions {
     shards: Vec<Mutex<FxHashMap<SessionId, Arc<Live>>>>,
+    /// How many there are of each address: no more than sessions.
+    addresses: Mutex<FxHashMap<IpAddr, usize>>,
 }
 
 impl Sessions {
     /// None yet, for this many runtimes.
     pub fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| Mutex::default()).collect() }
+        Self { shards: (0..shards).map(|_| Mutex::default()).collect(), addresses: Mutex::default() }
     }
 
     /// Adds a session.
     pub fn insert(&self, live: Arc<Live>) {
         if let Some(shard) = self.shards.get(live.mailbox.shard()) {
+            if let Some(address) = live.counted_at() {
+                *self.addresses.lock().entry(address).or_default() += 1;
+            }
             shard.lock().insert(live.id(), live);
         }
     }
@@ -236,11 +254,30 @@ impl Sessions {
     pub fn remove(&self, live: &Live) {
         if let Some(shard) = self.shards.get(live.mailbox.shard()) {
             let mut sessions = shard.lock();
-            sessions.remove(&live.id());
+            if sessions.remove(&live.id()).is_some() {
+                self.forget_address(live);
+            }
             if sessions.capacity() > 64 && sessions.len() < sessions.capacity() / 4 {
                 sessions.shrink_to_fit();
             }
         }
+    }
+
+    fn forget_address(&self, live: &Live) {
+        let mut addresses = self.addresses.lock();
+        if let Some(address) = live.counted_at()
+            && let Some(count) = addresses.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&address);
+            }
+        }
+    }
+
+    /// How many there are of the address of this one; 0 where it has none.
+    pub(super) fn at_address_of(&self, live: &Live) -> usize {
+        live.counted_at().and_then(|address| self.addresses.lock().get(&address).copied()).unwrap_or(0)
     }
 
     /// A session by its id.

@@ -9,6 +9,7 @@ use carillon_client::{AdminClient, ClientOptions, Executor, v1};
 use carillon_hub::audit::{SealKey, Verifier, files, for_each_line};
 use carillon_hub::config::{AuditTo, LimitsSection, OnAuditFailure, RateSetting};
 use carillon_hub::domain::rate::Rate;
+use carillon_tests::browser::{Beside, request};
 use carillon_tests::hub::{Plan, TENANT};
 use carillon_tests::story::message;
 use carillon_tests::wire::{Opening, code, greeting, join};
@@ -130,6 +131,63 @@ async fn what_administrators_do() {
     let revoked = of(&lines, "revoke_tokens")[0];
     assert_eq!((&revoked["subject"], &revoked["outcome"]), (&"alice".into(), &"ok".into()));
     assert_eq!(of(&lines, "session.ended")[0]["reason"], "SESSION_INVALIDATED");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_say_where_it_was_asked_from() {
+    let here = "127.0.0.1".parse().unwrap();
+    let bridge = Beside::bind(|options| carillon_bridge::Options { trusted_proxies: vec![here], ..options });
+    let hub = hub().with(|config| config.audit.to = Some(AuditTo::File)).start_with(&bridge).await;
+    let agent = ("user-agent", "grpc-go/1".to_owned());
+    let opening = Opening { metadata: vec![agent], ..Opening::default() };
+    let mut alice = Wire::open(hub.hub.grpc_address(), opening).await;
+    alice.greets(v1::Hello { token: hub.token("alice"), ..greeting() }).await;
+    alice.joins(join("room:lobby")).await;
+    let execute = Executor::new(ClientOptions::new(hub.url()).token("a.b.c")).unwrap();
+    execute.call::<v1::RoomsPage>(Command::Rooms(v1::RoomsGet::default())).await.unwrap_err();
+    hub.admin().get_statistics(v1::GetStatisticsRequest::default()).await.unwrap();
+    let origin = "https://app.example.org";
+    let headers = [
+        ("authorization", "Bearer d.e.f"),
+        ("x-forwarded-for", "192.0.2.77"),
+        ("user-agent", "browser/1"),
+        ("origin", origin),
+    ];
+    let posted = request(bridge.address(), "POST", "/v1/commands", &headers, r#"{"rooms": {}}"#).await;
+    assert_eq!(posted.status, 401, "{posted:?}");
+    drop(alice);
+    let lines = lines(&hub.stops().await);
+    for event in ["session.opened", "join"] {
+        let line = of(&lines, event)[0];
+        assert_eq!((&line["address"], &line["agent"]), (&"127.0.0.1".into(), &"grpc-go/1".into()));
+    }
+    for event in ["session.ended", "get_statistics"] {
+        assert_eq!(of(&lines, event)[0]["address"], "127.0.0.1", "{event}");
+    }
+    let refused = of(&lines, "authentication");
+    assert_eq!(refused[0]["address"], "127.0.0.1");
+    let browsers = ["address", "agent", "origin"].map(|name| refused[1][name].as_str().unwrap());
+    assert_eq!(browsers, ["192.0.2.77", "browser/1", origin]);
+}
+
+#[tokio::test]
+async fn an_address_that_tries_too_often_is_written_down() {
+    let hub = hub().with(|config| {
+        config.audit.to = Some(AuditTo::File);
+        config.grpc.attempts_per_address = 2;
+    });
+    let hub = hub.start().await;
+    let tries = || async {
+        let execute = Executor::new(ClientOptions::new(hub.url()).token("a.b.c")).unwrap();
+        execute.call::<v1::RoomsPage>(Command::Rooms(v1::RoomsGet::default())).await.unwrap_err();
+    };
+    for _ in 0..3 {
+        tries().await;
+    }
+    let lines = lines(&hub.stops().await);
+    let codes = |event| of(&lines, event).iter().map(|line| line["reason"].clone()).collect::<Vec<_>>();
+    assert_eq!(codes("authentication"), ["INVALID_TOKEN", "INVALID_TOKEN"]);
+    assert_eq!(codes("limit"), ["TOO_MANY_CONNECTIONS"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Who may do what is answered by a service of the organisation's own, over gRPC.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,9 +12,10 @@ use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_hub::config::{Config, NamespaceSection};
 use carillon_hub::domain::namespace::Who;
+use carillon_tests::certificates::terminates;
 use carillon_tests::story::message;
 use carillon_tests::wire::{code, join};
-use carillon_tests::{Wire, hub};
+use carillon_tests::{Authority, Wire, hub};
 use tonic::{Request, Response, Status};
 
 /// Lets alice follow and send, and others follow; fails or never answers where told to.
@@ -122,6 +124,31 @@ async fn an_office_that_does_not_answer_holds_up_nobody_for_long() {
     assert_eq!(code(&alice.answer(asked).await), "UNAVAILABLE");
     office.hangs.store(false, Ordering::SeqCst);
     alice.joins(join("case:open")).await;
+}
+
+#[tokio::test]
+async fn within_tls_an_office_is_asked_whose_authority_is_trusted() {
+    let (office, plain) = opens().await;
+    let authority = Authority::new();
+    let address = terminates(&authority.signs_local(), plain).await;
+    let plan = |ca: PathBuf| {
+        hub().with(|config| {
+            asking(config, address);
+            config.authorizer.url = Some(format!("https://{address}"));
+            config.authorizer.ca = Some(ca);
+            config.authorizer.timeout = Duration::from_secs(10);
+        })
+    };
+    let strange = plan(Authority::new().file()).start().await;
+    let mut alice = Wire::enters(&strange, "alice").await;
+    assert_eq!(code(&alice.asks(Command::Join(join("case:open"))).await), "UNAVAILABLE");
+    assert_eq!(office.asked.load(Ordering::SeqCst), 0);
+    let hub = plan(authority.file()).start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    alice.joins(join("case:open")).await;
+    assert_eq!(code(&alice.asks(Command::Join(join("case:shut"))).await), "ACCESS_DENIED");
+    let why = plan("/nowhere/ca.pem".into()).fails_to_start().await;
+    assert!(why.contains("/nowhere/ca.pem: cannot be read"), "{why}");
 }
 
 #[tokio::test]

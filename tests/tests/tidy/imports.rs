@@ -185,7 +185,8 @@ fn naming(files: &[TextFile], folder: &str, crates: &[&str]) -> Vec<String> {
 fn ends_of_the_protocol_do_not_know_each_other() {
     let files = files::all();
     for (folder, others) in [
-        ("proto/", &["carillon_hub", "carillon_client"][..]),
+        ("proto/", &["carillon_hub", "carillon_client", "carillon_net"][..]),
+        ("net/", &["carillon_proto", "carillon_hub", "carillon_client", "carillon_bridge"]),
         ("hub/", &["carillon_client"]),
         ("clients/rust/", &["carillon_hub"]),
         ("bridge/", &["carillon_hub", "carillon_client"]),

@@ -13,6 +13,16 @@ pub(crate) struct ConnectArgs {
     /// The hub's address [default: with --as that of the development tokens, else $CARILLON_ADDR or 127.0.0.1:7420].
     #[arg(long, global = true, value_name = "URL")]
     addr: Option<String>,
+    /// For an https:// address: a PEM file with the authorities that sign the hub's certificate [default: $CARILLON_CA,
+    /// else those that the system trusts].
+    #[arg(long, global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// For an https:// address: a PEM file with the certificate to show.
+    #[arg(long, global = true, value_name = "FILE", requires = "certificate_key")]
+    certificate: Option<PathBuf>,
+    /// A PEM file with the certificate's key.
+    #[arg(long, global = true, value_name = "FILE", requires = "certificate")]
+    certificate_key: Option<PathBuf>,
     /// The token to show [default: without --as, $CARILLON_TOKEN].
     #[arg(long, global = true, value_name = "JWT", conflicts_with = "as_name")]
     token: Option<String>,
@@ -29,6 +39,17 @@ impl ConnectArgs {
     pub(crate) fn addr(&self) -> Option<String> {
         let variable = || environment::text(environment::ADDR).filter(|_| self.as_name.is_none());
         self.addr.clone().or_else(variable)
+    }
+
+    /// The authorities, where some were given. Those of the variable are for addresses that need some.
+    pub(crate) fn ca(&self, address: &str) -> Option<PathBuf> {
+        let variable = || environment::path(environment::CA).filter(|_| address.starts_with("https://"));
+        self.ca.clone().or_else(variable)
+    }
+
+    /// The certificate to show and its key, where they were given.
+    pub(crate) fn certificate(&self) -> Option<(PathBuf, PathBuf)> {
+        self.certificate.clone().zip(self.certificate_key.clone())
     }
 
     /// The token, where one was given.

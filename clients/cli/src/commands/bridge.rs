@@ -1,12 +1,13 @@
 //! `carillon bridge`: browsers' way in as a process of its own, in front of hubs elsewhere.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use carillon_bridge::remote::{RemoteHub, RemoteOptions};
-use carillon_bridge::{AddressLimits, Bridge, Options, Origins, Page};
+use carillon_bridge::{AddressLimits, Bridge, ClientTls, Options, Origins, Page, Protocol, ServerTls};
 use carillon_hub::telemetry::{LogFormat, LogOptions, init_log};
 use clap::Args;
 use serde_json::json;
@@ -21,19 +22,37 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// Run the bridge for browsers as a process of its own, in front of one or several hubs.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BridgeArgs {
-    /// A hub, as `http://127.0.0.1:7420`; several times for several.
+    /// A hub, as `http://127.0.0.1:7420` or `https://hub.internal:7420`; several times for several.
     #[arg(long = "hub", value_name = "URL", required = true, env = "CARILLON_HUBS", value_delimiter = ',')]
     hubs: Vec<String>,
+    /// A PEM file with the authorities that sign the hubs' certificates [default: those that the system trusts].
+    #[arg(long, value_name = "FILE")]
+    hub_ca: Option<PathBuf>,
+    /// A PEM file with the certificate to show to the hubs.
+    #[arg(long, visible_alias = "hub-cert", value_name = "FILE", requires = "hub_key")]
+    hub_certificate: Option<PathBuf>,
+    /// A PEM file with that certificate's key.
+    #[arg(long, value_name = "FILE", requires = "hub_certificate")]
+    hub_key: Option<PathBuf>,
     /// Address for browsers; port 0 for a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7422")]
     listen: SocketAddr,
+    /// A PEM file with the certificate for browsers; without one the bridge speaks plain text.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// A PEM file with that certificate's key.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// Speak plain text to other machines: behind a proxy that terminates TLS.
+    #[arg(long)]
+    insecure: bool,
     /// A page's origin that may connect, as `https://app.example.org`; several times for several.
     #[arg(long = "origin", value_name = "ORIGIN", env = "CARILLON_ORIGINS", value_delimiter = ',')]
     origins: Vec<String>,
     /// For development: pages of this machine may connect, nobody is counted by address, and the page is served.
     #[arg(long)]
     dev: bool,
-    /// The key that proves to the hubs that this is a bridge.
+    /// The key that proves to the hubs that this is a bridge: their grpc.bridge_key.
     #[arg(long, value_name = "KEY", env = "CARILLON_BRIDGE_KEY", hide_env_values = true)]
     key: Option<String>,
     /// A proxy whose x-forwarded-for is believed; several times for several.
@@ -50,13 +69,28 @@ pub(crate) struct BridgeArgs {
 impl BridgeArgs {
     fn options(&self) -> anyhow::Result<Options> {
         let origins = Origins::new(&self.origins, self.dev).context("--origin")?;
+        let files = self.tls_certificate.clone().zip(self.tls_key.clone());
+        let tls = files.map(|(certificate, key)| ServerTls {
+            certificate,
+            key,
+            clients: None,
+            protocol: Protocol::Http1,
+        });
         Ok(Options {
+            tls,
+            insecure: self.insecure,
             addresses: (!self.dev).then(AddressLimits::default),
             frame_bytes: self.frame_bytes,
             trusted_proxies: self.trusted_proxies.clone(),
             page: self.dev.then(Page::default),
             ..Options::new(self.listen, origins)
         })
+    }
+
+    fn remote(&self) -> RemoteOptions {
+        let identity = self.hub_certificate.clone().zip(self.hub_key.clone());
+        let tls = ClientTls { ca: self.hub_ca.clone(), identity };
+        RemoteOptions { hubs: self.hubs.clone(), tls, key: self.key.clone() }
     }
 }
 
@@ -69,14 +103,18 @@ pub(crate) fn run(args: &BridgeArgs, output: Output) -> anyhow::Result<()> {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if args.workers == 0 { cores() } else { args.workers };
     let bridge = Arc::new(Bridge::bind(args.options()?, workers)?);
-    let remote = RemoteOptions { hubs: args.hubs.clone(), key: args.key.clone() };
+    let scheme = if args.tls_certificate.is_some() { "https" } else { "http" };
+    let remote = args.remote();
+    if !args.dev && args.key.is_none() && args.hub_certificate.is_none() {
+        tracing::warn!("without --key or --hub-cert hubs count all clients of this bridge as one address");
+    }
     let stop = CancellationToken::new();
     let threads: Vec<_> = (0..workers)
         .map(|worker| start(worker, Arc::clone(&bridge), &remote, stop.clone()))
         .collect::<anyhow::Result<_>>()?;
     let address = bridge.address();
     output.data(&json!({"bridge": address.to_string()}), || {
-        format!("browsers at http://{address}, in front of {}", args.hubs.join(", "))
+        format!("browsers at {scheme}://{address}, in front of {}", args.hubs.join(", "))
     })?;
     wait_for_signal()?;
     stop.cancel();

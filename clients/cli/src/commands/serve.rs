@@ -31,6 +31,9 @@ pub(crate) struct ServeArgs {
     /// Address for browsers; port 0 for a free one [default: 127.0.0.1:7422, or as the configuration says].
     #[arg(long, value_name = "ADDR")]
     bridge: Option<SocketAddr>,
+    /// Speak plain text to other machines: in a closed network, or behind a proxy that terminates TLS.
+    #[arg(long)]
+    insecure: bool,
     /// A configuration file [default: without --dev, $CARILLON_CONFIG].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -75,6 +78,8 @@ fn config(args: &ServeArgs) -> anyhow::Result<Config> {
     config.grpc.listen = args.grpc.unwrap_or(config.grpc.listen);
     config.http.listen = args.http.unwrap_or(config.http.listen);
     config.bridge.listen = args.bridge.or(config.bridge.listen);
+    config.grpc.insecure |= args.insecure;
+    config.bridge.insecure |= args.insecure;
     config.check()?;
     Ok(config)
 }

@@ -193,7 +193,8 @@ pub(crate) fn session(session: &v1::SessionInfo) -> Value {
     json!({
         "session": session.session, "user": session.user, "instance": session.instance, "client": session.client,
         "connected_ms": session.connected_ms, "last_active_ms": session.last_active_ms, "rooms": session.rooms,
-        "token_expires_ms": session.token_expires_ms,
+        "token_expires_ms": session.token_expires_ms, "address": session.address, "agent": session.agent,
+        "origin": session.origin,
     })
 }
 

@@ -25,6 +25,7 @@ use http::HeaderMap;
 use tonic::{Request, Response, Status};
 
 use super::call::{RequestId, answer, required_bearer};
+use super::door::{Admitted, Visitor};
 use super::ports::{Administer, Authenticate, Execute, Observe, Sessions};
 use super::{encode, errors, overview};
 use crate::audit::{About, Source, Trail};
@@ -34,7 +35,6 @@ use crate::domain::command::Stateless;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits;
 use crate::domain::names::TenantId;
-use crate::domain::peer::Peer;
 use crate::domain::powers::Ability;
 use crate::store::Idempotency;
 use told::Told;
@@ -72,10 +72,10 @@ impl AdminApi {
     where
         F: Future<Output = Result<T, Refusal>>,
     {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
         let headers = metadata.as_ref();
         let request_id = RequestId::of(headers);
-        let source = Source::call(request_id.as_str(), Peer::default());
+        let source = Visitor::of(&extensions).source(headers);
         let work = async {
             let caller = match self.may_call(headers, &request) {
                 Ok(caller) => caller,
@@ -112,8 +112,9 @@ impl AdminApi {
     }
 
     /// Whether a call with these headers may come from a service: which tenant it is for, only its request says.
-    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        self.authenticate.any_service(required_bearer(headers)?)
+    pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
+        self.authenticate.any_service(required_bearer(headers)?)?;
+        Ok(Admitted::Service)
     }
 
     fn command(&self) -> Duration {
@@ -246,7 +247,7 @@ macro_rules! calls {
             ) -> Result<Response<v1::ListAuditHeadsResponse>, Status> {
                 let headers = request.metadata().as_ref();
                 let request_id = RequestId::of(headers);
-                let source = Source::call(request_id.as_str(), Peer::default());
+                let source = Visitor::of(request.extensions()).source(headers);
                 let work = async {
                     let admitted = required_bearer(headers).and_then(|token| self.authenticate.operator(token));
                     let result = admitted.as_ref().map(|_| ()).map_err(|refusal| refusal.code);

@@ -39,6 +39,9 @@ fn session(info: SessionInfo) -> v1::SessionInfo {
         last_active_ms: info.last_active.millis(),
         rooms: info.rooms,
         token_expires_ms: info.token_expires.millis(),
+        address: info.peer.address.map(|address| address.to_string()).unwrap_or_default(),
+        agent: info.peer.agent.map(String::from).unwrap_or_default(),
+        origin: info.peer.origin.map(String::from).unwrap_or_default(),
     }
 }
 

@@ -8,6 +8,7 @@ use tonic_types::StatusExt;
 
 use super::*;
 use crate::domain::limits;
+use crate::grpc::door::Door;
 use crate::grpc::fakes::{ALICE, CLINIC, FakeHub};
 use crate::grpc::health::Health;
 use crate::grpc::router::Router;
@@ -44,6 +45,7 @@ async fn router(hub: &Arc<FakeHub>) -> Router<NoSessions> {
         hub: Arc::new(hub.hub_api()),
         admin: hub.admin_api(),
         health: Health::starting().await,
+        door: Door::default(),
         http2: Http2 {
             streams: limits::HTTP2_STREAMS,
             stream_window: limits::HTTP2_STREAM_WINDOW,

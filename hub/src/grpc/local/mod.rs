@@ -5,7 +5,7 @@ mod stream;
 
 use std::sync::Arc;
 
-use carillon_proto::port::{Call, FrameStream, HubPort};
+use carillon_proto::port::{self, Call, FrameStream, HubPort};
 use carillon_proto::v1;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -29,31 +29,45 @@ pub struct LocalHub {
     authenticate: Arc<dyn Authenticate>,
     execute: Arc<dyn Execute>,
     observe: Arc<dyn Observe>,
+    takes_services: bool,
 }
 
 impl LocalHub {
-    /// For the runtime of shard `shard`.
+    /// For the runtime of shard `shard`. `takes_services` says whether services' tokens are good here, where nobody shows
+    /// a certificate.
     pub fn new(
         services: Arc<Services>,
         shard: usize,
         authenticate: Arc<dyn Authenticate>,
         execute: Arc<dyn Execute>,
         observe: Arc<dyn Observe>,
+        takes_services: bool,
     ) -> Self {
-        Self { services, shard, authenticate, execute, observe }
+        Self { services, shard, authenticate, execute, observe, takes_services }
+    }
+}
+
+impl LocalHub {
+    /// `PERMISSION_DENIED` for a service where it would have to show a certificate.
+    fn refuse_services(&self, token: &str) -> Result<(), Refusal> {
+        if self.takes_services || self.authenticate.any_service(token).is_err() {
+            return Ok(());
+        }
+        Err(ErrorCode::PermissionDenied.into())
     }
 }
 
 impl HubPort for LocalHub {
     fn open(&self, call: Call) -> Box<dyn FrameStream> {
-        let closer = Closer::default();
+        let (closer, peer) = (Closer::default(), peer(&call.peer));
         let session = Session::new(
             Arc::clone(&self.services),
             self.shard,
             Ok(call.token.map(Token)),
             call.request_id,
             closer.clone(),
-        );
+        )
+        .from(peer);
         Box::new(LocalStream::new(session, closer))
     }
 
@@ -65,7 +79,7 @@ impl HubPort for LocalHub {
         let (authenticate, execute) = (Arc::clone(&self.authenticate), Arc::clone(&self.execute));
         let limit = self.services.settings.command_timeout;
         let request_id = RequestId::of_text(&call.request_id);
-        let source = Source::call(request_id.as_str(), Peer::default());
+        let source = Source::call(request_id.as_str(), peer(&call.peer));
         let audit = self.services.audit.clone();
         let work = async move {
             if !audit.admits() {
@@ -91,7 +105,10 @@ impl HubPort for LocalHub {
         call: Call,
         _: v1::CreateTicketRequest,
     ) -> BoxFuture<'static, Result<v1::CreateTicketResponse, v1::Error>> {
-        let issued = token(&call).and_then(|token| self.authenticate.ticket(token));
+        let issued = token(&call).and_then(|token| {
+            self.refuse_services(token)?;
+            self.authenticate.ticket(token)
+        });
         let request_id = RequestId::of_text(&call.request_id);
         let answer = issued
             .map(|(ticket, expires)| v1::CreateTicketResponse { ticket, expires_ms: expires.millis() })
@@ -104,7 +121,11 @@ impl HubPort for LocalHub {
         call: Call,
         _: v1::WatchOverviewRequest,
     ) -> BoxStream<'static, Result<v1::WatchOverviewResponse, v1::Error>> {
-        match token(&call).and_then(|token| self.authenticate.operator(token)) {
+        let operator = token(&call).and_then(|token| {
+            self.refuse_services(token)?;
+            self.authenticate.operator(token)
+        });
+        match operator {
             Ok(operator) => {
                 let request_id = RequestId::of_text(&call.request_id);
                 let told = move |refusal: Refusal| encode::error(&refusal, request_id.as_str());
@@ -123,6 +144,11 @@ impl HubPort for LocalHub {
     fn is_ready(&self) -> bool {
         !self.services.is_draining() && self.services.store.figures().healthy
     }
+}
+
+/// Where the front says that a call comes from: what is in this process is believed.
+fn peer(peer: &port::Peer) -> Peer {
+    Peer::new(peer.address, peer.agent.as_deref(), peer.origin.as_deref())
 }
 
 fn token(call: &Call) -> Result<&str, Refusal> {

@@ -51,6 +51,7 @@ async fn front(hub: &Arc<FakeHub>) -> Front<Teapot> {
         hub: Arc::new(hub.hub_api()),
         admin: hub.admin_api(),
         health: Health::starting().await,
+        door: Door::default(),
         http2: Http2 {
             streams: limits::HTTP2_STREAMS,
             stream_window: limits::HTTP2_STREAM_WINDOW,

@@ -92,8 +92,11 @@ pub(crate) async fn sessions(admin: &AdminClient, args: SessionsArgs, output: Ou
 fn line(session: &v1::SessionInfo) -> String {
     let since = text::date_and_time(session.connected_ms);
     let (client, instance) = (text::clean(&session.client), &session.instance);
+    let mut from = [&session.address, &session.agent, &session.origin].map(|part| text::clean(part)).to_vec();
+    from.retain(|part| !part.is_empty());
+    let from = if from.is_empty() { String::new() } else { format!(", from {}", from.join(", ")) };
     format!(
-        "{} {} ({client} {instance}) since {since}, in {} rooms",
+        "{} {} ({client} {instance}) since {since}, in {} rooms{from}",
         session.session, session.user, session.rooms
     )
 }

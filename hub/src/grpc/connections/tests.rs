@@ -1,0 +1,75 @@
+//! How long a handshake may take, and how many are told that their address has too many.
+
+use std::net::Ipv4Addr;
+
+use carillon_net::addresses::{AddressLimits, Addresses};
+use carillon_net::tls::{Protocol, ServerTls};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::domain::limits;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+fn terms(door: Door) -> Terms {
+    let http2 = Http2 {
+        streams: limits::HTTP2_STREAMS,
+        stream_window: limits::HTTP2_STREAM_WINDOW,
+        connection_window: limits::HTTP2_CONNECTION_WINDOW,
+        header_bytes: limits::HTTP2_HEADER_BYTES,
+        keepalive_interval: limits::HTTP2_KEEPALIVE_INTERVAL,
+        keepalive_timeout: limits::HTTP2_KEEPALIVE_TIMEOUT,
+    };
+    Terms { http2, first_call: Duration::from_secs(60), door }
+}
+
+fn acceptor() -> Acceptor {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("crt"), folder.path().join("key"));
+    let made = rcgen::generate_simple_self_signed(["hub".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    Acceptor::new(&ServerTls { certificate, key, clients: None, protocol: Protocol::Http2 }).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_stands_still_ends_in_time() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let door = Door { tls: Some(acceptor()), ..Door::default() };
+    let router = tower::service_fn(|_: Request<Body>| async { Ok(Response::new(Body::empty())) });
+    tokio::spawn(serve(listener, terms(door), router, std::future::pending()));
+    // The head of a record, which then does not come.
+    for begun in [&[][..], &[0x16, 0x03, 0x01, 0x02, 0x00]] {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(begun).await.unwrap();
+        let start = Instant::now();
+        let ended = socket.read_to_end(&mut Vec::new()).await;
+        assert_eq!(ended.unwrap(), 0);
+        assert_eq!(start.elapsed().as_secs(), HANDSHAKE_TIMEOUT.as_secs());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_are_told_in_a_time_and_the_others_closed() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let limits = AddressLimits { unauthenticated: 1, attempts_per_minute: 1_000 };
+    let terms = terms(Door { addresses: Addresses::new(Some(limits)), ..Door::default() });
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
+    let comes = async || {
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        arrive(listener.accept().await.unwrap().0, HERE, &terms, &turned_away)
+    };
+    let first = comes().await.unwrap();
+    assert!(first.attempt.is_ok());
+    let mut told = 0;
+    while let Some(arrival) = comes().await {
+        assert!(arrival.attempt.is_err());
+        told += 1;
+        assert!(told <= TURNED_AWAY, "those that have gone at once are among them");
+    }
+    assert_eq!(told, TURNED_AWAY);
+    tokio::time::advance(TURNED_AWAY_FOR).await;
+    tokio::task::yield_now().await;
+    assert!(comes().await.is_some());
+}

@@ -1,0 +1,157 @@
+//! Who is counted, and who is believed.
+
+use carillon_net::addresses::AddressLimits;
+use http::HeaderValue;
+
+use super::*;
+
+const HERE: &str = "192.0.2.1";
+
+fn door(key: Option<&[u8]>) -> Door {
+    let limits = AddressLimits { unauthenticated: 3, attempts_per_minute: 4 };
+    let bridges = Arc::new(Bridges::new(key, vec!["bridge.internal".to_owned()]));
+    Door { addresses: Addresses::new(Some(limits)), bridges, ..Door::default() }
+}
+
+fn enter(door: &Door, names: Option<&[&str]>) -> Arc<Visitor> {
+    let address = HERE.parse().unwrap();
+    let names = names.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+    let attempt = door.arrival(address);
+    Arc::new(Visitor::new(door.clone(), address, attempt, names))
+}
+
+fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
+}
+
+fn bad() -> Result<Admitted, Refusal> {
+    Err(ErrorCode::InvalidToken.into())
+}
+
+fn code(refused: Option<Refusal>) -> Option<ErrorCode> {
+    refused.map(|refusal| refusal.code)
+}
+
+#[test]
+fn an_address_has_so_many_connections_that_nobody_known_uses() {
+    let (door, none) = (door(None), HeaderMap::new());
+    let held: Vec<_> = (0..3).map(|_| enter(&door, None)).collect();
+    let fourth = enter(&door, None);
+    assert_eq!(code(fourth.turns_away(&none)), Some(ErrorCode::TooManyConnections));
+    assert!(held.iter().all(|visitor| visitor.turns_away(&none).is_none()));
+    held[0].admit(&none, false, || Ok(Admitted::Service)).unwrap();
+    assert_eq!(code(enter(&door, None).turns_away(&none)), None, "one is known");
+}
+
+#[test]
+fn failures_count_also_where_somebody_known_is_on_the_connection() {
+    let (door, none) = (door(None), HeaderMap::new());
+    let visitor = enter(&door, None);
+    let codes: Vec<_> = (0..6).map(|_| visitor.admit(&none, true, bad).unwrap_err().code).collect();
+    let (invalid, many) = (ErrorCode::InvalidToken, ErrorCode::TooManyConnections);
+    assert_eq!(codes, [invalid, invalid, invalid, invalid, many, many]);
+}
+
+#[test]
+fn who_is_known_and_never_failed_is_not_counted() {
+    let (door, none) = (door(None), HeaderMap::new());
+    let visitor = enter(&door, None);
+    for _ in 0..100 {
+        visitor.admit(&none, true, || Err(ErrorCode::PermissionDenied.into())).unwrap_err();
+    }
+    visitor.leaves();
+    let waits: Vec<_> = (0..3).map(|_| visitor.try_call(&none, false).unwrap()).collect();
+    assert!(visitor.try_call(&none, false).is_err(), "calls of nobody known are");
+    drop(waits);
+}
+
+#[test]
+fn to_ask_for_health_is_no_failure_and_to_say_nothing_is() {
+    let (door, none) = (door(None), HeaderMap::new());
+    for _ in 0..10 {
+        let visitor = enter(&door, None);
+        visitor.asks();
+        visitor.leaves();
+    }
+    assert!(enter(&door, None).turns_away(&none).is_none());
+    (0..4).for_each(|_| enter(&door, None).leaves());
+    assert!(enter(&door, None).turns_away(&none).is_some());
+}
+
+#[test]
+fn a_proven_bridge_is_believed_and_not_counted() {
+    let door = door(Some(b"secret"));
+    let told = [
+        (port::CLIENT_ADDRESS, "198.51.100.7"),
+        (port::CLIENT_AGENT, "browser/1"),
+        (port::CLIENT_ORIGIN, "https://app.example.org"),
+    ];
+    let with_key = headers(&[&told[..], &[(port::BRIDGE_KEY, "secret")]].concat());
+    let _silent: Vec<_> = (0..3).map(|_| enter(&door, None)).collect();
+    for (visitor, headers) in
+        [(enter(&door, None), with_key), (enter(&door, Some(&["x", "bridge.internal"])), headers(&told))]
+    {
+        assert!(visitor.turns_away(&headers).is_none());
+        let peer = visitor.peer(&headers);
+        assert_eq!(peer.address, Some("198.51.100.7".parse().unwrap()));
+        assert_eq!(
+            (peer.agent.as_deref(), peer.origin.as_deref()),
+            (Some("browser/1"), Some("https://app.example.org"))
+        );
+        for _ in 0..20 {
+            assert_eq!(visitor.admit(&headers, false, bad).unwrap_err().code, ErrorCode::InvalidToken);
+        }
+    }
+}
+
+#[test]
+fn what_others_say_of_themselves_is_not_believed() {
+    let door = door(Some(b"secret"));
+    let forged = headers(&[
+        (port::CLIENT_ADDRESS, "198.51.100.7"),
+        (port::CLIENT_ORIGIN, "https://app.example.org"),
+        (port::CLIENT_AGENT, "browser/1"),
+        (port::BRIDGE_KEY, "guessed"),
+        ("user-agent", "grpc-go/1"),
+    ]);
+    for names in [None, Some(&["*.internal", "bridge.internal.example.org"][..])] {
+        let peer = enter(&door, names).peer(&forged);
+        assert_eq!(peer, Peer::new(Some(HERE.parse().unwrap()), Some("grpc-go/1"), None));
+    }
+}
+
+#[test]
+fn services_may_need_a_certificate_of_their_own() {
+    let door = Door { services_need_certificate: true, ..door(Some(b"secret")) };
+    let none = HeaderMap::new();
+    let service = || Ok(Admitted::Service);
+    let admit = |names: Option<&[&str]>, headers: &HeaderMap| {
+        enter(&door, names).admit(headers, false, service).map_err(|refusal| refusal.code).is_ok()
+    };
+    assert!(admit(Some(&["billing"]), &none));
+    assert!(!admit(None, &none));
+    assert!(!admit(Some(&["bridge.internal"]), &none), "it is the bridge's");
+    assert!(!admit(Some(&["billing"]), &headers(&[(port::CLIENT_ADDRESS, "198.51.100.7")])));
+}
+
+#[test]
+fn calls_that_a_trusted_proxy_passes_on_count_where_they_come_from() {
+    let door = Door { trusted_proxies: [HERE.parse().unwrap()].into(), ..door(None) };
+    let from = |client| headers(&[("x-forwarded-for", client)]);
+    let (bad_one, good_one) = (from("198.51.100.7"), from("198.51.100.8"));
+    let _idle: Vec<_> = (0..50).map(|_| enter(&door, None)).collect();
+    let proxy = enter(&door, None);
+    assert!(proxy.turns_away(&bad_one).is_none(), "its own connections are nobody's");
+    for _ in 0..4 {
+        assert_eq!(proxy.admit(&bad_one, true, bad).unwrap_err().code, ErrorCode::InvalidToken);
+    }
+    let refused = proxy.admit(&bad_one, true, bad).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::TooManyConnections);
+    assert!(refused.retry_after.is_some_and(|wait| wait <= Duration::from_secs(60)));
+    proxy.admit(&good_one, true, || Ok(Admitted::Service)).unwrap();
+    assert_eq!(proxy.peer(&good_one).address, Some("198.51.100.8".parse().unwrap()));
+    let certain = Door { services_need_certificate: true, ..door };
+    let shows = enter(&certain, Some(&["proxy"]));
+    let denied = shows.admit(&good_one, true, || Ok(Admitted::Service)).unwrap_err();
+    assert_eq!(denied.code, ErrorCode::PermissionDenied, "the certificate is the proxy's");
+}

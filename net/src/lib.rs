@@ -1,0 +1,18 @@
+//! What all that listens or dials shares, below hub, bridge and clients: TLS with certificates that are read again when
+//! they change ([`tls`]), the [`Stream`] that is plain or encrypted, what one address may do before it has shown who it is
+//! ([`addresses`]), and where a request comes from that proxies passed on ([`forwarded`]). It knows nothing of the
+//! protocol.
+
+pub mod addresses;
+pub mod forwarded;
+mod stream;
+pub mod tls;
+
+use std::net::SocketAddr;
+
+pub use stream::Stream;
+
+/// Whether what listens here is reached from this machine alone.
+pub fn is_inside(listen: SocketAddr) -> bool {
+    listen.ip().to_canonical().is_loopback()
+}

@@ -1,0 +1,158 @@
+//! What one address may do on the gRPC port before somebody known has called (row H5), and how many sessions it may have.
+
+use carillon_bridge::remote::RemoteOptions;
+use carillon_bridge::{ClientTls, Options};
+use carillon_client::{AdminClient, Client, ClientOptions, Code, CommandError, ConnectError, v1};
+use carillon_tests::browser::{Beside, Speaks, WebSocket, request};
+use carillon_tests::certificates::{Authority, dial};
+use carillon_tests::hub::{Plan, TENANT};
+use carillon_tests::wire::{Opening, greeting};
+use carillon_tests::{PATIENCE, TestHub, Wire, hub};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+fn limited(unauthenticated: usize, attempts: usize) -> Plan {
+    hub().with(|config| {
+        config.grpc.unauthenticated_per_address = unauthenticated;
+        config.grpc.attempts_per_address = attempts;
+    })
+}
+
+/// How a new client is answered; `None` where it is served.
+async fn answered(options: ClientOptions) -> Option<Code> {
+    match Client::connect(options).await {
+        Ok(_) => None,
+        Err(ConnectError::Refused(refusal)) => Some(refusal.code),
+        Err(other) => panic!("neither served nor refused: {other}"),
+    }
+}
+
+/// Waits until a new client is told that there are too many: the system holds connections for a moment before the hub
+/// sees them.
+async fn is_full(options: impl Fn() -> ClientOptions) {
+    let full = async {
+        loop {
+            if let Some(code) = answered(options()).await {
+                return code;
+            }
+        }
+    };
+    let code = tokio::time::timeout(PATIENCE, full).await.expect("they are counted");
+    assert_eq!(code, Code::TooManyConnections);
+}
+
+async fn of_service(hub: &TestHub, token: &str) -> Option<Code> {
+    let admin = AdminClient::new(ClientOptions::new(hub.url()).token(token), TENANT).unwrap();
+    match admin.get_statistics(v1::GetStatisticsRequest::default()).await {
+        Ok(_) => None,
+        Err(CommandError::Refused(refusal)) => Some(refusal.code),
+        Err(other) => panic!("neither served nor refused: {other}"),
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_of_one_address_are_few() {
+    let hub = limited(3, 100).start().await;
+    let address = hub.hub.grpc_address();
+    let alice = hub.enters("alice").await;
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    // A stream that has not said hello counts as the connection that it is on.
+    let mut waits = Wire::open(address, Opening::default()).await;
+    is_full(|| hub.options("bob")).await;
+    assert_eq!(of_service(&hub, &hub.service_token()).await, Some(Code::TooManyConnections));
+    alice.says("room:a", "known before").await;
+    waits.greets(v1::Hello { token: hub.token("carol"), ..greeting() }).await;
+    assert_eq!(answered(hub.options("bob")).await, None, "one of them has said who it is");
+    drop(silent);
+}
+
+#[tokio::test]
+async fn failed_attempts_of_one_address_are_few_whatever_they_call() {
+    let hub = limited(100, 5).start().await;
+    let known = AdminClient::new(ClientOptions::new(hub.url()).token(hub.service_token()), TENANT).unwrap();
+    let asks = || known.get_statistics(v1::GetStatisticsRequest::default());
+    asks().await.unwrap();
+    for _ in 0..3 {
+        let bad = ClientOptions::new(hub.url()).token("a.b.c");
+        assert_eq!(answered(bad).await, Some(Code::InvalidToken));
+    }
+    for _ in 0..2 {
+        assert_eq!(of_service(&hub, "a.b.c").await, Some(Code::InvalidToken));
+    }
+    assert_eq!(of_service(&hub, "a.b.c").await, Some(Code::TooManyConnections));
+    assert_eq!(answered(hub.options("alice")).await, Some(Code::TooManyConnections));
+    asks().await.expect("who is known goes on");
+}
+
+#[tokio::test]
+async fn within_tls_too() {
+    let authority = Authority::new();
+    let hub = limited(2, 100).with(authority.signs_local().at_grpc()).start().await;
+    let address = hub.hub.grpc_address();
+    let _handshake = TcpStream::connect(address).await.unwrap();
+    let _within = dial(address, &authority, "h2").await.unwrap();
+    is_full(|| hub.options("alice").ca(authority.file())).await;
+}
+
+#[tokio::test]
+async fn without_limits_and_in_development_everybody_may() {
+    let hub = hub().start().await;
+    let address = hub.hub.grpc_address();
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+        assert_eq!(answered(ClientOptions::new(hub.url()).token("a.b.c")).await, Some(Code::InvalidToken));
+    }
+    assert_eq!(answered(hub.options("alice")).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proven_bridge_is_not_counted_for_its_clients() {
+    let hub = limited(2, 4).with(|config| config.grpc.bridge_key = Some(KEY.to_owned().into())).start().await;
+    let drain = CancellationToken::new();
+    let options =
+        RemoteOptions { hubs: vec![hub.url()], tls: ClientTls::default(), key: Some(KEY.to_owned()) };
+    let bridge = Beside::apart_as(&options, &drain, |options| options);
+    let bad = ("authorization", "Bearer a.b.c");
+    for _ in 0..10 {
+        assert_eq!(request(bridge.address(), "POST", "/v1/tickets", &[bad], "").await.status, 401);
+    }
+    // The address is full of others, and the bridge is served all the same.
+    let address = hub.hub.grpc_address();
+    let _silent = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+    is_full(|| hub.options("bob")).await;
+    let another = Beside::apart_as(&options, &drain, |options| options);
+    let mut alice = WebSocket::enters(another.address(), Speaks::Json, hub.token("alice")).await;
+    alice.joins("room:a").await;
+    drain.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_may_have_so_many_sessions() {
+    let bridge =
+        Beside::bind(|options| Options { trusted_proxies: vec!["127.0.0.1".parse().unwrap()], ..options });
+    let hub = hub().without_grace().with(|config| config.limits.sessions_per_address = 2);
+    let hub = hub.start_with(&bridge).await;
+    let alice = hub.enters("alice").await;
+    let again = |user: &str| hub.options(user).instance("tab");
+    let (first, _events) = Client::connect(again("bob")).await.unwrap();
+    assert_eq!(answered(hub.options("carol")).await, Some(Code::TooManyConnections));
+    assert_eq!(answered(again("bob")).await, None, "one that takes over is none more");
+    drop(first);
+    // The clients of a bridge are where they are.
+    for user in ["dave", "erin"] {
+        let from = [("x-forwarded-for", "192.0.2.9")];
+        let mut socket = WebSocket::try_open(bridge.address(), Speaks::Json, &from).await.unwrap();
+        let hello = v1::Hello { token: hub.token(user), protocol: 1, ..v1::Hello::default() };
+        socket.greets(hello).await;
+    }
+    alice.client.close().await;
+    hub.is_empty_again().await;
+    let _both = (hub.enters("carol").await, hub.enters("alice").await);
+    assert_eq!(answered(hub.options("bob")).await, Some(Code::TooManyConnections));
+}
