@@ -14,7 +14,6 @@ use crate::access::authentication::Authenticator;
 use crate::access::authorizer::{Authorizer, Gate};
 use crate::access::revocation::Revocations;
 use crate::access::tickets::Tickets;
-use crate::administration::Administration;
 use crate::audit::Trail;
 use crate::config::{Config, HiddenText};
 use crate::delivery::Delivery;
@@ -40,7 +39,7 @@ use super::front::Front as BesideFront;
 use super::grpc;
 use super::keys;
 use super::listeners::Listeners;
-use super::ports::{LiveCounts, Ports};
+use super::ports::Ports;
 use super::worker::{self, Beside, Stop};
 
 /// On a stop, clients are asked to come back spread over this time.
@@ -89,14 +88,8 @@ impl Hub {
         let (services, store) = build(config, settings(config), metrics, audit.trail())?;
         load_revocations(&services).await?;
         let audit = audit.start(&services.store).await?;
-        let administration = Administration::new(
-            Arc::clone(&services.store),
-            Arc::clone(&services.namespaces),
-            Arc::new(LiveCounts(Arc::clone(&services))),
-        );
         let health = Health::starting().await;
-        let ports =
-            Arc::new(Ports { services: Arc::clone(&services), administration: Arc::new(administration) });
+        let ports = Arc::new(Ports::new(&services));
         let (serving, served) = mpsc::channel(1);
         let (accept, run) = (CancellationToken::new(), CancellationToken::new());
         let stop = Stop { accept: accept.clone(), run: run.clone(), served: serving };

@@ -34,6 +34,18 @@ pub(super) struct Ports {
     pub(super) administration: Arc<Administration>,
 }
 
+impl Ports {
+    /// The unary services' ports over these services.
+    pub(super) fn new(services: &Arc<Services>) -> Self {
+        let administration = Administration::new(
+            Arc::clone(&services.store),
+            Arc::clone(&services.namespaces),
+            Arc::new(LiveCounts(Arc::clone(services))),
+        );
+        Self { services: Arc::clone(services), administration: Arc::new(administration) }
+    }
+}
+
 impl Authenticate for Ports {
     fn user(&self, token: &str) -> Result<Caller, Refusal> {
         self.services.authenticate(&Token(token.to_owned()), Timestamp::now())
@@ -164,7 +176,7 @@ impl Administer for Ports {
 }
 
 /// What is live, for administration.
-pub(super) struct LiveCounts(pub(super) Arc<Services>);
+struct LiveCounts(Arc<Services>);
 
 impl LiveFigures for LiveCounts {
     fn live(&self, tenant: &TenantId) -> Live {
