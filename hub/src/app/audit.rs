@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::error::StartError;
-use crate::audit::{AuditLog, Entry, Prepared, Trail, event};
+use crate::audit::{AuditLog, Prepared, Trail, event};
 use crate::config::Config;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -53,14 +53,14 @@ impl Running {
     /// The hub serves.
     pub(super) fn started(&self) {
         if let Some((trail, _)) = &self.0 {
-            trail.record(&Entry { event: event::STARTED, agent: Some(VERSION), ..Entry::default() });
+            trail.tell_hub(event::STARTED, VERSION);
         }
     }
 
     /// Writes what waits and notes where the log ends; the store must still be open. Whether that was done in `limit`.
     pub(super) async fn close(self, limit: Duration) -> bool {
         let Some((trail, log)) = self.0 else { return true };
-        trail.record(&Entry { event: event::STOPPED, ..Entry::default() });
+        trail.tell_hub(event::STOPPED, VERSION);
         timeout(limit, tokio::task::spawn_blocking(move || log.close())).await.is_ok()
     }
 }

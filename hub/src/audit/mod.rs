@@ -7,6 +7,7 @@
 mod chain;
 mod entry;
 mod folder;
+mod line;
 mod opening;
 mod source;
 mod trail;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use chain::{Parts, Place, SealKey, take_apart};
-pub use entry::{About, Entry, Outcome, event};
+pub use entry::{About, event};
 pub use folder::{files, for_each_line};
 pub use source::Source;
 pub use trail::Trail;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::entry::{About, Entry, Outcome, event};
+use super::entry::{About, event};
+use super::line::Line;
 use super::trail::Trail;
 use crate::domain::audit::Seal;
 use crate::domain::caller::Caller;
 use crate::domain::error::ErrorCode;
-use crate::domain::names::{SessionId, UserKey};
+use crate::domain::names::SessionId;
 use crate::domain::peer::Peer;
+use crate::domain::time::Timestamp;
 
 /// From where something was asked. A clone shares everything.
 #[derive(Clone, Debug, Default)]
@@ -21,18 +23,25 @@ pub struct Source {
     pub command: u32,
     /// Where the client is.
     pub peer: Arc<Peer>,
+    /// What every line of a session says of who it is and where: it is made once.
+    made: Option<Arc<[u8]>>,
 }
 
 impl Source {
     /// A call, or a stream that has not said hello.
     pub fn call(request: &str, peer: Peer) -> Self {
-        Self { session: None, request: request.into(), command: 0, peer: Arc::new(peer) }
+        Self { session: None, request: request.into(), command: 0, peer: Arc::new(peer), made: None }
     }
 
-    /// The same, of a session.
+    /// The same, of a session whose user's token is this one's now.
     #[must_use]
-    pub fn of_session(mut self, session: SessionId) -> Self {
+    pub fn of_session(mut self, session: SessionId, caller: &Caller) -> Self {
         self.session = Some(session);
+        let mut line = Line::default();
+        write_caller(caller, &mut line);
+        line.shown("session", session);
+        write_peer(&self.peer, &mut line);
+        self.made = Some(line.into_bytes().into());
         self
     }
 
@@ -41,6 +50,23 @@ impl Source {
     pub fn of_command(mut self, command: u32) -> Self {
         self.command = command;
         self
+    }
+
+    fn write(&self, caller: Option<&Caller>, line: &mut Line) {
+        match (&self.made, caller) {
+            (Some(made), _) => line.made(made),
+            (None, caller) => {
+                if let Some(caller) = caller {
+                    write_caller(caller, line);
+                }
+                write_peer(&self.peer, line);
+            }
+        }
+        match self.command {
+            0 if self.request.is_empty() => {}
+            0 => line.text("request", &self.request),
+            command => line.shown("request", format_args!("{}/{command}", self.request)),
+        }
     }
 }
 
@@ -63,24 +89,6 @@ impl Trail {
         self.tell_with(event, source, caller, about, result, left_out);
     }
 
-    /// Writes down that a user's session ended, and why where it was the hub that ended it.
-    pub fn tell_end(&self, source: &Source, user: &UserKey, reason: Option<ErrorCode>) {
-        if !self.is_on() {
-            return;
-        }
-        let session = source.session.map(|session| session.to_string());
-        self.record(&Entry {
-            event: event::SESSION_ENDED,
-            reason: reason.map(ErrorCode::name),
-            tenant: Some(user.tenant.as_str()),
-            user: Some(user.user.as_str()),
-            session: session.as_deref(),
-            request: Some(&*source.request).filter(|request| !request.is_empty()),
-            address: source.peer.address,
-            ..Entry::default()
-        });
-    }
-
     /// The same, of one for several: so many others like it were left out.
     pub fn tell_with(
         &self,
@@ -94,29 +102,68 @@ impl Trail {
         if !self.is_on() {
             return;
         }
-        let session = source.session.map(|session| session.to_string());
-        let request = match source.command {
-            0 => source.request.to_string(),
-            command => format!("{}/{command}", source.request),
-        };
-        let token = caller.map(|caller| Seal(caller.token.text.0).to_string());
-        let name = caller.map(|caller| caller.user.as_str());
-        let is_service = caller.is_some_and(|caller| caller.service);
-        self.record(&Entry {
-            event,
-            outcome: if result.is_ok() { Outcome::Ok } else { Outcome::Refused },
-            reason: result.err().map(ErrorCode::name),
-            tenant: caller.map(|caller| caller.tenant.as_str()),
-            user: name.filter(|_| !is_service),
-            service: name.filter(|_| is_service),
-            session: session.as_deref(),
-            request: Some(&request).filter(|request| !request.is_empty()).map(String::as_str),
-            address: source.peer.address,
-            agent: source.peer.agent.as_deref(),
-            origin: source.peer.origin.as_deref(),
-            token: token.as_deref(),
-            about,
-            left_out,
-        });
+        let mut line = Line::at(Timestamp::now());
+        line.text("event", event);
+        line.text("outcome", if result.is_ok() { "ok" } else { "refused" });
+        if let Err(code) = result {
+            line.text("reason", code.name());
+        }
+        source.write(caller, &mut line);
+        let About { room, entry, subject, count } = about;
+        for (name, value) in [("room", room), ("subject", subject)] {
+            if let Some(value) = value {
+                line.text(name, value);
+            }
+        }
+        let left_out = Some(left_out).filter(|left_out| *left_out > 0);
+        for (name, value) in [("entry", entry), ("count", count), ("left_out", left_out)] {
+            if let Some(value) = value {
+                line.number(name, value);
+            }
+        }
+        self.record(line);
+    }
+
+    /// Writes down that a user's session ended, and why where it was the hub that ended it.
+    pub fn tell_end(&self, source: &Source, reason: Option<ErrorCode>) {
+        if !self.is_on() {
+            return;
+        }
+        let mut line = Line::at(Timestamp::now());
+        line.text("event", event::SESSION_ENDED);
+        line.text("outcome", "ok");
+        if let Some(code) = reason {
+            line.text("reason", code.name());
+        }
+        source.write(None, &mut line);
+        self.record(line);
+    }
+
+    /// Writes down that the hub, of this name and version, started or stopped.
+    pub fn tell_hub(&self, event: &str, version: &str) {
+        let mut line = Line::at(Timestamp::now());
+        line.text("event", event);
+        line.text("outcome", "ok");
+        line.text("agent", version);
+        self.record(line);
+    }
+}
+
+/// Who a caller is, as members of a line.
+fn write_caller(caller: &Caller, line: &mut Line) {
+    line.text("tenant", caller.tenant.as_str());
+    line.text(if caller.service { "service" } else { "user" }, caller.user.as_str());
+    line.shown("token", Seal(caller.token.text.0));
+}
+
+/// Where a client is, as members of a line.
+fn write_peer(peer: &Peer, line: &mut Line) {
+    if let Some(address) = peer.address {
+        line.shown("address", address);
+    }
+    for (name, value) in [("agent", &peer.agent), ("origin", &peer.origin)] {
+        if let Some(value) = value {
+            line.text(name, value);
+        }
     }
 }

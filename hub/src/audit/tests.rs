@@ -41,11 +41,21 @@ fn start(options: Options, heads: &Heads) -> Result<(Trail, AuditLog), AuditErro
     Ok((trail, prepared.start(&known, anchor)?))
 }
 
+fn source() -> Source {
+    Source::call("request-1", crate::domain::peer::Peer::default())
+}
+
 /// Writes so many lines in one run.
 fn write(options: Options, heads: &Heads, lines: usize) {
     let (trail, log) = start(options, heads).unwrap();
     for _ in 0..lines {
-        trail.record(&Entry { event: "message_send", user: Some("alice"), ..Entry::default() });
+        trail.tell(
+            "message_send",
+            &source(),
+            None,
+            About { subject: Some("alice"), ..About::default() },
+            Ok(()),
+        );
     }
     log.close();
 }
@@ -81,7 +91,7 @@ fn a_log_goes_on_over_restarts_and_is_whole() {
     let report = verify(&lines, &key(), &heads);
     assert_eq!((report.findings, report.lines, report.first, report.last), (vec![], 11, 1, 11));
     assert_eq!(report.heads, 2);
-    assert!(lines[1].contains("\"user\":\"alice\"") && lines[0].contains("audit.file"));
+    assert!(lines[1].contains("\"subject\":\"alice\"") && lines[0].contains("audit.file"));
 }
 
 #[test]
@@ -168,7 +178,7 @@ fn what_finds_no_room_is_counted_and_said() {
         start(Options { queue_bytes: 10, refuses: true, ..options(folder.path()) }, &heads).unwrap();
     assert!(trail.admits());
     for _ in 0..3 {
-        trail.record(&Entry { event: "message_send", ..Entry::default() });
+        trail.tell("message_send", &source(), None, About::default(), Ok(()));
     }
     assert!(!trail.admits());
     log.close();

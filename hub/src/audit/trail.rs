@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::entry::{Entry, write_body};
+use super::line::Line;
 use crate::domain::limits::AUDIT_STRANGERS;
 use crate::domain::rate::Bucket;
-use crate::domain::time::{Moment, Timestamp};
+use crate::domain::time::Moment;
 use crate::telemetry::Metrics;
 
 /// The audit log, as those see it who have something to say. A clone shares everything.
@@ -49,11 +49,9 @@ impl Trail {
     }
 
     /// Adds a line. Where the queue is full it is lost, counted, and the log says so when it goes on.
-    pub fn record(&self, entry: &Entry<'_>) {
+    pub(super) fn record(&self, line: Line) {
         if let Some(queue) = &self.0 {
-            let mut body = Vec::with_capacity(384);
-            write_body(Timestamp::now(), entry, &mut body);
-            queue.push(&body);
+            queue.push(&line.into_bytes());
         }
     }
 }

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
 use super::chain::Place;
-use super::entry::{Entry, Outcome, event, write_body};
+use super::entry::event;
 use super::folder::{Folder, Growing, first_line};
+use super::line::Line;
 use super::opening::{Opened, open};
 use super::trail::{Queue, Trail, Waiting};
 use super::{AuditError, Options};
@@ -90,23 +89,6 @@ struct Writer {
     pending: Vec<u8>,
 }
 
-/// What the first line of a file says besides.
-#[derive(Serialize)]
-struct FileBegins<'a> {
-    event: &'a str,
-    outcome: Outcome,
-    chain: String,
-    prev: String,
-}
-
-/// What is said of files that were removed.
-#[derive(Serialize)]
-struct FilesRemoved<'a> {
-    event: &'a str,
-    outcome: Outcome,
-    through: u64,
-}
-
 impl Writer {
     fn new(options: Options, opened: Opened, anchor: Anchor, queue: Arc<Queue>) -> io::Result<Self> {
         let Opened { folder, file, chain, place, is_broken } = opened;
@@ -127,7 +109,7 @@ impl Writer {
             writer.begin_file();
         }
         if is_broken {
-            writer.seal(&Entry { event: event::BROKEN, ..Entry::default() });
+            writer.seal(event::BROKEN, |_| {});
         }
         Ok(writer)
     }
@@ -141,9 +123,7 @@ impl Writer {
                 self.place.append(&self.options.key, body, &mut self.pending);
             }
             if lost > 0 {
-                let mut line = Entry { event: event::LOST, ..Entry::default() };
-                line.about.count = Some(lost);
-                self.seal(&line);
+                self.seal(event::LOST, |line| line.number("count", lost));
             }
             if !self.write() {
                 return;
@@ -158,15 +138,21 @@ impl Writer {
         }
     }
 
-    fn seal(&mut self, line: &impl Serialize) {
-        let mut body = Vec::new();
-        write_body(Timestamp::now(), line, &mut body);
-        self.place.append(&self.options.key, &body, &mut self.pending);
+    /// Seals a line of the log about itself.
+    fn seal(&mut self, event: &str, more: impl FnOnce(&mut Line)) {
+        let mut line = Line::at(Timestamp::now());
+        line.text("event", event);
+        line.text("outcome", "ok");
+        more(&mut line);
+        self.place.append(&self.options.key, &line.into_bytes(), &mut self.pending);
     }
 
     fn begin_file(&mut self) {
-        let (chain, prev) = (self.chain.to_string(), self.place.seal.to_string());
-        self.seal(&FileBegins { event: event::FILE, outcome: Outcome::Ok, chain, prev });
+        let (chain, prev) = (self.chain, self.place.seal);
+        self.seal(event::FILE, |line| {
+            line.shown("chain", chain);
+            line.shown("prev", prev);
+        });
     }
 
     /// Writes what is sealed, trying until it works. `false` where it did not and nobody will come any more.
@@ -225,7 +211,7 @@ impl Writer {
     fn remove(&mut self, (old, kept): (&[PathBuf], &[PathBuf])) {
         let first = kept.first().and_then(|file| first_line(file.file_name()?));
         let Some(first) = first.filter(|_| !old.is_empty()) else { return };
-        self.seal(&FilesRemoved { event: event::REMOVED, outcome: Outcome::Ok, through: first - 1 });
+        self.seal(event::REMOVED, |line| line.number("through", first - 1));
         if self.write() {
             for file in old {
                 if let Err(error) = fs::remove_file(file) {

@@ -117,7 +117,7 @@ impl Services {
     /// Says that a session ended, and why where it was the hub that ended it.
     pub(super) fn tell_ended(&self, live: &Live) {
         let reason = live.ends_as.get().copied().or_else(|| live.mailbox.ended_as());
-        self.audit.tell_end(&live.source, live.user(), reason);
+        self.audit.tell_end(&live.source, reason);
     }
 
     /// Says that somebody was held back: once a second of each, with how many were not said.

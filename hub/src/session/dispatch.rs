@@ -53,7 +53,7 @@ impl Session {
             Err(TooOften::Dropped) => return self.reply(command_id, &Reply::Done),
             Err(TooOften::Refused(refusal)) => {
                 if let Some(established) = &self.established {
-                    let source = established.live.source.clone().of_command(command_id);
+                    let source = established.source.clone().of_command(command_id);
                     self.services.tell_limited(&source, &established.caller, refusal.code);
                 }
                 return self.refuse(command_id, &refusal);
@@ -169,12 +169,17 @@ impl Session {
             .services
             .verify(token, now)
             .and_then(|caller| established.live.life.lock().refresh(&caller, now).map(|()| caller));
-        let source = established.live.source.clone().of_command(id);
+        let mut source = established.source.clone().of_command(id);
+        if let Ok(caller) = &refreshed {
+            source = source.of_session(established.live.id(), caller);
+        }
         let result = refreshed.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         let bearer = refreshed.as_ref().unwrap_or(&established.caller);
         self.services.audit.tell("refresh_token", &source, Some(bearer), About::default(), result);
         match refreshed {
             Ok(caller) => {
+                established.source =
+                    established.live.source.clone().of_session(established.live.id(), &caller);
                 established.caller = caller;
                 self.reply(id, &Reply::Done);
                 self.leave_what_is_not_granted();

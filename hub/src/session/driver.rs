@@ -74,6 +74,8 @@ enum Stage {
 /// What a session is once `hello` was accepted.
 pub(super) struct Established {
     pub(super) live: Arc<Live>,
+    /// What lines of the audit log say of who it is and where.
+    pub(super) source: Source,
     pub(super) caller: Caller,
     pub(super) slots: Slots,
     /// Where the client was in its inbox.
@@ -97,6 +99,7 @@ pub(super) struct Established {
 impl Established {
     pub(super) fn new(live: Arc<Live>, caller: Caller) -> Self {
         Self {
+            source: live.source.clone(),
             live,
             caller,
             slots: Slots::default(),

@@ -33,7 +33,7 @@ impl Session {
         let limit = self.services.settings.command_timeout;
         let turns = command.changes_something().then(|| Arc::clone(&established.turns));
         let is_change = turns.is_some();
-        let source = established.live.source.clone().of_command(id);
+        let source = established.source.clone().of_command(id);
         let command = async move {
             let answer = async {
                 let turn = match turns {
@@ -153,7 +153,7 @@ impl Session {
         // The token may have been renewed meanwhile, and say less.
         let granted = may_follow(&self.services.namespaces, &established.caller, &room);
         let joined = if granted { joined } else { Err(ErrorCode::AccessDenied.into()) };
-        let source = established.live.source.clone().of_command(id);
+        let source = established.source.clone().of_command(id);
         let result = joined.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         let about = About { room: Some(room.as_str()), ..About::default() };
         self.services.audit.tell("join", &source, Some(&established.caller), about, result);

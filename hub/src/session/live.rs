@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::access::authentication::TokenLife;
 use crate::audit::Source;
 use crate::delivery::mailbox::{Mailbox, Signal};
+use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
 use crate::domain::peer::Peer;
@@ -98,8 +99,8 @@ impl Live {
 
     /// The same, opened from there.
     #[must_use]
-    pub fn from(mut self, source: Source) -> Self {
-        self.source = source.of_session(self.id());
+    pub fn from(mut self, source: Source, caller: &Caller) -> Self {
+        self.source = source.of_session(self.id(), caller);
         self
     }
 

@@ -71,7 +71,7 @@ pub(super) fn welcome(
         closer,
         Moment::now(),
     );
-    let live = Arc::new(live.from(source));
+    let live = Arc::new(live.from(source, &caller));
     services.sessions.insert(Arc::clone(&live));
     let before = services.delivery.registry().insert(mailbox);
     if let Err(refusal) = services.limit_sessions(&live, &before) {
