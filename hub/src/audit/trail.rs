@@ -56,6 +56,9 @@ impl Trail {
     }
 }
 
+/// What comes within so long is written together.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// Bodies of lines that wait for the writer.
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
@@ -108,13 +111,17 @@ impl Queue {
         waiting.bodies.push(b'\n');
     }
 
-    /// What waits, as soon as something does, or at `deadline`.
+    /// What waits, soon after something does, or at `deadline`.
     pub(super) fn take(&self, deadline: Instant) -> Waiting {
         let mut waiting = self.waiting.lock();
         while waiting.bodies.is_empty() && !waiting.closed {
             if self.arrived.wait_until(&mut waiting, deadline).timed_out() {
                 break;
             }
+        }
+        if !waiting.bodies.is_empty() && !waiting.closed {
+            // A line seldom comes alone, and to wake and write costs more than a line.
+            self.arrived.wait_for(&mut waiting, GATHER);
         }
         let bodies = std::mem::take(&mut waiting.bodies);
         Waiting { bodies, lost: std::mem::take(&mut waiting.lost), closed: waiting.closed }
