@@ -13,6 +13,7 @@ use crate::access::rules;
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::REVOKED_TOKENS;
+use crate::domain::media::MediaTypes;
 use crate::domain::names::{RoomName, TenantId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
 use crate::domain::revocation::{Revocation, Revoked};
@@ -86,6 +87,10 @@ impl Administration {
         now: Timestamp,
     ) -> Result<NotificationSent, Refusal> {
         rules::administer(caller)?;
+        if let Some(body) = &send.body {
+            // No namespace says otherwise.
+            MediaTypes::default().check(body, "body.media_type")?;
+        }
         notifications::send(&*self.store, caller, send, now).await
     }
 

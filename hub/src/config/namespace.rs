@@ -8,6 +8,7 @@ use super::limits::RateSetting;
 use super::span;
 use crate::access::limits::{Limited, OwnRates};
 use crate::domain::limits::CONTENT_BYTES;
+use crate::domain::media::MediaTypes;
 use crate::domain::names::RoomName;
 use crate::domain::namespace::{AutoJoin, NamespaceRules, Who};
 
@@ -53,6 +54,8 @@ pub struct NamespaceSection {
     pub member_limit: u32,
     /// Bytes of a message's content.
     pub message_bytes: usize,
+    /// Media types of data in messages and events, as `image/png` or `image/*`.
+    pub data_types: Vec<String>,
     /// Rates that take the place of those of `[limits]` in its rooms.
     pub rates: NamespaceRates,
 }
@@ -117,6 +120,7 @@ impl From<NamespaceRules> for NamespaceSection {
             retention_count: rules.retention_count,
             member_limit: rules.member_limit,
             message_bytes: rules.message_bytes,
+            data_types: rules.data_types.iter().map(str::to_owned).collect(),
             rates: NamespaceRates::default(),
         }
     }
@@ -146,6 +150,8 @@ impl NamespaceSection {
             retention_count: self.retention_count,
             member_limit: self.member_limit,
             message_bytes: self.message_bytes,
+            // A list that is none was refused by the check.
+            data_types: MediaTypes::parse(&self.data_types).unwrap_or_default(),
         }
     }
 
@@ -173,6 +179,11 @@ impl NamespaceSection {
             (short(self.retention_age), "retention_age", "1s at least"),
             (self.retention_count == Some(0), "retention_count", "1 at least"),
             (!(1..=CONTENT_BYTES).contains(&self.message_bytes), "message_bytes", "1 to 65536"),
+            (
+                MediaTypes::parse(&self.data_types).is_none(),
+                "data_types",
+                "media types, as image/png or image/*",
+            ),
             (!(1..=MEMBERS_MAX).contains(&self.member_limit), "member_limit", "1 to 1000000"),
         ]
         .into_iter()

@@ -29,8 +29,9 @@ pub(super) fn send(
     Ok(case.commit(conditions, vec![Write::Append(EntryBody::Message(message))]))
 }
 
-/// `MESSAGE_TOO_LARGE` for more than the namespace allows.
+/// `MESSAGE_TOO_LARGE` for more than the namespace allows, `INVALID_ARGUMENT` for data of another media type.
 fn fits(case: &Case<'_>, content: &Content) -> Result<(), Refusal> {
+    case.rules.data_types.check(content, "content.media_type")?;
     if content.as_bytes().len() <= case.rules.message_bytes {
         return Ok(());
     }

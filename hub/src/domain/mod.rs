@@ -15,6 +15,7 @@ mod html;
 pub mod inbox;
 pub mod limits;
 pub mod marks;
+pub mod media;
 pub mod member;
 pub mod names;
 pub mod namespace;

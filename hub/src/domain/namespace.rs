@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::limits::CONTENT_BYTES;
+use super::media::MediaTypes;
 use super::names::{RoomName, TenantId, UserId};
 
 /// Who may do a thing in a room, from configuration.
@@ -70,6 +71,8 @@ pub struct NamespaceRules {
     pub member_limit: u32,
     /// Bytes of a message's content.
     pub message_bytes: usize,
+    /// Media types of data in messages and events.
+    pub data_types: MediaTypes,
 }
 
 impl NamespaceRules {
@@ -92,6 +95,7 @@ impl NamespaceRules {
             retention_count: None,
             member_limit: 10_000,
             message_bytes: CONTENT_BYTES,
+            data_types: MediaTypes::default(),
         }
     }
 

@@ -46,6 +46,9 @@ pub fn publish(
     exclude_self: bool,
     now: Timestamp,
 ) -> Result<Publication, Refusal> {
+    if let Some(payload) = &event.payload {
+        rules.data_types.check(payload, "payload.media_type")?;
+    }
     if !rules.durable {
         return Ok(Publication::Ephemeral(EphemeralEvent {
             room: RoomKey { tenant: caller.tenant.clone(), room: room.clone() },

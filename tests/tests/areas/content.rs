@@ -158,3 +158,51 @@ async fn names_that_are_none_and_places_that_are_not_there_yet() {
 async fn seq_of_reaction(alice: &carillon_tests::Person, room: &str, seq: u64) -> u64 {
     carillon_tests::story::seq_of(&alice.client.react(room, seq, "+1", true).await.unwrap())
 }
+
+/// Data that a page would run is no attachment, unless the namespace says so.
+#[tokio::test]
+async fn data_has_a_media_type_that_its_namespace_takes() {
+    let hub = hub().with(|config| {
+        for namespace in config.namespaces.iter_mut().filter(|namespace| namespace.name == "state") {
+            namespace.data_types = vec!["image/svg+xml".to_owned()];
+        }
+    });
+    let hub = hub.start().await;
+    let alice = hub.enters("alice").await;
+    let send = |room: &str, media_type: &str| {
+        let content = content(Body::Data(vec![1].into()), media_type);
+        alice.client.send_message(v1::MessageSend { content, ..message(room, "") })
+    };
+    let publish = |room: &str, media_type: &str| {
+        let payload = content(Body::Data(vec![1].into()), media_type);
+        let publish =
+            v1::EventPublish { room: room.to_owned(), name: "n".to_owned(), payload, ..Default::default() };
+        alice.client.publish(publish)
+    };
+    for (room, media_type, is_taken) in [
+        ("room:lobby", "image/png", true),
+        ("room:lobby", "image/svg+xml", false),
+        ("room:lobby", "text/javascript", false),
+        ("state:x", "image/svg+xml", true),
+        ("state:x", "image/png", false),
+        ("live:x", "application/xml", false),
+    ] {
+        if room.starts_with("room:") {
+            assert_eq!(send(room, media_type).await.is_ok(), is_taken, "{room} {media_type}");
+        }
+        match publish(room, media_type).await {
+            Ok(_) => assert!(is_taken, "{room} {media_type}"),
+            refused => assert_eq!((broken(refused).1, is_taken), ("payload.media_type".to_owned(), false)),
+        }
+    }
+    let body = content(Body::Data(vec![1].into()), "image/svg+xml");
+    let everybody = Some(v1::send_notification_request::Audience::AllUsers(true));
+    let notice = v1::SendNotificationRequest {
+        audience: everybody,
+        kind: "k".to_owned(),
+        title: "t".to_owned(),
+        body,
+        ..Default::default()
+    };
+    assert_eq!(broken(hub.admin().send_notification(notice).await).1, "body.media_type");
+}
