@@ -76,7 +76,7 @@ impl Tickets {
         issued.forget_ended(now);
         let bearer = bearer(&verified);
         let held = issued.held.get(&bearer).copied().unwrap_or(0);
-        if held >= TICKETS_PER_BEARER || issued.ends.len() >= TICKETS {
+        if held >= TICKETS_PER_BEARER || issued.good.len() >= TICKETS || issued.ends.len() >= 4 * TICKETS {
             return Err(Refusal { retry_after: Some(TICKET_LIFE), ..ErrorCode::RateLimited.into() });
         }
         *issued.held.entry(bearer).or_default() += 1;

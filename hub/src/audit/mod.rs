@@ -10,6 +10,7 @@ mod folder;
 mod line;
 mod opening;
 mod source;
+mod strangers;
 mod trail;
 mod verify;
 mod writer;

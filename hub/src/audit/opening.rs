@@ -1,5 +1,9 @@
 //! Where a log goes on: what its last file says, compared with what was noted.
 
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
 use super::chain::Place;
 use super::folder::{Folder, Growing, first_line, for_each_line};
 use super::verify::{Finding, Verifier};
@@ -22,9 +26,9 @@ pub(super) struct Opened {
 
 /// Opens the log that `options` names.
 pub(super) fn open(options: &Options, heads: &[ChainHead]) -> Result<Opened, AuditError> {
-    let chain = ChainId(getrandom::u64().map_err(|_| AuditError::Random)?);
-    let fresh = Opened { folder: None, file: None, chain, place: Place::default(), is_broken: false };
-    let Some(path) = options.target.folder() else { return Ok(fresh) };
+    let random = getrandom::u64().map_err(|_| AuditError::Random)?;
+    let fresh = |chain| Opened { folder: None, file: None, chain, place: Place::default(), is_broken: false };
+    let Some(path) = options.target.folder() else { return Ok(fresh(ChainId::of_run(random))) };
     let fail = |cause| AuditError::Folder { path: path.clone(), cause };
     let folder = Folder::open(path).map_err(fail)?;
     let files = folder.files().map_err(fail)?;
@@ -35,6 +39,10 @@ pub(super) fn open(options: &Options, heads: &[ChainHead]) -> Result<Opened, Aud
         let (Some(chain), Some(place)) = (verifier.chain(), verifier.place()) else {
             // Begun and not filled, or nothing that is known.
             is_broken |= whole > 0;
+            if whole == 0 {
+                let first = file.file_name().and_then(first_line).unwrap_or_default();
+                folder.file(first).and_then(|mut file| file.cut(0)).map_err(fail)?;
+            }
             continue;
         };
         let report = verifier.report();
@@ -56,7 +64,13 @@ pub(super) fn open(options: &Options, heads: &[ChainHead]) -> Result<Opened, Aud
         }
         return Ok(opened);
     }
-    Ok(Opened { folder: Some(folder), is_broken, ..fresh })
+    let chain = ChainId::of_folder(number_of(path), random);
+    // Where nothing is left of what was noted of this folder, somebody took it away.
+    is_broken |= heads.iter().any(|head| head.chain.folder() == chain.folder());
+    if is_broken {
+        tracing::error!("the audit log is gone: see `carillon admin audit verify`");
+    }
+    Ok(Opened { folder: Some(folder), is_broken, ..fresh(chain) })
 }
 
 /// Where the chain goes on: no line's number is given twice, so behind whatever was noted.
@@ -69,4 +83,11 @@ fn compare(chain: ChainId, place: Place, heads: &[ChainHead], is_broken: &mut bo
         }
         _ => place,
     }
+}
+
+/// What stands for a folder in its chains' ids: a hash of its path.
+fn number_of(folder: &Path) -> u32 {
+    let path = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let hash = Sha256::digest(path.as_os_str().as_encoded_bytes());
+    hash.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }

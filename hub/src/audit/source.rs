@@ -85,7 +85,10 @@ impl Trail {
             return;
         }
         let is_stranger = caller.is_none() && result.is_err();
-        let Some(left_out) = (if is_stranger { self.admits_stranger() } else { Some(0) }) else { return };
+        let Some(left_out) = (if is_stranger { self.admits_stranger(source.peer.address) } else { Some(0) })
+        else {
+            return;
+        };
         self.tell_with(event, source, caller, about, result, left_out);
     }
 

@@ -143,7 +143,21 @@ fn a_log_that_is_gone_is_found() {
     write(options(folder.path()), &heads, 1);
     let report = verify(&all_lines(folder.path()), &key(), &heads);
     let gone = heads.lock()[0].chain;
-    assert_eq!(report.findings, [Finding::ChainGone { chain: gone }]);
+    assert_eq!(report.findings, [Finding::Reported { seq: 2 }, Finding::ChainGone { chain: gone }]);
+    // A new key has a new folder, of which nothing was noted.
+    let other = tempfile::tempdir().unwrap();
+    let new_key = SealKey::new(&[5; 32]).unwrap();
+    write(Options { key: new_key.clone(), ..options(other.path()) }, &heads, 1);
+    assert_eq!(verify(&all_lines(other.path()), &new_key, &heads).findings, []);
+}
+
+#[test]
+fn a_file_that_was_only_begun_is_begun_again() {
+    let (folder, heads) = log_of(3);
+    fs::write(folder.path().join(format!("audit-{:020}.jsonl", 5)), "{\"seq\":5,\"time\":\"20").unwrap();
+    write(options(folder.path()), &heads, 2);
+    let report = verify(&all_lines(folder.path()), &key(), &heads);
+    assert_eq!((report.findings, report.last), (vec![], 7));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Where everybody puts their lines: a bounded queue before the thread that writes them. Nobody ever waits for it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,8 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::line::Line;
-use crate::domain::limits::AUDIT_STRANGERS;
-use crate::domain::rate::Bucket;
+use super::strangers::Strangers;
 use crate::domain::time::Moment;
 use crate::telemetry::Metrics;
 
@@ -36,16 +36,9 @@ impl Trail {
         self.0.as_ref().is_none_or(|queue| !queue.refuses || !queue.is_failing.load(Ordering::Relaxed))
     }
 
-    /// Whether a line about somebody unknown who was refused may be written: how many were left out since the last one,
-    /// or `None` where this is one more.
-    pub(super) fn admits_stranger(&self) -> Option<u64> {
-        let mut strangers = self.0.as_ref()?.strangers.lock();
-        let (bucket, left_out) = &mut *strangers;
-        if bucket.take(AUDIT_STRANGERS, Moment::now()).is_err() {
-            *left_out += 1;
-            return None;
-        }
-        Some(std::mem::take(left_out))
+    /// Whether a line may be written about somebody unknown who was refused: see [`Strangers::admit`].
+    pub(super) fn admits_stranger(&self, address: Option<IpAddr>) -> Option<u64> {
+        self.0.as_ref()?.strangers.lock().admit(address, Moment::now())
     }
 
     /// Adds a line. Where the queue is full it is lost, counted, and the log says so when it goes on.
@@ -66,8 +59,7 @@ pub(super) struct Queue {
     bytes: usize,
     refuses: bool,
     is_failing: AtomicBool,
-    /// What is left for strangers, and how many of their lines were left out.
-    strangers: Mutex<(Bucket, u64)>,
+    strangers: Mutex<Strangers>,
     metrics: Metrics,
 }
 
@@ -101,7 +93,13 @@ impl Queue {
         if waiting.closed || waiting.bodies.len() + body.len() >= self.bytes {
             waiting.lost += 1;
             self.metrics.counters().audit_lost.increment();
-            self.is_failing.store(true, Ordering::Relaxed);
+            // A sink that takes nothing and gives no error is not heard of otherwise.
+            if !self.is_failing.swap(true, Ordering::Relaxed) {
+                self.metrics.counters().audit_failing.store(true, Ordering::Relaxed);
+                tracing::error!(
+                    "audit lines find no room: the log is not written fast enough, or not at all"
+                );
+            }
             return;
         }
         if waiting.bodies.is_empty() {

@@ -173,7 +173,7 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// What was found, after the last line. `all` says that every chain that was noted must be there.
+    /// What was found, after the last line. `all` says that every chain that was noted of this folder must be there.
     pub fn finish(mut self, all: bool) -> Report {
         let last = self.place.map_or(0, |place| place.seq);
         if self.report.first > self.through + 1 {
@@ -186,11 +186,19 @@ impl<'a> Verifier<'a> {
         for (chain, seq) in unseen {
             if Some(chain) == self.chain && seq > last {
                 self.find(Finding::CutOff { first: last + 1, last: seq });
-            } else if Some(chain) != self.chain && all {
+            } else if Some(chain) != self.chain && all && self.is_of_folder(chain) {
                 self.find(Finding::ChainGone { chain });
             }
         }
         self.report
+    }
+
+    /// Whether another chain is one of the folder that was gone over; of any folder, where nothing is left of it.
+    fn is_of_folder(&self, chain: ChainId) -> bool {
+        match self.chain {
+            Some(here) => here.folder().is_some() && here.folder() == chain.folder(),
+            None => chain.folder().is_some(),
+        }
     }
 
     fn of_log(line: &str) -> Option<OfLog> {

@@ -83,6 +83,8 @@ struct Writer {
     queue: Arc<Queue>,
     anchor: Anchor,
     anchored: u64,
+    /// Whether that could not be noted the last time.
+    anchor_fails: bool,
     /// The last line that is written.
     written: u64,
     /// Sealed lines that are not written yet.
@@ -103,8 +105,18 @@ impl Writer {
             (None, _) => Sink::Output(io::stdout()),
         };
         let pending = Vec::new();
-        let mut writer =
-            Self { options, sink, chain, place, queue, anchor, anchored: 0, written: place.seq, pending };
+        let mut writer = Self {
+            options,
+            sink,
+            chain,
+            place,
+            queue,
+            anchor,
+            anchored: 0,
+            anchor_fails: false,
+            written: place.seq,
+            pending,
+        };
         if is_new {
             writer.begin_file();
         }
@@ -185,7 +197,8 @@ impl Writer {
         if failed {
             tracing::info!("the audit log is written again");
         }
-        self.queue.set_failing(false);
+        // A log whose end nobody would miss is not kept.
+        self.queue.set_failing(self.anchor_fails);
         true
     }
 
@@ -238,8 +251,14 @@ impl Writer {
         };
         let noted = synced.map_err(|error| error.to_string());
         match noted.and_then(|()| (self.anchor)(head).map_err(|error| error.to_string())) {
-            Ok(()) => self.anchored = self.place.seq,
-            Err(error) => tracing::error!(error, "where the audit log stands could not be noted"),
+            Ok(()) => {
+                self.anchored = self.place.seq;
+                self.anchor_fails = false;
+            }
+            Err(error) => {
+                tracing::error!(error, "where the audit log stands could not be noted");
+                self.anchor_fails = true;
+            }
         }
     }
 }

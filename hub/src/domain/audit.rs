@@ -9,6 +9,24 @@ use super::time::Timestamp;
 pub struct ChainId(pub u64);
 
 impl ChainId {
+    const OF_FOLDER: u64 = 1 << 63;
+
+    /// A new chain of a run that writes to standard output.
+    pub fn of_run(random: u64) -> Self {
+        Self(random & !Self::OF_FOLDER)
+    }
+
+    /// A new chain of the folder that this number stands for.
+    pub fn of_folder(folder: u32, random: u64) -> Self {
+        Self(Self::OF_FOLDER | u64::from(folder >> 1) << 32 | random & 0xffff_ffff)
+    }
+
+    /// What stands for its folder; `None` where it is none's. Two folders seldom have the same.
+    pub fn folder(self) -> Option<u32> {
+        let folder = (self.0 >> 32) as u32 & (u32::MAX >> 1);
+        (self.0 & Self::OF_FOLDER != 0).then_some(folder)
+    }
+
     /// Reads 16 hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -321,8 +321,13 @@ pub const AUDIT_FILES: usize = 32;
 pub const AUDIT_QUEUE_BYTES: usize = 8 << 20;
 /// Where the audit log stands is noted this often.
 pub const AUDIT_ANCHOR_INTERVAL: Duration = Duration::from_secs(5);
-/// Audit lines about refused strangers that are written: anybody can be refused as often as they like.
-pub const AUDIT_STRANGERS: Rate = Rate::new(1_000, Duration::from_millis(10));
+/// Audit lines about refused strangers, of all addresses: anybody can be refused as often as they like. A week of them at
+/// most fills the files that are kept by default.
+pub const AUDIT_STRANGERS: Rate = Rate::new(1_000, Duration::from_millis(200));
+/// The same of one address.
+pub const AUDIT_STRANGER: Rate = Rate::new(20, Duration::from_secs(10));
+/// Addresses whose lines are counted.
+pub const AUDIT_STRANGER_ADDRESSES: usize = 10_000;
 /// HTTP/2 frames of a connection that cancel a call.
 pub const FRAMES_RESET: Rate = Rate::new(1_000, Duration::from_millis(5));
 /// HTTP/2 data frames without data that end nothing.

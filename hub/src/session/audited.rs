@@ -126,8 +126,11 @@ impl Services {
             return;
         }
         let live = source.session.and_then(|session| self.sessions.get(session));
-        let seldom = live.as_ref().map_or(&self.upkeep.limited, |live| &live.limited);
-        if let Some(left_out) = seldom.admit(Moment::now()) {
+        let admitted = match live {
+            Some(live) => live.limited.admit(Moment::now()),
+            None => self.upkeep.limited.admit(caller.key(), Moment::now()),
+        };
+        if let Some(left_out) = admitted {
             self.audit.tell_with(event::LIMIT, source, Some(caller), About::default(), Err(code), left_out);
         }
     }

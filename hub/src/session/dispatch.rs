@@ -101,29 +101,17 @@ impl Session {
     fn hello(&mut self, id: u32, hello: Hello) {
         self.services.metrics.counters().attempts.increment();
         let token = std::mem::replace(&mut self.token, Ok(None));
-        let welcome = opening::welcome(
-            &self.services,
-            hello,
-            token,
-            (self.shard, self.source.clone(), self.closer.clone()),
-            Timestamp::now(),
-        );
-        let welcome = match welcome {
-            Ok(welcome) => welcome,
-            Err(refusal) => {
-                self.services.metrics.attempt_failed(refusal.code);
-                let refused = Err(refusal.code);
-                self.services.audit.tell(
-                    event::SESSION_OPENED,
-                    &self.source,
-                    None,
-                    About::default(),
-                    refused,
-                );
-                return self.refuse_and_end(id, refusal);
-            }
+        let now = Timestamp::now();
+        let caller = match opening::identify(&self.services, &hello, token, now) {
+            Ok(caller) => caller,
+            Err(refusal) => return self.refuse_hello(id, None, refusal),
         };
-        let (caller, source) = (welcome.caller.clone(), &welcome.live.source);
+        let place = (self.shard, self.source.clone(), self.closer.clone());
+        let welcome = match opening::welcome(&self.services, hello, caller.clone(), place, now) {
+            Ok(welcome) => welcome,
+            Err(refusal) => return self.refuse_hello(id, Some(&caller), refusal),
+        };
+        let source = &welcome.live.source;
         self.services.audit.tell(event::SESSION_OPENED, source, Some(&caller), About::default(), Ok(()));
         let mut established = Established::new(welcome.live, welcome.caller);
         self.services.presence.connect(established.live.user(), established.live.id(), Timestamp::now());
@@ -141,6 +129,14 @@ impl Session {
             let opened = tokio::time::timeout(limit, open).await;
             Done::Opened(id, Box::new(opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
         });
+    }
+
+    /// Nobody is let in, whoever it is.
+    fn refuse_hello(&mut self, id: u32, caller: Option<&Caller>, refusal: Refusal) {
+        let services = &self.services;
+        services.metrics.attempt_failed(refusal.code);
+        services.audit.tell(event::SESSION_OPENED, &self.source, caller, About::default(), Err(refusal.code));
+        self.refuse_and_end(id, refusal);
     }
 
     /// Adds a command to those in flight. It is polled with the session, in the order in which they came.

@@ -144,8 +144,10 @@ async fn find_start(
     if !is_in_log(since, page.entries.first(), page.head, services.store.epoch()) {
         return Ok(Start::Truncated);
     }
-    // A place that a client has seen, which its tag proves, is where it goes on; the beginning proves nothing.
-    if since.seq == Seq(0) && !history {
+    // Who may not read history goes on where they have been: the tag of an entry that is there proves it, and at the head
+    // there is nothing to read. The beginning proves nothing, nor does an entry that was removed.
+    let is_proven = page.entries.first().is_some_and(|entry| entry.seq == since.seq);
+    if !history && !is_proven && since.seq != page.head.seq {
         return Ok(Start::Truncated);
     }
     // What lies between is not theirs to read, so the copy cannot be made complete.

@@ -112,6 +112,12 @@ impl Services {
         })
     }
 
+    /// Takes a user's ticket, as any call without a session: nobody takes those of others.
+    pub(super) fn limit_tickets(&self, caller: &Caller) -> Result<(), Refusal> {
+        let limited = self.limits.limiter.check(caller, Limited::Execute, None, Moment::now());
+        limited.inspect_err(|refusal| self.count_limited("create_ticket", refusal))
+    }
+
     /// Takes a request of a service.
     pub fn limit_service(&self, caller: &Caller) -> Result<(), Refusal> {
         let limited = self.limits.limiter.check(caller, Limited::Service, None, Moment::now());

@@ -33,26 +33,33 @@ pub(super) struct Welcome {
     pub(super) resume: Option<Resume>,
 }
 
-/// Checks the token of `hello`, or the one that came with the stream, and makes the session known to others: from now
-/// on what is meant for the user waits in its mailbox.
-pub(super) fn welcome(
+/// Checks the token of `hello`, or the one that came with the stream.
+pub(super) fn identify(
     services: &Services,
-    hello: Hello,
+    hello: &Hello,
     metadata: Result<Option<Token>, Refusal>,
-    (shard, source, closer): (usize, Source, Closer),
     now: Timestamp,
-) -> Result<Welcome, Refusal> {
+) -> Result<Caller, Refusal> {
     if services.is_draining() {
         return Err(ErrorCode::GoingAway.into());
     }
     if !services.audit.admits() {
         return Err(ErrorCode::Unavailable.into());
     }
-    let token = match hello.token {
-        Some(token) => token,
-        None => metadata?.ok_or(ErrorCode::AuthRequired)?,
-    };
-    let caller = services.authenticate(&token, now)?;
+    match &hello.token {
+        Some(token) => services.authenticate(token, now),
+        None => services.authenticate(&metadata?.ok_or(ErrorCode::AuthRequired)?, now),
+    }
+}
+
+/// Makes the session of a caller known to others: from now on what is meant for the user waits in its mailbox.
+pub(super) fn welcome(
+    services: &Services,
+    hello: Hello,
+    caller: Caller,
+    (shard, source, closer): (usize, Source, Closer),
+    now: Timestamp,
+) -> Result<Welcome, Refusal> {
     let resumed = hello.resume.as_ref().map_or(0, |resume| resume.rooms.len());
     if resumed > services.settings.terms.rooms_per_session as usize {
         return Err(ErrorCode::RoomLimitExceeded.into());

@@ -19,7 +19,7 @@ use crate::domain::reply::{Reply, SessionTerms};
 use crate::domain::time::{Moment, Timestamp};
 use crate::presence::Presence;
 use crate::store::{Home, Idempotency, Outcome, Store, Write, refuse_commit};
-use crate::telemetry::{Metrics, Seldom};
+use crate::telemetry::{Metrics, Seldom, SeldomEach};
 
 use super::connection::Waiting;
 use super::executor::{Answer, Executor, Turn};
@@ -90,8 +90,8 @@ pub struct Upkeep {
     pub(super) unheard: Vec<Waiting>,
     /// Ephemeral events that were handed over.
     pub(super) once: Once,
-    /// Says when a line may be written that somebody without a session was held back.
-    pub(super) limited: Seldom,
+    /// Says when a line may be written that a user without a session was held back.
+    pub(super) limited: SeldomEach<UserKey>,
     refused_tokens: Seldom,
     draining: AtomicBool,
     known: Memory<UserKey, ()>,
@@ -106,7 +106,7 @@ impl Upkeep {
             waiting: lists(),
             unheard: lists(),
             once: Once::new(),
-            limited: Seldom::default(),
+            limited: SeldomEach::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             known,
@@ -188,7 +188,7 @@ impl Services {
         }
         let verified = self.identify(token, now)?;
         match &verified {
-            Verified::User(_) => drop(self.admit(&verified, None)?),
+            Verified::User(_) => self.limit_tickets(&self.admit(&verified, None)?)?,
             // Which tenant a service's is for is asked when it is used.
             Verified::Service(_) => {}
         }

@@ -13,6 +13,7 @@ mod memory;
 mod metrics;
 pub mod names;
 mod seldom;
+mod seldom_each;
 mod snapshot;
 
 pub use commands::Commands;
@@ -22,4 +23,5 @@ pub use log::{LogError, LogFormat, LogOptions, init_log, is_log_filter};
 pub use memory::resident_bytes;
 pub use metrics::{Figures, InstallError, Metrics, OpenSession};
 pub use seldom::Seldom;
+pub use seldom_each::SeldomEach;
 pub use snapshot::{Rates, Snapshot};

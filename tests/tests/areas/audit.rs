@@ -108,6 +108,33 @@ async fn who_is_refused_and_why() {
 }
 
 #[tokio::test]
+async fn who_is_known_and_refused_is_named() {
+    let hub = hub().with(|config| {
+        config.audit.to = Some(AuditTo::File);
+        config.limits.sessions_per_user = 1;
+    });
+    let hub = hub.start().await;
+    let _first = Wire::enters(&hub, "alice").await;
+    let mut second = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+    second.ask(Command::Hello(v1::Hello { token: hub.token("alice"), ..greeting() }));
+    assert_eq!(second.ends().await.1.reason, "CONNECTION_LIMIT_EXCEEDED");
+    let everywhere =
+        v1::RevokeTokensRequest { what: Some(What::Everybody(true)), everywhere: true, ..Default::default() };
+    hub.admin().revoke_tokens(everywhere).await.unwrap_err();
+    let before_ms = 1_000;
+    let everybody =
+        v1::RevokeTokensRequest { what: Some(What::Everybody(true)), before_ms, ..Default::default() };
+    hub.admin().revoke_tokens(everybody).await.unwrap();
+    let lines = lines(&hub.stops().await);
+    let refused: Vec<_> =
+        of(&lines, "session.opened").into_iter().filter(|line| line["outcome"] == "refused").collect();
+    assert_eq!((&refused[0]["user"], refused.len()), (&"alice".into(), 1));
+    let revoked = of(&lines, "revoke_tokens");
+    assert_eq!((&revoked[0]["reason"], revoked.len()), (&"PERMISSION_DENIED".into(), 2));
+    assert_eq!(revoked[1]["subject"], "everybody before 1000");
+}
+
+#[tokio::test]
 async fn what_administrators_do() {
     let hub = audited().await;
     let mut alice = Wire::enters(&hub, "alice").await;
@@ -129,7 +156,7 @@ async fn what_administrators_do() {
     assert_eq!((&sent["service"], &sent["room"]), (&"billing".into(), &"room:lobby".into()));
     assert!(of(&lines, "send_message").is_empty(), "it is said once");
     let revoked = of(&lines, "revoke_tokens")[0];
-    assert_eq!((&revoked["subject"], &revoked["outcome"]), (&"alice".into(), &"ok".into()));
+    assert_eq!((&revoked["subject"], &revoked["outcome"]), (&"user alice".into(), &"ok".into()));
     assert_eq!(of(&lines, "session.ended")[0]["reason"], "SESSION_INVALIDATED");
 }
 

@@ -214,3 +214,32 @@ async fn a_service_does_what_its_token_says() {
     let nothing = service(json!(["reed"])).get_statistics(v1::GetStatisticsRequest::default()).await;
     assert_eq!(verdict(nothing), "INVALID_TOKEN", "a word that is none of these");
 }
+
+/// That an entry was removed proves nothing: who may only listen is given none of what is left.
+#[tokio::test]
+async fn a_place_that_was_trimmed_is_no_way_into_the_history() {
+    let cases = NamespaceSection {
+        name: "case".to_owned(),
+        join: Who::Granted,
+        send: Who::Granted,
+        retention_count: Some(3),
+        ..NamespaceSection::default()
+    };
+    let hub = hub().with(|config| config.namespaces.push(cases)).start().await;
+    let mut writer = enters(&hub, grants(&hub, "case:7", &["join", "send", "history"])).await;
+    let epoch = writer.joins(join("case:7")).await.position.unwrap().epoch;
+    for n in 0..10 {
+        writer.asks(Command::MessageSend(message("case:7", &n.to_string()))).await;
+    }
+    // What is past the count is hidden at once.
+    let oldest =
+        v1::HistoryGet { room: "case:7".into(), bound: Some(v1::history_get::Bound::After(0)), limit: 10 };
+    let Kind::HistoryPage(page) = writer.asks(Command::History(oldest)).await else { panic!("a page") };
+    assert!(page.entries.len() <= 3, "{}", page.entries.len());
+    let mut listener = enters(&hub, grants(&hub, "case:7", &["join"])).await;
+    for seq in [1, 2, 5, 7] {
+        let since = Some(v1::Position { epoch: epoch.clone(), seq, tag: 12_345 });
+        let joined = listener.joins(v1::Join { since, ..join("case:7") }).await;
+        assert!(joined.truncated && !joined.recovered, "{seq}: {joined:?}");
+    }
+}

@@ -113,6 +113,18 @@ fn where_lines_cannot_be_kept_nobody_new_comes_in_if_so_configured() {
         == Some(0)
     {}
     rooms().run().fails("UNAVAILABLE");
+    // An emergency is told all the same.
+    let service = carillon(["token", "school", "--service", "--tenant", "acme", "--config"])
+        .arg(folder.path().join("carillon.toml"))
+        .run()
+        .good();
+    let notify = |priority: &str| {
+        let line = ["notify", "--user", "bob", "Leave the building", "--priority", priority];
+        let service = ["--tenant", "acme", "--addr", &address, "--token", service.out.trim()];
+        carillon(line.into_iter().chain(service)).run()
+    };
+    notify("critical").good();
+    notify("normal").fails("UNAVAILABLE");
     hub.signalled("TERM");
 }
 

@@ -26,7 +26,7 @@ use tonic::{Request, Response, Status};
 
 use super::call::{RequestId, answer, required_bearer};
 use super::door::{Admitted, Visitor};
-use super::ports::{Administer, Authenticate, Execute, Observe, Sessions};
+use super::ports::{Administer, Authenticate, Execute, Observe, Sessions, StillGood};
 use super::{encode, errors, overview};
 use crate::audit::{About, Source, Trail};
 use crate::domain::audit::ChainHead;
@@ -77,10 +77,12 @@ impl AdminApi {
         let request_id = RequestId::of(headers);
         let source = Visitor::of(&extensions).source(headers);
         let work = async {
+            let mut text = String::new();
             let caller = match self.may_call(headers, &request) {
                 Ok(caller) => caller,
-                Err(refusal) => {
-                    self.audit.tell(call, &source, None, request.about(), Err(refusal.code));
+                Err((who, refusal)) => {
+                    let about = request.about(&mut text);
+                    self.audit.tell(call, &source, who.as_deref(), about, Err(refusal.code));
                     return Err(refusal);
                 }
             };
@@ -89,26 +91,43 @@ impl AdminApi {
             let done = handle(this, caller.clone(), request).await;
             if let Some(request) = told {
                 let result = done.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
-                self.audit.tell(call, &source, Some(&caller), request.about(), result);
+                self.audit.tell(call, &source, Some(&caller), request.about(&mut text), result);
             }
             done
         };
         answer(request_id.clone(), limit, work).await
     }
 
-    /// Who calls, where they may.
-    fn may_call<Q: OfTenant>(&self, headers: &HeaderMap, request: &Q) -> Result<Caller, Refusal> {
-        if !self.audit.admits() {
-            return Err(ErrorCode::Unavailable.into());
+    /// Who calls, where they may; else who it is, as far as that is known, and why not.
+    fn may_call<Q: OfTenant>(
+        &self,
+        headers: &HeaderMap,
+        request: &Q,
+    ) -> Result<Caller, (Option<Box<Caller>>, Refusal)> {
+        // An emergency is passed on, whatever becomes of the log.
+        if !request.is_emergency() && !self.audit.admits() {
+            return Err((None, ErrorCode::Unavailable.into()));
         }
-        let caller = self.caller(headers, request.tenant())?;
-        if !caller.powers.abilities.has(Q::NEEDS) {
-            return Err(ErrorCode::PermissionDenied.into());
+        let caller = self.caller(headers, request.tenant()).map_err(|refusal| (None, refusal))?;
+        let may = if !caller.powers.abilities.has(Q::NEEDS) {
+            Err(ErrorCode::PermissionDenied.into())
+        } else if request.is_emergency() {
+            Ok(())
+        } else {
+            self.authenticate.limit_service(&caller)
+        };
+        match may {
+            Ok(()) => Ok(caller),
+            Err(refusal) => Err((Some(Box::new(caller)), refusal)),
         }
-        if !request.is_emergency() {
-            self.authenticate.limit_service(&caller)?;
-        }
-        Ok(caller)
+    }
+
+    /// Whether this is an operator's call. What it says of others is written down.
+    fn operator(&self, call: &str, source: &Source, headers: &HeaderMap) -> Result<StillGood, Refusal> {
+        let operator = required_bearer(headers).and_then(|token| self.authenticate.operator(token));
+        operator.inspect_err(|refusal| {
+            self.audit.tell(call, source, None, About::default(), Err(refusal.code));
+        })
     }
 
     /// Whether a call with these headers may come from a service: which tenant it is for, only its request says.
@@ -232,8 +251,9 @@ macro_rules! calls {
                 request: Request<v1::RevokeTokensRequest>,
             ) -> Result<Response<v1::RevokeTokensResponse>, Status> {
                 let headers = request.metadata().as_ref();
+                let source = Visitor::of(request.extensions()).source(headers);
                 if request.get_ref().everywhere
-                    && let Err(refusal) = required_bearer(headers).and_then(|t| self.authenticate.operator(t))
+                    && let Err(refusal) = self.operator("revoke_tokens", &source, headers)
                 {
                     return Err(errors::status(&refusal, &RequestId::of(headers)));
                 }
@@ -249,10 +269,8 @@ macro_rules! calls {
                 let request_id = RequestId::of(headers);
                 let source = Visitor::of(request.extensions()).source(headers);
                 let work = async {
-                    let admitted = required_bearer(headers).and_then(|token| self.authenticate.operator(token));
-                    let result = admitted.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
-                    self.audit.tell("list_audit_heads", &source, None, About::default(), result);
-                    drop(admitted?);
+                    drop(self.operator("list_audit_heads", &source, headers)?);
+                    self.audit.tell("list_audit_heads", &source, None, About::default(), Ok(()));
                     let heads = self.administer.audit_heads().await?;
                     Ok(v1::ListAuditHeadsResponse { heads: heads.iter().map(head).collect() })
                 };
@@ -269,8 +287,10 @@ macro_rules! calls {
             ) -> Result<Response<Self::WatchOverviewStream>, Status> {
                 let headers = request.metadata().as_ref();
                 let request_id = RequestId::of(headers);
+                let source = Visitor::of(request.extensions()).source(headers);
                 let work = async {
-                    let operator = self.authenticate.operator(required_bearer(headers)?)?;
+                    let operator = self.operator("watch_overview", &source, headers)?;
+                    self.audit.tell("watch_overview", &source, None, About::default(), Ok(()));
                     let figures = overview::watch(Arc::clone(&self.observe), operator);
                     let figures: Self::WatchOverviewStream = figures
                         .map(move |figures| figures.map_err(|refusal| errors::status(&refusal, &request_id)))

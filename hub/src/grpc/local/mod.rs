@@ -57,6 +57,13 @@ impl LocalHub {
     }
 }
 
+impl LocalHub {
+    fn tell_refused(&self, call: &Call, refusal: &Refusal) {
+        let source = Source::call(RequestId::of_text(&call.request_id).as_str(), peer(&call.peer));
+        self.services.audit.tell(event::AUTHENTICATION, &source, None, About::default(), Err(refusal.code));
+    }
+}
+
 impl HubPort for LocalHub {
     fn open(&self, call: Call) -> Box<dyn FrameStream> {
         let (closer, peer) = (Closer::default(), peer(&call.peer));
@@ -109,6 +116,7 @@ impl HubPort for LocalHub {
             self.refuse_services(token)?;
             self.authenticate.ticket(token)
         });
+        let issued = issued.inspect_err(|refusal| self.tell_refused(&call, refusal));
         let request_id = RequestId::of_text(&call.request_id);
         let answer = issued
             .map(|(ticket, expires)| v1::CreateTicketResponse { ticket, expires_ms: expires.millis() })
@@ -125,7 +133,7 @@ impl HubPort for LocalHub {
             self.refuse_services(token)?;
             self.authenticate.operator(token)
         });
-        match operator {
+        match operator.inspect_err(|refusal| self.tell_refused(&call, refusal)) {
             Ok(operator) => {
                 let request_id = RequestId::of_text(&call.request_id);
                 let told = move |refusal: Refusal| encode::error(&refusal, request_id.as_str());
