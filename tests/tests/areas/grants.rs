@@ -238,7 +238,7 @@ async fn a_place_that_was_trimmed_is_no_way_into_the_history() {
     assert!(page.entries.len() <= 3, "{}", page.entries.len());
     let mut listener = enters(&hub, grants(&hub, "case:7", &["join"])).await;
     for seq in [1, 2, 5, 7] {
-        let since = Some(v1::Position { epoch: epoch.clone(), seq, tag: 12_345 });
+        let since = Some(v1::Position { epoch, seq, tag: 12_345 });
         let joined = listener.joins(v1::Join { since, ..join("case:7") }).await;
         assert!(joined.truncated && !joined.recovered, "{seq}: {joined:?}");
     }
