@@ -28,6 +28,7 @@ impl Facts for HubFacts {
         self.0.metrics.render(&Figures {
             store: self.0.store.figures(),
             rooms: self.0.delivery.rooms().len() as u64,
+            sessions_limit: self.0.limits.sessions.node as u64,
             sessions_by_tenant: tenants.into_iter().collect(),
         })
     }

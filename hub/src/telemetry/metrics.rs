@@ -35,6 +35,8 @@ pub struct Figures {
     pub store: StoreFigures,
     /// Rooms held in memory.
     pub rooms: u64,
+    /// Sessions that there may be on this node; 0 without a limit.
+    pub sessions_limit: u64,
     /// Sessions open now, by tenant.
     pub sessions_by_tenant: Vec<(TenantId, u64)>,
 }
@@ -124,6 +126,7 @@ impl Metrics {
         let counters = &self.0.counters;
         text.single(names::SESSIONS_ACTIVE, counters.sessions.now());
         text.single(names::SESSIONS_PEAK, counters.sessions.peak());
+        text.single(names::SESSIONS_LIMIT, figures.sessions_limit);
         text.single(names::SESSIONS, counters.sessions_opened.total());
         text.family(names::SESSIONS_BY_TENANT);
         for (tenant, sessions) in &figures.sessions_by_tenant {
@@ -229,6 +232,7 @@ mod tests {
         let figures = Figures {
             store: StoreFigures { committed: 5, healthy: true, ..StoreFigures::default() },
             rooms: 2,
+            sessions_limit: 7,
             sessions_by_tenant: vec![(TenantId::parse("acme").unwrap(), 1)],
         };
         let text = metrics.render(&figures);
@@ -248,6 +252,7 @@ mod tests {
             "carillon_deliveries_total 7",
             "carillon_session_attempts_failed_total{code=\"INVALID_TOKEN\"} 2",
             "carillon_tokens_refused_total 1",
+            "carillon_sessions_limit 7",
             "carillon_key_failures_total 2",
             "carillon_sessions_disconnected_total{code=\"SLOW_CONSUMER\"} 1",
             "carillon_commands_total{command=\"message_send\",status=\"ok\"} 1",

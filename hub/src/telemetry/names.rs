@@ -39,6 +39,9 @@ pub const SESSIONS_ACTIVE: Family = gauge("carillon_sessions_active", "Sessions 
 /// Most sessions at once.
 pub const SESSIONS_PEAK: Family =
     gauge("carillon_sessions_peak", "Most sessions that were open at once since the start");
+/// Sessions that this node may have.
+pub const SESSIONS_LIMIT: Family =
+    gauge("carillon_sessions_limit", "Sessions that there may be on this node; 0 without a limit");
 /// Sessions opened.
 pub const SESSIONS: Family = counter("carillon_sessions_total", "Sessions opened");
 /// Sessions open now, per tenant. Label `tenant`.
@@ -121,9 +124,10 @@ pub const STORE_HEALTHY: Family = gauge("carillon_store_healthy", "1 while the s
 pub const MEMORY_BYTES: Family = gauge("process_resident_memory_bytes", "Resident memory of the process");
 
 /// All of them, in the order in which they are shown.
-pub const ALL: [Family; 30] = [
+pub const ALL: [Family; 31] = [
     SESSIONS_ACTIVE,
     SESSIONS_PEAK,
+    SESSIONS_LIMIT,
     SESSIONS,
     SESSIONS_BY_TENANT,
     ATTEMPTS,

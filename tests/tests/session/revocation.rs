@@ -235,3 +235,18 @@ async fn a_wrong_revocation_is_refused() {
     assert_eq!(wrong_field(operates.revoke_tokens(user_everywhere).await), "everywhere");
     assert_eq!(greeted(&hub, &issued(&hub, TENANT, "bob", 60)).await, "connected", "nothing was revoked");
 }
+
+/// What was revoked cannot be known then: nobody new gets in, with however good a token.
+#[tokio::test]
+async fn where_the_store_has_stopped_nobody_gets_in() {
+    let hub = hub().start().await;
+    hub.hub.services().store.close().await;
+    let mut alice = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+    alice.ask(Command::Hello(v1::Hello { token: hub.token("alice"), ..greeting() }));
+    assert_eq!(alice.ends().await.1.reason, "UNAVAILABLE");
+    let execute = Executor::new(ClientOptions::new(hub.url()).token(hub.token("alice"))).unwrap();
+    let rooms = execute.call::<v1::RoomsPage>(Command::Rooms(v1::RoomsGet::default())).await;
+    assert_eq!(verdict(rooms), "UNAVAILABLE");
+    let asked = hub.admin().get_statistics(v1::GetStatisticsRequest::default()).await;
+    assert_eq!(verdict(asked), "UNAVAILABLE");
+}
