@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Makes the secret, 32 random bytes in hexadecimal digits for its owner alone, unless it is there. It appears whole or
@@ -12,7 +12,7 @@ pub(super) fn make(secret: &Path) -> io::Result<()> {
         return Ok(());
     }
     if let Some(folder) = secret.parent() {
-        fs::create_dir_all(folder)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let mut draft = secret.to_owned().into_os_string();
     draft.push(format!(".{}", std::process::id()));

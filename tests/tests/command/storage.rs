@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use carillon_tests::command::{Ran, carillon};
@@ -58,4 +59,20 @@ fn a_newer_database_is_refused_and_left_as_it_is() {
     let refused = serves(folder.path()).fails("carillon.db");
     assert!(refused.err.contains("99") && refused.err.contains("newer"), "{refused:?}");
     assert!(contents(folder.path()) == before, "something was changed");
+}
+
+/// What people write to each other is not for other users of the machine.
+#[test]
+fn data_is_for_its_owner_alone() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    let hub = HubProcess::start(&folder);
+    hub.carillon("alice", &["send", "room:a", "hello"]).run().good();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o077;
+    assert_eq!(mode(&folder), 0, "the folder");
+    for file in fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()) {
+        let is_plain = ["carillon.lock", "carillon.watermark"].iter().any(|name| file.ends_with(name));
+        assert!(is_plain || mode(&file) == 0, "{}", file.display());
+    }
+    hub.stops();
 }

@@ -1,6 +1,7 @@
 //! Opening: the lock, the checks that change nothing ([`check`](super::check)), the schema, the recovery, the threads.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -35,9 +36,17 @@ type Opened<T> = std::result::Result<T, OpenError>;
 /// Opens the store.
 pub(super) fn open(options: &Options) -> Opened<SqliteStore> {
     let folder = &options.directory;
-    std::fs::create_dir_all(folder).map_err(|cause| OpenError::Folder { path: folder.clone(), cause })?;
+    // What people write to each other is for the owner alone; a folder that is there stays as it is.
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|cause| OpenError::Folder { path: folder.clone(), cause })?;
     let lock = identity::lock(folder)?;
     let found = check(options)?;
+    if options.vfs.is_none() {
+        // SQLite makes its other files as open as this one.
+        let path = options.database();
+        let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        made.map_err(|cause| OpenError::Folder { path, cause })?;
+    }
     start(options, lock, found)
         .map_err(|error| OpenError::Engine { path: options.database(), cause: error.to_string() })
 }
