@@ -109,6 +109,8 @@ fn a_connection_that_made_nobody_known_keeps_its_place() {
     for visitor in &held {
         visitor.asks();
         visitor.try_call(&none, || false).unwrap().judge(Some(ErrorCode::ProtocolError));
+        // Nobody knows either whose a token is that cannot be judged, because the issuer's keys cannot be had.
+        visitor.admit(&none, || Err(ErrorCode::Unavailable.into())).unwrap_err();
     }
     assert_eq!(code(enter(&door, None).turns_away(&none)), Some(ErrorCode::TooManyConnections));
     // One that ends while a session on it waits gives its place back once, with the session.
