@@ -1,8 +1,8 @@
 //! The bridge: browsers' way to a hub. Each WebSocket is one `HubService.Session`, each event stream one that only
 //! listens, each posted command one `Execute`; the bridge adds nothing of its own to what they mean.
 //!
-//! A connection comes in at [`server`], which bounds it; [`routes`] says what its request is for. An upgraded one becomes
-//! a [`socket`], a stream of server-sent events an [`events`] body. All reach the hub through the port of
+//! A connection comes in at [`server`], which bounds it, and has a [`place`] among those of its address until somebody
+//! known uses it; [`routes`] says what its request is for. An upgraded one becomes a [`socket`], a stream of server-sent events an [`events`] body. All reach the hub through the port of
 //! `carillon_proto`: in the same process, or through [`remote`], gRPC to hubs elsewhere.
 //!
 //! Start with [`server`], then [`routes`], then `socket/mod.rs`.
@@ -18,6 +18,7 @@ mod options;
 mod origins;
 mod page;
 mod patient;
+mod place;
 pub mod remote;
 mod respond;
 mod routes;

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use carillon_net::addresses::{Addresses, Attempt};
+use carillon_net::addresses::Addresses;
 use carillon_net::forwarded::client_address;
 use carillon_proto::port::{Call, HubPort};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::caller::call;
 use crate::options::Options;
+use crate::place::{Place, Trial};
 use crate::respond::{self, Body, refusal};
 use crate::{commands, events, page, socket, upgrade};
 
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
 pub(crate) struct Connection {
     /// The other end.
     pub(crate) peer: IpAddr,
+    /// Its place among those that nobody known uses.
+    pub(crate) place: Arc<Place>,
     /// Counts it among those open, until the last clone is gone.
     pub(crate) _counted: Arc<Counted>,
 }
@@ -94,25 +97,25 @@ async fn dispatch(
     let options = &shared.options;
     match (request.method().as_str(), request.uri().path()) {
         ("GET", "/v1/session") => open_socket(shared, connection, address, call, request),
-        ("GET", "/v1/events") => match shared.addresses.attempt(address, Instant::now()) {
-            Ok(attempt) => events::open(&*hub, call, attempt, events::wanted(&request), options).await,
+        ("GET", "/v1/events") => match connection.place.try_request(&shared.addresses, address) {
+            Ok(trial) => events::open(&*hub, call, trial, events::wanted(&request), options).await,
             Err(wait) => too_many(wait, &call.request_id),
         },
-        ("GET", "/v1/overview") => match shared.addresses.attempt(address, Instant::now()) {
-            Ok(attempt) => judge(attempt, events::overview(&*hub, call).await),
+        ("GET", "/v1/overview") => match connection.place.try_request(&shared.addresses, address) {
+            Ok(trial) => judge(trial, events::overview(&*hub, call).await),
             Err(wait) => too_many(wait, &call.request_id),
         },
         ("POST", "/v1/commands") => {
-            let attempt = match shared.addresses.attempt(address, Instant::now()) {
-                Ok(attempt) => attempt,
+            let trial = match connection.place.try_request(&shared.addresses, address) {
+                Ok(trial) => trial,
                 Err(wait) => return too_many(wait, &call.request_id),
             };
             let (limit, within) = (options.frame_bytes, options.handshake_timeout);
             let response = commands::execute(hub, call, request.into_body(), limit, within).await;
-            judge(attempt, response)
+            judge(trial, response)
         }
-        ("POST", "/v1/tickets") => match shared.addresses.attempt(address, Instant::now()) {
-            Ok(attempt) => judge(attempt, commands::create_ticket(hub, call).await),
+        ("POST", "/v1/tickets") => match connection.place.try_request(&shared.addresses, address) {
+            Ok(trial) => judge(trial, commands::create_ticket(hub, call).await),
             Err(wait) => too_many(wait, &call.request_id),
         },
         (_, "/v1/session" | "/v1/events" | "/v1/overview" | "/v1/commands" | "/v1/tickets") => {
@@ -126,11 +129,8 @@ async fn dispatch(
     }
 }
 
-/// Only those whom nobody knows have failed.
-fn judge(attempt: Attempt, response: Response<Body>) -> Response<Body> {
-    if response.status() != StatusCode::UNAUTHORIZED {
-        attempt.succeeded();
-    }
+fn judge(trial: Trial, response: Response<Body>) -> Response<Body> {
+    trial.judge(response.status());
     response
 }
 
@@ -153,15 +153,18 @@ fn open_socket(
         Ok(agreed) => agreed,
         Err(response) => return *response,
     };
-    let attempt = match shared.addresses.attempt(address, Instant::now()) {
-        Ok(attempt) => attempt,
+    let trial = match connection.place.try_request(&shared.addresses, address) {
+        Ok(trial) => trial,
         Err(wait) => return too_many(wait, &call.request_id),
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let (hub, options) = (Arc::clone(&shared.hub), Arc::clone(&shared.options));
     tokio::spawn(async move {
         match upgraded.await {
-            Ok(upgraded) => socket::run(upgraded, agreed.form, &options, &*hub, call, attempt).await,
+            Ok(upgraded) => {
+                let attempt = trial.into_attempt();
+                socket::run(upgraded, agreed.form, &options, &*hub, call, attempt).await;
+            }
             Err(error) => tracing::debug!(%error, "an upgrade was broken off"),
         }
         drop(connection);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use carillon_net::Stream;
-use carillon_net::addresses::{Addresses, Attempt};
+use carillon_net::addresses::Addresses;
 use carillon_net::tls::{Acceptor, TlsError};
 use carillon_proto::port::HubPort;
 use hyper::server::conn::http1;
@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::options::Options;
 use crate::patient::Patient;
+use crate::place::Place;
 use crate::routes::{self, Connection, Counted, Shared};
 
 /// Connections that the system may hold before they are accepted.
@@ -166,7 +167,8 @@ impl Bridge {
             let limit = shared.options.handshake_timeout;
             let entered = tokio::time::timeout(limit, stop.run_until_cancelled(enter(stream, tls)));
             let Ok(Some(Some(stream))) = Box::pin(entered).await else { return };
-            serve(stream, Connection { peer, _counted: counted }, shared, stop, silent).await;
+            let place = Arc::new(Place::new(silent));
+            serve(stream, Connection { peer, place, _counted: counted }, shared, stop).await;
         });
     }
 
@@ -202,25 +204,10 @@ fn listen(address: SocketAddr, shared: bool) -> std::io::Result<TcpListener> {
 }
 
 /// Serves one connection. A request's head must come whole within the handshake's time, the first and each that follows.
-async fn serve(
-    stream: Stream,
-    connection: Connection,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-    silent: Option<Attempt>,
-) {
-    // What is asked of the hub is counted by itself from then on. Whoever asks for what anyone may have is nobody known,
-    // and counts on.
-    let silent = Mutex::new(silent);
-    let asked = AtomicBool::new(false);
+async fn serve(stream: Stream, connection: Connection, shared: Arc<Shared>, stop: CancellationToken) {
     let limit = shared.options.handshake_timeout;
     let service = service_fn(|request: http::Request<hyper::body::Incoming>| {
-        asked.store(true, Ordering::Relaxed);
-        if request.uri().path().starts_with("/v1/")
-            && let Some(attempt) = silent.lock().take()
-        {
-            attempt.succeeded();
-        }
+        connection.place.asks();
         let answer = routes::answer(Arc::clone(&shared), connection.clone(), request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
@@ -242,11 +229,5 @@ async fn serve(
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection of a browser broke");
-    }
-    // To have asked for a page is no failure.
-    if asked.load(Ordering::Relaxed)
-        && let Some(attempt) = silent.lock().take()
-    {
-        attempt.succeeded();
     }
 }

@@ -1,7 +1,7 @@
 //! What one address may do before it has shown who it is: connections that have not authenticated, and attempts that
 //! failed or are pending (row H5). An IPv6 network of /64 counts as one address.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ impl Default for AddressLimits {
 const MINUTE: Duration = Duration::from_secs(60);
 /// Whoever finds too many pending may try again after this long: nobody knows when those have shown who they are.
 const PENDING_WAIT: Duration = Duration::from_secs(5);
-/// Addresses that are remembered; past that new ones are counted by a wider network.
+/// Addresses of IPv4, and as many of IPv6, that are remembered; past that new ones are counted by a wider network.
 const ADDRESSES: usize = 100_000;
 /// How often a full book is looked through.
 const FULL_SWEEP: Duration = Duration::from_secs(5);
@@ -51,16 +51,29 @@ struct Inner {
     book: Mutex<Book>,
 }
 
+/// Each kind has room of its own: whoever has very many networks of IPv6 makes nothing wider for those of IPv4.
 #[derive(Default)]
 struct Book {
-    addresses: std::collections::HashMap<IpAddr, Address>,
+    v4: Addressed,
+    v6: Addressed,
+}
+
+/// Addresses of one kind.
+#[derive(Default)]
+struct Addressed {
+    addresses: HashMap<IpAddr, Address>,
     next_sweep: Option<Instant>,
 }
 
 #[derive(Default)]
 struct Address {
+    /// Places held, those among them whose attempt has failed.
+    places: usize,
+    /// Places whose attempt has not ended.
     pending: usize,
     failed: VecDeque<Instant>,
+    /// When it was last written down that one was refused, and how many were since.
+    told: Option<(Instant, u64)>,
 }
 
 impl Address {
@@ -68,6 +81,10 @@ impl Address {
         while self.failed.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
             self.failed.pop_front();
         }
+    }
+
+    fn is_blank(&self) -> bool {
+        self.places == 0 && self.failed.is_empty() && self.told.is_none()
     }
 
     /// Notes a failure. More than the limit would change nothing, and whoever fails fast would fill the memory.
@@ -79,7 +96,7 @@ impl Address {
 
     /// How long until one more may try; `None` where it may now.
     fn wait(&self, limits: AddressLimits, now: Instant) -> Option<Duration> {
-        if self.pending >= limits.unauthenticated.min(limits.attempts_per_minute) {
+        if self.places >= limits.unauthenticated || self.pending >= limits.attempts_per_minute {
             return Some(PENDING_WAIT);
         }
         let too_many = (self.pending + self.failed.len()).checked_sub(limits.attempts_per_minute)?;
@@ -89,10 +106,12 @@ impl Address {
     }
 }
 
-/// A connection or call that has not authenticated yet. Dropping it is a failed attempt.
+/// A connection or call that has not authenticated yet. Dropping it is a failed attempt, unless that was noted before.
 #[must_use = "dropping it is a failed attempt"]
 pub struct Attempt {
     inner: Option<(Arc<Inner>, IpAddr)>,
+    /// Whether its last attempt was noted as failed: then it holds its place and nothing is pending.
+    has_failed: bool,
 }
 
 impl Addresses {
@@ -104,40 +123,65 @@ impl Addresses {
     /// Lets a connection of `address` try, or says how long it has to wait.
     pub fn attempt(&self, address: IpAddr, now: Instant) -> Result<Attempt, Duration> {
         let Some(inner) = &self.0 else { return Ok(Attempt::uncounted()) };
+        let address = network(address);
         let mut book = inner.book.lock();
-        book.sweep(now);
-        let address = book.counted_as(address);
-        let of = book.addresses.entry(address).or_default();
+        let known = book.of_kind(address);
+        known.sweep(now);
+        let address = known.counted_as(address);
+        let of = known.addresses.entry(address).or_default();
         of.forget_old(now);
         if let Some(wait) = of.wait(inner.limits, now) {
             return Err(wait);
         }
+        of.places += 1;
         of.pending += 1;
-        Ok(Attempt { inner: Some((Arc::clone(inner), address)) })
+        Ok(Attempt { inner: Some((Arc::clone(inner), address)), has_failed: false })
     }
 
     /// Notes an attempt of `address` that failed without having been asked for.
     pub fn failed(&self, address: IpAddr, now: Instant) {
         let Some(inner) = &self.0 else { return };
-        let mut book = inner.book.lock();
-        book.sweep(now);
-        let of = book.of(address);
+        inner.with(network(address), now, |of| of.fail(inner.limits, now));
+    }
+
+    /// Whether it is written down that one of `address` was refused, which is once a minute: then how many others were
+    /// since the last time.
+    pub fn tells(&self, address: IpAddr, now: Instant) -> Option<u64> {
+        let Some(inner) = &self.0 else { return Some(0) };
+        inner.with(network(address), now, |of| match &mut of.told {
+            Some((at, left_out)) if now.duration_since(*at) < MINUTE => {
+                *left_out += 1;
+                None
+            }
+            told => Some(told.replace((now, 0)).map_or(0, |(_, left_out)| left_out)),
+        })
+    }
+}
+
+impl Inner {
+    /// Does something with what is known of an address.
+    fn with<T>(&self, address: IpAddr, now: Instant, act: impl FnOnce(&mut Address) -> T) -> T {
+        let mut book = self.book.lock();
+        let known = book.of_kind(address);
+        known.sweep(now);
+        let address = known.counted_as(address);
+        let of = known.addresses.entry(address).or_default();
         of.forget_old(now);
-        of.fail(inner.limits, now);
+        act(of)
     }
 }
 
 impl Book {
-    /// What an address counts as: its network, or while very many are about a wider one.
-    fn counted_as(&self, address: IpAddr) -> IpAddr {
-        let address = network(address);
-        let known = self.addresses.len() < ADDRESSES || self.addresses.contains_key(&address);
-        if known { address } else { wider(address) }
+    fn of_kind(&mut self, address: IpAddr) -> &mut Addressed {
+        if address.is_ipv4() { &mut self.v4 } else { &mut self.v6 }
     }
+}
 
-    fn of(&mut self, address: IpAddr) -> &mut Address {
-        let address = self.counted_as(address);
-        self.addresses.entry(address).or_default()
+impl Addressed {
+    /// What a network counts as: itself, or while very many are about a wider one.
+    fn counted_as(&self, network: IpAddr) -> IpAddr {
+        let known = self.addresses.len() < ADDRESSES || self.addresses.contains_key(&network);
+        if known { network } else { wider(network) }
     }
 
     fn sweep(&mut self, now: Instant) {
@@ -146,7 +190,9 @@ impl Book {
             self.next_sweep = Some(now + if full { FULL_SWEEP } else { MINUTE });
             self.addresses.retain(|_, of| {
                 of.forget_old(now);
-                of.pending > 0 || !of.failed.is_empty()
+                // How many were left out is still to be said.
+                of.told = of.told.take().filter(|(at, _)| now.duration_since(*at) < 2 * MINUTE);
+                !of.is_blank()
             });
         }
     }
@@ -155,24 +201,68 @@ impl Book {
 impl Attempt {
     /// One that counts nowhere.
     pub fn uncounted() -> Self {
-        Self { inner: None }
+        Self { inner: None, has_failed: false }
     }
 
     /// It has shown who it is: it counts no more.
     pub fn succeeded(mut self) {
-        if let Some((inner, address)) = self.inner.take()
-            && let Some(of) = inner.book.lock().addresses.get_mut(&address)
+        self.ends(|_, _| {});
+    }
+
+    /// Tries once more in the place that it holds, or says how long that has to wait.
+    pub fn again(&mut self, now: Instant) -> Result<(), Duration> {
+        let Some((inner, address)) = &self.inner else { return Ok(()) };
+        let mut book = inner.book.lock();
+        let Some(of) = book.of_kind(*address).addresses.get_mut(address) else { return Ok(()) };
+        of.forget_old(now);
+        // Its own place is none that it has to wait for.
+        let held = (of.places, of.pending);
+        of.places -= 1;
+        of.pending -= usize::from(!self.has_failed);
+        let wait = of.wait(inner.limits, now);
+        (of.places, of.pending) = held;
+        if let Some(wait) = wait {
+            return Err(wait);
+        }
+        of.pending += usize::from(self.has_failed);
+        self.has_failed = false;
+        Ok(())
+    }
+
+    /// Notes that it has failed, and keeps the place.
+    pub fn failed_once(&mut self, now: Instant) {
+        if let Some((inner, address)) = &self.inner
+            && !self.has_failed
+            && let Some(of) = inner.book.lock().of_kind(*address).addresses.get_mut(address)
         {
+            of.forget_old(now);
+            of.fail(inner.limits, now);
             of.pending -= 1;
+            self.has_failed = true;
         }
     }
 
     fn failed_at(&mut self, now: Instant) {
-        if let Some((inner, address)) = self.inner.take()
-            && let Some(of) = inner.book.lock().addresses.get_mut(&address)
-        {
-            of.pending -= 1;
-            of.fail(inner.limits, now);
+        let has_failed = self.has_failed;
+        self.ends(|of, limits| {
+            if !has_failed {
+                of.fail(limits, now);
+            }
+        });
+    }
+
+    /// Gives its place back. An address of which nothing is left to know takes no room.
+    fn ends(&mut self, note: impl FnOnce(&mut Address, AddressLimits)) {
+        let Some((inner, address)) = self.inner.take() else { return };
+        let mut book = inner.book.lock();
+        let known = book.of_kind(address);
+        if let Some(of) = known.addresses.get_mut(&address) {
+            of.places -= 1;
+            of.pending -= usize::from(!self.has_failed);
+            note(of, inner.limits);
+            if of.is_blank() {
+                known.addresses.remove(&address);
+            }
         }
     }
 }
@@ -209,134 +299,4 @@ fn wider(address: IpAddr) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn unauthenticated_connections_are_counted_until_they_succeed() {
-        let limits = AddressLimits { unauthenticated: 2, attempts_per_minute: 100 };
-        let addresses = Addresses::new(Some(limits));
-        let now = Instant::now();
-        let here = address("192.0.2.1");
-        let first = addresses.attempt(here, now).unwrap();
-        let _second = addresses.attempt(here, now).unwrap();
-        assert!(addresses.attempt(here, now).is_err());
-        assert!(addresses.attempt(address("192.0.2.2"), now).is_ok(), "others are not concerned");
-        first.succeeded();
-        assert!(addresses.attempt(here, now).is_ok());
-    }
-
-    #[test]
-    fn failed_attempts_count_for_a_minute() {
-        let limits = AddressLimits { unauthenticated: 10, attempts_per_minute: 3 };
-        let addresses = Addresses::new(Some(limits));
-        let start = Instant::now();
-        let here = address("192.0.2.1");
-        for second in 0..3 {
-            let now = start + Duration::from_secs(second);
-            addresses.attempt(here, now).unwrap().failed_at(now);
-        }
-        let wait = addresses.attempt(here, start + Duration::from_secs(59)).err();
-        assert_eq!(wait, Some(Duration::from_secs(1)), "until the first is forgotten");
-        let mut attempt =
-            addresses.attempt(here, start + Duration::from_secs(60)).expect("the first is forgotten");
-        attempt.failed_at(start + Duration::from_secs(60));
-        let wait = addresses.attempt(here, start + Duration::from_secs(60)).err();
-        assert_eq!(wait, Some(Duration::from_secs(1)), "until the second is");
-    }
-
-    #[test]
-    fn pending_attempts_count_beside_failed_ones() {
-        let limits = AddressLimits { unauthenticated: 3, attempts_per_minute: 4 };
-        let addresses = Addresses::new(Some(limits));
-        let start = Instant::now();
-        let here = address("192.0.2.1");
-        for second in 0..2 {
-            addresses.failed(here, start + Duration::from_secs(second));
-        }
-        let later = start + Duration::from_secs(30);
-        let held = [addresses.attempt(here, later).unwrap(), addresses.attempt(here, later).unwrap()];
-        assert_eq!(addresses.attempt(here, later).err(), Some(Duration::from_secs(30)));
-        let _third = addresses.attempt(here, start + MINUTE).unwrap();
-        assert_eq!(addresses.attempt(here, start + MINUTE).err(), Some(PENDING_WAIT));
-        held.into_iter().for_each(Attempt::succeeded);
-    }
-
-    #[test]
-    fn a_network_of_64_bits_is_one_address_and_mapped_ones_are_what_they_map() {
-        let addresses = Addresses::new(Some(AddressLimits { unauthenticated: 1, attempts_per_minute: 10 }));
-        let now = Instant::now();
-        let _held = addresses.attempt(address("2001:db8:0:1::1"), now).unwrap();
-        assert!(addresses.attempt(address("2001:db8:0:1:ffff::2"), now).is_err());
-        assert!(addresses.attempt(address("2001:db8:0:2::1"), now).is_ok());
-        let _mapped = addresses.attempt(address("::ffff:192.0.2.1"), now).unwrap();
-        assert!(addresses.attempt(address("192.0.2.1"), now).is_err());
-    }
-
-    #[test]
-    fn failures_that_nobody_asked_for_count_and_are_bounded() {
-        let limits = AddressLimits { unauthenticated: 10, attempts_per_minute: 3 };
-        let addresses = Addresses::new(Some(limits));
-        let now = Instant::now();
-        let here = address("192.0.2.1");
-        for _ in 0..1_000 {
-            addresses.failed(here, now);
-        }
-        assert!(addresses.attempt(here, now).is_err());
-        assert!(addresses.attempt(here, now + MINUTE).is_ok());
-        addresses.failed(here, now + MINUTE);
-        let inner = addresses.0.unwrap();
-        assert_eq!(inner.book.lock().addresses[&here].failed.len(), 2);
-    }
-
-    #[test]
-    fn settings_say_no_limit_with_zero() {
-        assert_eq!(AddressLimits::of(0, 0), None);
-        let only = AddressLimits::of(0, 10).unwrap();
-        assert_eq!(only, AddressLimits { unauthenticated: usize::MAX, attempts_per_minute: 10 });
-        let addresses = Addresses::new(AddressLimits::of(10, 0));
-        let (here, now) = (address("192.0.2.1"), Instant::now());
-        for _ in 0..100 {
-            addresses.attempt(here, now).unwrap().failed_at(now);
-        }
-        let inner = addresses.0.unwrap();
-        assert!(inner.book.lock().addresses[&here].failed.is_empty(), "what no limit asks for is not kept");
-    }
-
-    #[test]
-    fn addresses_without_anything_recent_are_forgotten() {
-        let addresses = Addresses::new(Some(AddressLimits::default()));
-        let now = Instant::now();
-        for last in 0..200_u8 {
-            addresses.attempt(IpAddr::from([192, 0, 2, last]), now).unwrap().succeeded();
-        }
-        let later = now + MINUTE;
-        addresses.attempt(address("198.51.100.1"), later).unwrap().failed_at(later);
-        assert_eq!(addresses.0.unwrap().book.lock().addresses.len(), 1);
-    }
-
-    #[test]
-    fn a_full_book_grows_no_further_to_speak_of() {
-        let addresses = Addresses::new(Some(AddressLimits::default()));
-        let now = Instant::now();
-        for number in 0..(ADDRESSES as u32 + 50_000) {
-            let address = IpAddr::V6(Ipv6Addr::from(u128::from(number) << 64 | 0x2001 << 112));
-            if let Ok(mut attempt) = addresses.attempt(address, now) {
-                attempt.failed_at(now);
-            }
-        }
-        assert!(addresses.0.unwrap().book.lock().addresses.len() <= ADDRESSES + 16);
-    }
-
-    #[test]
-    fn without_limits_everybody_may() {
-        let addresses = Addresses::new(None);
-        let attempts: Vec<_> =
-            (0..1_000).map(|_| addresses.attempt(address("192.0.2.1"), Instant::now())).collect();
-        assert!(attempts.iter().all(Result::is_ok));
-    }
-}
+mod tests;

@@ -8,7 +8,6 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 
 use bytes::Bytes;
-use carillon_net::addresses::Attempt;
 use carillon_proto::frame::to_json;
 use carillon_proto::port::{Call, End, HubPort};
 use carillon_proto::v1::session_request::Command;
@@ -22,6 +21,7 @@ use prost::Message as _;
 
 use crate::caller::{queries, query, raw_queries};
 use crate::options::Options;
+use crate::place::Trial;
 use crate::respond::{self, Body, refusal};
 use body::EventBody;
 pub(crate) use positions::Positions;
@@ -47,7 +47,7 @@ pub(crate) struct Wanted {
 pub(crate) async fn open(
     hub: &dyn HubPort,
     call: Call,
-    attempt: Attempt,
+    trial: Trial,
     wanted: Result<Wanted, v1::Violation>,
     options: &Options,
 ) -> Response<Body> {
@@ -55,7 +55,7 @@ pub(crate) async fn open(
     let wanted = match wanted {
         Ok(wanted) => wanted,
         Err(violation) => {
-            attempt.succeeded();
+            trial.spared();
             let error = refusal("INVALID_ARGUMENT", &request_id);
             return respond::error(&v1::Error { violations: vec![violation], ..error });
         }
@@ -79,9 +79,8 @@ pub(crate) async fn open(
         None if opened(&first) => {}
         end => {
             let error = refused(end, &first, &request_id);
-            if WireRow::of(&error.code).http != 401 {
-                attempt.succeeded();
-            }
+            let status = StatusCode::from_u16(WireRow::of(&error.code).http);
+            trial.judge(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
             return if wanted.is_event_source && WireRow::of(&error.code).reconnect {
                 later()
             } else {
@@ -89,7 +88,7 @@ pub(crate) async fn open(
             };
         }
     }
-    attempt.succeeded();
+    trial.succeeded();
     let joins = wanted.rooms.iter().filter(|room| !wanted.positions.knows(room));
     let joins =
         joins.map(|room| v1::Join { room: room.clone(), rewind: wanted.rewind, ..v1::Join::default() });

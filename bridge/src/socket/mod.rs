@@ -48,7 +48,7 @@ pub(crate) async fn run(
     options: &Options,
     hub: &dyn HubPort,
     call: Call,
-    attempt: Attempt,
+    attempt: Option<Attempt>,
 ) {
     // In a box of its own, which goes before the socket's life begins: the buffer that the handshake was read into goes
     // with it.
@@ -63,7 +63,7 @@ async fn open(
     options: &Options,
     hub: &dyn HubPort,
     call: Call,
-    attempt: Attempt,
+    attempt: Option<Attempt>,
 ) -> Option<Box<Socket>> {
     let parts = upgraded.downcast::<TokioIo<Patient>>().ok()?;
     let request_id = call.request_id.clone();
@@ -82,7 +82,7 @@ async fn open(
         form,
         outgoing: Outgoing::default(),
         answers_wait: false,
-        attempt: Some(attempt),
+        attempt,
         pace: Pace::new(Instant::now()),
         starved: false,
         stage: Stage::Open,

@@ -70,8 +70,11 @@ pub(super) struct Visitor {
     address: Option<IpAddr>,
     /// What its certificate names, where it showed one.
     names: Option<Vec<String>>,
-    /// Until the first call that is counted by itself.
-    silent: Mutex<Option<Attempt>>,
+    /// Its place among those that nobody known uses, until somebody known does. A call that has to show whose it is takes
+    /// it for itself, and gives it back where it did not.
+    place: Mutex<Option<Attempt>>,
+    /// Whether somebody whom the hub knows uses it, or did. To ask what anyone may ask makes nobody known.
+    known: AtomicBool,
     /// Whether anything was asked: whoever asks what anyone may ask has not failed.
     asked: AtomicBool,
     /// Whether a call on it has failed: from then on each is counted, whoever else is on it.
@@ -90,7 +93,7 @@ impl Visitor {
         attempt: Result<Attempt, Duration>,
         names: Option<Vec<String>>,
     ) -> Self {
-        let (silent, turned_away) = match attempt {
+        let (place, turned_away) = match attempt {
             Ok(attempt) => (Some(attempt), None),
             Err(wait) => (None, Some(wait)),
         };
@@ -98,12 +101,14 @@ impl Visitor {
             door,
             address: Some(address),
             names,
-            silent: Mutex::new(silent),
+            place: Mutex::new(place),
+            asked: AtomicBool::default(),
+            known: AtomicBool::default(),
+            suspect: AtomicBool::default(),
             turned_away: Mutex::new(turned_away),
-            ..Self::default()
         };
         if visitor.has_bridge_certificate() {
-            visitor.is_a_bridge();
+            visitor.is_known();
         }
         visitor
     }
@@ -120,54 +125,98 @@ impl Visitor {
 
     /// The connection has ended.
     pub(super) fn leaves(&self) {
-        let silent = self.silent.lock().take();
+        let place = self.place.lock().take();
         if self.asked.load(Ordering::Relaxed) {
-            silent.into_iter().for_each(Attempt::succeeded);
+            place.into_iter().for_each(Attempt::succeeded);
         }
     }
 
-    /// Why this call is not looked at: its address has too many connections, and it is no bridge's.
+    /// Why this call is not looked at, which asks what anyone may ask: its address has too many connections, and it is no
+    /// bridge's.
     pub(super) fn turns_away(&self, headers: &HeaderMap) -> Option<Refusal> {
         let wait = (*self.turned_away.lock())?;
         if self.is_bridge(headers) {
             return None;
         }
         let refusal = too_many(wait);
-        let refused = Err(refusal.code);
-        self.door.audit.tell(event::LIMIT, &self.source(headers), None, About::default(), refused);
+        self.tell_refused(event::LIMIT, headers, refusal.code);
         Some(refusal)
     }
 
-    /// Asks who a call is of, within what its address may try.
+    /// Asks who a call is of. The token is looked at first: whatever others at its address do, a good one is let in, and
+    /// what the address may try is asked where there is none.
     pub(super) fn admit(
         self: &Arc<Self>,
         headers: &HeaderMap,
-        is_settled: bool,
         ask: impl FnOnce() -> Result<Admitted, Refusal>,
     ) -> Result<Admitted, Refusal> {
-        let trial = self.try_call(headers, is_settled)?;
         let admitted = ask();
-        trial.judge(admitted.as_ref().err().map(|refusal| refusal.code));
+        if is_good(&admitted) {
+            self.is_known();
+        } else {
+            self.try_call(headers, || false)?.judge(admitted.as_ref().err().map(|refusal| refusal.code));
+        }
         let needs = self.door.services_need_certificate && matches!(admitted, Ok(Admitted::Service));
         if needs && !self.is_certified(headers) { Err(ErrorCode::PermissionDenied.into()) } else { admitted }
     }
 
-    /// Lets a call try; `TOO_MANY_CONNECTIONS` where its address has to wait. On a connection that somebody known uses
-    /// (`is_settled`) and on which nothing has failed nobody is counted: what is common costs nothing.
+    /// Lets a call try; `TOO_MANY_CONNECTIONS` where its address has to wait, unless the call bears a good token
+    /// (`is_good`, which is asked then alone). On a connection that somebody known uses and on which nothing has failed
+    /// nobody is counted: what is common costs nothing.
     pub(super) fn try_call(
         self: &Arc<Self>,
         headers: &HeaderMap,
-        is_settled: bool,
+        is_good: impl FnOnce() -> bool,
     ) -> Result<Trial, Refusal> {
+        self.asks();
         let is_bridge = self.is_bridge(headers);
-        self.silent.lock().take().into_iter().for_each(Attempt::succeeded);
-        let counted = !is_bridge && (!is_settled || self.suspect.load(Ordering::Relaxed));
         let address = self.address_of(headers).filter(|_| !is_bridge);
-        let attempt = match address.filter(|_| counted) {
-            Some(address) => Some(self.door.addresses.attempt(address, Instant::now()).map_err(too_many)?),
-            None => None,
+        let attempt = match address.map(|address| self.counts(address)) {
+            None => Counted::Nowhere,
+            Some(Ok(counted)) => counted,
+            Some(Err(_)) if is_good() => {
+                self.is_known();
+                Counted::Nowhere
+            }
+            Some(Err(wait)) => return Err(too_many(wait)),
         };
         Ok(Trial { visitor: Arc::clone(self), address, attempt })
+    }
+
+    /// Where a call counts until it is known whose it is, or how long it has to wait.
+    fn counts(&self, address: IpAddr) -> Result<Counted, Duration> {
+        if let Some(wait) = *self.turned_away.lock() {
+            return Err(wait);
+        }
+        if self.known.load(Ordering::Relaxed) && !self.suspect.load(Ordering::Relaxed) {
+            return Ok(Counted::Nowhere);
+        }
+        let now = Instant::now();
+        // That of a proxy's connection is nobody's.
+        let mut place = self.place.lock();
+        if let Some(mut held) = place.take_if(|_| self.address == Some(address)) {
+            return match held.again(now) {
+                Ok(()) => Ok(Counted::InPlace(held)),
+                Err(wait) => {
+                    *place = Some(held);
+                    Err(wait)
+                }
+            };
+        }
+        self.door.addresses.attempt(address, now).map(Counted::Beside)
+    }
+
+    /// Writes down that a call was refused: of an address that has too many once a minute, for it may go on asking.
+    pub(super) fn tell_refused(&self, event: &str, headers: &HeaderMap, code: ErrorCode) {
+        let (source, refused, about) = (self.source(headers), Err(code), About::default());
+        match self.address_of(headers).filter(|_| code == ErrorCode::TooManyConnections) {
+            None => self.door.audit.tell(event, &source, None, about, refused),
+            Some(address) => {
+                if let Some(left_out) = self.door.addresses.tells(address, Instant::now()) {
+                    self.door.audit.tell_with(event, &source, None, about, refused, left_out);
+                }
+            }
+        }
     }
 
     /// The address that a call counts at: the connection's, or the one that a trusted proxy names.
@@ -195,8 +244,9 @@ impl Visitor {
         let shows_key =
             || headers.get(port::BRIDGE_KEY).is_some_and(|key| self.door.bridges.know_key(key.as_bytes()));
         let is_bridge = self.has_bridge_certificate() || shows_key();
+        // It counts its clients itself, and its own address is none of theirs.
         if is_bridge {
-            self.is_a_bridge();
+            self.is_known();
         }
         is_bridge
     }
@@ -205,10 +255,21 @@ impl Visitor {
         self.names.as_ref().is_some_and(|names| self.door.bridges.know_certificate(names))
     }
 
-    /// A bridge counts its clients itself, and its own address is none of theirs.
-    fn is_a_bridge(&self) {
+    /// Somebody known uses the connection: it counts no more.
+    fn is_known(&self) {
+        self.known.store(true, Ordering::Relaxed);
         *self.turned_away.lock() = None;
-        self.silent.lock().take().into_iter().for_each(Attempt::succeeded);
+        self.place.lock().take().into_iter().for_each(Attempt::succeeded);
+    }
+
+    /// Takes back the place of a call that made nobody known, unless another has by now.
+    fn takes_back(&self, held: Attempt) {
+        let mut place = self.place.lock();
+        if self.known.load(Ordering::Relaxed) || place.is_some() {
+            held.succeeded();
+        } else {
+            *place = Some(held);
+        }
     }
 
     /// Whether whoever calls has shown a certificate: it is not that of a bridge or proxy which passes on another's call.
@@ -220,31 +281,77 @@ impl Visitor {
     }
 }
 
-/// A call of which it is not known yet whose it is. Dropping it is a failure, as far as it is counted.
+impl Drop for Visitor {
+    /// What a call gave back after the connection had ended.
+    fn drop(&mut self) {
+        self.leaves();
+    }
+}
+
+/// Where a call counts of which it is not known yet whose it is.
+enum Counted {
+    /// Nowhere, until it fails.
+    Nowhere,
+    /// As the connection that it is on.
+    InPlace(Attempt),
+    /// By itself.
+    Beside(Attempt),
+}
+
+/// A call of which it is not known yet whose it is. Dropping it is a failure, whoever else is on the connection.
 pub(super) struct Trial {
     visitor: Arc<Visitor>,
     /// Where its failure counts; `None` for a bridge's.
     address: Option<IpAddr>,
-    attempt: Option<Attempt>,
+    attempt: Counted,
 }
 
 impl Trial {
     /// It is known whose it is.
-    pub(super) fn succeeded(self) {
-        self.attempt.into_iter().for_each(Attempt::succeeded);
+    pub(super) fn succeeded(mut self) {
+        self.visitor.is_known();
+        self.is_spared();
     }
 
-    /// What came of it. Only those have failed who cannot say who they are.
-    pub(super) fn judge(self, refused: Option<ErrorCode>) {
-        let Some(address) = self.address else { return self.succeeded() };
-        if refused.is_none_or(|code| wire(code).http != UNAUTHENTICATED) {
-            return self.succeeded();
-        }
-        self.visitor.suspect.store(true, Ordering::Relaxed);
-        if self.attempt.is_none() {
-            self.visitor.door.addresses.failed(address, Instant::now());
+    /// What came of it where nobody became known. Only those have failed who cannot say who they are, or who left before
+    /// they did.
+    pub(super) fn judge(mut self, refused: Option<ErrorCode>) {
+        if refused.is_some_and(|code| wire(code).http != UNAUTHENTICATED) {
+            self.is_spared();
         }
     }
+
+    /// It counts nowhere any more, and has not failed.
+    fn is_spared(&mut self) {
+        self.address = None;
+        match std::mem::replace(&mut self.attempt, Counted::Nowhere) {
+            Counted::Nowhere => {}
+            Counted::InPlace(place) => self.visitor.takes_back(place),
+            Counted::Beside(attempt) => attempt.succeeded(),
+        }
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        let Some(address) = self.address else { return };
+        let now = Instant::now();
+        self.visitor.suspect.store(true, Ordering::Relaxed);
+        match std::mem::replace(&mut self.attempt, Counted::Nowhere) {
+            Counted::Nowhere => self.visitor.door.addresses.failed(address, now),
+            Counted::InPlace(mut place) => {
+                place.failed_once(now);
+                self.visitor.takes_back(place);
+            }
+            // Its end is its failure.
+            Counted::Beside(attempt) => drop(attempt),
+        }
+    }
+}
+
+/// Whether a token was good, whatever it is good for.
+pub(super) fn is_good<T>(answer: &Result<T, Refusal>) -> bool {
+    answer.as_ref().map_or_else(|refusal| refusal.code == ErrorCode::PermissionDenied, |_| true)
 }
 
 /// The HTTP status of codes that say that nobody known calls.

@@ -22,7 +22,7 @@ use tower::Service;
 use super::call::{REQUEST_ID, RequestId};
 use super::door::{Admitted, Visitor};
 use super::{errors, streams};
-use crate::audit::{About, Trail, event};
+use crate::audit::event;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::time::Moment;
 use crate::session::Closer;
@@ -43,14 +43,12 @@ pub(super) struct Terms {
     pub(super) limit: Limit,
     /// Where calls that have a limit are counted until their answers are taken: a stop waits for these.
     pub(super) in_flight: TaskTracker,
-    /// Where it is written down who was not let in.
-    pub(super) audit: Trail,
 }
 
 impl Terms {
     /// Anyone may call, for as long as they like.
     pub(super) fn open() -> Self {
-        Self { admit: None, limit: Arc::new(|_| None), in_flight: TaskTracker::new(), audit: Trail::off() }
+        Self { admit: None, limit: Arc::new(|_| None), in_flight: TaskTracker::new() }
     }
 }
 
@@ -92,12 +90,11 @@ where
         let closer = streams::closer(request.extensions());
         if let Some(admit) = &self.terms.admit {
             let (headers, visitor) = (request.headers(), Visitor::of(request.extensions()));
-            match visitor.admit(headers, closer.is_settled(), || admit(headers)) {
+            match visitor.admit(headers, || admit(headers)) {
                 Ok(Admitted::User(caller)) => _ = request.extensions_mut().insert(caller),
                 Ok(Admitted::Service) => {}
                 Err(refusal) => {
-                    let (source, refused) = (visitor.source(headers), Err(refusal.code));
-                    self.terms.audit.tell(event::AUTHENTICATION, &source, None, About::default(), refused);
+                    visitor.tell_refused(event::AUTHENTICATION, headers, refusal.code);
                     let refused = errors::status(&refusal, &request_id).into_http();
                     return Box::pin(async { Ok(refused) });
                 }

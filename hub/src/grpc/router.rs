@@ -27,13 +27,29 @@ type Handler = Box<dyn Fn(Request<Body>) -> Answered + Send + Sync>;
 #[derive(Clone)]
 pub struct Router<S> {
     session: S,
-    servers: Arc<[(&'static str, Handler)]>,
+    servers: Arc<[Mounted]>,
+}
+
+/// What a server asks of its calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing: anyone may make them, but where their address has too many connections.
+    Nothing,
+    /// A token, before all else: who bears a good one is served whatever others at their address do.
+    Token,
+}
+
+/// A server of tonic's.
+struct Mounted {
+    name: &'static str,
+    handler: Handler,
+    asks: Asks,
 }
 
 /// A [`Router`] in the making.
 pub struct RouterBuilder<S> {
     session: S,
-    servers: Vec<(&'static str, Handler)>,
+    servers: Vec<Mounted>,
 }
 
 impl<S> Router<S> {
@@ -46,7 +62,7 @@ impl<S> Router<S> {
 impl<S> RouterBuilder<S> {
     /// And `server` for the calls of its name.
     #[must_use]
-    pub fn mount<G>(mut self, server: G) -> Self
+    pub fn mount<G>(mut self, asks: Asks, server: G) -> Self
     where
         G: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
             + NamedService
@@ -58,7 +74,7 @@ impl<S> RouterBuilder<S> {
     {
         // tonic's servers are always ready, which is why a clone may be called at once.
         let handler = move |request| -> Answered { Box::pin(server.clone().call(request)) };
-        self.servers.push((G::NAME, Box::new(handler)));
+        self.servers.push(Mounted { name: G::NAME, handler: Box::new(handler), asks });
         self
     }
 
@@ -81,17 +97,20 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if let Some(refusal) = Visitor::of(request.extensions()).turns_away(request.headers()) {
-            let refused = errors::status(&refusal, &RequestId::of(request.headers())).into_http();
-            return Either::Right(Box::pin(async { Ok(refused) }));
-        }
         let path = request.uri().path();
         if path == SESSION_PATH {
             return Either::Left(self.session.call(request));
         }
         let service = path.strip_prefix('/').and_then(|path| path.split_once('/')).map(|(name, _)| name);
-        match self.servers.iter().find(|(name, _)| Some(*name) == service) {
-            Some((_, handler)) => Either::Right(handler(request)),
+        let server = self.servers.iter().find(|server| Some(server.name) == service);
+        if server.is_none_or(|server| server.asks == Asks::Nothing)
+            && let Some(refusal) = Visitor::of(request.extensions()).turns_away(request.headers())
+        {
+            let refused = errors::status(&refusal, &RequestId::of(request.headers())).into_http();
+            return Either::Right(Box::pin(async { Ok(refused) }));
+        }
+        match server {
+            Some(server) => Either::Right((server.handler)(request)),
             None => {
                 Either::Right(Box::pin(async { Ok(Status::unimplemented("no such service").into_http()) }))
             }

@@ -19,7 +19,7 @@ use super::door::Door;
 use super::edge::{Edge, Terms};
 use super::execute::HubApi;
 use super::health::Health;
-use super::router::Router;
+use super::router::{Asks, Router};
 use crate::domain::limits;
 
 /// The path of the one call that may take longer than others.
@@ -122,7 +122,6 @@ where
             admit: Some(Arc::new(move |headers| users.admit(headers))),
             limit: Arc::new(move |_| Some(timeout)),
             in_flight: self.in_flight.clone(),
-            audit: self.admin.audit.clone(),
         };
         let of_services = Terms {
             admit: Some(Arc::new(move |headers| services.admit(headers))),
@@ -135,17 +134,17 @@ where
                 }
             }),
             in_flight: self.in_flight,
-            audit: self.admin.audit.clone(),
         };
         let hub = HubServiceServer::from_arc(self.hub).max_decoding_message_size(frame_bytes);
         let admin = AdminServiceServer::new(self.admin).max_decoding_message_size(frame_bytes);
         let mut router = Router::builder(self.session)
-            .mount(Edge::new(hub, of_users))
-            .mount(Edge::new(admin, of_services))
-            .mount(Edge::new(self.health.service(), Terms::open()));
+            .mount(Asks::Token, Edge::new(hub, of_users))
+            .mount(Asks::Token, Edge::new(admin, of_services))
+            .mount(Asks::Nothing, Edge::new(self.health.service(), Terms::open()));
         if self.reflection {
             // The older version is for tools that do not know version 1 yet.
-            router = router.mount(reflection().build_v1()?).mount(reflection().build_v1alpha()?);
+            router = router.mount(Asks::Nothing, reflection().build_v1()?);
+            router = router.mount(Asks::Nothing, reflection().build_v1alpha()?);
         }
         Ok(router.build())
     }

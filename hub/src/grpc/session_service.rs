@@ -14,12 +14,14 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower::Service;
 
-use crate::audit::{About, event};
+use crate::audit::event;
 use crate::domain::command::Token;
+use crate::domain::error::Refusal;
+use crate::domain::time::Timestamp;
 use crate::session::{Services, Session};
 
 use super::call::{self, RequestId};
-use super::door::Visitor;
+use super::door::{self, Visitor};
 use super::errors;
 use super::session_body::SessionBody;
 use super::session_inbound::Inbound;
@@ -36,6 +38,12 @@ impl SessionService {
     /// For the runtime of shard `shard`.
     pub fn new(services: Arc<Services>, shard: usize) -> Self {
         Self { services, shard }
+    }
+
+    /// Whether the token that came with a call is good, a user's or a service's. A ticket is not used up.
+    fn is_good(&self, token: &Result<Option<Token>, Refusal>) -> bool {
+        let Ok(Some(token)) = token else { return false };
+        door::is_good(&self.services.admits_service(token, Timestamp::now()))
     }
 }
 
@@ -58,12 +66,11 @@ where
         let token = call::bearer(&parts.headers).map(|token| token.map(|token| Token(token.to_owned())));
         let limit = self.services.settings.terms.frame_bytes as usize;
         let visitor = Visitor::of(&parts.extensions);
-        let trial = match visitor.try_call(&parts.headers, closer.is_settled()) {
+        let trial = match visitor.try_call(&parts.headers, || self.is_good(&token)) {
             Ok(trial) => trial,
             Err(refusal) => {
-                let (source, refused) = (visitor.source(&parts.headers), Err(refusal.code));
                 self.services.metrics.attempt_failed(refusal.code);
-                self.services.audit.tell(event::SESSION_OPENED, &source, None, About::default(), refused);
+                visitor.tell_refused(event::SESSION_OPENED, &parts.headers, refusal.code);
                 return ready(Ok(errors::status(&refusal, &request_id).into_http()));
             }
         };

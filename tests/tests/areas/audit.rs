@@ -208,13 +208,13 @@ async fn an_address_that_tries_too_often_is_written_down() {
         let execute = Executor::new(ClientOptions::new(hub.url()).token("a.b.c")).unwrap();
         execute.call::<v1::RoomsPage>(Command::Rooms(v1::RoomsGet::default())).await.unwrap_err();
     };
-    for _ in 0..3 {
+    for _ in 0..20 {
         tries().await;
     }
     let lines = lines(&hub.stops().await);
     let codes = |event| of(&lines, event).iter().map(|line| line["reason"].clone()).collect::<Vec<_>>();
-    assert_eq!(codes("authentication"), ["INVALID_TOKEN", "INVALID_TOKEN"]);
-    assert_eq!(codes("limit"), ["TOO_MANY_CONNECTIONS"]);
+    // That it is refused is written once a minute, however often it goes on.
+    assert_eq!(codes("authentication"), ["INVALID_TOKEN", "INVALID_TOKEN", "TOO_MANY_CONNECTIONS"]);
 }
 
 #[tokio::test]

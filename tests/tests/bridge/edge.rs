@@ -134,6 +134,52 @@ async fn asking_for_health_is_no_way_round() {
     }
 }
 
+/// Asks on a connection that goes on, and reads the whole answer: its status.
+async fn asks(stream: &mut TcpStream, head: &str) -> u16 {
+    let request = format!("{head}\r\nhost: a\r\ncontent-length: 0\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(answer).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).await.unwrap();
+    head.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// What is no call of anybody known leaves a connection among those that nobody known uses, whatever its path.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_but_a_good_token_makes_a_connection_known() {
+    let bridge = Beside::bind(|mut options| {
+        options.addresses = Some(AddressLimits { unauthenticated: 6, attempts_per_minute: 100 });
+        options
+    });
+    let hub = hub().start_with(&bridge).await;
+    let tries = [
+        ("GET /v1/nothing HTTP/1.1", 404),
+        ("PUT /v1/tickets HTTP/1.1", 405),
+        ("OPTIONS /v1/commands HTTP/1.1\r\norigin: https://app.example.org", 204),
+        ("GET /v1/events HTTP/1.1\r\norigin: https://evil.example", 403),
+        ("POST /v1/commands HTTP/1.1", 400),
+        ("POST /v1/tickets HTTP/1.1\r\nauthorization: Bearer a.b.c", 401),
+    ];
+    let mut held = Vec::new();
+    for (head, status) in tries {
+        let mut stream = TcpStream::connect(bridge.address()).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(asks(&mut stream, head).await, status, "{head}");
+        }
+        held.push(stream);
+    }
+    let answered = async || request(bridge.address(), "GET", "/health/live", &[], "").await.status;
+    assert_eq!(answered().await, 503, "each has its place yet");
+    let good = format!("POST /v1/tickets HTTP/1.1\r\nauthorization: Bearer {}", hub.token("alice"));
+    assert_eq!(asks(&mut held[5], &good).await, 200);
+    assert_eq!(answered().await, 200, "one is known");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_node_turns_away_with_503() {
     let bridge = Beside::bind(|mut options| {

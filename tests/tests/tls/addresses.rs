@@ -3,6 +3,7 @@
 use carillon_bridge::remote::RemoteOptions;
 use carillon_bridge::{ClientTls, Options};
 use carillon_client::{AdminClient, Client, ClientOptions, Code, CommandError, ConnectError, v1};
+use carillon_proto::v1::hub_service_client::HubServiceClient;
 use carillon_tests::browser::{Beside, Speaks, WebSocket, request};
 use carillon_tests::certificates::{Authority, dial};
 use carillon_tests::hub::{Plan, TENANT};
@@ -10,6 +11,9 @@ use carillon_tests::wire::{Opening, greeting};
 use carillon_tests::{PATIENCE, TestHub, Wire, hub};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
@@ -64,7 +68,12 @@ async fn silent_connections_of_one_address_are_few() {
     // A stream that has not said hello counts as the connection that it is on.
     let mut waits = Wire::open(address, Opening::default()).await;
     is_full(|| hub.options("bob")).await;
-    assert_eq!(of_service(&hub, &hub.service_token()).await, Some(Code::TooManyConnections));
+    assert_eq!(of_service(&hub, "a.b.c").await, Some(Code::TooManyConnections));
+    assert_eq!(
+        of_service(&hub, &hub.service_token()).await,
+        None,
+        "a good token is never refused for others"
+    );
     alice.says("room:a", "known before").await;
     waits.greets(v1::Hello { token: hub.token("carol"), ..greeting() }).await;
     assert_eq!(answered(hub.options("bob")).await, None, "one of them has said who it is");
@@ -87,6 +96,48 @@ async fn failed_attempts_of_one_address_are_few_whatever_they_call() {
     assert_eq!(of_service(&hub, "a.b.c").await, Some(Code::TooManyConnections));
     assert_eq!(answered(hub.options("alice")).await, Some(Code::TooManyConnections));
     asks().await.expect("who is known goes on");
+    assert_eq!(of_service(&hub, &hub.service_token()).await, None, "a good token is looked at first");
+    let opening = Opening { token: Some(hub.token("alice")), ..Opening::default() };
+    Wire::open(hub.hub.grpc_address(), opening).await.greets(greeting()).await;
+}
+
+/// A connection that asks for health, and then begins a session and breaks it off.
+async fn asks_and_leaves(hub: &TestHub) -> Channel {
+    let channel = Channel::from_shared(hub.url()).unwrap().connect().await.unwrap();
+    HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await.unwrap();
+    let nothing = futures::stream::pending::<v1::SessionRequest>();
+    drop(HubServiceClient::new(channel.clone()).session(nothing).await.unwrap());
+    channel
+}
+
+#[tokio::test]
+async fn to_ask_for_health_makes_nobody_known() {
+    let hub = limited(3, 100).start().await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(asks_and_leaves(&hub).await);
+    }
+    assert_eq!(
+        answered(hub.options("alice")).await,
+        Some(Code::TooManyConnections),
+        "they keep their places"
+    );
+    for channel in held {
+        let health = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
+        health.expect("it is asked for as long as anyone likes");
+    }
+}
+
+#[tokio::test]
+async fn sessions_that_are_broken_off_have_failed_also_beside_health() {
+    let hub = limited(100, 5).start().await;
+    let mut held = Vec::new();
+    for _ in 0..5 {
+        held.push(asks_and_leaves(&hub).await);
+    }
+    drop(held);
+    // Connections that have gone hold no place: what is left is that they failed.
+    is_full(|| hub.options("alice")).await;
 }
 
 #[tokio::test]

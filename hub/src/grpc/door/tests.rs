@@ -39,17 +39,39 @@ fn an_address_has_so_many_connections_that_nobody_known_uses() {
     let fourth = enter(&door, None);
     assert_eq!(code(fourth.turns_away(&none)), Some(ErrorCode::TooManyConnections));
     assert!(held.iter().all(|visitor| visitor.turns_away(&none).is_none()));
-    held[0].admit(&none, false, || Ok(Admitted::Service)).unwrap();
+    held[0].admit(&none, || Ok(Admitted::Service)).unwrap();
     assert_eq!(code(enter(&door, None).turns_away(&none)), None, "one is known");
 }
 
 #[test]
 fn failures_count_also_where_somebody_known_is_on_the_connection() {
-    let (door, none) = (door(None), HeaderMap::new());
-    let visitor = enter(&door, None);
-    let codes: Vec<_> = (0..6).map(|_| visitor.admit(&none, true, bad).unwrap_err().code).collect();
+    let none = HeaderMap::new();
     let (invalid, many) = (ErrorCode::InvalidToken, ErrorCode::TooManyConnections);
-    assert_eq!(codes, [invalid, invalid, invalid, invalid, many, many]);
+    for is_known in [false, true] {
+        let door = door(None);
+        let visitor = enter(&door, None);
+        if is_known {
+            visitor.admit(&none, || Ok(Admitted::Service)).unwrap();
+        }
+        let codes: Vec<_> = (0..6).map(|_| visitor.admit(&none, bad).unwrap_err().code).collect();
+        assert_eq!(codes, [invalid, invalid, invalid, invalid, many, many]);
+    }
+}
+
+#[test]
+fn a_good_token_is_let_in_whatever_others_at_its_address_do() {
+    let (door, none) = (door(None), HeaderMap::new());
+    let before = enter(&door, None);
+    let suspect = enter(&door, None);
+    assert_eq!(suspect.admit(&none, bad).unwrap_err().code, ErrorCode::InvalidToken);
+    (0..3).for_each(|_| door.addresses.failed(HERE.parse().unwrap(), Instant::now()));
+    for visitor in [&before, &suspect, &enter(&door, None)] {
+        assert_eq!(visitor.admit(&none, bad).unwrap_err().code, ErrorCode::TooManyConnections);
+        assert_eq!(code(visitor.try_call(&none, || false).err()), Some(ErrorCode::TooManyConnections));
+        visitor.admit(&none, || Ok(Admitted::Service)).unwrap();
+        assert_eq!(code(visitor.turns_away(&none)), None, "somebody known uses it");
+    }
+    assert!(enter(&door, None).try_call(&none, || true).is_ok(), "a session's token is looked at too");
 }
 
 #[test]
@@ -57,12 +79,47 @@ fn who_is_known_and_never_failed_is_not_counted() {
     let (door, none) = (door(None), HeaderMap::new());
     let visitor = enter(&door, None);
     for _ in 0..100 {
-        visitor.admit(&none, true, || Err(ErrorCode::PermissionDenied.into())).unwrap_err();
+        visitor.admit(&none, || Err(ErrorCode::PermissionDenied.into())).unwrap_err();
     }
-    visitor.leaves();
-    let waits: Vec<_> = (0..3).map(|_| visitor.try_call(&none, false).unwrap()).collect();
-    assert!(visitor.try_call(&none, false).is_err(), "calls of nobody known are");
-    drop(waits);
+    let waits: Vec<_> = (0..10).map(|_| visitor.try_call(&none, || false).unwrap()).collect();
+    let stranger = enter(&door, None);
+    let others: Vec<_> = (0..3).map(|_| stranger.try_call(&none, || false).unwrap()).collect();
+    assert!(stranger.try_call(&none, || false).is_err(), "calls of nobody known are");
+    waits.into_iter().chain(others).for_each(Trial::succeeded);
+}
+
+#[test]
+fn a_session_that_never_said_whose_it_is_has_failed_whatever_else_was_asked() {
+    let (door, none) = (door(None), HeaderMap::new());
+    let begun = |visitor: &Arc<Visitor>| visitor.try_call(&none, || false);
+    let (first, other) = (enter(&door, None), enter(&door, None));
+    other.admit(&none, || Ok(Admitted::Service)).unwrap();
+    for visitor in [&first, &other, &first] {
+        visitor.asks();
+        drop(begun(visitor).unwrap());
+    }
+    begun(&first).unwrap().judge(None);
+    assert_eq!(code(begun(&first).err()), Some(ErrorCode::TooManyConnections));
+}
+
+#[test]
+fn a_connection_that_made_nobody_known_keeps_its_place() {
+    let (door, none) = (door(None), HeaderMap::new());
+    let held: Vec<_> = (0..3).map(|_| enter(&door, None)).collect();
+    for visitor in &held {
+        visitor.asks();
+        visitor.try_call(&none, || false).unwrap().judge(Some(ErrorCode::ProtocolError));
+        // Nobody knows either whose a token is that cannot be judged, because the issuer's keys cannot be had.
+        visitor.admit(&none, || Err(ErrorCode::Unavailable.into())).unwrap_err();
+    }
+    assert_eq!(code(enter(&door, None).turns_away(&none)), Some(ErrorCode::TooManyConnections));
+    // One that ends while a session on it waits gives its place back once, with the session.
+    let waits = held[0].try_call(&none, || false).unwrap();
+    held[0].leaves();
+    assert!(enter(&door, None).turns_away(&none).is_some());
+    waits.judge(Some(ErrorCode::GoingAway));
+    drop(held);
+    assert!((0..3).map(|_| enter(&door, None)).all(|visitor| visitor.turns_away(&none).is_none()));
 }
 
 #[test]
@@ -99,7 +156,7 @@ fn a_proven_bridge_is_believed_and_not_counted() {
             (Some("browser/1"), Some("https://app.example.org"))
         );
         for _ in 0..20 {
-            assert_eq!(visitor.admit(&headers, false, bad).unwrap_err().code, ErrorCode::InvalidToken);
+            assert_eq!(visitor.admit(&headers, bad).unwrap_err().code, ErrorCode::InvalidToken);
         }
     }
 }
@@ -126,7 +183,7 @@ fn services_may_need_a_certificate_of_their_own() {
     let none = HeaderMap::new();
     let service = || Ok(Admitted::Service);
     let admit = |names: Option<&[&str]>, headers: &HeaderMap| {
-        enter(&door, names).admit(headers, false, service).map_err(|refusal| refusal.code).is_ok()
+        enter(&door, names).admit(headers, service).map_err(|refusal| refusal.code).is_ok()
     };
     assert!(admit(Some(&["billing"]), &none));
     assert!(!admit(None, &none));
@@ -143,15 +200,15 @@ fn calls_that_a_trusted_proxy_passes_on_count_where_they_come_from() {
     let proxy = enter(&door, None);
     assert!(proxy.turns_away(&bad_one).is_none(), "its own connections are nobody's");
     for _ in 0..4 {
-        assert_eq!(proxy.admit(&bad_one, true, bad).unwrap_err().code, ErrorCode::InvalidToken);
+        assert_eq!(proxy.admit(&bad_one, bad).unwrap_err().code, ErrorCode::InvalidToken);
     }
-    let refused = proxy.admit(&bad_one, true, bad).unwrap_err();
+    let refused = proxy.admit(&bad_one, bad).unwrap_err();
     assert_eq!(refused.code, ErrorCode::TooManyConnections);
     assert!(refused.retry_after.is_some_and(|wait| wait <= Duration::from_secs(60)));
-    proxy.admit(&good_one, true, || Ok(Admitted::Service)).unwrap();
+    proxy.admit(&good_one, || Ok(Admitted::Service)).unwrap();
     assert_eq!(proxy.peer(&good_one).address, Some("198.51.100.8".parse().unwrap()));
     let certain = Door { services_need_certificate: true, ..door };
     let shows = enter(&certain, Some(&["proxy"]));
-    let denied = shows.admit(&good_one, true, || Ok(Admitted::Service)).unwrap_err();
+    let denied = shows.admit(&good_one, || Ok(Admitted::Service)).unwrap_err();
     assert_eq!(denied.code, ErrorCode::PermissionDenied, "the certificate is the proxy's");
 }

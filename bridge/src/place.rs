@@ -1,0 +1,114 @@
+//! A connection's place among those of its address that nobody known uses.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use carillon_net::addresses::{Addresses, Attempt};
+use http::StatusCode;
+use parking_lot::Mutex;
+
+/// A connection's place. A request that has to show whose it is takes it for itself; where it made nobody known the
+/// connection has it back.
+pub(crate) struct Place {
+    held: Mutex<Option<Attempt>>,
+    /// Whether anything was asked: to have asked for a page is no failure.
+    asked: AtomicBool,
+    /// Whether the connection counts no more, because somebody known has asked, or never did: behind a trusted proxy each
+    /// request says its address.
+    free: AtomicBool,
+}
+
+impl Place {
+    /// That of a connection which has said nothing yet; `None` behind a trusted proxy.
+    pub(crate) fn new(held: Option<Attempt>) -> Self {
+        Self { free: AtomicBool::new(held.is_none()), held: Mutex::new(held), asked: AtomicBool::default() }
+    }
+
+    /// A request has come, whatever it is.
+    pub(crate) fn asks(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets a request of `address` try to show whose it is, or says how long that has to wait.
+    pub(crate) fn try_request(
+        self: &Arc<Self>,
+        addresses: &Addresses,
+        address: IpAddr,
+    ) -> Result<Trial, Duration> {
+        let now = Instant::now();
+        let mut held = self.held.lock();
+        let attempt = match held.take() {
+            None => addresses.attempt(address, now)?,
+            Some(mut attempt) => {
+                if let Err(wait) = attempt.again(now) {
+                    *held = Some(attempt);
+                    return Err(wait);
+                }
+                attempt
+            }
+        };
+        Ok(Trial { place: Arc::clone(self), attempt: Some(attempt) })
+    }
+
+    fn takes_back(&self, attempt: Attempt) {
+        if self.free.load(Ordering::Relaxed) {
+            attempt.succeeded();
+        } else {
+            *self.held.lock() = Some(attempt);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.asked.load(Ordering::Relaxed) {
+            self.held.lock().take().into_iter().for_each(Attempt::succeeded);
+        }
+    }
+}
+
+/// A request of which it is not known yet whose it is. Dropping it is a failure.
+pub(crate) struct Trial {
+    place: Arc<Place>,
+    attempt: Option<Attempt>,
+}
+
+impl Trial {
+    /// What came of it, as its answer says. Only those whom nobody knows have failed; and what is said of the request
+    /// alone, or of the node, makes nobody known.
+    pub(crate) fn judge(self, status: StatusCode) {
+        match status {
+            StatusCode::UNAUTHORIZED => drop(self),
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::CONFLICT => self.succeeded(),
+            status if status.is_success() => self.succeeded(),
+            _ => self.spared(),
+        }
+    }
+
+    /// It is known whose it is.
+    pub(crate) fn succeeded(mut self) {
+        self.place.free.store(true, Ordering::Relaxed);
+        self.attempt.take().into_iter().for_each(Attempt::succeeded);
+    }
+
+    /// It has not failed, and made nobody known.
+    pub(crate) fn spared(mut self) {
+        self.attempt.take().into_iter().for_each(|attempt| self.place.takes_back(attempt));
+    }
+
+    /// Goes on apart from the connection, which is a socket from now on.
+    pub(crate) fn into_attempt(mut self) -> Option<Attempt> {
+        self.attempt.take()
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if let Some(mut attempt) = self.attempt.take() {
+            attempt.failed_once(Instant::now());
+            self.place.takes_back(attempt);
+        }
+    }
+}
