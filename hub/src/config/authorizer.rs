@@ -43,7 +43,7 @@ pub struct AuthorizerSection {
     pub cache: Duration,
     /// How many are.
     pub cache_entries: usize,
-    /// After so many failures in a row it is left alone.
+    /// After failures of so many users in a row it is left alone.
     pub breaker_failures: u32,
     /// For so long.
     #[serde(with = "span")]

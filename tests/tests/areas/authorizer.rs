@@ -44,6 +44,19 @@ impl AuthorizerService for Door {
             return Err(Status::unauthenticated("who are you"));
         }
         let asked = request.into_inner();
+        let refuses = match asked.room.as_str() {
+            "case:unknown" => Some(Status::not_found("no such case")),
+            "case:closed" => Some(Status::permission_denied("closed")),
+            "case:odd" => Some(Status::invalid_argument("odd")),
+            "case:early" => Some(Status::failed_precondition("too early")),
+            "case:outside" => Some(Status::out_of_range("outside")),
+            "case:twice" => Some(Status::already_exists("twice")),
+            "case:breaks" => Some(Status::internal("breaks")),
+            _ => None,
+        };
+        if let Some(status) = refuses {
+            return Err(status);
+        }
         let allowed = asked.room.starts_with("case:open")
             && (asked.capability == "join" || asked.capability == "history" || asked.user == "alice");
         // Whatever comes next is asked again, so that a test sees what it changes.
@@ -103,13 +116,32 @@ async fn an_office_that_fails_lets_nobody_in_and_is_left_alone() {
     let hub = hub().with(|config| asking(config, address)).start().await;
     let mut alice = Wire::enters(&hub, "alice").await;
     office.fails.store(true, Ordering::SeqCst);
-    for _ in 0..6 {
-        let Kind::Error(error) = alice.asks(Command::Join(join("case:open"))).await else { panic!("joined") };
+    for user in ["bob", "carol", "dave", "erin", "frank"] {
+        let mut user = Wire::enters(&hub, user).await;
+        let Kind::Error(error) = user.asks(Command::Join(join("case:open"))).await else { panic!("joined") };
         assert_eq!((error.code.as_str(), error.retryable), ("UNAVAILABLE", true));
         assert!(!error.message.contains("secret"));
     }
     assert_eq!(office.asked.load(Ordering::SeqCst), 3, "then nobody asks any more");
     alice.joins(join("room:lobby")).await;
+}
+
+#[tokio::test]
+async fn one_user_closes_the_office_to_nobody() {
+    let (office, address) = opens().await;
+    let hub = hub().with(|config| asking(config, address)).start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let mut mallory = Wire::enters(&hub, "mallory").await;
+    // A status that is about the question is a no, and is remembered as one.
+    for (number, room) in ["unknown", "closed", "odd", "early", "outside", "twice"].into_iter().enumerate() {
+        assert_eq!(code(&mallory.asks(Command::Join(join(&format!("case:{room}")))).await), "ACCESS_DENIED");
+        assert_eq!(office.asked.load(Ordering::SeqCst), number + 1);
+    }
+    // And one on which the office fails concerns who asked it.
+    for _ in 0..6 {
+        assert_eq!(code(&mallory.asks(Command::Join(join("case:breaks"))).await), "UNAVAILABLE");
+    }
+    alice.joins(join("case:open")).await;
 }
 
 #[tokio::test]
