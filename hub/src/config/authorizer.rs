@@ -6,6 +6,7 @@ use std::time::Duration;
 use carillon_net::tls::{ClientTls, Connector};
 
 use super::check::{Broken, duration, number, require};
+use super::keys::is_loopback;
 use super::{HiddenText, span};
 use crate::access::authorizer::GateOptions;
 use crate::access::breaker::BreakerOptions;
@@ -13,6 +14,10 @@ use crate::domain::limits;
 
 /// What `authorizer.url` may be.
 const ADDRESSES: &str = "http://HOST:PORT or https://HOST:PORT";
+
+/// What it may be on another machine.
+const ELSEWHERE: &str = "https:// to another machine, as others hear what is asked and can answer it, \
+                         or set authorizer.insecure = true";
 
 /// What becomes of a command while the authoriser cannot be asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -33,6 +38,8 @@ pub struct AuthorizerSection {
     pub url: Option<String>,
     /// For `https`: a PEM file with the authorities that sign its certificate; those that the system trusts where unset.
     pub ca: Option<PathBuf>,
+    /// Whether plain text may go to another machine.
+    pub insecure: bool,
     /// What the hub says to it to prove who it is.
     pub token: Option<HiddenText>,
     /// An answer that does not come by then is a failure.
@@ -43,7 +50,7 @@ pub struct AuthorizerSection {
     pub cache: Duration,
     /// How many are.
     pub cache_entries: usize,
-    /// After so many failures in a row it is left alone.
+    /// After failures of so many users in a row it is left alone.
     pub breaker_failures: u32,
     /// For so long.
     #[serde(with = "span")]
@@ -57,6 +64,7 @@ impl Default for AuthorizerSection {
         Self {
             url: None,
             ca: None,
+            insecure: false,
             token: None,
             timeout: limits::AUTHORIZER_TIMEOUT,
             cache: limits::AUTHORIZER_CACHE,
@@ -85,6 +93,8 @@ impl AuthorizerSection {
         let uri = url.transpose().map_err(|_| Broken::new("authorizer.url", ADDRESSES))?;
         let scheme = uri.as_ref().filter(|uri| uri.authority().is_some()).and_then(http::Uri::scheme_str);
         require(uri.is_none() || matches!(scheme, Some("http" | "https")), "authorizer.url", ADDRESSES)?;
+        let inside = uri.as_ref().and_then(http::Uri::host).is_none_or(is_loopback);
+        require(inside || self.insecure || scheme == Some("https"), "authorizer.url", ELSEWHERE)?;
         require(
             self.ca.is_none() || scheme == Some("https"),
             "authorizer.ca",

@@ -154,7 +154,8 @@ fn address(text: &str) -> Option<Uri> {
     (bare && safe).then_some(url)
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host of an address is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }

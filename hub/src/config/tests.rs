@@ -89,7 +89,10 @@ fn errors_in_the_file_say_which_key_and_what_is_allowed() {
         ("join = \"authorizer\"", "FILE: authorizer.url: required where"),
         ("[authorizer]\nurl = \"127.0.0.1:1\"", "FILE: authorizer.url: http://HOST:PORT or https"),
         ("[authorizer]\nurl = \"ftp://a:1\"", "FILE: authorizer.url: http://HOST:PORT or https"),
-        ("[authorizer]\nurl = \"http://a:1\"\nca = \"/ca\"", "FILE: authorizer.ca: with an https:// address"),
+        (
+            "[authorizer]\nurl = \"http://localhost:1\"\nca = \"/ca\"",
+            "FILE: authorizer.ca: with an https:// address",
+        ),
         ("[authorizer]\nurl = \"https://a:1\"\nca = \"/ca\"", "FILE: authorizer.ca: /ca: cannot be read"),
         ("[authorizer]\ntoken = 1234567", "FILE: authorizer.token: text in quotes"),
         ("durable = false", "FILE: namespace.chat.durable: true where"),
@@ -163,6 +166,27 @@ fn plain_text_stays_inside_unless_it_is_said_to_be_insecure() {
             load(&good(&format!("[{section}]\nlisten = \"{listen}\"\n{more}")), &[]).unwrap();
         }
     }
+}
+
+#[test]
+fn an_authoriser_on_another_machine_is_asked_within_tls_unless_it_is_said_to_be_insecure() {
+    let text = |url: &str, more: &str| good(&format!("[authorizer]\nurl = \"{url}\"\n{more}"));
+    for url in [
+        "http://10.9.8.7:9000",
+        "http://office.example.org:9000",
+        "http://[2001:db8::1]:9000",
+        "http://localhost.example.org:9000",
+        "http://127.0.0.1@10.9.8.7:9000",
+    ] {
+        assert_refused(&text(url, ""), &[], "FILE: authorizer.url: https:// to another machine");
+        load(&text(url, "insecure = true"), &[]).unwrap();
+    }
+    for url in
+        ["http://127.0.0.1:9000", "http://127.8.8.8:9000", "http://[::1]:9000", "http://localhost:9000"]
+    {
+        load(&text(url, ""), &[]).unwrap();
+    }
+    load(&text("https://10.9.8.7:9000", ""), &[]).unwrap();
 }
 
 #[test]

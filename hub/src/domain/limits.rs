@@ -280,7 +280,13 @@ pub const AUTHORIZER_TIMEOUT: Duration = Duration::from_secs(1);
 pub const AUTHORIZER_CACHE: Duration = Duration::from_secs(5);
 /// How many of them are.
 pub const AUTHORIZER_CACHE_ENTRIES: usize = 100_000;
-/// After so many failures in a row an authoriser is left alone.
+/// Where its answers are remembered for less, it is asked this often whether a room that is followed may still be.
+pub const AUTHORIZER_INTERVAL: Duration = Duration::from_secs(1);
+/// Questions that an authoriser may be asked at a time; past that `UNAVAILABLE`.
+pub const AUTHORIZER_QUESTIONS: usize = 1_000;
+/// How many of them may be about one user, so that nobody keeps it from the others.
+pub const AUTHORIZER_QUESTIONS_OF_USER: usize = 100;
+/// After failures of so many users in a row an authoriser is left alone.
 pub const BREAKER_FAILURES: u32 = 5;
 /// For so long.
 pub const BREAKER_OPEN: Duration = Duration::from_secs(10);

@@ -9,9 +9,9 @@ use carillon_proto::v1;
 use carillon_proto::v1::authorizer_service_client::AuthorizerServiceClient;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request};
 
 use crate::access::authorizer::{Authorizer, AuthorizerError, Question, Verdict};
 use crate::access::rules::Capability;
@@ -77,7 +77,11 @@ impl Authorizer for RemoteAuthorizer {
         }
         async move {
             // The code alone: what the other side writes into its message is not for the log.
-            let answer = client.check(request).await.map_err(|status| failed(status.code()))?.into_inner();
+            let answer = match client.check(request).await {
+                Ok(answer) => answer.into_inner(),
+                Err(status) if is_no(status.code()) => return Ok(Verdict { allowed: false, ttl: None }),
+                Err(status) => return Err(failed(status.code())),
+            };
             let ttl = (answer.ttl_ms > 0).then(|| Duration::from_millis(u64::from(answer.ttl_ms)));
             Ok(Verdict { allowed: answer.allowed, ttl })
         }
@@ -85,7 +89,20 @@ impl Authorizer for RemoteAuthorizer {
     }
 }
 
-fn failed(code: tonic::Code) -> AuthorizerError {
+/// Whether a status is an answer about what was asked, a "no", and none about the callee: it knows no such room, say.
+fn is_no(code: Code) -> bool {
+    matches!(
+        code,
+        Code::PermissionDenied
+            | Code::NotFound
+            | Code::InvalidArgument
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::AlreadyExists
+    )
+}
+
+fn failed(code: Code) -> AuthorizerError {
     AuthorizerError(Arc::from(code.description()))
 }
 

@@ -22,6 +22,7 @@ use super::join::{self, Joining};
 use super::limits::TooOften;
 use super::opening::{self, Opened};
 use super::pages;
+use super::permitted::Denied;
 use super::slots::Slot;
 
 /// Joins of one session that are under way at a time: a resume of many rooms takes turns.
@@ -37,6 +38,10 @@ pub(super) enum Done {
     Answered(u32, Box<Result<Answer, Refusal>>),
     /// A page of the inbox that the client has missed.
     Inbox(Result<InboxPage, StoreError>),
+    /// It is time to ask again about the rooms that are followed.
+    AskAgain,
+    /// It was asked about them.
+    AskedAgain(Denied),
 }
 
 /// A command that was done, and its turn where the answer is as large as a page: kept until it is in the outbox.
@@ -179,6 +184,7 @@ impl Session {
                 established.caller = caller;
                 self.reply(id, &Reply::Done);
                 self.leave_what_is_not_granted();
+                self.ask_again();
             }
             // The new one was not judged, and the old one is still good: the client tries again.
             Err(refusal) if refusal.code == ErrorCode::Unavailable => self.refuse(id, &refusal),

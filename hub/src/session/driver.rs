@@ -30,6 +30,7 @@ use super::inbox_feed::InboxFeed;
 use super::live::Live;
 use super::pace::Pace;
 use super::pages::Pages;
+use super::permitted::Asking;
 use super::services::Services;
 use super::slots::Slots;
 use super::sweep::first_call;
@@ -94,6 +95,8 @@ pub(super) struct Established {
     /// Joins that wait for their turn: those of a resume.
     pub(super) joins: VecDeque<(Join, JoinReason)>,
     pub(super) joins_under_way: usize,
+    /// Whether the authoriser still lets it follow its rooms.
+    pub(super) asking: Asking,
 }
 
 impl Established {
@@ -112,6 +115,7 @@ impl Established {
             pages: Pages::default(),
             joins: VecDeque::new(),
             joins_under_way: 0,
+            asking: Asking::default(),
         }
     }
 }

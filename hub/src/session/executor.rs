@@ -4,12 +4,13 @@
 //! Memberships are remembered, so that a send reads nothing before it commits. The memory is only a hint: the
 //! membership's version is a condition of the commit. Reads, joins and presence ask the store.
 
+mod asking;
 mod known;
 
 use std::sync::Arc;
 
 use crate::access::authorizer::Gate;
-use crate::access::rules::{Capability, Permit, permit};
+use crate::access::rules::{Capability, Permit};
 use crate::conversations::{self, Case, Creation, Decision, Facts, conversation_id};
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
@@ -124,8 +125,8 @@ impl Executor {
         let asked = self.asked(caller, &room, capability, Timestamp::default())?;
         let member = self.store.member(&room, &caller.user).await.map_err(refuse)?;
         let created = self.known.created(&*self.store, asked).await?;
-        let allowed = self.ask(asked).await?;
-        self.permit(asked, &Standing { member, created, remembered: false, allowed })
+        let standing = Standing { member, created, remembered: false };
+        self.judge(asked, &standing, &mut None).await
     }
 
     /// Forgets what a commit made untrue. Call it for each change in commit order, before the commit is acknowledged.
@@ -142,21 +143,6 @@ impl Executor {
     ) -> Result<Asked<'a>, Refusal> {
         let rules = self.namespaces.rules(&room.room).ok_or(ErrorCode::AccessDenied)?;
         Ok(Asked { caller, room, rules, capability, now })
-    }
-
-    fn permit(&self, asked: Asked<'_>, standing: &Standing) -> Result<Permit, Refusal> {
-        let Asked { caller, room, capability, .. } = asked;
-        let member = standing.member.as_ref().filter(|_| !caller.service);
-        permit(&self.namespaces, caller, &room.room, member, standing.created, capability, standing.allowed)
-    }
-
-    /// What the authoriser says, where it is asked at all.
-    async fn ask(&self, asked: Asked<'_>) -> Result<bool, Refusal> {
-        let Asked { caller, room, rules, capability, .. } = asked;
-        if !capability.asks_authorizer(rules, caller) {
-            return Ok(false);
-        }
-        self.gate.ask(caller, &room.room, capability).await
     }
 
     async fn read(&self, caller: &Caller, command: &Stateless) -> Result<Reply, Refusal> {
@@ -222,13 +208,12 @@ impl Executor {
         mut turn: Turn,
     ) -> Result<Committed, Undone> {
         let store = &*self.store;
-        let allowed = self.ask(asked).await?;
         let mut standing = self.known.standing(store, asked).await?;
-        standing.allowed = allowed;
+        let mut answer = None;
         let mut head = None;
         let mut refused = None;
         for _ in 0..limits::DECISIONS {
-            let decided = match self.permit(asked, &standing) {
+            let decided = match self.judge(asked, &standing, &mut answer).await {
                 Ok(permit) => {
                     let facts = Facts::load(store, asked.room, command).await.map_err(refuse)?;
                     plan(asked, &permit, &facts.with_head(head), command)
@@ -240,7 +225,6 @@ impl Executor {
                 // What is only remembered refuses nobody.
                 Err(_) if standing.remembered => {
                     standing = self.known.read(store, asked).await?;
-                    standing.allowed = allowed;
                     continue;
                 }
                 Err(refusal) => return Err(Undone::Refused(refusal)),
@@ -261,7 +245,6 @@ impl Executor {
                 }
                 Err(CommitError::Condition(current)) => {
                     standing = self.known.observed(asked, &current, standing.created);
-                    standing.allowed = allowed;
                     head = Some(current.room.map_or(Seq(0), |room| room.head.seq));
                     refused = Some(conditions);
                 }

@@ -70,6 +70,8 @@ impl Session {
                 }
             }
             Done::Inbox(page) => self.finish_inbox(page),
+            Done::AskAgain => self.finish_wait(),
+            Done::AskedAgain(denied) => self.finish_asking(denied),
         }
     }
 
@@ -222,9 +224,10 @@ impl Session {
             rules: RoomRules::from(rules),
             reason: joining.reason,
         };
-        let member_since = joining.member_since;
-        established.slots.begin(slot, joining.following, cursor, rules.presence, member_since, rules.typing);
-        established.live.rooms.lock().push(key.room);
+        let (member_since, types) = (joining.member_since, joining.types);
+        established.slots.begin(slot, joining.following, cursor, rules.presence, member_since, types);
+        established.live.rooms.lock().push(key.room.clone());
+        self.will_ask_again(&key.room);
         if joining.reason == JoinReason::Command {
             self.reply(id, &Reply::Joined(Box::new(joined)));
         } else {

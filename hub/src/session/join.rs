@@ -18,7 +18,7 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{CATCH_UP_BYTES, STATE_BYTES, STATE_KEYS};
 use crate::domain::marks::Marks;
 use crate::domain::member::Role;
-use crate::domain::names::RoomKey;
+use crate::domain::names::{RoomKey, RoomName};
 use crate::domain::namespace::{NamespaceRules, Who};
 use crate::domain::position::{Position, Seq};
 use crate::domain::reply::JoinReason;
@@ -54,6 +54,8 @@ pub(super) struct Joining {
     pub(super) state: Vec<Frame>,
     /// Whether the client asked for presence.
     pub(super) presence: bool,
+    /// Whether others may see that they type, unless their role or their token says otherwise.
+    pub(super) types: bool,
     /// Why.
     pub(super) reason: JoinReason,
 }
@@ -89,6 +91,7 @@ pub(super) async fn join(
         marks: Marks::default(),
         state: Vec::new(),
         presence,
+        types: rules.typing && may_type(&services, rules, &caller, &join.room).await,
         reason,
     };
     if rules.durable {
@@ -119,6 +122,12 @@ async fn may(
         }
         Err(refusal) => Err(refusal),
     }
+}
+
+/// Whether the authoriser, where it decides who sends, lets them show that they type. It is asked once in a join; who
+/// cannot be asked about does not type.
+async fn may_type(services: &Services, rules: &NamespaceRules, caller: &Caller, room: &RoomName) -> bool {
+    rules.send != Who::Authorizer || services.executor.authorise(caller, room, Capability::Type).await.is_ok()
 }
 
 /// Checks `since` against the log, or counts back from its head.

@@ -25,6 +25,7 @@ mod once;
 mod opening;
 mod pace;
 mod pages;
+mod permitted;
 mod services;
 mod signals;
 mod slots;

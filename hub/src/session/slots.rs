@@ -49,7 +49,7 @@ pub(super) struct LiveSlot {
     pub(super) shows_presence: bool,
     /// The version of the membership that it was joined under.
     pub(super) member_since: Option<Seq>,
-    /// Whether the namespace shows who types.
+    /// Whether others are shown that the user types: the namespace shows it, and the authoriser lets them.
     pub(super) shows_typing: bool,
     page: VecDeque<Frame>,
     page_bytes: usize,
@@ -109,6 +109,14 @@ impl Slots {
             Some(Slot::Live(live)) => Some(live),
             _ => None,
         }
+    }
+
+    /// The rooms that are followed, by their slots.
+    pub(super) fn followed(&self) -> impl Iterator<Item = (u32, &Following)> {
+        self.list.iter().enumerate().filter_map(|(index, slot)| match slot {
+            Slot::Live(live) => Some((index as u32, &live.following)),
+            _ => None,
+        })
     }
 
     /// How many rooms are followed or being joined.

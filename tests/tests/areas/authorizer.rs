@@ -13,15 +13,20 @@ use carillon_client::v1::session_response::Kind;
 use carillon_hub::config::{Config, NamespaceSection};
 use carillon_hub::domain::namespace::Who;
 use carillon_tests::certificates::terminates;
-use carillon_tests::story::message;
+use carillon_tests::story::{member, message};
 use carillon_tests::wire::{code, join};
 use carillon_tests::{Authority, Wire, hub};
+use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 
-/// Lets alice follow and send, and others follow; fails or never answers where told to.
+/// Lets alice and carol follow and send, and others follow, until told to shut bob out; fails or never answers where told
+/// to.
 #[derive(Default)]
 struct Office {
     asked: AtomicUsize,
+    /// Told of each question.
+    rings: Notify,
+    shuts_out: AtomicBool,
     fails: AtomicBool,
     hangs: AtomicBool,
 }
@@ -33,6 +38,7 @@ struct Door(Arc<Office>);
 impl AuthorizerService for Door {
     async fn check(&self, request: Request<v1::CheckRequest>) -> Result<Response<v1::CheckResponse>, Status> {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
+        self.0.rings.notify_one();
         if self.0.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
@@ -44,8 +50,23 @@ impl AuthorizerService for Door {
             return Err(Status::unauthenticated("who are you"));
         }
         let asked = request.into_inner();
-        let allowed = asked.room.starts_with("case:open")
-            && (asked.capability == "join" || asked.capability == "history" || asked.user == "alice");
+        let refuses = match asked.room.as_str() {
+            "case:unknown" => Some(Status::not_found("no such case")),
+            "case:closed" => Some(Status::permission_denied("closed")),
+            "case:odd" => Some(Status::invalid_argument("odd")),
+            "case:early" => Some(Status::failed_precondition("too early")),
+            "case:outside" => Some(Status::out_of_range("outside")),
+            "case:twice" => Some(Status::already_exists("twice")),
+            "case:breaks" => Some(Status::internal("breaks")),
+            _ => None,
+        };
+        if let Some(status) = refuses {
+            return Err(status);
+        }
+        let writes = asked.user == "alice" || asked.user == "carol";
+        let allowed = (asked.room.starts_with("case:open") || asked.room.starts_with("conversation:"))
+            && (asked.capability == "join" || asked.capability == "history" || writes)
+            && !(asked.user == "bob" && self.0.shuts_out.load(Ordering::SeqCst));
         // Whatever comes next is asked again, so that a test sees what it changes.
         Ok(Response::new(v1::CheckResponse { allowed, ttl_ms: 1 }))
     }
@@ -103,13 +124,32 @@ async fn an_office_that_fails_lets_nobody_in_and_is_left_alone() {
     let hub = hub().with(|config| asking(config, address)).start().await;
     let mut alice = Wire::enters(&hub, "alice").await;
     office.fails.store(true, Ordering::SeqCst);
-    for _ in 0..6 {
-        let Kind::Error(error) = alice.asks(Command::Join(join("case:open"))).await else { panic!("joined") };
+    for user in ["bob", "carol", "dave", "erin", "frank"] {
+        let mut user = Wire::enters(&hub, user).await;
+        let Kind::Error(error) = user.asks(Command::Join(join("case:open"))).await else { panic!("joined") };
         assert_eq!((error.code.as_str(), error.retryable), ("UNAVAILABLE", true));
         assert!(!error.message.contains("secret"));
     }
     assert_eq!(office.asked.load(Ordering::SeqCst), 3, "then nobody asks any more");
     alice.joins(join("room:lobby")).await;
+}
+
+#[tokio::test]
+async fn one_user_closes_the_office_to_nobody() {
+    let (office, address) = opens().await;
+    let hub = hub().with(|config| asking(config, address)).start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let mut mallory = Wire::enters(&hub, "mallory").await;
+    // A status that is about the question is a no, and is remembered as one.
+    for (number, room) in ["unknown", "closed", "odd", "early", "outside", "twice"].into_iter().enumerate() {
+        assert_eq!(code(&mallory.asks(Command::Join(join(&format!("case:{room}")))).await), "ACCESS_DENIED");
+        assert_eq!(office.asked.load(Ordering::SeqCst), number + 1);
+    }
+    // And one on which the office fails concerns who asked it.
+    for _ in 0..6 {
+        assert_eq!(code(&mallory.asks(Command::Join(join("case:breaks"))).await), "UNAVAILABLE");
+    }
+    alice.joins(join("case:open")).await;
 }
 
 #[tokio::test]
@@ -161,4 +201,106 @@ async fn what_cannot_be_asked_is_allowed_where_that_is_configured() {
     });
     let hub = hub.start().await;
     Wire::enters(&hub, "alice").await.joins(join("case:open")).await;
+}
+
+/// What is said in a room, or that it was left.
+fn heard(kind: &Kind) -> Option<Result<String, v1::LeaveReason>> {
+    match kind {
+        Kind::Message(message) => Some(Ok(message.room.clone())),
+        Kind::Left(left) => Some(Err(left.reason())),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn whom_the_office_lets_in_no_more_hears_no_more() {
+    let (office, address) = opens().await;
+    let hub = hub().with(|config| asking(config, address)).start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let mut bob = Wire::enters(&hub, "bob").await;
+    for room in ["case:open", "room:lobby"] {
+        alice.joins(join(room)).await;
+        bob.joins(join(room)).await;
+    }
+    // While it cannot be asked, whom it let in stays.
+    office.fails.store(true, Ordering::SeqCst);
+    let before = office.asked.load(Ordering::SeqCst);
+    while office.asked.load(Ordering::SeqCst) < before + 4 {
+        office.rings.notified().await;
+    }
+    office.fails.store(false, Ordering::SeqCst);
+    alice.ask(Command::MessageSend(message("case:open", "words")));
+    assert_eq!(alice.until(heard).await, Ok("case:open".to_owned()));
+    assert_eq!(bob.until(heard).await, Ok("case:open".to_owned()));
+    office.shuts_out.store(true, Ordering::SeqCst);
+    assert_eq!(bob.until(heard).await, Err(v1::LeaveReason::Denied));
+    for room in ["case:open", "room:lobby"] {
+        alice.ask(Command::MessageSend(message(room, "words")));
+        assert_eq!(alice.until(heard).await, Ok(room.to_owned()), "she may still");
+    }
+    assert_eq!(bob.until(heard).await, Ok("room:lobby".to_owned()), "where nobody asks he stays");
+    assert_eq!(code(&bob.asks(Command::Join(join("case:open"))).await), "ACCESS_DENIED");
+}
+
+#[tokio::test]
+async fn the_office_is_asked_again_when_a_token_is_renewed() {
+    let (office, address) = opens().await;
+    let hub = hub().with(|config| {
+        asking(config, address);
+        // By itself it would not be asked again before this test is over; what it says is still remembered for 1 ms.
+        config.authorizer.cache = Duration::from_hours(1);
+    });
+    let hub = hub.start().await;
+    let mut bob = Wire::enters(&hub, "bob").await;
+    bob.joins(join("case:open")).await;
+    office.shuts_out.store(true, Ordering::SeqCst);
+    let refresh = Command::RefreshToken(v1::RefreshToken { token: hub.token("bob") });
+    assert!(matches!(bob.asks(refresh).await, Kind::Done(_)));
+    assert_eq!(bob.until(heard).await, Err(v1::LeaveReason::Denied));
+}
+
+#[tokio::test]
+async fn who_may_not_send_does_not_type() {
+    let (_office, address) = opens().await;
+    let hub = hub().with(|config| asking(config, address)).start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let mut bob = Wire::enters(&hub, "bob").await;
+    let mut carol = Wire::enters(&hub, "carol").await;
+    for person in [&mut alice, &mut bob, &mut carol] {
+        person.joins(join("case:open")).await;
+        let typing = v1::TypingSet { room: "case:open".to_owned(), active: true };
+        assert!(matches!(person.asks(Command::Typing(typing)).await, Kind::Done(_)));
+    }
+    let types = |kind: &Kind| if let Kind::Typing(typing) = kind { Some(typing.user.clone()) } else { None };
+    assert_eq!(alice.until(types).await, "carol");
+}
+
+#[tokio::test]
+async fn a_moderator_needs_no_office_to_delete() {
+    let (office, address) = opens().await;
+    let hub = hub().with(|config| {
+        asking(config, address);
+        for namespace in config.namespaces.iter_mut().filter(|namespace| namespace.name == "conversation") {
+            namespace.send = Who::Authorizer;
+        }
+    });
+    let hub = hub.start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let mut carol = Wire::enters(&hub, "carol").await;
+    let members = vec![member("carol", v1::Role::Member)];
+    let create = v1::ConversationCreate { members, ..Default::default() };
+    let created = alice.asks(Command::ConversationCreate(create)).await;
+    let Kind::ConversationCreated(created) = created else { panic!("not created: {created:?}") };
+    let sent = carol.asks(Command::MessageSend(message(&created.room, "words"))).await;
+    let Kind::MessageSent(sent) = sent else { panic!("not sent: {sent:?}") };
+    let seq = sent.position.unwrap_or_default().seq;
+    office.fails.store(true, Ordering::SeqCst);
+    let delete = || Command::MessageDelete(v1::MessageDelete { room: created.room.clone(), seq });
+    let before = office.asked.load(Ordering::SeqCst);
+    assert_eq!(code(&carol.asks(delete()).await), "UNAVAILABLE", "hers goes by the office");
+    assert!(office.asked.load(Ordering::SeqCst) > before);
+    let before = office.asked.load(Ordering::SeqCst);
+    let deleted = alice.asks(delete()).await;
+    assert!(matches!(deleted, Kind::EntryAccepted(_)), "{deleted:?}");
+    assert_eq!(office.asked.load(Ordering::SeqCst), before);
 }

@@ -25,8 +25,6 @@ pub(super) struct Standing {
     pub(super) created: Option<Created>,
     /// Whether the membership was remembered, and so may be out of date.
     pub(super) remembered: bool,
-    /// What the authoriser said, where the decision asks it.
-    pub(super) allowed: bool,
 }
 
 impl Known {
@@ -43,7 +41,7 @@ impl Known {
             let (remembered, _) = self.members.look(&key(asked));
             if remembered.is_some() {
                 let created = self.created(store, asked).await?;
-                return Ok(Standing { member: remembered, created, remembered: true, allowed: false });
+                return Ok(Standing { member: remembered, created, remembered: true });
             }
         }
         self.read(store, asked).await
@@ -61,7 +59,7 @@ impl Known {
                 None => self.members.forget(&key),
             }
         }
-        Ok(Standing { member, created: self.created(store, asked).await?, remembered: false, allowed: false })
+        Ok(Standing { member, created: self.created(store, asked).await?, remembered: false })
     }
 
     /// What the room was created as, where the decision asks for it.
@@ -89,7 +87,7 @@ impl Known {
         self.members.forget(&key(asked));
         let needed = asked.capability.needs_membership(asked.rules, asked.caller);
         let member = current.actor.clone().filter(|_| needed);
-        Standing { member, created, remembered: false, allowed: false }
+        Standing { member, created, remembered: false }
     }
 
     /// Forgets the membership that an entry changed, and all of a user who was erased.

@@ -1,0 +1,53 @@
+//! What the executor asks the organisation's authoriser.
+
+use std::time::Duration;
+
+use crate::access::rules::{Capability, Permit, permit};
+use crate::domain::caller::Caller;
+use crate::domain::error::Refusal;
+use crate::domain::names::RoomName;
+
+use super::known::Standing;
+use super::{Asked, Executor};
+
+impl Executor {
+    /// Decides on `standing`, and asks the authoriser where that is not enough: what goes by role alone is done while it
+    /// cannot be asked, too. `answer` is what it said when the same was decided before.
+    pub(super) async fn judge(
+        &self,
+        asked: Asked<'_>,
+        standing: &Standing,
+        answer: &mut Option<bool>,
+    ) -> Result<Permit, Refusal> {
+        let permit = |allowed| {
+            let Asked { caller, room, capability, .. } = asked;
+            let member = standing.member.as_ref().filter(|_| !caller.service);
+            permit(&self.namespaces, caller, &room.room, member, standing.created, capability, allowed)
+        };
+        let refused = match permit(false) {
+            Err(refusal) if asked.capability.asks_authorizer(asked.rules, asked.caller) => refusal,
+            decided => return decided,
+        };
+        let allowed = match *answer {
+            Some(allowed) => allowed,
+            None => self.gate.ask(asked.caller, &asked.room.room, asked.capability).await?,
+        };
+        *answer = Some(allowed);
+        if allowed { permit(true) } else { Err(refused) }
+    }
+
+    /// Whether the authoriser decides that `caller` may follow `room`.
+    pub(crate) fn asks_to_follow(&self, caller: &Caller, room: &RoomName) -> bool {
+        self.namespaces.rules(room).is_some_and(|rules| Capability::Join.asks_authorizer(rules, caller))
+    }
+
+    /// Whether it says that `caller` may not follow `room`. Where it cannot be asked it does not say so.
+    pub(crate) async fn denies_to_follow(&self, caller: &Caller, room: &RoomName) -> bool {
+        matches!(self.gate.ask(caller, room, Capability::Join).await, Ok(false))
+    }
+
+    /// How long after it let somebody follow a room it is asked again.
+    pub(crate) fn asks_again_after(&self) -> Duration {
+        self.gate.interval()
+    }
+}
