@@ -15,8 +15,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,6 +35,11 @@ const HEADERS: usize = 64;
 /// What a connection is told that is one too many.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n";
+
+/// Connections that are told so at a time.
+const TURNED_AWAY: usize = 64;
+/// How long one of them has to take it.
+const TURNED_AWAY_FOR: Duration = Duration::from_secs(1);
 
 /// Why the bridge could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +73,8 @@ pub struct Bridge {
     followed: AtomicBool,
     addresses: Addresses,
     open: Arc<AtomicUsize>,
+    /// Who is being told that there are too many.
+    turned_away: Arc<Semaphore>,
 }
 
 impl Bridge {
@@ -95,6 +103,7 @@ impl Bridge {
             listeners: Mutex::new(listeners),
             followed: AtomicBool::new(false),
             open: Arc::default(),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
         })
     }
 
@@ -174,15 +183,34 @@ impl Bridge {
 
     /// Says that there are too many. Within TLS nothing is said: a handshake costs more than all else that a connection
     /// asks, and who is one too many gets none.
-    fn turn_away(&self, mut stream: TcpStream, counted: Arc<Counted>) {
+    fn turn_away(&self, stream: TcpStream, counted: Arc<Counted>) {
+        drop(counted);
         if self.tls.is_some() {
             return;
         }
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(TOO_MANY)).await;
-            drop(counted);
-        });
+        // Past so many of those nobody is told: whoever asks that often knows.
+        if let Ok(told) = Arc::clone(&self.turned_away).try_acquire_owned() {
+            tokio::spawn(async move {
+                let _ = tokio::time::timeout(TURNED_AWAY_FOR, tell_too_many(stream)).await;
+                drop(told);
+            });
+        }
     }
+}
+
+/// Writes the answer and waits for the other side to have it: to close while it writes would reset the connection, and
+/// take the answer with it.
+async fn tell_too_many(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.write_all(TOO_MANY).await?;
+    stream.shutdown().await?;
+    let (mut left, mut unread) = (HEAD_BYTES, [0; 1_024]);
+    while left > 0 {
+        match stream.read(&mut unread).await? {
+            0 => break,
+            read => left = left.saturating_sub(read),
+        }
+    }
+    Ok(())
 }
 
 /// Does the handshake where there is one; `None` where it fails.
