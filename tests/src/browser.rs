@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 use tokio_util::sync::CancellationToken;
 
+use crate::hub::TestHub;
 use crate::people::PATIENCE;
 
 /// The bridge beside a hub in the test's process.
@@ -273,6 +274,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         }
         (self.closed.clone(), codes)
     }
+}
+
+/// Alice writes to `room:busy`, which two others follow, until the one of them who does not read is ended; the one who reads
+/// hears all of it.
+pub async fn hears_all_until_another_is_ended<S>(hub: &TestHub, mut reader: WebSocket<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let reading = tokio::spawn(async move {
+        let mut heard = 0;
+        while reader.hears().await != "the end" {
+            heard += 1;
+        }
+        heard
+    });
+    let sender = hub.enters("alice").await;
+    let text = "x".repeat(9_000);
+    // Until the system's own buffers are full, nobody can see that it does not read.
+    let mut sent = 0;
+    while hub.hub.services().sessions.len() == 3 {
+        sender.says("room:busy", &text).await;
+        sent += 1;
+        assert!(sent < 20_000, "it is never ended");
+    }
+    sender.says("room:busy", "the end").await;
+    assert_eq!(reading.await.expect("the reader goes on"), sent);
 }
 
 /// A message to be sent.

@@ -245,6 +245,18 @@ async fn answered(response: ResponseFuture) -> RecvStream {
     response.into_body()
 }
 
+/// What a token brings to a stream of its own: `connected`, or the code with which that ends.
+pub async fn greeted(hub: &TestHub, token: &str) -> String {
+    let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+    match wire.asks(Command::Hello(v1::Hello { token: token.to_owned(), ..greeting() })).await {
+        Kind::Connected(_) => "connected".to_owned(),
+        refused => {
+            assert_eq!(wire.ends().await.1.reason, code(&refused), "the stream ends for the same reason");
+            code(&refused).to_owned()
+        }
+    }
+}
+
 /// A `hello` without a token.
 pub fn greeting() -> v1::Hello {
     v1::Hello { protocol: 1, client: "wire/1".to_owned(), ..v1::Hello::default() }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use carillon_client::v1::Hello;
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
-use carillon_tests::browser::{Beside, Closed, Events, Speaks, WebSocket};
+use carillon_tests::browser::{Beside, Closed, Events, Speaks, WebSocket, hears_all_until_another_is_ended};
 use carillon_tests::{TestHub, hub};
 use prost::Message as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -218,24 +218,7 @@ async fn is_ended_and_stalls_nobody(hub: &TestHub, address: SocketAddr) {
     stopped.joins("room:busy").await;
     let mut reader = WebSocket::enters(address, Speaks::Proto, hub.token("bob")).await;
     reader.joins("room:busy").await;
-    let reading = tokio::spawn(async move {
-        let mut heard = 0;
-        while reader.hears().await != "the end" {
-            heard += 1;
-        }
-        heard
-    });
-    let sender = hub.enters("alice").await;
-    let text = "x".repeat(9_000);
-    // Until the system's own buffers are full, nobody can see that it does not read.
-    let mut sent = 0;
-    while hub.hub.services().sessions.len() == 3 {
-        sender.says("room:busy", &text).await;
-        sent += 1;
-        assert!(sent < 20_000, "it is never ended");
-    }
-    sender.says("room:busy", "the end").await;
-    assert_eq!(reading.await.unwrap(), sent);
+    hears_all_until_another_is_ended(hub, reader).await;
     let (ended, codes) = stopped.ends().await;
     assert!(ended.is_none_or(|(code, _)| code == 4005), "not another end: {codes:?}");
     let mut again = WebSocket::open(address, Speaks::Proto).await;

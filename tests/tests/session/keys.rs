@@ -15,7 +15,7 @@ use carillon_client::v1::{self, RefreshToken};
 use carillon_hub::access::authentication::{Algorithm, id};
 use carillon_hub::config::{AuthSection, HiddenText, KeySection};
 use carillon_tests::people::PATIENCE;
-use carillon_tests::wire::{Opening, code, greeting};
+use carillon_tests::wire::{Opening, code, greeted, greeting};
 use carillon_tests::{TestHub, Wire, hub};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
@@ -39,18 +39,6 @@ fn published(issuer: &str, publisher: &Publisher) -> AuthSection {
 
 async fn hub_of(auth: AuthSection) -> TestHub {
     hub().with(|config| config.auth = auth).start().await
-}
-
-/// What a token brings: `connected`, or a code.
-async fn greeted(hub: &TestHub, token: &str) -> String {
-    let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
-    match wire.asks(Command::Hello(v1::Hello { token: token.to_owned(), ..greeting() })).await {
-        Kind::Connected(_) => "connected".to_owned(),
-        refused => {
-            assert_eq!(wire.ends().await.1.reason, code(&refused), "the stream ends for the same reason");
-            code(&refused).to_owned()
-        }
-    }
 }
 
 /// Comes again, as a client does that is told to, until the token brings this.

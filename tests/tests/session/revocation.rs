@@ -14,7 +14,7 @@ use carillon_hub::domain::names::{TenantId, UserId};
 use carillon_hub::domain::time::Timestamp;
 use carillon_tests::hub::TENANT;
 use carillon_tests::story::{verdict, wrong_field};
-use carillon_tests::wire::{Opening, code, greeting};
+use carillon_tests::wire::{Opening, code, greeted, greeting};
 use carillon_tests::{TestHub, Wire, hub};
 
 /// Milliseconds since 1970, from now.
@@ -61,18 +61,6 @@ fn asks_for_rooms() -> Command {
 /// A session that this token opened.
 async fn enters(hub: &TestHub, token: &str) -> Wire {
     Wire::enters_with(hub, v1::Hello { token: token.to_owned(), ..greeting() }).await
-}
-
-/// What a token brings: `connected`, or a code.
-async fn greeted(hub: &TestHub, token: &str) -> String {
-    let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
-    match wire.asks(Command::Hello(v1::Hello { token: token.to_owned(), ..greeting() })).await {
-        Kind::Connected(_) => "connected".to_owned(),
-        refused => {
-            assert_eq!(wire.ends().await.1.reason, code(&refused), "the stream ends for the same reason");
-            code(&refused).to_owned()
-        }
-    }
 }
 
 #[tokio::test]

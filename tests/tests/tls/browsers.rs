@@ -10,6 +10,8 @@ use carillon_tests::certificates::{Authority, Pair, dial};
 use carillon_tests::{PATIENCE, TestHub, hub};
 use tokio_util::sync::CancellationToken;
 
+use crate::mutual;
+
 fn hello(hub: &TestHub, user: &str) -> v1::Hello {
     v1::Hello { token: hub.token(user), protocol: 1, ..v1::Hello::default() }
 }
@@ -73,12 +75,7 @@ fn shows(authority: &Authority, pair: &Pair) -> ClientTls {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bridge_apart_reaches_its_hub_within_mutual_tls() {
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let hub = hub()
-        .with(authority.signs_local().at_grpc())
-        .with(clients.is_asked_for(Demand::Required))
-        .start()
-        .await;
+    let (authority, clients, hub) = mutual().await;
     let drain = CancellationToken::new();
     let bridge = apart(&hub, shows(&authority, &clients.signs("bridge")), &drain);
     let mut alice = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
@@ -97,12 +94,7 @@ async fn a_bridge_apart_reaches_its_hub_within_mutual_tls() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bridge_that_may_not_trust_its_hub_or_is_not_trusted_opens_nothing() {
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let hub = hub()
-        .with(authority.signs_local().at_grpc())
-        .with(clients.is_asked_for(Demand::Required))
-        .start()
-        .await;
+    let (authority, clients, hub) = mutual().await;
     let drain = CancellationToken::new();
     let stranger = Authority::new();
     for tls in [

@@ -1,9 +1,10 @@
 //! The command within TLS.
 
-use carillon_hub::config::Demand;
 use carillon_tests::certificates::{Authority, Pair};
 use carillon_tests::command::{Carillon, carillon};
 use carillon_tests::{TestHub, hub};
+
+use crate::mutual;
 
 fn lists(hub: &TestHub) -> Carillon {
     let token = hub.service_token();
@@ -54,12 +55,7 @@ async fn sessions_and_single_requests_of_the_command_go_within_tls() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_shows_its_certificate() {
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let hub = hub()
-        .with(authority.signs_local().at_grpc())
-        .with(clients.is_asked_for(Demand::Required))
-        .start()
-        .await;
+    let (authority, clients, hub) = mutual().await;
     let lists = || lists(&hub).arg("--ca").arg(authority.file());
     shows(lists(), &clients.signs("billing")).run().good();
     assert_eq!(lists().run().code, Some(1));
@@ -69,12 +65,7 @@ async fn the_command_shows_its_certificate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bridges_process_serves_within_tls_on_both_sides() {
     use carillon_tests::browser::{Speaks, WebSocket};
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let hub = hub()
-        .with(authority.signs_local().at_grpc())
-        .with(clients.is_asked_for(Demand::Required))
-        .start()
-        .await;
+    let (authority, clients, hub) = mutual().await;
     let (own, pair) = (clients.signs("bridge"), authority.signs_local());
     let mut bridge = carillon(["bridge", "--dev", "--json", "--workers", "1", "--listen", "127.0.0.1:0"])
         .arg("--hub")

