@@ -17,6 +17,7 @@ pub mod grpc;
 pub mod http;
 pub mod inbox;
 pub mod presence;
+pub mod redis;
 pub mod session;
 pub mod store;
 pub mod telemetry;

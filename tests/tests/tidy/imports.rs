@@ -3,9 +3,10 @@
 use crate::files::{self, TextFile};
 
 /// The hub's modules, and what each may import, the lowest first.
-const MODULES: [(&str, &[&str]); 17] = [
+const MODULES: [(&str, &[&str]); 18] = [
     ("domain", &[]),
-    ("store", &["domain"]),
+    ("redis", &["domain"]),
+    ("store", &["domain", "redis"]),
     ("access", &["domain", "store"]),
     ("telemetry", &["domain", "store"]),
     ("audit", &["domain", "store", "telemetry"]),

@@ -1,0 +1,16 @@
+//! What the adapters on Redis share: the connection, the names of keys and channels, and the byte forms of domain values.
+//!
+//! Every key bears the hash tag of its home's [`Partition`], so that a script reaches all of a home's keys on whichever
+//! server of a cluster holds them.
+
+pub mod link;
+pub mod names;
+pub mod notice;
+pub mod options;
+pub mod record;
+mod wire;
+
+pub use link::{Connection, Link, LinkError};
+pub use names::{Names, Partition};
+pub use options::Options;
+pub use wire::{Malformed, Reader, put_bytes16, put_bytes32};
