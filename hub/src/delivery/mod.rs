@@ -14,19 +14,21 @@ pub mod encoder;
 pub mod mailbox;
 mod merging;
 pub mod registry;
+mod restart;
 pub mod room;
 pub mod rooms;
 pub mod shard;
 mod sink;
 pub mod tail;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use carillon_proto::Frame;
 
 use crate::domain::names::{RoomKey, SessionId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
-use crate::domain::position::Epoch;
+
 use crate::domain::push::Push;
 use crate::store::{Store, StoreError};
 
@@ -77,7 +79,7 @@ pub struct Delivery {
     read: ReadRooms,
     inboxes: ChangedInboxes,
     large_room: usize,
-    epoch: OnceLock<Epoch>,
+    epoch: AtomicU64,
 }
 
 impl Delivery {
@@ -101,17 +103,8 @@ impl Delivery {
             read: ReadRooms::default(),
             inboxes: ChangedInboxes::default(),
             large_room,
-            epoch: OnceLock::new(),
+            epoch: AtomicU64::new(0),
         }
-    }
-
-    /// The store's epoch, known once it is open: after that nothing changes it.
-    pub fn set_epoch(&self, epoch: Epoch) {
-        self.epoch.get_or_init(|| epoch);
-    }
-
-    fn epoch(&self) -> Epoch {
-        self.epoch.get().copied().unwrap_or_default()
     }
 
     /// The runtimes' shards, in order.

@@ -122,6 +122,7 @@ impl CommitSink for Delivery {
                     self.rooms.forget_tails(&user.tenant);
                     self.inbox_changed(user);
                 }
+                Change::Restarted(epoch) => self.restart(*epoch),
                 Change::Trimmed { .. } | Change::Revoked(_) => {}
             }
         }

@@ -17,7 +17,7 @@ const MODULES: [(&str, &[&str]); 18] = [
     ("events", &["domain", "store", "access"]),
     ("administration", &["domain", "store", "access"]),
     ("delivery", &["domain", "store"]),
-    ("config", &["domain", "access", "audit", "telemetry"]),
+    ("config", &["domain", "redis", "access", "audit", "telemetry"]),
     (
         "session",
         &[
