@@ -343,3 +343,15 @@ pub const FRAMES_WINDOW: Rate = Rate::new(4_000, Duration::from_millis(1));
 /// All other HTTP/2 frames but headers and data, 10 at a time. Clients on the same machine that measure it send thousands
 /// of pings a second.
 pub const FRAMES_CONTROL: Rate = Rate::new(2_000, Duration::from_millis(1));
+/// What another node committed and came before what it follows on is held this long before the store is asked.
+pub const SEQUENCE_HOLD: Duration = Duration::from_millis(50);
+/// A read of what the bus did not bring that failed is done again after this long.
+pub const SEQUENCE_RETRY: Duration = Duration::from_secs(1);
+/// Items of one log that are held at most; what comes beyond is read from the store.
+pub const SEQUENCE_ITEMS: usize = 256;
+/// Bytes of one log that are held at most.
+pub const SEQUENCE_BYTES: usize = 1 << 20;
+/// Bytes of all logs that are held at most.
+pub const SEQUENCE_TOTAL_BYTES: usize = 64 << 20;
+/// Tags of a log's last entries that are remembered, by which its own are told from another log's.
+pub const SEQUENCE_TAGS: usize = 32;
