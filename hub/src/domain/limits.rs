@@ -355,3 +355,14 @@ pub const SEQUENCE_BYTES: usize = 1 << 20;
 pub const SEQUENCE_TOTAL_BYTES: usize = 64 << 20;
 /// Tags of a log's last entries that are remembered, by which its own are told from another log's.
 pub const SEQUENCE_TAGS: usize = 32;
+/// A connection of the bus that has had nothing to do for so long is asked whether it is still there.
+pub const BUS_HEARTBEAT: Duration = Duration::from_secs(2);
+/// A subscription or a publication that is not done by then has failed: less than [`COMMAND_TIMEOUT`], so that whoever
+/// waits for it hears why.
+pub const BUS_LIMIT: Duration = Duration::from_secs(3);
+/// Bytes of messages that may wait to be published, for each server of the bus.
+pub const BUS_OUTGOING_BYTES: usize = 8 << 20;
+/// Bytes of messages that the bus has brought and that wait to be told; past that they are read from the store.
+pub const BUS_INCOMING_BYTES: usize = 64 << 20;
+/// Commands that are sent to a server of the bus at once.
+pub const BUS_BATCH: usize = 512;

@@ -272,7 +272,7 @@ impl Link {
 }
 
 /// A random part of a wait, so that not all come back at once.
-fn jittered(wait: Duration) -> Duration {
+pub fn jittered(wait: Duration) -> Duration {
     let mut random = [0; 4];
     // Without randomness the whole wait does.
     let part = getrandom::fill(&mut random).map_or(u32::MAX, |()| u32::from_le_bytes(random));

@@ -86,7 +86,7 @@ impl<T> Log<T> {
         match told.judge(item.at, item.previous) {
             Stands::Told => {}
             Stands::Next { proven } if proven || !in_doubt => {
-                told.advance(item.at);
+                told.advance(item.at, cx.bounds.tags);
                 cx.tell(item.what);
                 self.drain(cx);
             }
@@ -187,7 +187,7 @@ impl<T> Log<T> {
                 }
                 continue;
             }
-            told.advance(at);
+            told.advance(at, cx.bounds.tags);
             cx.tell(what);
         }
         true
@@ -202,7 +202,7 @@ impl<T> Log<T> {
 
     /// All that the store has was told: what came before it was asked and is not in it was lost there.
     fn settle(&mut self, reading: &Reading, cx: &mut Context<'_, T>) {
-        if !self.away && reading.doubt == self.doubt {
+        if reading.doubt == self.doubt {
             self.settled = self.doubt;
         }
         self.drop_held(|held| held.came < reading.asked_when);
@@ -257,7 +257,7 @@ impl<T> Log<T> {
             self.held_bytes -= item.bytes;
             match stands {
                 Stands::Next { .. } => {
-                    told.advance(item.at);
+                    told.advance(item.at, cx.bounds.tags);
                     cx.tell(item.what);
                 }
                 Stands::Elsewhere => return self.diverge(cx),
@@ -284,11 +284,9 @@ impl<T> Log<T> {
         }
     }
 
-    /// The log is another one than was told: it begins anew.
+    /// The log is another one than was told: it begins anew. What is held came before its head is asked for, and goes then.
     fn diverge(&mut self, cx: &mut Context<'_, T>) {
         self.told = None;
-        self.drop_held(|_| true);
-        self.beyond = None;
         self.reading = None;
         self.deadline = None;
         self.doubt += 1;

@@ -83,6 +83,8 @@ pub struct Bounds {
     pub bytes: usize,
     /// Bytes of all logs that are held at most.
     pub total: usize,
+    /// Tags of a log's last entries that are remembered at most; 1 at least.
+    pub tags: usize,
 }
 
 impl Default for Bounds {
@@ -93,6 +95,7 @@ impl Default for Bounds {
             items: limits::SEQUENCE_ITEMS,
             bytes: limits::SEQUENCE_BYTES,
             total: limits::SEQUENCE_TOTAL_BYTES,
+            tags: limits::SEQUENCE_TAGS,
         }
     }
 }

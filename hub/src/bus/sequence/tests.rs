@@ -44,15 +44,14 @@ fn act(world: &mut World, what: usize) -> Result<(), String> {
         1 => world.append(true),
         2 => return world.deliver(false, false),
         3 => return world.reply(),
-        4 => {
-            world.do_read(true);
-            return world.answer();
-        }
+        4 if world.random.one_in(2) => world.do_read(true),
+        4 => return world.answer(),
         5 => return world.connect().and_then(|()| world.tick()),
         6 => return world.deliver(true, false),
         7 => return world.deliver(true, true),
         8 => world.drop_one(),
         9 => world.disconnect(),
+        10..=12 if world.is_silent => world.trim(),
         10 => world.restart(),
         11 => world.fail_over(),
         _ if world.random.one_in(4) => world.lose_everything(),

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::limits::SEQUENCE_TAGS;
 use crate::domain::position::{Epoch, Position, Seq, Tag};
 
 /// The place that was told last, with the tags of those before it.
@@ -54,15 +53,15 @@ impl Told {
         self.tag_at(seq).is_none_or(|known| known == tag)
     }
 
-    /// The next place, or one after a hole.
-    pub(super) fn advance(&mut self, to: Position) {
+    /// The next place, or one after a hole. So many tags are remembered.
+    pub(super) fn advance(&mut self, to: Position, tags: usize) {
         if to.seq != self.last.next() {
             *self = Self::at(to);
             return;
         }
         self.last = to.seq;
         self.tags.push_back(to.tag);
-        if self.tags.len() > SEQUENCE_TAGS {
+        if self.tags.len() > tags {
             self.tags.pop_front();
         }
     }
@@ -100,7 +99,7 @@ mod tests {
     #[test]
     fn a_place_is_judged_by_its_own_tag_and_the_one_before() {
         let mut told = Told::at(at(5, 50));
-        told.advance(at(6, 60));
+        told.advance(at(6, 60), 8);
         let judge = |seq, tag, previous: Option<u32>| told.judge(at(seq, tag), previous.map(Tag));
         assert_eq!(judge(7, 70, Some(60)), Stands::Next { proven: true });
         assert_eq!(judge(7, 70, None), Stands::Next { proven: false });
@@ -118,12 +117,12 @@ mod tests {
     fn so_many_tags_are_remembered_and_none_across_a_hole() {
         let mut told = Told::at(at(0, 0));
         for seq in 1..=1_000 {
-            told.advance(at(seq, seq as u32));
+            told.advance(at(seq, seq as u32), 8);
         }
-        let oldest = 1_001 - SEQUENCE_TAGS as u64;
+        let oldest = 1_001 - 8;
         assert_eq!(told.tag_at(Seq(oldest)), Some(Tag(oldest as u32)));
         assert_eq!((told.tag_at(Seq(oldest - 1)), told.tag_at(Seq(1_001))), (None, None));
-        told.advance(at(1_002, 7));
+        told.advance(at(1_002, 7), 8);
         assert_eq!((told.tag_at(Seq(1_000)), told.position()), (None, at(1_002, 7)));
     }
 }

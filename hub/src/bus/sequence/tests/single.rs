@@ -24,12 +24,17 @@ struct Log {
 }
 
 impl Log {
-    /// A log that is open at `head`.
-    fn open_at(head: u64) -> Self {
+    /// A log of which nothing is known.
+    fn closed() -> Self {
         let mut log = Self { node: Sequencer::new(BOUNDS), now: Instant::now(), steps: Vec::new() };
         log.node.open(&0);
-        log.node.back(&0, log.now, &mut |step| log.steps.push(step));
-        let read = log.read();
+        log
+    }
+
+    /// A log that is open at `head`.
+    fn open_at(head: u64) -> Self {
+        let mut log = Self::closed();
+        let read = log.back();
         assert_eq!(read.after, None);
         assert_eq!(log.page(read, at(head), &[]), [Step::Opened(at(head))]);
         log
@@ -142,11 +147,12 @@ fn nothing_that_the_bus_did_not_prove_is_told_while_it_is_away() {
     let mut log = Log::open_at(5);
     log.node.lost(&0);
     assert_eq!(log.offer(at(6), Some(at(5))), [Step::Tell(6)], "it names the last one that was told");
-    assert_eq!(log.offer(at(7), None), []);
+    assert_eq!(log.offer(at(8), None), []);
+    assert_eq!(log.offer(at(7), Some(at(6))), [Step::Tell(7)], "and not what is held after it");
     assert_eq!(log.pass(BOUNDS.hold * 2), [], "there is nothing to ask for before it is back");
     let read = log.back();
-    assert_eq!(log.offer(at(9), Some(at(8))), []);
-    assert_eq!(log.page(read, at(8), &[6, 7, 8]), [Step::Tell(7), Step::Tell(8), Step::Tell(9)]);
+    assert_eq!(log.offer(at(10), Some(at(9))), []);
+    assert_eq!(log.page(read, at(9), &[7, 8, 9]), [Step::Tell(8), Step::Tell(9), Step::Tell(10)]);
 }
 
 #[test]
@@ -202,6 +208,83 @@ fn what_came_before_the_store_was_asked_and_is_not_there_was_lost() {
     let read = log.read();
     assert_eq!(log.page(read, at(6), &[5, 6]), [Step::Tell(6)]);
     assert_eq!((log.node.held_bytes(), log.node.next_deadline()), (0, None));
+}
+
+#[test]
+fn a_read_shows_another_log_however_much_was_told_meanwhile() {
+    let mut log = Log::open_at(5);
+    log.node.lost(&0);
+    let read = log.back();
+    for seq in 6..12 {
+        assert_eq!(log.hear(seq), [Step::Tell(seq)], "proven");
+    }
+    let page = Page { head: at(11), items: vec![(other(5), 5)], more: true };
+    log.node.page(&0, read.id, page, log.now, &mut |step| log.steps.push(step));
+    assert!(matches!(log.take()[..], [Step::Diverged, Step::Read(_)]));
+}
+
+#[test]
+fn a_log_that_begins_anew_waits_for_no_answer_about_the_old_one() {
+    let mut log = Log::open_at(5);
+    log.hear(7);
+    log.now += BOUNDS.hold;
+    log.node.tick(log.now, &mut |_, step| log.steps.push(step));
+    let old = log.read();
+    let steps = log.offer(other(6), Some(other(5)));
+    assert!(matches!(steps[..], [Step::Diverged, Step::Read(Read { after: None, .. })]), "{steps:?}");
+    assert_eq!(log.page(old, at(7), &[5, 6, 7]), []);
+}
+
+#[test]
+fn what_is_held_shows_another_log_too() {
+    let mut log = Log::open_at(5);
+    assert_eq!(log.offer(at(8), Some(other(7))), []);
+    assert_eq!(log.hear(6), [Step::Tell(6)]);
+    assert!(matches!(log.hear(7)[..], [Step::Tell(7), Step::Diverged, Step::Read(_)]));
+
+    let mut log = Log::open_at(5);
+    assert_eq!(log.hear(8), []);
+    assert!(matches!(log.offer(other(8), None)[..], [Step::Read(_)]), "two for one place are not waited for");
+
+    let mut log = Log::open_at(40);
+    assert!(matches!(log.offer(other(7), None)[..], [Step::Read(_)]), "nor is one that nobody remembers");
+    assert_eq!(log.offer(at(41), None), [], "the answer comes first");
+}
+
+#[test]
+fn what_comes_while_a_log_is_opened_is_told_from_its_head_on() {
+    let mut log = Log::closed();
+    let read = log.back();
+    for seq in [3, 4, 6] {
+        assert_eq!(log.hear(seq), []);
+    }
+    assert_eq!(log.page(read, at(5), &[]), [Step::Opened(at(5)), Step::Tell(6)]);
+
+    let mut log = Log::closed();
+    let read = log.back();
+    assert_eq!(log.offer(other(5), None), []);
+    let steps = log.page(read, at(5), &[]);
+    assert!(matches!(steps[..], [Step::Opened(_), Step::Diverged, Step::Read(_)]), "{steps:?}");
+}
+
+#[test]
+fn a_log_that_is_back_twice_is_compared_after_the_second_time() {
+    let mut log = Log::open_at(5);
+    log.node.lost(&0);
+    let first = log.back();
+    log.node.back(&0, log.now, &mut |step| log.steps.push(step));
+    assert_eq!(log.take(), []);
+    let steps = log.page(first, at(5), &[5]);
+    assert!(matches!(steps[..], [Step::Read(_)]), "{steps:?}");
+}
+
+#[test]
+fn nothing_is_read_while_the_bus_is_away() {
+    let mut log = Log::open_at(5);
+    log.node.lost(&0);
+    log.node.verify(&0, log.now, &mut |step| log.steps.push(step));
+    assert_eq!(log.take(), []);
+    log.back();
 }
 
 #[test]

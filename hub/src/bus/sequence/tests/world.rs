@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::super::{Bounds, Item, Page, Read, Sequencer, Step};
 use super::random::Random;
 use super::server::{Accepted, Key, Server};
-use crate::domain::position::{Position, Seq};
+use crate::domain::position::{Position, Seq, Tag};
 
 pub(super) const ROOMS: usize = 3;
 const BYTES: usize = 10;
@@ -17,8 +17,9 @@ pub(super) const BOUNDS: Bounds = Bounds {
     hold: Duration::from_millis(50),
     retry: Duration::from_millis(200),
     items: 4,
-    bytes: 4 * BYTES,
+    bytes: 5 * BYTES,
     total: 8 * BYTES,
+    tags: 3,
 };
 
 /// What somebody who follows a log was told.
@@ -45,6 +46,9 @@ pub(super) struct World {
     knows: bool,
     /// Whether something was lost on the way that nobody could notice.
     deaf: bool,
+    /// Whether the store's replies do not say what an entry follows on. Then a server that loses entries is not noticed
+    /// before the bus has seen it: what is told meanwhile cannot be right.
+    pub(super) is_silent: bool,
     bus: Vec<Flying<(Accepted, bool)>>,
     replies: Vec<Flying<Accepted>>,
     reads: Vec<Flying<Read>>,
@@ -71,6 +75,7 @@ impl World {
             connected: false,
             knows: false,
             deaf: false,
+            is_silent: seed % 4 == 0,
             bus: Vec::new(),
             replies: Vec::new(),
             reads: Vec::new(),
@@ -117,7 +122,7 @@ impl World {
             let (seq, previous, now) = (accepted.at.seq, accepted.previous, self.now);
             return self.step(key, |node, out| node.echo(&key, seq, previous, now, out));
         }
-        self.offer(key, accepted)
+        self.offer(key, accepted.at, Some(accepted.previous))
     }
 
     /// Something that the bus carries never comes.
@@ -138,11 +143,11 @@ impl World {
         let index = self.random.below(self.replies.len());
         let Flying(key, accepted) = self.replies.remove(index);
         self.story.push(format!("reply {key} {:?}", accepted.at));
-        self.offer(key, accepted)
+        let previous = Some(accepted.previous).filter(|_| !self.is_silent);
+        self.offer(key, accepted.at, previous)
     }
 
-    fn offer(&mut self, key: Key, accepted: Accepted) -> Checked {
-        let (at, previous) = (accepted.at, Some(accepted.previous));
+    fn offer(&mut self, key: Key, at: Position, previous: Option<Tag>) -> Checked {
         let item = Item { at, previous, bytes: BYTES, what: at };
         let now = self.now;
         self.step(key, |node, out| {
