@@ -112,7 +112,8 @@ impl Bus for Local {
     }
 
     fn figures(&self) -> BusFigures {
-        let figures = |member: &mut Member| BusFigures { topics: member.topics.len() as u64, ..member.figures };
+        let figures =
+            |member: &mut Member| BusFigures { topics: member.topics.len() as u64, ..member.figures };
         self.with(figures).unwrap_or_default()
     }
 }

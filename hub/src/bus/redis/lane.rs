@@ -45,7 +45,8 @@ pub(super) async fn keep(shared: Arc<Shared>, server: Address) {
         match connection::open(&shared, &server).await {
             Ok(open) => {
                 let began = Instant::now();
-                let ended = Lane { shared: &shared, server: &server, heard: FxHashSet::default() }.serve(open).await;
+                let ended =
+                    Lane { shared: &shared, server: &server, heard: FxHashSet::default() }.serve(open).await;
                 shared.state.lock().disconnected(&server);
                 tracing::warn!(server = ?server, reason = %ended, "the bus lost a connection");
                 // One that ends as soon as it is there does not count as one.

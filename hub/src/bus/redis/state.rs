@@ -206,7 +206,8 @@ impl State {
         let changed: Vec<_> = lane.changed.iter().take(BUS_BATCH).cloned().collect();
         for channel in changed {
             lane.changed.remove(&channel);
-            let wanted = self.wanted.get(&channel).is_some_and(|wanted| wanted.server.as_ref() == Some(server));
+            let wanted =
+                self.wanted.get(&channel).is_some_and(|wanted| wanted.server.as_ref() == Some(server));
             batch.channels.push((channel, wanted));
         }
         if lane.changed.is_empty() {
@@ -215,7 +216,10 @@ impl State {
         let count = lane.outgoing.len().min(BUS_BATCH);
         for outgoing in lane.outgoing.drain(..count) {
             lane.outgoing_bytes -= outgoing.message.len();
-            batch.outgoing.push(outgoing);
+            // Whoever waits no longer was told that it failed.
+            if !outgoing.done.is_closed() {
+                batch.outgoing.push(outgoing);
+            }
         }
         batch
     }
@@ -238,11 +242,20 @@ impl State {
     /// Whether a channel that its server hears no more should be: it was moved to another server.
     pub(super) fn is_missed(&self, server: &Address, connection: u64, channel: &[u8]) -> bool {
         self.is_present(server, connection)
-            && self.wanted.get(channel).is_some_and(|wanted| wanted.is_heard && wanted.server.as_ref() == Some(server))
+            && self
+                .wanted
+                .get(channel)
+                .is_some_and(|wanted| wanted.is_heard && wanted.server.as_ref() == Some(server))
     }
 
     /// A message came over a connection. `false` where it finds no room: the connection must end.
-    pub(super) fn message(&mut self, server: &Address, connection: u64, channel: &[u8], message: Bytes) -> bool {
+    pub(super) fn message(
+        &mut self,
+        server: &Address,
+        connection: u64,
+        channel: &[u8],
+        message: Bytes,
+    ) -> bool {
         if !self.is_present(server, connection) {
             return true;
         }
@@ -264,14 +277,17 @@ impl State {
     /// Slots have these owners from now on. Gives servers that are new and those that have none any more.
     pub(super) fn arrange(&mut self, topology: Topology) -> (Vec<Address>, Vec<Address>) {
         let servers = topology.servers();
-        let new: Vec<_> = servers.iter().filter(|server| !self.lanes.contains_key(*server)).cloned().collect();
+        let new: Vec<_> =
+            servers.iter().filter(|server| !self.lanes.contains_key(*server)).cloned().collect();
         self.lanes.extend(new.iter().map(|server| (server.clone(), Lane::new())));
         let mut lost = Vec::new();
         for (channel, wanted) in &mut self.wanted {
             let owner = topology.owner(slot_of(channel));
             if owner == wanted.server.as_ref() {
                 // It was refused by who has it, perhaps, and is asked for again.
-                if let Some(lane) = owner.filter(|_| !wanted.is_heard).and_then(|owner| self.lanes.get_mut(owner)) {
+                if let Some(lane) =
+                    owner.filter(|_| !wanted.is_heard).and_then(|owner| self.lanes.get_mut(owner))
+                {
                     lane.change(channel);
                 }
                 continue;

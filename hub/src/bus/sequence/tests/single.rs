@@ -168,7 +168,8 @@ fn an_answer_from_before_the_bus_was_away_settles_nothing() {
 
 #[test]
 fn another_log_is_told_apart_wherever_it_shows() {
-    let diverges = |steps: &[Step<u64>]| matches!(steps, [Step::Diverged, Step::Read(Read { after: None, .. })]);
+    let diverges =
+        |steps: &[Step<u64>]| matches!(steps, [Step::Diverged, Step::Read(Read { after: None, .. })]);
     let mut log = Log::open_at(5);
     assert!(diverges(&log.offer(other(6), Some(other(5)))), "by what it follows on");
 
