@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 
 use super::events::{Events, EventsIn, queue};
-use super::port::{Bus, BusFigures, Calling, Event, Topic};
+use super::port::{Bus, BusError, BusFigures, Calling, Event, Topic};
 
 struct Member {
     id: u64,
@@ -96,11 +96,15 @@ impl Bus for Local {
     }
 
     fn publish(&self, topic: &Topic, message: Bytes) -> Calling {
+        futures::future::ready(self.send(topic, message)).boxed()
+    }
+
+    fn send(&self, topic: &Topic, message: Bytes) -> Result<(), BusError> {
         for member in &mut self.exchange.0.lock().list {
             member.hand_over(topic, &message);
         }
         self.with(|member| member.figures.published += 1);
-        futures::future::ready(Ok(())).boxed()
+        Ok(())
     }
 
     fn is_connected(&self) -> bool {

@@ -4,7 +4,9 @@
 //! another order or not at all; [`sequence`] makes of it what is told. Durable changes are published by the store's own
 //! step, so each channel's order is that of the commits; here only what is in no log is published.
 
+pub mod envelope;
 mod events;
+pub mod feed;
 mod local;
 mod port;
 pub mod redis;

@@ -73,6 +73,10 @@ pub trait Bus: Send + Sync + 'static {
     /// Publishes. Done when the server has it: it is on its way to all nodes that hear the topic.
     fn publish(&self, topic: &Topic, message: Bytes) -> Calling;
 
+    /// Publishes, and waits for nothing: what is taken may still be lost, as with the connection. Refused where the bus is
+    /// away, or too much waits.
+    fn send(&self, topic: &Topic, message: Bytes) -> Result<(), BusError>;
+
     /// Whether all that is wanted is heard, or about to be.
     fn is_connected(&self) -> bool;
 

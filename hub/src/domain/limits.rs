@@ -366,3 +366,7 @@ pub const BUS_OUTGOING_BYTES: usize = 8 << 20;
 pub const BUS_INCOMING_BYTES: usize = 64 << 20;
 /// Commands that are sent to a server of the bus at once.
 pub const BUS_BATCH: usize = 512;
+/// Reads of what the bus did not bring that are under way at once.
+pub const BUS_READS: usize = 64;
+/// Rooms of one connected user that are followed, as they are told of unread messages there.
+pub const FOLLOWED_MEMBERSHIPS: usize = 1_000;

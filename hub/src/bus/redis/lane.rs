@@ -160,8 +160,7 @@ impl Lane<'_> {
                     Err(BusError::Unavailable)
                 }
             };
-            // Whoever published may not wait any more.
-            let _ = outgoing.done.send(done);
+            outgoing.end(done);
         }
         ended
     }

@@ -123,7 +123,17 @@ impl Bus for RedisBus {
 
     fn publish(&self, topic: &Topic, message: Bytes) -> Calling {
         let channel = self.0.channel(topic);
-        self.0.call(|state, done| state.publish(Outgoing { channel, message, done }))
+        self.0.call(|state, done| {
+            // Whoever waits no longer does not matter.
+            if let Err((error, Some(done))) = state.publish(Outgoing { channel, message, done: Some(done) }) {
+                let _ = done.send(Err(error));
+            }
+        })
+    }
+
+    fn send(&self, topic: &Topic, message: Bytes) -> Result<(), BusError> {
+        let channel = self.0.channel(topic);
+        self.0.state.lock().publish(Outgoing { channel, message, done: None }).map_err(|(error, _)| error)
     }
 
     fn is_connected(&self) -> bool {

@@ -33,7 +33,18 @@ struct Wanted {
 pub(super) struct Outgoing {
     pub(super) channel: Channel,
     pub(super) message: Bytes,
-    pub(super) done: Waiter,
+    /// Who waits, where somebody does.
+    pub(super) done: Option<Waiter>,
+}
+
+impl Outgoing {
+    /// Says what became of it.
+    pub(super) fn end(self, result: Result<(), BusError>) {
+        if let Some(done) = self.done {
+            // Whoever waits no longer does not matter.
+            let _ = done.send(result);
+        }
+    }
 }
 
 /// What is to be sent to one server.
@@ -119,7 +130,7 @@ impl State {
         }
         let Some(wanted) = self.wanted.get_mut(&channel) else { return };
         let lane = wanted.server.as_ref().and_then(|server| self.lanes.get(server));
-        // Whoever waits no longer does not matter here and below.
+        // Whoever waits no longer does not matter, here and below.
         if wanted.is_heard {
             let _ = waiter.send(Ok(()));
         } else if lane.is_some_and(|lane| lane.is_down) {
@@ -137,21 +148,18 @@ impl State {
         }
     }
 
-    /// Queues a message.
-    pub(super) fn publish(&mut self, outgoing: Outgoing) {
+    /// Queues a message. Where it is not taken, whoever waits for it is given back.
+    pub(super) fn publish(&mut self, outgoing: Outgoing) -> Result<(), (BusError, Option<Waiter>)> {
         let server = self.topology.owner(slot_of(&outgoing.channel));
         let lane = server.and_then(|server| self.lanes.get_mut(server)).filter(|lane| !lane.is_down);
-        let Some(lane) = lane else {
-            let _ = outgoing.done.send(Err(BusError::Unavailable));
-            return;
-        };
+        let Some(lane) = lane else { return Err((BusError::Unavailable, outgoing.done)) };
         if lane.outgoing_bytes + outgoing.message.len() > self.outgoing_limit && lane.outgoing_bytes > 0 {
-            let _ = outgoing.done.send(Err(BusError::Overloaded));
-            return;
+            return Err((BusError::Overloaded, outgoing.done));
         }
         lane.outgoing_bytes += outgoing.message.len();
         lane.outgoing.push_back(outgoing);
         lane.work.notify_one();
+        Ok(())
     }
 
     /// A server's connection is there; gives its number. All of its channels are to be subscribed to.
@@ -170,7 +178,7 @@ impl State {
         let Some(lane) = self.lanes.get_mut(server) else { return };
         lane.is_down = true;
         for outgoing in lane.outgoing.drain(..) {
-            let _ = outgoing.done.send(Err(BusError::Unavailable));
+            outgoing.end(Err(BusError::Unavailable));
         }
         lane.outgoing_bytes = 0;
         for wanted in self.wanted.values_mut().filter(|wanted| wanted.server.as_ref() == Some(server)) {
@@ -217,7 +225,7 @@ impl State {
         for outgoing in lane.outgoing.drain(..count) {
             lane.outgoing_bytes -= outgoing.message.len();
             // Whoever waits no longer was told that it failed.
-            if !outgoing.done.is_closed() {
+            if !outgoing.done.as_ref().is_some_and(Waiter::is_closed) {
                 batch.outgoing.push(outgoing);
             }
         }

@@ -70,8 +70,8 @@ impl<T> Log<T> {
         self.deadline
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.told.is_some()
+    pub(super) fn position(&self) -> Option<Position> {
+        self.told.as_ref().map(Told::position)
     }
 
     fn is_in_doubt(&self) -> bool {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
-use crate::domain::position::{Seq, Tag};
+use crate::domain::position::{Position, Seq, Tag};
 
 use super::log::Log;
 use super::{Bounds, Context, Item, Page, Step};
@@ -64,9 +64,9 @@ impl<K: Clone + Eq + Hash, T> Sequencer<K, T> {
         }
     }
 
-    /// Whether a log is followed and its head is known.
-    pub fn is_open(&self, key: &K) -> bool {
-        self.logs.get(key).is_some_and(|entry| entry.log.is_open())
+    /// Up to where a log was told, where its head is known.
+    pub fn position(&self, key: &K) -> Option<Position> {
+        self.logs.get(key).and_then(|entry| entry.log.position())
     }
 
     /// Logs that are followed.
