@@ -20,6 +20,7 @@ has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(pyt
 has npm || packages+=(nodejs npm)
 has chromium || packages+=(chromium fonts-noto-color-emoji)
 has sqlite3 || packages+=(sqlite3)
+has redis-server || packages+=(redis-server)
 has curl || packages+=(curl)
 if ((${#packages[@]})); then
     if ! has apt-get || (($(id -u) != 0)); then

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
@@ -172,6 +173,9 @@ struct Inner {
     reopened: AtomicU64,
 }
 
+/// What looks at a connection before others get it, and gives it back.
+pub type Check = Box<dyn Fn(Connection) -> BoxFuture<'static, Result<Connection, LinkError>> + Send + Sync>;
+
 /// The connection that everybody shares. A cheap handle.
 #[derive(Clone)]
 pub struct Link(Arc<Inner>);
@@ -233,11 +237,7 @@ impl Link {
 
     /// Opens the connection again whenever it was lost, until cancelled. `check` looks at a new one before others get it;
     /// where it finds fault the attempt counts as failed.
-    pub async fn keep(
-        &self,
-        cancel: &CancellationToken,
-        check: impl AsyncFn(&mut Connection) -> Result<(), LinkError>,
-    ) {
+    pub async fn keep(self, cancel: CancellationToken, check: Check) {
         loop {
             tokio::select! {
                 () = self.0.lost.notified() => {}
@@ -260,13 +260,9 @@ impl Link {
         }
     }
 
-    async fn reopen(
-        &self,
-        check: &impl AsyncFn(&mut Connection) -> Result<(), LinkError>,
-    ) -> Result<(), LinkError> {
-        let mut connection = self.connect().await?;
-        check(&mut connection).await?;
-        self.put(connection);
+    async fn reopen(&self, check: &Check) -> Result<(), LinkError> {
+        let connection = self.connect().await?;
+        self.put(check(connection).await?);
         Ok(())
     }
 }

@@ -6,9 +6,12 @@
 //! before the read began.
 
 mod creation;
+mod filling;
 mod outcome;
 mod port;
 mod query;
+mod reactions;
+pub mod redis;
 mod refusal;
 pub mod sqlite;
 

@@ -53,6 +53,19 @@ pub struct Outcome {
     pub effects: Vec<Effect>,
 }
 
+impl Outcome {
+    /// Whether its parts belong to its home.
+    pub(super) fn is_well_formed(&self) -> bool {
+        let in_room = matches!(self.home, Home::Room(_));
+        (in_room || self.conditions.is_empty())
+            && self.writes.iter().all(|write| match write {
+                Write::Append(_) | Write::Create { .. } | Write::Marks { .. } | Write::Already(_) => in_room,
+                Write::Inbox(_) => matches!(self.home, Home::Inbox(_)),
+                Write::Broadcast(_) | Write::Know => matches!(self.home, Home::Tenant),
+            })
+    }
+}
+
 /// Something that must still be so at the home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {

@@ -34,6 +34,13 @@ pub enum StoreError {
     Engine(Arc<str>),
 }
 
+impl StoreError {
+    /// An outcome whose parts do not belong to its home.
+    pub(super) fn malformed() -> Self {
+        Self::Engine("an outcome whose parts do not belong to its home".into())
+    }
+}
+
 /// Durable state. Implementations pass the conformance suite as it is (`hub/tests/store_conformance`).
 ///
 /// Dropping a returned future does not undo what it began.

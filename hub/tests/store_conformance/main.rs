@@ -17,9 +17,11 @@ mod members;
 mod messages;
 mod model;
 mod pages;
+mod redis;
 mod retention;
 mod revocations;
 mod rooms;
+mod server;
 mod sqlite;
 mod unread;
 

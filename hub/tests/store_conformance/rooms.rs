@@ -112,6 +112,8 @@ async fn walk<F: Fixture>(scene: &Scene<F>, bound: PageBound, unread_only: bool)
 pub(crate) async fn are_paged_by_items_and_bytes<F: Fixture>() {
     let mut scene = Scene::<F>::new();
     let all: Vec<String> = (0..30).map(|number| format!("conversation:{}", (number * 7) % 30)).collect();
+    let mut sorted = all.clone();
+    sorted.sort_unstable();
     let metadata = pairs(&[("about", &"x".repeat(1_000))]);
     for (number, room) in all.iter().enumerate() {
         let create = in_room(room, "alice")
@@ -130,10 +132,13 @@ pub(crate) async fn are_paged_by_items_and_bytes<F: Fixture>() {
             PageBound { items: 30, bytes: 1 },
         ] {
             for unread_only in [false, true] {
-                assert_eq!(walk(&scene, bound, unread_only).await.0, all, "{bound:?}");
+                let mut walked = walk(&scene, bound, unread_only).await.0;
+                walked.sort_unstable();
+                assert_eq!(walked, sorted, "each once, in whatever order: {bound:?}");
             }
         }
-        for (number, summary) in rooms_of(&scene, "bob").await.iter().enumerate() {
+        for summary in rooms_of(&scene, "bob").await {
+            let number = all.iter().position(|room| *room == summary.room.room.as_str()).unwrap();
             assert_eq!(summary.last_message.is_some(), number % 2 == 0, "a long one is left out");
         }
         let bound = PageBound { items: 30, bytes: 9_000 };
@@ -147,8 +152,6 @@ pub(crate) async fn are_paged_by_items_and_bytes<F: Fixture>() {
                 break;
             }
         }
-        let mut sorted = all.clone();
-        sorted.sort_unstable();
         assert_eq!(names, sorted);
         scene.reopen();
     }

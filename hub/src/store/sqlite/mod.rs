@@ -176,8 +176,8 @@ impl Drop for Inner {
 
 impl Store for SqliteStore {
     fn commit(&self, outcome: Outcome) -> BoxFuture<'static, Result<Committed, CommitError>> {
-        if !apply::is_well_formed(&outcome) {
-            return Box::pin(std::future::ready(Err(apply::malformed().into())));
+        if !outcome.is_well_formed() {
+            return Box::pin(std::future::ready(Err(StoreError::malformed().into())));
         }
         let (reply, answer) = oneshot::channel();
         match self.submit(Job::Commit { outcome: Box::new(outcome), reply }) {

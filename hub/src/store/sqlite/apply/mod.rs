@@ -32,17 +32,6 @@ struct Actor<'a> {
     user: &'a crate::domain::names::UserId,
 }
 
-/// Whether an outcome's parts belong to its home.
-pub(super) fn is_well_formed(outcome: &Outcome) -> bool {
-    let in_room = matches!(outcome.home, Home::Room(_));
-    (in_room || outcome.conditions.is_empty())
-        && outcome.writes.iter().all(|write| match write {
-            Write::Append(_) | Write::Create { .. } | Write::Marks { .. } | Write::Already(_) => in_room,
-            Write::Inbox(_) => matches!(outcome.home, Home::Inbox(_)),
-            Write::Broadcast(_) | Write::Know => matches!(outcome.home, Home::Tenant),
-        })
-}
-
 impl State {
     /// Applies an outcome. On a refusal nothing was written.
     pub(super) fn apply(&mut self, db: &Connection, outcome: Outcome) -> Result<Applied> {
@@ -193,11 +182,6 @@ fn writes_marks(outcome: &Outcome) -> bool {
         .writes
         .iter()
         .any(|write| matches!(write, Write::Marks { .. } | Write::Append(EntryBody::Message(_))))
-}
-
-/// An outcome whose parts do not belong to its home.
-pub(super) fn malformed() -> StoreError {
-    StoreError::Engine("an outcome whose parts do not belong to its home".into())
 }
 
 /// A seq as SQLite keeps it.

@@ -14,8 +14,8 @@ use super::super::engine::{EngineError, Result};
 use super::super::overlay::{Head, RoomOverlay};
 use super::super::readers::Reader;
 use super::super::rows::{COLUMNS, read_content, read_entry, read_event, seq};
-use super::filling::Filling;
 use super::rooms::room_id;
+use crate::store::filling::Filling;
 
 /// What a page takes from the unsettled entries: its end for `After`, its beginning for `Before`.
 struct Copied {

@@ -10,7 +10,7 @@ use crate::store::{InboxPage, InboxQuery, PageBound};
 use super::super::engine::Result;
 use super::super::notices::{self, InboxOwner, NOTICE_COLUMNS, read_notice};
 use super::super::readers::Reader;
-use super::filling::Filling;
+use crate::store::filling::Filling;
 
 /// Which of the two logs.
 #[derive(Clone, Copy, PartialEq, Eq)]

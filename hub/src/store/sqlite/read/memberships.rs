@@ -8,8 +8,8 @@ use crate::store::{RoomPage, RoomsQuery};
 use super::super::engine::{EngineError, Result, optional};
 use super::super::readers::Reader;
 use super::super::room_state::read_marks;
-use super::filling::Filling;
 use super::rooms::{key_of, room_id, user_id};
+use crate::store::filling::Filling;
 
 /// Rooms of one user, with their ids.
 type Memberships = Vec<(i64, RoomKey)>;

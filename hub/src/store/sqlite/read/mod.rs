@@ -2,7 +2,6 @@
 //! [`overlay`](super::overlay)).
 
 mod entries;
-mod filling;
 mod inbox;
 mod memberships;
 mod reactions;

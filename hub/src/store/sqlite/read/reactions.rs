@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use crate::domain::entry::{Entry, EntryBody, ReactionKey, ReactionSummary};
-use crate::domain::limits::{REACTION_KEYS_SHOWN, REACTION_USERS_SHOWN};
+use crate::domain::entry::{Entry, EntryBody, ReactionKey};
 use crate::domain::names::UserId;
 
 use super::super::engine::{EngineError, Result};
 use super::super::readers::Reader;
-use super::filling::Filling;
+use crate::store::filling::Filling;
+use crate::store::reactions;
 
 impl Reader {
     /// Fills in the reactions to the messages of a page, one message after the other, as far as the page's bound allows.
@@ -26,7 +26,7 @@ impl Reader {
                 continue;
             }
             let keys = reactions_to(db, room, entry.seq.0 as i64, &mut user)?;
-            if !page.complete(index, |entry| show(entry, keys)) {
+            if !page.complete(index, |entry| reactions::show(entry, keys)) {
                 break;
             }
         }
@@ -68,24 +68,4 @@ fn reactions_to(
         keys.entry(key).or_default().push(user(row.get(1)?)?);
     }
     Ok(keys)
-}
-
-/// Shows the keys with the most reactions, of equal ones the first.
-fn show(entry: &mut Entry, keys: BTreeMap<ReactionKey, Vec<UserId>>) {
-    let EntryBody::Message(message) = &mut entry.body else { return };
-    message.reactions_total = keys.values().map(|users| users.len() as u32).sum();
-    let mut summaries: Vec<_> = keys.into_iter().map(|(key, users)| summarise(key, users)).collect();
-    if summaries.len() > REACTION_KEYS_SHOWN {
-        summaries.sort_by_key(|summary| std::cmp::Reverse(summary.count));
-        summaries.truncate(REACTION_KEYS_SHOWN);
-        summaries.sort_by(|one, other| one.key.cmp(&other.key));
-    }
-    message.reactions = summaries;
-}
-
-fn summarise(key: ReactionKey, mut users: Vec<UserId>) -> ReactionSummary {
-    let count = users.len() as u32;
-    users.sort_unstable();
-    users.truncate(REACTION_USERS_SHOWN);
-    ReactionSummary { key, count, users }
 }

@@ -15,7 +15,7 @@ use super::super::overlay::Head;
 use super::super::readers::Reader;
 use super::super::room_state::read_marks;
 use super::super::rows::{read_pairs, read_role, seq};
-use super::filling::Filling;
+use crate::store::filling::Filling;
 
 /// A room, with the columns that [`RoomRow::read`] wants.
 const ROOM_BY_NAME: &str =

@@ -1,0 +1,66 @@
+//! What the hub is known by: made once, by whichever node comes first.
+
+use crate::domain::position::Epoch;
+use crate::redis::{Connection, LinkError, Names, Partition};
+
+use crate::store::StoreError;
+
+use super::answer::Answer;
+use super::call::Failure;
+use super::options::OpenError;
+use super::script;
+
+/// The newest format of keys and values that this code knows.
+const FORMAT: u64 = 1;
+
+/// Epoch and secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) epoch: Epoch,
+    pub(super) secret: [u8; 16],
+}
+
+/// Reads it, and makes it where there is none.
+pub(super) async fn read(connection: &mut Connection, names: &Names) -> Result<Identity, OpenError> {
+    let mut random = [0; 24];
+    getrandom::fill(&mut random).map_err(|_| OpenError::Damaged)?;
+    let (secret, epoch) = random.split_at(16);
+    // In 53 bits, which scripts count in.
+    let epoch = epoch.first_chunk().map_or(1, |bytes| u64::from_le_bytes(*bytes) >> 12).max(1);
+    let mut invocation = script::IDENTITY.key(names.partition(Partition::of_hub()));
+    invocation.arg(FORMAT).arg(epoch).arg(secret);
+    let value = invocation.invoke_async::<redis::Value>(connection).await;
+    let value = value.map_err(|error| StoreError::from(Failure::of(&error)))?;
+    let mut answer = Answer::new(value);
+    let format = answer.count()?;
+    if format > FORMAT {
+        return Err(OpenError::Newer { found: format, known: FORMAT });
+    }
+    let epoch = Epoch(answer.count()?);
+    let secret = answer.some_bytes()?.try_into().map_err(|_| OpenError::Damaged)?;
+    if format == 0 || epoch.0 == 0 {
+        return Err(OpenError::Damaged);
+    }
+    Ok(Identity { epoch, secret })
+}
+
+/// Whether a connection that was opened anew leads to the same hub.
+pub(super) async fn check(
+    names: Names,
+    mut connection: Connection,
+    known: Identity,
+) -> Result<Connection, LinkError> {
+    load_scripts(&mut connection).await;
+    match read(&mut connection, &names).await {
+        Ok(found) if found == known => Ok(connection),
+        Ok(_) => Err(LinkError::Settings("it holds another hub's state: restart".into())),
+        Err(error) => Err(LinkError::Settings(error.to_string().into())),
+    }
+}
+
+/// Makes the scripts known, so that calls need not find that they are not. What is not loaded here they load.
+pub(super) async fn load_scripts(connection: &mut Connection) {
+    for script in script::all() {
+        let _ = script.load_async(connection).await;
+    }
+}

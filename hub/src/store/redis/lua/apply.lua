@@ -1,0 +1,44 @@
+-- Applies what an item of another partition's outbox causes in this one, once: items come in order.
+local source, number, now, publish, head = arg(), num(), num(), arg(), arg()
+if tonumber(call('HGET', P .. 'fx', source) or 0) >= number then return { 'dup' } end
+local kind, tenant = arg(), arg()
+local reply = { 'ok' }
+if kind == '1' then
+  local notice, id, priority, expires, retention = arg(), arg(), num(), num(), num()
+  for _ = 1, num() do
+    local user = arg()
+    local base = P .. 'u/' .. tenant .. '/' .. user
+    local found = call('HMGET', base, 'head', 'time')
+    local seq = tonumber(found[1] or 0) + 1
+    local time = math.max(tonumber(found[2] or 0), now)
+    local old = call('HGET', base .. '/i', id)
+    if old then remove_own(base, tenant, id, tonumber(old)) end
+    call('HSET', base, 'head', seq, 'time', time)
+    call('HSET', base .. '/n', seq, struct.pack('<i8', time) .. notice)
+    call('ZADD', base .. '/z', seq, seq)
+    call('HSET', base .. '/i', id, seq)
+    call('ZADD', base .. '/u', seq, seq)
+    if expires > 0 then call('ZADD', base .. '/ue', expires, seq) end
+    if priority == 4 then
+      call('ZADD', base .. '/c', seq, seq)
+      if expires > 0 then call('ZADD', base .. '/ce', expires, seq) end
+    end
+    local ends = time + retention
+    if expires > 0 and expires < ends then ends = expires end
+    call('ZADD', P .. 'due', ends, 'n/' .. tenant .. '/' .. user .. '/' .. seq)
+    call('HINCRBY', P .. 'count/' .. tenant, 'notices', 1)
+    tell(publish, head, base .. '/c', 3, struct.pack('<I8i8', seq, time) .. notice)
+    reply[#reply + 1] = seq
+    reply[#reply + 1] = time
+  end
+  call('SADD', P .. 'tenants', tenant)
+else
+  local room = arg()
+  for _ = 1, num() do
+    local add, user = arg(), arg()
+    local key = P .. 'u/' .. tenant .. '/' .. user .. '/r'
+    if add == '1' then call('ZADD', key, 0, room) else call('ZREM', key, room) end
+  end
+end
+call('HSET', P .. 'fx', source, number)
+return reply

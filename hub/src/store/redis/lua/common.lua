@@ -1,0 +1,41 @@
+-- What all scripts share. KEYS[1] is what all keys of the partition begin with; arguments are taken in order.
+--
+-- Keys of a partition: keys, keyq (idempotency), out, outn (outbox), fx (effects applied, by the partition that they came
+-- from), due (what is to be looked at, by when), names/TENANT (its rooms), wrote/TENANT/USER (rooms where somebody wrote),
+-- count/TENANT, tenants. Of a room: r/TENANT/ROOM with h (head), c (cold state), m (metadata); /e entries, /m members,
+-- /o their order, /k marks, /d edits of a message, /x/SEQ its reactions, /xs which have any, /l last event of each key.
+-- Of a user: u/TENANT/USER with head, time, bread; /n notices, /z their order, /i by id, /u unread, /ue those that expire,
+-- /c critical, /ce, /s broadcasts seen, /x deleted, /r rooms. Of a tenant: t/TENANT with head, time, ver; /n, /z, /i, /m
+-- what is counted, /d directory.
+local P = KEYS[1]
+local at = 0
+local function arg() at = at + 1 return ARGV[at] end
+local function num() return tonumber(arg()) end
+local call = redis.call
+
+local function text16(s) return struct.pack('<H', #s) .. s end
+
+-- Header of an entry, and its body's place.
+local function open(record)
+  local kind, tag, time, number, version, edited, length, place = struct.unpack('<BI4i8I8I4i8B', record)
+  return {
+    kind = kind, tag = tag, time = time, number = number, version = version, edited = edited,
+    sender = string.sub(record, place, place + length - 1), body = string.sub(record, place + length)
+  }
+end
+
+local function close(e)
+  return struct.pack('<BI4i8I8I4i8B', e.kind, e.tag, e.time, e.number, e.version, e.edited, #e.sender) .. e.sender .. e.body
+end
+
+-- Whether a message still says something.
+local function has_content(e)
+  return e.kind == 1 and struct.unpack('<I4', e.body, 9) > 0
+end
+
+-- Tells other nodes: publish is the command, or '' where they are told otherwise.
+local function tell(publish, head, channel, kind, body)
+  if publish ~= '' then
+    call(publish, channel, '\1' .. string.char(kind) .. head .. body)
+  end
+end

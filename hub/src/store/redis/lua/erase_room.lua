@@ -1,0 +1,58 @@
+-- Blanks what a user wrote in a stretch of a room, and where the stretch is the last one their marks and state.
+local tenant, room, user, after, most = arg(), arg(), arg(), num(), num()
+local r = read_room(P .. 'r/' .. tenant .. '/' .. room)
+local wrote = P .. 'wrote/' .. tenant .. '/' .. user
+if not r.exists then
+  call('SREM', wrote, room)
+  return { 0, 0, 1 }
+end
+local seq, blanked = math.max(after + 1, r.first), 0
+while seq <= r.head and most > 0 do
+  local record = call('HGET', r.base .. '/e', seq)
+  if record then
+    local e = open(record)
+    if e.sender == user then
+      if e.kind == 1 then
+        if blank_message(r, seq, e) then blanked = blanked + 1 end
+        most = most - 20
+      elseif e.kind == 2 then
+        e.body = string.sub(e.body, 1, 8) .. '\0\0\0\0'
+        call('HSET', r.base .. '/e', seq, close(e))
+      elseif e.kind == 4 then
+        local target = struct.unpack('<I8', e.body)
+        local key = r.base .. '/x/' .. target
+        call('SREM', key, string.sub(e.body, 10) .. '\0' .. user)
+        if call('EXISTS', key) == 0 then call('SREM', r.base .. '/xs', target) end
+        e.body = string.sub(e.body, 1, 9) .. '-'
+        call('HSET', r.base .. '/e', seq, close(e))
+      elseif e.kind == 7 then
+        local length = struct.unpack('<I4', e.body)
+        if length > 0 then
+          blanked = blanked + 1
+          e.body = '\0\0\0\0' .. string.sub(e.body, 5 + length)
+          call('HSET', r.base .. '/e', seq, close(e))
+        end
+      end
+    end
+  end
+  seq = seq + 1
+  most = most - 1
+end
+if seq <= r.head then return { seq - 1, blanked, 0 } end
+-- What is kept apart of the log: last events of keys.
+local keys = call('HGETALL', r.base .. '/l')
+for n = 1, #keys, 2 do
+  local at_seq, size, place = struct.unpack('<I8I4', keys[n + 1])
+  local e = open(string.sub(keys[n + 1], place))
+  local length = struct.unpack('<I4', e.body)
+  if e.sender == user and length > 0 then
+    local payload = length - 2 - string.byte(e.body, 6)
+    e.body = '\0\0\0\0' .. string.sub(e.body, 5 + length)
+    r.kept_bytes = r.kept_bytes - payload
+    call('HSET', r.base .. '/l', keys[n], struct.pack('<I8I4', at_seq, size - payload) .. close(e))
+  end
+end
+call('HDEL', r.base .. '/k', user)
+call('SREM', wrote, room)
+save_room(r)
+return { r.head, blanked, 1 }

@@ -1,0 +1,96 @@
+-- Commits an outcome whose home is a user's inbox. What of the tenant's broadcasts it is about was looked up before.
+local now, tenant, user = num(), arg(), arg()
+local hash, fingerprint, limit, window, floor = arg(), arg(), num(), num(), num()
+-- The broadcasts' head, from where they are the user's (-1: none are), the oldest, and those that the user has not read
+-- all before, where that is known.
+local broadcast_head, known_from, oldest, all = num(), num(), num(), arg() == '1'
+local live = {}
+for n = 1, num() do live[n] = num() end
+local base = P .. 'u/' .. tenant .. '/' .. user
+
+if hash ~= '' then
+  local known = find_key(hash, window, now)
+  if known then
+    if known.fingerprint ~= fingerprint then return { 'key' } end
+    return { 'dup', known.seq, known.tag, known.number, known.time, known.version, inbox_state(base, now) }
+  end
+end
+if outbox_is_full() then return { 'over' } end
+if hash ~= '' and not make_place(limit, window, floor, now) then return { 'many' } end
+
+local function bread() return tonumber(call('HGET', base, 'bread') or 0) end
+local function seen_up_to()
+  if known_from < 0 then return bread() end
+  return math.max(known_from, bread())
+end
+
+local function see(seq)
+  if known_from < 0 or seq <= seen_up_to() then return false end
+  return call('ZADD', base .. '/s', 'NX', seq, seq) == 1
+end
+
+-- Moves the mark to `read`, at most to the head, and over what was seen after it.
+local function advance(read)
+  local before = seen_up_to()
+  local mark = math.max(before, math.min(read, broadcast_head))
+  if all then
+    for _, seq in ipairs(live) do
+      if seq > mark then
+        if not call('ZSCORE', base .. '/s', seq) then break end
+        mark = seq
+      end
+    end
+  end
+  if mark <= before then return false end
+  call('HSET', base, 'bread', mark)
+  call('ZREMRANGEBYSCORE', base .. '/s', '-inf', mark)
+  return true
+end
+
+local changes = {}
+for _ = 1, num() do
+  local op = arg()
+  local changed = false
+  if op == 'U' then
+    local own, broadcast = num(), num()
+    for _, seq in ipairs(call('ZRANGEBYSCORE', base .. '/u', '-inf', own)) do
+      changed = forget_unread(base, seq) or changed
+    end
+    changed = advance(broadcast) or changed
+  else
+    for _ = 1, num() do
+      local id = arg()
+      local seq = call('HGET', base .. '/i', id)
+      if seq and op == 'R' then
+        changed = forget_unread(base, seq) or changed
+      elseif seq then
+        remove_own(base, tenant, id, tonumber(seq))
+        changed = true
+      end
+    end
+    for _ = 1, num() do
+      local seq = num()
+      if op == 'R' then
+        changed = see(seq) or changed
+      else
+        changed = call('SADD', base .. '/x', seq) == 1 or changed
+        see(seq)
+      end
+    end
+  end
+  if changed then
+    advance(0)
+    for _, seq in ipairs(call('SMEMBERS', base .. '/x')) do
+      if tonumber(seq) < oldest then call('SREM', base .. '/x', seq) end
+    end
+  end
+  changes[#changes + 1] = changed and 1 or 0
+end
+if #changes > 0 then call('SADD', P .. 'tenants', tenant) end
+local waits = take_effects(tenant, now)
+local keys = -1
+if hash ~= '' then
+  keep_key(hash, fingerprint, { seq = 0, tag = 0, number = 0, time = now, version = 0 })
+  keys = call('HLEN', P .. 'keys')
+end
+return { 'ok', 0, 0, 0, now, 0, keys, waits, inbox_state(base, now), changes }

@@ -1,0 +1,63 @@
+-- Commits an outcome whose home is the tenant: its broadcasts, its directory, effects on many.
+local now, tenant, actor = num(), arg(), arg()
+local hash, fingerprint, limit, window, floor = arg(), arg(), num(), num(), num()
+local publish, head, retention = arg(), arg(), num()
+
+if hash ~= '' then
+  local known = find_key(hash, window, now)
+  if known then
+    if known.fingerprint ~= fingerprint then return { 'key' } end
+    return { 'dup', known.seq, known.tag, known.number, known.time, known.version }
+  end
+end
+if outbox_is_full() then return { 'over' } end
+if hash ~= '' and not make_place(limit, window, floor, now) then return { 'many' } end
+
+local base = P .. 't/' .. tenant
+local done = { seq = 0, tag = 0, number = 0, time = now, version = 0 }
+local told = {}
+
+local function broadcast(id, priority, expires, notice)
+  local found = call('HMGET', base, 'head', 'time')
+  local seq = tonumber(found[1] or 0) + 1
+  local time = math.max(tonumber(found[2] or 0), now)
+  local old = call('HGET', base .. '/i', id)
+  if old then
+    call('HDEL', base .. '/n', old)
+    call('HDEL', base .. '/m', old)
+    call('ZREM', base .. '/z', old)
+  end
+  call('HSET', base, 'head', seq, 'time', time)
+  call('HINCRBY', base, 'ver', 1)
+  call('HSET', base .. '/n', seq, struct.pack('<i8', time) .. notice)
+  call('HSET', base .. '/m', seq, struct.pack('<Bi8', priority, expires))
+  call('ZADD', base .. '/z', seq, seq)
+  call('HSET', base .. '/i', id, seq)
+  local ends = time + retention
+  if expires > 0 and expires < ends then ends = expires end
+  call('ZADD', P .. 'due', ends, 'b/' .. tenant .. '/' .. seq)
+  call('SADD', P .. 'tenants', tenant)
+  tell(publish, head, base .. '/c', 4, struct.pack('<I8i8', seq, time) .. notice)
+  done.seq, done.time = seq, time
+  told[#told + 1] = seq
+  told[#told + 1] = time
+end
+
+for _ = 1, num() do
+  local op = arg()
+  if op == 'K' then
+    if call('HSETNX', base .. '/d', actor, call('HGET', base, 'head') or 0) == 1 then call('SADD', P .. 'tenants', tenant) end
+  else
+    local id, priority, expires, notice = arg(), num(), num(), arg()
+    broadcast(id, priority, expires, notice)
+  end
+end
+local waits = take_effects(tenant, now)
+local keys = -1
+if hash ~= '' then
+  keep_key(hash, fingerprint, done)
+  keys = call('HLEN', P .. 'keys')
+end
+local reply = { 'ok', done.seq, done.tag, done.number, done.time, done.version, keys, waits }
+for _, number in ipairs(told) do reply[#reply + 1] = number end
+return reply

@@ -1,0 +1,36 @@
+//! The store on Redis, for many nodes.
+//!
+//! One script commits an outcome at its home: it checks the conditions, finds retries, assigns seq, writes, and puts
+//! effects on other homes into the outbox of the home's partition, all or nothing. Effects are applied after, in order,
+//! each once ([`outbox`]); whoever finds some that wait applies them, so a node that dies leaves none behind.
+//!
+//! Outcomes go through lanes ([`lane`]), each home through one of them, so that the order of a home's commits is the order
+//! in which they were asked for; a lane does not wait for one answer before it sends the next. A thread of its own carries
+//! lanes, outbox and upkeep, and tells the sink. Reads go straight to the connection that all share.
+//!
+//! Start with `lua/room.lua` (what a commit does), then [`commit`] and [`lane`]. `lua/common.lua` lists the keys.
+
+mod answer;
+mod audit;
+mod broadcasts;
+mod call;
+mod commit;
+mod erase;
+mod handle;
+mod idempotency;
+mod identity;
+mod inbox;
+mod lane;
+mod limits;
+mod options;
+mod outbox;
+mod read;
+mod revocations;
+mod script;
+mod shared;
+mod state;
+mod upkeep;
+mod worker;
+
+pub use handle::RedisStore;
+pub use options::{OpenError, Options};

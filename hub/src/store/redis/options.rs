@@ -1,0 +1,87 @@
+//! How a store is opened, and why it may refuse.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::limits;
+use crate::domain::namespace::Namespaces;
+use crate::domain::time::Timestamp;
+use crate::redis::{self, LinkError};
+use crate::store::{CommitSink, StoreError};
+
+/// Where a store reads the time.
+pub(super) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How to open a store. Build it with [`Options::new`] and change what differs.
+#[derive(Clone)]
+pub struct Options {
+    /// Where Redis is.
+    pub redis: redis::Options,
+    /// The rules that rooms are under: retention, history before joining, latest per key.
+    pub namespaces: Arc<Namespaces>,
+    /// Who is told of commits.
+    pub sink: Arc<dyn CommitSink>,
+    /// This node's number, by which it knows its own messages from others'.
+    pub node: u64,
+    /// Outcomes that may wait in each lane; past that [`StoreError::Overloaded`].
+    pub queue: usize,
+    /// Idempotency keys that are remembered, in all partitions; about 170 bytes of Redis' memory each.
+    pub idempotency_keys: usize,
+    /// How often what is due is looked for: what retention removes, effects that wait.
+    pub sweep: Duration,
+    /// How long notifications that do not expire before are kept, read or not. A change is for those to come.
+    pub notification_retention: Duration,
+    /// The time; tests drive it.
+    pub clock: Clock,
+}
+
+impl Options {
+    /// The defaults: see the fields.
+    pub fn new(redis: redis::Options, namespaces: Arc<Namespaces>, sink: Arc<dyn CommitSink>) -> Self {
+        Self {
+            redis,
+            namespaces,
+            sink,
+            node: 0,
+            queue: 2_048,
+            idempotency_keys: limits::IDEMPOTENCY_KEYS,
+            sweep: Duration::from_secs(1),
+            notification_retention: limits::NOTIFICATION_RETENTION,
+            clock: Arc::new(Timestamp::now),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("redis", &self.redis).finish_non_exhaustive()
+    }
+}
+
+/// Why a store could not be opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no connection.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// It was connected, and then failed.
+    #[error("redis cannot be used: {0}")]
+    Store(#[from] StoreError),
+    /// What is there was made by a newer version of Carillon.
+    #[error(
+        "redis holds format {found}, newer than {known}, the newest that this version of carillon knows: use a newer carillon"
+    )]
+    Newer {
+        /// What is there.
+        found: u64,
+        /// The newest that is known.
+        known: u64,
+    },
+    /// What is there is not Carillon's, or damaged.
+    #[error("redis holds something else under this prefix, or it is damaged")]
+    Damaged,
+    /// There is no thread for it.
+    #[error("no thread can be started: {0}")]
+    Thread(#[from] std::io::Error),
+}

@@ -1,0 +1,251 @@
+//! Effects on other homes: items of a partition's outbox are applied in order, each once at each partition that it
+//! concerns, and then taken off. Any node may do it; targets know how far each source's were applied.
+
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use tokio::sync::oneshot;
+
+use crate::domain::inbox::{InboxPlace, Notice, Notification};
+use crate::domain::names::{TenantId, UserId, UserKey};
+use crate::domain::position::Seq;
+use crate::domain::time::Timestamp;
+use crate::redis::{Partition, Reader, notice};
+use crate::store::{Change, StoreError};
+
+use super::answer::{Answer, damaged};
+use super::call::Call;
+use super::limits::ITEMS;
+use super::script;
+use super::shared::Shared;
+
+/// Who waits for an outbox to be applied up to a number.
+type Waiting = Vec<(u64, oneshot::Sender<()>)>;
+
+/// The outboxes that this node is at work on. A cheap handle; on the store's thread.
+#[derive(Clone)]
+pub(super) struct Outboxes {
+    shared: Arc<Shared>,
+    /// Partitions that are being worked on, with those who wait.
+    under_way: Arc<Mutex<FxHashMap<Partition, Waiting>>>,
+}
+
+/// One item.
+struct Item {
+    number: u64,
+    tenant: TenantId,
+    kind: Kind,
+}
+
+enum Kind {
+    /// A notice for some users.
+    Notify(Arc<Notice>, Vec<UserId>),
+    /// Whether a room is among users' rooms.
+    Index(String, Vec<(bool, UserId)>),
+}
+
+impl Outboxes {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, under_way: Arc::default() }
+    }
+
+    /// Has a partition's outbox applied; the answer comes when that is done up to `number`, or is dropped where it cannot
+    /// be done now.
+    pub(super) fn apply(&self, partition: Partition, number: u64) -> oneshot::Receiver<()> {
+        let (reply, applied) = oneshot::channel();
+        let mut under_way = self.under_way.lock();
+        if let Some(waiting) = under_way.get_mut(&partition) {
+            waiting.push((number, reply));
+            return applied;
+        }
+        under_way.insert(partition, vec![(number, reply)]);
+        let outboxes = self.clone();
+        tokio::spawn(async move { outboxes.work(partition).await });
+        applied
+    }
+
+    /// Applies all there is, and all that somebody waits for.
+    async fn work(&self, partition: Partition) {
+        loop {
+            let done = self.step(partition).await;
+            let mut under_way = self.under_way.lock();
+            let Some(waiting) = under_way.get_mut(&partition) else { return };
+            match done {
+                Ok(Some(up_to)) => waiting.retain_mut(|(number, reply)| {
+                    let is_done = *number <= up_to;
+                    if is_done {
+                        let (done, _) = oneshot::channel();
+                        let _ = std::mem::replace(reply, done).send(());
+                    }
+                    !is_done
+                }),
+                // Nothing is left: whoever waits waits for what others have applied.
+                Ok(None) => {
+                    for (_, reply) in under_way.remove(&partition).into_iter().flatten() {
+                        let _ = reply.send(());
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "effects wait");
+                    under_way.remove(&partition);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Applies the next items; gives the last one's number, `None` where there was none.
+    async fn step(&self, partition: Partition) -> Result<Option<u64>, StoreError> {
+        let shared = &self.shared;
+        let mut command = redis::cmd("LRANGE");
+        command.arg(format!("{}out", shared.names.partition(partition))).arg(0).arg(ITEMS - 1);
+        let items = Answer::new(shared.send(&command).await?).all_bytes()?;
+        let mut last = None;
+        for bytes in items {
+            let item = Item::read(&bytes)?;
+            last = Some(item.number);
+            self.apply_item(partition, item).await?;
+        }
+        if let Some(last) = last {
+            Call::new(&script::APPLIED, shared, partition).arg(last).ask(shared).await?;
+        }
+        Ok(last)
+    }
+
+    async fn apply_item(&self, source: Partition, item: Item) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let begin = |target| {
+            Call::new(&script::APPLY, shared, target)
+                .arg(source.number())
+                .arg(item.number)
+                .arg(shared.now().millis())
+                .arg(shared.publish())
+                .arg(&shared.head[..])
+        };
+        match item.kind {
+            Kind::Notify(notice, users) => {
+                let groups = by_partition(&item.tenant, users, |user| user);
+                let applied = groups
+                    .iter()
+                    .map(|(target, users)| notify(shared, begin(*target), &item.tenant, &notice, users));
+                for changes in try_join_all(applied).await? {
+                    shared.tell(&changes);
+                }
+            }
+            Kind::Index(room, users) => {
+                let groups = by_partition(&item.tenant, users, |(_, user)| user);
+                let applied = groups.iter().map(|(target, users)| {
+                    let mut call =
+                        begin(*target).arg("2").arg(item.tenant.as_str()).arg(&room).arg(users.len());
+                    for (add, user) in users {
+                        call.push(u8::from(*add));
+                        call.push(user.as_str());
+                    }
+                    call.ask(shared)
+                });
+                try_join_all(applied).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has everything applied that waits in any partition now.
+    pub(super) async fn apply_all(&self) -> Result<(), StoreError> {
+        let waiting = self.shared.ask_partitions(|names, pipeline| {
+            pipeline.cmd("LLEN").arg(format!("{names}out"));
+        });
+        let mut applied = Vec::new();
+        for (partition, value) in waiting.await? {
+            if super::answer::number(&value)? > 0 {
+                applied.push(self.apply(partition, 0));
+            }
+        }
+        for applied in applied {
+            applied.await.map_err(|_| StoreError::Unavailable)?;
+        }
+        Ok(())
+    }
+}
+
+/// Those of each partition, in order.
+fn by_partition<T>(
+    tenant: &TenantId,
+    all: Vec<T>,
+    user: impl Fn(&T) -> &UserId,
+) -> FxHashMap<Partition, Vec<T>> {
+    let mut groups: FxHashMap<Partition, Vec<T>> = FxHashMap::default();
+    for one in all {
+        groups.entry(Partition::of_user(tenant, user(&one))).or_default().push(one);
+    }
+    groups
+}
+
+/// Puts a notice into some users' logs; gives what to tell.
+async fn notify(
+    shared: &Shared,
+    call: Call,
+    tenant: &TenantId,
+    notice: &Arc<Notice>,
+    users: &[UserId],
+) -> Result<Vec<Change>, StoreError> {
+    let mut call = call
+        .arg("1")
+        .arg(tenant.as_str())
+        .arg(notice::encode(notice))
+        .arg(notice.id.as_str())
+        .arg(notice.priority as u8)
+        .arg(notice.expires.map_or(0, Timestamp::millis))
+        .arg(shared.options.notification_retention.as_millis() as u64)
+        .arg(users.len());
+    for user in users {
+        call.push(user.as_str());
+    }
+    let mut answer = call.ask(shared).await?;
+    if answer.some_bytes()? != b"ok" {
+        return Ok(Vec::new());
+    }
+    let mut changes = Vec::with_capacity(users.len());
+    for user in users {
+        let place = InboxPlace::Own(Seq(answer.count()?));
+        let time = Timestamp(answer.number()?);
+        let notification = Notification { notice: Arc::clone(notice), place, time, read: false };
+        changes.push(Change::Notified {
+            user: UserKey { tenant: tenant.clone(), user: user.clone() },
+            notification,
+        });
+    }
+    Ok(changes)
+}
+
+impl Item {
+    fn read(bytes: &[u8]) -> Result<Self, StoreError> {
+        let mut from = Reader::new(bytes);
+        let (number, kind) = (from.u64()?, from.u8()?);
+        let tenant = TenantId::parse(from.text16()?).map_err(|_| damaged("tenant"))?;
+        let kind = match kind {
+            1 => {
+                let notice = notice::decode(from.bytes32()?)?;
+                let mut users = Vec::new();
+                while !from.is_empty() {
+                    users.push(UserId::parse(from.text16()?).map_err(|_| damaged("user"))?);
+                }
+                Kind::Notify(notice, users)
+            }
+            2 => {
+                let room = from.text16()?.to_owned();
+                from.u64()?;
+                let mut users = Vec::new();
+                while !from.is_empty() {
+                    let add = from.u8()? != 0;
+                    users.push((add, UserId::parse(from.text16()?).map_err(|_| damaged("user"))?));
+                }
+                Kind::Index(room, users)
+            }
+            _ => return Err(damaged("an effect of an unknown kind")),
+        };
+        Ok(Self { number, tenant, kind })
+    }
+}

@@ -1,0 +1,191 @@
+//! Reads of a user's inbox: the merge of their own log and the tenant's broadcasts, which are two homes. Both heads are read
+//! before what is listed, so that nothing between is passed over.
+
+use crate::domain::inbox::{InboxFilter, InboxPlace, InboxSummary, Notification};
+use crate::domain::names::UserKey;
+use crate::domain::position::Seq;
+use crate::domain::time::Timestamp;
+use crate::redis::{Partition, Reader, notice};
+use crate::store::filling::Filling;
+use crate::store::{InboxPage, InboxQuery, PageBound, StoreError};
+
+use super::super::broadcasts::State;
+use super::super::call::Call;
+use super::super::script;
+use super::super::shared::Shared;
+
+/// Notifications that are read at a time.
+const BATCH: u32 = 64;
+
+/// What a user's inbox holds.
+pub(in super::super) async fn inbox_summary(
+    shared: &Shared,
+    user: &UserKey,
+) -> Result<InboxSummary, StoreError> {
+    let (broadcasts, known_from, state) = futures::try_join!(
+        shared.broadcasts(&user.tenant),
+        shared.known_from(user),
+        shared.inbox_state(user)
+    )?;
+    Ok(state.summary(shared.epoch, &broadcasts, known_from, shared.now()))
+}
+
+/// Which of the two logs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    Own,
+    Broadcast,
+}
+
+/// A read of one log.
+struct Scan<'a> {
+    shared: &'a Shared,
+    user: &'a UserKey,
+    state: &'a State,
+    log: Log,
+    /// Places after this.
+    after: u64,
+    /// Newest first, from before this time and place.
+    before: Option<(i64, InboxPlace)>,
+    newest: bool,
+    filter: Option<&'a InboxFilter>,
+    now: Timestamp,
+    bound: PageBound,
+}
+
+/// A page of a user's inbox.
+pub(in super::super) async fn inbox(
+    shared: &Shared,
+    user: &UserKey,
+    query: &InboxQuery,
+    bound: PageBound,
+) -> Result<InboxPage, StoreError> {
+    let (broadcasts, known_from, state) = futures::try_join!(
+        shared.broadcasts(&user.tenant),
+        shared.known_from(user),
+        shared.inbox_state(user)
+    )?;
+    let now = shared.now();
+    let scan = |log, after| Scan {
+        shared,
+        user,
+        state: &state,
+        log,
+        after,
+        before: None,
+        newest: false,
+        filter: None,
+        now,
+        bound,
+    };
+    // None of the broadcasts are theirs whom the directory does not know.
+    let known = known_from.unwrap_or(u64::MAX >> 11);
+    let (own, broadcast) = match query {
+        InboxQuery::After(position) => {
+            (scan(Log::Own, position.own.0), scan(Log::Broadcast, position.broadcast.0.max(known)))
+        }
+        InboxQuery::Newest { before, filter } => {
+            let newest =
+                |log, after| Scan { before: *before, newest: true, filter: Some(filter), ..scan(log, after) };
+            // Of those that are read only as many are looked at as must be.
+            let read = if filter.unread_only { state.read } else { 0 };
+            (newest(Log::Own, 0), newest(Log::Broadcast, known.max(read)))
+        }
+    };
+    let newest = own.newest;
+    let (mut notifications, others) = futures::try_join!(own.run(), broadcast.run())?;
+    notifications.extend(others);
+    notifications.sort_unstable_by_key(|notification| (notification.time, notification.place));
+    if newest {
+        notifications.reverse();
+    }
+    let mut page = Filling::new(bound);
+    for notification in notifications {
+        let size = notification.size();
+        if !page.take(notification, size) {
+            break;
+        }
+    }
+    let head = state.head(shared.epoch, &broadcasts);
+    Ok(InboxPage { notifications: page.items, head, more: page.full })
+}
+
+impl Scan<'_> {
+    /// One past the page: the merge of both logs then has all that a page of both can hold.
+    async fn run(&self) -> Result<Vec<Notification>, StoreError> {
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        let mut from = if self.newest { None } else { Some(self.after) };
+        loop {
+            let batch = self.batch(from).await?;
+            let is_last = batch.len() < BATCH as usize;
+            for notification in batch {
+                let (InboxPlace::Own(seq) | InboxPlace::Broadcast(seq)) = notification.place;
+                from = Some(seq.0);
+                if self.newest && seq.0 <= self.after {
+                    return Ok(found);
+                }
+                if !self.passes(&notification) {
+                    continue;
+                }
+                bytes += notification.size();
+                found.push(notification);
+                if found.len() > self.bound.items.max(1) as usize || bytes > self.bound.bytes {
+                    return Ok(found);
+                }
+            }
+            if is_last {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn batch(&self, from: Option<u64>) -> Result<Vec<Notification>, StoreError> {
+        let direction = if self.newest { "B" } else { "A" };
+        let from = from.map_or_else(|| "+inf".to_owned(), |from| from.to_string());
+        let (tenant, user) = (&self.user.tenant, &self.user.user);
+        let call = match self.log {
+            Log::Own => Call::new(&script::OWN_PAGE, self.shared, Partition::of_user(tenant, user))
+                .arg(tenant.as_str())
+                .arg(user.as_str()),
+            Log::Broadcast => {
+                Call::new(&script::ALL_PAGE, self.shared, Partition::of_tenant(tenant)).arg(tenant.as_str())
+            }
+        };
+        let mut answer = call.arg(direction).arg(from).arg(BATCH).ask(self.shared).await?;
+        let mut batch = Vec::new();
+        while answer.len() > 0 {
+            let seq = answer.count()?;
+            let read = match self.log {
+                Log::Own => answer.count()? == 0,
+                Log::Broadcast => self.state.has_seen(seq),
+            };
+            let bytes = answer.some_bytes()?;
+            let mut from = Reader::new(&bytes);
+            let time = Timestamp(from.i64()?);
+            let place = match self.log {
+                Log::Own => InboxPlace::Own(Seq(seq)),
+                Log::Broadcast => InboxPlace::Broadcast(Seq(seq)),
+            };
+            batch.push(Notification { notice: notice::decode(from.rest())?, place, time, read });
+        }
+        Ok(batch)
+    }
+
+    fn passes(&self, notification: &Notification) -> bool {
+        let notice = &notification.notice;
+        let deleted = match notification.place {
+            InboxPlace::Own(_) => false,
+            InboxPlace::Broadcast(seq) => self.state.has_deleted(seq.0),
+        };
+        let at = (notification.time.millis(), notification.place);
+        !deleted
+            && notice.expires.is_none_or(|expires| expires > self.now)
+            && self.before.is_none_or(|before| at < before)
+            && self.filter.is_none_or(|filter| {
+                (!filter.unread_only || !notification.read)
+                    && (filter.kinds.is_empty() || filter.kinds.contains(&notice.kind))
+                    && (filter.priorities.is_empty() || filter.priorities.contains(&notice.priority))
+            })
+    }
+}

@@ -1,0 +1,39 @@
+//! The scripts: their texts, put together from parts, and what they are known by.
+
+use std::sync::LazyLock;
+
+use redis::Script;
+
+macro_rules! scripts {
+    ($($name:ident = [$($part:literal),+];)+) => {
+        $(pub(super) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(concat!($(include_str!(concat!("lua/", $part, ".lua"))),+)));)+
+
+        /// All of them.
+        pub(super) fn all() -> impl Iterator<Item = &'static Script> {
+            [$(&$name),+].into_iter().map(|script| &**script)
+        }
+    };
+}
+
+scripts! {
+    ROOM = ["common", "keys", "outbox", "room_state", "room"];
+    TENANT = ["common", "keys", "outbox", "tenant"];
+    INBOX = ["common", "keys", "outbox", "inbox_state", "inbox"];
+    APPLY = ["common", "inbox_state", "apply"];
+    APPLIED = ["common", "applied"];
+    PAGE = ["common", "room_state", "page"];
+    SUMMARY = ["common", "room_state", "summary"];
+    TRIM = ["common", "room_state", "trim"];
+    ENDED = ["common", "inbox_state", "ended"];
+    ERASE_ROOM = ["common", "room_state", "erase_room"];
+    ERASE_INBOX = ["common", "inbox_state", "erase_inbox"];
+    OWN_PAGE = ["common", "own_page"];
+    ALL_PAGE = ["common", "all_page"];
+    INBOX_READ = ["common", "inbox_state", "inbox_read"];
+    BROADCASTS = ["common", "broadcasts"];
+    IDENTITY = ["common", "identity"];
+    REVOKE = ["common", "revoke"];
+    REVOCATIONS = ["common", "revocations"];
+    ANCHOR = ["common", "anchor"];
+}

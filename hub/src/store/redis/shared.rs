@@ -1,0 +1,94 @@
+//! What all parts of the store share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::names::{RoomName, TenantId};
+use crate::domain::namespace::NamespaceRules;
+use crate::domain::position::Epoch;
+use crate::domain::time::Timestamp;
+use crate::redis::{Link, Names, Partition};
+use crate::store::{Change, Home, StoreError};
+
+use super::broadcasts::Cache;
+use super::idempotency::Keys;
+use super::options::Options;
+
+/// Figures since the store was opened.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) committed: AtomicU64,
+    pub(super) duplicates: AtomicU64,
+    pub(super) queued: AtomicU64,
+}
+
+/// What all parts share.
+pub(super) struct Shared {
+    pub(super) options: Options,
+    /// The store's thread.
+    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) link: Link,
+    pub(super) names: Names,
+    pub(super) epoch: Epoch,
+    pub(super) secret: [u8; 16],
+    pub(super) keys: Keys,
+    pub(super) broadcasts: Cache,
+    pub(super) counters: Counters,
+    /// Set when it is closing: nothing new begins.
+    pub(super) closing: AtomicBool,
+    /// Ends what goes on by itself.
+    pub(super) cancel: CancellationToken,
+    /// What messages to other nodes begin with, after version and kind: who sends, and the epoch.
+    pub(super) head: [u8; 16],
+}
+
+impl Shared {
+    pub(super) fn now(&self) -> Timestamp {
+        (self.options.clock)()
+    }
+
+    pub(super) fn rules(&self, room: &RoomName) -> Option<&NamespaceRules> {
+        self.options.namespaces.rules(room)
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Whether it takes anything on.
+    pub(super) fn check_open(&self) -> Result<(), StoreError> {
+        if self.is_closing() { Err(StoreError::Unavailable) } else { Ok(()) }
+    }
+
+    /// Tells the sink. On the store's thread.
+    pub(super) fn tell(&self, changes: &[Change]) {
+        if !changes.is_empty() {
+            self.options.sink.committed(changes);
+        }
+    }
+
+    /// The command that scripts publish with.
+    #[allow(clippy::unused_self)] // It will depend on the policy.
+    pub(super) fn publish(&self) -> &'static str {
+        "PUBLISH"
+    }
+}
+
+/// A home's partition.
+pub(super) fn partition_of(tenant: &TenantId, home: &Home) -> Partition {
+    match home {
+        Home::Room(room) => Partition::of_room(tenant, room),
+        Home::Inbox(user) => Partition::of_user(tenant, user),
+        Home::Tenant => Partition::of_tenant(tenant),
+    }
+}
+
+/// A random tag's worth of bits. Where the system gives none the clock must do.
+pub(super) fn random_tag() -> u32 {
+    let mut bytes = [0; 4];
+    if getrandom::fill(&mut bytes).is_err() {
+        return Timestamp::now().millis() as u32;
+    }
+    u32::from_le_bytes(bytes)
+}

@@ -1,0 +1,137 @@
+//! The store's thread: it opens the connection, then carries lanes, outboxes, erasures and upkeep until it is closed.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::audit::ChainHead;
+use crate::domain::names::UserKey;
+use crate::domain::revocation::Revocation;
+use crate::redis::{Link, Names};
+use crate::store::StoreError;
+
+use super::broadcasts::Cache;
+use super::erase::Erasures;
+use super::idempotency::Keys;
+use super::identity::{self, Identity};
+use super::lane::{self, Job};
+use super::limits::LANES;
+use super::options::{OpenError, Options};
+use super::outbox::Outboxes;
+use super::shared::{Counters, Shared};
+use super::{audit, revocations, upkeep};
+
+/// What is asked of the thread besides outcomes.
+pub(super) enum Order {
+    /// Erase this user; who waits is known. The fences are those of all lanes.
+    Erase(UserKey, Vec<oneshot::Receiver<()>>),
+    /// Revoke these tokens.
+    Revoke(Box<Revocation>, oneshot::Sender<Result<(), StoreError>>),
+    /// Note where an audit chain stands.
+    Anchor(ChainHead, oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// What the handle gets when the thread is ready.
+pub(super) struct Ready {
+    pub(super) shared: Arc<Shared>,
+    pub(super) lanes: Vec<mpsc::Sender<Job>>,
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) erasures: Erasures,
+}
+
+/// Runs the store until nobody can ask it any more. `ready` is told how it began.
+pub(super) fn run(options: Options, ready: &std::sync::mpsc::Sender<Result<Ready, OpenError>>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(ready.send(Err(error.into()))),
+    };
+    runtime.block_on(async {
+        let (shared, identity) = match open(options).await {
+            Ok(opened) => opened,
+            Err(error) => return drop(ready.send(Err(error))),
+        };
+        let (served, tasks) = (TaskTracker::new(), TaskTracker::new());
+        let outboxes = Outboxes::new(Arc::clone(&shared));
+        let erasures = Erasures::default();
+        let mut lanes = Vec::new();
+        for _ in 0..LANES {
+            let (lane, jobs) = mpsc::channel(shared.options.queue.max(1));
+            served.spawn(lane::run(Arc::clone(&shared), outboxes.clone(), jobs));
+            lanes.push(lane);
+        }
+        let (orders, taken) = mpsc::channel(shared.options.queue.max(1));
+        tasks.spawn(upkeep::run(Arc::clone(&shared), outboxes.clone()));
+        let names = shared.names.clone();
+        let check = move |connection| -> BoxFuture<'static, _> {
+            Box::pin(identity::check(names.clone(), connection, identity))
+        };
+        tasks.spawn(shared.link.clone().keep(shared.cancel.clone(), Box::new(check)));
+        served.spawn(serve(Arc::clone(&shared), outboxes, erasures.clone(), taken, served.clone()));
+        let is_heard = ready.send(Ok(Ready { shared: Arc::clone(&shared), lanes, orders, erasures })).is_ok();
+        if is_heard {
+            served.close();
+            served.wait().await;
+        }
+        shared.cancel.cancel();
+        tasks.close();
+        tasks.wait().await;
+        shared.link.close();
+    });
+}
+
+async fn open(options: Options) -> Result<(Arc<Shared>, Identity), OpenError> {
+    let link = Link::new(options.redis.clone())?;
+    let names = Names::new(&options.redis.prefix);
+    let mut connection = link.connect().await?;
+    identity::load_scripts(&mut connection).await;
+    let identity = identity::read(&mut connection, &names).await?;
+    link.put(connection);
+    let mut head = [0; 16];
+    let (node, epoch) = head.split_at_mut(8);
+    node.copy_from_slice(&options.node.to_le_bytes());
+    epoch.copy_from_slice(&identity.epoch.0.to_le_bytes());
+    let shared = Arc::new(Shared {
+        keys: Keys::new(options.idempotency_keys),
+        options,
+        runtime: tokio::runtime::Handle::current(),
+        link,
+        names,
+        epoch: identity.epoch,
+        secret: identity.secret,
+        broadcasts: Cache::default(),
+        counters: Counters::default(),
+        closing: AtomicBool::new(false),
+        cancel: CancellationToken::new(),
+        head,
+    });
+    shared.count_keys().await?;
+    Ok((shared, identity))
+}
+
+/// Takes orders until nobody can give any.
+async fn serve(
+    shared: Arc<Shared>,
+    outboxes: Outboxes,
+    erasures: Erasures,
+    mut orders: mpsc::Receiver<Order>,
+    tasks: TaskTracker,
+) {
+    while let Some(order) = orders.recv().await {
+        let shared = Arc::clone(&shared);
+        match order {
+            Order::Revoke(revocation, reply) => {
+                let _ = reply.send(revocations::revoke(&shared, *revocation).await);
+            }
+            Order::Anchor(head, reply) => {
+                let _ = reply.send(audit::anchor(&shared, head).await);
+            }
+            Order::Erase(user, fences) => {
+                tasks.spawn(erasures.clone().run(shared, outboxes.clone(), user, fences));
+            }
+        }
+    }
+}
