@@ -103,8 +103,8 @@ pub enum Body {
 pub enum Envelope {
     /// They were read.
     Read(Head, Body),
-    /// A node published them that is this one. Of an entry: its place, and the tag of the one before it.
-    Own(Option<(Seq, Tag)>),
+    /// A node published them that is this one. Of what has a place in a log: that, and of an entry the tag of the one before.
+    Own(Option<(Seq, Option<Tag>)>),
     /// They are of another version.
     Foreign,
 }
@@ -118,8 +118,12 @@ pub fn read(bytes: &Bytes, own: u64) -> Result<Envelope, Malformed> {
     let kind = from.u8()?;
     let head = Head { node: from.u64()?, epoch: Epoch(from.u64()?) };
     if head.node == own {
-        let entry = if kind == 1 { Some((Seq(from.u64()?), Tag(from.u32()?))) } else { None };
-        return Ok(Envelope::Own(entry));
+        let place = match kind {
+            1 => Some((Seq(from.u64()?), Some(Tag(from.u32()?)))),
+            3 | 4 => Some((Seq(from.u64()?), None)),
+            _ => None,
+        };
+        return Ok(Envelope::Own(place));
     }
     let body = match kind {
         1 => {

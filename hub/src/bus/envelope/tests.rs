@@ -87,7 +87,9 @@ fn what_is_written_is_read() {
 #[test]
 fn of_what_a_node_published_itself_it_reads_where_an_entry_stands() {
     let bytes = entry(HEAD, &an_entry(), Tag(80));
-    assert_eq!(read(&bytes, HEAD.node), Ok(Envelope::Own(Some((Seq(9), Tag(80))))));
+    assert_eq!(read(&bytes, HEAD.node), Ok(Envelope::Own(Some((Seq(9), Some(Tag(80)))))));
+    let bytes = notice(HEAD, Seq(2), Timestamp(9), &a_notice(), true);
+    assert_eq!(read(&bytes, HEAD.node), Ok(Envelope::Own(Some((Seq(2), None)))));
     assert_eq!(read(&revoked(HEAD), HEAD.node), Ok(Envelope::Own(None)));
 }
 

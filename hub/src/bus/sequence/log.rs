@@ -33,6 +33,8 @@ pub(super) struct Log<T> {
     held_bytes: usize,
     /// The latest that was not held, as there was no room for it, and when it came.
     beyond: Option<(Seq, u64)>,
+    /// The latest that the store itself is to tell this node of, and when that was known.
+    expected: Option<(Seq, u64)>,
     /// The bus does not bring it now.
     away: bool,
     /// Counts the times that the log came into doubt. While [`Self::settled`] is behind, nothing is told that is not proven
@@ -53,6 +55,7 @@ impl<T> Log<T> {
             held: BTreeMap::new(),
             held_bytes: 0,
             beyond: None,
+            expected: None,
             away: true,
             doubt: 1,
             settled: 0,
@@ -98,13 +101,26 @@ impl<T> Log<T> {
         }
     }
 
-    /// The bus has brought back what this node committed at `seq`: it says what the entry before it was, which the reply
-    /// may not have said.
-    pub(super) fn echo(&mut self, seq: Seq, previous: Tag, cx: &mut Context<'_, T>) {
+    /// The bus has brought back what this node committed at `seq`. It says what the entry before it was, where the log has
+    /// tags, which the store's reply may not have said; and where the reply was lost, that it is there.
+    pub(super) fn echo(&mut self, seq: Seq, previous: Option<Tag>, cx: &mut Context<'_, T>) {
+        self.count += 1;
         let before = Seq(seq.0.saturating_sub(1));
-        let is_other = |told: &Told| seq <= told.last() && !told.may_have(before, previous);
-        if !self.is_in_doubt() && self.told.as_ref().is_some_and(is_other) {
-            self.diverge(cx);
+        match &self.told {
+            Some(told) if seq <= told.last() => {
+                let is_other = previous.is_some_and(|previous| !told.may_have(before, previous));
+                if is_other && !self.is_in_doubt() {
+                    self.diverge(cx);
+                }
+            }
+            told => {
+                let waits = told.is_some() && !self.is_in_doubt();
+                let latest = self.expected.map_or(seq, |(expected, _)| expected.max(seq));
+                self.expected = Some((latest, self.count));
+                if waits {
+                    self.deadline.get_or_insert(cx.now + cx.bounds.hold);
+                }
+            }
         }
     }
 
@@ -158,7 +174,8 @@ impl<T> Log<T> {
     /// Its deadline has passed: what is missing did not come.
     pub(super) fn due(&mut self, cx: &mut Context<'_, T>) {
         self.deadline = None;
-        if self.told.is_none() || self.is_in_doubt() || !self.held.is_empty() || self.beyond.is_some() {
+        let misses = !self.held.is_empty() || self.beyond.is_some() || self.expected.is_some();
+        if self.told.is_none() || self.is_in_doubt() || misses {
             self.read(cx);
         }
     }
@@ -209,6 +226,7 @@ impl<T> Log<T> {
         }
         self.drop_held(|held| held.came < reading.asked_when);
         self.beyond.take_if(|(_, came)| *came < reading.asked_when);
+        self.expected.take_if(|(_, came)| *came < reading.asked_when);
         self.drain(cx);
         if self.told.is_some() && self.is_in_doubt() {
             self.read(cx);
@@ -274,12 +292,13 @@ impl<T> Log<T> {
     fn wait(&mut self, cx: &mut Context<'_, T>) {
         let last = self.told.as_ref().map_or(Seq(0), Told::last);
         self.beyond.take_if(|(seq, _)| *seq <= last);
+        self.expected.take_if(|(seq, _)| *seq <= last);
         if self.is_in_doubt() {
             return;
         }
         if self.beyond.is_some() {
             self.read(cx);
-        } else if self.held.is_empty() {
+        } else if self.held.is_empty() && self.expected.is_none() {
             self.deadline = None;
         } else {
             self.deadline.get_or_insert(cx.now + cx.bounds.hold);

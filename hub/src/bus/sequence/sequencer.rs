@@ -103,7 +103,14 @@ impl<K: Clone + Eq + Hash, T> Sequencer<K, T> {
     }
 
     /// The bus has brought back what this node committed itself.
-    pub fn echo(&mut self, key: &K, seq: Seq, previous: Tag, now: Instant, out: &mut dyn FnMut(Step<T>)) {
+    pub fn echo(
+        &mut self,
+        key: &K,
+        seq: Seq,
+        previous: Option<Tag>,
+        now: Instant,
+        out: &mut dyn FnMut(Step<T>),
+    ) {
         self.with(key, now, out, |log, cx| log.echo(seq, previous, cx));
     }
 

@@ -9,12 +9,12 @@ use random::Random;
 use world::World;
 
 /// How often each thing happens in one schedule, in relation to the others.
-struct Mixture([usize; 13]);
+struct Mixture([usize; 14]);
 
 impl Mixture {
     /// Writing and delivering are frequent; each fault is there or not.
     fn of(random: &mut Random) -> Self {
-        let mut weights = [0; 13];
+        let mut weights = [0; 14];
         for (index, weight) in weights.iter_mut().enumerate() {
             *weight = match index {
                 0..=5 => 4 + random.below(20),
@@ -51,6 +51,7 @@ fn act(world: &mut World, what: usize) -> Result<(), String> {
         7 => return world.deliver(true, true),
         8 => world.drop_one(),
         9 => world.disconnect(),
+        13 => world.lose_reply(),
         10..=12 if world.is_silent => world.trim(),
         10 => world.restart(),
         11 => world.fail_over(),

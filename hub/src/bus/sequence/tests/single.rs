@@ -292,10 +292,31 @@ fn nothing_is_read_while_the_bus_is_away() {
 fn an_own_commit_that_followed_on_another_one_shows_when_the_bus_brings_it_back() {
     let mut log = Log::open_at(5);
     assert_eq!(log.offer(at(6), None), [Step::Tell(6)], "its reply did not say what it follows on");
-    log.node.echo(&0, Seq(6), at(5).tag, log.now, &mut |step| log.steps.push(step));
+    log.node.echo(&0, Seq(6), Some(at(5).tag), log.now, &mut |step| log.steps.push(step));
     assert_eq!(log.take(), []);
-    log.node.echo(&0, Seq(6), other(5).tag, log.now, &mut |step| log.steps.push(step));
+    log.node.echo(&0, Seq(6), Some(other(5).tag), log.now, &mut |step| log.steps.push(step));
     assert!(matches!(log.take()[..], [Step::Diverged, Step::Read(_)]));
+}
+
+#[test]
+fn an_own_commit_whose_reply_was_lost_is_read() {
+    let mut log = Log::open_at(5);
+    log.node.echo(&0, Seq(6), Some(at(5).tag), log.now, &mut |step| log.steps.push(step));
+    assert_eq!(log.pass(BOUNDS.hold / 2), []);
+    assert_eq!(log.offer(at(6), None), [Step::Tell(6)], "it comes before long");
+    assert_eq!(log.node.next_deadline(), None);
+    log.node.echo(&0, Seq(7), Some(at(6).tag), log.now, &mut |step| log.steps.push(step));
+    assert_eq!(log.take(), []);
+    log.now += BOUNDS.hold;
+    log.node.tick(log.now, &mut |_, step| log.steps.push(step));
+    let read = log.read();
+    log.node.echo(&0, Seq(8), None, log.now, &mut |step| log.steps.push(step));
+    assert_eq!(log.page(read, at(7), &[6, 7]), [Step::Tell(7)]);
+    log.now += BOUNDS.hold;
+    log.node.tick(log.now, &mut |_, step| log.steps.push(step));
+    let read = log.read();
+    assert_eq!(log.page(read, at(8), &[7, 8]), [Step::Tell(8)]);
+    assert_eq!(log.node.next_deadline(), None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::super::{Bounds, Item, Page, Read, Sequencer, Step};
 use super::random::Random;
@@ -54,6 +54,8 @@ pub(super) struct World {
     reads: Vec<Flying<Read>>,
     answers: Vec<Flying<(u64, Answer)>>,
     copies: FxHashMap<Key, Copy>,
+    /// This node's own entries that the bus has brought back since it is connected.
+    came_back: FxHashSet<Tag>,
     now: Instant,
     /// What happened, for who replays a seed.
     pub(super) story: Vec<String>,
@@ -81,6 +83,7 @@ impl World {
             reads: Vec::new(),
             answers: Vec::new(),
             copies: FxHashMap::default(),
+            came_back: FxHashSet::default(),
             now: Instant::now(),
             story: Vec::new(),
             told: 0,
@@ -119,7 +122,8 @@ impl World {
         }
         self.story.push(format!("bus {key} {:?} own {own}", accepted.at));
         if own {
-            let (seq, previous, now) = (accepted.at.seq, accepted.previous, self.now);
+            self.came_back.insert(accepted.at.tag);
+            let (seq, previous, now) = (accepted.at.seq, Some(accepted.previous), self.now);
             return self.step(key, |node, out| node.echo(&key, seq, previous, now, out));
         }
         self.offer(key, accepted.at, Some(accepted.previous))
@@ -133,6 +137,19 @@ impl World {
             self.story.push(format!("dropped {key} {:?}", accepted.at));
             self.deaf = true;
         }
+    }
+
+    /// The store's answer is lost, and whoever committed does not know whether it was done.
+    pub(super) fn lose_reply(&mut self) {
+        if self.replies.is_empty() {
+            return;
+        }
+        let index = self.random.below(self.replies.len());
+        let Flying(key, accepted) = self.replies.remove(index);
+        self.story.push(format!("lost reply {key} {:?}", accepted.at));
+        // The bus has not brought it back yet, or never will.
+        let comes_back = self.bus.iter().any(|Flying(_, (flying, _))| flying.at == accepted.at);
+        self.deaf |= !comes_back && !self.came_back.contains(&accepted.at.tag);
     }
 
     /// The store answers a commit of this node.
