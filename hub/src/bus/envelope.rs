@@ -71,8 +71,6 @@ pub enum Control {
         /// The newer session.
         by: SessionId,
     },
-    /// What a user's inbox holds has changed: on the user's topic.
-    InboxChanged,
 }
 
 /// What came.
@@ -181,7 +179,6 @@ fn read_control(mut from: Reader<'_>) -> Result<Body, Malformed> {
             let instance = InstanceId::parse(from.text16()?).map_err(|_| Malformed("instance"))?;
             Control::Replaced { instance, by: session(&mut from)? }
         }
-        3 => Control::InboxChanged,
         _ => return Ok(Body::Unknown),
     };
     Ok(Body::Control(control))
@@ -241,7 +238,6 @@ pub fn control(head: Head, control: &Control) -> Bytes {
             put_bytes16(&mut to, instance.as_str().as_bytes());
             to.extend_from_slice(&by.0.to_le_bytes());
         }
-        Control::InboxChanged => to.push(3),
     }
     to.into()
 }

@@ -1,4 +1,4 @@
-//! What was committed becomes deliveries. Runs on the store's thread, in commit order, and never waits.
+//! What was committed becomes deliveries. Runs on the thread of the store or of the feed, in commit order, and never waits.
 
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ impl ChangedInboxes {
         }
     }
 
-    fn add_all(&self, tenant: &TenantId) {
+    pub(super) fn add_all(&self, tenant: &TenantId) {
         let mut changed = self.0.lock();
         if !changed.1.contains(tenant) {
             changed.1.insert(tenant.clone());
@@ -114,12 +114,12 @@ impl CommitSink for Delivery {
                 Change::Broadcast { tenant, notification } => self.notify_all(tenant, notification),
                 Change::Inbox { user, change, summary } => {
                     let push = Push::NotificationState { change: change.clone(), summary: *summary };
-                    self.send_to_user(user, &push, None);
+                    self.send_to_user_anywhere(user, &push);
                     // A count that was read before is on its way, perhaps.
                     self.inbox_changed(user);
                 }
                 Change::Erased { user } => {
-                    self.rooms.forget_tails(&user.tenant);
+                    self.rooms.forget_tails(Some(&user.tenant));
                     self.inbox_changed(user);
                 }
                 Change::Trimmed { .. } | Change::Revoked(_) => {}
@@ -186,7 +186,7 @@ impl Delivery {
         self.broadcast_in(&room, &Broadcast { frame, merge: Some(merge), to: To::All, of_state: true });
     }
 
-    fn inbox_changed(&self, user: &UserKey) {
+    pub(super) fn inbox_changed(&self, user: &UserKey) {
         if self.registry.is_online(user) {
             self.inboxes.add(user);
         }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use carillon_hub::bus::Topic;
 use carillon_hub::bus::envelope::{Control, For, Live};
 use carillon_hub::domain::member::MembershipChange;
+use carillon_hub::domain::names::{InstanceId, SessionId};
 use carillon_hub::domain::position::Seq;
 use carillon_hub::domain::revocation::{Revocation, Revoked, Scope};
 use carillon_hub::domain::time::Timestamp;
@@ -161,10 +162,11 @@ async fn what_is_in_no_log_goes_to_the_others_alone() {
         move |told| matches!(told, Told::Live(of, came) if *of == Topic::Room(room("x")) && *came == live),
     )
     .await;
-    a.feed.tell(&user("bob"), &Control::InboxChanged);
+    let replaced = Control::Replaced { instance: InstanceId::parse("tab").unwrap(), by: SessionId(5) };
+    a.feed.tell(&user("bob"), &replaced);
     b.waits_for(
         "the word",
-        |told| matches!(told, Told::Control(of, Control::InboxChanged) if *of == user("bob")),
+        move |told| matches!(told, Told::Control(of, came) if *of == user("bob") && *came == replaced),
     )
     .await;
     let of_others = |told: &Told| matches!(told, Told::Live(..) | Told::Control(..));

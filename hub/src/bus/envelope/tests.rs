@@ -54,7 +54,6 @@ fn all() -> Vec<(Bytes, Body)> {
     let controls = [
         Control::Member { room: RoomName::parse("conversation:a").unwrap(), is_member: true },
         Control::Replaced { instance: InstanceId::parse("tab").unwrap(), by: SessionId(1 << 100) },
-        Control::InboxChanged,
     ];
     let erased_user = UserKey { tenant: TenantId::parse("acme").unwrap(), user: user("bob") };
     let marks_of = Marks { delivered: Seq(5), read: Seq(4), read_number: 3 };

@@ -177,10 +177,7 @@ impl Lane<'_> {
     /// Whether a command was done. Where the server does not have the slot the cluster is looked at again; any other
     /// refusal ends the connection.
     fn judge(&self, answer: RedisResult<Value>) -> Result<bool, Ended> {
-        let error = match answer {
-            Ok(_) => return Ok(true),
-            Err(error) => error,
-        };
+        let Err(error) = answer else { return Ok(true) };
         match error.kind() {
             redis::ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask) => {
                 self.shared.moved.notify_one();

@@ -113,7 +113,7 @@ impl Service {
 impl Bus for RedisBus {
     fn subscribe(&self, topic: Topic) -> Calling {
         let channel = self.0.channel(&topic);
-        self.0.call(|state, waiter| state.want(channel, topic, waiter))
+        self.0.call(|state, waiter| state.want(&channel, topic, waiter))
     }
 
     fn release(&self, topic: &Topic) {

@@ -119,16 +119,16 @@ impl State {
     }
 
     /// Wants a channel. Whoever waits is answered at once where it is heard, or its server cannot be reached.
-    pub(super) fn want(&mut self, channel: Channel, topic: Topic, waiter: Waiter) {
-        if !self.wanted.contains_key(&channel) {
-            let server = self.topology.owner(slot_of(&channel)).cloned();
+    pub(super) fn want(&mut self, channel: &Channel, topic: Topic, waiter: Waiter) {
+        if !self.wanted.contains_key(channel) {
+            let server = self.topology.owner(slot_of(channel)).cloned();
             if let Some(lane) = server.as_ref().and_then(|server| self.lanes.get_mut(server)) {
-                lane.change(&channel);
+                lane.change(channel);
             }
             let wanted = Wanted { topic, server, is_heard: false, waiters: Vec::new() };
-            self.wanted.insert(Arc::clone(&channel), wanted);
+            self.wanted.insert(Arc::clone(channel), wanted);
         }
-        let Some(wanted) = self.wanted.get_mut(&channel) else { return };
+        let Some(wanted) = self.wanted.get_mut(channel) else { return };
         let lane = wanted.server.as_ref().and_then(|server| self.lanes.get(server));
         // Whoever waits no longer does not matter, here and below.
         if wanted.is_heard {

@@ -96,7 +96,7 @@ impl<T> Log<T> {
             Stands::Elsewhere if !in_doubt => self.diverge(cx),
             Stands::Forgotten if !in_doubt => self.verify(cx),
             Stands::Next { .. } | Stands::Later | Stands::Elsewhere | Stands::Forgotten => {
-                self.hold(item, cx)
+                self.hold(item, cx);
             }
         }
     }

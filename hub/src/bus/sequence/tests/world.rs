@@ -77,7 +77,7 @@ impl World {
             connected: false,
             knows: false,
             deaf: false,
-            is_silent: seed % 4 == 0,
+            is_silent: seed.is_multiple_of(4),
             bus: Vec::new(),
             replies: Vec::new(),
             reads: Vec::new(),
@@ -214,7 +214,7 @@ impl World {
         self.story.push("tick".to_owned());
         let mut steps = Vec::new();
         self.node.tick(self.now, &mut |key, step| steps.push((*key, step)));
-        steps.into_iter().try_for_each(|(key, step)| self.check(key, step))
+        steps.iter().try_for_each(|(key, step)| self.check(*key, step))
     }
 
     /// The server, or what leads to it, is gone: what was on its way may or may not have come.
@@ -321,14 +321,14 @@ impl World {
         if self.node.held_bytes() > BOUNDS.total {
             return Err(format!("{} bytes are held", self.node.held_bytes()));
         }
-        steps.into_iter().try_for_each(|step| self.check(key, step))
+        steps.iter().try_for_each(|step| self.check(key, step))
     }
 
-    fn check(&mut self, key: Key, step: Step<Position>) -> Checked {
+    fn check(&mut self, key: Key, step: &Step<Position>) -> Checked {
         self.story.push(format!("    {key} {step:?}"));
         let trimmed = self.server.trimmed.get(&key).copied().unwrap_or_default();
         let copy = self.copies.entry(key).or_default();
-        match step {
+        match *step {
             Step::Read(read) => self.reads.push(Flying(key, read)),
             Step::Opened(head) if copy.last.is_none() => copy.last = Some(head),
             Step::Opened(_) => return Err("opened twice".to_owned()),
