@@ -7,7 +7,7 @@ use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::grpc::authorizer::RemoteAuthorizerError;
 use crate::store::StoreError;
-use crate::store::sqlite::OpenError;
+use crate::store::{redis, sqlite};
 
 /// Why a hub did not start. Nothing was changed that a later start would trip over.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,13 @@ pub enum StartError {
     Authentication(#[from] OptionsError),
     /// The store cannot be opened.
     #[error(transparent)]
-    Store(#[from] OpenError),
+    Store(#[from] sqlite::OpenError),
+    /// Redis cannot be used.
+    #[error(transparent)]
+    Redis(#[from] redis::OpenError),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Randomness,
     /// What was revoked cannot be read: nobody may get in.
     #[error("the revocations cannot be read: {0}")]
     Revocations(StoreError),

@@ -29,7 +29,6 @@ use crate::session::{
     Limits, NoticeRouter, Services, SessionLimits, Sessions, Settings, Upkeep, send_unread,
 };
 use crate::store::Store;
-use crate::store::sqlite::{Options, SqliteStore};
 use crate::telemetry::Metrics;
 
 use super::audit::{Audit, Running};
@@ -40,6 +39,7 @@ use super::grpc;
 use super::keys;
 use super::listeners::Listeners;
 use super::ports::Ports;
+use super::stores;
 use super::worker::{self, Beside, Stop};
 
 /// On a stop, clients are asked to come back spread over this time.
@@ -62,7 +62,7 @@ pub struct Hub {
     grpc: SocketAddr,
     http: SocketAddr,
     services: Arc<Services>,
-    store: SqliteStore,
+    store: Arc<dyn Store>,
     health: Health,
     workers: Vec<JoinHandle<()>>,
     tasks: TaskTracker,
@@ -113,7 +113,12 @@ impl Hub {
         let (web, web_handle) =
             http::Service::bind(options, Arc::new(HubFacts(Arc::clone(&services)))).await?;
         tasks.spawn(web.run(stop.run.clone()));
-        tasks.spawn(watch_store(Arc::clone(&services), health.clone(), stop.run.clone()));
+        tasks.spawn(watch_store(
+            Arc::clone(&services),
+            health.clone(),
+            stores::patience(config),
+            stop.run.clone(),
+        ));
         keys::start(config, &services.authenticator, &services.metrics, &tasks, &stop.run);
         drop(stop);
         health.serving().await;
@@ -236,17 +241,27 @@ impl Hub {
     }
 }
 
-/// Takes the hub out of service when its store has stopped: whoever watches health sends no one here any more.
-async fn watch_store(services: Arc<Services>, health: Health, cancel: CancellationToken) {
+/// Takes the hub out of service while its store has not committed for `patience`: whoever watches health sends no one here
+/// any more.
+async fn watch_store(services: Arc<Services>, health: Health, patience: Duration, cancel: CancellationToken) {
     let mut ticks = tokio::time::interval(STORE_CHECK);
+    let mut away: Option<Instant> = None;
+    let mut is_out = false;
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             () = cancel.cancelled() => return,
         }
-        if !services.store.figures().healthy {
+        if services.store.figures().healthy {
+            away = None;
+            if std::mem::take(&mut is_out) && !services.is_draining() {
+                tracing::info!("the store is there again: the hub is in service");
+                health.serving().await;
+            }
+        } else if away.get_or_insert_with(Instant::now).elapsed() >= patience && !is_out {
+            is_out = true;
             tracing::error!("the store has stopped: the hub is out of service");
-            return health.not_serving().await;
+            health.not_serving().await;
         }
     }
 }
@@ -273,7 +288,7 @@ pub(super) fn build(
     settings: Settings,
     metrics: Metrics,
     audit: Trail,
-) -> Result<(Arc<Services>, SqliteStore), StartError> {
+) -> Result<(Arc<Services>, Arc<dyn Store>), StartError> {
     let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
     let authenticator = Authenticator::of(config.issuers()?)?;
     let workers = worker_count(config.grpc.workers);
@@ -281,13 +296,7 @@ pub(super) fn build(
     let delivery =
         Arc::new(Delivery::new(workers, Arc::clone(&namespaces), encoder, config.presence.large_room));
     let listeners = Arc::new(Listeners::new(Arc::clone(&delivery)));
-    let mut options = Options::new(&config.store.path, Arc::clone(&namespaces), listeners.clone());
-    options.idempotency_keys = config.store.idempotency_keys;
-    options.readers = config.store.readers;
-    options.queue = config.store.queue;
-    options.notification_retention = config.store.notification_retention;
-    let sqlite = SqliteStore::open(&options)?;
-    let store: Arc<dyn Store> = Arc::new(sqlite.clone());
+    let store = stores::open(config, &namespaces, &listeners)?;
     delivery.set_epoch(store.epoch());
     let sessions = Arc::new(Sessions::new(workers));
     let router = NoticeRouter { delivery: Arc::clone(&delivery), sessions: Arc::clone(&sessions) };
@@ -295,7 +304,7 @@ pub(super) fn build(
         executor: Executor::new(Arc::clone(&store), Arc::clone(&namespaces), gate(config)?),
         presence: Presence::new(presence(config), Arc::new(router)),
         settings,
-        store,
+        store: Arc::clone(&store),
         namespaces,
         delivery,
         authenticator,
@@ -308,7 +317,7 @@ pub(super) fn build(
         upkeep: Upkeep::new(workers),
     });
     listeners.name(&services);
-    Ok((services, sqlite))
+    Ok((services, store))
 }
 
 fn presence(config: &Config) -> presence::Options {

@@ -13,6 +13,7 @@ mod hub;
 mod keys;
 mod listeners;
 mod ports;
+mod stores;
 mod worker;
 
 pub use error::StartError;

@@ -25,14 +25,13 @@ use crate::domain::position::Seq;
 use crate::domain::time::Timestamp;
 use crate::grpc::decode;
 use crate::session::{Batch, Closer, Input, Live, Output, Services, Session, Settings};
-use crate::store::sqlite::SqliteStore;
 use crate::store::{EntryRange, PageBound, Store};
 use crate::telemetry::Metrics;
 
 /// A hub that serves nobody yet.
 struct Parts {
     services: Arc<Services>,
-    store: SqliteStore,
+    store: Arc<dyn Store>,
     config: Config,
     _folder: TempDir,
 }

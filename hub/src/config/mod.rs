@@ -19,6 +19,7 @@ mod limits;
 mod log;
 mod namespace;
 mod presence;
+mod redis;
 mod secret_file;
 mod session;
 mod sources;
@@ -41,6 +42,7 @@ pub use limits::{LimitsSection, RateSetting};
 pub use log::LogSection;
 pub use namespace::{NamespaceRates, NamespaceSection};
 pub use presence::PresenceSection;
+pub use redis::{Policy, RedisSection};
 pub use session::SessionSection;
 pub use store::StoreSection;
 pub use tls::{Demand, GrpcTlsSection, TlsSection};
@@ -75,6 +77,8 @@ pub struct Config {
     pub bridge: BridgeSection,
     /// The embedded store.
     pub store: StoreSection,
+    /// The store that many nodes share.
+    pub redis: RedisSection,
     /// How tokens are checked.
     pub auth: AuthSection,
     /// What is written down of who did what.
@@ -258,6 +262,7 @@ impl Config {
         self.grpc.check()?;
         self.bridge.check(self.mode == Mode::Development)?;
         self.store.check()?;
+        self.redis.check()?;
         self.session.check()?;
         self.presence.check()?;
         self.limits.check()?;

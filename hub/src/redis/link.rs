@@ -1,27 +1,31 @@
-//! The connection: opened, watched, opened again.
+//! The connections: opened, watched, opened again.
 //!
-//! [`Link`] is what everybody holds. It has a connection or none; who finds its connection broken says so with
-//! [`Link::lost`], and [`Link::keep`], which runs as a task, opens another one after a random part of a wait that doubles.
-//! While there is none, callers are answered at once.
+//! [`Link`] is what everybody holds: a connection to the one server, or to each server of a cluster that has keys. A
+//! command goes to its key's server, and one server's commands are answered in the order in which they were given. Who
+//! finds a connection broken says so with [`Link::lost`]; [`Link::keep`], which runs as a task, opens another one after a
+//! random part of a wait that doubles, and learns what has moved. While there is none, callers are answered at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
+use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion,
-    RedisError, RedisFuture, RedisResult, TlsCertificates, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
+    ProtocolVersion, RedisError, RedisResult, TlsCertificates, Value, from_redis_value,
 };
+use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
+use super::slots::{Address, Topology, slot_of};
+
+/// A cluster is looked at this often where nobody says that it has changed.
+const LOOKS: Duration = Duration::from_secs(15);
 
 /// Why there is no connection. Its text has no address and no password.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -45,96 +49,272 @@ impl LinkError {
     }
 }
 
-/// A connection that many use at once; commands are answered in the order in which they were given.
+/// A connection to one server, which many use at once.
 #[derive(Clone)]
-pub enum Connection {
-    /// To one server.
-    Single(MultiplexedConnection),
-    /// To the servers of a cluster: each command goes to its key's.
-    Cluster(ClusterConnection),
+pub struct Server {
+    /// Where it is.
+    pub address: Address,
+    /// Tells this connection from those before.
+    number: u64,
+    /// The connection.
+    pub connection: MultiplexedConnection,
 }
 
-impl ConnectionLike for Connection {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::Single(connection) => connection.req_packed_command(cmd),
-            Self::Cluster(connection) => connection.req_packed_command(cmd),
+/// Looks at a connection before others get it.
+pub type Check = Box<dyn Fn(Link, Server) -> BoxFuture<'static, Result<(), LinkError>> + Send + Sync>;
+
+#[derive(Default)]
+struct State {
+    topology: Topology,
+    servers: FxHashMap<Address, Server>,
+    /// Connections so far.
+    opened: u64,
+    closed: bool,
+}
+
+struct Inner {
+    options: Options,
+    seeds: Vec<ConnectionInfo>,
+    certificates: Option<TlsCertificates>,
+    state: Mutex<State>,
+    changed: Notify,
+    reopened: AtomicU64,
+}
+
+/// The connections that everybody shares. A cheap handle.
+#[derive(Clone)]
+pub struct Link(Arc<Inner>);
+
+impl Link {
+    /// A link that is not connected yet; the settings are checked.
+    pub fn new(options: Options) -> Result<Self, LinkError> {
+        let certificates = certificates(&options)?;
+        let seeds =
+            options.servers.iter().map(|server| info(server, &options)).collect::<Result<Vec<_>, _>>()?;
+        if seeds.is_empty() || seeds.len() > 1 && !options.cluster {
+            return Err(LinkError::Settings("one server, or several of a cluster".into()));
+        }
+        for seed in &seeds {
+            client(seed.clone(), certificates.as_ref()).map_err(|error| LinkError::settings(&error))?;
+        }
+        let (state, changed) = (Mutex::default(), Notify::new());
+        Ok(Self(Arc::new(Inner {
+            options,
+            seeds,
+            certificates,
+            state,
+            changed,
+            reopened: AtomicU64::new(0),
+        })))
+    }
+
+    /// Its settings.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// The connection to the server that has a key; `None` where there is none now.
+    pub fn server(&self, key: &[u8]) -> Option<Server> {
+        let state = self.0.state.lock();
+        let address = state.topology.owner(slot_of(key))?;
+        state.servers.get(address).cloned()
+    }
+
+    /// The connections to all servers.
+    pub fn servers(&self) -> Vec<Server> {
+        self.0.state.lock().servers.values().cloned().collect()
+    }
+
+    /// Whether a server is the one that has a key.
+    pub fn is_owner(&self, server: &Server, key: &[u8]) -> bool {
+        self.0.state.lock().topology.owner(slot_of(key)) == Some(&server.address)
+    }
+
+    /// Whether every key's server is connected.
+    pub fn is_whole(&self) -> bool {
+        let state = self.0.state.lock();
+        state.topology.is_whole()
+            && state.topology.servers().iter().all(|address| state.servers.contains_key(address))
+    }
+
+    /// How often a connection was opened again.
+    pub fn reopened(&self) -> u64 {
+        self.0.reopened.load(Ordering::Relaxed)
+    }
+
+    /// This connection is broken.
+    pub fn lost(&self, server: &Server) {
+        let mut state = self.0.state.lock();
+        if state.servers.get(&server.address).is_some_and(|known| known.number == server.number) {
+            state.servers.remove(&server.address);
+            self.0.changed.notify_one();
         }
     }
 
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        commands: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::Single(connection) => connection.req_packed_commands(commands, offset, count),
-            Self::Cluster(connection) => connection.req_packed_commands(commands, offset, count),
-        }
+    /// A key is not where it was.
+    pub fn moved(&self) {
+        self.0.changed.notify_one();
     }
 
-    fn get_db(&self) -> i64 {
-        match self {
-            Self::Single(connection) => connection.get_db(),
-            Self::Cluster(connection) => connection.get_db(),
-        }
+    /// Ends all connections: nobody gets one any more.
+    pub fn close(&self) {
+        let mut state = self.0.state.lock();
+        state.closed = true;
+        state.servers.clear();
     }
-}
 
-enum Opener {
-    Single(Box<Client>, AsyncConnectionConfig),
-    Cluster(Box<ClusterClient>),
-}
-
-impl Opener {
-    fn new(options: &Options) -> Result<Self, LinkError> {
-        let certificates = certificates(options)?;
-        let infos =
-            options.servers.iter().map(|server| info(server, options)).collect::<Result<Vec<_>, _>>()?;
-        if options.cluster {
-            let mut builder = ClusterClient::builder(infos)
-                .connection_timeout(options.connect_timeout)
-                .response_timeout(options.answer_timeout)
-                .overall_response_timeout(Some(options.answer_timeout))
-                .use_protocol(ProtocolVersion::RESP3)
-                .tcp_settings(tcp());
-            if let Some(certificates) = certificates {
-                builder = builder.certs(certificates);
-            }
-            return builder
-                .build()
-                .map(Box::new)
-                .map(Self::Cluster)
-                .map_err(|error| LinkError::settings(&error));
+    /// Connects to all servers that have keys, as far as they are not connected; `check` looks at each new connection.
+    pub async fn connect(&self, check: &Check) -> Result<(), LinkError> {
+        if self.0.options.cluster {
+            let topology = self.look().await?;
+            let mut state = self.0.state.lock();
+            let known = topology.servers();
+            state.servers.retain(|address, _| known.contains(address));
+            state.topology = topology;
+        } else if let Some(seed) = self.0.seeds.first() {
+            self.0.state.lock().topology = Topology::single(address_of(seed));
         }
-        let [info] = &infos[..] else {
-            return Err(LinkError::Settings("one server, or cluster = true".into()));
+        let missing = {
+            let state = self.0.state.lock();
+            let servers = state.topology.servers().into_iter();
+            servers.filter(|address| !state.servers.contains_key(address)).collect::<Vec<_>>()
         };
-        let client = match certificates {
-            Some(certificates) => Client::build_with_tls(info.clone(), certificates),
-            None => Client::open(info.clone()),
+        let opened = join_all(missing.iter().map(|address| self.open(address, check))).await;
+        opened.into_iter().collect()
+    }
+
+    async fn open(&self, address: &Address, check: &Check) -> Result<(), LinkError> {
+        let connection = self.connection_to(address).await.map_err(|error| LinkError::unreachable(&error))?;
+        let number = {
+            let mut state = self.0.state.lock();
+            state.opened += 1;
+            state.opened
         };
-        let client = client.map_err(|error| LinkError::settings(&error))?;
+        let server = Server { address: address.clone(), number, connection };
+        check(self.clone(), server.clone()).await?;
+        let mut state = self.0.state.lock();
+        if !state.closed {
+            state.servers.insert(address.clone(), server);
+        }
+        Ok(())
+    }
+
+    async fn connection_to(&self, address: &Address) -> RedisResult<MultiplexedConnection> {
+        let seeds = &self.0.seeds;
+        let seed = seeds.iter().find(|seed| address_of(seed) == *address).or(seeds.first());
+        let info = seed
+            .map(|seed| at(seed, address))
+            .ok_or_else(|| RedisError::from(std::io::Error::other("no seed")))?;
+        let options = &self.0.options;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_timeout))
             .set_response_timeout(Some(options.answer_timeout))
             .set_pipeline_buffer_size(1_024);
-        Ok(Self::Single(Box::new(client), config))
+        let client = client(info, self.0.certificates.as_ref())?;
+        client.get_multiplexed_async_connection_with_config(&config).await
     }
 
-    async fn open(&self) -> RedisResult<Connection> {
-        match self {
-            Self::Single(client, config) => {
-                client.get_multiplexed_async_connection_with_config(config).await.map(Connection::Single)
+    /// Asks all servers that are known who has which slots. Those that were cut off say something old: the newest counts.
+    async fn look(&self) -> Result<Topology, LinkError> {
+        let mut known = self.0.state.lock().topology.servers();
+        known.extend(self.0.seeds.iter().map(address_of));
+        known.sort();
+        known.dedup();
+        let views = join_all(known.iter().map(|address| self.view(address))).await;
+        let mut failed = None;
+        let mut newest = None;
+        for view in views {
+            match view {
+                Ok((epoch, topology)) if newest.as_ref().is_none_or(|(known, _)| *known <= epoch) => {
+                    newest = Some((epoch, topology));
+                }
+                Ok(_) => {}
+                Err(error) => failed = Some(LinkError::unreachable(&error)),
             }
-            Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+        }
+        let nobody =
+            || failed.unwrap_or_else(|| LinkError::Unreachable("no server says who has which slots".into()));
+        newest.map(|(_, topology)| topology).ok_or_else(nobody)
+    }
+
+    async fn view(&self, address: &Address) -> RedisResult<(u64, Topology)> {
+        let mut connection = self.connection_to(address).await?;
+        let mut commands = Pipeline::new();
+        commands.cmd("CLUSTER").arg("INFO").cmd("CLUSTER").arg("SLOTS");
+        let (info, slots): (Value, Value) = commands.query_async(&mut connection).await?;
+        let info: String = from_redis_value(info)?;
+        let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let epoch = line("cluster_current_epoch:").and_then(|epoch| epoch.parse().ok());
+        let view = epoch.zip(Topology::read(&slots, address));
+        view.ok_or_else(|| RedisError::from(std::io::Error::other("it does not say who has which slots")))
+    }
+
+    /// Opens connections again when they were lost, and follows what moves, until cancelled.
+    pub async fn keep(self, cancel: CancellationToken, check: Check) {
+        let looks = if self.0.options.cluster { LOOKS } else { Duration::MAX };
+        loop {
+            tokio::select! {
+                () = self.0.changed.notified() => {}
+                () = sleep(looks) => {}
+                () = cancel.cancelled() => return,
+            }
+            let was_whole = self.is_whole();
+            let mut wait = self.0.options.back_off;
+            loop {
+                if !was_whole || self.0.options.cluster {
+                    tokio::select! {
+                        () = tokio::time::sleep(jittered(wait)) => {}
+                        () = cancel.cancelled() => return,
+                    }
+                }
+                wait = (wait * 2).min(self.0.options.back_off_most);
+                match self.connect(&check).await {
+                    Ok(()) if self.is_whole() => break,
+                    Ok(()) => {}
+                    Err(error) => tracing::warn!(error = %error, "redis is not there"),
+                }
+            }
+            if !was_whole {
+                self.0.reopened.fetch_add(1, Ordering::Relaxed);
+                tracing::info!("redis is there again");
+            }
         }
     }
 }
 
-fn tcp() -> TcpSettings {
-    TcpSettings::default().set_nodelay(true)
+async fn sleep(time: Duration) {
+    if time == Duration::MAX { std::future::pending().await } else { tokio::time::sleep(time).await }
+}
+
+fn client(info: ConnectionInfo, certificates: Option<&TlsCertificates>) -> RedisResult<Client> {
+    match certificates {
+        Some(certificates) => Client::build_with_tls(info, certificates.clone()),
+        None => Client::open(info),
+    }
+}
+
+/// Where a server is, as a cluster names it. One on a socket of this machine has its path.
+pub fn address_of(info: &ConnectionInfo) -> Address {
+    match info.addr() {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            Address { host: host.as_str().into(), port: *port }
+        }
+        ConnectionAddr::Unix(path) => Address { host: path.to_string_lossy().into(), port: 0 },
+        _ => Address { host: "".into(), port: 0 },
+    }
+}
+
+/// The way to another server of a seed's cluster.
+fn at(seed: &ConnectionInfo, address: &Address) -> ConnectionInfo {
+    let (host, port) = (address.host.to_string(), address.port);
+    let there = match seed.addr() {
+        ConnectionAddr::Tcp(..) => ConnectionAddr::Tcp(host, port),
+        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+        }
+        own => own.clone(),
+    };
+    seed.clone().set_addr(there)
 }
 
 /// What a server's URL and the settings beside it come to.
@@ -147,7 +327,7 @@ pub fn info(server: &str, options: &Options) -> Result<ConnectionInfo, LinkError
     if let (None, Some(password)) = (settings.password(), &options.password) {
         settings = settings.set_password(password);
     }
-    Ok(info.set_redis_settings(settings).set_tcp_settings(tcp()))
+    Ok(info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true)))
 }
 
 /// What servers' certificates are checked against, where the settings say.
@@ -155,116 +335,6 @@ pub fn certificates(options: &Options) -> Result<Option<TlsCertificates>, LinkEr
     let read = |path| std::fs::read(path).map_err(|error| LinkError::settings(&error));
     let root = options.ca.as_ref().map(read).transpose()?;
     Ok(root.map(|root| TlsCertificates { client_tls: None, root_cert: Some(root) }))
-}
-
-#[derive(Default)]
-struct State {
-    connection: Option<Connection>,
-    /// Counts the connections: who reports a broken one reports the one that they had.
-    number: u64,
-}
-
-struct Inner {
-    options: Options,
-    opener: Opener,
-    state: Mutex<State>,
-    lost: Notify,
-    /// Times that a connection was opened after the first.
-    reopened: AtomicU64,
-}
-
-/// What looks at a connection before others get it, and gives it back.
-pub type Check = Box<dyn Fn(Connection) -> BoxFuture<'static, Result<Connection, LinkError>> + Send + Sync>;
-
-/// The connection that everybody shares. A cheap handle.
-#[derive(Clone)]
-pub struct Link(Arc<Inner>);
-
-impl Link {
-    /// A link that is not connected yet; the settings are checked.
-    pub fn new(options: Options) -> Result<Self, LinkError> {
-        let opener = Opener::new(&options)?;
-        let inner = Inner {
-            options,
-            opener,
-            state: Mutex::default(),
-            lost: Notify::new(),
-            reopened: AtomicU64::new(0),
-        };
-        Ok(Self(Arc::new(inner)))
-    }
-
-    /// Its settings.
-    pub fn options(&self) -> &Options {
-        &self.0.options
-    }
-
-    /// The connection there is, with its number.
-    pub fn connection(&self) -> Option<(u64, Connection)> {
-        let state = self.0.state.lock();
-        state.connection.clone().map(|connection| (state.number, connection))
-    }
-
-    /// How often it was opened again.
-    pub fn reopened(&self) -> u64 {
-        self.0.reopened.load(Ordering::Relaxed)
-    }
-
-    /// The connection with this number is broken.
-    pub fn lost(&self, number: u64) {
-        let mut state = self.0.state.lock();
-        if state.number == number && state.connection.take().is_some() {
-            self.0.lost.notify_one();
-        }
-    }
-
-    /// Connects once.
-    pub async fn connect(&self) -> Result<Connection, LinkError> {
-        self.0.opener.open().await.map_err(|error| LinkError::unreachable(&error))
-    }
-
-    /// Makes a connection the one that everybody gets.
-    pub fn put(&self, connection: Connection) {
-        let mut state = self.0.state.lock();
-        state.number += 1;
-        state.connection = Some(connection);
-    }
-
-    /// Ends the connection: nobody gets one any more.
-    pub fn close(&self) {
-        self.0.state.lock().connection = None;
-    }
-
-    /// Opens the connection again whenever it was lost, until cancelled. `check` looks at a new one before others get it;
-    /// where it finds fault the attempt counts as failed.
-    pub async fn keep(self, cancel: CancellationToken, check: Check) {
-        loop {
-            tokio::select! {
-                () = self.0.lost.notified() => {}
-                () = cancel.cancelled() => return,
-            }
-            let mut wait = self.0.options.back_off;
-            loop {
-                tokio::select! {
-                    () = tokio::time::sleep(jittered(wait)) => {}
-                    () = cancel.cancelled() => return,
-                }
-                wait = (wait * 2).min(self.0.options.back_off_most);
-                match self.reopen(&check).await {
-                    Ok(()) => break,
-                    Err(error) => tracing::warn!(error = %error, "redis is not there"),
-                }
-            }
-            self.0.reopened.fetch_add(1, Ordering::Relaxed);
-            tracing::info!("redis is there again");
-        }
-    }
-
-    async fn reopen(&self, check: &Check) -> Result<(), LinkError> {
-        let connection = self.connect().await?;
-        self.put(check(connection).await?);
-        Ok(())
-    }
 }
 
 /// A random part of a wait, so that not all come back at once.

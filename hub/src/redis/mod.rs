@@ -8,9 +8,10 @@ pub mod names;
 pub mod notice;
 pub mod options;
 pub mod record;
+pub mod slots;
 mod wire;
 
-pub use link::{Connection, Link, LinkError};
+pub use link::{Link, LinkError, Server};
 pub use names::{Names, Partition};
-pub use options::Options;
+pub use options::{Durability, Options};
 pub use wire::{Malformed, Reader, put_bytes16, put_bytes32};

@@ -7,6 +7,34 @@ use std::time::Duration;
 /// What all keys and channels begin with where nothing else is said.
 pub const PREFIX: &str = "carillon";
 
+/// When a commit is acknowledged, and told to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When the server has it in memory; its log reaches the disk within a second.
+    EverySecond,
+    /// When the server's log has reached the disk: it answers no earlier.
+    Always,
+    /// When so many replicas have it in memory too.
+    Replicas(u32),
+}
+
+/// Whether a server's URL says that it speaks TLS, or is on this machine by its kind.
+pub fn is_encrypted(server: &str) -> bool {
+    server.starts_with("rediss://") || server.starts_with("unix:") || server.starts_with("redis+unix:")
+}
+
+/// The host that a server's URL names; `None` where it names none.
+pub fn host(server: &str) -> Option<&str> {
+    let (_, rest) = server.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let host = authority.rsplit('@').next()?;
+    match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next(),
+        None => host.split(':').next(),
+    }
+    .filter(|host| !host.is_empty())
+}
+
 /// Where Redis is and how it is spoken to.
 #[derive(Clone)]
 pub struct Options {
@@ -59,5 +87,24 @@ impl fmt::Debug for Options {
             .field("servers", &servers)
             .field("cluster", &self.cluster)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_found_in_urls() {
+        for (url, found) in [
+            ("redis://localhost", Some("localhost")),
+            ("redis://user:p@ss@10.0.0.1:6379/0", Some("10.0.0.1")),
+            ("rediss://[::1]:6379", Some("::1")),
+            ("unix:///run/redis.sock", None),
+            ("nonsense", None),
+        ] {
+            assert_eq!(host(url), found, "{url}");
+        }
+        assert!(is_encrypted("rediss://a") && is_encrypted("unix:///a") && !is_encrypted("redis://a"));
     }
 }

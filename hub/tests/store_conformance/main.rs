@@ -7,6 +7,7 @@ mod harness;
 mod appends;
 mod audit;
 mod changes;
+mod cluster;
 mod conditions;
 mod erasure;
 mod events;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use carillon_hub::config::{AuditTo, Config};
+use carillon_hub::config::{AuditTo, Config, HiddenText};
 use clap::Args;
 use serde_json::json;
 
@@ -34,6 +34,12 @@ pub(crate) struct ServeArgs {
     /// Speak plain text to other machines: in a closed network, or behind a proxy that terminates TLS.
     #[arg(long)]
     insecure: bool,
+    /// Keep state in Redis, which many nodes may share: redis://HOST:PORT, rediss:// for TLS, or unix:///PATH.
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// The server given with --redis is one of a cluster.
+    #[arg(long, requires = "redis")]
+    redis_cluster: bool,
     /// A configuration file [default: without --dev, $CARILLON_CONFIG].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -68,6 +74,10 @@ fn config(args: &ServeArgs) -> anyhow::Result<Config> {
     };
     if let Some(data) = &args.data {
         config.store.path.clone_from(data);
+    }
+    if let Some(server) = &args.redis {
+        config.redis.servers = vec![HiddenText::from(server.clone())];
+        config.redis.cluster = args.redis_cluster;
     }
     if args.audit {
         config.audit.to = Some(AuditTo::File);

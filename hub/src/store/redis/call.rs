@@ -1,9 +1,10 @@
 //! Asking Redis: a script or a command, its time limit, and what its failures mean.
 
+use futures::future::try_join_all;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, ErrorKind, Pipeline, RedisError, Script, ServerErrorKind, ToRedisArgs, Value};
+use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, Script, ServerErrorKind, ToRedisArgs, Value};
 
-use crate::redis::{Connection, Partition};
+use crate::redis::{Partition, Server};
 use crate::store::StoreError;
 
 use super::shared::Shared;
@@ -46,8 +47,8 @@ impl Call {
     }
 
     async fn load(&self, shared: &Shared) -> Result<(), StoreError> {
-        let (_, mut connection) = shared.link.connection().ok_or(StoreError::Unavailable)?;
-        let loaded = self.script.load_async(&mut connection).await;
+        let mut server = shared.server_for(&self.command)?;
+        let loaded = self.script.load_async(&mut server.connection).await;
         loaded.map(drop).map_err(|error| Failure::of(&error).into())
     }
 }
@@ -86,29 +87,45 @@ impl From<Failure> for StoreError {
 }
 
 impl Shared {
-    /// Sends one command and waits for its answer.
-    pub(super) async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
-        let (number, mut connection) = self.link.connection().ok_or(Failure::Away)?;
-        let answer = connection.req_packed_command(command).await;
-        answer.and_then(Value::extract_error).map_err(|error| self.failed(number, &error))
+    /// The server that has a command's key: its first argument, a script's third.
+    fn server_for(&self, command: &Cmd) -> Result<Server, StoreError> {
+        let mut arguments = command.args_iter().filter_map(|argument| match argument {
+            Arg::Simple(bytes) => Some(bytes),
+            _ => None,
+        });
+        let key = match arguments.next() {
+            Some(b"EVALSHA") => arguments.nth(2),
+            _ => arguments.next(),
+        };
+        self.link.server(key.unwrap_or_default()).ok_or(StoreError::Unavailable)
     }
 
-    /// Sends commands in one piece; each answer is there.
+    /// Sends one command and waits for its answer. Where its key has moved it was not carried out: who asked asks again.
+    pub(super) async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
+        let mut server = self.server_for(command).map_err(|_| Failure::Away)?;
+        let answer = server.connection.req_packed_command(command).await;
+        answer.and_then(Value::extract_error).map_err(|error| self.failed(&server, &error))
+    }
+
+    /// Sends commands, in one piece where there is one server; each answer is there.
     pub(super) async fn send_all(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
-        let (number, mut connection) = self.link.connection().ok_or(StoreError::Unavailable)?;
-        let count = commands.len();
-        let answers = match &mut connection {
-            Connection::Single(connection) => connection.req_packed_commands(commands, 0, count).await,
-            Connection::Cluster(connection) => connection.req_packed_commands(commands, 0, count).await,
-        };
+        if self.options.redis.cluster {
+            let asked = commands.cmd_iter().map(|command| self.send(command));
+            return Ok(try_join_all(asked).await?);
+        }
+        let mut server = self.link.server(b"").ok_or(StoreError::Unavailable)?;
+        let answers = server.connection.req_packed_commands(commands, 0, commands.len()).await;
         let answers = answers.and_then(|answers| answers.into_iter().map(Value::extract_error).collect());
-        answers.map_err(|error| self.failed(number, &error).into())
+        answers.map_err(|error| self.failed(&server, &error).into())
     }
 
     /// What a failure means; where the connection is broken another one is opened.
-    fn failed(&self, number: u64, error: &RedisError) -> Failure {
+    fn failed(&self, server: &Server, error: &RedisError) -> Failure {
         if error.is_unrecoverable_error() || error.is_connection_dropped() {
-            self.link.lost(number);
+            self.link.lost(server);
+        }
+        if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)) {
+            self.link.moved();
         }
         Failure::of(error)
     }

@@ -27,12 +27,14 @@ pub(super) struct Settled {
     pub(super) changes: Vec<Change>,
     /// The number of its last effects in the outbox; 0 where there are none.
     pub(super) waits: u64,
+    /// The tag of the entry before the first one that it appended.
+    pub(super) previous: u32,
 }
 
 impl Settled {
     /// Nothing was written.
     pub(super) fn refused(error: CommitError) -> Self {
-        Self { result: Err(error), changes: Vec::new(), waits: 0 }
+        Self { result: Err(error), changes: Vec::new(), waits: 0, previous: 0 }
     }
 }
 
@@ -243,7 +245,7 @@ pub(super) fn settle_room(
             if answer.len() == 3 {
                 committed.marks = Some(take_marks(&mut answer)?);
             }
-            return Ok(Settled { result: Ok(committed), changes: Vec::new(), waits: 0 });
+            return Ok(Settled { result: Ok(committed), changes: Vec::new(), waits: 0, previous: 0 });
         }
         Verdict::Refused(error) => return Ok(Settled::refused(error)),
         Verdict::Condition => {
@@ -257,10 +259,12 @@ pub(super) fn settle_room(
     committed.marks = (marks.delivered.0 != u64::MAX).then_some(marks);
     let mut changes = Vec::with_capacity(tags.len() + 1);
     let mut tags = tags.into_iter();
+    let mut first_previous = None;
     for write in outcome.writes {
         match write {
             Write::Append(body) => {
-                let (seq, _previous) = (Seq(answer.count()?), answer.count()?);
+                let (seq, previous) = (Seq(answer.count()?), answer.count()? as u32);
+                first_previous.get_or_insert(previous);
                 let (number, time, version) =
                     (answer.count()?, Timestamp(answer.number()?), answer.count()? as u32);
                 let entry = Entry {
@@ -283,7 +287,7 @@ pub(super) fn settle_room(
     if trimmed.0 > 0 {
         changes.push(Change::Trimmed { room: key.clone(), first: trimmed });
     }
-    Ok(Settled { result: Ok(committed), changes, waits })
+    Ok(Settled { result: Ok(committed), changes, waits, previous: first_previous.unwrap_or(0) })
 }
 
 fn as_kept(body: EntryBody, assigned: u32) -> EntryBody {
@@ -330,7 +334,7 @@ pub(super) fn settle_tenant(
     let committed = match take_verdict(shared, &mut answer)? {
         Verdict::Done(committed) => committed,
         Verdict::Before(committed) => {
-            return Ok(Settled { result: Ok(committed), changes: Vec::new(), waits: 0 });
+            return Ok(Settled { result: Ok(committed), changes: Vec::new(), waits: 0, previous: 0 });
         }
         Verdict::Refused(error) => return Ok(Settled::refused(error)),
         Verdict::Condition => return Err(super::answer::damaged("a condition that was not asked for")),
@@ -347,5 +351,5 @@ pub(super) fn settle_tenant(
         };
         changes.push(Change::Broadcast { tenant: outcome.tenant.clone(), notification });
     }
-    Ok(Settled { result: Ok(committed), changes, waits })
+    Ok(Settled { result: Ok(committed), changes, waits, previous: 0 })
 }

@@ -261,7 +261,7 @@ impl Store for RedisStore {
     }
 
     fn is_healthy(&self) -> bool {
-        !self.0.shared.is_closing() && self.0.shared.link.connection().is_some()
+        !self.0.shared.is_closing() && self.0.shared.link.is_whole()
     }
 
     fn figures(&self) -> StoreFigures {

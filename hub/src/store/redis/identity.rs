@@ -1,7 +1,7 @@
 //! What the hub is known by: made once, by whichever node comes first.
 
 use crate::domain::position::Epoch;
-use crate::redis::{Connection, LinkError, Names, Partition};
+use crate::redis::{Link, LinkError, Names, Partition, Server};
 
 use crate::store::StoreError;
 
@@ -21,7 +21,7 @@ pub(super) struct Identity {
 }
 
 /// Reads it, and makes it where there is none.
-pub(super) async fn read(connection: &mut Connection, names: &Names) -> Result<Identity, OpenError> {
+pub(super) async fn read(server: &mut Server, names: &Names) -> Result<Identity, OpenError> {
     let mut random = [0; 24];
     getrandom::fill(&mut random).map_err(|_| OpenError::Damaged)?;
     let (secret, epoch) = random.split_at(16);
@@ -29,7 +29,7 @@ pub(super) async fn read(connection: &mut Connection, names: &Names) -> Result<I
     let epoch = epoch.first_chunk().map_or(1, |bytes| u64::from_le_bytes(*bytes) >> 12).max(1);
     let mut invocation = script::IDENTITY.key(names.partition(Partition::of_hub()));
     invocation.arg(FORMAT).arg(epoch).arg(secret);
-    let value = invocation.invoke_async::<redis::Value>(connection).await;
+    let value = invocation.invoke_async::<redis::Value>(&mut server.connection).await;
     let value = value.map_err(|error| StoreError::from(Failure::of(&error)))?;
     let mut answer = Answer::new(value);
     let format = answer.count()?;
@@ -44,23 +44,22 @@ pub(super) async fn read(connection: &mut Connection, names: &Names) -> Result<I
     Ok(Identity { epoch, secret })
 }
 
-/// Whether a connection that was opened anew leads to the same hub.
+/// Looks at a connection that was opened: it knows the scripts, and where it leads to the identity that is the one which is
+/// known.
 pub(super) async fn check(
     names: Names,
-    mut connection: Connection,
-    known: Identity,
-) -> Result<Connection, LinkError> {
-    load_scripts(&mut connection).await;
-    match read(&mut connection, &names).await {
-        Ok(found) if found == known => Ok(connection),
+    link: Link,
+    mut server: Server,
+    known: Option<Identity>,
+) -> Result<(), LinkError> {
+    for script in script::all() {
+        // What is not loaded here calls load.
+        let _ = script.load_async(&mut server.connection).await;
+    }
+    let Some(known) = known.filter(|_| link.is_owner(&server, names.hub().as_bytes())) else { return Ok(()) };
+    match read(&mut server, &names).await {
+        Ok(found) if found == known => Ok(()),
         Ok(_) => Err(LinkError::Settings("it holds another hub's state: restart".into())),
         Err(error) => Err(LinkError::Settings(error.to_string().into())),
-    }
-}
-
-/// Makes the scripts known, so that calls need not find that they are not. What is not loaded here they load.
-pub(super) async fn load_scripts(connection: &mut Connection) {
-    for script in script::all() {
-        let _ = script.load_async(connection).await;
     }
 }

@@ -58,7 +58,7 @@ pub(super) async fn commit(shared: &Shared, user: UserId, outcome: Outcome) -> R
             }
         }
     }
-    Ok(Settled { result: Ok::<_, CommitError>(committed), changes: told, waits })
+    Ok(Settled { result: Ok::<_, CommitError>(committed), changes: told, waits, previous: 0 })
 }
 
 fn inbox_change(write: &Write) -> Option<&InboxChange> {

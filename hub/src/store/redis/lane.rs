@@ -19,6 +19,7 @@ use super::commit::{self, Settled};
 use super::inbox;
 use super::limits::{IN_FLIGHT, SLICE};
 use super::outbox::Outboxes;
+use super::publish;
 use super::shared::{Shared, partition_of};
 
 /// Who waits for an outcome.
@@ -78,7 +79,8 @@ fn begin(shared: &Arc<Shared>, job: Job) -> BoxFuture<'static, Arrived> {
 }
 
 async fn commit_one(shared: &Shared, outcome: Outcome) -> Result<Settled, StoreError> {
-    match outcome.home.clone() {
+    let partition = partition_of(&outcome.tenant, &outcome.home);
+    let settled = match outcome.home.clone() {
         Home::Room(room) => {
             let (call, tags) = commit::room(shared, &room, &outcome);
             let key = RoomKey { tenant: outcome.tenant.clone(), room };
@@ -90,7 +92,12 @@ async fn commit_one(shared: &Shared, outcome: Outcome) -> Result<Settled, StoreE
             let answer = commit::tenant(shared, &outcome).ask(shared).await?;
             commit::settle_tenant(shared, &outcome, answer)
         }
+    }?;
+    if settled.result.is_ok() {
+        shared.make_durable(partition).await?;
+        publish::publish(shared, &settled.changes, settled.previous).await;
     }
+    Ok(settled)
 }
 
 fn finish(shared: &Arc<Shared>, outboxes: &Outboxes, arrived: Arrived) {

@@ -24,6 +24,8 @@ mod lane;
 mod limits;
 mod options;
 mod outbox;
+mod policy;
+mod publish;
 mod read;
 mod revocations;
 mod script;

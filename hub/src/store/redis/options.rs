@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::domain::limits;
 use crate::domain::namespace::Namespaces;
 use crate::domain::time::Timestamp;
-use crate::redis::{self, LinkError};
+use crate::redis::{self, Durability, LinkError};
 use crate::store::{CommitSink, StoreError};
 
 /// Where a store reads the time.
@@ -24,6 +24,10 @@ pub struct Options {
     pub sink: Arc<dyn CommitSink>,
     /// This node's number, by which it knows its own messages from others'.
     pub node: u64,
+    /// When a commit is acknowledged, and told to others.
+    pub durability: Durability,
+    /// Whether servers that do not keep what that promises are refused; else it is logged.
+    pub strict: bool,
     /// Outcomes that may wait in each lane; past that [`StoreError::Overloaded`].
     pub queue: usize,
     /// Idempotency keys that are remembered, in all partitions; about 170 bytes of Redis' memory each.
@@ -44,6 +48,8 @@ impl Options {
             namespaces,
             sink,
             node: 0,
+            durability: Durability::EverySecond,
+            strict: true,
             queue: 2_048,
             idempotency_keys: limits::IDEMPOTENCY_KEYS,
             sweep: Duration::from_secs(1),
@@ -81,6 +87,9 @@ pub enum OpenError {
     /// What is there is not Carillon's, or damaged.
     #[error("redis holds something else under this prefix, or it is damaged")]
     Damaged,
+    /// It does not keep what it is given, as its settings say.
+    #[error("redis does not keep what it is given: {0}")]
+    NotDurable(String),
     /// There is no thread for it.
     #[error("no thread can be started: {0}")]
     Thread(#[from] std::io::Error),

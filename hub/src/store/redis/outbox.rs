@@ -18,6 +18,7 @@ use crate::store::{Change, StoreError};
 use super::answer::{Answer, damaged};
 use super::call::Call;
 use super::limits::ITEMS;
+use super::publish;
 use super::script;
 use super::shared::Shared;
 
@@ -132,6 +133,7 @@ impl Outboxes {
                     .iter()
                     .map(|(target, users)| notify(shared, begin(*target), &item.tenant, &notice, users));
                 for changes in try_join_all(applied).await? {
+                    publish::publish(shared, &changes, 0).await;
                     shared.tell(&changes);
                 }
             }

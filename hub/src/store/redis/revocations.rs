@@ -75,6 +75,7 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
         .arg(&shared.head[..])
         .arg(&name);
     call.ask(shared).await?;
+    shared.make_durable(Partition::of_hub()).await?;
     shared.tell(&[Change::Revoked(revocation)]);
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::domain::names::{RoomName, TenantId};
 use crate::domain::namespace::NamespaceRules;
 use crate::domain::position::Epoch;
 use crate::domain::time::Timestamp;
-use crate::redis::{Link, Names, Partition};
+use crate::redis::{Durability, Link, Names, Partition};
 use crate::store::{Change, Home, StoreError};
 
 use super::broadcasts::Cache;
@@ -68,10 +68,17 @@ impl Shared {
         }
     }
 
-    /// The command that scripts publish with.
-    #[allow(clippy::unused_self)] // It will depend on the policy.
+    /// The command that scripts publish with; empty where it is not theirs to publish.
     pub(super) fn publish(&self) -> &'static str {
-        "PUBLISH"
+        match self.options.durability {
+            Durability::Replicas(_) => "",
+            Durability::EverySecond | Durability::Always => self.publish_command(),
+        }
+    }
+
+    /// The command that publishes: in a cluster to who is subscribed at the channel's own server.
+    pub(super) fn publish_command(&self) -> &'static str {
+        if self.options.redis.cluster { "SPUBLISH" } else { "PUBLISH" }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -11,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::domain::audit::ChainHead;
 use crate::domain::names::UserKey;
 use crate::domain::revocation::Revocation;
+use crate::redis::link::Check;
 use crate::redis::{Link, Names};
 use crate::store::StoreError;
 
@@ -23,7 +23,7 @@ use super::limits::LANES;
 use super::options::{OpenError, Options};
 use super::outbox::Outboxes;
 use super::shared::{Counters, Shared};
-use super::{audit, revocations, upkeep};
+use super::{audit, policy, revocations, upkeep};
 
 /// What is asked of the thread besides outcomes.
 pub(super) enum Order {
@@ -65,11 +65,8 @@ pub(super) fn run(options: Options, ready: &std::sync::mpsc::Sender<Result<Ready
         }
         let (orders, taken) = mpsc::channel(shared.options.queue.max(1));
         tasks.spawn(upkeep::run(Arc::clone(&shared), outboxes.clone()));
-        let names = shared.names.clone();
-        let check = move |connection| -> BoxFuture<'static, _> {
-            Box::pin(identity::check(names.clone(), connection, identity))
-        };
-        tasks.spawn(shared.link.clone().keep(shared.cancel.clone(), Box::new(check)));
+        let check = checking(shared.names.clone(), Some(identity));
+        tasks.spawn(shared.link.clone().keep(shared.cancel.clone(), check));
         served.spawn(serve(Arc::clone(&shared), outboxes, erasures.clone(), taken, served.clone()));
         let is_heard = ready.send(Ok(Ready { shared: Arc::clone(&shared), lanes, orders, erasures })).is_ok();
         if is_heard {
@@ -83,13 +80,18 @@ pub(super) fn run(options: Options, ready: &std::sync::mpsc::Sender<Result<Ready
     });
 }
 
+/// How new connections are looked at.
+fn checking(names: Names, identity: Option<Identity>) -> Check {
+    Box::new(move |link, server| Box::pin(identity::check(names.clone(), link, server, identity)))
+}
+
 async fn open(options: Options) -> Result<(Arc<Shared>, Identity), OpenError> {
     let link = Link::new(options.redis.clone())?;
     let names = Names::new(&options.redis.prefix);
-    let mut connection = link.connect().await?;
-    identity::load_scripts(&mut connection).await;
-    let identity = identity::read(&mut connection, &names).await?;
-    link.put(connection);
+    link.connect(&checking(names.clone(), None)).await?;
+    policy::check(&link, &options).await?;
+    let server = link.server(names.hub().as_bytes());
+    let identity = identity::read(&mut server.ok_or(StoreError::Unavailable)?, &names).await?;
     let mut head = [0; 16];
     let (node, epoch) = head.split_at_mut(8);
     node.copy_from_slice(&options.node.to_le_bytes());

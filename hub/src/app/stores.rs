@@ -1,0 +1,53 @@
+//! Which store a hub has: the embedded one, or Redis.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Config, Mode};
+use crate::domain::namespace::Namespaces;
+use crate::store::{Store, redis, sqlite};
+
+use super::error::StartError;
+use super::listeners::Listeners;
+
+/// Opens it.
+pub(super) fn open(
+    config: &Config,
+    namespaces: &Arc<Namespaces>,
+    listeners: &Arc<Listeners>,
+) -> Result<Arc<dyn Store>, StartError> {
+    if config.redis.is_used() {
+        return open_redis(config, namespaces, listeners);
+    }
+    let mut options =
+        sqlite::Options::new(&config.store.path, Arc::clone(namespaces), Arc::clone(listeners) as _);
+    options.idempotency_keys = config.store.idempotency_keys;
+    options.readers = config.store.readers;
+    options.queue = config.store.queue;
+    options.notification_retention = config.store.notification_retention;
+    Ok(Arc::new(sqlite::SqliteStore::open(&options)?))
+}
+
+fn open_redis(
+    config: &Config,
+    namespaces: &Arc<Namespaces>,
+    listeners: &Arc<Listeners>,
+) -> Result<Arc<dyn Store>, StartError> {
+    let mut node = [0; 8];
+    getrandom::fill(&mut node).map_err(|_| StartError::Randomness)?;
+    let options = redis::Options {
+        node: u64::from_le_bytes(node),
+        durability: config.redis.durability(),
+        strict: config.mode == Mode::Production,
+        idempotency_keys: config.store.idempotency_keys,
+        queue: config.store.queue,
+        notification_retention: config.store.notification_retention,
+        ..redis::Options::new(config.redis.options(), Arc::clone(namespaces), Arc::clone(listeners) as _)
+    };
+    Ok(Arc::new(redis::RedisStore::open(options)?))
+}
+
+/// How long it may be away before the hub says that it is not ready. The embedded one does not come back.
+pub(super) fn patience(config: &Config) -> Duration {
+    if config.redis.is_used() { config.redis.unready_after } else { Duration::ZERO }
+}

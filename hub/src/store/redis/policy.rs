@@ -1,0 +1,114 @@
+//! When a commit is durable. Under [`Durability::EverySecond`] and [`Durability::Always`] that is so when the server answers,
+//! whose log the second has synced by then; under [`Durability::Replicas`] when enough replicas say that they have it.
+//!
+//! With replicas scripts publish nothing, as that would be too early: the node does once they have answered.
+
+use redis::{Value, cmd};
+
+use crate::redis::{Durability, Link, Partition};
+use crate::store::StoreError;
+
+use super::answer::number;
+use super::options::{OpenError, Options};
+use super::shared::Shared;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+
+impl Shared {
+    /// Waits until what was written in a partition over this connection is as durable as it shall be.
+    pub(super) async fn make_durable(&self, partition: Partition) -> Result<(), StoreError> {
+        let Durability::Replicas(wanted) = self.options.durability else { return Ok(()) };
+        let most = self.options.redis.answer_timeout.as_millis() as u64 / 2;
+        let mut wait = cmd("WAIT");
+        wait.arg(wanted).arg(most);
+        // The connection that it was written over: what it says is of that one's writes.
+        let server = self.link.server(self.names.partition(partition).as_bytes());
+        let mut server = server.ok_or(StoreError::Unavailable)?;
+        let answer = server.connection.req_packed_command(&wait).await;
+        match answer.ok().map(|value| number(&value)) {
+            Some(Ok(replicas)) if replicas >= i64::from(wanted) => Ok(()),
+            // It may be kept or not: who asked does not know, and asks again with the same key.
+            _ => Err(StoreError::Unavailable),
+        }
+    }
+}
+
+/// What of the servers' settings does not keep what the policy promises.
+pub(super) async fn check(link: &Link, options: &Options) -> Result<(), OpenError> {
+    let mut faults = Vec::new();
+    for mut server in link.servers() {
+        match faults_of(&mut server.connection, options.durability).await {
+            Some(found) => faults.extend(found),
+            None => {
+                tracing::warn!(
+                    "redis does not tell its settings: whether it keeps what it is given is not checked"
+                );
+            }
+        }
+    }
+    faults.dedup();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let faults = faults.join("; ");
+    if options.strict {
+        return Err(OpenError::NotDurable(faults));
+    }
+    tracing::warn!(faults, "redis does not keep what it is given");
+    Ok(())
+}
+
+/// `None` where the server does not say.
+async fn faults_of(connection: &mut MultiplexedConnection, durability: Durability) -> Option<Vec<String>> {
+    let mut faults = Vec::new();
+    if setting(connection, "maxmemory").await? != "0"
+        && setting(connection, "maxmemory-policy").await? != "noeviction"
+    {
+        faults.push("maxmemory-policy must be noeviction".to_owned());
+    }
+    let (is_logged, sync) =
+        (setting(connection, "appendonly").await?, setting(connection, "appendfsync").await?);
+    match durability {
+        Durability::EverySecond if is_logged != "yes" || sync == "no" => {
+            faults.push(
+                "redis.durability = \"every_second\" needs appendonly yes and appendfsync everysec"
+                    .to_owned(),
+            );
+        }
+        Durability::Always if is_logged != "yes" || sync != "always" => {
+            faults
+                .push("redis.durability = \"always\" needs appendonly yes and appendfsync always".to_owned());
+        }
+        Durability::Replicas(wanted) => {
+            let found = replicas(connection).await?;
+            if found < wanted {
+                faults.push(format!("redis.replicas is {wanted}, and a server has {found}"));
+            }
+        }
+        Durability::EverySecond | Durability::Always => {}
+    }
+    Some(faults)
+}
+
+/// A setting; `None` where the server does not say.
+async fn setting(connection: &mut MultiplexedConnection, name: &str) -> Option<String> {
+    let mut get = cmd("CONFIG");
+    get.arg("GET").arg(name);
+    first_text(connection.req_packed_command(&get).await.ok()?)
+}
+
+fn first_text(value: Value) -> Option<String> {
+    match value {
+        Value::Map(pairs) => redis::from_redis_value(pairs.into_iter().next()?.1).ok(),
+        Value::Array(parts) => redis::from_redis_value(parts.into_iter().nth(1)?).ok(),
+        _ => None,
+    }
+}
+
+/// How many replicas the server has that are there.
+async fn replicas(connection: &mut MultiplexedConnection) -> Option<u32> {
+    let mut info = cmd("INFO");
+    info.arg("replication");
+    let value = connection.req_packed_command(&info).await.ok()?;
+    let text: String = redis::from_redis_value(value).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("connected_slaves:")?.trim().parse().ok())
+}
