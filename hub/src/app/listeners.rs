@@ -73,8 +73,17 @@ impl Listener for Listeners {
     }
 
     fn control(&self, user: &UserKey, control: &Control) {
-        if let (Some(services), Control::Replaced { instance, by }) = (self.services(), control) {
-            services.replaced(user, instance, *by, Timestamp::now());
+        match control {
+            Control::Member { room, is_member: true } => {
+                let room = RoomKey { tenant: user.tenant.clone(), room: room.clone() };
+                self.delivery.tell_member(&room, user);
+            }
+            Control::Member { .. } => {}
+            Control::Replaced { instance, by } => {
+                if let Some(services) = self.services() {
+                    services.replaced(user, instance, *by, Timestamp::now());
+                }
+            }
         }
     }
 

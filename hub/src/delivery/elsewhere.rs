@@ -83,6 +83,11 @@ impl Delivery {
         }
     }
 
+    /// A user has become a member of a room on another node: they hear of it at once, as of one whose count has changed.
+    pub fn tell_member(&self, room: &RoomKey, user: &UserKey) {
+        self.tell_count(room, &user.user);
+    }
+
     /// A room's log has got to `head`, and not all before it was told: who follows it reads it from the store.
     pub fn move_on(&self, room: &RoomKey, head: Position) {
         if let Some(room) = self.rooms.get(room).filter(|room| room.move_on(head)) {

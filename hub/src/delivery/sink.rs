@@ -102,11 +102,8 @@ impl CommitSink for Delivery {
                     self.deliver_entry(room, entry, now);
                 }
                 Change::Marks { room, user, marks } => {
-                    let key = UserKey { tenant: room.tenant.clone(), user: user.clone() };
                     // Other devices than the one that marks may show a count that is out of date.
-                    if self.registry.is_online(&key) {
-                        self.read.add(room, user);
-                    }
+                    self.tell_count(room, user);
                     let push = Push::Marks { room: room.room.clone(), user: user.clone(), marks: *marks };
                     self.broadcast_marks(room, &push, MergeKey::of(("marks", &room.room, user)));
                 }
@@ -132,10 +129,15 @@ impl Delivery {
     /// Whoever is added to a room hears of it at once, as of a room whose count has changed.
     fn tell_added(&self, room: &RoomKey, entry: &Entry) {
         if let EntryBody::Membership { user, change: MembershipChange::Added, .. } = &entry.body {
-            let key = UserKey { tenant: room.tenant.clone(), user: user.clone() };
-            if self.registry.is_online(&key) {
-                self.read.add(room, user);
-            }
+            self.tell_count(room, user);
+        }
+    }
+
+    /// A user who is connected is to hear how many messages are unread in a room.
+    pub(super) fn tell_count(&self, room: &RoomKey, user: &UserId) {
+        let key = UserKey { tenant: room.tenant.clone(), user: user.clone() };
+        if self.registry.is_online(&key) {
+            self.read.add(room, user);
         }
     }
 

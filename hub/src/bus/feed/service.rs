@@ -224,7 +224,7 @@ impl Inner {
             if !changes.is_empty() {
                 self.listener.changed(&changes);
             }
-            after = page.last;
+            after = after.max(page.last);
             if !page.more {
                 return Ok(after);
             }

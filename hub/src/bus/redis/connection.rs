@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, PushInfo, PushKind, RedisResult, Value,
-};
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisResult, Value};
 use tokio::sync::Notify;
 
 use super::Shared;
-use super::slots::Address;
+use crate::redis::slots::Address;
 
 /// What is to be known of a connection that is open.
 pub(super) struct Open {
@@ -21,49 +19,15 @@ pub(super) struct Open {
     pub(super) ended: Arc<Notify>,
 }
 
-/// Where a server is, by what the settings say of one of them.
-fn info_of(seed: &ConnectionInfo, address: &Address) -> ConnectionInfo {
-    let (host, port) = (address.host.to_string(), address.port);
-    let at = match seed.addr() {
-        ConnectionAddr::Tcp(..) => ConnectionAddr::Tcp(host, port),
-        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
-            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
-        }
-        other => other.clone(),
-    };
-    seed.clone().set_addr(at)
-}
-
-/// How a server of the settings is named.
-pub(super) fn address_of(info: &ConnectionInfo) -> Address {
-    match info.addr() {
-        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-            Address { host: host.as_str().into(), port: *port }
-        }
-        other => Address { host: other.to_string().into(), port: 0 },
-    }
-}
-
-/// A client of the server at `address`.
-pub(super) fn client(shared: &Shared, address: &Address) -> RedisResult<Client> {
-    let known = shared.servers.iter().find(|info| address_of(info) == *address);
-    let info = match (known, shared.servers.first()) {
-        (Some(info), _) => info.clone(),
-        (None, Some(seed)) => info_of(seed, address),
-        (None, None) => return Err((redis::ErrorKind::InvalidClientConfig, "no servers").into()),
-    };
-    match shared.certificates.clone() {
-        Some(certificates) => Client::build_with_tls(info, certificates),
-        None => Client::open(info),
-    }
-}
-
 /// Opens a connection over which is heard.
 pub(super) async fn open(shared: &Arc<Shared>, address: &Address) -> RedisResult<Open> {
-    let client = client(shared, address)?;
+    let client = shared.link.client_of(address)?;
     let ended = Arc::new(Notify::new());
     let number = Arc::new(std::sync::OnceLock::new());
-    let config = config(shared).set_push_sender({
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(shared.options.redis.connect_timeout))
+        .set_response_timeout(Some(shared.options.limit))
+        .set_push_sender({
         let (shared, address) = (Arc::clone(shared), address.clone());
         let (ended, number) = (Arc::clone(&ended), Arc::clone(&number));
         move |push: PushInfo| -> Result<(), redis::aio::SendError> {
@@ -77,13 +41,6 @@ pub(super) async fn open(shared: &Arc<Shared>, address: &Address) -> RedisResult
     let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
     let number = *number.get_or_init(|| shared.state.lock().connected(address));
     Ok(Open { connection, number, ended })
-}
-
-/// How connections are opened.
-pub(super) fn config(shared: &Shared) -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(shared.options.redis.connect_timeout))
-        .set_response_timeout(Some(shared.options.limit))
 }
 
 /// Takes what came. Whether the connection can go on.

@@ -10,11 +10,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Shared;
 use super::connection::{self, Open};
-use super::slots::{Address, slot_of};
 use super::state::{Batch, Channel, Outgoing};
 use crate::bus::port::BusError;
 use crate::redis::Partition;
 use crate::redis::link::jittered;
+use crate::redis::slots::{Address, slot_of};
 
 /// Why a connection is given up.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,6 @@ mod cluster;
 mod connection;
 mod lane;
 mod options;
-mod slots;
 mod state;
 
 use std::sync::Arc;
@@ -16,7 +15,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 use parking_lot::Mutex;
-use redis::ConnectionInfo;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -24,8 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::events::{Events, queue};
 use super::port::{Bus, BusError, BusFigures, Calling, Topic};
 use crate::domain::limits::BUS_INCOMING_BYTES;
-use crate::redis::link::{self, LinkError};
-use crate::redis::{Names, link::certificates};
+use crate::redis::{Link, LinkError, Names};
 
 pub use options::Options;
 use state::{Channel, Outgoing, State, Waiter};
@@ -33,9 +30,8 @@ use state::{Channel, Outgoing, State, Waiter};
 struct Shared {
     options: Options,
     names: Names,
-    /// The servers that the settings name.
-    servers: Vec<ConnectionInfo>,
-    certificates: Option<redis::TlsCertificates>,
+    /// Says where the servers are; the connections are the bus' own.
+    link: Link,
     state: Mutex<State>,
     /// The cluster is no more as it was.
     moved: Notify,
@@ -83,15 +79,9 @@ impl RedisBus {
     /// As [`Self::new`], for so many bytes of messages that wait to be taken.
     pub fn with_room(options: Options, incoming: usize) -> Result<(Self, Events, Service), LinkError> {
         let (into, events) = queue(incoming);
-        let infos = options.redis.servers.iter().map(|server| link::info(server, &options.redis));
-        let servers = infos.collect::<Result<Vec<_>, _>>()?;
-        if servers.is_empty() || servers.len() > 1 && !options.redis.cluster {
-            return Err(LinkError::Settings("one server, or cluster = true".into()));
-        }
         let shared = Arc::new(Shared {
             names: Names::new(&options.redis.prefix),
-            servers,
-            certificates: certificates(&options.redis)?,
+            link: Link::new(options.redis.clone())?,
             state: Mutex::new(State::new(into, options.outgoing)),
             moved: Notify::new(),
             options,

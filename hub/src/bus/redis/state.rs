@@ -8,10 +8,10 @@ use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::{Notify, oneshot};
 
-use super::slots::{Address, Topology, slot_of};
 use crate::bus::events::EventsIn;
 use crate::bus::port::{BusError, BusFigures, Event, Topic};
 use crate::domain::limits::BUS_BATCH;
+use crate::redis::slots::{Address, Topology, slot_of};
 
 /// A channel's name.
 pub(super) type Channel = Arc<[u8]>;
