@@ -44,16 +44,16 @@ async fn all_at_once_is_one_order_everywhere() {
             })
         })
         .collect();
-    let mut logs = Vec::new();
-    for person in &mut people {
+    let listening = people.iter_mut().map(async |person| {
         let mut log = Vec::new();
         for n in 1..=4 * EACH {
             let message = person.hears("room:lobby").await;
             assert_eq!(seq(&message), n, "in order, each once");
             log.push(words(&message).to_owned());
         }
-        logs.push(log);
-    }
+        log
+    });
+    let logs = futures::future::join_all(listening).await;
     for send in sends {
         send.await.unwrap();
     }
