@@ -54,6 +54,28 @@ impl Redis {
         }
     }
 
+    fn kept(&self) -> [PathBuf; 2] {
+        ["appendonlydir", "backup"].map(|name| self.folder.path().join(name))
+    }
+
+    /// Keeps a copy of what it has kept so far. Nothing may be written meanwhile.
+    pub fn back_up(&self) {
+        let [kept, backup] = self.kept();
+        std::fs::create_dir(&backup).expect("a folder");
+        for file in std::fs::read_dir(kept).expect("it keeps a log") {
+            let file = file.expect("a file");
+            std::fs::copy(file.path(), backup.join(file.file_name())).expect("it can be copied");
+        }
+    }
+
+    /// Has only what the copy has, as a replica that takes over without the last writes. It does not run.
+    pub fn go_back(&self) {
+        assert!(self.process.is_none(), "it runs");
+        let [kept, backup] = self.kept();
+        std::fs::remove_dir_all(&kept).expect("it kept a log");
+        std::fs::rename(backup, kept).expect("there is a copy");
+    }
+
     /// Does a command, and gives the first line of the answer.
     pub fn command(&self, line: &str) -> String {
         let mut stream = UnixStream::connect(self.socket()).expect("it can be reached");

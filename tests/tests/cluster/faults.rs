@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use carillon_client::Event;
 use carillon_tests::{PATIENCE, Person, seq, words};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -121,4 +122,58 @@ async fn a_redis_that_dies_and_comes_back_loses_nothing_that_was_acknowledged() 
     let lost: Vec<_> = acknowledged.iter().filter(|text| !of_dan.contains(text)).collect();
     assert!(lost.is_empty(), "{lost:?}");
     println!("{} acknowledged, {} heard", acknowledged.len(), of_dan.len());
+}
+
+/// The messages of the room until it is said that it is another one.
+async fn begins_anew(person: &mut Person) -> Vec<u64> {
+    let mut before = Vec::new();
+    loop {
+        match person.next().await {
+            Event::Truncated { room } if room == ROOM => return before,
+            Event::Message(message) => before.push(seq(&message)),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_told_what_redis_then_lost_is_told_so() {
+    let mut nodes = two().await;
+    let (mut alice, mut bob) = (nodes.one.enters("alice").await, nodes.other.enters("bob").await);
+    // One who has the same and does not say anything.
+    let mut carol = nodes.one.enters("carol").await;
+    for person in [&alice, &bob, &carol] {
+        person.joins(ROOM).await;
+    }
+    for n in 1..=8 {
+        alice.says(ROOM, &format!("{n}")).await;
+        for person in [&mut alice, &mut bob, &mut carol] {
+            assert_eq!(seq(&person.hears(ROOM).await), n);
+        }
+        if n == 5 {
+            nodes.redis.back_up();
+        }
+    }
+    tokio::task::block_in_place(|| {
+        nodes.redis.kill();
+        nodes.redis.go_back();
+        nodes.redis.restart();
+    });
+    // It takes the place of one that they have.
+    says_at_last(&alice, "another sixth").await;
+    says_at_last(&bob, END).await;
+    for person in [&mut alice, &mut bob, &mut carol] {
+        let before = begins_anew(person).await;
+        assert!(before.is_empty(), "{before:?} was told to {} as if it followed", person.name);
+    }
+    let said = bob.says(ROOM, "from now on").await;
+    for person in [&mut alice, &mut bob, &mut carol] {
+        assert_eq!(seq(&person.hears(ROOM).await), said);
+    }
+    let message = |event: &Event| match event {
+        Event::Message(message) => Some(words(message).to_owned()),
+        _ => None,
+    };
+    let texts: Vec<_> = carol.reads(ROOM).await.iter().filter_map(message).collect();
+    assert_eq!(texts[..6], ["1", "2", "3", "4", "5", "another sixth"]);
 }
