@@ -1,45 +1,18 @@
-//! A Redis cluster of a test process' own: three masters with a replica each, started once and shared. Each test has its own
-//! keys in it.
+//! A Redis cluster of a test's own: three masters with a replica each.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
-
-use carillon_hub::redis;
-use carillon_hub::store::redis::{Options, RedisStore};
-
-use crate::harness::{Fixture, Setup};
 
 const SERVERS: usize = 6;
 
-/// The cluster that all tests share.
-struct Cluster {
-    ports: Vec<u16>,
-    _folder: tempfile::TempDir,
-    _servers: Mutex<Vec<Child>>,
-}
-
-/// Some keys of it.
-pub(crate) struct InCluster {
-    prefix: String,
-}
-
-fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let (started, cluster) = std::sync::mpsc::channel();
-        // The system ends the servers when the thread ends that started them: this one does not.
-        std::thread::spawn(move || {
-            started.send(Cluster::start()).unwrap();
-            loop {
-                std::thread::park();
-            }
-        });
-        cluster.recv().unwrap()
-    })
+/// A running cluster. Its servers end with the thread that started them, at the latest.
+pub(crate) struct Cluster {
+    pub(crate) ports: Vec<u16>,
+    folder: tempfile::TempDir,
+    servers: Mutex<Vec<Child>>,
 }
 
 /// Ports that are free, and so are those 10,000 above, where the servers speak with each other.
@@ -61,7 +34,8 @@ fn free_ports() -> Vec<u16> {
 }
 
 impl Cluster {
-    fn start() -> Self {
+    /// Starts one, and waits until it is whole.
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ports = free_ports();
         let servers = ports.iter().map(|port| start_server(folder.path(), *port)).collect();
@@ -80,18 +54,31 @@ impl Cluster {
             };
             wait_until("the cluster is whole", is_whole);
         }
-        Self { ports, _folder: folder, _servers: Mutex::new(servers) }
+        Self { ports, folder, servers: Mutex::new(servers) }
+    }
+
+    /// Where its servers are.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.ports.iter().map(|port| format!("redis://127.0.0.1:{port}")).collect()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for server in self.servers.lock().unwrap().iter_mut() {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
     }
 }
 
 fn start_server(folder: &std::path::Path, port: u16) -> Child {
     let own = folder.join(port.to_string());
-    std::fs::create_dir(&own).unwrap();
+    std::fs::create_dir_all(&own).unwrap();
     let mut command = Command::new("redis-server");
     command.args(["--port", &port.to_string(), "--dir"]).arg(&own);
     command.args(["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--save", ""]);
     command.args(["--appendonly", "yes", "--appendfsync", "everysec", "--bind", "127.0.0.1"]);
-    // A static is not dropped: the servers end with the process that started them.
     #[allow(unsafe_code)]
     // SAFETY: prctl is safe to call between fork and exec.
     unsafe {
@@ -116,27 +103,33 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-impl Fixture for InCluster {
-    type Store = RedisStore;
-
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        Self { prefix: format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed)) }
+/// What tests of failovers do.
+#[allow(dead_code)]
+impl Cluster {
+    /// Ends a master without warning; gives its port.
+    pub(crate) fn kill_a_master(&self) -> u16 {
+        let is_master = |port: &&u16| cli(**port, &["role"]).starts_with("master");
+        let port = *self.ports.iter().find(is_master).unwrap();
+        let index = self.ports.iter().position(|other| *other == port).unwrap();
+        let mut servers = self.servers.lock().unwrap();
+        servers[index].kill().unwrap();
+        servers[index].wait().unwrap();
+        port
     }
 
-    fn open(&self, setup: &Setup) -> RedisStore {
-        let servers = cluster().ports.iter().map(|port| format!("redis://127.0.0.1:{port}")).collect();
-        let redis =
-            redis::Options { servers, cluster: true, prefix: self.prefix.clone(), ..redis::Options::new("") };
-        let options = Options {
-            clock: setup.clock.source(),
-            idempotency_keys: setup.idempotency_keys,
-            sweep: Duration::from_millis(200),
-            queue: 65_536,
-            ..Options::new(redis, setup.namespaces.clone(), setup.sink.clone())
+    /// Waits until another server has taken over.
+    pub(crate) fn wait_for_a_master_instead_of(&self, gone: u16) {
+        let masters = || {
+            let left = self.ports.iter().filter(|port| **port != gone);
+            left.filter(|port| cli(**port, &["role"]).starts_with("master")).count()
         };
-        RedisStore::open(options).unwrap()
+        wait_until("a replica takes over", || masters() == 3);
+    }
+
+    /// Starts a server again that was ended.
+    pub(crate) fn restart(&self, port: u16) {
+        let index = self.ports.iter().position(|other| *other == port).unwrap();
+        self.servers.lock().unwrap()[index] = start_server(self.folder.path(), port);
+        wait_until("it is a replica", || cli(port, &["role"]).starts_with("slave"));
     }
 }
-
-crate::conformance!(super::InCluster);

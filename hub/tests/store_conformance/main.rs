@@ -12,6 +12,7 @@ mod conditions;
 mod erasure;
 mod events;
 mod idempotency;
+mod in_cluster;
 mod inbox;
 mod marks;
 mod members;

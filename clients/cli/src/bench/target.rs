@@ -35,6 +35,9 @@ pub(super) struct TargetOptions {
     /// With --self: the hub keeps an audit log.
     #[arg(long, requires = "own")]
     audit: bool,
+    /// With --self: the hub keeps its state there, under this URL.
+    #[arg(long, value_name = "URL", requires = "own")]
+    redis: Option<String>,
     /// The token of all sessions; several, with commas, are taken in turn [default: without --secret-file,
     /// $CARILLON_TOKEN].
     #[arg(long, value_name = "JWT", value_delimiter = ',')]
@@ -142,6 +145,7 @@ pub(super) struct Target {
     pub(super) speech: Speech,
     transport: Transport,
     is_audited: bool,
+    is_on_redis: bool,
     /// Tokens for sessions.
     pub(super) credentials: Credentials,
     /// The process, where we started it.
@@ -184,6 +188,7 @@ impl Target {
             speech: options.transport.speech(),
             transport: options.transport,
             is_audited: options.audit,
+            is_on_redis: options.redis.is_some(),
             credentials: Credentials::Fixed(options.tokens()),
             process: None,
             server_cpus,
@@ -237,6 +242,9 @@ impl Target {
         if options.audit {
             command.arg("--audit");
         }
+        if let Some(url) = &options.redis {
+            command.args(["--redis", url]);
+        }
         let (server, ready): (_, Ready) = self.start(&mut command, "hub.log")?;
         self.process = Some(server.process());
         self.server = Some(server);
@@ -285,6 +293,7 @@ impl Target {
         vec![
             ("hub", hub.into()),
             ("audit", self.is_audited.into()),
+            ("redis", self.is_on_redis.into()),
             ("transport", transport.into()),
             ("server_cpus", list(&self.server_cpus)),
             ("client_cpus", list(&self.client_cpus)),

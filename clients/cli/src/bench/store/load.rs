@@ -8,6 +8,8 @@ use carillon_hub::config::Config;
 use carillon_hub::domain::content::{Content, Pairs};
 use carillon_hub::domain::entry::{EntryBody, Message};
 use carillon_hub::domain::names::{IdempotencyKey, RoomKey, RoomName, TenantId, UserId};
+use carillon_hub::redis;
+use carillon_hub::store::redis::{Options as RedisOptions, RedisStore};
 use carillon_hub::store::sqlite::{Options, SqliteStore};
 use carillon_hub::store::{Change, CommitSink, Home, Idempotency, Outcome, Store, Write};
 use futures::StreamExt;
@@ -33,6 +35,18 @@ impl CommitSink for Unheard {
 pub(in crate::bench) fn open(data: &Path) -> Result<SqliteStore, StoreBenchError> {
     let config = Config::development(data)?;
     Ok(SqliteStore::open(&Options::new(data, Arc::new(config.namespaces()), Arc::new(Unheard)))?)
+}
+
+/// Opens the store on Redis with the rooms that `serve --dev` has, under a prefix of the benchmark's own.
+pub(super) fn open_redis(url: &str, data: &Path) -> Result<RedisStore, StoreBenchError> {
+    let config = Config::development(data)?;
+    let redis =
+        redis::Options { prefix: format!("bench-{}", std::process::id()), ..redis::Options::new(url) };
+    let options = RedisOptions {
+        strict: false,
+        ..RedisOptions::new(redis, Arc::new(config.namespaces()), Arc::new(Unheard))
+    };
+    Ok(RedisStore::open(options)?)
 }
 
 /// Makes sends to rooms by chance, but the same in every run.
@@ -100,7 +114,7 @@ impl Load {
     /// the rest. Gives the time of each from its submission to its commit.
     pub(in crate::bench) async fn drive(
         &mut self,
-        store: &SqliteStore,
+        store: &dyn Store,
         in_flight: usize,
         mut more: impl FnMut(u64) -> bool,
     ) -> Result<Latency, StoreBenchError> {

@@ -1,15 +1,17 @@
-//! `bench store`: the embedded store alone, beside readers of each room's newest entries, and its opening after a kill.
+//! `bench store`: a store alone, beside readers of each room's newest entries, and its opening after a kill.
 
 mod kill;
 mod load;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use carillon_hub::domain::position::Seq;
-use carillon_hub::store::sqlite::{OpenError, SqliteStore};
+use carillon_hub::store::redis;
+use carillon_hub::store::sqlite::OpenError;
 use carillon_hub::store::{CommitError, EntryRange, PageBound, Store, StoreError};
 use clap::Args;
 use tokio::runtime::{Builder, Runtime};
@@ -55,6 +57,9 @@ pub(crate) struct Options {
     /// Threads that read the newest 50 entries of rooms by chance, without a pause.
     #[arg(long, default_value_t = 0, value_parser = count(0..=64))]
     readers: usize,
+    /// Measure the store on Redis instead of the embedded one: redis://HOST:PORT or unix:///PATH.
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
 }
 
 /// Why the store could not be measured.
@@ -66,6 +71,9 @@ pub(crate) enum StoreBenchError {
     /// It did not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Redis cannot be used.
+    #[error(transparent)]
+    Redis(#[from] redis::OpenError),
     /// A send was not committed.
     #[error("a send was not committed: {0}")]
     Commit(#[from] CommitError),
@@ -94,7 +102,7 @@ pub(super) fn runtime() -> std::io::Result<Runtime> {
 }
 
 /// Stores messages.
-pub(super) fn preload(store: &SqliteStore, load: &mut Load, messages: u64) -> Result<(), BenchError> {
+pub(super) fn preload(store: &dyn Store, load: &mut Load, messages: u64) -> Result<(), BenchError> {
     let bar = progress(messages, "storing messages");
     let in_flight = PRELOAD_IN_FLIGHT.min(messages as usize);
     let drive = load.drive(store, in_flight, |done| {
@@ -106,29 +114,37 @@ pub(super) fn preload(store: &SqliteStore, load: &mut Load, messages: u64) -> Re
     check_interrupt()
 }
 
+/// Opens the store that is asked for.
+fn open_one(options: &Options, data: &Path) -> Result<Arc<dyn Store>, StoreBenchError> {
+    Ok(match &options.redis {
+        Some(url) => Arc::new(load::open_redis(url, data)?),
+        None => Arc::new(open(data)?),
+    })
+}
+
 /// Runs it.
 pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     let folder = options.scratch.make()?;
     let data = folder.path().join("data");
     let names = room_names("room", options.rooms);
-    let store = open(&data)?;
+    let store = open_one(options, &data)?;
     let mut load = Load::new(TENANT, &names, options.size)?;
     if options.preload > 0 {
-        preload(&store, &mut load, options.preload)?;
+        preload(&*store, &mut load, options.preload)?;
     }
     let runtime = runtime()?;
     let until = |length: Duration| {
         let end = Instant::now() + length;
         move |_: u64| Instant::now() < end && check_interrupt().is_ok()
     };
-    runtime.block_on(load.drive(&store, options.in_flight, until(WARM_UP)))?;
+    runtime.block_on(load.drive(&*store, options.in_flight, until(WARM_UP)))?;
     let stop = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (0..options.readers)
         .map(|reader| read_newest(&store, &load, reader, &stop))
         .collect::<std::io::Result<_>>()?;
     let (cpu, start) = (Process::this().cpu()?, Instant::now());
     let length = Duration::from_secs_f64(options.seconds);
-    let latency = runtime.block_on(load.drive(&store, options.in_flight, until(length)))?;
+    let latency = runtime.block_on(load.drive(&*store, options.in_flight, until(length)))?;
     let (cpu, wall) = (Process::this().cpu()?.saturating_sub(cpu), start.elapsed());
     stop.store(true, Ordering::Relaxed);
     let mut reads = Latency::new();
@@ -138,7 +154,11 @@ pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     check_interrupt()?;
     runtime.block_on(store.close());
     drop(store);
-    let after_kill = kill::measure(&folder, &data, options)?;
+    // What Redis keeps when it is killed is Redis' own.
+    let after_kill = match &options.redis {
+        Some(_) => None,
+        None => Some(kill::measure(&folder, &data, options)?),
+    };
 
     let acked = latency.count();
     let mut figures = Figures {
@@ -147,11 +167,13 @@ pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
         server_cpu_us_per_send: Some(cpu.as_secs_f64() * 1e6 / acked.max(1) as f64),
         reads_per_s: (options.readers > 0).then(|| reads.count() as f64 / wall.as_secs_f64()),
         read_p99_ms: reads.p99_ms(),
-        reopen_after_kill_s: Some(after_kill.reopened.as_secs_f64()),
+        reopen_after_kill_s: after_kill.as_ref().map(|after| after.reopened.as_secs_f64()),
         ..Figures::default()
     };
     figures.latency(&latency);
-    figures.tally(after_kill.tally, after_kill.acked);
+    if let Some(after) = after_kill {
+        figures.tally(after.tally, after.acked);
+    }
     let parameters = [
         ("in_flight", options.in_flight.into()),
         ("rooms", options.rooms.into()),
@@ -159,6 +181,7 @@ pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
         ("seconds", options.seconds.into()),
         ("preload", options.preload.into()),
         ("readers", options.readers.into()),
+        ("redis", options.redis.is_some().into()),
         ("memory_backed_data", Scratch::is_memory(folder.path()).into()),
     ];
     Ok(Report::new("store", parameters, figures))
@@ -166,13 +189,13 @@ pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
 
 /// Reads the newest entries of rooms by chance until told to stop, and checks that none is missing between them.
 fn read_newest(
-    store: &SqliteStore,
+    store: &Arc<dyn Store>,
     load: &Load,
     reader: usize,
     stop: &Arc<AtomicBool>,
 ) -> std::io::Result<JoinHandle<Result<Latency, StoreBenchError>>> {
     let rooms: Vec<_> = (0..load.rooms()).map(|room| load.room(room)).collect();
-    let (store, stop, runtime) = (store.clone(), Arc::clone(stop), runtime()?);
+    let (store, stop, runtime) = (Arc::clone(store), Arc::clone(stop), runtime()?);
     let read = move || {
         let mut latency = Latency::new();
         for turn in (reader as u64) << 40.. {

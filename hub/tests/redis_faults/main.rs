@@ -1,0 +1,19 @@
+//! The store on Redis while Redis stalls, dies and fails over: what was acknowledged is there, once, in its place; what was
+//! not is asked again with the same key and is there once too.
+//!
+//! Each test prints its figures.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::pedantic)] // A test that fails panics.
+
+#[path = "../store_conformance/cluster.rs"]
+mod cluster;
+#[allow(dead_code)] // The suite needs more of it.
+#[path = "../store_conformance/harness.rs"]
+mod harness;
+#[path = "../store_conformance/server.rs"]
+mod server;
+
+mod failover;
+mod load;
+mod restart;
+mod settings;
+mod stall;
