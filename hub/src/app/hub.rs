@@ -305,7 +305,7 @@ pub(super) fn build(
     let store = stores::open(config, &namespaces, sink, node)?;
     delivery.set_epoch(store.epoch());
     if let Some(nodes) = &nodes {
-        nodes.feed().name(&*store);
+        nodes.feed().name(&store);
         delivery.join(nodes.feed().clone());
     }
     let sessions = Arc::new(Sessions::new(workers));

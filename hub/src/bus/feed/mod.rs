@@ -15,7 +15,7 @@ mod reads;
 mod service;
 mod telling;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -67,7 +67,8 @@ struct Inner {
     listener: Arc<dyn Listener>,
     /// This node's random id, by which it knows its own messages.
     node: u64,
-    epoch: OnceLock<Epoch>,
+    /// Known once it is open. It is told by it, and so must not be kept by it.
+    store: OnceLock<Weak<dyn Store>>,
     shards: [Mutex<Sequencer<Topic, Change>>; SHARDS],
     interests: Mutex<Interests>,
     reached: Mutex<Reached>,
@@ -87,7 +88,7 @@ impl Feed {
             bus,
             listener,
             node,
-            epoch: OnceLock::new(),
+            store: OnceLock::new(),
             shards: std::array::from_fn(|_| Mutex::new(Sequencer::new(bounds))),
             interests: Mutex::default(),
             reached: Mutex::default(),
@@ -96,8 +97,8 @@ impl Feed {
     }
 
     /// The store is there.
-    pub fn name(&self, store: &dyn Store) {
-        self.0.epoch.get_or_init(|| store.epoch());
+    pub fn name(&self, store: &Arc<dyn Store>) {
+        self.0.store.get_or_init(|| Arc::downgrade(store));
     }
 
     /// Whether there may be other nodes. Where there are none everything is as if there were no feed.
@@ -135,7 +136,8 @@ impl Feed {
 
 impl Inner {
     fn head(&self) -> Head {
-        Head { node: self.node, epoch: self.epoch.get().copied().unwrap_or_default() }
+        let store = self.store.get().and_then(Weak::upgrade);
+        Head { node: self.node, epoch: store.map_or(Epoch::default(), |store| store.epoch()) }
     }
 
     fn send(&self, topic: &Topic, message: bytes::Bytes) -> Result<(), BusError> {

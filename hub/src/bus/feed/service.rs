@@ -61,7 +61,7 @@ enum Revocations {
 impl Service {
     /// Of `feed`, with what its bus brings. Revocations up to `revocations_after` are known.
     pub fn new(feed: Feed, events: Events, store: Arc<dyn Store>, revocations_after: u64) -> Self {
-        feed.name(&*store);
+        feed.name(&store);
         Self { feed, events, store, revocations_after }
     }
 
