@@ -8,6 +8,7 @@ pub mod access;
 pub mod administration;
 pub mod app;
 pub mod audit;
+pub mod bus;
 pub mod config;
 pub mod conversations;
 pub mod delivery;

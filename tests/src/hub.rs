@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::browser::Beside;
 use crate::people::{PATIENCE, Person};
+use crate::redis::Redis;
 
 /// The tenant that users are of where a test does not say.
 pub const TENANT: &str = "acme";
@@ -51,6 +52,16 @@ impl Plan {
     #[must_use]
     pub fn at(self, address: SocketAddr) -> Self {
         self.with(|config| config.grpc.listen = address)
+    }
+
+    /// One node of those that share `redis`, and the secret of tokens.
+    #[must_use]
+    pub fn node_of(self, redis: &Redis) -> Self {
+        self.with(|config| {
+            config.redis.servers = vec![redis.url().into()];
+            config.auth.secret_file = None;
+            config.auth.secret = Some("a secret that all nodes of a test share".to_owned().into());
+        })
     }
 
     /// Its data folder.

@@ -13,6 +13,7 @@ pub mod log;
 pub mod people;
 pub mod process;
 pub mod proxy;
+pub mod redis;
 pub mod story;
 pub mod wire;
 
@@ -21,4 +22,5 @@ pub use hub::{TestHub, hub};
 pub use log::Reader;
 pub use people::{PATIENCE, Person, seq, words};
 pub use proxy::Proxy;
+pub use redis::Redis;
 pub use wire::Wire;

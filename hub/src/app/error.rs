@@ -24,6 +24,9 @@ pub enum StartError {
     /// Redis cannot be used.
     #[error(transparent)]
     Redis(#[from] redis::OpenError),
+    /// The way to other nodes cannot be opened as it is set.
+    #[error(transparent)]
+    Bus(#[from] crate::redis::LinkError),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Randomness,

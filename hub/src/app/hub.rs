@@ -38,6 +38,7 @@ use super::front::Front as BesideFront;
 use super::grpc;
 use super::keys;
 use super::listeners::Listeners;
+use super::nodes::{self, Heard, Nodes};
 use super::ports::Ports;
 use super::stores;
 use super::worker::{self, Beside, Stop};
@@ -85,8 +86,8 @@ impl Hub {
         let metrics = Metrics::new();
         let audit = Audit::prepare(config, &metrics)?;
         let door = grpc::door(config, audit.trail())?;
-        let (services, store) = build(config, settings(config), metrics, audit.trail())?;
-        load_revocations(&services).await?;
+        let (services, store, nodes) = build(config, settings(config), metrics, audit.trail())?;
+        let revocations_after = load_revocations(&services).await?;
         let audit = audit.start(&services.store).await?;
         let health = Health::starting().await;
         let ports = Arc::new(Ports::new(&services));
@@ -102,6 +103,10 @@ impl Hub {
             let local = Arc::new(grpc::local(&door, (&services, &ports), shard));
             let beside = Beside { hub: local, fronts: fronts.to_vec(), serving: serving_fronts.clone() };
             let started = worker::start(shard, listener, front, beside, Arc::clone(&services), stop.clone());
+            workers.push(started.map_err(StartError::Worker)?);
+        }
+        if let Some(nodes) = nodes {
+            let started = nodes.start(Arc::clone(&store), revocations_after, run.clone());
             workers.push(started.map_err(StartError::Worker)?);
         }
         let tasks = TaskTracker::new();
@@ -266,8 +271,8 @@ async fn watch_store(services: Arc<Services>, health: Health, patience: Duration
     }
 }
 
-/// Reads which tokens are good no more, before anybody bears one.
-async fn load_revocations(services: &Services) -> Result<(), StartError> {
+/// Reads which tokens are good no more, before anybody bears one. Gives the place of the last.
+async fn load_revocations(services: &Services) -> Result<u64, StartError> {
     let mut after = 0;
     loop {
         let page =
@@ -275,10 +280,10 @@ async fn load_revocations(services: &Services) -> Result<(), StartError> {
         for revocation in &page.revocations {
             services.revocations.learn(revocation);
         }
+        after = after.max(page.last);
         if !page.more {
-            return Ok(());
+            return Ok(after);
         }
-        after = page.last;
     }
 }
 
@@ -288,7 +293,7 @@ pub(super) fn build(
     settings: Settings,
     metrics: Metrics,
     audit: Trail,
-) -> Result<(Arc<Services>, Arc<dyn Store>), StartError> {
+) -> Result<(Arc<Services>, Arc<dyn Store>, Option<Nodes>), StartError> {
     let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
     let authenticator = Authenticator::of(config.issuers()?)?;
     let workers = worker_count(config.grpc.workers);
@@ -296,8 +301,13 @@ pub(super) fn build(
     let delivery =
         Arc::new(Delivery::new(workers, Arc::clone(&namespaces), encoder, config.presence.large_room));
     let listeners = Arc::new(Listeners::new(Arc::clone(&delivery)));
-    let store = stores::open(config, &namespaces, &listeners)?;
+    let Heard { sink, node, nodes } = nodes::open(config, &listeners)?;
+    let store = stores::open(config, &namespaces, sink, node)?;
     delivery.set_epoch(store.epoch());
+    if let Some(nodes) = &nodes {
+        nodes.feed().name(&store);
+        delivery.join(nodes.feed().clone());
+    }
     let sessions = Arc::new(Sessions::new(workers));
     let router = NoticeRouter { delivery: Arc::clone(&delivery), sessions: Arc::clone(&sessions) };
     let services = Arc::new(Services {
@@ -317,7 +327,7 @@ pub(super) fn build(
         upkeep: Upkeep::new(workers),
     });
     listeners.name(&services);
-    Ok((services, store))
+    Ok((services, store, nodes))
 }
 
 fn presence(config: &Config) -> presence::Options {

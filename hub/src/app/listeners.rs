@@ -1,8 +1,15 @@
-//! Who hears of commits, in this order: the executor forgets what is no longer so, then delivery passes it on.
+//! Who hears of commits, here or on other nodes, in this order: the executor forgets what is no longer so, then delivery
+//! passes it on.
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use crate::bus::Topic;
+use crate::bus::envelope::{Control, Live};
+use crate::bus::feed::Listener;
 use crate::delivery::Delivery;
+use crate::domain::names::{RoomKey, UserKey};
+use crate::domain::position::Position;
+use crate::domain::time::Timestamp;
 use crate::session::Services;
 use crate::store::{Change, CommitSink};
 
@@ -21,11 +28,15 @@ impl Listeners {
     pub(super) fn name(&self, services: &Arc<Services>) {
         self.services.get_or_init(|| Arc::downgrade(services));
     }
+
+    fn services(&self) -> Option<Arc<Services>> {
+        self.services.get().and_then(Weak::upgrade)
+    }
 }
 
 impl CommitSink for Listeners {
     fn committed(&self, changes: &[Change]) {
-        if let Some(services) = self.services.get().and_then(Weak::upgrade) {
+        if let Some(services) = self.services() {
             for change in changes {
                 services.executor.invalidate(change);
                 match change {
@@ -36,5 +47,50 @@ impl CommitSink for Listeners {
             }
         }
         self.delivery.committed(changes);
+    }
+}
+
+impl Listener for Listeners {
+    fn changed(&self, changes: &[Change]) {
+        self.committed(changes);
+    }
+
+    fn moved_on(&self, room: &RoomKey, head: Position) {
+        self.delivery.move_on(room, head);
+    }
+
+    fn inbox_grew(&self, topic: &Topic) {
+        self.delivery.leave_inbox_to_store(topic);
+    }
+
+    fn diverged(&self, topic: &Topic) {
+        tracing::error!(topic = ?topic, "the store's log is another one than was told: who follows it begins anew");
+        self.delivery.begin_anew(topic);
+    }
+
+    fn live(&self, topic: &Topic, live: Live) {
+        self.delivery.deliver_live(topic, live);
+    }
+
+    fn control(&self, user: &UserKey, control: &Control) {
+        match control {
+            Control::Member { room, is_member: true } => {
+                let room = RoomKey { tenant: user.tenant.clone(), room: room.clone() };
+                self.delivery.tell_member(&room, user);
+            }
+            Control::Member { .. } => {}
+            Control::Replaced { instance, by } => {
+                if let Some(services) = self.services() {
+                    services.replaced(user, instance, *by, Timestamp::now());
+                }
+            }
+        }
+    }
+
+    fn may_have_missed(&self, topic: &Topic) {
+        self.delivery.catch_up(topic);
+        if let (Some(services), Topic::Hub) = (self.services(), topic) {
+            services.forget_all();
+        }
     }
 }

@@ -12,6 +12,7 @@ mod grpc;
 mod hub;
 mod keys;
 mod listeners;
+mod nodes;
 mod ports;
 mod stores;
 mod worker;

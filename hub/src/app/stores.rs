@@ -5,22 +5,21 @@ use std::time::Duration;
 
 use crate::config::{Config, Mode};
 use crate::domain::namespace::Namespaces;
-use crate::store::{Store, redis, sqlite};
+use crate::store::{CommitSink, Store, redis, sqlite};
 
 use super::error::StartError;
-use super::listeners::Listeners;
 
-/// Opens it.
+/// Opens it. `sink` is told of commits; `node` is this node's number.
 pub(super) fn open(
     config: &Config,
     namespaces: &Arc<Namespaces>,
-    listeners: &Arc<Listeners>,
+    sink: Arc<dyn CommitSink>,
+    node: u64,
 ) -> Result<Arc<dyn Store>, StartError> {
     if config.redis.is_used() {
-        return open_redis(config, namespaces, listeners);
+        return open_redis(config, namespaces, sink, node);
     }
-    let mut options =
-        sqlite::Options::new(&config.store.path, Arc::clone(namespaces), Arc::clone(listeners) as _);
+    let mut options = sqlite::Options::new(&config.store.path, Arc::clone(namespaces), sink);
     options.idempotency_keys = config.store.idempotency_keys;
     options.readers = config.store.readers;
     options.queue = config.store.queue;
@@ -31,18 +30,17 @@ pub(super) fn open(
 fn open_redis(
     config: &Config,
     namespaces: &Arc<Namespaces>,
-    listeners: &Arc<Listeners>,
+    sink: Arc<dyn CommitSink>,
+    node: u64,
 ) -> Result<Arc<dyn Store>, StartError> {
-    let mut node = [0; 8];
-    getrandom::fill(&mut node).map_err(|_| StartError::Randomness)?;
     let options = redis::Options {
-        node: u64::from_le_bytes(node),
+        node,
         durability: config.redis.durability(),
         strict: config.mode == Mode::Production,
         idempotency_keys: config.store.idempotency_keys,
         queue: config.store.queue,
         notification_retention: config.store.notification_retention,
-        ..redis::Options::new(config.redis.options(), Arc::clone(namespaces), Arc::clone(listeners) as _)
+        ..redis::Options::new(config.redis.options(), Arc::clone(namespaces), sink)
     };
     Ok(Arc::new(redis::RedisStore::open(options)?))
 }

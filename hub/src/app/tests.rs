@@ -47,7 +47,7 @@ fn parts_with(change: impl FnOnce(&mut Settings)) -> Parts {
     config.grpc.workers = 1;
     let mut settings = settings(&config);
     change(&mut settings);
-    let (services, store) = build(&config, settings, Metrics::new(), Trail::off()).unwrap();
+    let (services, store, _) = build(&config, settings, Metrics::new(), Trail::off()).unwrap();
     Parts { services, store, config, _folder: folder }
 }
 

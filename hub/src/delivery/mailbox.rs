@@ -28,6 +28,16 @@ impl MergeKey {
         subject.hash(&mut hasher);
         Self(hasher.finish())
     }
+
+    /// As other nodes are told of it.
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// From what another node said.
+    pub(super) fn from_number(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 /// A push that waits.

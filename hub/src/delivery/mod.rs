@@ -9,7 +9,11 @@
 //!
 //! What is not in a log (ephemeral events, typing, presence, notifications) goes the same way and into the mailboxes
 //! themselves, bounded in bytes and merged by key.
+//!
+//! Where other nodes write to the store too, a [`Feed`] tells what they commit as if it had been committed here, and what
+//! is in no log is handed to them as ready frames ([`elsewhere`]).
 
+mod elsewhere;
 pub mod encoder;
 pub mod mailbox;
 mod merging;
@@ -21,11 +25,12 @@ pub mod shard;
 mod sink;
 pub mod tail;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use carillon_proto::Frame;
 
+use crate::bus::feed::Feed;
 use crate::domain::names::{RoomKey, SessionId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
 
@@ -80,6 +85,8 @@ pub struct Delivery {
     inboxes: ChangedInboxes,
     large_room: usize,
     epoch: AtomicU64,
+    /// What other nodes commit comes from there; not set where there are none.
+    feed: OnceLock<Feed>,
 }
 
 impl Delivery {
@@ -104,7 +111,18 @@ impl Delivery {
             inboxes: ChangedInboxes::default(),
             large_room,
             epoch: AtomicU64::new(0),
+            feed: OnceLock::new(),
         }
+    }
+
+    /// Other nodes write to the store too, and `feed` tells what.
+    pub fn join(&self, feed: Feed) {
+        self.feed.get_or_init(|| feed);
+    }
+
+    /// What tells of other nodes, where there are any.
+    pub fn feed(&self) -> Option<&Feed> {
+        self.feed.get()
     }
 
     /// The runtimes' shards, in order.
@@ -148,16 +166,23 @@ impl Delivery {
         room.follower_count() > self.large_room
     }
 
-    /// The room, ready to be followed: its head is read from the store where it was not active yet.
+    /// The room, ready to be followed: everything that is committed after its head will be told.
     pub async fn activate(&self, key: &RoomKey, store: &dyn Store) -> Result<Arc<ActiveRoom>, StoreError> {
         let room = self.rooms.get_or_insert(key);
-        room.load(store).await?;
+        room.load(store, self.feed()).await?;
         Ok(room)
     }
 
     /// The room, ready to be followed, where it keeps no log.
-    pub fn activate_ephemeral(&self, key: &RoomKey) -> Arc<ActiveRoom> {
-        self.rooms.get_or_insert(key)
+    pub async fn activate_ephemeral(
+        &self,
+        key: &RoomKey,
+        store: &dyn Store,
+    ) -> Result<Arc<ActiveRoom>, StoreError> {
+        match self.feed() {
+            None => Ok(self.rooms.get_or_insert(key)),
+            Some(_) => self.activate(key, store).await,
+        }
     }
 
     /// Sends to the room's followers. Nobody follows: nothing happens. `false` where a runtime is too far behind to

@@ -7,13 +7,16 @@ use carillon_proto::Frame;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::OnceCell;
 
+use crate::bus::Topic;
+use crate::bus::feed::{Feed, Hold};
+use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::member::Role;
 use crate::domain::names::{RoomKey, SessionId, UserId};
 use crate::domain::position::{Position, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
 
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, Signal};
 use super::tail::{Past, Tail};
 
 /// A session's place among a room's followers.
@@ -115,7 +118,10 @@ pub struct ActiveRoom {
     /// Its name.
     pub key: RoomKey,
     state: Mutex<State>,
-    loaded: OnceCell<()>,
+    /// Whether the head is known; with what keeps the room followed where other nodes write to it too.
+    loaded: OnceCell<Option<Hold>>,
+    /// Its log is another one now: whoever follows it ends, and begins anew in another room of this name.
+    is_over: AtomicBool,
     followers: Box<[Followers]>,
     idle_since: AtomicI64,
 }
@@ -127,26 +133,38 @@ impl ActiveRoom {
             key,
             state: Mutex::new(State { head: Position::default(), tail: Tail::default() }),
             loaded: OnceCell::new(),
+            is_over: AtomicBool::new(false),
             followers: (0..shards).map(|_| Followers::default()).collect(),
             idle_since: AtomicI64::new(Timestamp::now().millis()),
         }
     }
 
-    /// Reads the head from the store, once. The room must be in the map before, so that what is committed meanwhile is
-    /// not missed: the later of both is the head.
-    pub async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
+    /// Learns the head, once: from the store, or from `feed`, which tells everything that is committed after it. The room
+    /// must be in the map before, so that what is committed meanwhile is not missed: the later of both is the head.
+    pub async fn load(&self, store: &dyn Store, feed: Option<&Feed>) -> Result<(), StoreError> {
         let load = || async {
-            let stored = store.room(&self.key).await?;
-            let head =
-                stored.map_or(Position { epoch: store.epoch(), ..Position::default() }, |room| room.head);
+            let (hold, head) = match feed {
+                None => {
+                    let stored = store.room(&self.key).await?;
+                    let beginning = Position { epoch: store.epoch(), ..Position::default() };
+                    (None, stored.map_or(beginning, |room| room.head))
+                }
+                Some(feed) => {
+                    let topic = Topic::Room(self.key.clone());
+                    let hold = feed.follow(topic.clone()).await.map_err(|_| StoreError::Unavailable)?;
+                    // It has begun anew just now.
+                    let head = feed.position(&topic).ok_or(StoreError::Unavailable)?;
+                    (Some(hold), head)
+                }
+            };
             let mut state = self.state.lock();
             if state.head.seq < head.seq || state.head.seq == Seq(0) {
                 state.head = head;
                 state.tail.reset(head.seq);
             }
-            Ok(())
+            Ok(hold)
         };
-        self.loaded.get_or_try_init(load).await.map(|&()| ())
+        self.loaded.get_or_try_init(load).await.map(|_| ())
     }
 
     /// The last entry.
@@ -162,7 +180,21 @@ impl ActiveRoom {
             list.push(Arc::clone(follower));
             followers.count.store(list.len(), Ordering::SeqCst);
         }
+        // Whoever ended the others did not see this one, perhaps.
+        if self.is_over.load(Ordering::SeqCst) {
+            follower.mailbox.signal(Signal::Close(begin_anew()));
+        }
         self.head()
+    }
+
+    /// Its log is another one than was told: everybody who follows it ends, and resumes, which shows them.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        for followers in &self.followers {
+            for follower in followers.list.read().iter() {
+                follower.mailbox.signal(Signal::Close(begin_anew()));
+            }
+        }
     }
 
     /// Removes a follower; harmless where it is gone already.
@@ -269,6 +301,17 @@ impl ActiveRoom {
         }
     }
 
+    /// The log has got to `head`, and what is before it is in the store alone. Whether that is new.
+    pub fn move_on(&self, head: Position) -> bool {
+        let mut state = self.state.lock();
+        let is_new = state.head.seq < head.seq;
+        if is_new {
+            state.head = head;
+            state.tail.reset(head.seq);
+        }
+        is_new
+    }
+
     /// What is kept of the message at `target`, and of what changed it, no longer reads as it was sent: whoever has not
     /// got it yet gets what `revise` makes of it, or where that is nothing reads it from the store.
     pub fn revise(&self, target: Seq, revise: impl FnMut(Seq, &Frame) -> Option<Frame>) {
@@ -308,4 +351,9 @@ impl ActiveRoom {
     pub fn pull(&self, cursor: &mut Seq, until: Seq, take: impl FnMut(&Frame) -> bool) -> Past {
         self.state.lock().tail.pull(cursor, until, take)
     }
+}
+
+/// What a session is told whose client must begin anew: it reconnects, resumes, and is told what is not as it was.
+pub(super) fn begin_anew() -> Refusal {
+    ErrorCode::Unavailable.into()
 }

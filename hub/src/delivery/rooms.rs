@@ -54,6 +54,11 @@ impl Rooms {
         room
     }
 
+    /// Takes a room out whose log is another one now: whoever asks for it gets a new one.
+    pub fn take(&self, key: &RoomKey) -> Option<Arc<ActiveRoom>> {
+        self.part(key).lock().remove(key)
+    }
+
     /// How many are active.
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.lock().len()).sum()
@@ -94,11 +99,11 @@ impl Rooms {
         }
     }
 
-    /// Drops the tails of a tenant's rooms: what they hold may have been blanked.
-    pub fn forget_tails(&self, tenant: &TenantId) {
+    /// Drops the tails of a tenant's rooms, or of all: what they hold may have been blanked.
+    pub fn forget_tails(&self, tenant: Option<&TenantId>) {
         for part in &self.parts {
             for (key, room) in part.lock().iter() {
-                if key.tenant == *tenant {
+                if tenant.is_none_or(|tenant| key.tenant == *tenant) {
                     room.shrink(None);
                 }
             }

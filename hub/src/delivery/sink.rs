@@ -1,4 +1,4 @@
-//! What was committed becomes deliveries. Runs on the store's thread, in commit order, and never waits.
+//! What was committed becomes deliveries. Runs on the thread of the store or of the feed, in commit order, and never waits.
 
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ impl ChangedInboxes {
         }
     }
 
-    fn add_all(&self, tenant: &TenantId) {
+    pub(super) fn add_all(&self, tenant: &TenantId) {
         let mut changed = self.0.lock();
         if !changed.1.contains(tenant) {
             changed.1.insert(tenant.clone());
@@ -102,11 +102,8 @@ impl CommitSink for Delivery {
                     self.deliver_entry(room, entry, now);
                 }
                 Change::Marks { room, user, marks } => {
-                    let key = UserKey { tenant: room.tenant.clone(), user: user.clone() };
                     // Other devices than the one that marks may show a count that is out of date.
-                    if self.registry.is_online(&key) {
-                        self.read.add(room, user);
-                    }
+                    self.tell_count(room, user);
                     let push = Push::Marks { room: room.room.clone(), user: user.clone(), marks: *marks };
                     self.broadcast_marks(room, &push, MergeKey::of(("marks", &room.room, user)));
                 }
@@ -114,12 +111,12 @@ impl CommitSink for Delivery {
                 Change::Broadcast { tenant, notification } => self.notify_all(tenant, notification),
                 Change::Inbox { user, change, summary } => {
                     let push = Push::NotificationState { change: change.clone(), summary: *summary };
-                    self.send_to_user(user, &push, None);
+                    self.send_to_user_anywhere(user, &push);
                     // A count that was read before is on its way, perhaps.
                     self.inbox_changed(user);
                 }
                 Change::Erased { user } => {
-                    self.rooms.forget_tails(&user.tenant);
+                    self.rooms.forget_tails(Some(&user.tenant));
                     self.inbox_changed(user);
                 }
                 Change::Restarted(epoch) => self.restart(*epoch),
@@ -133,10 +130,15 @@ impl Delivery {
     /// Whoever is added to a room hears of it at once, as of a room whose count has changed.
     fn tell_added(&self, room: &RoomKey, entry: &Entry) {
         if let EntryBody::Membership { user, change: MembershipChange::Added, .. } = &entry.body {
-            let key = UserKey { tenant: room.tenant.clone(), user: user.clone() };
-            if self.registry.is_online(&key) {
-                self.read.add(room, user);
-            }
+            self.tell_count(room, user);
+        }
+    }
+
+    /// A user who is connected is to hear how many messages are unread in a room.
+    pub(super) fn tell_count(&self, room: &RoomKey, user: &UserId) {
+        let key = UserKey { tenant: room.tenant.clone(), user: user.clone() };
+        if self.registry.is_online(&key) {
+            self.read.add(room, user);
         }
     }
 
@@ -187,7 +189,7 @@ impl Delivery {
         self.broadcast_in(&room, &Broadcast { frame, merge: Some(merge), to: To::All, of_state: true });
     }
 
-    fn inbox_changed(&self, user: &UserKey) {
+    pub(super) fn inbox_changed(&self, user: &UserKey) {
         if self.registry.is_online(user) {
             self.inboxes.add(user);
         }

@@ -343,3 +343,30 @@ pub const FRAMES_WINDOW: Rate = Rate::new(4_000, Duration::from_millis(1));
 /// All other HTTP/2 frames but headers and data, 10 at a time. Clients on the same machine that measure it send thousands
 /// of pings a second.
 pub const FRAMES_CONTROL: Rate = Rate::new(2_000, Duration::from_millis(1));
+/// What another node committed and came before what it follows on is held this long before the store is asked.
+pub const SEQUENCE_HOLD: Duration = Duration::from_millis(50);
+/// A read of what the bus did not bring that failed is done again after this long.
+pub const SEQUENCE_RETRY: Duration = Duration::from_secs(1);
+/// Items of one log that are held at most; what comes beyond is read from the store.
+pub const SEQUENCE_ITEMS: usize = 256;
+/// Bytes of one log that are held at most.
+pub const SEQUENCE_BYTES: usize = 1 << 20;
+/// Bytes of all logs that are held at most.
+pub const SEQUENCE_TOTAL_BYTES: usize = 64 << 20;
+/// Tags of a log's last entries that are remembered, by which its own are told from another log's.
+pub const SEQUENCE_TAGS: usize = 32;
+/// A connection of the bus that has had nothing to do for so long is asked whether it is still there.
+pub const BUS_HEARTBEAT: Duration = Duration::from_secs(2);
+/// A subscription or a publication that is not done by then has failed: less than [`COMMAND_TIMEOUT`], so that whoever
+/// waits for it hears why.
+pub const BUS_LIMIT: Duration = Duration::from_secs(3);
+/// Bytes of messages that may wait to be published, for each server of the bus.
+pub const BUS_OUTGOING_BYTES: usize = 8 << 20;
+/// Bytes of messages that the bus has brought and that wait to be told; past that they are read from the store.
+pub const BUS_INCOMING_BYTES: usize = 64 << 20;
+/// Commands that are sent to a server of the bus at once.
+pub const BUS_BATCH: usize = 512;
+/// Reads of what the bus did not bring that are under way at once.
+pub const BUS_READS: usize = 64;
+/// Rooms of one connected user that are followed, as they are told of unread messages there.
+pub const FOLLOWED_MEMBERSHIPS: usize = 1_000;

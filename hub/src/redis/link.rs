@@ -167,13 +167,14 @@ impl Link {
     /// Connects to all servers that have keys, as far as they are not connected; `check` looks at each new connection.
     pub async fn connect(&self, check: &Check) -> Result<(), LinkError> {
         if self.0.options.cluster {
-            let topology = self.look().await?;
+            let known = self.0.state.lock().topology.servers();
+            let topology = self.look(known).await?;
             let mut state = self.0.state.lock();
             let known = topology.servers();
             state.servers.retain(|address, _| known.contains(address));
             state.topology = topology;
-        } else if let Some(seed) = self.0.seeds.first() {
-            self.0.state.lock().topology = Topology::single(address_of(seed));
+        } else if let Some(topology) = self.single() {
+            self.0.state.lock().topology = topology;
         }
         let missing = {
             let state = self.0.state.lock();
@@ -200,24 +201,33 @@ impl Link {
         Ok(())
     }
 
-    async fn connection_to(&self, address: &Address) -> RedisResult<MultiplexedConnection> {
+    /// A client of the server at an address.
+    pub fn client_of(&self, address: &Address) -> RedisResult<Client> {
         let seeds = &self.0.seeds;
         let seed = seeds.iter().find(|seed| address_of(seed) == *address).or(seeds.first());
         let info = seed
             .map(|seed| at(seed, address))
             .ok_or_else(|| RedisError::from(std::io::Error::other("no seed")))?;
+        client(info, self.0.certificates.as_ref())
+    }
+
+    async fn connection_to(&self, address: &Address) -> RedisResult<MultiplexedConnection> {
         let options = &self.0.options;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(options.connect_timeout))
             .set_response_timeout(Some(options.answer_timeout))
             .set_pipeline_buffer_size(1_024);
-        let client = client(info, self.0.certificates.as_ref())?;
-        client.get_multiplexed_async_connection_with_config(&config).await
+        self.client_of(address)?.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    /// Where the server is, of those that are no cluster.
+    pub fn single(&self) -> Option<Topology> {
+        let seed = self.0.seeds.first().filter(|_| !self.0.options.cluster)?;
+        Some(Topology::single(address_of(seed)))
     }
 
     /// Asks all servers that are known who has which slots. Those that were cut off say something old: the newest counts.
-    async fn look(&self) -> Result<Topology, LinkError> {
-        let mut known = self.0.state.lock().topology.servers();
+    pub async fn look(&self, mut known: Vec<Address>) -> Result<Topology, LinkError> {
         known.extend(self.0.seeds.iter().map(address_of));
         known.sort();
         known.dedup();
@@ -295,7 +305,7 @@ fn client(info: ConnectionInfo, certificates: Option<&TlsCertificates>) -> Redis
 }
 
 /// Where a server is, as a cluster names it. One on a socket of this machine has its path.
-pub fn address_of(info: &ConnectionInfo) -> Address {
+fn address_of(info: &ConnectionInfo) -> Address {
     match info.addr() {
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
             Address { host: host.as_str().into(), port: *port }

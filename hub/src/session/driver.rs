@@ -13,6 +13,7 @@ use futures::stream::FuturesUnordered;
 use tokio::time::Sleep;
 
 use crate::audit::Source;
+use crate::bus::feed::Reach;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
@@ -85,6 +86,8 @@ pub(super) struct Established {
     pub(super) feed: Option<InboxFeed>,
     /// Whether a page of the inbox is being read.
     pub(super) inbox_under_way: bool,
+    /// Keeps followed what concerns the user, where other nodes write to the store too.
+    pub(super) reach: Option<Reach>,
     catch_up: Option<CatchUp>,
     /// How fast it reads while it is behind.
     pace: Pace,
@@ -109,6 +112,7 @@ impl Established {
             resume_inbox: None,
             feed: None,
             inbox_under_way: false,
+            reach: None,
             catch_up: None,
             pace: Pace::default(),
             turns: Arc::default(),

@@ -91,6 +91,7 @@ impl Session {
             self.services.delivery.encoder(),
         );
         established.feed = Some(feed);
+        established.reach = opened.reach;
         self.reply(id, &Reply::Connected(Box::new(connected)));
         for frame in frames {
             self.send(frame);

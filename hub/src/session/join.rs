@@ -79,7 +79,7 @@ pub(super) async fn join(
     let room = if rules.durable {
         services.delivery.activate(&key, &*services.store).await.map_err(refuse)?
     } else {
-        services.delivery.activate_ephemeral(&key)
+        services.delivery.activate_ephemeral(&key, &*services.store).await.map_err(refuse)?
     };
     let following = Following::begin(room, Follower::new(mailbox, slot, presence));
     let permit = services.executor.authorise(&caller, &join.room, Capability::Join).await?;

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use crate::delivery::mailbox::MergeKey;
-use crate::delivery::{Broadcast, Delivery, To};
+use crate::delivery::{Delivery, To};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::names::{RoomKey, UserId};
-use crate::domain::push::Push;
+use crate::domain::names::UserId;
 use crate::domain::time::Moment;
 use crate::events::EphemeralEvent;
 use crate::presence::{Audience, Notice, NoticeSink};
@@ -27,7 +26,11 @@ impl NoticeSink for NoticeRouter {
         let merge = Some(MergeKey::of(&notice.merge));
         let (room, to) = match notice.to {
             Audience::Room(room) => (room, To::PresenceFollowers),
-            Audience::Others(room, user) => (room, To::Others(user)),
+            // Who is present elsewhere is not known here, but who types may be seen there.
+            Audience::Others(room, user) => {
+                self.delivery.broadcast_anywhere(&room, &notice.push, merge, To::Others(user), true);
+                return;
+            }
             Audience::Sessions(sessions) => {
                 let frame = self.delivery.encoder().push(&notice.push);
                 for live in sessions.into_iter().filter_map(|id| self.sessions.get(id)) {
@@ -36,37 +39,20 @@ impl NoticeSink for NoticeRouter {
                 return;
             }
         };
-        self.delivery.broadcast_push(&room, &notice.push, merge, to, true);
+        self.delivery.broadcast_here(&room, &notice.push, merge, to, true);
     }
 }
 
 impl Services {
-    /// Sends an event that is in no log to its room's followers, unless an earlier attempt of `sender` did. `UNAVAILABLE`
-    /// where too much waits already; `CONFLICT` where the attempt's key was another command's.
+    /// Sends an event that is in no log to its room's followers on all nodes, unless an earlier attempt of `sender` did.
+    /// `UNAVAILABLE` where too much waits already, or other nodes cannot be told; `CONFLICT` where the attempt's key was another command's.
     pub fn publish(&self, sender: &UserId, event: &EphemeralEvent, to: To) -> Result<(), Refusal> {
         let merge = event.merge_key.as_ref().map(|key| MergeKey::of(("event", &event.room, key)));
-        let deliver = || self.delivery.broadcast_push(&event.room, &event.push, merge, to, false);
+        let deliver = || self.delivery.broadcast_anywhere(&event.room, &event.push, merge, to, false);
         match &event.attempt {
             Some(attempt) => self.upkeep.once.deliver(sender, &event.room, attempt, Moment::now(), deliver),
             None if deliver() => Ok(()),
             None => Err(ErrorCode::Unavailable.into()),
         }
-    }
-}
-
-impl Delivery {
-    /// Encodes and broadcasts, where somebody follows.
-    fn broadcast_push(
-        &self,
-        room: &RoomKey,
-        push: &Push,
-        merge: Option<MergeKey>,
-        to: To,
-        of_state: bool,
-    ) -> bool {
-        if self.rooms().get(room).is_none_or(|room| room.follower_count() == 0) {
-            return true;
-        }
-        self.broadcast(room, &Broadcast { frame: self.encoder().push(push), merge, to, of_state })
     }
 }

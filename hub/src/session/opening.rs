@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use crate::access::authentication::TokenLife;
 use crate::audit::Source;
+use crate::bus::envelope::Control;
+use crate::bus::feed::Reach;
 use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Hello, Join, Resume, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::inbox::InboxSummary;
 use crate::domain::limits::{CONNECTED_BYTES, CONNECTED_ROOMS, PAGE_BYTES, PAGE_DEFAULT};
-use crate::domain::names::SessionId;
+use crate::domain::names::{InstanceId, SessionId, UserKey};
 use crate::domain::position::InboxPosition;
 use crate::domain::reply::Connected;
 use crate::domain::room::RoomSummary;
@@ -108,6 +110,24 @@ fn replace_older(services: &Services, live: &Live, before: &[Arc<Mailbox>], now:
             older.close(ErrorCode::SessionReplaced);
         }
     }
+    if let (Some(feed), Some(instance)) = (services.delivery.feed(), &live.instance) {
+        feed.tell(live.user(), &Control::Replaced { instance: instance.clone(), by: live.id() });
+    }
+}
+
+impl Services {
+    /// A newer session of an instance has been opened on another node: those here end.
+    pub fn replaced(&self, user: &UserKey, instance: &InstanceId, by: SessionId, now: Timestamp) {
+        for mailbox in self.delivery.registry().sessions_of(user) {
+            if let Some(older) = self.sessions.get(mailbox.session())
+                && older.instance.as_ref() == Some(instance)
+                && older.id() != by
+            {
+                self.presence.disconnect(&user.tenant, older.id(), now);
+                older.close(ErrorCode::SessionReplaced);
+            }
+        }
+    }
 }
 
 /// What `connected` says.
@@ -120,6 +140,8 @@ pub(super) struct Opened {
     pub(super) inbox: InboxSummary,
     /// The newest unread notifications, where the session begins with those.
     pub(super) first: Option<InboxPage>,
+    /// What keeps followed what concerns the user, where other nodes write to the store too.
+    pub(super) reach: Option<Reach>,
 }
 
 /// Reads what `connected` says.
@@ -129,6 +151,11 @@ pub(super) async fn open(
     resume: Option<InboxPosition>,
 ) -> Result<Opened, Refusal> {
     let user = caller.key();
+    // Before anything is read: what is accepted later is told.
+    let reach = match services.delivery.feed() {
+        Some(feed) => feed.reach(&user).await.map_err(|_| ErrorCode::Unavailable)?,
+        None => None,
+    };
     services.know(&user).await?;
     let bound = PageBound { items: CONNECTED_ROOMS, bytes: CONNECTED_BYTES };
     let query = RoomsQuery { after: None, bound, unread_only: true };
@@ -143,7 +170,7 @@ pub(super) async fn open(
         }
         None => None,
     };
-    Ok(Opened { unread_more: unread.next.is_some(), unread: unread.rooms, inbox, first })
+    Ok(Opened { unread_more: unread.next.is_some(), unread: unread.rooms, inbox, first, reach })
 }
 
 /// The reply to `hello`.

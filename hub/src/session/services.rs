@@ -302,6 +302,11 @@ impl Services {
         self.upkeep.known.forget(user);
     }
 
+    /// Who was forgotten by the directory may not have been heard: everybody's next session makes them known again.
+    pub fn forget_all(&self) {
+        self.upkeep.known.forget_all(|_| true);
+    }
+
     /// The node stops: no new sessions.
     pub fn begin_drain(&self) {
         self.upkeep.draining.store(true, Ordering::SeqCst);

@@ -3,10 +3,11 @@
 use crate::files::{self, TextFile};
 
 /// The hub's modules, and what each may import, the lowest first.
-const MODULES: [(&str, &[&str]); 18] = [
+const MODULES: [(&str, &[&str]); 19] = [
     ("domain", &[]),
     ("redis", &["domain"]),
     ("store", &["domain", "redis"]),
+    ("bus", &["domain", "redis", "store"]),
     ("access", &["domain", "store"]),
     ("telemetry", &["domain", "store"]),
     ("audit", &["domain", "store", "telemetry"]),
@@ -16,13 +17,14 @@ const MODULES: [(&str, &[&str]); 18] = [
     ("inbox", &["domain", "store", "access"]),
     ("events", &["domain", "store", "access"]),
     ("administration", &["domain", "store", "access"]),
-    ("delivery", &["domain", "store"]),
+    ("delivery", &["domain", "store", "bus"]),
     ("config", &["domain", "redis", "access", "audit", "telemetry"]),
     (
         "session",
         &[
             "domain",
             "store",
+            "bus",
             "access",
             "audit",
             "conversations",
@@ -42,6 +44,7 @@ const MODULES: [(&str, &[&str]); 18] = [
         &[
             "domain",
             "store",
+            "bus",
             "access",
             "audit",
             "telemetry",

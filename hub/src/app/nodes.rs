@@ -1,0 +1,69 @@
+//! Other nodes, where the store is one that they share: the bus between them, and the feed that tells what they commit.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio_util::sync::CancellationToken;
+
+use super::error::StartError;
+use super::listeners::Listeners;
+use crate::bus::feed::{Feed, Service};
+use crate::bus::redis::{self, Options, RedisBus};
+use crate::bus::{Bus, Events};
+use crate::config::Config;
+use crate::store::{CommitSink, Store};
+
+/// The way to other nodes, not begun yet.
+pub(super) struct Nodes {
+    feed: Feed,
+    events: Events,
+    bus: redis::Service,
+}
+
+/// Who is told of commits, and by which number this node knows its own messages.
+pub(super) struct Heard {
+    pub(super) sink: Arc<dyn CommitSink>,
+    pub(super) node: u64,
+    pub(super) nodes: Option<Nodes>,
+}
+
+/// Makes the way to other nodes, where there may be any.
+pub(super) fn open(config: &Config, listeners: &Arc<Listeners>) -> Result<Heard, StartError> {
+    if !config.redis.is_used() {
+        return Ok(Heard { sink: Arc::clone(listeners) as _, node: 0, nodes: None });
+    }
+    let mut node = [0; 8];
+    getrandom::fill(&mut node).map_err(|_| StartError::Randomness)?;
+    let node = u64::from_le_bytes(node);
+    let (bus, events, service) = RedisBus::new(Options::new(config.redis.options()))?;
+    let bus: Arc<dyn Bus> = Arc::new(bus);
+    let feed = Feed::new(bus, Arc::clone(listeners) as _, node);
+    let sink = Arc::new(feed.clone());
+    Ok(Heard { sink, node, nodes: Some(Nodes { feed, events, bus: service }) })
+}
+
+impl Nodes {
+    /// What tells of other nodes.
+    pub(super) fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Hears other nodes until cancelled, on a thread of its own: whatever the others do, no worker waits for it.
+    /// Revocations up to `revocations_after` are known.
+    pub(super) fn start(
+        self,
+        store: Arc<dyn Store>,
+        revocations_after: u64,
+        cancel: CancellationToken,
+    ) -> io::Result<JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("bus".to_owned()).spawn(move || {
+            let feed = Service::new(self.feed, self.events, store, revocations_after);
+            runtime.block_on(async {
+                tokio::join!(self.bus.run(cancel.clone()), feed.run(cancel));
+            });
+            runtime.shutdown_background();
+        })
+    }
+}

@@ -1,0 +1,287 @@
+//! What goes over the bus, as bytes.
+//!
+//! Little endian: version u8, kind u8, the publisher's id u64, the store's epoch u64, then by kind. What the store publishes
+//! (1 to 4, 6, 8) comes in its own forms, what nodes say to each other (7, 9, 10) is written here as well. A later version only
+//! adds kinds, or bytes after those of a kind; where it must do otherwise it says another version, and whoever cannot read
+//! that knows at least that something happened, and asks the store.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::domain::entry::Entry;
+use crate::domain::inbox::Notice;
+use crate::domain::marks::Marks;
+use crate::domain::names::{InstanceId, RoomName, SessionId, TenantId, UserId, UserKey};
+use crate::domain::position::{Epoch, Seq, Tag};
+use crate::domain::time::Timestamp;
+use crate::redis::{Malformed, Reader, notice, put_bytes16, record};
+use std::sync::Arc;
+
+/// The version that is written.
+pub const VERSION: u8 = 1;
+
+/// Who published, and where it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The publisher's random id.
+    pub node: u64,
+    /// The epoch of the store when it was published.
+    pub epoch: Epoch,
+}
+
+/// Which followers of a room something live is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum For {
+    /// All who follow the topic, or all sessions of its user.
+    All,
+    /// All but a session.
+    Except(SessionId),
+    /// All but a user.
+    Others(UserId),
+    /// Those that asked for presence.
+    PresenceFollowers,
+}
+
+/// Something that is in no log, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// For whom.
+    pub to: For,
+    /// A hash of what it is about: of those that wait the latest stays.
+    pub merge: Option<u64>,
+    /// Whether it tells of the hub's own state.
+    pub of_state: bool,
+    /// The encoded message.
+    pub message: Bytes,
+}
+
+/// What one node wants of the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// A user has become a member of a room, or is none any more: on the user's topic.
+    Member {
+        /// The room.
+        room: RoomName,
+        /// Whether they are one now.
+        is_member: bool,
+    },
+    /// A newer session of an instance has taken over: older ones end. On the user's topic.
+    Replaced {
+        /// The tab or process.
+        instance: InstanceId,
+        /// The newer session.
+        by: SessionId,
+    },
+}
+
+/// What came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// An entry of a room's log, with the tag of the one before it.
+    Entry(Arc<Entry>, Tag),
+    /// A user's marks in a room.
+    Marks(UserId, Marks),
+    /// A notification in a user's own log, or in the tenant's: the topic says which.
+    Notice(Seq, Timestamp, Arc<Notice>),
+    /// Tokens are good no more: the store says which.
+    Revoked,
+    /// A user's content was blanked.
+    Erased(UserKey),
+    /// Retention removed entries before this one.
+    Trimmed(Seq),
+    /// To be passed on as it is.
+    Live(Live),
+    /// To be acted on.
+    Control(Control),
+    /// Of a kind that is not known here: a later version's.
+    Unknown,
+}
+
+/// What can be said of some bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// They were read.
+    Read(Head, Body),
+    /// A node published them that is this one. Of what has a place in a log: that, and of an entry the tag of the one before.
+    Own(Option<(Seq, Option<Tag>)>),
+    /// They are of another version.
+    Foreign,
+}
+
+/// Reads what came. `own` is this node's id: of what it published itself no more is read than is needed.
+pub fn read(bytes: &Bytes, own: u64) -> Result<Envelope, Malformed> {
+    let mut from = Reader::new(bytes);
+    if from.u8()? != VERSION {
+        return Ok(Envelope::Foreign);
+    }
+    let kind = from.u8()?;
+    let head = Head { node: from.u64()?, epoch: Epoch(from.u64()?) };
+    if head.node == own {
+        let place = match kind {
+            1 => Some((Seq(from.u64()?), Some(Tag(from.u32()?)))),
+            3 | 4 => Some((Seq(from.u64()?), None)),
+            _ => None,
+        };
+        return Ok(Envelope::Own(place));
+    }
+    let body = match kind {
+        1 => {
+            let (seq, previous) = (Seq(from.u64()?), Tag(from.u32()?));
+            Body::Entry(Arc::new(record::decode(head.epoch, seq, from.rest())?), previous)
+        }
+        2 => {
+            let user = user(&mut from)?;
+            let (delivered, read) = (Seq(from.u64()?), Seq(from.u64()?));
+            Body::Marks(user, Marks { delivered, read, read_number: from.u64()? })
+        }
+        3 | 4 => {
+            let (seq, time) = (Seq(from.u64()?), Timestamp(from.i64()?));
+            Body::Notice(seq, time, notice::decode(from.rest())?)
+        }
+        6 => Body::Revoked,
+        7 => {
+            let tenant = TenantId::parse(from.text16()?).map_err(|_| Malformed("tenant"))?;
+            Body::Erased(UserKey { tenant, user: user(&mut from)? })
+        }
+        8 => Body::Trimmed(Seq(from.u64()?)),
+        9 => Body::Live(read_live(from, bytes)?),
+        10 => read_control(from)?,
+        _ => Body::Unknown,
+    };
+    Ok(Envelope::Read(head, body))
+}
+
+fn user(from: &mut Reader<'_>) -> Result<UserId, Malformed> {
+    UserId::parse(from.text16()?).map_err(|_| Malformed("user"))
+}
+
+fn read_live(mut from: Reader<'_>, bytes: &Bytes) -> Result<Live, Malformed> {
+    let to = match from.u8()? {
+        1 => For::All,
+        2 => For::Except(session(&mut from)?),
+        3 => For::Others(user(&mut from)?),
+        4 => For::PresenceFollowers,
+        _ => return Err(Malformed("for whom")),
+    };
+    let flags = from.u8()?;
+    let merge = from.u64()?;
+    let merge = (flags & HAS_MERGE != 0).then_some(merge);
+    let message = bytes.slice_ref(from.bytes32()?);
+    Ok(Live { to, merge, of_state: flags & OF_STATE != 0, message })
+}
+
+fn read_control(mut from: Reader<'_>) -> Result<Body, Malformed> {
+    let control = match from.u8()? {
+        1 => {
+            let room = RoomName::parse(from.text16()?).map_err(|_| Malformed("room"))?;
+            Control::Member { room, is_member: from.u8()? != 0 }
+        }
+        2 => {
+            let instance = InstanceId::parse(from.text16()?).map_err(|_| Malformed("instance"))?;
+            Control::Replaced { instance, by: session(&mut from)? }
+        }
+        _ => return Ok(Body::Unknown),
+    };
+    Ok(Body::Control(control))
+}
+
+fn session(from: &mut Reader<'_>) -> Result<SessionId, Malformed> {
+    let (low, high) = (from.u64()?, from.u64()?);
+    Ok(SessionId(u128::from(low) | u128::from(high) << 64))
+}
+
+const HAS_MERGE: u8 = 1;
+const OF_STATE: u8 = 2;
+
+fn begin(head: Head, kind: u8, room: usize) -> Vec<u8> {
+    let mut to = Vec::with_capacity(18 + room);
+    to.extend_from_slice(&[VERSION, kind]);
+    to.extend_from_slice(&head.node.to_le_bytes());
+    to.extend_from_slice(&head.epoch.0.to_le_bytes());
+    to
+}
+
+/// Writes something live.
+pub fn live(head: Head, live: &Live) -> Bytes {
+    let mut to = begin(head, 9, 40 + live.message.len());
+    match &live.to {
+        For::All => to.push(1),
+        For::Except(session) => {
+            to.push(2);
+            to.extend_from_slice(&session.0.to_le_bytes());
+        }
+        For::Others(user) => {
+            to.push(3);
+            put_bytes16(&mut to, user.as_str().as_bytes());
+        }
+        For::PresenceFollowers => to.push(4),
+    }
+    let merge = if live.merge.is_some() { HAS_MERGE } else { 0 };
+    to.push(merge | if live.of_state { OF_STATE } else { 0 });
+    to.extend_from_slice(&live.merge.unwrap_or_default().to_le_bytes());
+    let mut to = BytesMut::from(Bytes::from(to));
+    to.put_u32_le(live.message.len() as u32);
+    to.extend_from_slice(&live.message);
+    to.freeze()
+}
+
+/// Writes a control message.
+pub fn control(head: Head, control: &Control) -> Bytes {
+    let mut to = begin(head, 10, 64);
+    match control {
+        Control::Member { room, is_member } => {
+            to.push(1);
+            put_bytes16(&mut to, room.as_str().as_bytes());
+            to.push(u8::from(*is_member));
+        }
+        Control::Replaced { instance, by } => {
+            to.push(2);
+            put_bytes16(&mut to, instance.as_str().as_bytes());
+            to.extend_from_slice(&by.0.to_le_bytes());
+        }
+    }
+    to.into()
+}
+
+/// Writes that a user's content was blanked.
+pub fn erased(head: Head, user: &UserKey) -> Bytes {
+    let mut to = begin(head, 7, 64);
+    put_bytes16(&mut to, user.tenant.as_str().as_bytes());
+    put_bytes16(&mut to, user.user.as_str().as_bytes());
+    to.into()
+}
+
+/// Writes an entry, as the store's own step does.
+pub fn entry(head: Head, entry: &Entry, previous: Tag) -> Bytes {
+    let mut to = begin(head, 1, 64);
+    to.extend_from_slice(&entry.seq.0.to_le_bytes());
+    to.extend_from_slice(&previous.0.to_le_bytes());
+    to.extend_from_slice(&record::encode(entry));
+    to.into()
+}
+
+/// Writes a user's marks, as the store's own step does.
+pub fn marks(head: Head, user: &UserId, marks: Marks) -> Bytes {
+    let mut to = begin(head, 2, 64);
+    put_bytes16(&mut to, user.as_str().as_bytes());
+    for number in [marks.delivered.0, marks.read.0, marks.read_number] {
+        to.extend_from_slice(&number.to_le_bytes());
+    }
+    to.into()
+}
+
+/// Writes a notification, as the store's own step does: in a user's own log, or in the tenant's.
+pub fn notice(head: Head, seq: Seq, time: Timestamp, notice: &Notice, is_broadcast: bool) -> Bytes {
+    let mut to = begin(head, if is_broadcast { 4 } else { 3 }, 64);
+    to.extend_from_slice(&seq.0.to_le_bytes());
+    to.extend_from_slice(&time.millis().to_le_bytes());
+    to.extend_from_slice(&notice::encode(notice));
+    to.into()
+}
+
+/// Writes that tokens are good no more, as the store's own step does; which, it says itself.
+pub fn revoked(head: Head) -> Bytes {
+    begin(head, 6, 0).into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! What this node commits: told in its place, before it is acknowledged; others are told what the store does not tell them.
+
+use super::telling::membership;
+use super::{Feed, Inner, now};
+use crate::bus::envelope::{self, Control};
+use crate::bus::port::Topic;
+use crate::bus::sequence::Item;
+use crate::domain::entry::Entry;
+use crate::domain::inbox::{InboxPlace, Notification};
+use crate::domain::position::{Epoch, Position, Tag};
+use crate::store::{Change, CommitSink};
+
+impl CommitSink for Feed {
+    fn committed(&self, changes: &[Change]) {
+        if !self.has_others() {
+            return self.0.listener.changed(changes);
+        }
+        for change in changes {
+            self.0.tell_others(change);
+            self.0.offer(change.clone(), None);
+        }
+    }
+}
+
+/// The log that a change is of, and its place there.
+fn place(change: &Change, epoch: Epoch) -> Option<(Topic, Position)> {
+    let in_inbox = |topic, notification: &Notification| {
+        let (InboxPlace::Own(seq) | InboxPlace::Broadcast(seq)) = notification.place;
+        Some((topic, Position { epoch, seq, tag: Tag(0) }))
+    };
+    match change {
+        Change::Entry { room, entry } => Some((Topic::Room(room.clone()), entry.position())),
+        Change::Notified { user, notification } => in_inbox(Topic::User(user.clone()), notification),
+        Change::Broadcast { tenant, notification } => in_inbox(Topic::Tenant(tenant.clone()), notification),
+        _ => None,
+    }
+}
+
+fn bytes(change: &Change) -> usize {
+    match change {
+        Change::Entry { entry, .. } => Entry::size(entry),
+        Change::Notified { notification, .. } | Change::Broadcast { notification, .. } => notification.size(),
+        _ => 0,
+    }
+}
+
+impl Inner {
+    /// Tells a change in its place. One of a log that is not followed, or of none, is told at once.
+    pub(super) fn offer(&self, change: Change, previous: Option<Tag>) {
+        let Some((topic, at)) = place(&change, self.head().epoch) else {
+            return self.listener.changed(std::slice::from_ref(&change));
+        };
+        let item = Item { at, previous, bytes: bytes(&change), what: change };
+        let mut back = None;
+        self.with_shard(&topic, |sequencer, out| {
+            back = sequencer.offer(&topic, item, now(), &mut |step| out(&topic, step));
+        });
+        if let Some(item) = back {
+            self.work.add(|waiting| waiting.memberships.extend(membership(&item.what)));
+            self.listener.changed(std::slice::from_ref(&item.what));
+        }
+    }
+
+    /// Tells others of this node's commit what the store does not: users, of their memberships, as their nodes may not
+    /// follow the room yet; and everybody, whose content was blanked.
+    fn tell_others(&self, change: &Change) {
+        let message = match change {
+            Change::Erased { user } => (Topic::Hub, envelope::erased(self.head(), user)),
+            change => {
+                let Some(of) = membership(change) else { return };
+                let control = Control::Member { room: of.room, is_member: of.is_member };
+                (Topic::User(of.user), envelope::control(self.head(), &control))
+            }
+        };
+        // What does not arrive is found when the bus is back.
+        let _ = self.send(&message.0, message.1);
+    }
+}

@@ -1,0 +1,128 @@
+//! Users who are connected here: their inboxes are followed, and the rooms that they are members of, as they are told of
+//! unread messages there.
+
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+use super::interest::Hold;
+use super::telling::{Membership, Work};
+use super::{Feed, Inner};
+use crate::bus::port::{BusError, Topic};
+use crate::domain::limits::{CATCH_UP_BYTES, FOLLOWED_MEMBERSHIPS, PAGE_LIMIT};
+use crate::domain::names::{RoomKey, RoomName, TenantId, UserKey};
+use crate::store::{PageBound, RoomsQuery, Store, StoreError};
+
+struct Connected {
+    sessions: usize,
+    rooms: FxHashMap<RoomName, Hold>,
+}
+
+/// The users who are connected.
+#[derive(Default)]
+pub(super) struct Reached(FxHashMap<UserKey, Connected>);
+
+/// Keeps what concerns a user followed, while one of their sessions is open.
+pub struct Reach {
+    user: UserKey,
+    work: Arc<Work>,
+    /// Of the user's topic and of the tenant's.
+    holds: Option<(Hold, Hold)>,
+}
+
+impl Drop for Reach {
+    fn drop(&mut self) {
+        self.holds = None;
+        let user = self.user.clone();
+        self.work.add(|waiting| waiting.left.push(user));
+    }
+}
+
+impl Reached {
+    /// Some user of a tenant, in whose name its broadcasts are read.
+    pub(super) fn any_of(&self, tenant: &TenantId) -> Option<UserKey> {
+        self.0.keys().find(|user| user.tenant == *tenant).cloned()
+    }
+}
+
+impl Feed {
+    /// Follows what concerns a user, from now until the last of their sessions lets go. Done when everything that is
+    /// accepted for their inbox later will be told; their rooms are looked up beside. Where there are no others nothing
+    /// need be followed.
+    pub async fn reach(&self, user: &UserKey) -> Result<Option<Reach>, BusError> {
+        if !self.has_others() {
+            return Ok(None);
+        }
+        let is_first = {
+            let mut reached = self.0.reached.lock();
+            let connected = reached.0.entry(user.clone());
+            let connected =
+                connected.or_insert_with(|| Connected { sessions: 0, rooms: FxHashMap::default() });
+            connected.sessions += 1;
+            connected.sessions == 1
+        };
+        // From here on whatever happens lets go of the user.
+        let mut reach = Reach { user: user.clone(), work: Arc::clone(&self.0.work), holds: None };
+        if is_first {
+            self.0.work.add(|waiting| waiting.walks.push(user.clone()));
+        }
+        let own = self.follow(Topic::User(user.clone()));
+        let tenant = self.follow(Topic::Tenant(user.tenant.clone()));
+        reach.holds = Some(futures::future::try_join(own, tenant).await?);
+        Ok(Some(reach))
+    }
+}
+
+impl Inner {
+    /// A session of a user has let go.
+    pub(super) fn leave(&self, user: &UserKey) {
+        let mut reached = self.reached.lock();
+        let Some(connected) = reached.0.get_mut(user) else { return };
+        connected.sessions -= 1;
+        if connected.sessions == 0 {
+            reached.0.remove(user);
+        }
+    }
+
+    /// Whether a user is a member of a room from now on.
+    pub(super) fn note_membership(&self, of: &Membership) {
+        let mut reached = self.reached.lock();
+        let Some(connected) = reached.0.get_mut(&of.user) else { return };
+        if of.is_member {
+            self.add_room(connected, &of.user.tenant, &of.room);
+        } else {
+            connected.rooms.remove(&of.room);
+        }
+    }
+
+    fn add_room(&self, connected: &mut Connected, tenant: &TenantId, room: &RoomName) {
+        if connected.rooms.len() < FOLLOWED_MEMBERSHIPS && !connected.rooms.contains_key(room) {
+            let key = RoomKey { tenant: tenant.clone(), room: room.clone() };
+            let hold = self.want(Topic::Room(key)).0;
+            connected.rooms.insert(room.clone(), hold);
+        }
+    }
+
+    /// Looks up the rooms that a user is a member of. Those that they are no longer stay until they leave: it costs
+    /// little, and one of which they became a member meanwhile is not lost.
+    pub(super) async fn walk(&self, store: &dyn Store, user: &UserKey) -> Result<(), StoreError> {
+        let bound = PageBound { items: PAGE_LIMIT, bytes: CATCH_UP_BYTES };
+        let mut after = None;
+        loop {
+            let page = store.rooms_of(user, RoomsQuery { after, bound, unread_only: false }).await?;
+            {
+                let mut reached = self.reached.lock();
+                let Some(connected) = reached.0.get_mut(user) else { return Ok(()) };
+                for room in &page.rooms {
+                    self.add_room(connected, &user.tenant, &room.room.room);
+                }
+                if connected.rooms.len() >= FOLLOWED_MEMBERSHIPS {
+                    return Ok(());
+                }
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+}

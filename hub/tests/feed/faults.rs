@@ -1,0 +1,126 @@
+//! What both nodes are told when connections break.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use carillon_hub::bus::Topic;
+use carillon_hub::domain::revocation::{Revocation, Revoked, Scope};
+use carillon_hub::domain::time::Timestamp;
+use carillon_hub::store::Change;
+
+use crate::node::{Node, Told, entries, notified, notify, room, send, tenant, user};
+use crate::server::Server;
+
+/// Kills the connections that hear, again and again.
+fn kill_without_end(server: &Arc<Server>, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
+    let (server, stop) = (Arc::clone(server), Arc::clone(stop));
+    std::thread::spawn(move || {
+        let mut killed = 0;
+        while !stop.load(Ordering::SeqCst) {
+            killed += server.command::<u64>("CLIENT KILL TYPE pubsub");
+        }
+        killed
+    })
+}
+
+#[tokio::test]
+async fn the_log_is_told_whole_however_often_the_bus_breaks() {
+    const ROOMS: [&str; 3] = ["x", "y", "z"];
+    const EACH: usize = 400;
+    let server = Arc::new(Server::start());
+    let (a, b) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
+    let mut holds = Vec::new();
+    for id in ROOMS {
+        holds.push(a.follows(Topic::Room(room(id))).await);
+        holds.push(b.follows(Topic::Room(room(id))).await);
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let killing = kill_without_end(&server, &stop);
+    for n in 0..EACH {
+        for id in ROOMS {
+            let text = format!("{n}");
+            let (of_a, of_b) = tokio::join!(
+                a.store.commit(send(id, "alice", &text)),
+                b.store.commit(send(id, "bob", &text))
+            );
+            of_a.unwrap();
+            of_b.unwrap();
+        }
+    }
+    stop.store(true, Ordering::SeqCst);
+    let killed = killing.join().unwrap();
+    assert!(killed > 10, "{killed}");
+    for id in ROOMS {
+        for node in [&a, &b] {
+            node.waits("the log", move |told| entries(told, &room(id)).len() >= 2 * EACH).await;
+            let log = node.log(&room(id));
+            assert!(log.iter().map(|at| at.seq.0).eq(1..=2 * EACH as u64), "in order, each once, no holes");
+        }
+        assert_eq!(a.log(&room(id)), b.log(&room(id)));
+    }
+    let diverged = |told: &Told| matches!(told, Told::Diverged);
+    assert!(!a.recorder.all().iter().chain(&b.recorder.all()).any(diverged));
+}
+
+#[tokio::test]
+async fn notifications_that_the_bus_did_not_bring_are_left_to_the_store() {
+    const EACH: u64 = 200;
+    let server = Arc::new(Server::start());
+    let (a, b) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
+    let _reach = loop {
+        if let Ok(reach) = a.feed.reach(&user("bob")).await {
+            break reach;
+        }
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let killing = kill_without_end(&server, &stop);
+    for n in 0..EACH {
+        b.commit(notify("bob", &format!("n{n}"))).await;
+    }
+    stop.store(true, Ordering::SeqCst);
+    assert!(killing.join().unwrap() > 0);
+    let before = a.recorder.all().len();
+    b.commit(notify("bob", "last")).await;
+    a.waits("the last one", move |told| {
+        let grew = told[before..].iter().any(|told| matches!(told, Told::InboxGrew(Topic::User(_))));
+        grew || notified(told).last() == Some(&(EACH + 1))
+    })
+    .await;
+    // Each one that is missing is followed by the word that the store has it.
+    let mut next = 1;
+    let mut read = false;
+    for told in a.recorder.all() {
+        match told {
+            Told::InboxGrew(Topic::User(_)) => read = true,
+            Told::Changed(Change::Notified { .. }) => {
+                let seq = notified(std::slice::from_ref(&told))[0];
+                assert!(seq >= next, "in order");
+                assert!(seq == next || read, "{next} is missing, and nobody says so");
+                (next, read) = (seq + 1, false);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn revocations_that_a_node_did_not_hear_of_are_read_when_it_is_back() {
+    let server = Arc::new(Server::start());
+    let (a, b) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
+    let stop = Arc::new(AtomicBool::new(false));
+    let killing = kill_without_end(&server, &stop);
+    let revoke = |before| {
+        let what = Revoked::User { user: user("bob").user, before: Timestamp(before) };
+        Revocation { scope: Scope::Tenant(tenant()), what }
+    };
+    for before in 1..=100 {
+        a.store.revoke(revoke(before)).await.unwrap();
+    }
+    stop.store(true, Ordering::SeqCst);
+    killing.join().unwrap();
+    b.waits_for(
+        "the last one",
+        move |told| matches!(told, Told::Changed(Change::Revoked(revocation)) if *revocation == revoke(100)),
+    )
+    .await;
+}
