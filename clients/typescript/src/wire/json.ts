@@ -83,7 +83,7 @@ function fromJson(type: FieldType, value: unknown): unknown {
       return toBigInt(value);
     case "u":
     case "f":
-      return Number(value);
+      return toUint32(value);
     case "y":
       return fromBase64(String(value));
     case "b":
@@ -98,12 +98,15 @@ function isObject(value: unknown): value is Fields {
 }
 
 function toBigInt(value: unknown): bigint {
-  if (typeof value !== "string" && typeof value !== "number") throw new WireError("no number");
-  try {
-    return BigInt(value);
-  } catch {
-    throw new WireError("no number");
-  }
+  const isNumber = typeof value === "string" ? /^-?\d+$/.test(value) : Number.isInteger(value);
+  if (!isNumber) throw new WireError("no number");
+  return BigInt(value as string | number);
+}
+
+function toUint32(value: unknown): number {
+  const number = toBigInt(value);
+  if (number !== BigInt.asUintN(32, number)) throw new WireError("no number of 32 bits");
+  return Number(number);
 }
 
 function toBase64(bytes: Uint8Array): string {
