@@ -82,6 +82,11 @@ export class Person {
     await this.page.getByText(words).first().waitFor();
   }
 
+  /** The line before what was unread when the conversation was opened. */
+  newLine() {
+    return this.page.locator(".divider-new");
+  }
+
   /** Waits until one's message bears this mark: `Sending`, `Sent`, `Delivered` or `Read by Bob`. */
   async seesMark(words, mark) {
     const message = this.page.locator("article.message-own", { hasText: words });
