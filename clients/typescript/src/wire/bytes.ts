@@ -129,8 +129,14 @@ export class Reader {
     if (wireType === 0) this.uint64();
     else if (wireType === 1) this.take(8);
     else if (wireType === 2) this.delimited();
+    else if (wireType === 3) this.skipGroup();
     else if (wireType === 5) this.take(4);
     else throw new WireError(`wire type ${wireType}`);
+  }
+
+  /** A group, as old protobuf has them: all up to its end. */
+  private skipGroup(): void {
+    for (let tag = this.uint32(); (tag & 7) !== 4; tag = this.uint32()) this.skip(tag & 7);
   }
 
   private byte(): number {

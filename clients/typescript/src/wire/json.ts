@@ -73,8 +73,8 @@ function toJson(type: FieldType, value: unknown): unknown {
 function fromJson(type: FieldType, value: unknown): unknown {
   if (type.is === "message") return decodeJson(messageType(type.name), value);
   if (type.is === "enum") {
-    if (typeof value === "number") return value;
-    const number = enumNames(type.name).indexOf(value as string);
+    if (Number.isInteger(value)) return value;
+    const number = enumNames(type.name).indexOf(text(value));
     return number < 0 ? undefined : number;
   }
   switch (type.letter) {
@@ -85,12 +85,18 @@ function fromJson(type: FieldType, value: unknown): unknown {
     case "f":
       return toUint32(value);
     case "y":
-      return fromBase64(String(value));
+      return fromBase64(text(value));
     case "b":
-      return value === true;
+      if (typeof value !== "boolean") throw new WireError("neither true nor false");
+      return value;
     default:
-      return String(value);
+      return text(value);
   }
+}
+
+function text(value: unknown): string {
+  if (typeof value !== "string") throw new WireError("no text");
+  return value;
 }
 
 function isObject(value: unknown): value is Fields {
