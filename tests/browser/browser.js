@@ -60,6 +60,12 @@ export class Person {
     await this.page.getByRole("heading", { level: 1, name: title }).waitFor();
   }
 
+  /** Waits until the list says that nothing in a conversation is unread. */
+  async hasRead(title) {
+    const link = this.page.locator(".room-link", { hasText: title });
+    await link.locator(".badge-none").waitFor({ state: "attached" });
+  }
+
   /** Leaves it for the inbox. */
   async opensInbox() {
     await this.page.locator(".inbox-link").click();
