@@ -3,7 +3,7 @@
 /** Taken before the tests put their own clock in its place. */
 const { setTimeout: later, clearTimeout: notLater } = globalThis;
 /** How long the machine may take for what does not depend on time. */
-const PATIENCE_MS = 4_000;
+const PATIENCE_MS = 20_000;
 
 /** A queue that can be waited for. */
 export class Channel<T> {
