@@ -108,14 +108,14 @@ impl AuthSection {
         require(nested, &key("issuers"), "an issuer has none of its own")?;
         let minute = Duration::from_mins(1);
         duration(&key("leeway"), self.leeway, &(Duration::ZERO..=5 * minute))?;
-        let ClaimsSection { user, tenant, service, tenants, abilities, rooms } = self.claims.clone();
+        let ClaimsSection { user, tenant, service, tenants, abilities, rooms, roles } = self.claims.clone();
         Ok(Options {
             keys: self.keys(&name)?,
             remote: keys::remote(&name, self)?,
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
             leeway: self.leeway,
-            claims: ClaimNames { user, tenant, service, tenants, abilities, rooms },
+            claims: ClaimNames { user, tenant, service, tenants, abilities, rooms, roles },
             section: name,
         })
     }
@@ -137,12 +137,14 @@ pub struct ClaimsSection {
     pub abilities: String,
     /// In which rooms a user may do what.
     pub rooms: String,
+    /// A user's roles.
+    pub roles: String,
 }
 
 impl Default for ClaimsSection {
     fn default() -> Self {
-        let ClaimNames { user, tenant, service, tenants, abilities, rooms } = ClaimNames::default();
-        Self { user, tenant, service, tenants, abilities, rooms }
+        let ClaimNames { user, tenant, service, tenants, abilities, rooms, roles } = ClaimNames::default();
+        Self { user, tenant, service, tenants, abilities, rooms, roles }
     }
 }
 

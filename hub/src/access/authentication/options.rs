@@ -171,6 +171,8 @@ pub struct ClaimNames {
     pub abilities: String,
     /// In which rooms a user may do what. Default `rooms`.
     pub rooms: String,
+    /// A user's roles. Default `roles`.
+    pub roles: String,
 }
 
 impl Default for ClaimNames {
@@ -182,6 +184,7 @@ impl Default for ClaimNames {
             tenants: "tenants".to_owned(),
             abilities: "abilities".to_owned(),
             rooms: "rooms".to_owned(),
+            roles: "roles".to_owned(),
         }
     }
 }
