@@ -8,7 +8,7 @@ mod rooms;
 
 use std::sync::Arc;
 
-use crate::access::limits::Limited;
+use crate::access::limits::{Level, Limited};
 use crate::access::rules;
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -38,6 +38,8 @@ pub struct Live {
     pub limits_hit: Vec<(Limited, u64)>,
     /// Buckets that are not full.
     pub limits_in_use: u64,
+    /// How full the bucket of all that the tenant sends is, where there is one.
+    pub messages: Option<Level>,
 }
 
 /// Who knows what is live. `app` implements it with sessions and delivery.
@@ -129,6 +131,7 @@ impl Administration {
             notifications: stored.notifications,
             limits_hit: live.limits_hit,
             limits_in_use: live.limits_in_use,
+            messages_left: live.messages,
             time: now,
         })
     }

@@ -87,6 +87,8 @@ pub struct LimitsSection {
     pub inbox: RateSetting,
     /// Requests of a service in a tenant.
     pub service: RateSetting,
+    /// Messages, events and notifications of all of a tenant.
+    pub messages_per_tenant: RateSetting,
 }
 
 impl Default for LimitsSection {
@@ -106,6 +108,7 @@ impl Default for LimitsSection {
             mark: RateSetting::of(limits::MARK_RATE),
             inbox: RateSetting::of(limits::INBOX_RATE),
             service: RateSetting::of(limits::SERVICE_RATE),
+            messages_per_tenant: RateSetting(None),
         }
     }
 }
@@ -129,6 +132,7 @@ impl LimitsSection {
             mark: off,
             inbox: off,
             service: off,
+            messages_per_tenant: off,
         }
     }
 
@@ -145,6 +149,7 @@ impl LimitsSection {
             (Limited::Inbox, self.inbox),
             (Limited::Execute, self.commands),
             (Limited::Service, self.service),
+            (Limited::TenantMessages, self.messages_per_tenant),
         ]
         .into_iter()
         .fold(Rates::default(), |rates, (kind, rate)| rates.with(kind, rate.0))

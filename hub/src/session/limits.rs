@@ -124,7 +124,7 @@ impl Services {
         limited.inspect_err(|refusal| self.count_limited("service_request", refusal))
     }
 
-    fn count_limited(&self, name: &'static str, refusal: &Refusal) {
+    pub(super) fn count_limited(&self, name: &'static str, refusal: &Refusal) {
         self.metrics.commands().record(name, Err(refusal.code), Duration::ZERO);
     }
 

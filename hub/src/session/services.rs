@@ -27,6 +27,7 @@ use super::limits::Limits;
 use super::live::Sessions;
 use super::memory::Memory;
 use super::once::Once;
+use super::quotas::was_sent;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
 const KNOWN_USERS: usize = 100_000;
@@ -235,8 +236,14 @@ impl Services {
         };
         let (name, began, attempt) = (command.name(), Instant::now(), idempotency.clone());
         let noted = self.note(&command);
-        let answer = match self.limit(caller, &command) {
-            Ok(()) => self.executor.execute(caller, idempotency, command, Timestamp::now(), turn).await,
+        let taken = self.limit(caller, &command).and_then(|()| self.take_of_tenant(caller, &command));
+        let answer = match taken {
+            Ok(taken) => {
+                let now = Timestamp::now();
+                let answer = self.executor.execute(caller, idempotency, command, now, turn).await;
+                self.settle(taken, was_sent(answer.as_ref().map(|answer| &answer.reply)));
+                answer
+            }
             Err(refusal) => {
                 self.tell_limited(source, caller, refusal.code);
                 Err(refusal)

@@ -137,11 +137,20 @@ pub(crate) async fn statistics(admin: &AdminClient, output: Output) -> anyhow::R
     let value = json!({
         "sessions": s.sessions, "users": s.users, "rooms": s.rooms, "active_rooms": s.active_rooms,
         "messages": s.messages, "notifications": s.notifications, "time_ms": s.time_ms,
+        "tenant_messages": s.tenant_messages.as_ref().map(|level| json!({"left": level.left, "burst": level.burst})),
     });
     output.data(&value, || {
+        let left =
+            s.tenant_messages.as_ref().map(|level| format!(", {} of {} more now", level.left, level.burst));
         format!(
-            "{} sessions of {} users, {} rooms ({} active), {} messages, {} notifications",
-            s.sessions, s.users, s.rooms, s.active_rooms, s.messages, s.notifications
+            "{} sessions of {} users, {} rooms ({} active), {} messages{}, {} notifications",
+            s.sessions,
+            s.users,
+            s.rooms,
+            s.active_rooms,
+            s.messages,
+            left.unwrap_or_default(),
+            s.notifications
         )
     })?;
     Ok(())
