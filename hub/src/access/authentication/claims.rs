@@ -45,6 +45,9 @@ impl Claims {
         let expires = self.time("exp")?.ok_or_else(|| refuse("exp", "required"))?;
         let mark = TokenMark { text, jti: self.jti()?, issued };
         let verified = self.identity(&options.claims, expires, mark)?;
+        if !options.may_speak_for(&verified) {
+            return Err(AuthenticationError::Tenant);
+        }
         if expires <= now {
             return Err(AuthenticationError::Expired);
         }
