@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::access::rules::may_go_on;
-use crate::audit::About;
+use crate::audit::{About, event};
 use crate::delivery::To;
 use crate::domain::command::{Join, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
@@ -277,6 +277,18 @@ impl Session {
         let Some(established) = &mut self.established else { return };
         let Some(live) = established.slots.live_mut(slot) else { return };
         let room = live.following.room.key.room.clone();
+        // That a member was removed is written down where it was done.
+        if reason == LeaveReason::Denied {
+            let about = About { room: Some(room.as_str()), ..About::default() };
+            let denied = Err(ErrorCode::AccessDenied);
+            self.services.audit.tell(
+                event::LEFT,
+                &established.source,
+                Some(&established.caller),
+                about,
+                denied,
+            );
+        }
         self.drop_slot(slot);
         self.push(&Push::Left { room, reason });
     }

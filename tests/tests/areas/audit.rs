@@ -7,14 +7,15 @@ use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_client::{AdminClient, ClientOptions, Executor, v1};
 use carillon_hub::audit::{SealKey, Verifier, files, for_each_line};
-use carillon_hub::config::{AuditTo, LimitsSection, OnAuditFailure, RateSetting};
+use carillon_hub::config::{AuditTo, LimitsSection, NamespaceSection, OnAuditFailure, RateSetting};
+use carillon_hub::domain::namespace::Who;
 use carillon_hub::domain::rate::Rate;
 use carillon_tests::browser::{Beside, request};
 use carillon_tests::hub::{Plan, TENANT};
 use carillon_tests::story::message;
 use carillon_tests::wire::{Opening, code, greeting, join};
 use carillon_tests::{TestHub, Wire, hub};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SECRET_WORDS: &str = "nobody else must read this";
 
@@ -88,6 +89,29 @@ async fn what_users_do_and_are_denied() {
     assert_eq!(of(&lines, "history")[0]["count"], 7);
     assert_eq!(of(&lines, "session.ended").len(), 1);
     assert_eq!((of(&lines, "hub.started").len(), of(&lines, "hub.stopped").len()), (1, 1));
+}
+
+#[tokio::test]
+async fn whose_joins_the_hub_ends() {
+    let cases =
+        NamespaceSection { name: "case".to_owned(), join: Who::Granted, ..NamespaceSection::default() };
+    let hub = hub().with(|config| {
+        config.audit.to = Some(AuditTo::File);
+        config.namespaces.push(cases);
+    });
+    let hub = hub.start().await;
+    let token = |can: Value| hub.token_that_says(&json!({"rooms": [{"room": "case:7", "can": can}]}));
+    let mut alice = Wire::enters_with(&hub, v1::Hello { token: token(json!(["join"])), ..greeting() }).await;
+    alice.joins(join("case:7")).await;
+    alice.joins(join("room:lobby")).await;
+    let refresh = v1::RefreshToken { token: token(json!([])) };
+    assert!(matches!(alice.asks(Command::RefreshToken(refresh)).await, Kind::Done(_)));
+    alice.until(|kind| matches!(kind, Kind::Left(_)).then_some(())).await;
+    let lines = lines(&hub.stops().await);
+    let [left] = of(&lines, "left")[..] else { panic!("one line: {lines:?}") };
+    let said = ["user", "room", "outcome", "reason"].map(|part| left[part].as_str().unwrap_or_default());
+    assert_eq!(said, ["alice", "case:7", "refused", "ACCESS_DENIED"]);
+    assert_eq!(left["session"], of(&lines, "session.opened")[0]["session"]);
 }
 
 #[tokio::test]
