@@ -14,7 +14,7 @@ use crate::delivery::To;
 use crate::domain::audit::ChainHead;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Stateless, Token};
-use crate::domain::error::Refusal;
+use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::reply::Reply;
 use crate::domain::revocation::Revocation;
@@ -57,6 +57,10 @@ impl Authenticate for Ports {
 
     fn limit_service(&self, caller: &Caller) -> Result<(), Refusal> {
         self.services.limit_service(caller)
+    }
+
+    fn tell_limited(&self, source: &Source, caller: &Caller) {
+        self.services.tell_limited(source, caller, ErrorCode::RateLimited);
     }
 
     fn any_service(&self, token: &str) -> Result<(), Refusal> {

@@ -91,8 +91,8 @@ pub struct Upkeep {
     pub(super) unheard: Vec<Waiting>,
     /// Ephemeral events that were handed over.
     pub(super) once: Once,
-    /// Says when a line may be written that a user without a session was held back.
-    pub(super) limited: SeldomEach<UserKey>,
+    /// Says when a line may be written that a user without a session, or a service, was held back.
+    pub(super) limited: SeldomEach<(bool, UserKey)>,
     refused_tokens: Seldom,
     draining: AtomicBool,
     known: Memory<UserKey, ()>,

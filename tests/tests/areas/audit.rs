@@ -261,6 +261,43 @@ async fn who_does_too_much_is_told_of_once_a_second() {
 }
 
 #[tokio::test]
+async fn what_a_service_does_too_much_is_told_of_once_a_minute() {
+    let so_much = |burst| RateSetting(Some(Rate::new(burst, std::time::Duration::from_hours(1))));
+    let hub = hub().with(|config| {
+        config.audit.to = Some(AuditTo::File);
+        config.limits =
+            LimitsSection { service: so_much(12), messages_per_tenant: so_much(1), ..LimitsSection::off() };
+    });
+    let hub = hub.start().await;
+    let admin = hub.admin();
+    let send = || v1::SendMessageRequest {
+        room: "room:lobby".to_owned(),
+        content: Some(carillon_client::text("words")),
+        ..Default::default()
+    };
+    let users = v1::UserList { users: vec!["alice".to_owned()] };
+    let notify = || v1::SendNotificationRequest {
+        audience: Some(v1::send_notification_request::Audience::Users(users.clone())),
+        kind: "reminder".to_owned(),
+        title: "now".to_owned(),
+        ..Default::default()
+    };
+    // Past the tenant's bucket, then past the service's own.
+    admin.send_message(send()).await.unwrap();
+    for _ in 0..10 {
+        admin.send_message(send()).await.unwrap_err();
+        admin.send_notification(notify()).await.unwrap_err();
+        let _ = admin.get_statistics(v1::GetStatisticsRequest::default()).await;
+    }
+    let lines = lines(&hub.stops().await);
+    let [limited] = of(&lines, "limit")[..] else { panic!("one line: {lines:?}") };
+    let said = ["service", "outcome", "reason"].map(|part| limited[part].as_str().unwrap_or_default());
+    assert_eq!(said, ["billing", "refused", "RATE_LIMITED"]);
+    assert!(of(&lines, "send_notification").is_empty() && of(&lines, "message_send").len() == 1);
+    assert!(of(&lines, "get_statistics").iter().all(|line| line["outcome"] == "ok"));
+}
+
+#[tokio::test]
 async fn without_a_log_nothing_is_written() {
     let hub = hub().with(|config| config.audit.on_failure = OnAuditFailure::Refuse).start().await;
     Wire::enters(&hub, "alice").await;
