@@ -1,5 +1,6 @@
 //! What all sessions of a node share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -93,6 +94,8 @@ pub struct Upkeep {
     pub(super) once: Once,
     /// Says when a line may be written that a user without a session, or a service, was held back.
     pub(super) limited: SeldomEach<(bool, UserKey)>,
+    /// Says when a line may be written that the bridge has too many of an address.
+    pub(crate) turned_away: SeldomEach<Option<IpAddr>>,
     refused_tokens: Seldom,
     draining: AtomicBool,
     known: Memory<UserKey, ()>,
@@ -108,6 +111,7 @@ impl Upkeep {
             unheard: lists(),
             once: Once::new(),
             limited: SeldomEach::default(),
+            turned_away: SeldomEach::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             known,

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use carillon_bridge::{AddressLimits, Options};
 use carillon_client::v1::revoke_tokens_request::What;
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
@@ -239,6 +240,38 @@ async fn an_address_that_tries_too_often_is_written_down() {
     let codes = |event| of(&lines, event).iter().map(|line| line["reason"].clone()).collect::<Vec<_>>();
     // That it is refused is written once a minute, however often it goes on.
     assert_eq!(codes("authentication"), ["INVALID_TOKEN", "INVALID_TOKEN", "TOO_MANY_CONNECTIONS"]);
+}
+
+/// On connections of their own, and on those of a proxy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_the_bridge_turns_away_by_itself() {
+    let limits = AddressLimits { unauthenticated: 100, attempts_per_minute: 2 };
+    for (trusted_proxies, too_many) in [(Vec::new(), 503), (vec!["127.0.0.1".parse().unwrap()], 429)] {
+        let bridge = Beside::bind(|options| Options { addresses: Some(limits), trusted_proxies, ..options });
+        let hub = hub().with(|config| config.audit.to = Some(AuditTo::File)).start_with(&bridge).await;
+        let asks = |path, headers| request(bridge.address(), "GET", path, headers, "");
+        let evil = [("origin", "https://evil.example"), ("user-agent", "words/1")];
+        assert_eq!(asks("/v1/events", &evil).await.status, 403);
+        assert_eq!(asks("/v1/session", &[]).await.status, 426);
+        let mut statuses = Vec::new();
+        for _ in 0..10 {
+            statuses.push(asks("/v1/events", &[("authorization", "Bearer a.b.c")]).await.status);
+        }
+        assert_eq!(statuses, [[401; 2].as_slice(), &[too_many; 8]].concat());
+        let counted = request(hub.hub.http_address(), "GET", "/metrics", &[], "").await.body;
+        for (why, times) in [("origin", 1), ("handshake", 1), ("too_many", 8)] {
+            let line = format!("carillon_bridge_turned_away_total{{why=\"{why}\"}} {times}");
+            assert!(counted.contains(&line), "{line}");
+        }
+        let lines = lines(&hub.stops().await);
+        let told = of(&lines, "bridge.turned_away");
+        let reasons: Vec<_> = told.iter().map(|line| line["reason"].as_str().unwrap()).collect();
+        // Of an address that has too many, once a minute.
+        assert_eq!(reasons, ["ACCESS_DENIED", "PROTOCOL_ERROR", "TOO_MANY_CONNECTIONS"]);
+        let said = ["address", "agent", "origin"].map(|part| told[0][part].as_str().unwrap_or_default());
+        assert_eq!(said, ["127.0.0.1", "words/1", "https://evil.example"]);
+        assert_eq!(told[2]["address"], "127.0.0.1");
+    }
 }
 
 #[tokio::test]
