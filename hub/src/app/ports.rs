@@ -166,9 +166,9 @@ impl Administer for Ports {
     fn send_notification(&self, caller: &Caller, send: SendNotification) -> Answer<NotificationSent> {
         let (this, caller) = (self.clone(), caller.clone());
         async move {
-            let taken = this.services.take_for_notification(&caller, &send)?;
+            let taken = this.services.admit_notification(&caller, &send)?;
             let sent = this.administration.notify(&caller, &send, Timestamp::now()).await;
-            this.services.settle(taken, sent.as_ref().is_ok_and(|sent| !sent.duplicate));
+            this.services.settle(&caller, taken, sent.as_ref().is_ok_and(|sent| !sent.duplicate));
             sent
         }
         .boxed()
@@ -200,6 +200,7 @@ impl LiveFigures for LiveCounts {
             active_rooms: self.0.delivery.rooms().count_of(tenant) as u64,
             limits_hit: self.0.limits.limiter.refused(tenant),
             limits_in_use: self.0.limits.limiter.buckets(tenant, Moment::now()),
+            storage_limit: self.0.limits.storage.most(),
             messages: self.0.limits.limiter.tenant_level(tenant, Moment::now()),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::check::{Broken, number};
+use super::check::{Broken, number, require};
 use super::span;
 use crate::access::limits::{Limited, Rates};
 use crate::domain::limits;
@@ -15,6 +15,8 @@ const RULE: &str = "as \"10 + 1/6s\", which is ten at once and one more every 6s
 
 /// Most at once that configuration may allow.
 const BURST_MAX: u32 = 1_000_000;
+/// Most bytes of a tenant's rooms that configuration may name.
+const BYTES_MAX: u64 = 1 << 50;
 
 /// A rate as text, `10 + 1/6s`; `off` where there is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,8 @@ pub struct LimitsSection {
     pub service: RateSetting,
     /// Messages, events and notifications of all of a tenant.
     pub messages_per_tenant: RateSetting,
+    /// Bytes that all rooms of a tenant hold; 0: no limit.
+    pub bytes_per_tenant: u64,
 }
 
 impl Default for LimitsSection {
@@ -109,6 +113,7 @@ impl Default for LimitsSection {
             inbox: RateSetting::of(limits::INBOX_RATE),
             service: RateSetting::of(limits::SERVICE_RATE),
             messages_per_tenant: RateSetting(None),
+            bytes_per_tenant: 0,
         }
     }
 }
@@ -133,6 +138,7 @@ impl LimitsSection {
             inbox: off,
             service: off,
             messages_per_tenant: off,
+            bytes_per_tenant: 0,
         }
     }
 
@@ -160,7 +166,9 @@ impl LimitsSection {
         number("limits.sessions_per_user", self.sessions_per_user, &most)?;
         number("limits.sessions_per_tenant", self.sessions_per_tenant, &most)?;
         number("limits.sessions_per_address", self.sessions_per_address, &most)?;
-        number("limits.sessions_per_node", self.sessions_per_node, &most)
+        number("limits.sessions_per_node", self.sessions_per_node, &most)?;
+        let fits = self.bytes_per_tenant <= BYTES_MAX;
+        require(fits, "limits.bytes_per_tenant", &format!("0 to {BYTES_MAX}"))
     }
 }
 

@@ -240,12 +240,11 @@ impl Services {
         };
         let (name, began, attempt) = (command.name(), Instant::now(), idempotency.clone());
         let noted = self.note(&command);
-        let taken = self.limit(caller, &command).and_then(|()| self.take_of_tenant(caller, &command));
-        let answer = match taken {
+        let answer = match self.admit_command(caller, &command).await {
             Ok(taken) => {
                 let now = Timestamp::now();
                 let answer = self.executor.execute(caller, idempotency, command, now, turn).await;
-                self.settle(taken, was_sent(answer.as_ref().map(|answer| &answer.reply)));
+                self.settle(caller, taken, was_sent(answer.as_ref().map(|answer| &answer.reply)));
                 answer
             }
             Err(refusal) => {

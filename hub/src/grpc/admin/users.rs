@@ -112,6 +112,8 @@ pub(super) async fn statistics(
         time_ms: counts.time.millis(),
         limits_hit: counts.limits_hit.into_iter().map(hits).collect(),
         limits_in_use: counts.limits_in_use,
+        stored_bytes: counts.stored_bytes,
+        stored_bytes_limit: counts.stored_bytes_limit,
         tenant_messages: counts.messages_left.map(rates::level),
     })
 }
