@@ -265,6 +265,11 @@ impl Store for SqliteStore {
         self.read(move |reader| reader.tenant_figures(&tenant))
     }
 
+    fn stored_bytes(&self, tenant: &TenantId) -> Reading<u64> {
+        let tenant = tenant.clone();
+        self.read(move |reader| reader.stored_bytes(&tenant))
+    }
+
     fn erase(&self, user: &UserKey) -> Reading<Erased> {
         let (reply, answer) = oneshot::channel();
         match self.submit(Job::Erase { user: user.clone(), reply }) {

@@ -146,6 +146,7 @@ fn new_state(
         now: (options.clock)(),
         changes: Vec::new(),
         publish: Vec::new(),
+        stored: rustc_hash::FxHashMap::default(),
         wrote: false,
         random: db.query_row("SELECT random()", [], |row| row.get::<_, i64>(0))? as u64,
     })
