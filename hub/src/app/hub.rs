@@ -105,10 +105,7 @@ impl Hub {
             let started = worker::start(shard, listener, front, beside, Arc::clone(&services), stop.clone());
             workers.push(started.map_err(StartError::Worker)?);
         }
-        if let Some(nodes) = nodes {
-            let started = nodes.start(Arc::clone(&store), revocations_after, run.clone());
-            workers.push(started.map_err(StartError::Worker)?);
-        }
+        workers.extend(nodes::start(nodes, &store, revocations_after, &run)?);
         let tasks = TaskTracker::new();
         if let Some(tls) = door.tls {
             tasks.spawn(tls.follow(run.clone()));
@@ -118,12 +115,8 @@ impl Hub {
         let (web, web_handle) =
             http::Service::bind(options, Arc::new(HubFacts(Arc::clone(&services)))).await?;
         tasks.spawn(web.run(stop.run.clone()));
-        tasks.spawn(watch_store(
-            Arc::clone(&services),
-            health.clone(),
-            stores::patience(config),
-            stop.run.clone(),
-        ));
+        let patience = stores::patience(config);
+        tasks.spawn(watch_store(Arc::clone(&services), health.clone(), patience, stop.run.clone()));
         keys::start(config, &services.authenticator, &services.metrics, &tasks, &stop.run);
         drop(stop);
         health.serving().await;
@@ -287,13 +280,16 @@ async fn load_revocations(services: &Services) -> Result<u64, StartError> {
     }
 }
 
+/// What a hub is made of before anything runs.
+pub(super) type Built = (Arc<Services>, Arc<dyn Store>, Option<Nodes>);
+
 /// Opens the store and puts the services together.
 pub(super) fn build(
     config: &Config,
     settings: Settings,
     metrics: Metrics,
     audit: Trail,
-) -> Result<(Arc<Services>, Arc<dyn Store>, Option<Nodes>), StartError> {
+) -> Result<Built, StartError> {
     let namespaces: Arc<Namespaces> = Arc::new(config.namespaces());
     let authenticator = Authenticator::of(config.issuers()?)?;
     let workers = worker_count(config.grpc.workers);

@@ -55,7 +55,8 @@ fn listens(mut person: Person) -> (JoinHandle<Vec<String>>, watch::Receiver<usiz
 /// Waits until so many more were heard.
 async fn hears_more(heard: &mut watch::Receiver<usize>, more: usize) {
     let until = *heard.borrow() + more;
-    timeout(PATIENCE, heard.wait_for(|heard| *heard >= until)).await.expect("it goes on").unwrap();
+    let heard = timeout(PATIENCE, heard.wait_for(|heard| *heard >= until)).await.expect("it goes on");
+    heard.expect("somebody listens");
 }
 
 async fn says_at_last(person: &Person, text: &str) {

@@ -28,7 +28,9 @@ async fn all_at_once_is_one_order_everywhere() {
     const EACH: u64 = 100;
     let nodes = two().await;
     let mut people = Vec::new();
-    for (name, hub) in [("alice", &nodes.one), ("bob", &nodes.other), ("carol", &nodes.one), ("dan", &nodes.other)] {
+    for (name, hub) in
+        [("alice", &nodes.one), ("bob", &nodes.other), ("carol", &nodes.one), ("dan", &nodes.other)]
+    {
         let person = hub.enters(name).await;
         person.joins("room:lobby").await;
         people.push(person);

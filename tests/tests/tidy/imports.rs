@@ -18,7 +18,7 @@ const MODULES: [(&str, &[&str]); 19] = [
     ("events", &["domain", "store", "access"]),
     ("administration", &["domain", "store", "access"]),
     ("delivery", &["domain", "store", "bus"]),
-    ("config", &["domain", "access", "audit", "telemetry"]),
+    ("config", &["domain", "redis", "access", "audit", "telemetry"]),
     (
         "session",
         &[
@@ -43,6 +43,7 @@ const MODULES: [(&str, &[&str]); 19] = [
         "app",
         &[
             "domain",
+            "redis",
             "store",
             "bus",
             "access",

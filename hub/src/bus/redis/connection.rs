@@ -28,16 +28,16 @@ pub(super) async fn open(shared: &Arc<Shared>, address: &Address) -> RedisResult
         .set_connection_timeout(Some(shared.options.redis.connect_timeout))
         .set_response_timeout(Some(shared.options.limit))
         .set_push_sender({
-        let (shared, address) = (Arc::clone(shared), address.clone());
-        let (ended, number) = (Arc::clone(&ended), Arc::clone(&number));
-        move |push: PushInfo| -> Result<(), redis::aio::SendError> {
-            let goes_on = number.get().is_none_or(|number| bring(&shared, &address, *number, push));
-            if !goes_on {
-                ended.notify_one();
+            let (shared, address) = (Arc::clone(shared), address.clone());
+            let (ended, number) = (Arc::clone(&ended), Arc::clone(&number));
+            move |push: PushInfo| -> Result<(), redis::aio::SendError> {
+                let goes_on = number.get().is_none_or(|number| bring(&shared, &address, *number, push));
+                if !goes_on {
+                    ended.notify_one();
+                }
+                Ok(())
             }
-            Ok(())
-        }
-    });
+        });
     let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
     let number = *number.get_or_init(|| shared.state.lock().connected(address));
     Ok(Open { connection, number, ended })
