@@ -18,12 +18,14 @@ pub mod encoder;
 pub mod mailbox;
 mod merging;
 pub mod registry;
+mod restart;
 pub mod room;
 pub mod rooms;
 pub mod shard;
 mod sink;
 pub mod tail;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use carillon_proto::Frame;
@@ -31,7 +33,7 @@ use carillon_proto::Frame;
 use crate::bus::feed::Feed;
 use crate::domain::names::{RoomKey, SessionId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
-use crate::domain::position::Epoch;
+
 use crate::domain::push::Push;
 use crate::store::{Store, StoreError};
 
@@ -82,7 +84,7 @@ pub struct Delivery {
     read: ReadRooms,
     inboxes: ChangedInboxes,
     large_room: usize,
-    epoch: OnceLock<Epoch>,
+    epoch: AtomicU64,
     /// What other nodes commit comes from there; not set where there are none.
     feed: OnceLock<Feed>,
 }
@@ -108,14 +110,9 @@ impl Delivery {
             read: ReadRooms::default(),
             inboxes: ChangedInboxes::default(),
             large_room,
-            epoch: OnceLock::new(),
+            epoch: AtomicU64::new(0),
             feed: OnceLock::new(),
         }
-    }
-
-    /// The store's epoch, known once it is open: after that nothing changes it.
-    pub fn set_epoch(&self, epoch: Epoch) {
-        self.epoch.get_or_init(|| epoch);
     }
 
     /// Other nodes write to the store too, and `feed` tells what.
@@ -126,10 +123,6 @@ impl Delivery {
     /// What tells of other nodes, where there are any.
     pub fn feed(&self) -> Option<&Feed> {
         self.feed.get()
-    }
-
-    fn epoch(&self) -> Epoch {
-        self.epoch.get().copied().unwrap_or_default()
     }
 
     /// The runtimes' shards, in order.

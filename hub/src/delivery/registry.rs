@@ -85,6 +85,11 @@ impl Registry {
         all
     }
 
+    /// All sessions.
+    pub fn all(&self) -> Vec<Arc<Mailbox>> {
+        self.users.read().values().flatten().cloned().collect()
+    }
+
     /// How many sessions of a tenant a runtime has.
     pub fn count_in(&self, shard: usize, tenant: &TenantId) -> usize {
         let count = |tenants: &Tenants| tenants.read().get(tenant).map_or(0, FxHashMap::len);

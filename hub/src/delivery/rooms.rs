@@ -92,6 +92,13 @@ impl Rooms {
         }
     }
 
+    /// Forgets all: whoever asks for a room gets a new one.
+    pub fn clear(&self) {
+        for part in &self.parts {
+            part.lock().clear();
+        }
+    }
+
     /// Drops the tails of a tenant's rooms, or of all: what they hold may have been blanked.
     pub fn forget_tails(&self, tenant: Option<&TenantId>) {
         for part in &self.parts {

@@ -119,6 +119,7 @@ impl CommitSink for Delivery {
                     self.rooms.forget_tails(Some(&user.tenant));
                     self.inbox_changed(user);
                 }
+                Change::Restarted(epoch) => self.restart(*epoch),
                 Change::Trimmed { .. } | Change::Revoked(_) => {}
             }
         }

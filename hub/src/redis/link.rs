@@ -43,7 +43,8 @@ impl LinkError {
         Self::Settings(error.to_string().into())
     }
 
-    fn unreachable(error: &RedisError) -> Self {
+    /// What the client says of a server that cannot be reached.
+    pub fn unreachable(error: &RedisError) -> Self {
         let text = error.detail().map_or_else(|| error.category().to_owned(), str::to_owned);
         Self::Unreachable(text.into())
     }

@@ -48,7 +48,7 @@ pub trait Store: Send + Sync + 'static {
     /// Commits an outcome: conditions checked, deduplicated, written and durable, all or nothing.
     fn commit(&self, outcome: Outcome) -> BoxFuture<'static, Result<Committed, CommitError>>;
 
-    /// The epoch of all logs.
+    /// The epoch of all logs. Where another one begins [`Change::Restarted`] says so.
     fn epoch(&self) -> Epoch;
 
     /// A room; `None` where nothing was ever written to it.
@@ -233,6 +233,9 @@ pub enum Change {
         /// Whose.
         user: UserKey,
     },
+    /// Something that was acknowledged is lost, so logs are other ones: what anybody holds of them is of an epoch that has
+    /// ended. This one begins.
+    Restarted(Epoch),
     /// Retention removed entries before `first`.
     Trimmed {
         /// Where.

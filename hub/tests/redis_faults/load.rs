@@ -12,6 +12,8 @@ use carillon_hub::redis;
 use carillon_hub::store::redis::{Options, RedisStore};
 use carillon_hub::store::{CommitError, EntryRange, PageBound, Store, StoreError};
 
+use tokio::sync::watch;
+
 use crate::harness::*;
 
 const SENDERS: usize = 16;
@@ -31,7 +33,7 @@ pub(crate) struct Load {
 struct Sending {
     store: RedisStore,
     stop: Arc<AtomicBool>,
-    answered: Arc<AtomicU64>,
+    answered: Arc<watch::Sender<u64>>,
     unanswered: Arc<AtomicU64>,
 }
 
@@ -68,11 +70,12 @@ impl Load {
 
     /// Waits until so many more were acknowledged; how long that took.
     pub(crate) async fn makes_progress(&self, more: u64) -> Duration {
-        let (begun, wanted) = (Instant::now(), self.sending.answered.load(Ordering::Relaxed) + more);
-        while self.sending.answered.load(Ordering::Relaxed) < wanted {
-            assert!(begun.elapsed() < Duration::from_secs(60), "nothing is acknowledged any more");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let begun = Instant::now();
+        let mut answered = self.sending.answered.subscribe();
+        let wanted = *answered.borrow() + more;
+        let reached = answered.wait_for(|answered| *answered >= wanted);
+        let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
+        assert!(reached.is_ok(), "nothing is acknowledged any more");
         begun.elapsed()
     }
 
@@ -95,7 +98,7 @@ impl Load {
         eprintln!(
             "{what}: {} acknowledged, {} unacknowledged and asked again, recovered in {} ms; lost {lost}, \
              duplicated {duplicated}, out of order {out_of_order}, false acknowledgements {moved}",
-            self.sending.answered.load(Ordering::Relaxed),
+            *self.sending.answered.borrow(),
             self.sending.unanswered.load(Ordering::Relaxed),
             recovered.as_millis(),
         );
@@ -110,6 +113,7 @@ impl Sending {
         let room = format!("conversation:{}", number % ROOMS);
         async move {
             let mut acknowledged = Acknowledged::new();
+            let mut pace = tokio::time::interval(Duration::from_millis(20));
             for turn in 0.. {
                 if stop.load(Ordering::Acquire) {
                     break;
@@ -121,13 +125,13 @@ impl Sending {
                         Ok(committed) => break committed,
                         Err(CommitError::Store(StoreError::Unavailable | StoreError::Overloaded)) => {
                             unanswered.fetch_add(1, Ordering::Relaxed);
-                            // What a client does, too.
-                            tokio::time::sleep(Duration::from_millis(20)).await;
+                            // A client does not ask at once either.
+                            pace.tick().await;
                         }
                         Err(other) => panic!("{other:?}"),
                     }
                 };
-                answered.fetch_add(1, Ordering::Relaxed);
+                answered.send_modify(|answered| *answered += 1);
                 acknowledged.insert(content, committed.position);
             }
             (room, acknowledged)

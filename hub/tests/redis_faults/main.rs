@@ -14,6 +14,7 @@ mod server;
 
 mod failover;
 mod load;
+mod loss;
 mod restart;
 mod settings;
 mod stall;

@@ -18,7 +18,7 @@ pub(crate) struct InCluster {
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
-        let (started, cluster) = std::sync::mpsc::channel();
+        let (started, cluster) = std::sync::mpsc::sync_channel(1);
         // The system ends the servers when the thread ends that started them: this one does not.
         std::thread::spawn(move || {
             started.send(Cluster::start()).unwrap();

@@ -96,7 +96,7 @@ pub(super) fn room(shared: &Shared, room: &RoomName, outcome: &Outcome) -> (Call
     let mut call = begin(shared, &script::ROOM, outcome, Some(room.as_str())).arg(outcome.actor.as_str());
     push_key(&mut call, shared, outcome);
     call.push(shared.publish());
-    call.push(&shared.head[..]);
+    call.push(&shared.head()[..]);
     let rules = shared.rules(room);
     let age = rules.and_then(|rules| rules.retention_age).map_or(0, |age| age.as_millis() as u64);
     call.push(rules.and_then(|rules| rules.retention_count).unwrap_or(0));
@@ -213,7 +213,7 @@ pub(super) fn take_verdict(shared: &Shared, answer: &mut Answer) -> Result<Verdi
 fn take_committed(shared: &Shared, answer: &mut Answer, duplicate: bool) -> Result<Committed, StoreError> {
     let (seq, tag) = (Seq(answer.count()?), Tag(answer.count()? as u32));
     Ok(Committed {
-        position: Position { epoch: shared.epoch, seq, tag },
+        position: Position { epoch: shared.epoch(), seq, tag },
         number: answer.count()?,
         time: Timestamp(answer.number()?),
         version: answer.count()? as u32,
@@ -249,7 +249,7 @@ pub(super) fn settle_room(
         }
         Verdict::Refused(error) => return Ok(Settled::refused(error)),
         Verdict::Condition => {
-            let current = state::current(shared.epoch, key, &outcome.actor, answer)?;
+            let current = state::current(shared.epoch(), key, &outcome.actor, answer)?;
             return Ok(Settled::refused(CommitError::Condition(Box::new(current))));
         }
     };
@@ -268,7 +268,7 @@ pub(super) fn settle_room(
                 let (number, time, version) =
                     (answer.count()?, Timestamp(answer.number()?), answer.count()? as u32);
                 let entry = Entry {
-                    epoch: shared.epoch,
+                    epoch: shared.epoch(),
                     seq,
                     tag: tags.next().unwrap_or_default(),
                     time,
@@ -306,7 +306,7 @@ pub(super) fn tenant(shared: &Shared, outcome: &Outcome) -> Call {
     let mut call = begin(shared, &script::TENANT, outcome, None).arg(outcome.actor.as_str());
     push_key(&mut call, shared, outcome);
     call.push(shared.publish());
-    call.push(&shared.head[..]);
+    call.push(&shared.head()[..]);
     call.push(shared.options.notification_retention.as_millis() as u64);
     call.push(outcome.writes.len());
     for write in &outcome.writes {

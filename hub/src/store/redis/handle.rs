@@ -51,7 +51,7 @@ struct Senders {
 impl RedisStore {
     /// Opens the store, and makes it where there is none. Blocks while it connects.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let (ready, begun) = std::sync::mpsc::channel();
+        let (ready, begun) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("store-redis".into())
             .spawn(move || worker::run(options, &ready))?;
@@ -143,7 +143,7 @@ impl Store for RedisStore {
     }
 
     fn epoch(&self) -> Epoch {
-        self.0.shared.epoch
+        self.0.shared.epoch()
     }
 
     fn room(&self, room: &RoomKey) -> Reading<Option<Room>> {

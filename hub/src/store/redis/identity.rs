@@ -1,6 +1,9 @@
 //! What the hub is known by: made once, by whichever node comes first.
 
+use std::sync::Arc;
+
 use crate::domain::position::Epoch;
+use crate::domain::time::Timestamp;
 use crate::redis::{Link, LinkError, Names, Partition, Server};
 
 use crate::store::StoreError;
@@ -9,6 +12,8 @@ use super::answer::Answer;
 use super::call::Failure;
 use super::options::OpenError;
 use super::script;
+use super::shared::Shared;
+use super::survival;
 
 /// The newest format of keys and values that this code knows.
 const FORMAT: u64 = 1;
@@ -20,15 +25,28 @@ pub(super) struct Identity {
     pub(super) secret: [u8; 16],
 }
 
-/// Reads it, and makes it where there is none.
-pub(super) async fn read(server: &mut Server, names: &Names) -> Result<Identity, OpenError> {
-    let mut random = [0; 24];
-    getrandom::fill(&mut random).map_err(|_| OpenError::Damaged)?;
-    let (secret, epoch) = random.split_at(16);
-    // In 53 bits, which scripts count in.
-    let epoch = epoch.first_chunk().map_or(1, |bytes| u64::from_le_bytes(*bytes) >> 12).max(1);
+/// An epoch that no other hub has, but by chance: in 52 bits, which scripts count in.
+pub(super) fn random_epoch() -> Epoch {
+    let mut random = [0; 8];
+    // Without randomness the time must do.
+    let random = match getrandom::fill(&mut random) {
+        Ok(()) => u64::from_le_bytes(random),
+        Err(_) => Timestamp::now().millis().cast_unsigned() << 12,
+    };
+    Epoch((random >> 12).max(1))
+}
+
+/// Reads it, and makes it where there is none, with the secret that is known.
+pub(super) async fn read(
+    server: &mut Server,
+    names: &Names,
+    known: Option<[u8; 16]>,
+) -> Result<Identity, OpenError> {
+    let mut secret = [0; 16];
+    getrandom::fill(&mut secret).map_err(|_| OpenError::Damaged)?;
+    let secret = known.unwrap_or(secret);
     let mut invocation = script::IDENTITY.key(names.partition(Partition::of_hub()));
-    invocation.arg(FORMAT).arg(epoch).arg(secret);
+    invocation.arg(FORMAT).arg(random_epoch().0).arg(&secret[..]);
     let value = invocation.invoke_async::<redis::Value>(&mut server.connection).await;
     let value = value.map_err(|error| StoreError::from(Failure::of(&error)))?;
     let mut answer = Answer::new(value);
@@ -44,22 +62,31 @@ pub(super) async fn read(server: &mut Server, names: &Names) -> Result<Identity,
     Ok(Identity { epoch, secret })
 }
 
-/// Looks at a connection that was opened: it knows the scripts, and where it leads to the identity that is the one which is
-/// known.
+/// Looks at a connection that was opened: it gets to know the scripts; where it was opened again, it must lead to the same
+/// hub, and what this node acknowledged must be there. Where that is lost a new epoch begins.
 pub(super) async fn check(
-    names: Names,
+    shared: Option<Arc<Shared>>,
     link: Link,
     mut server: Server,
-    known: Option<Identity>,
 ) -> Result<(), LinkError> {
     for script in script::all() {
         // What is not loaded here calls load.
         let _ = script.load_async(&mut server.connection).await;
     }
-    let Some(known) = known.filter(|_| link.is_owner(&server, names.hub().as_bytes())) else { return Ok(()) };
-    match read(&mut server, &names).await {
-        Ok(found) if found == known => Ok(()),
-        Ok(_) => Err(LinkError::Settings("it holds another hub's state: restart".into())),
-        Err(error) => Err(LinkError::Settings(error.to_string().into())),
+    let Some(shared) = shared else { return Ok(()) };
+    let is_hubs = link.is_owner(&server, shared.names.hub().as_bytes());
+    if is_hubs {
+        match read(&mut server, &shared.names, Some(shared.secret)).await {
+            Ok(found) if found.secret == shared.secret => survival::adopt(&shared, found.epoch),
+            Ok(_) => return Err(LinkError::Settings("it holds another hub's state".into())),
+            Err(error) => return Err(LinkError::Settings(error.to_string().into())),
+        }
     }
+    if survival::has_all(&shared, &link, &mut server).await? {
+        return Ok(());
+    }
+    let elsewhere = || LinkError::Unreachable("the server that has the hub's identity is away".into());
+    let mut hubs =
+        if is_hubs { server } else { link.server(shared.names.hub().as_bytes()).ok_or_else(elsewhere)? };
+    survival::renew(&shared, &mut hubs).await
 }

@@ -46,7 +46,7 @@ pub(super) async fn commit(shared: &Shared, user: UserId, outcome: Outcome) -> R
     };
     let waits = if is_new { take_waits(shared, &outcome, &mut answer)? } else { 0 };
     let state = State::take(answer.list()?)?;
-    let summary = state.summary(shared.epoch, &broadcasts, known_from, now);
+    let summary = state.summary(shared.epoch(), &broadcasts, known_from, now);
     committed.inbox = (!changes.is_empty()).then_some(summary);
     let mut told = Vec::new();
     if is_new {

@@ -124,7 +124,7 @@ impl Outboxes {
                 .arg(item.number)
                 .arg(shared.now().millis())
                 .arg(shared.publish())
-                .arg(&shared.head[..])
+                .arg(&shared.head()[..])
         };
         match item.kind {
             Kind::Notify(notice, users) => {
@@ -134,6 +134,7 @@ impl Outboxes {
                     .map(|(target, users)| notify(shared, begin(*target), &item.tenant, &notice, users));
                 for changes in try_join_all(applied).await? {
                     publish::publish(shared, &changes, 0).await;
+                    shared.acknowledged.note(&changes);
                     shared.tell(&changes);
                 }
             }

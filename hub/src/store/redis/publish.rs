@@ -35,7 +35,7 @@ pub(super) async fn publish(shared: &Shared, changes: &[Change], previous: u32) 
 fn message(shared: &Shared, change: &Change, previous: &mut u32) -> Option<(String, Vec<u8>)> {
     let begin = |kind: u8| {
         let mut bytes = vec![VERSION, kind];
-        bytes.extend_from_slice(&shared.head);
+        bytes.extend_from_slice(&shared.head());
         bytes
     };
     let names = &shared.names;

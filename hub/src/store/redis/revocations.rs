@@ -72,7 +72,7 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
         .arg(instant.millis())
         .arg(shared.now().millis())
         .arg(shared.publish())
-        .arg(&shared.head[..])
+        .arg(&shared.head()[..])
         .arg(&name);
     call.ask(shared).await?;
     shared.make_durable(Partition::of_hub()).await?;

@@ -33,6 +33,8 @@ scripts! {
     INBOX_READ = ["common", "inbox_state", "inbox_read"];
     BROADCASTS = ["common", "broadcasts"];
     IDENTITY = ["common", "identity"];
+    SURVIVES = ["common", "room_state", "survives"];
+    RENEW = ["common", "renew"];
     REVOKE = ["common", "revoke"];
     REVOCATIONS = ["common", "revocations"];
     ANCHOR = ["common", "anchor"];

@@ -13,7 +13,9 @@ use crate::store::{Change, Home, StoreError};
 
 use super::broadcasts::Cache;
 use super::idempotency::Keys;
+use super::identity::Identity;
 use super::options::Options;
+use super::survival::Acknowledged;
 
 /// Figures since the store was opened.
 #[derive(Default)]
@@ -30,20 +32,56 @@ pub(super) struct Shared {
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) link: Link,
     pub(super) names: Names,
-    pub(super) epoch: Epoch,
+    epoch: AtomicU64,
     pub(super) secret: [u8; 16],
     pub(super) keys: Keys,
+    pub(super) acknowledged: Acknowledged,
     pub(super) broadcasts: Cache,
     pub(super) counters: Counters,
     /// Set when it is closing: nothing new begins.
     pub(super) closing: AtomicBool,
     /// Ends what goes on by itself.
     pub(super) cancel: CancellationToken,
-    /// What messages to other nodes begin with, after version and kind: who sends, and the epoch.
-    pub(super) head: [u8; 16],
 }
 
 impl Shared {
+    /// Of a store that was just connected.
+    pub(super) fn new(options: Options, link: Link, names: Names, identity: Identity) -> Self {
+        Self {
+            keys: Keys::new(options.idempotency_keys),
+            options,
+            runtime: tokio::runtime::Handle::current(),
+            link,
+            names,
+            epoch: AtomicU64::new(identity.epoch.0),
+            secret: identity.secret,
+            acknowledged: Acknowledged::default(),
+            broadcasts: Cache::default(),
+            counters: Counters::default(),
+            closing: AtomicBool::new(false),
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    /// The epoch of all logs.
+    pub(super) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Acquire))
+    }
+
+    /// Sets it; gives the one before.
+    pub(super) fn set_epoch(&self, epoch: Epoch) -> Epoch {
+        Epoch(self.epoch.swap(epoch.0, Ordering::AcqRel))
+    }
+
+    /// What messages to other nodes begin with, after version and kind: who sends, and the epoch.
+    pub(super) fn head(&self) -> [u8; 16] {
+        let mut head = [0; 16];
+        let (node, epoch) = head.split_at_mut(8);
+        node.copy_from_slice(&self.options.node.to_le_bytes());
+        epoch.copy_from_slice(&self.epoch().0.to_le_bytes());
+        head
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         (self.options.clock)()
     }

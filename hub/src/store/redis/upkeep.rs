@@ -6,7 +6,7 @@ use redis::{Pipeline, Value};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::domain::names::{RoomKey, RoomName, TenantId};
-use crate::domain::position::Seq;
+use crate::domain::position::{Epoch, Seq};
 use crate::redis::Partition;
 use crate::store::{Change, StoreError};
 
@@ -52,6 +52,11 @@ pub(super) async fn run(shared: Arc<Shared>, outboxes: Outboxes) {
 
 /// Does what is due in all partitions.
 async fn look(shared: &Shared, outboxes: &Outboxes) -> Result<(), StoreError> {
+    // Another node may have found that something was lost.
+    let mut epoch = redis::cmd("HGET");
+    epoch.arg(shared.names.hub()).arg("epoch");
+    let epoch = super::answer::number(&shared.send(&epoch).await?)?.cast_unsigned();
+    super::survival::adopt(shared, Epoch(epoch));
     let now = shared.now().millis();
     let due = shared.ask_partitions(|names, pipeline| {
         let command = pipeline.cmd("ZRANGEBYSCORE").arg(format!("{names}due")).arg("-inf").arg(now);

@@ -1,10 +1,8 @@
 //! The store's thread: it opens the connection, then carries lanes, outboxes, erasures and upkeep until it is closed.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::audit::ChainHead;
@@ -14,15 +12,13 @@ use crate::redis::link::Check;
 use crate::redis::{Link, Names};
 use crate::store::StoreError;
 
-use super::broadcasts::Cache;
 use super::erase::Erasures;
-use super::idempotency::Keys;
-use super::identity::{self, Identity};
+use super::identity;
 use super::lane::{self, Job};
 use super::limits::LANES;
 use super::options::{OpenError, Options};
 use super::outbox::Outboxes;
-use super::shared::{Counters, Shared};
+use super::shared::Shared;
 use super::{audit, policy, revocations, upkeep};
 
 /// What is asked of the thread besides outcomes.
@@ -44,13 +40,13 @@ pub(super) struct Ready {
 }
 
 /// Runs the store until nobody can ask it any more. `ready` is told how it began.
-pub(super) fn run(options: Options, ready: &std::sync::mpsc::Sender<Result<Ready, OpenError>>) {
+pub(super) fn run(options: Options, ready: &std::sync::mpsc::SyncSender<Result<Ready, OpenError>>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return drop(ready.send(Err(error.into()))),
     };
     runtime.block_on(async {
-        let (shared, identity) = match open(options).await {
+        let shared = match open(options).await {
             Ok(opened) => opened,
             Err(error) => return drop(ready.send(Err(error))),
         };
@@ -65,7 +61,7 @@ pub(super) fn run(options: Options, ready: &std::sync::mpsc::Sender<Result<Ready
         }
         let (orders, taken) = mpsc::channel(shared.options.queue.max(1));
         tasks.spawn(upkeep::run(Arc::clone(&shared), outboxes.clone()));
-        let check = checking(shared.names.clone(), Some(identity));
+        let check = checking(Some(Arc::clone(&shared)));
         tasks.spawn(shared.link.clone().keep(shared.cancel.clone(), check));
         served.spawn(serve(Arc::clone(&shared), outboxes, erasures.clone(), taken, served.clone()));
         let is_heard = ready.send(Ok(Ready { shared: Arc::clone(&shared), lanes, orders, erasures })).is_ok();
@@ -80,38 +76,21 @@ pub(super) fn run(options: Options, ready: &std::sync::mpsc::Sender<Result<Ready
     });
 }
 
-/// How new connections are looked at.
-fn checking(names: Names, identity: Option<Identity>) -> Check {
-    Box::new(move |link, server| Box::pin(identity::check(names.clone(), link, server, identity)))
+/// How new connections are looked at; `shared` once it is known what must be there.
+fn checking(shared: Option<Arc<Shared>>) -> Check {
+    Box::new(move |link, server| Box::pin(identity::check(shared.clone(), link, server)))
 }
 
-async fn open(options: Options) -> Result<(Arc<Shared>, Identity), OpenError> {
+async fn open(options: Options) -> Result<Arc<Shared>, OpenError> {
     let link = Link::new(options.redis.clone())?;
     let names = Names::new(&options.redis.prefix);
-    link.connect(&checking(names.clone(), None)).await?;
+    link.connect(&checking(None)).await?;
     policy::check(&link, &options).await?;
     let server = link.server(names.hub().as_bytes());
-    let identity = identity::read(&mut server.ok_or(StoreError::Unavailable)?, &names).await?;
-    let mut head = [0; 16];
-    let (node, epoch) = head.split_at_mut(8);
-    node.copy_from_slice(&options.node.to_le_bytes());
-    epoch.copy_from_slice(&identity.epoch.0.to_le_bytes());
-    let shared = Arc::new(Shared {
-        keys: Keys::new(options.idempotency_keys),
-        options,
-        runtime: tokio::runtime::Handle::current(),
-        link,
-        names,
-        epoch: identity.epoch,
-        secret: identity.secret,
-        broadcasts: Cache::default(),
-        counters: Counters::default(),
-        closing: AtomicBool::new(false),
-        cancel: CancellationToken::new(),
-        head,
-    });
+    let identity = identity::read(&mut server.ok_or(StoreError::Unavailable)?, &names, None).await?;
+    let shared = Arc::new(Shared::new(options, link, names, identity));
     shared.count_keys().await?;
-    Ok((shared, identity))
+    Ok(shared)
 }
 
 /// Takes orders until nobody can give any.

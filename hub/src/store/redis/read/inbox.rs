@@ -27,7 +27,7 @@ pub(in super::super) async fn inbox_summary(
         shared.known_from(user),
         shared.inbox_state(user)
     )?;
-    Ok(state.summary(shared.epoch, &broadcasts, known_from, shared.now()))
+    Ok(state.summary(shared.epoch(), &broadcasts, known_from, shared.now()))
 }
 
 /// Which of the two logs.
@@ -106,7 +106,7 @@ pub(in super::super) async fn inbox(
             break;
         }
     }
-    let head = state.head(shared.epoch, &broadcasts);
+    let head = state.head(shared.epoch(), &broadcasts);
     Ok(InboxPage { notifications: page.items, head, more: page.full })
 }
 

@@ -35,7 +35,7 @@ pub(in super::super) async fn room(shared: &Shared, key: &RoomKey) -> Result<Opt
     let mut answer = Answer::new(shared.send(&read).await?);
     let Some(hot) = answer.bytes()? else { return Ok(None) };
     let (cold, metadata) = (answer.bytes()?.unwrap_or_default(), answer.bytes()?.unwrap_or_default());
-    Ok(Some(state::room(shared.epoch, key, &hot, &cold, &metadata)?))
+    Ok(Some(state::room(shared.epoch(), key, &hot, &cold, &metadata)?))
 }
 
 /// A page of a room's log.
@@ -58,13 +58,13 @@ pub(in super::super) async fn entries(
         .arg(bound.bytes.min(1 << 40));
     let mut answer = call.ask(shared).await?;
     if answer.len() == 0 {
-        return Ok(EntryPage::empty(shared.epoch));
+        return Ok(EntryPage::empty(shared.epoch()));
     }
     let hot = Hot::read(&answer.some_bytes()?)?;
     let mut page = Filling::new(bound);
     while answer.len() > 0 {
         let (seq, bytes, reacted) = (Seq(answer.count()?), answer.some_bytes()?, answer.list()?);
-        let mut entry = record::decode(shared.epoch, seq, &bytes)?;
+        let mut entry = record::decode(shared.epoch(), seq, &bytes)?;
         add_reactions(&mut entry, reacted)?;
         if !page.take_entry(entry) {
             break;
@@ -72,7 +72,7 @@ pub(in super::super) async fn entries(
     }
     Ok(EntryPage {
         entries: page.items,
-        head: hot.position(shared.epoch),
+        head: hot.position(shared.epoch()),
         head_number: hot.number,
         first: hot.first,
         more: page.full,
@@ -118,7 +118,7 @@ pub(in super::super) async fn latest_events(
     for bytes in Answer::new(shared.send(&read).await?).all_bytes()? {
         let mut from = Reader::new(&bytes);
         let (seq, _size) = (Seq(from.u64()?), from.u32()?);
-        entries.push(record::decode(shared.epoch, seq, from.rest())?);
+        entries.push(record::decode(shared.epoch(), seq, from.rest())?);
     }
     entries.sort_unstable_by_key(|entry| entry.seq);
     let mut page = Filling::new(bound);
@@ -234,12 +234,12 @@ async fn summary(
     let member = state::member(&user.user, &answer.some_bytes()?)?;
     let marks = state::marks(&answer.some_bytes()?)?;
     let (last, reacted, peer) = (answer.bytes()?, answer.list()?, answer.bytes()?);
-    let room = state::room(shared.epoch, key, &hot, &cold, &metadata)?;
+    let room = state::room(shared.epoch(), key, &hot, &cold, &metadata)?;
     let mut last_message = None;
     if let Some(bytes) = last {
         let mut from = Reader::new(&hot);
         from.take(28)?;
-        let mut entry = record::decode(shared.epoch, Seq(from.u64()?), &bytes)?;
+        let mut entry = record::decode(shared.epoch(), Seq(from.u64()?), &bytes)?;
         add_reactions(&mut entry, reacted)?;
         last_message = Some(entry).filter(|entry| entry.size() <= LISTED_MESSAGE_BYTES);
     }
