@@ -85,6 +85,13 @@ mod tests {
             (r#"{"commandId": 3, "ping": {}, "ping": {}}"#, "ping", "given twice"),
             (r#"{"commandId": 3, "messageSend": 7}"#, "command", "the canonical JSON of the message"),
             (r#"{"commandId": 3, "<script>": {}}"#, "command", "the canonical JSON of the message"),
+            // The field, and not what the caller wrote there.
+            (r#"{"commandId": 3, "presenceSet": {"status": "ONLINE"}}"#, "status", "no such value"),
+            (
+                r#"{"commandId": 3, "notifications": {"filter": {"priorities": ["LOUD"]}}}"#,
+                "priorities",
+                "no such value",
+            ),
         ] {
             let Err(JsonError::Refused(violation)) = parse::<SessionRequest>(text.as_bytes()) else {
                 panic!("{text}")
@@ -92,6 +99,16 @@ mod tests {
             assert_eq!((&*violation.field, &*violation.rule), (field, rule), "{text}");
             assert_eq!(command_id(text.as_bytes()), Some(3));
         }
+    }
+
+    /// What they mean is for the hub to say, as in a binary frame.
+    #[test]
+    fn enums_may_be_numbers_that_are_not_known_here() {
+        let text = br#"{"commandId": 3, "presenceSet": {"status": 99}}"#;
+        let Some(Command::PresenceSet(set)) = parse::<SessionRequest>(text).unwrap().command else {
+            panic!()
+        };
+        assert_eq!(set.status, 99);
     }
 
     #[test]

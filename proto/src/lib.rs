@@ -8,6 +8,7 @@
 //! Start reading at `carillon/v1/session.proto`: its two messages name every command, reply and push.
 
 pub mod frame;
+mod open_enum;
 pub mod port;
 pub mod wire;
 

@@ -1,4 +1,4 @@
-//! The one table that says how each error code looks on each transport.
+//! The tables that say how each error code looks on each transport, and when it comes. `docs/errors.md` is made from them.
 
 use tonic::Code;
 
@@ -21,10 +21,24 @@ pub struct WireRow {
     /// should reconnect and 4500-4999 that it should not; the others are those that RFC 6455 and the IANA registry
     /// have for the purpose.
     pub close: u16,
+    /// When it comes and what to do about it, as the reference says.
+    pub when: &'static str,
+}
+
+/// A close code of a WebSocket that broke the protocol below its frames' content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseRow {
+    /// The close code. Source: RFC 6455, 7.4.1.
+    pub close: u16,
+    /// The code that its session ends with.
+    pub code: &'static str,
+    /// When it comes, as the reference says.
+    pub when: &'static str,
 }
 
 macro_rules! table {
-    ($($name:literal, $message:literal, $retryable:literal, $reconnect:literal, $grpc:ident, $http:literal, $close:literal;)*) => {
+    ($($name:literal, $message:literal, $retryable:literal, $reconnect:literal, $grpc:ident, $http:literal, $close:literal,
+        $when:literal;)*) => {
         [$(WireRow {
             name: $name,
             message: $message,
@@ -33,37 +47,95 @@ macro_rules! table {
             grpc: Code::$grpc,
             http: $http,
             close: $close,
+            when: $when,
         }),*]
     };
 }
 
-/// All codes. `docs/errors.md` says when each comes.
+/// All codes.
 pub const WIRE_TABLE: [WireRow; 22] = table! {
-    "AUTH_REQUIRED", "a token is required", false, false, Unauthenticated, 401, 4500;
-    "INVALID_TOKEN", "the token is not valid", false, false, Unauthenticated, 401, 4501;
-    "TOKEN_EXPIRED", "the token has expired", false, true, Unauthenticated, 401, 4000;
-    "TOKEN_REVOKED", "token has been revoked", false, false, Unauthenticated, 401, 4502;
-    "SESSION_INVALIDATED", "session invalidated", false, false, Unauthenticated, 401, 4503;
-    "SESSION_REPLACED", "a newer session took over", false, false, FailedPrecondition, 409, 4504;
-    "ACCESS_DENIED", "access denied", false, false, PermissionDenied, 403, 4505;
-    "PERMISSION_DENIED", "not permitted", false, false, PermissionDenied, 403, 4506;
-    "INVALID_ARGUMENT", "a field is not valid", false, false, InvalidArgument, 400, 4507;
+    "AUTH_REQUIRED", "a token is required", false, false, Unauthenticated, 401, 4500,
+        "No token came, neither in the metadata nor in `hello`. Connect with one.";
+    "INVALID_TOKEN", "the token is not valid", false, false, Unauthenticated, 401, 4501,
+        "The token is malformed, wrongly signed, not for this hub or not valid yet. Get another; if it should be \
+         right, compare the `auth` settings with what the issuer writes.";
+    "TOKEN_EXPIRED", "the token has expired", false, true, Unauthenticated, 401, 4000,
+        "The token's time is over. Get a new one and connect again; with `refresh_token` in time it does not come \
+         to this.";
+    "TOKEN_REVOKED", "token has been revoked", false, false, Unauthenticated, 401, 4502,
+        "The token was revoked. Sign in anew.";
+    "SESSION_INVALIDATED", "session invalidated", false, false, Unauthenticated, 401, 4503,
+        "All of the user's tokens up to an instant were invalidated. Sign in anew.";
+    "SESSION_REPLACED", "a newer session took over", false, false, FailedPrecondition, 409, 4504,
+        "A newer session named the same `instance`. Do not reconnect: two would take turns.";
+    "ACCESS_DENIED", "access denied", false, false, PermissionDenied, 403, 4505,
+        "The caller may not enter or know of this room. A room that does not exist is answered in the same way.";
+    "PERMISSION_DENIED", "not permitted", false, false, PermissionDenied, 403, 4506,
+        "The caller may see this, but not do that: the role, or the namespace's rules, do not allow it. A service \
+         gets it where its token is not for the tenant, or where services need a certificate and it has shown \
+         none.";
+    "INVALID_ARGUMENT", "a field is not valid", false, false, InvalidArgument, 400, 4507,
+        "A field breaks a rule; `violations` name the fields and the rules. Mend the command.";
     // What tonic itself answers to a frame above its limit.
-    "MESSAGE_TOO_LARGE", "the message is too large", false, false, OutOfRange, 413, 1009;
-    "RATE_LIMITED", "too many requests", true, true, ResourceExhausted, 429, 4001;
-    "CONNECTION_LIMIT_EXCEEDED", "too many sessions", true, true, ResourceExhausted, 429, 4002;
-    "TOO_MANY_CONNECTIONS", "too many connections", true, true, ResourceExhausted, 429, 4003;
+    "MESSAGE_TOO_LARGE", "the message is too large", false, false, OutOfRange, 413, 1009,
+        "A frame or a content above the limits that `connected` told. A frame that is too large ends the session, \
+         a content does not.";
+    "RATE_LIMITED", "too many requests", true, true, ResourceExhausted, 429, 4001,
+        "Too many commands, or no more idempotency keys can be remembered. Wait for `retry_after_ms`.";
+    "CONNECTION_LIMIT_EXCEEDED", "too many sessions", true, true, ResourceExhausted, 429, 4002,
+        "The user has too many sessions. End one.";
+    "TOO_MANY_CONNECTIONS", "too many connections", true, true, ResourceExhausted, 429, 4003,
+        "The address has too many connections that have not authenticated, attempts that failed or sessions, or \
+         the node has too many sessions. Wait for `retry_after_ms`.";
     // Not 429, which makes clients repeat what cannot succeed until a room is left.
-    "ROOM_LIMIT_EXCEEDED", "too many rooms", false, false, FailedPrecondition, 409, 4508;
-    "NOT_FOUND", "not found", false, false, NotFound, 404, 4509;
-    "CONFLICT", "the state has changed", false, false, Aborted, 409, 4510;
-    "DEADLINE_EXCEEDED", "not done in time", true, true, DeadlineExceeded, 504, 4004;
-    "UNAVAILABLE", "not available at the moment", true, true, Unavailable, 503, 1013;
-    "SLOW_CONSUMER", "the session reads too slowly", true, true, ResourceExhausted, 503, 4005;
-    "GOING_AWAY", "the node is stopping", true, true, Unavailable, 503, 1001;
-    "PROTOCOL_ERROR", "the stream broke the protocol", false, false, InvalidArgument, 400, 4511;
-    "INTERNAL", "internal error", true, true, Internal, 500, 1011;
+    "ROOM_LIMIT_EXCEEDED", "too many rooms", false, false, FailedPrecondition, 409, 4508,
+        "The session is joined to as many rooms as it may be. Leave one first.";
+    "NOT_FOUND", "not found", false, false, NotFound, 404, 4509,
+        "There is no such message, member or notification, or none that the caller may see.";
+    "CONFLICT", "the state has changed", false, false, Aborted, 409, 4510,
+        "The state is not what the command was decided under (an old version, already there), or the idempotency \
+         key was used for another command. Read the state and decide again.";
+    "DEADLINE_EXCEEDED", "not done in time", true, true, DeadlineExceeded, 504, 4004,
+        "Not done in time, and so the outcome is unknown: send it again with the same idempotency key. As a \
+         session's end: the client was silent for too long.";
+    "UNAVAILABLE", "not available at the moment", true, true, Unavailable, 503, 1013,
+        "Something that the hub needs cannot be reached, or too much waits. Try again, with the same idempotency \
+         key.";
+    "SLOW_CONSUMER", "the session reads too slowly", true, true, ResourceExhausted, 503, 4005,
+        "The session read too slowly for too long. Connect again and resume: nothing durable is lost.";
+    "GOING_AWAY", "the node is stopping", true, true, Unavailable, 503, 1001,
+        "The node stops. Connect again after `reconnect_after_ms` and resume.";
+    "PROTOCOL_ERROR", "the stream broke the protocol", false, false, InvalidArgument, 400, 4511,
+        "The stream broke the protocol: an undecodable frame, id 0, an id in flight, a first frame that is no \
+         `hello`, or a second one. A fault of the client.";
+    "INTERNAL", "internal error", true, true, Internal, 500, 1011,
+        "The hub's own fault. Its log says more under the request id.";
 };
+
+/// A frame that breaks RFC 6455.
+pub const BROKEN_FRAME: CloseRow = CloseRow {
+    close: 1002,
+    code: "PROTOCOL_ERROR",
+    when: "A frame that breaks RFC 6455: not masked, a reserved bit or op-code, an oversized control frame.",
+};
+/// A frame of the other kind.
+pub const WRONG_KIND: CloseRow = CloseRow {
+    close: 1003,
+    code: "PROTOCOL_ERROR",
+    when: "A text frame on `carillon.v1.proto`, a binary one on `carillon.v1.json`.",
+};
+/// Text that is none.
+pub const NOT_UTF8: CloseRow =
+    CloseRow { close: 1007, code: "PROTOCOL_ERROR", when: "Text that is no UTF-8." };
+/// Too much that only keeps the bridge busy.
+pub const TOO_MANY_PINGS: CloseRow = CloseRow {
+    close: 1008,
+    code: "RATE_LIMITED",
+    when: "More than ten pings and pongs of the WebSocket's own a second, for half a minute.",
+};
+
+/// What a socket is closed with beside the codes' own. A client would do the same again: it is a fault of the client.
+pub const CLOSE_TABLE: [CloseRow; 4] = [BROKEN_FRAME, WRONG_KIND, NOT_UTF8, TOO_MANY_PINGS];
 
 impl WireRow {
     /// The row of the code of this name; that of INTERNAL for one that is in no table.
@@ -101,6 +173,22 @@ mod tests {
                 _ => false,
             };
             assert!(fits && seen.insert(row.close), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn codes_of_broken_sockets_stand_once_and_are_of_codes_that_there_are() {
+        let mut seen: HashSet<_> = WIRE_TABLE.iter().map(|row| row.close).collect();
+        for row in CLOSE_TABLE {
+            assert!(seen.insert(row.close) && (1002..1016).contains(&row.close), "{row:?}");
+            assert_eq!(WireRow::of(row.code).name, row.code);
+        }
+    }
+
+    #[test]
+    fn every_row_says_when_it_comes() {
+        for when in WIRE_TABLE.map(|row| row.when).into_iter().chain(CLOSE_TABLE.map(|row| row.when)) {
+            assert!(when.len() > 15 && when.ends_with('.') && !when.contains(['|', '\n']), "{when}");
         }
     }
 

@@ -60,6 +60,12 @@ export class Person {
     await this.page.getByRole("heading", { level: 1, name: title }).waitFor();
   }
 
+  /** Waits until the list says that nothing in a conversation is unread. */
+  async hasRead(title) {
+    const link = this.page.locator(".room-link", { hasText: title });
+    await link.locator(".badge-none").waitFor({ state: "attached" });
+  }
+
   /** Leaves it for the inbox. */
   async opensInbox() {
     await this.page.locator(".inbox-link").click();
@@ -80,6 +86,11 @@ export class Person {
   /** Waits for words anywhere in view. */
   async sees(words) {
     await this.page.getByText(words).first().waitFor();
+  }
+
+  /** The line before what was unread when the conversation was opened. */
+  newLine() {
+    return this.page.locator(".divider-new");
   }
 
   /** Waits until one's message bears this mark: `Sending`, `Sent`, `Delivered` or `Read by Bob`. */

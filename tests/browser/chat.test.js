@@ -48,6 +48,29 @@ test("two people see each other's messages, typing and ticks", async () => {
   assert.deepEqual([await alice.hears(4), await bob.hears(4)], [said, said]);
 });
 
+test("a line stands before what was unread, and not before what comes while one looks", async () => {
+  await alice.starts("Tea", "bob");
+  await alice.says("black or green?");
+  await bob.opens("Tea");
+  await bob.says("green");
+  await bob.hears(2);
+  await bob.hasRead("Tea");
+  await bob.opensInbox();
+  await alice.says("with sugar?");
+  await alice.seesMark("with sugar?", "Delivered");
+  await bob.opens("Tea");
+  await bob.hears(3);
+  await bob.newLine().waitFor();
+  await bob.hasRead("Tea");
+  await bob.opensInbox();
+  await bob.opens("Tea");
+  await bob.hears(3);
+  assert.equal(await bob.newLine().count(), 0);
+  await alice.says("no?");
+  await bob.hears(4);
+  assert.equal(await bob.newLine().count(), 0);
+});
+
 test("who was offline gets everything missed, once, and what was written meanwhile is sent", async () => {
   await alice.starts("Walk", "bob");
   await alice.says("before");

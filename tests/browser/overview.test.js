@@ -46,6 +46,18 @@ test("the overview's figures follow what happens, and its charts move", async ()
   await operator.leaves();
 });
 
+test("who goes to the overview before the playground has connected stays signed in", async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  // A hub that says nothing.
+  await page.routeWebSocket(/\/v1\/session/, () => {});
+  await page.goto(`http://${hub.bridge}/#token=${hub.token("alice")}`);
+  await page.locator(".connection-trying").waitFor();
+  await page.getByRole("link", { name: "Overview" }).click();
+  await page.locator('.connection[data-state="live"]').waitFor();
+  await context.close();
+});
+
 test("a person sees the overview in development, a stranger does not", async () => {
   const alice = await Person.at(hub, browser, "alice");
   await alice.page.getByRole("link", { name: "Overview" }).click();

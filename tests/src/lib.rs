@@ -8,6 +8,7 @@
 pub mod browser;
 pub mod certificates;
 pub mod command;
+pub mod errors_page;
 pub mod hub;
 pub mod log;
 pub mod people;

@@ -35,8 +35,9 @@ Made from the comments of `proto/carillon/v1` by `tests/steps/events_page.py`: c
 Names are those of the JSON form; protobuf and the gRPC stubs write the same in snake_case (`messageSend` is
 `message_send`). In JSON a frame is one object, such as `{"commandId": 7, "typing": {"room": "room:lobby", "active":
 true}}`: the command's name is the field, and its fields are inside. 64-bit numbers are written as strings and read as
-either, bytes are base64, enums are their names, what is unset or zero is left out. The hub refuses fields that it does
-not know, with their names; clients ignore what they do not know.
+either, bytes are base64, enums are their names (a value that the writer does not know is its number, and numbers are
+read too), what is unset or zero is left out. The hub refuses fields and names of values that it does not know, with the
+field's name; clients ignore what they do not know.
 [The client guide](client-guide.md) says what to do with them, [errors](errors.md) what can go wrong.
 """
 

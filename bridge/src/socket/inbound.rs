@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use carillon_proto::v1::{SessionRequest, Violation};
+use carillon_proto::wire::{BROKEN_FRAME, CloseRow, NOT_UTF8, WRONG_KIND};
 use carillon_proto::{WebSocketForm, WireRow};
 use prost::Message as _;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
@@ -27,13 +28,25 @@ pub(super) enum Inbound {
     Wrong { code: &'static WireRow, close: u16 },
 }
 
+impl Inbound {
+    /// What ends a session, its socket with the code's own close code.
+    fn wrong(code: &str) -> Self {
+        let code = WireRow::of(code);
+        Self::Wrong { code, close: code.close }
+    }
+
+    /// What breaks the protocol of sockets.
+    fn broken(row: CloseRow) -> Self {
+        Self::Wrong { code: WireRow::of(row.code), close: row.close }
+    }
+}
+
 /// Understands what tungstenite gave.
 pub(super) fn understand(read: Option<Result<Message, Error>>, form: WebSocketForm) -> Inbound {
     match (read, form) {
         (Some(Ok(Message::Binary(bytes))), WebSocketForm::Binary) => Inbound::Request(bytes),
         (Some(Ok(Message::Text(text))), WebSocketForm::Json) => request(text.as_bytes()),
-        // 1003: data of a kind that is not accepted.
-        (Some(Ok(Message::Binary(_) | Message::Text(_))), _) => wrong("PROTOCOL_ERROR", 1003),
+        (Some(Ok(Message::Binary(_) | Message::Text(_))), _) => Inbound::broken(WRONG_KIND),
         (Some(Ok(Message::Ping(_))), _) => Inbound::Asked,
         (Some(Ok(Message::Pong(_) | Message::Frame(_))), _) => Inbound::Idle,
         (Some(Ok(Message::Close(_))), _) => Inbound::Closed,
@@ -45,25 +58,20 @@ pub(super) fn understand(read: Option<Result<Message, Error>>, form: WebSocketFo
 fn request(text: &[u8]) -> Inbound {
     match json::parse::<SessionRequest>(text) {
         Ok(request) => Inbound::Request(request.encode_to_vec().into()),
-        Err(JsonError::Broken) => wrong("PROTOCOL_ERROR", WireRow::of("PROTOCOL_ERROR").close),
+        Err(JsonError::Broken) => Inbound::wrong("PROTOCOL_ERROR"),
         Err(JsonError::Refused(violation)) => match json::command_id(text) {
             Some(id) => Inbound::Refused(id, violation),
-            None => wrong("PROTOCOL_ERROR", WireRow::of("PROTOCOL_ERROR").close),
+            None => Inbound::wrong("PROTOCOL_ERROR"),
         },
     }
 }
 
-/// The close codes of RFC 6455, 7.4.1.
 fn broken(error: &Error) -> Inbound {
     match error {
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => wrong("MESSAGE_TOO_LARGE", 1009),
-        Error::Utf8(_) => wrong("PROTOCOL_ERROR", 1007),
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => Inbound::wrong("MESSAGE_TOO_LARGE"),
+        Error::Utf8(_) => Inbound::broken(NOT_UTF8),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Inbound::Gone,
-        Error::Protocol(_) => wrong("PROTOCOL_ERROR", 1002),
+        Error::Protocol(_) => Inbound::broken(BROKEN_FRAME),
         _ => Inbound::Gone,
     }
-}
-
-fn wrong(code: &str, close: u16) -> Inbound {
-    Inbound::Wrong { code: WireRow::of(code), close }
 }

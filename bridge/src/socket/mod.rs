@@ -16,6 +16,7 @@ use std::time::Duration;
 use carillon_net::addresses::Attempt;
 use carillon_proto::port::{Call, End, FrameStream, HubPort};
 use carillon_proto::v1::session_response::Kind;
+use carillon_proto::wire::TOO_MANY_PINGS;
 use carillon_proto::{Frame, WebSocketForm, WireRow, v1};
 use futures::{Sink, Stream};
 use hyper::upgrade::Upgraded;
@@ -171,8 +172,7 @@ impl Socket {
                     self.hub.refuse(id, answer);
                 }
                 Inbound::Asked | Inbound::Idle if !self.pace.admit(Instant::now()) => {
-                    // 1008: a policy is violated.
-                    return self.wrong(cx, WireRow::of("RATE_LIMITED"), 1008);
+                    return self.wrong(cx, WireRow::of(TOO_MANY_PINGS.code), TOO_MANY_PINGS.close);
                 }
                 Inbound::Asked => self.answers_wait = true,
                 Inbound::Idle => {}

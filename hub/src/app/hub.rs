@@ -105,23 +105,18 @@ impl Hub {
             let started = worker::start(shard, listener, front, beside, Arc::clone(&services), stop.clone());
             workers.push(started.map_err(StartError::Worker)?);
         }
-        workers.extend(nodes::start(nodes, &store, revocations_after, &run)?);
+        if let Some(nodes) = nodes {
+            let started = nodes.start(Arc::clone(&store), revocations_after, run.clone());
+            workers.push(started.map_err(StartError::Worker)?);
+        }
         let tasks = TaskTracker::new();
         if let Some(tls) = door.tls {
             tasks.spawn(tls.follow(run.clone()));
         }
-        tasks.spawn(send_unread(Arc::clone(&services), stop.run.clone()));
-        let options = http::Options::new(config.http.listen);
-        let (web, web_handle) =
-            http::Service::bind(options, Arc::new(HubFacts(Arc::clone(&services)))).await?;
-        tasks.spawn(web.run(stop.run.clone()));
-        let patience = stores::patience(config);
-        tasks.spawn(watch_store(Arc::clone(&services), health.clone(), patience, stop.run.clone()));
-        keys::start(config, &services.authenticator, &services.metrics, &tasks, &stop.run);
+        let http = begin_tasks(config, &services, &health, (&tasks, &run)).await?;
         drop(stop);
         health.serving().await;
         audit.started();
-        let http = web_handle.address();
         Ok(Self {
             grpc: address,
             http,
@@ -239,6 +234,23 @@ impl Hub {
     }
 }
 
+/// Begins what belongs to no worker. Gives the address of health and metrics.
+async fn begin_tasks(
+    config: &Config,
+    services: &Arc<Services>,
+    health: &Health,
+    (tasks, run): (&TaskTracker, &CancellationToken),
+) -> Result<SocketAddr, StartError> {
+    tasks.spawn(send_unread(Arc::clone(services), run.clone()));
+    let options = http::Options::new(config.http.listen);
+    let (web, handle) = http::Service::bind(options, Arc::new(HubFacts(Arc::clone(services)))).await?;
+    tasks.spawn(web.run(run.clone()));
+    let patience = stores::patience(config);
+    tasks.spawn(watch_store(Arc::clone(services), health.clone(), patience, run.clone()));
+    keys::start(config, &services.authenticator, &services.metrics, tasks, run);
+    Ok(handle.address())
+}
+
 /// Takes the hub out of service while its store has not committed for `patience`: whoever watches health sends no one here
 /// any more.
 async fn watch_store(services: Arc<Services>, health: Health, patience: Duration, cancel: CancellationToken) {
@@ -280,7 +292,7 @@ async fn load_revocations(services: &Services) -> Result<u64, StartError> {
     }
 }
 
-/// What a hub is made of before anything runs.
+/// The services, their store, and the way to other nodes where there may be any.
 pub(super) type Built = (Arc<Services>, Arc<dyn Store>, Option<Nodes>);
 
 /// Opens the store and puts the services together.

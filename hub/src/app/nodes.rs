@@ -43,25 +43,15 @@ pub(super) fn open(config: &Config, listeners: &Arc<Listeners>) -> Result<Heard,
     Ok(Heard { sink, node, nodes: Some(Nodes { feed, events, bus: service }) })
 }
 
-/// Hears other nodes, where there are any, until cancelled, on a thread of its own: whatever the others do, no worker waits
-/// for it. Revocations up to `revocations_after` are known.
-pub(super) fn start(
-    nodes: Option<Nodes>,
-    store: &Arc<dyn Store>,
-    revocations_after: u64,
-    cancel: &CancellationToken,
-) -> Result<Option<JoinHandle<()>>, StartError> {
-    let start = |nodes: Nodes| nodes.start(Arc::clone(store), revocations_after, cancel.clone());
-    nodes.map(start).transpose().map_err(StartError::Worker)
-}
-
 impl Nodes {
     /// What tells of other nodes.
     pub(super) fn feed(&self) -> &Feed {
         &self.feed
     }
 
-    fn start(
+    /// Hears other nodes until cancelled, on a thread of its own: whatever the others do, no worker waits for it.
+    /// Revocations up to `revocations_after` are known.
+    pub(super) fn start(
         self,
         store: Arc<dyn Store>,
         revocations_after: u64,

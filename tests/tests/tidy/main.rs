@@ -4,6 +4,7 @@
 mod documents;
 mod errors_page;
 mod files;
+mod guides;
 mod imports;
 mod sizes;
 mod words;

@@ -134,15 +134,15 @@ function useScroll(room: Room) {
   return { scroller, isAtEnd, news: messages.length - seen.current, toEnd, onScroll };
 }
 
-/** Where one had read up to when the room was opened. */
+/** The first of those that were unread when the room was opened; what comes while one is here is not among them. */
 function useFirstUnread(room: Room, me: string, isReady: boolean): bigint | undefined {
-  const [read, setRead] = useState<bigint>();
+  const [opened, setOpened] = useState({ read: 0n, last: 0n });
   useEffect(() => {
-    if (isReady) setRead(room.ownMark.read);
+    if (isReady) setOpened({ read: room.ownMark.read, last: room.messages.at(-1)?.seq ?? 0n });
   }, [room, isReady]);
-  if (read === undefined || read === 0n) return undefined;
-  const unread = room.messages.find(({ seq, sender }) => seq > read && sender !== me);
-  return unread?.seq;
+  const { read, last } = opened;
+  if (read === 0n) return undefined;
+  return room.messages.find(({ seq, sender }) => seq > read && seq <= last && sender !== me)?.seq;
 }
 
 /** What is in view of somebody who looks counts as read. */

@@ -30,12 +30,17 @@ export function Playground({ identity, onGo, onLeave }: PlaygroundProps) {
   const [pane, setPane] = usePane();
   const [isCreating, setIsCreating] = useState(false);
   useEffect(() => {
-    client
-      .connect()
-      .catch((error: unknown) => onLeave(error instanceof Error ? error.message : String(error)));
+    // Who goes elsewhere closes the client, which is no reason to sign them out.
+    let isHere = true;
+    client.connect().catch((error: unknown) => {
+      if (isHere) onLeave(error instanceof Error ? error.message : String(error));
+    });
     void client.roomList.open().catch(() => {});
     void client.inbox.open().catch(() => {});
-    return () => client.close();
+    return () => {
+      isHere = false;
+      client.close();
+    };
   }, [client]);
   useTitle(client);
   const created = (room: string) => {

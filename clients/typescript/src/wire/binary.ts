@@ -34,7 +34,11 @@ export function encodeBinary(type: MessageType, message: Fields): Uint8Array {
 
 /** Decodes a message. Throws `WireError` where the bytes are none. */
 export function decodeBinary(type: MessageType, bytes: Uint8Array): Fields {
-  const message = emptyMessage(type);
+  return decodeInto(emptyMessage(type), type, bytes);
+}
+
+/** Reads what a message's bytes say of it over what is known already. */
+function decodeInto(message: Fields, type: MessageType, bytes: Uint8Array): Fields {
   const reader = new Reader(bytes);
   while (!reader.atEnd) {
     const tag = reader.uint32();
@@ -107,6 +111,11 @@ function readField(reader: Reader, message: Fields, field: Field, wireType: numb
     while (!packed.atEnd) list.push(readValue(packed, field.type));
   } else if (wireType !== expected) {
     throw new WireError(`wire type ${wireType} for ${field.name}`);
+  } else if (field.type.is === "message") {
+    // One that comes in pieces is the sum of them.
+    const type = messageType(field.type.name);
+    const known = (getValue(message, field) as Fields | undefined) ?? emptyMessage(type);
+    setValue(message, field, decodeInto(known, type, reader.delimited()));
   } else {
     setValue(message, field, readValue(reader, field.type));
   }

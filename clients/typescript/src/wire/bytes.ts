@@ -6,7 +6,8 @@ export class WireError extends Error {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** Strict, as protobuf is, and with a byte order mark kept, which is text like any other. */
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Collects the bytes of one message. */
 export class Writer {
@@ -116,7 +117,11 @@ export class Reader {
 
   /** UTF-8 with its length before it. */
   string(): string {
-    return decoder.decode(this.delimited());
+    try {
+      return decoder.decode(this.delimited());
+    } catch (error) {
+      throw error instanceof WireError ? error : new WireError("text that is no UTF-8");
+    }
   }
 
   /** Passes over the value of a field that is not known. */
@@ -124,8 +129,14 @@ export class Reader {
     if (wireType === 0) this.uint64();
     else if (wireType === 1) this.take(8);
     else if (wireType === 2) this.delimited();
+    else if (wireType === 3) this.skipGroup();
     else if (wireType === 5) this.take(4);
     else throw new WireError(`wire type ${wireType}`);
+  }
+
+  /** A group, as old protobuf has them: all up to its end. */
+  private skipGroup(): void {
+    for (let tag = this.uint32(); (tag & 7) !== 4; tag = this.uint32()) this.skip(tag & 7);
   }
 
   private byte(): number {

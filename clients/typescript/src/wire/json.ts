@@ -73,8 +73,8 @@ function toJson(type: FieldType, value: unknown): unknown {
 function fromJson(type: FieldType, value: unknown): unknown {
   if (type.is === "message") return decodeJson(messageType(type.name), value);
   if (type.is === "enum") {
-    if (typeof value === "number") return value;
-    const number = enumNames(type.name).indexOf(value as string);
+    if (Number.isInteger(value)) return value;
+    const number = enumNames(type.name).indexOf(text(value));
     return number < 0 ? undefined : number;
   }
   switch (type.letter) {
@@ -83,14 +83,20 @@ function fromJson(type: FieldType, value: unknown): unknown {
       return toBigInt(value);
     case "u":
     case "f":
-      return Number(value);
+      return toUint32(value);
     case "y":
-      return fromBase64(String(value));
+      return fromBase64(text(value));
     case "b":
-      return value === true;
+      if (typeof value !== "boolean") throw new WireError("neither true nor false");
+      return value;
     default:
-      return String(value);
+      return text(value);
   }
+}
+
+function text(value: unknown): string {
+  if (typeof value !== "string") throw new WireError("no text");
+  return value;
 }
 
 function isObject(value: unknown): value is Fields {
@@ -98,12 +104,15 @@ function isObject(value: unknown): value is Fields {
 }
 
 function toBigInt(value: unknown): bigint {
-  if (typeof value !== "string" && typeof value !== "number") throw new WireError("no number");
-  try {
-    return BigInt(value);
-  } catch {
-    throw new WireError("no number");
-  }
+  const isNumber = typeof value === "string" ? /^-?\d+$/.test(value) : Number.isInteger(value);
+  if (!isNumber) throw new WireError("no number");
+  return BigInt(value as string | number);
+}
+
+function toUint32(value: unknown): number {
+  const number = toBigInt(value);
+  if (number !== BigInt.asUintN(32, number)) throw new WireError("no number of 32 bits");
+  return Number(number);
 }
 
 function toBase64(bytes: Uint8Array): string {
