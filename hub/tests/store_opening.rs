@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -126,6 +127,30 @@ fn a_second_opener_is_refused() {
     assert!(matches!(refused, OpenError::InUse(_)), "{refused}");
     drop(store);
     SqliteStore::open(&options(folder.path())).unwrap();
+}
+
+/// A process that is being started has, for a moment, all that this one has open, and with it the lock.
+#[test]
+fn a_folder_is_free_at_once_though_processes_are_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let starts: Vec<_> = (0..4)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    std::process::Command::new("true").status().unwrap();
+                }
+            })
+        })
+        .collect();
+    for _ in 0..100 {
+        drop(SqliteStore::open(&options(folder.path())).unwrap());
+    }
+    stop.store(true, Ordering::Relaxed);
+    for start in starts {
+        start.join().unwrap();
+    }
 }
 
 #[test]

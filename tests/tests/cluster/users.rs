@@ -1,7 +1,10 @@
 //! What concerns a user reaches them on whichever node they are.
 
+use std::time::{Duration, SystemTime};
+
 use carillon_client::{Code, Event, v1};
 use carillon_tests::{Person, TestHub};
+use v1::revoke_tokens_request::What;
 use v1::send_notification_request::Audience;
 use v1::{Role, UserList};
 
@@ -38,7 +41,7 @@ async fn notify(hub: &TestHub, audience: Audience, title: &str) -> String {
         title: title.into(),
         ..Default::default()
     };
-    hub.admin().send_notification(request).await.unwrap().id
+    hub.admin().send_notification(request).await.expect("it is accepted").id
 }
 
 #[tokio::test]
@@ -86,4 +89,23 @@ async fn a_newer_session_of_the_same_instance_takes_over_from_another_node() {
     other_tab.joins("room:lobby").await;
     other_tab.says("room:lobby", "here").await;
     other_tab.hears("room:lobby").await;
+}
+
+#[tokio::test]
+async fn what_is_revoked_on_one_node_ends_on_the_other() {
+    let nodes = two().await;
+    let (mut alice, bob) = (nodes.other.enters("alice").await, nodes.other.enters("bob").await);
+    let soon = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(60);
+    let request = v1::RevokeTokensRequest {
+        what: Some(What::User("alice".to_owned())),
+        before_ms: soon.as_millis() as i64,
+        ..Default::default()
+    };
+    nodes.one.admin().revoke_tokens(request).await.unwrap();
+    let ended = alice.waits_for(|event| match event {
+        Event::Disconnected(ended) => Some(ended),
+        _ => None,
+    });
+    assert_eq!(ended.await.code, Some(Code::SessionInvalidated));
+    bob.client.ping().await.unwrap();
 }

@@ -43,6 +43,7 @@ const MODULES: [(&str, &[&str]); 19] = [
         "app",
         &[
             "domain",
+            "redis",
             "store",
             "bus",
             "access",

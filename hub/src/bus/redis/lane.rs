@@ -2,6 +2,7 @@
 //! next one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
@@ -15,6 +16,9 @@ use crate::bus::port::BusError;
 use crate::redis::Partition;
 use crate::redis::link::jittered;
 use crate::redis::slots::{Address, slot_of};
+
+/// A connection that ended is opened again after this long at most, where the server can be reached.
+const LONGEST_GAP: Duration = Duration::from_millis(500);
 
 /// Why a connection is given up.
 #[derive(Debug, thiserror::Error)]
@@ -49,10 +53,13 @@ pub(super) async fn keep(shared: Arc<Shared>, server: Address) {
                     Lane { shared: &shared, server: &server, heard: FxHashSet::default() }.serve(open).await;
                 shared.state.lock().disconnected(&server);
                 tracing::warn!(server = ?server, reason = %ended, "the bus lost a connection");
-                // One that ends as soon as it is there does not count as one.
-                if began.elapsed() > wait {
-                    wait = shared.options.redis.back_off;
-                }
+                let is_lasting = began.elapsed() > wait;
+                wait = match ended {
+                    _ if is_lasting => shared.options.redis.back_off,
+                    // The server is there: what is said meanwhile is late by no more than this.
+                    Ended::Closed => wait.min(LONGEST_GAP),
+                    Ended::Failed(_) => wait,
+                };
             }
             Err(error) => {
                 shared.state.lock().unreachable(&server);
