@@ -62,7 +62,7 @@ async fn hears_more(heard: &mut watch::Receiver<usize>, more: usize) {
 /// What was acknowledged was heard, once. Says how much that was, and what was heard without: its outcome was not known.
 fn all_came_once(acknowledged: &BTreeSet<String>, heard: &[String]) {
     let mut times = BTreeMap::new();
-    for text in heard.iter() {
+    for text in heard {
         *times.entry(text).or_insert(0) += 1;
     }
     let wrong: Vec<_> = acknowledged.iter().filter(|text| times.get(text) != Some(&1)).collect();
