@@ -14,8 +14,8 @@ use crate::faults::{END, ROOM, all_came_once, hears_more, listens, says_at_last,
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_killed_costs_nothing_that_was_acknowledged() {
     let (redis, folder) = (Redis::start(), tempfile::tempdir().unwrap());
-    let mut mortal = HubProcess::node(folder.path(), redis.url());
-    let other = HubProcess::node(folder.path(), redis.url());
+    let mut mortal = HubProcess::node(folder.path(), &redis.url());
+    let other = HubProcess::node(folder.path(), &redis.url());
     let alice = Person::connect("alice", mortal.options("alice")).await;
     let bob = Person::connect("bob", other.options("bob")).await;
     let listener = Person::connect("alice", other.options("alice")).await;

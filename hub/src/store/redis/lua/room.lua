@@ -273,9 +273,9 @@ save_stored(tenant)
 
 local waits = 0
 for from = 1, #index, 128 do
-  waits = put_out(2, tenant, text16(room) .. struct.pack('<I8', r.head) .. table.concat(index, '', from, math.min(from + 127, #index)), now)
+  waits = put_out(2, tenant, text16(room) .. struct.pack('<I8', r.head) .. table.concat(index, '', from, math.min(from + 127, #index)), now, head)
 end
-local effects = take_effects(tenant, now)
+local effects = take_effects(tenant, now, head)
 if effects > 0 then waits = effects end
 local keys = -1
 if hash ~= '' then
