@@ -62,7 +62,9 @@ async fn hears_more(heard: &mut watch::Receiver<usize>, more: usize) {
 /// What was acknowledged was heard, once. Says how much that was, and what was heard without: its outcome was not known.
 fn all_came_once(acknowledged: &BTreeSet<String>, heard: &[String]) {
     let mut times = BTreeMap::new();
-    heard.iter().for_each(|text| *times.entry(text).or_insert(0) += 1);
+    for text in heard {
+        *times.entry(text).or_insert(0) += 1;
+    }
     let wrong: Vec<_> = acknowledged.iter().filter(|text| times.get(text) != Some(&1)).collect();
     assert!(wrong.is_empty(), "{wrong:?} lost or told twice");
     println!("{} acknowledged, {} heard", acknowledged.len(), heard.len());
