@@ -78,8 +78,8 @@ pub const WIRE_TABLE: [WireRow; 22] = table! {
         "A field breaks a rule; `violations` name the fields and the rules. Mend the command.";
     // What tonic itself answers to a frame above its limit.
     "MESSAGE_TOO_LARGE", "the message is too large", false, false, OutOfRange, 413, 1009,
-        "A frame or a content above the limits that `connected` told. A frame that is too large ends the session, \
-         a content does not.";
+        "A frame or a content above the limits that `connected` told, or more than the tenant's storage has room for \
+         (`violations` names `room`). A frame that is too large ends the session, a content does not.";
     "RATE_LIMITED", "too many requests", true, true, ResourceExhausted, 429, 4001,
         "Too many commands, or no more idempotency keys can be remembered. Wait for `retry_after_ms`.";
     "CONNECTION_LIMIT_EXCEEDED", "too many sessions", true, true, ResourceExhausted, 429, 4002,

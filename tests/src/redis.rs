@@ -54,6 +54,12 @@ impl Redis {
         }
     }
 
+    /// Lets it stand still, or go on.
+    pub fn stands_still(&self, still: bool) {
+        let process = self.process.as_ref().expect("it runs");
+        crate::command::send_signal(process.id(), if still { "STOP" } else { "CONT" });
+    }
+
     fn kept(&self) -> [PathBuf; 2] {
         ["appendonlydir", "backup"].map(|name| self.folder.path().join(name))
     }

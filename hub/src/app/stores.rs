@@ -45,7 +45,21 @@ fn open_redis(
     Ok(Arc::new(redis::RedisStore::open(options)?))
 }
 
-/// How long it may be away before the hub says that it is not ready. The embedded one does not come back.
-pub(super) fn patience(config: &Config) -> Duration {
-    if config.redis.is_used() { config.redis.unready_after } else { Duration::ZERO }
+/// How long a store may be away.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Before the hub says that it is not ready.
+    pub(super) unready: Duration,
+    /// Before sessions end; `None` for a store that nobody else can write revocations to.
+    pub(super) stale: Option<Duration>,
+}
+
+/// How long it may be away. The embedded one does not come back.
+pub(super) fn patience(config: &Config) -> Patience {
+    let redis = &config.redis;
+    if redis.is_used() {
+        Patience { unready: redis.unready_after, stale: Some(redis.revocation_stale) }
+    } else {
+        Patience { unready: Duration::ZERO, stale: None }
+    }
 }

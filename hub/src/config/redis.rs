@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::check::{Broken, duration, number, require};
 use super::keys::is_loopback;
 use super::{HiddenText, span};
+use crate::domain::limits::REVOCATION_STALE;
 use crate::redis::{Durability, Link, Options, options};
 
 /// What plain text to another machine needs.
@@ -56,6 +57,9 @@ pub struct RedisSection {
     /// While Redis is away for longer, the hub says that it is not ready.
     #[serde(with = "span")]
     pub unready_after: Duration,
+    /// While Redis is away for longer, sessions end: what was revoked meanwhile is not known.
+    #[serde(with = "span")]
+    pub revocation_stale: Duration,
 }
 
 impl Default for RedisSection {
@@ -74,6 +78,7 @@ impl Default for RedisSection {
             connect_timeout: options.connect_timeout,
             answer_timeout: options.answer_timeout,
             unready_after: Duration::from_secs(10),
+            revocation_stale: REVOCATION_STALE,
         }
     }
 }
@@ -117,6 +122,7 @@ impl RedisSection {
         duration("redis.connect_timeout", self.connect_timeout, &(Duration::from_millis(100)..=seconds(60)))?;
         duration("redis.answer_timeout", self.answer_timeout, &(Duration::from_millis(100)..=seconds(60)))?;
         duration("redis.unready_after", self.unready_after, &(seconds(1)..=seconds(3_600)))?;
+        duration("redis.revocation_stale", self.revocation_stale, &(seconds(1)..=seconds(3_600)))?;
         if !self.is_used() {
             return Ok(());
         }

@@ -14,6 +14,11 @@ impl Delivery {
     pub(super) fn restart(&self, epoch: Epoch) {
         self.set_epoch(epoch);
         self.rooms.clear();
+        self.end_all();
+    }
+
+    /// Ends every session, to resume here or elsewhere.
+    pub fn end_all(&self) {
         for mailbox in self.registry.all() {
             mailbox.signal(Signal::Close(ErrorCode::Unavailable.into()));
         }

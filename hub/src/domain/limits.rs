@@ -372,3 +372,5 @@ pub const BUS_BATCH: usize = 512;
 pub const BUS_READS: usize = 64;
 /// Rooms of one connected user that are followed, as they are told of unread messages there.
 pub const FOLLOWED_MEMBERSHIPS: usize = 1_000;
+/// A node that cannot read what was revoked ends its sessions after this long (guarantee 7).
+pub const REVOCATION_STALE: Duration = Duration::from_secs(60);

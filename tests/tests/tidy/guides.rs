@@ -10,6 +10,10 @@ use crate::files::{self, TextFile};
 const REFERENCE: &str = "docs/configuration.md";
 /// What ends in one of these after a point is a file.
 const FILES: [&str; 5] = ["md", "proto", "py", "rs", "toml"];
+/// Tables in which users choose the names.
+const OWN_NAMES: [&str; 1] = ["namespace.token_roles"];
+/// What is written like a setting and is an action of rooms, or an event of the audit log.
+const OTHERS: [&str; 2] = ["bridge.turned_away", "presence.read"];
 
 /// All settings, and the sections that lead to them.
 struct Settings(BTreeSet<String>);
@@ -37,8 +41,10 @@ impl Settings {
             && !parts.any(|part| FILES.contains(&part))
     }
 
+    /// Whether there is one. In some tables names are the user's own.
     fn has(&self, name: &str) -> bool {
-        self.0.contains(name)
+        let is_own = |(table, _): (&str, &str)| OWN_NAMES.contains(&table) && self.0.contains(table);
+        self.0.contains(name) || OTHERS.contains(&name) || name.rsplit_once('.').is_some_and(is_own)
     }
 
     /// The names in a document that are written like settings and are none.

@@ -266,7 +266,7 @@ impl Store for RedisStore {
     }
 
     fn is_healthy(&self) -> bool {
-        !self.0.shared.is_closing() && self.0.shared.link.is_whole()
+        !self.0.shared.is_closing() && self.0.shared.is_there()
     }
 
     fn figures(&self) -> StoreFigures {

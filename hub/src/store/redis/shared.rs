@@ -1,6 +1,9 @@
 //! What all parts of the store share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +43,8 @@ pub(super) struct Shared {
     pub(super) broadcasts: Cache,
     pub(super) stored: Stored,
     pub(super) counters: Counters,
+    /// When Redis last answered upkeep.
+    seen: Mutex<Instant>,
     /// Set when it is closing: nothing new begins.
     pub(super) closing: AtomicBool,
     /// Ends what goes on by itself.
@@ -61,6 +66,7 @@ impl Shared {
             broadcasts: Cache::default(),
             stored: Stored::default(),
             counters: Counters::default(),
+            seen: Mutex::new(Instant::now()),
             closing: AtomicBool::new(false),
             cancel: CancellationToken::new(),
         }
@@ -74,6 +80,17 @@ impl Shared {
     /// Sets it; gives the one before.
     pub(super) fn set_epoch(&self, epoch: Epoch) -> Epoch {
         Epoch(self.epoch.swap(epoch.0, Ordering::AcqRel))
+    }
+
+    /// Redis has answered.
+    pub(super) fn note_seen(&self) {
+        *self.seen.lock() = Instant::now();
+    }
+
+    /// Whether every server is connected, and answers: one that stands still keeps its connections.
+    pub(super) fn is_there(&self) -> bool {
+        let silent = self.options.redis.answer_timeout + 3 * self.options.sweep;
+        self.link.is_whole() && self.seen.lock().elapsed() < silent
     }
 
     /// What messages to other nodes begin with, after version and kind: who sends, and the epoch.

@@ -33,7 +33,10 @@ pub(super) async fn run(shared: Arc<Shared>, outboxes: Outboxes) {
                 look(&shared, &outboxes).await
             };
             match looked.await {
-                Ok(()) => looked_at_all = true,
+                Ok(()) => {
+                    looked_at_all = true;
+                    shared.note_seen();
+                }
                 Err(error) => tracing::debug!(error = %error, "upkeep has to wait"),
             }
             if counted.elapsed() > KEYS_INTERVAL {
