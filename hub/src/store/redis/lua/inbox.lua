@@ -17,7 +17,8 @@ if hash ~= '' then
   end
 end
 if outbox_is_full() then return { 'over' } end
-if hash ~= '' and not make_place(limit, window, floor, now) then return { 'many' } end
+local known_keys = hash ~= '' and make_place(limit, window, floor, now)
+if known_keys == nil then return { 'many' } end
 
 local function bread() return tonumber(call('HGET', base, 'bread') or 0) end
 local function seen_up_to()
@@ -92,6 +93,6 @@ local waits = take_effects(tenant, now, head)
 local keys = -1
 if hash ~= '' then
   keep_key(hash, fingerprint, { seq = 0, tag = 0, number = 0, time = now, version = 0 })
-  keys = call('HLEN', P .. 'keys')
+  keys = known_keys + 1
 end
 return { 'ok', 0, 0, 0, now, 0, keys, waits, inbox_state(base, now), changes }

@@ -22,22 +22,28 @@ local function drop_oldest_key()
   if hash then call('HDEL', P .. 'keys', hash) end
 end
 
--- Makes place for one more key: what has expired goes, and past the limit the oldest that is old enough. Whether there is.
+-- Makes place for one more key: past the limit the oldest goes that is old enough. How many there are then; nil where there
+-- is no place. What has expired is looked for now and then: who asks for it does not find it anyway.
 local function make_place(limit, window, floor, now)
-  for _ = 1, 4 do
-    local oldest = call('LINDEX', P .. 'keyq', 0)
-    if not oldest then break end
-    local time = key_time(oldest)
-    if time and time + window > now then break end
-    drop_oldest_key()
+  local count = call('HLEN', P .. 'keys')
+  if now % 8 == 0 then
+    for _ = 1, 32 do
+      local oldest = call('LINDEX', P .. 'keyq', 0)
+      if not oldest then break end
+      local time = key_time(oldest)
+      if time and time + window > now then break end
+      drop_oldest_key()
+    end
+    count = call('HLEN', P .. 'keys')
   end
-  while call('HLEN', P .. 'keys') >= limit do
+  while count >= limit do
     local oldest = call('LINDEX', P .. 'keyq', 0)
     local time = key_time(oldest)
-    if not oldest or (time and time + floor > now) then return false end
+    if not oldest or (time and time + floor > now) then return nil end
     drop_oldest_key()
+    count = call('HLEN', P .. 'keys')
   end
-  return true
+  return count
 end
 
 local function keep_key(hash, fingerprint, done)

@@ -26,12 +26,15 @@ for n = 1, num() do
   conditions[n] = c
 end
 local marks_wanted = false
+-- Whether something may have to wait in the outbox.
+local may_wait = false
 for n = 1, num() do
   local op = arg()
   local w = { op = op }
   if op == 'A' then
     w.kind, w.tag, w.body = num(), num(), arg()
     if w.kind == 1 then marks_wanted = true end
+    if w.kind == 5 then may_wait = true end
     if w.kind >= 2 and w.kind <= 4 then w.target = struct.unpack('<I8', w.body) end
   elseif op == 'C' then w.direct = num()
   elseif op == 'M' then
@@ -40,6 +43,8 @@ for n = 1, num() do
   elseif op == 'Y' then w.seq = num() end
   writes[n] = w
 end
+
+if ARGV[at + 1] ~= '0' then may_wait = true end
 
 if hash ~= '' then
   local known = find_key(hash, window, now)
@@ -50,7 +55,7 @@ if hash ~= '' then
     return reply
   end
 end
-if outbox_is_full() then return { 'over' } end
+if may_wait and outbox_is_full() then return { 'over' } end
 
 local function member_version(user)
   local record = call('HGET', r.base .. '/m', user)
@@ -114,7 +119,8 @@ if keeps_latest then
     end
   end
 end
-if hash ~= '' and not make_place(limit, window, floor, now) then return { 'many' } end
+local known_keys = hash ~= '' and make_place(limit, window, floor, now)
+if known_keys == nil then return { 'many' } end
 
 local done = { seq = 0, tag = 0, number = 0, time = now, version = 0 }
 local marks, appended, index = nil, {}, {}
@@ -260,9 +266,6 @@ if #writes > 0 and not r.exists then
   call('ZADD', P .. 'names/' .. tenant, 0, room)
   call('SADD', P .. 'tenants', tenant)
 end
-local messages = 0
-for n, w in ipairs(writes) do if w.kind == 1 then messages = messages + 1 end end
-if messages > 0 then call('HINCRBY', P .. 'count/' .. tenant, 'messages', messages) end
 local trimmed = 0
 if #appended > 0 then
   if age > 0 and was_empty then call('ZADD', P .. 'due', r.time + age, 'a/' .. tenant .. '/' .. room) end
@@ -280,7 +283,7 @@ if effects > 0 then waits = effects end
 local keys = -1
 if hash ~= '' then
   keep_key(hash, fingerprint, done)
-  keys = call('HLEN', P .. 'keys')
+  keys = known_keys + 1
 end
 
 local reply = {

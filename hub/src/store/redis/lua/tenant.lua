@@ -11,7 +11,8 @@ if hash ~= '' then
   end
 end
 if outbox_is_full() then return { 'over' } end
-if hash ~= '' and not make_place(limit, window, floor, now) then return { 'many' } end
+local known_keys = hash ~= '' and make_place(limit, window, floor, now)
+if known_keys == nil then return { 'many' } end
 
 local base = P .. 't/' .. tenant
 local done = { seq = 0, tag = 0, number = 0, time = now, version = 0 }
@@ -56,7 +57,7 @@ local waits = take_effects(tenant, now, head)
 local keys = -1
 if hash ~= '' then
   keep_key(hash, fingerprint, done)
-  keys = call('HLEN', P .. 'keys')
+  keys = known_keys + 1
 end
 local reply = { 'ok', done.seq, done.tag, done.number, done.time, done.version, keys, waits }
 for _, number in ipairs(told) do reply[#reply + 1] = number end

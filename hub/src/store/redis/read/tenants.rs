@@ -4,10 +4,13 @@ use redis::Value;
 
 use crate::domain::names::{RoomKey, RoomName, TenantId};
 use crate::domain::room::Room;
+use crate::redis::Partition;
 use crate::store::filling::Filling;
 use crate::store::{PageBound, RoomPage, StoreError, TenantFigures};
 
 use super::super::answer::{Answer, damaged, number};
+use super::super::call::Call;
+use super::super::script;
 use super::super::shared::Shared;
 use super::rooms::room;
 
@@ -71,12 +74,14 @@ pub(in super::super) async fn tenant_figures(
         figures.rooms += number(&value)?.cast_unsigned();
     }
     let counts = shared.ask_partitions(|names, pipeline| {
-        pipeline.cmd("HMGET").arg(format!("{names}count/{tenant}")).arg(&["messages", "notices"]);
+        pipeline.cmd("HMGET").arg(format!("{names}count/{tenant}")).arg("notices");
     });
     for (_, value) in counts.await? {
-        let mut counts = Answer::new(value);
-        figures.messages += counts.count()?;
-        figures.notifications += counts.count()?;
+        figures.notifications += Answer::new(value).count()?;
+    }
+    for partition in Partition::all() {
+        let call = Call::new(&script::MESSAGES, shared, partition).arg(tenant.as_str());
+        figures.messages += call.ask(shared).await?.count()?;
     }
     let mut command = redis::cmd("ZCARD");
     command.arg(format!("{}/z", shared.names.tenant(tenant)));
