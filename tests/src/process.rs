@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use carillon_client::ClientOptions;
 use serde_json::Value;
 
+use crate::Redis;
 use crate::command::{Carillon, binary, carillon, send_signal};
 
 /// A hub's process. Dropping it kills it.
@@ -23,10 +24,20 @@ impl HubProcess {
         Self::start_at(data, "127.0.0.1:0")
     }
 
+    /// Starts one of the nodes that share `redis`.
+    pub fn start_node(data: &Path, redis: &Redis) -> Self {
+        Self::start_with(data, "127.0.0.1:0", &["--redis", &redis.url()])
+    }
+
     fn start_at(data: &Path, grpc: &str) -> Self {
+        Self::start_with(data, grpc, &[])
+    }
+
+    fn start_with(data: &Path, grpc: &str, more: &[&str]) -> Self {
         let mut command = Command::new(binary());
         command.args(["serve", "--dev", "--json", "--grpc", grpc, "--http", "127.0.0.1:0"]);
         command
+            .args(more)
             .args(["--bridge", "127.0.0.1:0", "--data"])
             .arg(data)
             .stdout(Stdio::piped())
@@ -48,6 +59,12 @@ impl HubProcess {
         let known = between();
         *self = Self::start_at(&self.data.clone(), &self.address.clone());
         known
+    }
+
+    /// Kills it as a power switch would.
+    pub fn is_killed(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is ours");
     }
 
     /// `carillon` with these arguments, as one of those for whom there are development tokens.

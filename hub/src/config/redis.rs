@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::check::{Broken, duration, number, require};
 use super::keys::is_loopback;
 use super::{HiddenText, span};
+use crate::domain::limits::NODE_LEASE;
 use crate::redis::{Durability, Link, Options, options};
 
 /// What plain text to another machine needs.
@@ -56,6 +57,10 @@ pub struct RedisSection {
     /// While Redis is away for longer, the hub says that it is not ready.
     #[serde(with = "span")]
     pub unready_after: Duration,
+    /// A node that has not been heard of for so long is taken to be gone, with its sessions; it says that it is there at a
+    /// third of that.
+    #[serde(with = "span")]
+    pub lease: Duration,
 }
 
 impl Default for RedisSection {
@@ -74,6 +79,7 @@ impl Default for RedisSection {
             connect_timeout: options.connect_timeout,
             answer_timeout: options.answer_timeout,
             unready_after: Duration::from_secs(10),
+            lease: NODE_LEASE,
         }
     }
 }
@@ -117,6 +123,7 @@ impl RedisSection {
         duration("redis.connect_timeout", self.connect_timeout, &(Duration::from_millis(100)..=seconds(60)))?;
         duration("redis.answer_timeout", self.answer_timeout, &(Duration::from_millis(100)..=seconds(60)))?;
         duration("redis.unready_after", self.unready_after, &(seconds(1)..=seconds(3_600)))?;
+        duration("redis.lease", self.lease, &(seconds(1)..=seconds(300)))?;
         if !self.is_used() {
             return Ok(());
         }

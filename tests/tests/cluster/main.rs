@@ -2,5 +2,6 @@
 
 mod faults;
 mod nodes;
+mod presence;
 mod rooms;
 mod users;
