@@ -83,6 +83,7 @@ impl Trial {
             StatusCode::UNAUTHORIZED => drop(self),
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::CONFLICT => self.succeeded(),
             status if status.is_success() => self.succeeded(),
+            StatusCode::SERVICE_UNAVAILABLE => self.unjudged(),
             _ => self.spared(),
         }
     }
@@ -91,6 +92,14 @@ impl Trial {
     pub(crate) fn succeeded(mut self) {
         self.place.free.store(true, Ordering::Relaxed);
         self.attempt.take().into_iter().for_each(Attempt::succeeded);
+    }
+
+    /// Nobody could say whose it is.
+    fn unjudged(mut self) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.unjudged(Instant::now());
+        }
+        self.spared();
     }
 
     /// It has not failed, and made nobody known.
@@ -110,5 +119,28 @@ impl Drop for Trial {
             attempt.failed_once(Instant::now());
             self.place.takes_back(attempt);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use carillon_net::addresses::AddressLimits;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_could_judge_is_heard_so_often_and_has_not_failed() {
+        let limits = AddressLimits { unauthenticated: 10, attempts_per_minute: 2 };
+        let addresses = Addresses::new(Some(limits));
+        let here = "192.0.2.1".parse().unwrap();
+        let place = Arc::new(Place::new(Some(addresses.attempt(here, Instant::now()).unwrap())));
+        let mut answers = Vec::new();
+        for _ in 0..4 {
+            let trial = place.try_request(&addresses, here);
+            answers.push(trial.map(|trial| trial.judge(StatusCode::SERVICE_UNAVAILABLE)).is_ok());
+        }
+        assert_eq!(answers, [true, true, false, false]);
+        let wait = addresses.attempt(here, Instant::now()).err().unwrap();
+        assert!(wait <= Duration::from_secs(5), "no minute");
     }
 }

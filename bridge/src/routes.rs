@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use carillon_net::addresses::Addresses;
 use carillon_net::forwarded::client_address;
-use carillon_proto::port::{Call, HubPort};
+use carillon_proto::port::{Call, HubPort, TurnedAway};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
@@ -55,6 +55,9 @@ pub(crate) async fn answer(
 ) -> Response<Body> {
     let options = &shared.options;
     if !options.origins.allow(request.headers()) && !page::is_own(&request, options) {
+        let address = client_address(request.headers(), connection.peer, &options.trusted_proxies);
+        let peer = call(request.headers(), request.uri(), address, options).peer;
+        shared.hub.turned_away(&peer, TurnedAway::Origin);
         return respond::plain(StatusCode::FORBIDDEN);
     }
     if request.method() == Method::OPTIONS {
@@ -99,16 +102,16 @@ async fn dispatch(
         ("GET", "/v1/session") => open_socket(shared, connection, address, call, request),
         ("GET", "/v1/events") => match connection.place.try_request(&shared.addresses, address) {
             Ok(trial) => events::open(&*hub, call, trial, events::wanted(&request), options).await,
-            Err(wait) => too_many(wait, &call.request_id),
+            Err(wait) => too_many(shared, wait, &call),
         },
         ("GET", "/v1/overview") => match connection.place.try_request(&shared.addresses, address) {
             Ok(trial) => judge(trial, events::overview(&*hub, call).await),
-            Err(wait) => too_many(wait, &call.request_id),
+            Err(wait) => too_many(shared, wait, &call),
         },
         ("POST", "/v1/commands") => {
             let trial = match connection.place.try_request(&shared.addresses, address) {
                 Ok(trial) => trial,
-                Err(wait) => return too_many(wait, &call.request_id),
+                Err(wait) => return too_many(shared, wait, &call),
             };
             let (limit, within) = (options.frame_bytes, options.handshake_timeout);
             let response = commands::execute(hub, call, request.into_body(), limit, within).await;
@@ -116,7 +119,7 @@ async fn dispatch(
         }
         ("POST", "/v1/tickets") => match connection.place.try_request(&shared.addresses, address) {
             Ok(trial) => judge(trial, commands::create_ticket(hub, call).await),
-            Err(wait) => too_many(wait, &call.request_id),
+            Err(wait) => too_many(shared, wait, &call),
         },
         (_, "/v1/session" | "/v1/events" | "/v1/overview" | "/v1/commands" | "/v1/tickets") => {
             respond::plain(StatusCode::METHOD_NOT_ALLOWED)
@@ -134,10 +137,11 @@ fn judge(trial: Trial, response: Response<Body>) -> Response<Body> {
     response
 }
 
-fn too_many(wait: Duration, request_id: &str) -> Response<Body> {
+fn too_many(shared: &Shared, wait: Duration, call: &Call) -> Response<Body> {
+    shared.hub.turned_away(&call.peer, TurnedAway::TooMany);
     respond::error(&carillon_proto::v1::Error {
         retry_after_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
-        ..refusal("TOO_MANY_CONNECTIONS", request_id)
+        ..refusal("TOO_MANY_CONNECTIONS", &call.request_id)
     })
 }
 
@@ -151,11 +155,14 @@ fn open_socket(
 ) -> Response<Body> {
     let agreed = match upgrade::agree(&request) {
         Ok(agreed) => agreed,
-        Err(response) => return *response,
+        Err(response) => {
+            shared.hub.turned_away(&call.peer, TurnedAway::Handshake);
+            return *response;
+        }
     };
     let trial = match connection.place.try_request(&shared.addresses, address) {
         Ok(trial) => trial,
-        Err(wait) => return too_many(wait, &call.request_id),
+        Err(wait) => return too_many(shared, wait, &call),
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let (hub, options) = (Arc::clone(&shared.hub), Arc::clone(&shared.options));

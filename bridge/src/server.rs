@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use carillon_net::Stream;
 use carillon_net::addresses::Addresses;
 use carillon_net::tls::{Acceptor, TlsError};
-use carillon_proto::port::HubPort;
+use carillon_proto::port::{HubPort, Peer, TurnedAway};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -158,7 +158,12 @@ impl Bridge {
     fn take(&self, stream: TcpStream, peer: IpAddr, shared: &Arc<Shared>, stop: &CancellationToken) {
         let _ = stream.set_nodelay(true);
         let counted = Arc::new(Counted(Arc::clone(&self.open)));
+        let too_many = || {
+            let peer = Peer { address: Some(peer), ..Peer::default() };
+            shared.hub.turned_away(&peer, TurnedAway::TooMany);
+        };
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.options.connections {
+            too_many();
             return self.turn_away(stream, counted);
         }
         // Behind a trusted proxy the address is not known yet.
@@ -167,7 +172,10 @@ impl Bridge {
         } else {
             match self.addresses.attempt(peer, Instant::now()) {
                 Ok(attempt) => Some(attempt),
-                Err(_) => return self.turn_away(stream, counted),
+                Err(_) => {
+                    too_many();
+                    return self.turn_away(stream, counted);
+                }
             }
         };
         let (shared, stop, tls) = (Arc::clone(shared), stop.clone(), self.tls.clone());

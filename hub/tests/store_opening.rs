@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -128,6 +129,30 @@ fn a_second_opener_is_refused() {
     SqliteStore::open(&options(folder.path())).unwrap();
 }
 
+/// A process that is being started has, for a moment, all that this one has open, and with it the lock.
+#[test]
+fn a_folder_is_free_at_once_though_processes_are_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let starts: Vec<_> = (0..4)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    std::process::Command::new("true").status().unwrap();
+                }
+            })
+        })
+        .collect();
+    for _ in 0..100 {
+        drop(SqliteStore::open(&options(folder.path())).unwrap());
+    }
+    stop.store(true, Ordering::Relaxed);
+    for start in starts {
+        start.join().unwrap();
+    }
+}
+
 #[test]
 fn an_older_back_up_gets_a_new_epoch() {
     let folder = used_folder();
@@ -241,6 +266,7 @@ fn an_older_database_is_brought_up_to_date() {
              DROP TABLE outbox; DROP TABLE outbox_notices; DROP INDEX inbox_ends; DROP INDEX broadcast_ends; DROP INDEX users_known;
              ALTER TABLE inbox DROP COLUMN ends; ALTER TABLE broadcast DROP COLUMN ends;
              INSERT INTO inbox(user, seq, id, kind, title, priority, sender, time) VALUES(1, 1, 'n', 'k', 't', 2, 's', 5);
+             ALTER TABLE tenants DROP COLUMN bytes;
              PRAGMA user_version = 1;",
         )
         .unwrap();
@@ -271,6 +297,11 @@ fn keyed(turn: u32) -> Outcome {
 
 /// A folder as a process leaves it that was killed while most of what it wrote last was in the journal only.
 fn killed_folder() -> tempfile::TempDir {
+    killed_with(100_000)
+}
+
+/// The same of a store that keeps so many entries in the journal only.
+fn killed_with(unsettled: usize) -> tempfile::TempDir {
     let (live, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = SqliteStore::open(&options(live.path())).unwrap();
     // Each is a group, and so a row, of its own.
@@ -280,7 +311,7 @@ fn killed_folder() -> tempfile::TempDir {
     block_on(store.close());
     drop(store);
     let never = Duration::from_secs(3_600);
-    let busy = Options { unsettled: 100_000, queue: 10_000, idle: never, ..options(live.path()) };
+    let busy = Options { unsettled, queue: 10_000, idle: never, ..options(live.path()) };
     let store = SqliteStore::open(&busy).unwrap();
     let sent: Vec<_> = (0..9_000).map(|turn| store.commit(send(&format!("later message {turn}")))).collect();
     for committed in sent {
@@ -319,6 +350,26 @@ fn what_a_kill_left_is_whole() {
     let store = SqliteStore::open(&options(folder.path())).unwrap();
     assert!(block_on(store.commit(keyed(7))).unwrap().duplicate);
     assert_eq!(block_on(store.commit(send("more"))).unwrap().position.seq, Seq(9_601));
+}
+
+/// Of what is home, of what is in the journal only, and of what is in both.
+#[test]
+fn what_an_older_databases_rooms_hold_is_counted_once() {
+    let folder = killed_with(4_000);
+    let tool = engine(folder.path());
+    let number = |sql: &str| tool.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let counted = || number("SELECT bytes FROM tenants");
+    let before = counted();
+    let only = number(
+        "SELECT count(*) FROM journal j LEFT JOIN log l USING(room, seq) WHERE j.kind > 0 AND l.seq IS NULL",
+    );
+    let both = number("SELECT count(*) FROM journal j JOIN log l USING(room, seq)");
+    assert!(before > 9_600 * 100 && only > 0 && both > 0, "{before} {only} {both}");
+    tool.execute_batch("ALTER TABLE tenants DROP COLUMN bytes; PRAGMA user_version = 5;").unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    assert_eq!(counted(), before);
+    block_on(store.commit(send("more"))).unwrap();
+    assert_eq!(counted(), before + 104);
 }
 
 /// Damage anywhere that opening comes by, in what a kill left: nothing was replayed before it is found.

@@ -72,6 +72,8 @@ struct Address {
     /// Places whose attempt has not ended.
     pending: usize,
     failed: VecDeque<Instant>,
+    /// Attempts of which nobody could say whether they were good: see [`Attempt::unjudged`].
+    unjudged: VecDeque<Instant>,
     /// When it was last written down that one was refused, and how many were since.
     told: Option<(Instant, u64)>,
 }
@@ -81,10 +83,13 @@ impl Address {
         while self.failed.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
             self.failed.pop_front();
         }
+        while self.unjudged.front().is_some_and(|at| now.duration_since(*at) >= PENDING_WAIT) {
+            self.unjudged.pop_front();
+        }
     }
 
     fn is_blank(&self) -> bool {
-        self.places == 0 && self.failed.is_empty() && self.told.is_none()
+        self.places == 0 && self.failed.is_empty() && self.unjudged.is_empty() && self.told.is_none()
     }
 
     /// Notes a failure. More than the limit would change nothing, and whoever fails fast would fill the memory.
@@ -99,10 +104,13 @@ impl Address {
         if self.places >= limits.unauthenticated || self.pending >= limits.attempts_per_minute {
             return Some(PENDING_WAIT);
         }
-        let too_many = (self.pending + self.failed.len()).checked_sub(limits.attempts_per_minute)?;
-        // When this one is forgotten there is room.
-        let last = self.failed.get(too_many)?;
-        Some(MINUTE.saturating_sub(now.duration_since(*last)).max(Duration::from_millis(1)))
+        // When the one at that place is forgotten there is room.
+        let until = |times: &VecDeque<Instant>, others: usize, kept: Duration| {
+            let too_many = (others + times.len()).checked_sub(limits.attempts_per_minute)?;
+            let last = times.get(too_many)?;
+            Some(kept.saturating_sub(now.duration_since(*last)).max(Duration::from_millis(1)))
+        };
+        until(&self.failed, self.pending, MINUTE).max(until(&self.unjudged, 0, PENDING_WAIT))
     }
 }
 
@@ -227,6 +235,21 @@ impl Attempt {
         of.pending += usize::from(self.has_failed);
         self.has_failed = false;
         Ok(())
+    }
+
+    /// Notes that nobody could say whether it was good, since keys to check it with are away. It has not failed, and those
+    /// who come back in their thousands when the keys do find no minute to wait; but so many of an address are heard in a
+    /// few seconds and no more, for anybody can make such.
+    pub fn unjudged(&mut self, now: Instant) {
+        if let Some((inner, address)) = &self.inner
+            && let Some(of) = inner.book.lock().of_kind(*address).addresses.get_mut(address)
+        {
+            of.forget_old(now);
+            let limit = inner.limits.attempts_per_minute;
+            if limit < usize::MAX && of.unjudged.len() < limit {
+                of.unjudged.push_back(now);
+            }
+        }
     }
 
     /// Notes that it has failed, and keeps the place.

@@ -46,6 +46,31 @@ pub struct Peer {
     pub trace_parent: Option<String>,
 }
 
+/// Why a front answered somebody by itself, without asking its hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// A page of an origin that may not connect.
+    Origin,
+    /// Its address has too many connections or attempts, or the front too many connections.
+    TooMany,
+    /// Its handshake is none that the front knows.
+    Handshake,
+}
+
+impl TurnedAway {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Origin, Self::TooMany, Self::Handshake];
+
+    /// Its name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::TooMany => "too_many",
+            Self::Handshake => "handshake",
+        }
+    }
+}
+
 /// A hub, as fronts see it.
 pub trait HubPort: Send + Sync + 'static {
     /// Opens a session. What goes wrong is the stream's end.
@@ -71,6 +96,10 @@ pub trait HubPort: Send + Sync + 'static {
         call: Call,
         request: v1::WatchOverviewRequest,
     ) -> BoxStream<'static, Result<v1::WatchOverviewResponse, v1::Error>>;
+
+    /// The front turned somebody away by itself: it is counted, and written down where that can be done. Called as often as
+    /// anybody likes; never waits.
+    fn turned_away(&self, peer: &Peer, why: TurnedAway);
 
     /// Whether a session opened now has a chance.
     fn is_ready(&self) -> bool;

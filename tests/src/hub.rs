@@ -10,6 +10,8 @@ use carillon_hub::app::Hub;
 use carillon_hub::config::Config;
 use carillon_hub::domain::names::{TenantId, UserId};
 use carillon_hub::domain::time::Timestamp;
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::browser::Beside;
@@ -124,6 +126,19 @@ impl TestHub {
         let tenants = ServiceTenants::Listed(vec![TenantId::parse(TENANT).expect("a tenant")]);
         let name = UserId::parse("billing").expect("a name");
         self.mint(MintFor::Service { name, tenants }, Duration::from_secs(3600))
+    }
+
+    /// A token of alice of [`TENANT`] with these claims in place of the usual ones or besides them.
+    pub fn token_that_says(&self, claims: &Value) -> String {
+        let options = self.authentication();
+        let (secret, _) = options.secret().expect("a secret signs");
+        let exp = Timestamp::now().millis() / 1_000 + 600;
+        let mut all = json!({"sub": "alice", "org": TENANT, "exp": exp});
+        for (name, value) in claims.as_object().expect("claims by name") {
+            all[name] = value.clone();
+        }
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        encode(&Header::default(), &all, &key).expect("a token")
     }
 
     /// What tokens are checked with.

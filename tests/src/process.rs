@@ -7,7 +7,6 @@ use std::process::{Child, Command, Stdio};
 use carillon_client::ClientOptions;
 use serde_json::Value;
 
-use crate::Redis;
 use crate::command::{Carillon, binary, carillon, send_signal};
 
 /// A hub's process. Dropping it kills it.
@@ -15,40 +14,41 @@ pub struct HubProcess {
     child: Child,
     data: PathBuf,
     address: String,
+    /// The Redis that it shares with others.
+    redis: Option<String>,
     tokens: Value,
 }
 
 impl HubProcess {
     /// Starts `carillon serve --dev` over a data folder, on a free port.
     pub fn start(data: &Path) -> Self {
-        Self::start_at(data, "127.0.0.1:0")
+        Self::start_at(data, "127.0.0.1:0", None)
     }
 
-    /// Starts one of the nodes that share `redis`.
-    pub fn start_node(data: &Path, redis: &Redis) -> Self {
-        Self::start_with(data, "127.0.0.1:0", &["--redis", &redis.url()])
+    /// The same, as one of the nodes that share a Redis. Nodes with one data folder know each other's tokens.
+    pub fn node(data: &Path, redis: &str) -> Self {
+        Self::start_at(data, "127.0.0.1:0", Some(redis))
     }
 
-    fn start_at(data: &Path, grpc: &str) -> Self {
-        Self::start_with(data, grpc, &[])
-    }
-
-    fn start_with(data: &Path, grpc: &str, more: &[&str]) -> Self {
+    fn start_at(data: &Path, grpc: &str, redis: Option<&str>) -> Self {
         let mut command = Command::new(binary());
         command.args(["serve", "--dev", "--json", "--grpc", grpc, "--http", "127.0.0.1:0"]);
         command
-            .args(more)
             .args(["--bridge", "127.0.0.1:0", "--data"])
             .arg(data)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        if let Some(redis) = redis {
+            command.args(["--redis", redis]);
+        }
         let mut child = command.spawn().expect("the carillon command is built: cargo build -p carillon");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");
         BufReader::new(stdout).read_line(&mut line).expect("the hub says when it serves");
         let ready: Value = serde_json::from_str(&line).expect("one line of JSON");
         let address = ready["grpc"].as_str().expect("an address").trim_start_matches("http://").to_owned();
-        Self { child, data: data.to_owned(), address, tokens: ready["tokens"].clone() }
+        let redis = redis.map(str::to_owned);
+        Self { child, data: data.to_owned(), address, redis, tokens: ready["tokens"].clone() }
     }
 
     /// Kills it as a power switch would, as far as a process can tell, and starts another on the same port. `between` is
@@ -57,7 +57,7 @@ impl HubProcess {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it is ours");
         let known = between();
-        *self = Self::start_at(&self.data.clone(), &self.address.clone());
+        *self = Self::start_at(&self.data.clone(), &self.address.clone(), self.redis.clone().as_deref());
         known
     }
 

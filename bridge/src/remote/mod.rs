@@ -8,13 +8,14 @@ mod codec;
 mod endpoint;
 mod status;
 mod stream;
+mod turned_away;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use carillon_net::tls::{ClientTls, TlsError};
-use carillon_proto::port::{self, Call, FrameStream, HubPort};
+use carillon_proto::port::{self, Call, FrameStream, HubPort, Peer, TurnedAway};
 use carillon_proto::v1;
 use carillon_proto::v1::admin_service_client::AdminServiceClient;
 use carillon_proto::v1::hub_service_client::HubServiceClient;
@@ -28,6 +29,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use crate::respond::refusal;
 use endpoint::Endpoint;
 use stream::RemoteStream;
+use turned_away::Telling;
 
 /// Streams of one connection at most; a hub allows 128.
 const STREAMS: usize = 100;
@@ -74,6 +76,7 @@ struct Inner {
     next: AtomicUsize,
     key: Option<MetadataValue<Ascii>>,
     drain: CancellationToken,
+    turned_away: Telling,
 }
 
 impl RemoteHub {
@@ -93,7 +96,8 @@ impl RemoteHub {
         for endpoint in &endpoints {
             tokio::spawn(Arc::clone(endpoint).watch(key.clone(), drain.clone()));
         }
-        Ok(Self(Arc::new(Inner { endpoints, next: AtomicUsize::new(0), key, drain })))
+        let turned_away = Telling::default();
+        Ok(Self(Arc::new(Inner { endpoints, next: AtomicUsize::new(0), key, drain, turned_away })))
     }
 
     /// The hubs in the order in which to try them: those that serve first, each in its turn.
@@ -198,6 +202,10 @@ impl HubPort for RemoteHub {
         };
         let drained = self.0.drain.clone().cancelled_owned();
         futures::stream::once(open).flatten().take_until(drained).boxed()
+    }
+
+    fn turned_away(&self, _: &Peer, why: TurnedAway) {
+        self.0.turned_away.tell(why);
     }
 
     fn is_ready(&self) -> bool {

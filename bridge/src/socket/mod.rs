@@ -245,8 +245,13 @@ impl Socket {
             None => {}
             Some(Some(row)) => {
                 // Only who cannot say who they are has failed: not whoever met a hub that stops or is away.
-                if row.http != 401 {
-                    self.attempt.take().into_iter().for_each(Attempt::succeeded);
+                if row.http != 401
+                    && let Some(mut attempt) = self.attempt.take()
+                {
+                    if row.http == 503 {
+                        attempt.unjudged(Instant::now().into_std());
+                    }
+                    attempt.succeeded();
                 }
                 self.close(row.close, row.name);
             }

@@ -11,15 +11,15 @@ use prost::Message;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 use tonic::transport::Channel;
+use tonic::{Request, Streaming};
 
 use crate::error::{Refusal, millis};
 use crate::options::{ClientOptions, endpoint, innermost};
 use crate::pending::IN_FLIGHT;
 use crate::reconnect::End;
 use crate::rooms::Rooms;
-use crate::token::TokenReason;
+use crate::token::{self, TokenReason};
 
 /// The version of the protocol that this library speaks.
 const PROTOCOL: u32 = 1;
@@ -74,6 +74,7 @@ impl Session {
         (rooms, last): (&Rooms, Option<&Connected>),
     ) -> Result<Self, End> {
         let token = options.token.token(reason).await.map_err(End::Token)?;
+        let bearer = token::bearer(&token).map_err(End::Token)?;
         let channel = channel(options, attempt).await?;
         let (outbound, requests) = mpsc::channel(OUTBOUND);
         let hello = Hello {
@@ -87,7 +88,10 @@ impl Session {
         // Before the call: a hub may wait for it before it answers at all.
         outbound.try_send(hello).map_err(|_| End::Broken("the stream closed".into()))?;
         let mut hub = HubServiceClient::new(channel).max_decoding_message_size(FRAME_BYTES);
-        let response = hub.session(ReceiverStream::new(requests)).await;
+        let mut call = Request::new(ReceiverStream::new(requests));
+        // Beside `hello`: where others at this address have tried too often, it is looked at before anything is read.
+        call.metadata_mut().insert("authorization", bearer);
+        let response = hub.session(call).await;
         let mut inbound = response.map_err(|status| end_of_status(&status))?.into_inner();
         let connected = await_connected(&mut inbound).await?;
         let now = Instant::now();

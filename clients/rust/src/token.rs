@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use tonic::metadata::{Ascii, MetadataValue};
+
 /// A future of a token.
 pub type TokenFuture<'a> = Pin<Box<dyn Future<Output = Result<String, TokenError>> + Send + 'a>>;
 
@@ -43,6 +45,16 @@ pub struct TokenError {
     pub message: String,
     /// Asking again will not help: the client ends. Otherwise it asks again after its back-off.
     pub permanent: bool,
+}
+
+/// A token as the metadata of a call.
+pub(crate) fn bearer(token: &str) -> Result<MetadataValue<Ascii>, TokenError> {
+    let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| TokenError {
+        message: "the token holds characters that no token has".to_owned(),
+        permanent: true,
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// One token for ever. Once it has expired there is none.

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use crate::code::Code;
 use crate::error::{CommandError, ConnectError, Refusal};
 use crate::options::{ClientOptions, innermost, lazy_channel};
-use crate::token::{TokenError, TokenProvider, TokenReason};
+use crate::token::{self, TokenError, TokenProvider, TokenReason};
 
 /// A connection and a token, for requests without a session.
 #[derive(Clone)]
@@ -84,12 +84,7 @@ impl Unary {
         if let (Some(bearer), TokenReason::Connect) = (&*bearer, reason) {
             return Ok(bearer.clone());
         }
-        let token = self.provider.token(reason).await?;
-        let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| TokenError {
-            message: "the token holds characters that no token has".to_owned(),
-            permanent: true,
-        })?;
-        value.set_sensitive(true);
+        let value = token::bearer(&self.provider.token(reason).await?)?;
         *bearer = Some(value.clone());
         Ok(value)
     }

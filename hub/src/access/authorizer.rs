@@ -34,6 +34,12 @@ pub struct Question {
     pub capability: Capability,
 }
 
+impl Question {
+    fn user(&self) -> UserKey {
+        UserKey { tenant: self.tenant.clone(), user: self.user.clone() }
+    }
+}
+
 /// What the other side said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -145,7 +151,7 @@ impl Desk {
         {
             return Err(Refusal { retry_after: Some(self.options.timeout), ..ErrorCode::Unavailable.into() });
         }
-        if !self.breaker.lock().admit(Moment::now()) {
+        if !self.breaker.lock().admit(&question.user(), Moment::now()) {
             return Ok(None);
         }
         let (tell, told) = oneshot::channel();
@@ -195,8 +201,7 @@ impl Asking {
     }
 
     fn failed(&self, why: &str) -> Option<bool> {
-        let user = UserKey { tenant: self.question.tenant.clone(), user: self.question.user.clone() };
-        if self.desk.breaker.lock().failed(user, Moment::now()) {
+        if self.desk.breaker.lock().failed(self.question.user(), Moment::now()) {
             tracing::warn!(why, "the authoriser is left alone for a while");
         }
         None

@@ -43,11 +43,13 @@ pub enum Limited {
     Execute,
     /// Requests of a service.
     Service,
+    /// What all of a tenant send: messages, events and notifications.
+    TenantMessages,
 }
 
 impl Limited {
     /// All, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Send,
         Self::Edit,
         Self::Delete,
@@ -58,6 +60,7 @@ impl Limited {
         Self::Inbox,
         Self::Execute,
         Self::Service,
+        Self::TenantMessages,
     ];
 
     /// Its name in configuration, metrics and administration.
@@ -73,6 +76,7 @@ impl Limited {
             Self::Inbox => "inbox",
             Self::Execute => "execute",
             Self::Service => "service",
+            Self::TenantMessages => "tenant_messages",
         }
     }
 }
@@ -104,7 +108,8 @@ pub type OwnRates = FxHashMap<Limited, Option<Rate>>;
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     tenant: TenantId,
-    name: UserId,
+    /// `None` for the tenant's own.
+    name: Option<UserId>,
     service: bool,
     kind: Limited,
     /// Where a namespace has a rate of its own, its place in the list of those.
@@ -170,19 +175,50 @@ impl Limiter {
         let Some(rate) = own.map_or_else(|| self.rates.of(kind), |(_, rate)| rate) else { return Ok(()) };
         let key = Key {
             tenant: caller.tenant.clone(),
-            name: caller.user.clone(),
+            name: Some(caller.user.clone()),
             service: caller.service,
             kind,
             namespace: own.map(|(place, _)| place),
         };
-        let Some(shard) = self.shards.get(shard_of(&caller.tenant, &caller.user)) else { return Ok(()) };
+        self.take(key, rate, now)
+    }
+
+    /// Takes one of the bucket of all that a tenant sends.
+    pub fn check_tenant(&self, tenant: &TenantId, now: Moment) -> Result<(), Refusal> {
+        match self.rates.of(Limited::TenantMessages) {
+            Some(rate) => self.take(tenants(tenant), rate, now),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives back what was taken for something that was not sent after all.
+    pub fn give_back(&self, tenant: &TenantId) {
+        let Some(rate) = self.rates.of(Limited::TenantMessages) else { return };
+        let key = tenants(tenant);
+        let Some(shard) = self.shards.get(shard_of(tenant, None)) else { return };
+        if let Some(bucket) = shard.lock().buckets.get_mut(&key) {
+            bucket.give_back(rate);
+        }
+    }
+
+    /// How full the bucket of all that a tenant sends is; `None` where there is no such limit.
+    pub fn tenant_level(&self, tenant: &TenantId, now: Moment) -> Option<Level> {
+        self.rates.of(Limited::TenantMessages)?;
+        let key = tenants(tenant);
+        let bucket = self.shards.get(shard_of(tenant, None))?.lock().buckets.get(&key).copied();
+        self.level(&key, bucket.unwrap_or_default(), now)
+    }
+
+    fn take(&self, key: Key, rate: Rate, now: Moment) -> Result<(), Refusal> {
+        let Some(shard) = self.shards.get(shard_of(&key.tenant, key.name.as_ref())) else { return Ok(()) };
+        let (tenant, kind) = (key.tenant.clone(), key.kind);
         let taken = {
             let mut shard = shard.lock();
             shard.drop_full(now);
             shard.buckets.entry(key).or_default().take(rate, now)
         };
         taken.map_err(|after| {
-            self.count(&caller.tenant, kind);
+            self.count(&tenant, kind);
             Refusal { retry_after: Some(after), ..ErrorCode::RateLimited.into() }
         })
     }
@@ -203,9 +239,10 @@ impl Limiter {
 
     /// How full the buckets are that a user, or a service of that name, has taken from.
     pub fn levels(&self, tenant: &TenantId, name: &UserId, now: Moment) -> Vec<Level> {
-        let Some(shard) = self.shards.get(shard_of(tenant, name)) else { return Vec::new() };
+        let Some(shard) = self.shards.get(shard_of(tenant, Some(name))) else { return Vec::new() };
         let shard = shard.lock();
-        let own = shard.buckets.iter().filter(|(key, _)| key.tenant == *tenant && key.name == *name);
+        let own =
+            shard.buckets.iter().filter(|(key, _)| key.tenant == *tenant && key.name.as_ref() == Some(name));
         let mut levels: Vec<_> = own.filter_map(|(key, bucket)| self.level(key, *bucket, now)).collect();
         levels.sort_by(|a, b| (a.kind as usize, &a.namespace).cmp(&(b.kind as usize, &b.namespace)));
         levels
@@ -227,11 +264,11 @@ impl Limiter {
 
     /// Fills all buckets of a user, or a service of that name; how many were not full.
     pub fn reset(&self, tenant: &TenantId, name: &UserId, now: Moment) -> u32 {
-        let Some(shard) = self.shards.get(shard_of(tenant, name)) else { return 0 };
+        let Some(shard) = self.shards.get(shard_of(tenant, Some(name))) else { return 0 };
         let mut shard = shard.lock();
         let mut reset = 0;
         shard.buckets.retain(|key, bucket| {
-            let theirs = key.tenant == *tenant && key.name == *name;
+            let theirs = key.tenant == *tenant && key.name.as_ref() == Some(name);
             reset += u32::from(theirs && !bucket.is_full(now));
             !theirs
         });
@@ -255,7 +292,12 @@ impl Limiter {
     }
 }
 
-fn shard_of(tenant: &TenantId, name: &UserId) -> usize {
+/// The bucket of all that a tenant sends.
+fn tenants(tenant: &TenantId) -> Key {
+    Key { tenant: tenant.clone(), name: None, service: false, kind: Limited::TenantMessages, namespace: None }
+}
+
+fn shard_of(tenant: &TenantId, name: Option<&UserId>) -> usize {
     let hash = BuildHasherDefault::<FxHasher>::default().hash_one((tenant, name));
     // The low bits of this hash are weak.
     (hash >> 32) as usize % SHARDS
@@ -343,5 +385,25 @@ mod tests {
             assert!(limiter.check(&caller, Limited::Send, None, Moment(60_000)).is_ok());
         }
         assert_eq!(kept(&limiter), 200);
+    }
+
+    #[test]
+    fn all_of_a_tenant_share_a_bucket_of_its_own() {
+        let rates = Rates::default().with(Limited::TenantMessages, Some(Rate::new(2, SECOND)));
+        let limiter = Limiter::new(rates, Vec::new());
+        let [acme, other] = ["acme", "other"].map(|tenant| TenantId::parse(tenant).unwrap());
+        let take =
+            |tenant, at| limiter.check_tenant(tenant, Moment(at)).map_err(|refusal| refusal.retry_after);
+        let left = |at| limiter.tenant_level(&acme, Moment(at)).map(|level| (level.left, level.burst));
+        assert_eq!(left(1), Some((2, 2)));
+        assert_eq!((take(&acme, 1), take(&acme, 1), take(&acme, 1)), (Ok(()), Ok(()), Err(Some(SECOND))));
+        assert_eq!((take(&other, 1), left(1)), (Ok(()), Some((0, 2))));
+        limiter.give_back(&acme);
+        assert_eq!((left(1), take(&acme, 1), take(&acme, 1)), (Some((1, 2)), Ok(()), Err(Some(SECOND))));
+        assert_eq!(take(&acme, 1_001), Ok(()));
+        assert_eq!(limiter.refused(&acme), [(Limited::TenantMessages, 2)]);
+        let user = UserId::parse("alice").unwrap();
+        assert!(limiter.levels(&acme, &user, Moment(1)).is_empty(), "nobody's own");
+        assert_eq!((limiter.reset(&acme, &user, Moment(1)), left(1_001)), (0, Some((0, 2))));
     }
 }

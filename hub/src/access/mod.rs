@@ -7,4 +7,5 @@ pub mod bridges;
 pub mod limits;
 pub mod revocation;
 pub mod rules;
+pub mod storage;
 pub mod tickets;

@@ -214,6 +214,12 @@ pub struct Statistics {
     pub limits_hit: Vec<(Limited, u64)>,
     /// Buckets on this node that are not full.
     pub limits_in_use: u64,
+    /// How full this node's bucket of all that the tenant sends is, where there is one.
+    pub messages_left: Option<Level>,
+    /// Bytes that the tenant's rooms hold.
+    pub stored_bytes: u64,
+    /// Bytes that they may hold; 0 without a limit.
+    pub stored_bytes_limit: u64,
     /// When this was read.
     pub time: Timestamp,
 }

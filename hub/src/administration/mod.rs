@@ -8,7 +8,7 @@ mod rooms;
 
 use std::sync::Arc;
 
-use crate::access::limits::Limited;
+use crate::access::limits::{Level, Limited};
 use crate::access::rules;
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -38,6 +38,10 @@ pub struct Live {
     pub limits_hit: Vec<(Limited, u64)>,
     /// Buckets that are not full.
     pub limits_in_use: u64,
+    /// How full the bucket of all that the tenant sends is, where there is one.
+    pub messages: Option<Level>,
+    /// Bytes that a tenant's rooms may hold; 0 without a limit.
+    pub storage_limit: u64,
 }
 
 /// Who knows what is live. `app` implements it with sessions and delivery.
@@ -119,6 +123,7 @@ impl Administration {
     pub async fn statistics(&self, caller: &Caller, now: Timestamp) -> Result<Statistics, Refusal> {
         rules::administer(caller)?;
         let stored = self.store.tenant_figures(&caller.tenant).await.map_err(refuse)?;
+        let stored_bytes = self.store.stored_bytes(&caller.tenant).await.map_err(refuse)?;
         let live = self.live.live(&caller.tenant);
         Ok(Statistics {
             sessions: live.sessions,
@@ -129,6 +134,9 @@ impl Administration {
             notifications: stored.notifications,
             limits_hit: live.limits_hit,
             limits_in_use: live.limits_in_use,
+            messages_left: live.messages,
+            stored_bytes,
+            stored_bytes_limit: live.storage_limit,
             time: now,
         })
     }

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::authentication::Authenticator;
 use crate::access::authorizer::{Authorizer, Gate};
 use crate::access::revocation::Revocations;
+use crate::access::storage::StorageLimit;
 use crate::access::tickets::Tickets;
 use crate::audit::Trail;
 use crate::config::{Config, HiddenText};
@@ -337,7 +338,12 @@ pub(super) fn build(
         namespaces,
         delivery,
         authenticator,
-        limits: Limits::new(config.limiter(), config.limits.commands.0, session_limits(config)),
+        limits: Limits::new(
+            config.limiter(),
+            config.limits.commands.0,
+            session_limits(config),
+            StorageLimit::new(config.limits.bytes_per_tenant),
+        ),
         revocations: Revocations::default(),
         tickets: Tickets::default(),
         sessions,

@@ -14,7 +14,7 @@ use crate::delivery::To;
 use crate::domain::audit::ChainHead;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Stateless, Token};
-use crate::domain::error::Refusal;
+use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::reply::Reply;
 use crate::domain::revocation::Revocation;
@@ -57,6 +57,10 @@ impl Authenticate for Ports {
 
     fn limit_service(&self, caller: &Caller) -> Result<(), Refusal> {
         self.services.limit_service(caller)
+    }
+
+    fn tell_limited(&self, source: &Source, caller: &Caller) {
+        self.services.tell_limited(source, caller, ErrorCode::RateLimited);
     }
 
     fn any_service(&self, token: &str) -> Result<(), Refusal> {
@@ -161,7 +165,13 @@ impl Administer for Ports {
 
     fn send_notification(&self, caller: &Caller, send: SendNotification) -> Answer<NotificationSent> {
         let (this, caller) = (self.clone(), caller.clone());
-        async move { this.administration.notify(&caller, &send, Timestamp::now()).await }.boxed()
+        async move {
+            let taken = this.services.admit_notification(&caller, &send)?;
+            let sent = this.administration.notify(&caller, &send, Timestamp::now()).await;
+            this.services.settle(&caller, taken, sent.as_ref().is_ok_and(|sent| !sent.duplicate));
+            sent
+        }
+        .boxed()
     }
 
     fn erase_user(&self, caller: &Caller, user: UserId) -> Answer<Erased> {
@@ -190,6 +200,8 @@ impl LiveFigures for LiveCounts {
             active_rooms: self.0.delivery.rooms().count_of(tenant) as u64,
             limits_hit: self.0.limits.limiter.refused(tenant),
             limits_in_use: self.0.limits.limiter.buckets(tenant, Moment::now()),
+            storage_limit: self.0.limits.storage.most(),
+            messages: self.0.limits.limiter.tenant_level(tenant, Moment::now()),
         }
     }
 }

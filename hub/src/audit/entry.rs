@@ -33,6 +33,10 @@ pub mod event {
     pub const SESSION_OPENED: &str = "session.opened";
     /// A session ended.
     pub const SESSION_ENDED: &str = "session.ended";
+    /// Somebody may follow a room no more, and the hub ended it.
+    pub const LEFT: &str = "left";
+    /// The bridge turned somebody away.
+    pub const TURNED_AWAY: &str = "bridge.turned_away";
     /// Something was done too often.
     pub const LIMIT: &str = "limit";
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::check::{Broken, duration, require};
 use super::keys::{self, KeySection};
 use super::span;
-use crate::access::authentication::{Algorithm, ClaimNames, Options};
+use crate::access::authentication::{Algorithm, ClaimNames, Options, TenantPattern};
 use crate::domain::limits;
 
 /// The settings of authentication: an issuer, its keys, and more issuers of the same kind. There is no default key.
@@ -39,6 +39,8 @@ pub struct AuthSection {
     pub issuer: Option<String>,
     /// Audiences of which tokens must name one.
     pub audience: Vec<String>,
+    /// The tenants that the issuer may speak for, as `acme` or `school-*`; all where empty.
+    pub tenants: Vec<String>,
     /// How far an issuer's clock may be ahead.
     #[serde(with = "span")]
     pub leeway: Duration,
@@ -64,6 +66,7 @@ impl Default for AuthSection {
             jwks_stale: limits::JWKS_STALE,
             issuer: None,
             audience: Vec::new(),
+            tenants: Vec::new(),
             leeway: limits::TOKEN_LEEWAY,
             claims: ClaimsSection::default(),
             keys: Vec::new(),
@@ -108,14 +111,18 @@ impl AuthSection {
         require(nested, &key("issuers"), "an issuer has none of its own")?;
         let minute = Duration::from_mins(1);
         duration(&key("leeway"), self.leeway, &(Duration::ZERO..=5 * minute))?;
-        let ClaimsSection { user, tenant, service, tenants, abilities, rooms } = self.claims.clone();
+        let may_speak_for: Option<_> = self.tenants.iter().map(|text| TenantPattern::parse(text)).collect();
+        let rule = "tenants' ids, or the beginning of one with * at the end";
+        let may_speak_for = may_speak_for.ok_or_else(|| Broken::new(key("tenants"), rule))?;
+        let ClaimsSection { user, tenant, service, tenants, abilities, rooms, roles } = self.claims.clone();
         Ok(Options {
             keys: self.keys(&name)?,
             remote: keys::remote(&name, self)?,
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
             leeway: self.leeway,
-            claims: ClaimNames { user, tenant, service, tenants, abilities, rooms },
+            tenants: may_speak_for,
+            claims: ClaimNames { user, tenant, service, tenants, abilities, rooms, roles },
             section: name,
         })
     }
@@ -137,12 +144,14 @@ pub struct ClaimsSection {
     pub abilities: String,
     /// In which rooms a user may do what.
     pub rooms: String,
+    /// A user's roles.
+    pub roles: String,
 }
 
 impl Default for ClaimsSection {
     fn default() -> Self {
-        let ClaimNames { user, tenant, service, tenants, abilities, rooms } = ClaimNames::default();
-        Self { user, tenant, service, tenants, abilities, rooms }
+        let ClaimNames { user, tenant, service, tenants, abilities, rooms, roles } = ClaimNames::default();
+        Self { user, tenant, service, tenants, abilities, rooms, roles }
     }
 }
 

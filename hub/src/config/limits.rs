@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::check::{Broken, number};
+use super::check::{Broken, number, require};
 use super::span;
 use crate::access::limits::{Limited, Rates};
 use crate::domain::limits;
@@ -15,6 +15,8 @@ const RULE: &str = "as \"10 + 1/6s\", which is ten at once and one more every 6s
 
 /// Most at once that configuration may allow.
 const BURST_MAX: u32 = 1_000_000;
+/// Most bytes of a tenant's rooms that configuration may name.
+const BYTES_MAX: u64 = 1 << 50;
 
 /// A rate as text, `10 + 1/6s`; `off` where there is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,10 @@ pub struct LimitsSection {
     pub inbox: RateSetting,
     /// Requests of a service in a tenant.
     pub service: RateSetting,
+    /// Messages, events and notifications of all of a tenant.
+    pub messages_per_tenant: RateSetting,
+    /// Bytes that all rooms of a tenant hold; 0: no limit.
+    pub bytes_per_tenant: u64,
 }
 
 impl Default for LimitsSection {
@@ -106,6 +112,8 @@ impl Default for LimitsSection {
             mark: RateSetting::of(limits::MARK_RATE),
             inbox: RateSetting::of(limits::INBOX_RATE),
             service: RateSetting::of(limits::SERVICE_RATE),
+            messages_per_tenant: RateSetting(None),
+            bytes_per_tenant: 0,
         }
     }
 }
@@ -129,6 +137,8 @@ impl LimitsSection {
             mark: off,
             inbox: off,
             service: off,
+            messages_per_tenant: off,
+            bytes_per_tenant: 0,
         }
     }
 
@@ -145,6 +155,7 @@ impl LimitsSection {
             (Limited::Inbox, self.inbox),
             (Limited::Execute, self.commands),
             (Limited::Service, self.service),
+            (Limited::TenantMessages, self.messages_per_tenant),
         ]
         .into_iter()
         .fold(Rates::default(), |rates, (kind, rate)| rates.with(kind, rate.0))
@@ -155,7 +166,9 @@ impl LimitsSection {
         number("limits.sessions_per_user", self.sessions_per_user, &most)?;
         number("limits.sessions_per_tenant", self.sessions_per_tenant, &most)?;
         number("limits.sessions_per_address", self.sessions_per_address, &most)?;
-        number("limits.sessions_per_node", self.sessions_per_node, &most)
+        number("limits.sessions_per_node", self.sessions_per_node, &most)?;
+        let fits = self.bytes_per_tenant <= BYTES_MAX;
+        require(fits, "limits.bytes_per_tenant", &format!("0 to {BYTES_MAX}"))
     }
 }
 

@@ -1,10 +1,11 @@
 //! `[[namespace]]`: the rules of rooms.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::check::Broken;
 use super::limits::RateSetting;
+use super::roles::{self, NamespaceRoles};
 use super::span;
 use crate::access::limits::{Limited, OwnRates};
 use crate::domain::limits::CONTENT_BYTES;
@@ -56,6 +57,10 @@ pub struct NamespaceSection {
     pub message_bytes: usize,
     /// Media types of data in messages and events, as `image/png` or `image/*`.
     pub data_types: Vec<String>,
+    /// What members may do, by their role.
+    pub roles: NamespaceRoles,
+    /// What those may do besides whose tokens name a role: patterns of actions by the role.
+    pub token_roles: BTreeMap<String, Vec<String>>,
     /// Rates that take the place of those of `[limits]` in its rooms.
     pub rates: NamespaceRates,
 }
@@ -121,6 +126,8 @@ impl From<NamespaceRules> for NamespaceSection {
             member_limit: rules.member_limit,
             message_bytes: rules.message_bytes,
             data_types: rules.data_types.iter().map(str::to_owned).collect(),
+            roles: NamespaceRoles::default(),
+            token_roles: BTreeMap::new(),
             rates: NamespaceRates::default(),
         }
     }
@@ -152,6 +159,7 @@ impl NamespaceSection {
             message_bytes: self.message_bytes,
             // A list that is none was refused by the check.
             data_types: MediaTypes::parse(&self.data_types).unwrap_or_default(),
+            roles: roles::actions(&self.roles, &self.token_roles),
         }
     }
 
@@ -202,6 +210,7 @@ pub(super) fn check_all(namespaces: &[NamespaceSection]) -> Result<(), Broken> {
         if let Some((key, rule)) = namespace.broken() {
             return Err(Broken::new(format!("namespace.{which}.{key}"), rule));
         }
+        roles::check(&format!("namespace.{which}"), &namespace.roles, &namespace.token_roles)?;
         if !seen.insert(&namespace.name) {
             return Err(Broken::new(format!("namespace.{which}.name"), "each name once"));
         }

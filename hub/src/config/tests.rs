@@ -13,6 +13,7 @@ use crate::domain::names::RoomName;
 use crate::domain::namespace::{AutoJoin, Who};
 
 mod keys;
+mod roles;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const ROOMS: &str = "[[namespace]]\nname = \"chat\"\n";
@@ -331,7 +332,7 @@ fn the_example_loads() {
 /// Every key with its value as JSON; `unset` where there is none.
 fn flatten(prefix: &str, value: &Value, into: &mut BTreeMap<String, String>) {
     match value {
-        Value::Object(keys) => {
+        Value::Object(keys) if !keys.is_empty() => {
             for (key, value) in keys {
                 let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
                 flatten(&key, value, into);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::access::rules;
 use crate::domain::caller::Caller;
 use crate::domain::content::{METADATA, Pairs};
 use crate::domain::derived::derived_id;
@@ -49,7 +50,7 @@ pub struct Creation<'a> {
 
 impl<'a> Creation<'a> {
     /// Checks who shall be in it besides the caller. It is made in the first namespace, in the order of configuration,
-    /// that lets users create rooms: `PERMISSION_DENIED` where none does.
+    /// that lets the caller create rooms: `PERMISSION_DENIED` where none does.
     pub fn check(
         namespaces: &'a Namespaces,
         caller: &'a Caller,
@@ -57,7 +58,10 @@ impl<'a> Creation<'a> {
         metadata: &'a Pairs,
         direct: bool,
     ) -> Result<Self, Refusal> {
-        let rules = namespaces.iter().find(|rules| rules.create).ok_or(ErrorCode::PermissionDenied)?;
+        let rules = namespaces
+            .iter()
+            .find(|rules| rules::may_create(rules, caller))
+            .ok_or(ErrorCode::PermissionDenied)?;
         distinct(members.iter().map(|(user, _)| user).chain([&caller.user]))?;
         if direct && members.len() != 1 {
             return Err(Refusal::invalid("members", "exactly one other in a direct conversation"));

@@ -40,9 +40,12 @@ pub(super) fn remove(case: &Case<'_>, user: &UserId) -> Result<Decision, Refusal
     Ok(case.commit(conditions, vec![membership(user, change, target.role)]))
 }
 
-/// Another role for a member. CONFLICT for the last owner's.
+/// Another role for a member, of those that the caller manages. CONFLICT for the last owner's.
 pub(super) fn change_role(case: &Case<'_>, user: &UserId, role: Role) -> Result<Decision, Refusal> {
     let target = case.target()?;
+    if !case.permit.manages(target.role) || !case.permit.manages(role) {
+        return Err(ErrorCode::PermissionDenied.into());
+    }
     if target.role == role {
         return Ok(as_they_are(case, target));
     }

@@ -76,7 +76,7 @@ pub(super) fn edit(
 pub(super) fn delete(case: &Case<'_>, seq: Seq) -> Result<Decision, Refusal> {
     case.durable()?;
     let (entry, message) = case.message(seq)?;
-    if entry.sender != case.caller.user && !case.permit.moderates() {
+    if entry.sender != case.caller.user && !case.permit.moderates {
         return Err(ErrorCode::PermissionDenied.into());
     }
     if message.content.is_none() {

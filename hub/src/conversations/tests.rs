@@ -40,7 +40,12 @@ fn member(name: &str, role: Role) -> Member {
 }
 
 fn permit(role: Role) -> Permit {
-    Permit { member: Some(member("alice", role)), role: Some(role), history_from: Seq(3) }
+    Permit {
+        member: Some(member("alice", role)),
+        role: Some(role),
+        moderates: role >= Role::Moderator,
+        history_from: Seq(3),
+    }
 }
 
 fn rules() -> NamespaceRules {

@@ -95,6 +95,26 @@ pub enum EntryBody {
 }
 
 impl EntryBody {
+    /// What it counts as in its tenant's storage, bytes: of content, attributes, metadata, names and keys those that they
+    /// have, and [`STORED_OVERHEAD`](limits::STORED_OVERHEAD) for the rest.
+    pub fn stored_bytes(&self) -> u64 {
+        let content =
+            |content: &Option<Content>| content.as_ref().map_or(0, |content| content.as_bytes().len());
+        let pairs = |pairs: &Pairs| pairs.as_map().iter().map(|(key, value)| key.len() + value.len()).sum();
+        let own: usize = match self {
+            Self::Message(message) => content(&message.content) + pairs(&message.attributes),
+            Self::Edit { content: edited, .. } => content(edited),
+            Self::Deletion { .. } | Self::Membership { .. } => 0,
+            Self::Reaction { key, .. } => key.as_str().len(),
+            Self::Room { metadata, .. } => pairs(metadata),
+            Self::Event(event) => {
+                let key = event.key.as_ref().map_or(0, |key| key.as_str().len());
+                event.name.as_str().len() + key + content(&event.payload)
+            }
+        };
+        limits::STORED_OVERHEAD + own as u64
+    }
+
     fn size(&self) -> usize {
         let content = |content: &Option<Content>| content.as_ref().map_or(0, Content::size);
         match self {

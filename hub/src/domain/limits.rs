@@ -120,6 +120,8 @@ pub const MARK_RATE: Rate = Rate::new(200, Duration::from_millis(50));
 pub const INBOX_RATE: Rate = Rate::new(10, Duration::from_secs(6));
 /// Requests of a service, by default.
 pub const SERVICE_RATE: Rate = Rate::new(2_000, Duration::from_millis(1));
+/// What an entry counts as in its tenant's storage besides what it says, bytes. It is in databases: never change it.
+pub const STORED_OVERHEAD: u64 = 100;
 /// How long an idempotency key is remembered.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// How many idempotency keys a node remembers, by default.

@@ -27,5 +27,6 @@ pub mod push;
 pub mod rate;
 pub mod reply;
 pub mod revocation;
+pub mod roles;
 pub mod room;
 pub mod time;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::limits::CONTENT_BYTES;
 use super::media::MediaTypes;
 use super::names::{RoomName, TenantId, UserId};
+use super::roles::RoleActions;
 
 /// Who may do a thing in a room, from configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -73,6 +74,8 @@ pub struct NamespaceRules {
     pub message_bytes: usize,
     /// Media types of data in messages and events.
     pub data_types: MediaTypes,
+    /// What roles may do.
+    pub roles: RoleActions,
 }
 
 impl NamespaceRules {
@@ -96,6 +99,7 @@ impl NamespaceRules {
             member_limit: 10_000,
             message_bytes: CONTENT_BYTES,
             data_types: MediaTypes::default(),
+            roles: RoleActions::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::error::Violation;
 use super::limits::{GRANTS, ROOM_NAME_BYTES};
 use super::names::{RoomName, is_name_byte};
+use super::roles::TokenRoles;
 
 /// What a token allows, besides saying who bears it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Powers {
     pub grants: Option<Arc<Grants>>,
     /// What a service may do.
     pub abilities: Abilities,
+    /// Roles of a user's that namespaces may know.
+    pub roles: TokenRoles,
 }
 
 impl Powers {

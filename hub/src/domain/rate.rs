@@ -47,6 +47,11 @@ impl Bucket {
         }
     }
 
+    /// Gives back one that was taken.
+    pub fn give_back(&mut self, rate: Rate) {
+        self.full_at = self.full_at.minus(rate.every);
+    }
+
     /// How many are left.
     pub fn level(&self, rate: Rate, now: Moment) -> u32 {
         let taken = self.full_at.since(now).as_millis().div_ceil(rate.every.as_millis().max(1));

@@ -109,7 +109,8 @@ mod tests {
         };
         let member =
             Member { user, role: Role::Member, version: Seq(3), joined: Seq(3), history_from: Seq(1) };
-        let permit = Permit { role: Some(member.role), member: Some(member), history_from: Seq(1) };
+        let role = Some(member.role);
+        let permit = Permit { role, member: Some(member), moderates: false, history_from: Seq(1) };
         let event = Event {
             name: EventName::parse("moved").unwrap(),
             key: Some(EventKey::parse("cursor").unwrap()),

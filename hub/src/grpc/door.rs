@@ -316,6 +316,11 @@ impl Trial {
     /// What came of it where nobody became known. Only those have failed who cannot say who they are, or who left before
     /// they did.
     pub(super) fn judge(mut self, refused: Option<ErrorCode>) {
+        if refused == Some(ErrorCode::Unavailable)
+            && let Counted::InPlace(attempt) | Counted::Beside(attempt) = &mut self.attempt
+        {
+            attempt.unjudged(Instant::now());
+        }
         if refused.is_some_and(|code| wire(code).http != UNAUTHENTICATED) {
             self.is_spared();
         }

@@ -34,6 +34,9 @@ pub trait Authenticate: Send + Sync + 'static {
     /// Takes one of the requests that a service may make. `RATE_LIMITED` past them.
     fn limit_service(&self, caller: &Caller) -> Result<(), Refusal>;
 
+    /// Writes down that a service was held back, unless that was done a moment ago.
+    fn tell_limited(&self, source: &Source, caller: &Caller);
+
     /// Whether a token is a service's, of whatever tenants: asked before a request is read, which then names one.
     fn any_service(&self, token: &str) -> Result<(), Refusal>;
 

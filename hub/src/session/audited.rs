@@ -1,5 +1,7 @@
 //! What of commands is written down: what somebody changed or read of a room, and whatever was denied, by ids alone.
 
+use std::time::Duration;
+
 use crate::audit::{About, Source, event};
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
@@ -12,6 +14,9 @@ use crate::domain::time::Moment;
 use super::executor::Answer;
 use super::live::Live;
 use super::services::Services;
+
+/// That a service was held back is said of each at most this often.
+const SERVICES_INTERVAL: Duration = Duration::from_mins(1);
 
 /// What is to be said of a command once it is answered.
 pub(super) struct Noted {
@@ -120,15 +125,18 @@ impl Services {
         self.audit.tell_end(&live.source, reason);
     }
 
-    /// Says that somebody was held back: once a second of each, with how many were not said.
-    pub(super) fn tell_limited(&self, source: &Source, caller: &Caller, code: ErrorCode) {
+    /// Says that somebody was held back, with how many times were not said: once a second of each user, and once a minute
+    /// of each service, which may ask a thousand times a second for as long as it likes.
+    pub fn tell_limited(&self, source: &Source, caller: &Caller, code: ErrorCode) {
         if !self.audit.is_on() {
             return;
         }
         let live = source.session.and_then(|session| self.sessions.get(session));
+        let (key, now) = ((caller.service, caller.key()), Moment::now());
         let admitted = match live {
-            Some(live) => live.limited.admit(Moment::now()),
-            None => self.upkeep.limited.admit(caller.key(), Moment::now()),
+            Some(live) => live.limited.admit(now),
+            None if caller.service => self.upkeep.limited.admit_every(SERVICES_INTERVAL, key, now),
+            None => self.upkeep.limited.admit(key, now),
         };
         if let Some(left_out) = admitted {
             self.audit.tell_with(event::LIMIT, source, Some(caller), About::default(), Err(code), left_out);

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
+use crate::access::rules::may_type;
 use crate::audit::{About, event};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Command, Hello, Join, Request, Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, RoomName, UserId};
-use crate::domain::namespace::{Namespaces, Who};
-use crate::domain::powers::Grant;
 use crate::domain::presence::Status;
 use crate::domain::reply::{JoinReason, Reply};
 use crate::domain::time::{Moment, Timestamp};
@@ -23,7 +22,8 @@ use super::limits::TooOften;
 use super::opening::{self, Opened};
 use super::pages;
 use super::permitted::Denied;
-use super::slots::Slot;
+use super::services::Services;
+use super::slots::{LiveSlot, Slot};
 
 /// Joins of one session that are under way at a time: a resume of many rooms takes turns.
 const JOINS_UNDER_WAY: usize = 4;
@@ -290,18 +290,23 @@ impl Session {
 
     fn typing(&mut self, id: u32, room: RoomName, active: bool) {
         let Some(established) = &mut self.established else { return };
-        let delivery = &self.services.delivery;
-        let may_type = established
-            .slots
+        let Services { delivery, namespaces, .. } = &*self.services;
+        let Established { slots, caller, .. } = &mut **established;
+        let may = |live: &LiveSlot| {
+            let rules = namespaces.rules(&room);
+            rules.is_some_and(|rules| may_type(rules, caller, &room, live.follower().role()))
+        };
+        let shown = slots
             .find(&room)
-            .and_then(|slot| established.slots.live_mut(slot))
+            .and_then(|slot| slots.live_mut(slot))
             // Who may no longer type may still end it.
             .is_some_and(|live| {
-                (live.may_type() || !active && live.shows_typing) && !delivery.is_large(&live.following.room)
-            })
-            && (!active || may_send(&self.services.namespaces, &established.caller, &room));
+                live.shows_typing
+                    && (!active || live.follower().hears() && may(live))
+                    && !delivery.is_large(&live.following.room)
+            });
         // What is dropped is answered as success.
-        if may_type {
+        if shown {
             let caller = &established.caller;
             let key = RoomKey { tenant: caller.tenant.clone(), room };
             self.services.presence.typing(&key, &caller.user, active, Timestamp::now());
@@ -321,10 +326,4 @@ impl Session {
         let Some(established) = &self.established else { return };
         self.services.presence.watch(&established.caller.tenant, established.live.id(), users);
     }
-}
-
-/// Whether a user whose token would have to grant sending in a room has that.
-fn may_send(namespaces: &Namespaces, caller: &Caller, room: &RoomName) -> bool {
-    let by_grant = namespaces.rules(room).is_some_and(|rules| rules.send == Who::Granted);
-    !by_grant || caller.powers.grants(room, Grant::Send)
 }

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::audit::About;
+use crate::access::rules::may_go_on;
+use crate::audit::{About, event};
 use crate::delivery::To;
-use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{LARGE_ROOM, PAGE_BYTES, PAGE_DEFAULT};
 use crate::domain::names::{RoomKey, RoomName};
-use crate::domain::namespace::{Namespaces, Who};
-use crate::domain::powers::Grant;
 use crate::domain::push::{LeaveReason, Push};
 use crate::domain::reply::{JoinReason, Joined, Reply, RoomRules};
 use crate::domain::time::Timestamp;
@@ -22,7 +20,7 @@ use super::executor::Answer;
 use super::inbox_feed::InboxFeed;
 use super::join::{Joining, Start};
 use super::opening::{self, Opened};
-use super::slots::Slot;
+use super::slots::{Following, Slot};
 
 impl Session {
     /// Runs a command that needs no session.
@@ -154,8 +152,12 @@ impl Session {
         }
         let Slot::Joining { again, leave, .. } = established.slots.clear(slot) else { return };
         // The token may have been renewed meanwhile, and say less.
-        let granted = may_follow(&self.services.namespaces, &established.caller, &room);
-        let joined = if granted { joined } else { Err(ErrorCode::AccessDenied.into()) };
+        let rules = self.services.namespaces.rules(&room);
+        let joined = joined.and_then(|joining| {
+            let is_member = joining.member_since.is_some();
+            let goes_on = |rules| may_go_on(rules, &established.caller, &room, is_member);
+            if rules.is_some_and(goes_on) { Ok(joining) } else { Err(ErrorCode::AccessDenied.into()) }
+        });
         let source = established.source.clone().of_command(id);
         let result = joined.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         let about = About { room: Some(room.as_str()), ..About::default() };
@@ -195,7 +197,7 @@ impl Session {
         let Some(rules) = self.services.namespaces.rules(&key.room) else { return };
         let session = established.live.id();
         let presence = &self.services.presence;
-        if let Some(role) = joining.role {
+        if let Some(role) = joining.role.filter(|_| joining.member_since.is_some()) {
             joining.following.follower.joins_as(role);
         }
         // Before the snapshot is taken: what changes after it is heard.
@@ -258,10 +260,14 @@ impl Session {
     /// Ends the joins that a new token does not grant any more.
     pub(super) fn leave_what_is_not_granted(&mut self) {
         let Some(established) = &self.established else { return };
-        let followed = established.live.rooms.lock().clone();
-        let (namespaces, caller) = (&self.services.namespaces, &established.caller);
-        let left = followed.into_iter().filter(|room| !may_follow(namespaces, caller, room));
-        let slots: Vec<_> = left.filter_map(|room| established.slots.find(&room)).collect();
+        let goes_on = |following: &Following| {
+            let room = &following.room.key.room;
+            let is_member = following.follower.role().is_some();
+            let rules = self.services.namespaces.rules(room);
+            rules.is_some_and(|rules| may_go_on(rules, &established.caller, room, is_member))
+        };
+        let left = established.slots.followed().filter(|(_, following)| !goes_on(following));
+        let slots: Vec<_> = left.map(|(slot, _)| slot).collect();
         for slot in slots {
             self.leave_unasked(slot, LeaveReason::Denied);
         }
@@ -272,13 +278,19 @@ impl Session {
         let Some(established) = &mut self.established else { return };
         let Some(live) = established.slots.live_mut(slot) else { return };
         let room = live.following.room.key.room.clone();
+        // That a member was removed is written down where it was done.
+        if reason == LeaveReason::Denied {
+            let about = About { room: Some(room.as_str()), ..About::default() };
+            let denied = Err(ErrorCode::AccessDenied);
+            self.services.audit.tell(
+                event::LEFT,
+                &established.source,
+                Some(&established.caller),
+                about,
+                denied,
+            );
+        }
         self.drop_slot(slot);
         self.push(&Push::Left { room, reason });
     }
-}
-
-/// Whether a user whose token would have to grant following a room has that.
-fn may_follow(namespaces: &Namespaces, caller: &Caller, room: &RoomName) -> bool {
-    let by_grant = namespaces.rules(room).is_some_and(|rules| rules.join == Who::Granted);
-    !by_grant || caller.powers.grants(room, Grant::Join)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use carillon_proto::Frame;
 
-use crate::access::rules::{Capability, Permit};
+use crate::access::rules::{Capability, Permit, reads_as_one};
 use crate::delivery::mailbox::Mailbox;
 use crate::delivery::room::Follower;
 use crate::domain::caller::Caller;
@@ -104,7 +104,7 @@ pub(super) async fn join(
     Ok(joining)
 }
 
-/// Whether who may join may do this as well. They may, but where each is decided by itself.
+/// Whether who may join may do this as well.
 async fn may(
     services: &Services,
     rules: &NamespaceRules,
@@ -112,7 +112,7 @@ async fn may(
     join: &Join,
     capability: Capability,
 ) -> Result<bool, Refusal> {
-    if !matches!(rules.join, Who::Granted | Who::Authorizer) {
+    if reads_as_one(rules, caller) {
         return Ok(true);
     }
     match services.executor.authorise(caller, &join.room, capability).await {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::access::limits::{Limited, Limiter};
+use crate::access::storage::StorageLimit;
 use crate::audit::Source;
 use crate::delivery::mailbox::Mailbox;
 use crate::domain::caller::Caller;
@@ -40,13 +41,20 @@ pub struct Limits {
     pub commands: Option<Rate>,
     /// How many sessions.
     pub sessions: SessionLimits,
+    /// How much the rooms of a tenant hold.
+    pub storage: StorageLimit,
     warned: AtomicBool,
 }
 
 impl Limits {
     /// These.
-    pub fn new(limiter: Limiter, commands: Option<Rate>, sessions: SessionLimits) -> Self {
-        Self { limiter, commands, sessions, warned: AtomicBool::new(false) }
+    pub fn new(
+        limiter: Limiter,
+        commands: Option<Rate>,
+        sessions: SessionLimits,
+        storage: StorageLimit,
+    ) -> Self {
+        Self { limiter, commands, sessions, storage, warned: AtomicBool::new(false) }
     }
 
     /// Warns of a node that has most of the sessions that it may have, once each time that it comes to that.
@@ -124,7 +132,7 @@ impl Services {
         limited.inspect_err(|refusal| self.count_limited("service_request", refusal))
     }
 
-    fn count_limited(&self, name: &'static str, refusal: &Refusal) {
+    pub(super) fn count_limited(&self, name: &'static str, refusal: &Refusal) {
         self.metrics.commands().record(name, Err(refusal.code), Duration::ZERO);
     }
 

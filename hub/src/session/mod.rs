@@ -26,6 +26,7 @@ mod opening;
 mod pace;
 mod pages;
 mod permitted;
+mod quotas;
 mod services;
 mod signals;
 mod slots;

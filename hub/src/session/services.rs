@@ -1,5 +1,6 @@
 //! What all sessions of a node share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ use super::limits::Limits;
 use super::live::Sessions;
 use super::memory::Memory;
 use super::once::Once;
+use super::quotas::was_sent;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
 const KNOWN_USERS: usize = 100_000;
@@ -90,8 +92,10 @@ pub struct Upkeep {
     pub(super) unheard: Vec<Waiting>,
     /// Ephemeral events that were handed over.
     pub(super) once: Once,
-    /// Says when a line may be written that a user without a session was held back.
-    pub(super) limited: SeldomEach<UserKey>,
+    /// Says when a line may be written that a user without a session, or a service, was held back.
+    pub(super) limited: SeldomEach<(bool, UserKey)>,
+    /// Says when a line may be written that the bridge has too many of an address.
+    pub(crate) turned_away: SeldomEach<Option<IpAddr>>,
     refused_tokens: Seldom,
     draining: AtomicBool,
     known: Memory<UserKey, ()>,
@@ -107,6 +111,7 @@ impl Upkeep {
             unheard: lists(),
             once: Once::new(),
             limited: SeldomEach::default(),
+            turned_away: SeldomEach::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             known,
@@ -235,8 +240,13 @@ impl Services {
         };
         let (name, began, attempt) = (command.name(), Instant::now(), idempotency.clone());
         let noted = self.note(&command);
-        let answer = match self.limit(caller, &command) {
-            Ok(()) => self.executor.execute(caller, idempotency, command, Timestamp::now(), turn).await,
+        let answer = match self.admit_command(caller, &command).await {
+            Ok(taken) => {
+                let now = Timestamp::now();
+                let answer = self.executor.execute(caller, idempotency, command, now, turn).await;
+                self.settle(caller, taken, was_sent(answer.as_ref().map(|answer| &answer.reply)));
+                answer
+            }
             Err(refusal) => {
                 self.tell_limited(source, caller, refusal.code);
                 Err(refusal)

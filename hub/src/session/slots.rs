@@ -9,7 +9,6 @@ use crate::delivery::room::{ActiveRoom, Follower};
 use crate::delivery::tail::Past;
 use crate::domain::command::Join;
 use crate::domain::limits::CATCH_UP_BYTES;
-use crate::domain::member::Role;
 use crate::domain::names::RoomName;
 use crate::domain::position::Seq;
 use crate::domain::push::LeaveReason;
@@ -265,12 +264,6 @@ impl LiveSlot {
     /// The follower.
     pub(super) fn follower(&self) -> &Follower {
         &self.following.follower
-    }
-
-    /// Whether the user may type here now, by what was committed: readers may not, nor who was removed.
-    pub(super) fn may_type(&self) -> bool {
-        let writes = self.follower().role().is_none_or(|role| role >= Role::Member);
-        self.shows_typing && writes && self.follower().hears()
     }
 
     /// Whether it waits for the page of `room` that follows `after`. It does not where the room was left while the page

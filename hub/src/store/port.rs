@@ -96,6 +96,11 @@ pub trait Store: Send + Sync + 'static {
     /// Counts of a tenant; zero where nothing was ever written to it. Slow: it goes over all of the tenant's rooms.
     fn tenant_figures(&self, tenant: &TenantId) -> Reading<TenantFigures>;
 
+    /// What a tenant's rooms hold, bytes: the sum of what their entries count as, as they read now
+    /// ([`EntryBody::stored_bytes`](crate::domain::entry::EntryBody::stored_bytes)). What deletion or erasure blanked and
+    /// what retention removed does not count any more. Cheap: it is asked while messages are sent.
+    fn stored_bytes(&self, tenant: &TenantId) -> Reading<u64>;
+
     /// Blanks all that a user wrote (messages, edits, durable events, reactions) and removes their inbox, with what was
     /// accepted for it and has not reached it yet, marks and
     /// memberships' personal data; tombstones, seqs and numbers remain, and so do rooms' metadata, which is the rooms'.

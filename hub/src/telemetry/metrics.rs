@@ -56,7 +56,7 @@ impl Metrics {
     /// Everything at zero.
     pub fn new() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
-        for family in [names::ATTEMPTS_FAILED, names::DISCONNECTS] {
+        for family in [names::ATTEMPTS_FAILED, names::TURNED_AWAY, names::DISCONNECTS] {
             describe(&recorder, family);
         }
         Self(Arc::new(Inner {
@@ -94,6 +94,13 @@ impl Metrics {
     /// Counts an attempt to open a session that failed.
     pub fn attempt_failed(&self, code: ErrorCode) {
         self.count_code(names::ATTEMPTS_FAILED, code);
+    }
+
+    /// Counts somebody whom the bridge turned away.
+    pub fn turned_away(&self, why: &'static str) {
+        with_local_recorder(&*self.0.recorder, || {
+            counter!(names::TURNED_AWAY.name, "why" => why).increment(1);
+        });
     }
 
     /// Counts a session that the hub ended.
@@ -223,6 +230,7 @@ mod tests {
         metrics.counters().deliveries.add(7);
         metrics.attempt_failed(ErrorCode::InvalidToken);
         metrics.attempt_failed(ErrorCode::InvalidToken);
+        metrics.turned_away("origin");
         metrics.counters().tokens_refused.increment();
         metrics.counters().key_failures.add(2);
         metrics.disconnected(ErrorCode::SlowConsumer);
@@ -251,6 +259,7 @@ mod tests {
             "carillon_tenant_sessions_active{tenant=\"acme\"} 1",
             "carillon_deliveries_total 7",
             "carillon_session_attempts_failed_total{code=\"INVALID_TOKEN\"} 2",
+            "carillon_bridge_turned_away_total{why=\"origin\"} 1",
             "carillon_tokens_refused_total 1",
             "carillon_sessions_limit 7",
             "carillon_key_failures_total 2",

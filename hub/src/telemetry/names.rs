@@ -54,6 +54,11 @@ pub const ATTEMPTS_FAILED: Family = counter(
     "carillon_session_attempts_failed_total",
     "Attempts to open a session that failed, by error code",
 );
+/// What the bridge in this process answered by itself. Label `why`.
+pub const TURNED_AWAY: Family = counter(
+    "carillon_bridge_turned_away_total",
+    "Requests and connections that the bridge turned away by itself: origin, too_many or handshake",
+);
 /// Tokens refused.
 pub const TOKENS_REFUSED: Family = counter(
     "carillon_tokens_refused_total",
@@ -124,7 +129,7 @@ pub const STORE_HEALTHY: Family = gauge("carillon_store_healthy", "1 while the s
 pub const MEMORY_BYTES: Family = gauge("process_resident_memory_bytes", "Resident memory of the process");
 
 /// All of them, in the order in which they are shown.
-pub const ALL: [Family; 31] = [
+pub const ALL: [Family; 32] = [
     SESSIONS_ACTIVE,
     SESSIONS_PEAK,
     SESSIONS_LIMIT,
@@ -132,6 +137,7 @@ pub const ALL: [Family; 31] = [
     SESSIONS_BY_TENANT,
     ATTEMPTS,
     ATTEMPTS_FAILED,
+    TURNED_AWAY,
     TOKENS_REFUSED,
     KEY_FAILURES,
     AUDIT_LINES,

@@ -1,4 +1,4 @@
-//! A log line that others can cause as often as they like, and that must not fill the log.
+//! A line that others can cause as often as they like, and that must not fill the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::domain::time::Moment;
 
 /// Such a line is written at most this often.
-const INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Says when a line may be written. What it leaves out is counted, and said with the next one.
 #[derive(Debug, Default)]
@@ -20,8 +20,13 @@ impl Seldom {
     /// Whether the line may be written at `now`: how many were left out since the last one, or `None` where this is
     /// one more.
     pub fn admit(&self, now: Moment) -> Option<u64> {
+        self.admit_every(INTERVAL, now)
+    }
+
+    /// The same for one that is written at most once in another while.
+    pub fn admit_every(&self, interval: Duration, now: Moment) -> Option<u64> {
         let last = self.last.load(Ordering::Relaxed);
-        let due = last == 0 || now.since(Moment(last)) >= INTERVAL;
+        let due = last == 0 || now.since(Moment(last)) >= interval;
         let mine =
             due && self.last.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if mine {

@@ -1,6 +1,5 @@
 //! The bus on a Redis cluster: channels are spread over its servers, and move with its slots.
 
-use carillon_hub::bus::redis::Options;
 use carillon_hub::bus::{Event, Topic};
 use futures::future::join_all;
 use tokio_util::sync::DropGuard;
@@ -8,79 +7,25 @@ use tokio_util::sync::DropGuard;
 use crate::harness::{Fixture, Node, room, soon};
 use crate::redis::{node, options};
 use crate::server::Server;
+use crate::servers::start_cluster;
 
-/// The last slot of each master.
-const LAST: [u16; 3] = [5_460, 10_922, 16_383];
-
-/// Masters, then their replicas.
+/// Servers, and what ends the nodes.
 pub(crate) struct Cluster {
     servers: Vec<Server>,
     guards: Vec<DropGuard>,
 }
 
 impl Cluster {
-    /// Three masters, each with a replica or none.
     async fn start(with_replicas: bool) -> Self {
-        let count = if with_replicas { 6 } else { 3 };
-        let servers: Vec<_> = (0..count).map(|_| Server::start_for_cluster()).collect();
-        let mut first = 0;
-        for (master, last) in servers.iter().zip(LAST) {
-            master.command::<()>(&format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
-            first = last + 1;
-        }
-        for server in &servers[1..] {
-            let (port, bus) = server.ports();
-            servers[0].command::<()>(&format!("CLUSTER MEET 127.0.0.1 {port} {bus}"));
-        }
-        let cluster = Self { servers, guards: Vec::new() };
-        cluster.settle(count).await;
-        for (replica, master) in cluster.servers[3..].iter().zip(&cluster.servers) {
-            let id: String = master.command("CLUSTER MYID");
-            replica.command::<()>(&format!("CLUSTER REPLICATE {id}"));
-        }
-        for replica in &cluster.servers[3..] {
-            until("a replica", || {
-                replica.command::<String>("INFO replication").contains("master_link_status:up")
-            })
-            .await;
-        }
-        cluster
-    }
-
-    /// Waits until all know each other and the cluster works.
-    async fn settle(&self, count: usize) {
-        for server in &self.servers {
-            until("the cluster", || {
-                let info: String = server.command("CLUSTER INFO");
-                let line = |line: &str| info.lines().any(|found| found.trim() == line);
-                line("cluster_state:ok") && line(&format!("cluster_known_nodes:{count}"))
-            })
-            .await;
-        }
-    }
-
-    fn options(&self) -> Options {
-        let mut options = options(&self.servers[0]);
-        options.redis.cluster = true;
-        options.sharded = true;
-        options
+        let servers = tokio::task::spawn_blocking(move || start_cluster(with_replicas)).await.unwrap();
+        Self { servers, guards: Vec::new() }
     }
 
     async fn node(&mut self, room: usize) -> Node {
-        let (node, guard) = node(self.options(), room).await;
+        let (node, guard) = node(options(&self.servers[0]), room).await;
         self.guards.push(guard);
         node
     }
-}
-
-/// Waits for a state of a server.
-async fn until(what: &str, is_so: impl Fn() -> bool) {
-    soon(what, async {
-        while !is_so() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }
 
 impl Fixture for Cluster {

@@ -4,6 +4,7 @@
 
 mod harness;
 mod server;
+mod servers;
 
 mod conformance;
 

@@ -23,6 +23,7 @@ pub(crate) struct Sharded {
 /// Options whose waits are those of a test.
 pub(crate) fn options(server: &Server) -> Options {
     let mut redis = redis::Options::new(server.url());
+    redis.cluster = server.is_of_cluster();
     redis.back_off = Duration::from_millis(10);
     redis.back_off_most = Duration::from_millis(200);
     let mut options = Options::new(redis);

@@ -110,6 +110,11 @@ impl Server {
         }
     }
 
+    /// Whether it is for a cluster.
+    pub(crate) fn is_of_cluster(&self) -> bool {
+        matches!(self.at, At::Port(..))
+    }
+
     /// Its ports, where it is for a cluster.
     pub(crate) fn ports(&self) -> (u16, u16) {
         match self.at {

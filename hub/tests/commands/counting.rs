@@ -48,6 +48,7 @@ impl Store for CountingStore {
         inbox_summary(user: &UserKey) -> InboxSummary;
         known_users(tenant: &TenantId) -> u64;
         tenant_figures(tenant: &TenantId) -> TenantFigures;
+        stored_bytes(tenant: &TenantId) -> u64;
         erase(user: &UserKey) -> Erased;
         revoke(revocation: Revocation) -> ();
         revocations(after: u64, most: u32) -> RevocationPage;

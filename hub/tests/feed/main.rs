@@ -5,6 +5,10 @@
 #[allow(dead_code)] // The bus' own tests use more of it.
 mod server;
 
+#[path = "../bus/servers.rs"]
+mod servers;
+
+mod cluster;
 mod faults;
 mod node;
 mod telling;

@@ -109,22 +109,14 @@ fn namespaces() -> Arc<Namespaces> {
 }
 
 impl Node {
-    /// One whose bus is at another server than its store, where `bus_at` says so.
+    /// One at a server, or at the cluster that it is of.
     pub(crate) async fn start(server: &Server, number: u64) -> Self {
-        Self::start_with(server, number, |_| {}).await
-    }
-
-    pub(crate) async fn start_with(
-        server: &Server,
-        number: u64,
-        change: impl FnOnce(&mut bus::Options),
-    ) -> Self {
         let mut at = redis::Options::new(server.url());
+        at.cluster = server.is_of_cluster();
         at.back_off = Duration::from_millis(10);
         at.back_off_most = Duration::from_millis(200);
         let mut options = bus::Options::new(at.clone());
         options.heartbeat = Duration::from_millis(200);
-        change(&mut options);
         let (bus, events, service) = RedisBus::new(options).unwrap();
         let cancel = CancellationToken::new();
         tokio::spawn(service.run(cancel.clone()));
@@ -166,6 +158,17 @@ impl Node {
         wanted: impl Fn(&Told) -> bool + Send + 'static,
     ) {
         self.waits(what, move |told| told.iter().any(&wanted)).await;
+    }
+
+    /// Waits until the bus has brought so many messages, and no more.
+    pub(crate) async fn hears(&self, messages: u64) {
+        let heard = async {
+            while self.feed.figures().received < messages {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONGEST, heard).await.expect("the messages come");
+        assert_eq!(self.feed.figures().received, messages);
     }
 
     pub(crate) async fn commit(&self, outcome: Outcome) -> Committed {

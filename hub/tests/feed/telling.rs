@@ -41,6 +41,10 @@ async fn both_are_told_one_log_whoever_writes() {
     assert!(log.iter().map(|at| at.seq.0).eq(1..=2 * EACH), "in order, each once");
     assert_eq!(b.log(&room("x")), log);
     assert_eq!(a.feed.position(&Topic::Room(room("x"))), log.last().copied());
+    for node in [&a, &b] {
+        // One message for each commit, one copy for each node, its own among them.
+        node.hears(2 * EACH).await;
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use carillon_hub::domain::inbox::Priority;
 use carillon_hub::domain::position::Seq;
 use carillon_hub::redis;
 use carillon_hub::store::redis::{Options, RedisStore};
@@ -91,5 +92,24 @@ async fn a_server_that_has_everything_goes_on_in_its_epoch() {
     }
     assert_eq!(store.epoch(), before);
     assert!(!setup.sink.changes().iter().any(|change| matches!(change, Change::Restarted(_))));
+    store.close().await;
+}
+
+/// A server of a cluster may lose what another one has had of it: what comes after is not taken for that.
+#[tokio::test]
+async fn what_follows_a_lost_effect_arrives() {
+    let server = Server::start();
+    let (store, _setup) = open(&server);
+    store.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
+    let socket = server.url().replace("unix://", "");
+    let redis = |arguments: &[&str]| {
+        let done = std::process::Command::new("redis-cli").args(["-s", &socket]).args(arguments).output();
+        String::from_utf8(done.unwrap().stdout).unwrap()
+    };
+    let counters = redis(&["--scan", "--pattern", "*:outn"]);
+    assert_eq!(counters.lines().count(), 1);
+    assert_eq!(redis(&["del", counters.trim()]).trim(), "1");
+    store.commit(notify("bob", notice("n2", Priority::Normal))).await.unwrap();
+    assert_eq!(store.inbox_summary(&user_key("bob")).await.unwrap().unread, 2);
     store.close().await;
 }

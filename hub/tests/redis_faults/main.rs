@@ -15,6 +15,7 @@ mod server;
 mod failover;
 mod load;
 mod loss;
+mod nodes;
 mod restart;
 mod settings;
 mod stall;

@@ -190,6 +190,8 @@ async fn apply_to_message<F: Fixture>(scene: &Scene<F>, model: &mut Model, step:
 }
 
 async fn compare<F: Fixture>(scene: &Scene<F>, model: &Model) {
+    let stored = scene.store().stored_bytes(&tenant()).await.unwrap();
+    assert_eq!(stored, crate::stored::summed(scene).await);
     for (room, state) in &model.rooms {
         let name = room_name(*room);
         let bound = PageBound { items: 1_000, bytes: usize::MAX };

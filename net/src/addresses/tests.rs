@@ -57,6 +57,31 @@ fn pending_attempts_count_beside_failed_ones() {
 }
 
 #[test]
+fn what_nobody_can_judge_is_heard_so_often_within_a_few_seconds() {
+    let limits = AddressLimits { unauthenticated: 10, attempts_per_minute: 3 };
+    let addresses = Addresses::new(Some(limits));
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    let here = address("192.0.2.1");
+    let tries = |now| {
+        let mut attempt = addresses.attempt(here, now)?;
+        attempt.unjudged(now);
+        attempt.succeeded();
+        Ok::<_, Duration>(())
+    };
+    for second in 0..3 {
+        assert_eq!(tries(at(second * 1_000)), Ok(()));
+    }
+    assert_eq!(tries(at(2_500)), Err(Duration::from_millis(2_500)), "until the first is forgotten");
+    addresses.attempt(address("192.0.2.2"), at(2_500)).expect("others are not concerned").succeeded();
+    assert_eq!((tries(at(5_000)), tries(at(5_000))), (Ok(()), Err(Duration::from_secs(1))));
+    // None of it has failed: no minute to wait, and nothing is left to know.
+    assert!(!addresses.0.as_ref().unwrap().book.lock().v4.addresses.is_empty());
+    addresses.attempt(here, at(10_000)).expect("it is forgotten").succeeded();
+    assert!(addresses.0.unwrap().book.lock().v4.addresses.is_empty());
+}
+
+#[test]
 fn a_network_of_64_bits_is_one_address_and_mapped_ones_are_what_they_map() {
     let addresses = Addresses::new(Some(AddressLimits { unauthenticated: 1, attempts_per_minute: 10 }));
     let now = Instant::now();

@@ -2,19 +2,21 @@
 
 use std::fs;
 
+use carillon_bridge::{AddressLimits, Options};
 use carillon_client::v1::revoke_tokens_request::What;
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_client::{AdminClient, ClientOptions, Executor, v1};
 use carillon_hub::audit::{SealKey, Verifier, files, for_each_line};
-use carillon_hub::config::{AuditTo, LimitsSection, OnAuditFailure, RateSetting};
+use carillon_hub::config::{AuditTo, LimitsSection, NamespaceSection, OnAuditFailure, RateSetting};
+use carillon_hub::domain::namespace::Who;
 use carillon_hub::domain::rate::Rate;
 use carillon_tests::browser::{Beside, request};
 use carillon_tests::hub::{Plan, TENANT};
 use carillon_tests::story::message;
 use carillon_tests::wire::{Opening, code, greeting, join};
 use carillon_tests::{TestHub, Wire, hub};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SECRET_WORDS: &str = "nobody else must read this";
 
@@ -88,6 +90,29 @@ async fn what_users_do_and_are_denied() {
     assert_eq!(of(&lines, "history")[0]["count"], 7);
     assert_eq!(of(&lines, "session.ended").len(), 1);
     assert_eq!((of(&lines, "hub.started").len(), of(&lines, "hub.stopped").len()), (1, 1));
+}
+
+#[tokio::test]
+async fn whose_joins_the_hub_ends() {
+    let cases =
+        NamespaceSection { name: "case".to_owned(), join: Who::Granted, ..NamespaceSection::default() };
+    let hub = hub().with(|config| {
+        config.audit.to = Some(AuditTo::File);
+        config.namespaces.push(cases);
+    });
+    let hub = hub.start().await;
+    let token = |can: Value| hub.token_that_says(&json!({"rooms": [{"room": "case:7", "can": can}]}));
+    let mut alice = Wire::enters_with(&hub, v1::Hello { token: token(json!(["join"])), ..greeting() }).await;
+    alice.joins(join("case:7")).await;
+    alice.joins(join("room:lobby")).await;
+    let refresh = v1::RefreshToken { token: token(json!([])) };
+    assert!(matches!(alice.asks(Command::RefreshToken(refresh)).await, Kind::Done(_)));
+    alice.until(|kind| matches!(kind, Kind::Left(_)).then_some(())).await;
+    let lines = lines(&hub.stops().await);
+    let [left] = of(&lines, "left")[..] else { panic!("one line: {lines:?}") };
+    let said = ["user", "room", "outcome", "reason"].map(|part| left[part].as_str().unwrap_or_default());
+    assert_eq!(said, ["alice", "case:7", "refused", "ACCESS_DENIED"]);
+    assert_eq!(left["session"], of(&lines, "session.opened")[0]["session"]);
 }
 
 #[tokio::test]
@@ -217,6 +242,41 @@ async fn an_address_that_tries_too_often_is_written_down() {
     assert_eq!(codes("authentication"), ["INVALID_TOKEN", "INVALID_TOKEN", "TOO_MANY_CONNECTIONS"]);
 }
 
+/// On connections of their own, and on those of a proxy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_the_bridge_turns_away_by_itself() {
+    let limits = AddressLimits { unauthenticated: 100, attempts_per_minute: 2 };
+    for (trusted_proxies, too_many) in [(Vec::new(), 503), (vec!["127.0.0.1".parse().unwrap()], 429)] {
+        let bridge = Beside::bind(|options| Options { addresses: Some(limits), trusted_proxies, ..options });
+        let hub = hub().with(|config| config.audit.to = Some(AuditTo::File)).start_with(&bridge).await;
+        let asks = |path, headers| request(bridge.address(), "GET", path, headers, "");
+        let evil = [("origin", "https://evil.example"), ("user-agent", "words/1")];
+        assert_eq!(asks("/v1/events", &evil).await.status, 403);
+        assert_eq!(asks("/v1/session", &[]).await.status, 426);
+        let mut turned_away = 0;
+        for _ in 0..10 {
+            let status = asks("/v1/events", &[("authorization", "Bearer a.b.c")]).await.status;
+            assert!(status == 401 || status == too_many, "{status}");
+            turned_away += u32::from(status == too_many);
+        }
+        // One more where the bridge has not seen yet that a connection before has ended.
+        assert!(turned_away >= 8, "{turned_away}");
+        let counted = request(hub.hub.http_address(), "GET", "/metrics", &[], "").await.body;
+        for (why, times) in [("origin", 1), ("handshake", 1), ("too_many", turned_away)] {
+            let line = format!("carillon_bridge_turned_away_total{{why=\"{why}\"}} {times}");
+            assert!(counted.contains(&line), "{line}");
+        }
+        let lines = lines(&hub.stops().await);
+        let told = of(&lines, "bridge.turned_away");
+        let reasons: Vec<_> = told.iter().map(|line| line["reason"].as_str().unwrap()).collect();
+        // Of an address that has too many, once a minute.
+        assert_eq!(reasons, ["ACCESS_DENIED", "PROTOCOL_ERROR", "TOO_MANY_CONNECTIONS"]);
+        let said = ["address", "agent", "origin"].map(|part| told[0][part].as_str().unwrap_or_default());
+        assert_eq!(said, ["127.0.0.1", "words/1", "https://evil.example"]);
+        assert_eq!(told[2]["address"], "127.0.0.1");
+    }
+}
+
 #[tokio::test]
 async fn who_does_too_much_is_told_of_once_a_second() {
     let one = RateSetting(Some(Rate::new(1, std::time::Duration::from_hours(1))));
@@ -234,6 +294,43 @@ async fn who_does_too_much_is_told_of_once_a_second() {
     let limited = of(&lines, "limit");
     assert_eq!((&limited[0]["user"], &limited[0]["reason"]), (&"alice".into(), &"RATE_LIMITED".into()));
     assert!(limited.len() < 19, "not a line for each");
+}
+
+#[tokio::test]
+async fn what_a_service_does_too_much_is_told_of_once_a_minute() {
+    let so_much = |burst| RateSetting(Some(Rate::new(burst, std::time::Duration::from_hours(1))));
+    let hub = hub().with(|config| {
+        config.audit.to = Some(AuditTo::File);
+        config.limits =
+            LimitsSection { service: so_much(12), messages_per_tenant: so_much(1), ..LimitsSection::off() };
+    });
+    let hub = hub.start().await;
+    let admin = hub.admin();
+    let send = || v1::SendMessageRequest {
+        room: "room:lobby".to_owned(),
+        content: Some(carillon_client::text("words")),
+        ..Default::default()
+    };
+    let users = v1::UserList { users: vec!["alice".to_owned()] };
+    let notify = || v1::SendNotificationRequest {
+        audience: Some(v1::send_notification_request::Audience::Users(users.clone())),
+        kind: "reminder".to_owned(),
+        title: "now".to_owned(),
+        ..Default::default()
+    };
+    // Past the tenant's bucket, then past the service's own.
+    admin.send_message(send()).await.unwrap();
+    for _ in 0..10 {
+        admin.send_message(send()).await.unwrap_err();
+        admin.send_notification(notify()).await.unwrap_err();
+        let _ = admin.get_statistics(v1::GetStatisticsRequest::default()).await;
+    }
+    let lines = lines(&hub.stops().await);
+    let [limited] = of(&lines, "limit")[..] else { panic!("one line: {lines:?}") };
+    let said = ["service", "outcome", "reason"].map(|part| limited[part].as_str().unwrap_or_default());
+    assert_eq!(said, ["billing", "refused", "RATE_LIMITED"]);
+    assert!(of(&lines, "send_notification").is_empty() && of(&lines, "message_send").len() == 1);
+    assert!(of(&lines, "get_statistics").iter().all(|line| line["outcome"] == "ok"));
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod presence;
 mod random_mix;
 mod rates;
 mod removal;
+mod role_actions;
 mod roles;
 mod sessions;
 mod typing;

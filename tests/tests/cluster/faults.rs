@@ -12,13 +12,13 @@ use tokio::time::timeout;
 
 use crate::nodes::two;
 
-const ROOM: &str = "room:lobby";
+pub(crate) const ROOM: &str = "room:lobby";
 
 /// The last message.
-const END: &str = "the end";
+pub(crate) const END: &str = "the end";
 
 /// Sends until told to stop, each message another one; gives what was acknowledged.
-fn sends(person: &Person, round: u32, stop: &Arc<AtomicBool>) -> JoinHandle<BTreeSet<String>> {
+pub(crate) fn sends(person: &Person, round: u32, stop: &Arc<AtomicBool>) -> JoinHandle<BTreeSet<String>> {
     let (client, name, stop) = (person.client.clone(), person.name.clone(), Arc::clone(stop));
     tokio::spawn(async move {
         let (mut acknowledged, mut n) = (BTreeSet::new(), 0);
@@ -35,7 +35,7 @@ fn sends(person: &Person, round: u32, stop: &Arc<AtomicBool>) -> JoinHandle<BTre
 }
 
 /// What somebody hears up to [`END`], which must be without holes, repetitions and disorder; and how much that is by now.
-fn listens(mut person: Person) -> (JoinHandle<Vec<String>>, watch::Receiver<usize>) {
+pub(crate) fn listens(mut person: Person) -> (JoinHandle<Vec<String>>, watch::Receiver<usize>) {
     let (count, heard_so_far) = watch::channel(0);
     let listening = tokio::spawn(async move {
         let mut heard = Vec::new();
@@ -53,22 +53,24 @@ fn listens(mut person: Person) -> (JoinHandle<Vec<String>>, watch::Receiver<usiz
 }
 
 /// Waits until so many more were heard.
-async fn hears_more(heard: &mut watch::Receiver<usize>, more: usize) {
+pub(crate) async fn hears_more(heard: &mut watch::Receiver<usize>, more: usize) {
     let until = *heard.borrow() + more;
     let heard = timeout(PATIENCE, heard.wait_for(|heard| *heard >= until)).await.expect("it goes on");
     heard.expect("somebody listens");
 }
 
 /// What was acknowledged was heard, once. Says how much that was, and what was heard without: its outcome was not known.
-fn all_came_once(acknowledged: &BTreeSet<String>, heard: &[String]) {
+pub(crate) fn all_came_once(acknowledged: &BTreeSet<String>, heard: &[String]) {
     let mut times = BTreeMap::new();
-    heard.iter().for_each(|text| *times.entry(text).or_insert(0) += 1);
+    for text in heard {
+        *times.entry(text).or_insert(0) += 1;
+    }
     let wrong: Vec<_> = acknowledged.iter().filter(|text| times.get(text) != Some(&1)).collect();
     assert!(wrong.is_empty(), "{wrong:?} lost or told twice");
     println!("{} acknowledged, {} heard", acknowledged.len(), heard.len());
 }
 
-async fn says_at_last(person: &Person, text: &str) {
+pub(crate) async fn says_at_last(person: &Person, text: &str) {
     while person.client.send(ROOM, text).await.is_err() {}
 }
 

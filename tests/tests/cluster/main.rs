@@ -1,5 +1,6 @@
 //! Several nodes that share Redis are one hub.
 
+mod deaths;
 mod faults;
 mod nodes;
 mod presence;

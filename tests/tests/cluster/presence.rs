@@ -143,7 +143,7 @@ async fn a_node_that_is_killed_loses_its_users_and_nobody_else_is_touched() {
     let redis = Redis::start();
     let (one, other) = (node(&redis).start().await, node(&redis).start().await);
     let data = TempDir::new().unwrap();
-    let mut killed = HubProcess::start_node(data.path(), &redis);
+    let mut killed = HubProcess::node(data.path(), &redis.url());
     let mut carol = enters(&one, "carol").await;
     carol.joins(ROOM).await;
     let dan = enters(&other, "dan").await;

@@ -1,28 +1,43 @@
-//! Who asks, and the conversation in which they ask.
+//! Who asks, and the room in which they ask.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use carillon_client::v1::session_request::Command;
 use carillon_client::{AdminClient, ClientOptions, Executor, v1};
 use carillon_tests::TestHub;
+use serde_json::json;
 use v1::Role;
 
+use crate::office::Office;
+use crate::sheets::Sheet;
 use crate::ways::{Entrance, Way};
 
 /// Everybody: the roles of a conversation; an outsider of the same tenant, a stranger of another, a service, and who has
 /// no good token.
-pub(crate) const CALLERS: [&str; 9] =
+pub(crate) const OF_CONVERSATIONS: [&str; 9] =
     ["owner", "moderator", "member", "reader", "outsider", "stranger", "service", "forged", "nobody"];
 
-/// A conversation of the caller, of another owner `keeper`, and of the members `anna` and `bert`.
+/// Whose token grants what their name says, or everything or nothing; a member without a grant; and others.
+pub(crate) const OF_GRANTED: [&str; 12] = [
+    "all", "join", "send", "publish", "presence", "history", "moderate", "none", "member", "stranger",
+    "service", "nobody",
+];
+
+/// Whom the office lets write or read, or refuses; who moderates though it refuses them; about whom it fails; and others.
+pub(crate) const OF_ASKED: [&str; 8] =
+    ["writer", "reader", "refused", "moderator", "unanswered", "stranger", "service", "nobody"];
+
+/// A room of the owner `keeper` and the members `anna` and `bert`, in which the caller is what the sheet says.
 pub(crate) struct Place {
-    /// The conversation.
+    /// The room.
     pub(crate) room: String,
     /// Who asks.
     pub(crate) caller: &'static str,
-    /// A message of the caller's, of a time when they were a member; of the keeper's for who never was one.
+    /// A message of the caller's, of a time when they might send; of the keeper's for who never might.
     pub(crate) own: u64,
     /// A message of the keeper's.
     pub(crate) other: u64,
@@ -30,66 +45,72 @@ pub(crate) struct Place {
     pub(crate) token: String,
 }
 
-/// The hub and its conversations.
+/// The hub and its rooms.
 pub(crate) struct Scene<'a> {
     hub: &'a TestHub,
     bridge: SocketAddr,
     admin: AdminClient,
-    keeper: Executor,
+    office: Office,
+    writers: Mutex<HashMap<String, Executor>>,
     rooms: AtomicU64,
 }
 
 impl<'a> Scene<'a> {
-    pub(crate) fn new(hub: &'a TestHub, bridge: SocketAddr) -> Self {
-        let keeper = ClientOptions::new(hub.url()).token(hub.token("keeper"));
-        let keeper = Executor::new(keeper).expect("an address");
-        Self { hub, bridge, admin: hub.admin(), keeper, rooms: AtomicU64::new(0) }
+    pub(crate) fn new(hub: &'a TestHub, bridge: SocketAddr, office: Office) -> Self {
+        Self { hub, bridge, admin: hub.admin(), office, writers: Mutex::default(), rooms: AtomicU64::new(0) }
     }
 
     /// The way in for a caller.
-    pub(crate) async fn enters(&self, way: Way, caller: &'static str) -> Entrance {
-        Entrance::open(way, self.hub, self.bridge, &self.token(caller)).await
+    pub(crate) async fn enters(&self, sheet: Sheet, way: Way, caller: &'static str) -> Entrance {
+        Entrance::open(way, self.hub, self.bridge, &self.token(sheet, caller)).await
     }
 
-    fn token(&self, caller: &str) -> String {
-        let hour = Duration::from_secs(3_600);
-        match caller {
-            "stranger" => self.hub.token_of("globex", caller, hour),
-            "service" => self.hub.service_token(),
-            "forged" => {
-                let good = self.hub.token("owner");
-                // Of another's claims, under this signature.
-                let (head, rest) = good.split_once('.').expect("three parts");
-                let (_, signature) = rest.split_once('.').expect("three parts");
-                let other = self.hub.token("keeper");
-                let claims = other.split('.').nth(1).expect("three parts");
-                format!("{head}.{claims}.{signature}")
-            }
-            "nobody" => String::new(),
-            user => self.hub.token(user),
+    fn token(&self, sheet: Sheet, caller: &str) -> String {
+        let granted = |tenant: &str, can: &[&str]| {
+            let rooms = json!([{"room": "case:*", "can": can}]);
+            self.hub.token_that_says(&json!({"sub": caller, "org": tenant, "rooms": rooms}))
+        };
+        let all = ["join", "send", "publish", "presence", "history", "moderate"];
+        match (sheet, caller) {
+            (Sheet::Granted, "stranger") => granted("globex", &all),
+            (_, "stranger") => self.hub.token_of("globex", caller, Duration::from_secs(3_600)),
+            (_, "service") => self.hub.service_token(),
+            (_, "forged") => self.forged(),
+            (_, "nobody") => String::new(),
+            (Sheet::Granted, "all") => granted("acme", &all),
+            (Sheet::Granted, "none" | "member") => granted("acme", &[]),
+            (Sheet::Granted, grant) => granted("acme", &[grant]),
+            (_, user) => self.hub.token(user),
         }
     }
 
-    /// A new conversation in which the caller is what their name says.
-    pub(crate) async fn place(&self, caller: &'static str) -> Place {
+    /// A token of another's claims, under the signature of the owner's.
+    fn forged(&self) -> String {
+        let good = self.hub.token("owner");
+        let (head, rest) = good.split_once('.').expect("three parts");
+        let (_, signature) = rest.split_once('.').expect("three parts");
+        let other = self.hub.token("keeper");
+        let claims = other.split('.').nth(1).expect("three parts");
+        format!("{head}.{claims}.{signature}")
+    }
+
+    /// A new room in which the caller is what their name says.
+    pub(crate) async fn place(&self, sheet: Sheet, caller: &'static str) -> Place {
         let number = self.rooms.fetch_add(1, Ordering::Relaxed);
-        let room = format!("conversation:{number}");
+        let room = format!("{}:{number}", sheet.namespace());
+        self.office.prepares(&room, true);
         let mut members =
             vec![member("keeper", Role::Owner), member("anna", Role::Member), member("bert", Role::Member)];
-        let role = role(caller);
+        let role = role(sheet, caller);
         let was_member = role.is_some() || caller == "outsider";
         if was_member {
             members.push(member(caller, Role::Member));
         }
         let create = v1::CreateRoomRequest { room: room.clone(), members, ..Default::default() };
         self.admin.create_room(create).await.expect("it is new");
-        let other = says(&self.keeper, &room).await;
-        let own = if was_member {
-            let options = ClientOptions::new(self.hub.url()).token(self.hub.token(caller));
-            says(&Executor::new(options).expect("an address"), &room).await
-        } else {
-            other
-        };
+        let other = self.says("keeper", &room).await;
+        let never_sends = ["stranger", "service", "forged", "nobody"].contains(&caller);
+        let own = if never_sends { other } else { self.says(caller, &room).await };
         let user = caller.to_owned();
         if let Some(role) = role.filter(|role| *role != Role::Member) {
             let set = v1::SetMemberRoleRequest {
@@ -103,26 +124,38 @@ impl<'a> Scene<'a> {
             let remove = v1::RemoveMemberRequest { room: room.clone(), user, ..Default::default() };
             self.admin.remove_member(remove).await.expect("they are a member");
         }
-        Place { room, caller, own, other, token: self.token(caller) }
+        self.office.prepares(&room, false);
+        Place { token: self.token(sheet, caller), room, caller, own, other }
+    }
+
+    /// A message of somebody who may send while the room is being prepared.
+    async fn says(&self, who: &str, room: &str) -> u64 {
+        let say = Command::MessageSend(carillon_tests::story::message(room, "words"));
+        let sent = self.writer(who).call::<v1::MessageSent>(say).await.expect("they may write");
+        sent.position.expect("a position").seq
+    }
+
+    fn writer(&self, who: &str) -> Executor {
+        let mut writers = self.writers.lock().expect("nobody panics here");
+        let writer = writers.entry(who.to_owned()).or_insert_with(|| {
+            let rooms = json!([{"room": "case:*", "can": ["send"]}]);
+            let token = self.hub.token_that_says(&json!({"sub": who, "rooms": rooms}));
+            Executor::new(ClientOptions::new(self.hub.url()).token(token)).expect("an address")
+        });
+        writer.clone()
     }
 }
 
-fn role(caller: &str) -> Option<Role> {
-    match caller {
-        "owner" => Some(Role::Owner),
-        "moderator" => Some(Role::Moderator),
-        "member" => Some(Role::Member),
-        "reader" => Some(Role::Reader),
+fn role(sheet: Sheet, caller: &str) -> Option<Role> {
+    match (sheet, caller) {
+        (Sheet::Conversations, "owner") => Some(Role::Owner),
+        (Sheet::Conversations | Sheet::Asked, "moderator") => Some(Role::Moderator),
+        (Sheet::Conversations | Sheet::Granted, "member") => Some(Role::Member),
+        (Sheet::Conversations, "reader") => Some(Role::Reader),
         _ => None,
     }
 }
 
 fn member(user: &str, role: Role) -> v1::Member {
     v1::Member { user: user.to_owned(), role: role.into() }
-}
-
-async fn says(who: &Executor, room: &str) -> u64 {
-    let say = Command::MessageSend(carillon_tests::story::message(room, "words"));
-    let sent = who.call::<v1::MessageSent>(say).await.expect("a member may write");
-    sent.position.expect("a position").seq
 }

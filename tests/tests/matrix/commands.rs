@@ -13,29 +13,43 @@ pub(crate) struct Tried {
     pub(crate) name: &'static str,
     /// Whether it needs a session.
     pub(crate) session: bool,
+    /// Whether it is about the room that it is tried in.
+    pub(crate) here: bool,
     /// The command.
     pub(crate) make: fn(&Place) -> Command,
 }
 
+/// One that is about the room.
 const fn any(name: &'static str, make: fn(&Place) -> Command) -> Tried {
-    Tried { name, session: false, make }
+    Tried { name, session: false, here: true, make }
 }
 
+/// The same, in a session.
 const fn session(name: &'static str, make: fn(&Place) -> Command) -> Tried {
-    Tried { name, session: true, make }
+    Tried { name, session: true, here: true, make }
+}
+
+impl Tried {
+    /// It is about another room, or about none.
+    const fn elsewhere(self) -> Self {
+        Self { here: false, ..self }
+    }
 }
 
 /// All but `hello`, which opens every session here, and `pong` and `goodbye`, which are not answered.
 pub(crate) const COMMANDS: [Tried; 35] = [
-    session("ping", |_| Command::Ping(v1::Ping {})),
+    session("ping", |_| Command::Ping(v1::Ping {})).elsewhere(),
     session("join", |place| Command::Join(v1::Join { room: room(place), ..Default::default() })),
     session("leave", |place| Command::Leave(v1::Leave { room: room(place) })),
     session("typing", |place| Command::Typing(v1::TypingSet { room: room(place), active: true })),
-    session("presence_set", |_| Command::PresenceSet(v1::PresenceSet { status: 1, ..Default::default() })),
+    session("presence_set", |_| Command::PresenceSet(v1::PresenceSet { status: 1, ..Default::default() }))
+        .elsewhere(),
     session("presence_watch", |_| {
         Command::PresenceWatch(v1::PresenceWatch { users: vec!["keeper".to_owned()] })
-    }),
-    session("refresh_token", |place| Command::RefreshToken(v1::RefreshToken { token: place.token.clone() })),
+    })
+    .elsewhere(),
+    session("refresh_token", |place| Command::RefreshToken(v1::RefreshToken { token: place.token.clone() }))
+        .elsewhere(),
     any("message_send", |place| Command::MessageSend(message(&place.room, "words"))),
     any("message_edit_own", |place| edit(place, place.own)),
     any("message_edit_other", |place| edit(place, place.other)),
@@ -50,20 +64,22 @@ pub(crate) const COMMANDS: [Tried; 35] = [
         Command::MarkDelivered(v1::MarkDelivered { room: room(place), up_to: place.other })
     }),
     any("event_publish", |place| publish(&place.room)),
-    any("event_publish_user", |_| publish("user:keeper")),
-    any("event_publish_org", |_| publish("org:acme")),
-    any("message_send_lobby", |_| Command::MessageSend(message("room:lobby", "words"))),
-    any("message_send_none", |_| Command::MessageSend(message("none:lobby", "words"))),
+    any("event_publish_user", |_| publish("user:keeper")).elsewhere(),
+    any("event_publish_org", |_| publish("org:acme")).elsewhere(),
+    any("message_send_lobby", |_| Command::MessageSend(message("room:lobby", "words"))).elsewhere(),
+    any("message_send_none", |_| Command::MessageSend(message("none:lobby", "words"))).elsewhere(),
     any("history", |place| Command::History(v1::HistoryGet { room: room(place), ..Default::default() })),
     any("history_user", |_| {
         Command::History(v1::HistoryGet { room: "user:keeper".to_owned(), ..Default::default() })
-    }),
+    })
+    .elsewhere(),
     any("members", |place| Command::Members(v1::MembersGet { room: room(place), ..Default::default() })),
     any("presence_get", |place| {
         Command::PresenceGet(v1::PresenceGet { room: room(place), ..Default::default() })
     }),
-    any("rooms", |_| Command::Rooms(v1::RoomsGet::default())),
-    any("conversation_create", |_| Command::ConversationCreate(v1::ConversationCreate::default())),
+    any("rooms", |_| Command::Rooms(v1::RoomsGet::default())).elsewhere(),
+    any("conversation_create", |_| Command::ConversationCreate(v1::ConversationCreate::default()))
+        .elsewhere(),
     any("conversation_update", |place| {
         let metadata = [("title".to_owned(), "words".to_owned())].into();
         Command::ConversationUpdate(v1::ConversationUpdate {
@@ -80,13 +96,15 @@ pub(crate) const COMMANDS: [Tried; 35] = [
         let (user, role) = ("bert".to_owned(), Role::Reader.into());
         Command::MemberRole(v1::MemberRole { room: room(place), user, role })
     }),
-    any("notifications", |_| Command::Notifications(v1::NotificationsGet::default())),
+    any("notifications", |_| Command::Notifications(v1::NotificationsGet::default())).elsewhere(),
     any("notification_read", |_| {
         Command::NotificationRead(v1::NotificationRead { ids: vec!["n1".to_owned()], up_to: None })
-    }),
+    })
+    .elsewhere(),
     any("notification_delete", |_| {
         Command::NotificationDelete(v1::NotificationDelete { ids: vec!["n1".to_owned()] })
-    }),
+    })
+    .elsewhere(),
 ];
 
 fn room(place: &Place) -> String {

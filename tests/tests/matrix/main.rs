@@ -1,26 +1,30 @@
-//! Every command over every way into the hub by everybody: what each is answered is compared with one table, `expected.txt`.
-//! A row is a command; `session` says that it needs one. A column is who asks; a cell is `ok` or an error's code, and
-//! holds for all ways.
+//! Every command over every way into the hub by everybody: what each is answered is compared with one table for each kind
+//! of room: `expected.txt`, `granted.txt` and `asked.txt`. A row is a command; `session` says that it needs one. A column is
+//! who asks; a cell is `ok` or an error's code, and holds for all ways. `admin.txt` is the same for `AdminService`.
 
 #![expect(clippy::panic, reason = "what helpers find wrong fails the test")]
 
+mod admin;
 mod callers;
 mod commands;
+mod office;
+mod sheets;
 mod ways;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use carillon_tests::browser::Beside;
 use carillon_tests::hub;
 use prost::Message;
 use prost_types::{FieldDescriptorProto, FileDescriptorSet};
 
-use callers::{CALLERS, Scene};
+use callers::Scene;
 use commands::COMMANDS;
+use office::Office;
+use sheets::Sheet;
 use ways::{WAYS, Way};
-
-const EXPECTED: &str = include_str!("expected.txt");
 
 /// What was answered, by command and caller.
 type Table = BTreeMap<(&'static str, &'static str), String>;
@@ -28,13 +32,19 @@ type Table = BTreeMap<(&'static str, &'static str), String>;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_may_do_the_same_over_every_way() {
     let bridge = Beside::bind(|options| options);
-    let hub = hub().start_with(&bridge).await;
-    let scene = Scene::new(&hub, bridge.address());
+    let (office, address) = Office::opens().await;
+    let hub = hub().with(|config| {
+        sheets::add_namespaces(config);
+        config.authorizer.url = Some(format!("http://{address}"));
+        config.authorizer.cache = Duration::ZERO;
+    });
+    let hub = hub.start_with(&bridge).await;
+    let scene = Scene::new(&hub, bridge.address(), office);
     let mut differences = String::new();
-    for way in WAYS {
-        let columns = CALLERS.map(|caller| column(&scene, way, caller));
+    for (sheet, way) in Sheet::ALL.into_iter().flat_map(|sheet| WAYS.map(|way| (sheet, way))) {
+        let columns = sheet.callers().iter().map(|caller| column(&scene, sheet, way, caller));
         let found: Table = futures::future::join_all(columns).await.into_iter().flatten().collect();
-        compare(&render(&found, way), &expected_of(way), way, &mut differences);
+        compare(&render(&found, sheet, way), &expected_of(sheet, way), way, &mut differences);
     }
     assert!(differences.is_empty(), "{differences}");
 }
@@ -55,11 +65,11 @@ fn the_table_has_every_command() {
 }
 
 /// What one caller is answered to each command that the way has.
-async fn column(scene: &Scene<'_>, way: Way, caller: &'static str) -> Table {
-    let mut entrance = scene.enters(way, caller).await;
+async fn column(scene: &Scene<'_>, sheet: Sheet, way: Way, caller: &'static str) -> Table {
+    let mut entrance = scene.enters(sheet, way, caller).await;
     let mut column = Table::new();
-    for command in COMMANDS.iter().filter(|command| way.has(command)) {
-        let place = scene.place(caller).await;
+    for command in sheet.commands().filter(|command| way.has(command)) {
+        let place = scene.place(sheet, caller).await;
         let verdict = entrance.does((command.make)(&place)).await;
         column.insert((command.name, caller), verdict);
     }
@@ -67,12 +77,12 @@ async fn column(scene: &Scene<'_>, way: Way, caller: &'static str) -> Table {
 }
 
 /// The table as the file has it.
-fn render(found: &Table, way: Way) -> Vec<String> {
-    let rows = COMMANDS.iter().filter(|command| way.has(command));
+fn render(found: &Table, sheet: Sheet, way: Way) -> Vec<String> {
+    let rows = sheet.commands().filter(|command| way.has(command));
     rows.map(|command| {
         let mut row = format!("{:<22}{:<9}", command.name, if command.session { "session" } else { "any" });
-        for caller in CALLERS {
-            let verdict = found.get(&(command.name, caller)).map_or("-", String::as_str);
+        for caller in sheet.callers() {
+            let verdict = found.get(&(command.name, *caller)).map_or("-", String::as_str);
             let _ = write!(row, "{verdict:<19}");
         }
         row.trim_end().to_owned()
@@ -81,15 +91,19 @@ fn render(found: &Table, way: Way) -> Vec<String> {
 }
 
 /// The rows of the file that a way has.
-fn expected_of(way: Way) -> Vec<String> {
-    let rows = EXPECTED.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+fn expected_of(sheet: Sheet, way: Way) -> Vec<String> {
+    let rows: Vec<_> = rows_of(sheet.expected()).collect();
+    assert_eq!(rows.len(), sheet.commands().count(), "{sheet:?} has a row for each command");
     let has = |row: &&str| {
         let name = row.split_whitespace().next();
-        COMMANDS.iter().any(|command| Some(command.name) == name && way.has(command))
+        sheet.commands().any(|command| Some(command.name) == name && way.has(command))
     };
-    let rows: Vec<_> = rows.collect();
-    assert_eq!(rows.len(), COMMANDS.len(), "the table has a row for each command");
-    rows.iter().filter(|row| has(row)).map(|row| (*row).to_owned()).collect()
+    rows.into_iter().filter(has).map(str::to_owned).collect()
+}
+
+/// The rows of a table without what is said of it.
+fn rows_of(table: &str) -> impl Iterator<Item = &str> {
+    table.lines().filter(|line| !line.starts_with('#') && !line.is_empty())
 }
 
 fn compare(found: &[String], expected: &[String], way: Way, into: &mut String) {

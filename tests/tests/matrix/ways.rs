@@ -30,18 +30,30 @@ pub(crate) enum Way {
     Posted,
     /// Server-sent events, which follow rooms and do nothing else.
     Events,
+    /// WebSocket with protobuf, let in by a ticket.
+    TicketSocket,
+    /// Server-sent events, let in by a ticket.
+    TicketEvents,
 }
 
-pub(crate) const WAYS: [Way; 6] =
-    [Way::Session, Way::Execute, Way::SocketProto, Way::SocketJson, Way::Posted, Way::Events];
+pub(crate) const WAYS: [Way; 8] = [
+    Way::Session,
+    Way::Execute,
+    Way::SocketProto,
+    Way::SocketJson,
+    Way::Posted,
+    Way::Events,
+    Way::TicketSocket,
+    Way::TicketEvents,
+];
 
 impl Way {
     /// Whether a command can be asked for on it.
     pub(crate) fn has(self, command: &Tried) -> bool {
         match self {
-            Self::Session | Self::SocketProto | Self::SocketJson => true,
+            Self::Session | Self::SocketProto | Self::SocketJson | Self::TicketSocket => true,
             Self::Execute | Self::Posted => !command.session,
-            Self::Events => command.name == "join",
+            Self::Events | Self::TicketEvents => command.name == "join",
         }
     }
 }
@@ -52,13 +64,27 @@ pub(crate) enum Entrance {
     Execute(Box<HubServiceClient<Channel>>, String),
     Socket(Box<WebSocket>),
     Posted(SocketAddr, String),
-    Events(SocketAddr, String),
+    Events(SocketAddr, Shown),
     Refused(String),
+}
+
+/// What an event stream is opened with, as an `authorization`.
+pub(crate) enum Shown {
+    /// The token itself.
+    Token(String),
+    /// A ticket that is bought with it.
+    Ticket(String),
 }
 
 impl Entrance {
     pub(crate) async fn open(way: Way, hub: &TestHub, bridge: SocketAddr, token: &str) -> Self {
-        let hello = v1::Hello { token: token.to_owned(), ..greeting() };
+        let mut hello = v1::Hello { token: token.to_owned(), ..greeting() };
+        if way == Way::TicketSocket {
+            match ticket(bridge, &bearer(token)).await {
+                Ok(ticket) => hello.token = ticket,
+                Err(code) => return Self::Refused(code),
+            }
+        }
         match way {
             Way::Session => {
                 let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
@@ -67,8 +93,8 @@ impl Entrance {
                     code => Self::Refused(code.to_owned()),
                 }
             }
-            Way::SocketProto | Way::SocketJson => {
-                let speaks = if way == Way::SocketProto { Speaks::Proto } else { Speaks::Json };
+            Way::SocketProto | Way::SocketJson | Way::TicketSocket => {
+                let speaks = if way == Way::SocketJson { Speaks::Json } else { Speaks::Proto };
                 let mut socket = WebSocket::open(bridge, speaks).await;
                 match verdict(&socket.does(Command::Hello(hello)).await) {
                     "ok" => Self::Socket(Box::new(socket)),
@@ -81,7 +107,8 @@ impl Entrance {
                 Self::Execute(Box::new(client), bearer(token))
             }
             Way::Posted => Self::Posted(bridge, bearer(token)),
-            Way::Events => Self::Events(bridge, bearer(token)),
+            Way::Events => Self::Events(bridge, Shown::Token(bearer(token))),
+            Way::TicketEvents => Self::Events(bridge, Shown::Ticket(bearer(token))),
         }
     }
 
@@ -105,26 +132,29 @@ impl Entrance {
             }
             Self::Posted(bridge, bearer) => {
                 let body = serde_json::to_string(&as_execute(command)).expect("JSON");
-                let headers: &[_] = if bearer.is_empty() { &[] } else { &[("authorization", &**bearer)] };
-                let answer = request(*bridge, "POST", "/v1/commands", headers, &body).await;
+                let answer = request(*bridge, "POST", "/v1/commands", &authorization(bearer), &body).await;
                 match answer.status {
                     200 => "ok".to_owned(),
                     _ => answer.json()["code"].as_str().expect("a code").to_owned(),
                 }
             }
-            Self::Events(bridge, bearer) => follows(*bridge, bearer, command).await,
+            Self::Events(bridge, shown) => follows(*bridge, shown, command).await,
             Self::Refused(code) => code.clone(),
         }
     }
 }
 
 /// Follows a room by an event stream, which says that it did or that it may not.
-async fn follows(bridge: SocketAddr, bearer: &str, command: Command) -> String {
+async fn follows(bridge: SocketAddr, shown: &Shown, command: Command) -> String {
     let Command::Join(join) = command else { panic!("event streams only follow") };
-    let path = format!("/v1/events?room={}", join.room.replace(':', "%3A"));
-    let headers: &[_] = if bearer.is_empty() { &[] } else { &[("authorization", bearer)] };
-    let Ok(mut events) = Events::open(bridge, &path, headers).await else {
-        let refused = request(bridge, "GET", &path, headers, "").await;
+    let (path, bearer) = match address(bridge, shown, &join.room).await {
+        Ok(address) => address,
+        Err(code) => return code,
+    };
+    let Ok(mut events) = Events::open(bridge, &path, &authorization(&bearer)).await else {
+        // A ticket is good once.
+        let (path, bearer) = address(bridge, shown, &join.room).await.expect("as before");
+        let refused = request(bridge, "GET", &path, &authorization(&bearer), "").await;
         return refused.json()["code"].as_str().expect("a code").to_owned();
     };
     while let Some(response) = events.next().await {
@@ -137,6 +167,28 @@ async fn follows(bridge: SocketAddr, bearer: &str, command: Command) -> String {
         }
     }
     "-".to_owned()
+}
+
+/// Where the events of a room are, and what is to be shown there; or why there is no ticket.
+async fn address(bridge: SocketAddr, shown: &Shown, room: &str) -> Result<(String, String), String> {
+    let path = format!("/v1/events?room={}", room.replace(':', "%3A"));
+    match shown {
+        Shown::Token(bearer) => Ok((path, bearer.clone())),
+        Shown::Ticket(bearer) => {
+            Ok((format!("{path}&ticket={}", ticket(bridge, bearer).await?), String::new()))
+        }
+    }
+}
+
+/// A ticket for who shows this, or why there is none.
+pub(crate) async fn ticket(bridge: SocketAddr, bearer: &str) -> Result<String, String> {
+    let answer = request(bridge, "POST", "/v1/tickets", &authorization(bearer), "").await;
+    let text = |name: &str| answer.json()[name].as_str().expect("a text").to_owned();
+    if answer.status == 200 { Ok(text("ticket")) } else { Err(text("code")) }
+}
+
+fn authorization(bearer: &str) -> Vec<(&str, &str)> {
+    if bearer.is_empty() { Vec::new() } else { vec![("authorization", bearer)] }
 }
 
 fn bearer(token: &str) -> String {

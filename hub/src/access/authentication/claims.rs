@@ -12,6 +12,7 @@ use crate::domain::error::Violation;
 use crate::domain::names::{TenantId, UserId};
 use crate::domain::powers::{Abilities, Ability, Grant, Grants, Powers};
 use crate::domain::revocation::{TokenId, TokenMark};
+use crate::domain::roles::TokenRoles;
 use crate::domain::time::Timestamp;
 
 /// The last second that a time claim may name: the end of the year 9999, so that no arithmetic overflows.
@@ -44,6 +45,9 @@ impl Claims {
         let expires = self.time("exp")?.ok_or_else(|| refuse("exp", "required"))?;
         let mark = TokenMark { text, jti: self.jti()?, issued };
         let verified = self.identity(&options.claims, expires, mark)?;
+        if !options.may_speak_for(&verified) {
+            return Err(AuthenticationError::Tenant);
+        }
         if expires <= now {
             return Err(AuthenticationError::Expired);
         }
@@ -94,13 +98,18 @@ impl Claims {
         };
         if service {
             let tenants = self.tenants(&names.tenants)?;
-            let powers = Powers { grants: None, abilities: self.abilities(&names.abilities)? };
+            let abilities = self.abilities(&names.abilities)?;
+            let powers = Powers { abilities, ..Powers::default() };
             return Ok(Verified::Service(ServiceToken { name: user, tenants, expires, mark, powers }));
         }
         let claim = names.tenant.iter().find(|name| self.get(name).is_some());
         let claim = claim.or(names.tenant.first()).map_or("", String::as_str);
         let tenant = self.id(claim, TenantId::parse)?;
-        let powers = Powers { grants: self.grants(&names.rooms)?, abilities: Abilities::of([]) };
+        let powers = Powers {
+            grants: self.grants(&names.rooms)?,
+            abilities: Abilities::of([]),
+            roles: self.roles(&names.roles),
+        };
         Ok(Verified::User(UserToken { tenant, user, expires, mark, powers }))
     }
 
@@ -125,6 +134,16 @@ impl Claims {
             grants.add(pattern, &can).map_err(|violation| refuse(claim, violation.rule))?;
         }
         Ok(Some(Arc::new(grants)))
+    }
+
+    /// A user's roles: a list of names, or one. Issuers write all kinds of things there; what is no name is no role, and
+    /// gives nothing.
+    fn roles(&self, claim: &str) -> TokenRoles {
+        match self.get(claim) {
+            Some(Value::String(role)) => TokenRoles::new([role.as_str()]),
+            Some(Value::Array(roles)) => TokenRoles::new(roles.iter().filter_map(Value::as_str)),
+            _ => TokenRoles::default(),
+        }
     }
 
     fn tenants(&self, claim: &str) -> Result<ServiceTenants, AuthenticationError> {

@@ -37,6 +37,9 @@ pub enum AuthenticationError {
     /// Another audience, none where one is expected, or one where none is configured.
     #[error("the token is for another audience")]
     Audience,
+    /// For a tenant that its issuer may not speak for.
+    #[error("the token's issuer may not speak for its tenant")]
+    Tenant,
     /// `nbf` is in the future.
     #[error("the token is not valid yet")]
     NotYetValid,

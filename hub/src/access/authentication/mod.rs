@@ -26,6 +26,8 @@ pub use error::AuthenticationError;
 pub use jwks::JwksError;
 pub use life::{LifeStep, TokenLife};
 pub use mint::{MintError, MintFor, MintRequest, mint};
-pub use options::{Algorithm, ClaimNames, Key, NamedKey, Options, OptionsError, Remote, Secret};
+pub use options::{
+    Algorithm, ClaimNames, Key, NamedKey, Options, OptionsError, Remote, Secret, TenantPattern,
+};
 pub use ring::KeyRing;
 pub use verified::{ServiceTenants, ServiceToken, UserToken, Verified};

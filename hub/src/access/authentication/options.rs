@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::verified::{ServiceTenants, ServiceToken, Verified};
 use crate::domain::limits;
+use crate::domain::names::TenantId;
 
 /// How an issuer's tokens are checked. Passive: [`Authenticator`](super::Authenticator) validates it.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct Options {
     pub leeway: Duration,
     /// Which claims say who asks.
     pub claims: ClaimNames,
+    /// The tenants that it may speak for; all where empty.
+    pub tenants: Vec<TenantPattern>,
 }
 
 impl Options {
@@ -43,7 +47,23 @@ impl Options {
             audience: Vec::new(),
             leeway: Duration::ZERO,
             claims: ClaimNames::default(),
+            tenants: Vec::new(),
         }
+    }
+
+    /// Whether the issuer may speak for all that a token is for.
+    pub(super) fn may_speak_for(&self, token: &Verified) -> bool {
+        let may = |tenant: &TenantId| self.tenants.iter().any(|pattern| pattern.matches(tenant.as_str()));
+        self.tenants.is_empty()
+            || match token {
+                Verified::User(token) => may(&token.tenant),
+                Verified::Service(ServiceToken { tenants: ServiceTenants::Listed(tenants), .. }) => {
+                    tenants.iter().all(may)
+                }
+                Verified::Service(ServiceToken { tenants: ServiceTenants::All, .. }) => {
+                    self.tenants.iter().any(TenantPattern::is_all)
+                }
+            }
     }
 
     /// The first secret, with its `kid`.
@@ -155,6 +175,31 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Tenants by id, or by how their ids begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantPattern {
+    begin: Box<str>,
+    /// Whether the id may go on after `begin`.
+    open: bool,
+}
+
+impl TenantPattern {
+    /// An id, or the beginning of one and a `*` at the end; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (begin, open) = text.strip_suffix('*').map_or((text, false), |begin| (begin, true));
+        let well_formed = TenantId::parse(begin).is_ok() || (open && begin.is_empty());
+        well_formed.then(|| Self { begin: begin.into(), open })
+    }
+
+    fn matches(&self, tenant: &str) -> bool {
+        if self.open { tenant.starts_with(&*self.begin) } else { *tenant == *self.begin }
+    }
+
+    fn is_all(&self) -> bool {
+        self.open && self.begin.is_empty()
+    }
+}
+
 /// The names of the claims that say who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimNames {
@@ -171,6 +216,8 @@ pub struct ClaimNames {
     pub abilities: String,
     /// In which rooms a user may do what. Default `rooms`.
     pub rooms: String,
+    /// A user's roles. Default `roles`.
+    pub roles: String,
 }
 
 impl Default for ClaimNames {
@@ -182,6 +229,7 @@ impl Default for ClaimNames {
             tenants: "tenants".to_owned(),
             abilities: "abilities".to_owned(),
             rooms: "rooms".to_owned(),
+            roles: "roles".to_owned(),
         }
     }
 }

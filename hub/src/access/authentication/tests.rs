@@ -270,6 +270,7 @@ fn claim_names_are_configurable() {
         tenants: "schools".to_owned(),
         abilities: "may".to_owned(),
         rooms: "where".to_owned(),
+        roles: "as".to_owned(),
     };
     let authenticator = Authenticator::new(Options { claims, ..options(&hmac()) }).unwrap();
     let token = sign(&hmac(), None, &with(&json!({"uid": 7, "school": "north"})));

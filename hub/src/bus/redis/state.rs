@@ -345,3 +345,6 @@ impl State {
         self.figures.published += messages as u64;
     }
 }
+
+#[cfg(test)]
+mod tests;

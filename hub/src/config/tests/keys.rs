@@ -50,6 +50,10 @@ fn issuers_are_the_section_itself_and_those_under_it() {
     let issuers = load(&both, &[]).unwrap().issuers().unwrap();
     assert_eq!(issuers[1].claims.tenant, ["school"]);
     assert_eq!(issuers[0].claims.tenant.len(), 3);
+    let to = |tenants: &str| both.replace("issuer = \"b\"", &format!("issuer = \"b\"\ntenants = {tenants}"));
+    let issuers = load(&to("[\"north\", \"s-*\"]"), &[]).unwrap().issuers().unwrap();
+    assert_eq!((issuers[0].tenants.len(), issuers[1].tenants.len()), (0, 2));
+    assert_refused(&to("[\"a b\"]"), &[], "FILE: auth.issuers.0.tenants: tenants' ids, or the beginning");
 }
 
 #[test]

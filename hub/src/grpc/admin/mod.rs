@@ -82,7 +82,7 @@ impl AdminApi {
                 Ok(caller) => caller,
                 Err((who, refusal)) => {
                     let about = request.about(&mut text);
-                    self.audit.tell(call, &source, who.as_deref(), about, Err(refusal.code));
+                    self.tell(call, &source, who.as_deref(), about, Err(refusal.code));
                     return Err(refusal);
                 }
             };
@@ -91,11 +91,26 @@ impl AdminApi {
             let done = handle(this, caller.clone(), request).await;
             if let Some(request) = told {
                 let result = done.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
-                self.audit.tell(call, &source, Some(&caller), request.about(&mut text), result);
+                self.tell(call, &source, Some(&caller), request.about(&mut text), result);
             }
             done
         };
         answer(request_id.clone(), limit, work).await
+    }
+
+    /// Writes down what became of a call. That a service was held back is no line for each.
+    fn tell(
+        &self,
+        call: &str,
+        source: &Source,
+        who: Option<&Caller>,
+        about: About<'_>,
+        result: Result<(), ErrorCode>,
+    ) {
+        match (who, result) {
+            (Some(caller), Err(ErrorCode::RateLimited)) => self.authenticate.tell_limited(source, caller),
+            _ => self.audit.tell(call, source, who, about, result),
+        }
     }
 
     /// Who calls, where they may; else who it is, as far as that is known, and why not.

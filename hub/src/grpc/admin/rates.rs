@@ -26,7 +26,7 @@ pub(super) async fn levels(
     Ok(v1::GetLimitsResponse { levels: kinds.into_iter().map(level).chain(sessions).collect() })
 }
 
-fn level(level: Level) -> v1::LimitLevel {
+pub(super) fn level(level: Level) -> v1::LimitLevel {
     v1::LimitLevel {
         kind: level.kind.name().to_owned(),
         namespace: level.namespace.unwrap_or_default(),

@@ -4,7 +4,7 @@ use carillon_proto::v1;
 use carillon_proto::v1::disconnect_session_request::Target;
 
 use super::super::decode;
-use super::AdminApi;
+use super::{AdminApi, rates};
 use crate::access::limits::Limited;
 use crate::administration::commands::{Disconnect, DisconnectTarget, ListSessions, SessionInfo};
 use crate::domain::caller::Caller;
@@ -112,6 +112,9 @@ pub(super) async fn statistics(
         time_ms: counts.time.millis(),
         limits_hit: counts.limits_hit.into_iter().map(hits).collect(),
         limits_in_use: counts.limits_in_use,
+        stored_bytes: counts.stored_bytes,
+        stored_bytes_limit: counts.stored_bytes_limit,
+        tenant_messages: counts.messages_left.map(rates::level),
     })
 }
 

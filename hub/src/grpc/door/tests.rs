@@ -44,6 +44,20 @@ fn an_address_has_so_many_connections_that_nobody_known_uses() {
 }
 
 #[test]
+fn what_nobody_can_judge_is_heard_so_often_and_a_good_token_always() {
+    let (door, none) = (door(None), HeaderMap::new());
+    let (away, many) = (ErrorCode::Unavailable, ErrorCode::TooManyConnections);
+    let visitor = enter(&door, None);
+    let unjudged = || Err(ErrorCode::Unavailable.into());
+    let codes: Vec<_> = (0..6).map(|_| visitor.admit(&none, unjudged).unwrap_err().code).collect();
+    assert_eq!(codes, [away, away, away, away, many, many]);
+    // On another connection too.
+    let another = enter(&door, None);
+    assert_eq!(code(another.turns_away(&none)), Some(many));
+    visitor.admit(&none, || Ok(Admitted::Service)).expect("the keys are here again");
+}
+
+#[test]
 fn failures_count_also_where_somebody_known_is_on_the_connection() {
     let none = HeaderMap::new();
     let (invalid, many) = (ErrorCode::InvalidToken, ErrorCode::TooManyConnections);

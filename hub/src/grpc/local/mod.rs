@@ -4,8 +4,10 @@
 mod stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use carillon_proto::port::{self, Call, FrameStream, HubPort};
+use carillon_net::addresses::network;
+use carillon_proto::port::{self, Call, FrameStream, HubPort, TurnedAway};
 use carillon_proto::v1;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -18,6 +20,7 @@ use crate::audit::{About, Source, event};
 use crate::domain::command::Token;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::peer::Peer;
+use crate::domain::time::Moment;
 use crate::session::{Closer, Services, Session};
 
 use stream::LocalStream;
@@ -145,6 +148,26 @@ impl HubPort for LocalHub {
                 let request_id = RequestId::of_text(&call.request_id);
                 let error = encode::error(&refusal, request_id.as_str());
                 futures::stream::once(futures::future::ready(Err(error))).boxed()
+            }
+        }
+    }
+
+    fn turned_away(&self, peer: &port::Peer, why: TurnedAway) {
+        self.services.metrics.turned_away(why.name());
+        let (audit, now) = (&self.services.audit, Moment::now());
+        let source = Source::call("", self::peer(peer));
+        let tell = |code| audit.tell(event::TURNED_AWAY, &source, None, About::default(), Err(code));
+        match why {
+            TurnedAway::Origin => tell(ErrorCode::AccessDenied),
+            TurnedAway::Handshake => tell(ErrorCode::ProtocolError),
+            // Whoever has too many goes on asking.
+            TurnedAway::TooMany => {
+                let minute = Duration::from_mins(1);
+                let address = peer.address.map(network);
+                if let Some(left_out) = self.services.upkeep.turned_away.admit_every(minute, address, now) {
+                    let refused = Err(ErrorCode::TooManyConnections);
+                    audit.tell_with(event::TURNED_AWAY, &source, None, About::default(), refused, left_out);
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::access::rules::{Capability, Permit, permit};
+use crate::access::rules::{Capability, Permit, follows_by_token, permit};
 use crate::domain::caller::Caller;
 use crate::domain::error::Refusal;
 use crate::domain::names::RoomName;
@@ -38,7 +38,9 @@ impl Executor {
 
     /// Whether the authoriser decides that `caller` may follow `room`.
     pub(crate) fn asks_to_follow(&self, caller: &Caller, room: &RoomName) -> bool {
-        self.namespaces.rules(room).is_some_and(|rules| Capability::Join.asks_authorizer(rules, caller))
+        self.namespaces.rules(room).is_some_and(|rules| {
+            Capability::Join.asks_authorizer(rules, caller) && !follows_by_token(rules, caller)
+        })
     }
 
     /// Whether it says that `caller` may not follow `room`. Where it cannot be asked it does not say so.

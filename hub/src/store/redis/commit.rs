@@ -255,6 +255,7 @@ pub(super) fn settle_room(
     };
     let waits = take_waits(shared, &outcome, &mut answer)?;
     let (trimmed, marked) = (Seq(answer.count()?), answer.count()? > 0);
+    shared.stored.change(&key.tenant, answer.number()?);
     let marks = take_marks(&mut answer)?;
     committed.marks = (marks.delivered.0 != u64::MAX).then_some(marks);
     let mut changes = Vec::with_capacity(tags.len() + 1);

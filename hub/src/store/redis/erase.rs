@@ -136,7 +136,9 @@ async fn erase_in(
         let mut answer = call.ask(shared).await?;
         after = Seq(answer.count()?);
         entries += answer.count()?;
-        if answer.count()? > 0 {
+        let is_done = answer.count()? > 0;
+        shared.stored.change(&user.tenant, answer.number()?);
+        if is_done {
             return Ok((entries, after));
         }
     }

@@ -217,6 +217,11 @@ impl Store for RedisStore {
         self.read(|shared| async move { read::tenant_figures(&shared, &tenant).await })
     }
 
+    fn stored_bytes(&self, tenant: &TenantId) -> Reading<u64> {
+        let tenant = tenant.clone();
+        self.read(|shared| async move { shared.stored_bytes(&tenant).await })
+    }
+
     fn erase(&self, user: &UserKey) -> Reading<Erased> {
         let (reply, answer) = oneshot::channel();
         let begun = self.senders().and_then(|senders| {

@@ -21,6 +21,7 @@ pub(super) async fn commit(shared: &Shared, user: UserId, outcome: Outcome) -> R
     )?;
     let mut call = begin(shared, &script::INBOX, &outcome, Some(user.user.as_str()));
     push_key(&mut call, shared, &outcome);
+    call.push(&shared.head()[..]);
     call.push(broadcasts.head);
     call.push(known_from.map_or(-1, u64::cast_signed));
     call.push(broadcasts.oldest);

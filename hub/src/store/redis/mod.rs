@@ -31,6 +31,7 @@ mod revocations;
 mod script;
 mod shared;
 mod state;
+mod stored;
 mod survival;
 mod upkeep;
 mod worker;

@@ -36,6 +36,8 @@ pub(super) struct Outboxes {
 /// One item.
 struct Item {
     number: u64,
+    /// The epoch that it was put in.
+    epoch: [u8; 8],
     tenant: TenantId,
     kind: Kind,
 }
@@ -121,6 +123,7 @@ impl Outboxes {
         let begin = |target| {
             Call::new(&script::APPLY, shared, target)
                 .arg(source.number())
+                .arg(&item.epoch[..])
                 .arg(item.number)
                 .arg(shared.now().millis())
                 .arg(shared.publish())
@@ -226,7 +229,7 @@ async fn notify(
 impl Item {
     fn read(bytes: &[u8]) -> Result<Self, StoreError> {
         let mut from = Reader::new(bytes);
-        let (number, kind) = (from.u64()?, from.u8()?);
+        let (number, epoch, kind) = (from.u64()?, from.u64()?.to_le_bytes(), from.u8()?);
         let tenant = TenantId::parse(from.text16()?).map_err(|_| damaged("tenant"))?;
         let kind = match kind {
             1 => {
@@ -249,6 +252,6 @@ impl Item {
             }
             _ => return Err(damaged("an effect of an unknown kind")),
         };
-        Ok(Self { number, tenant, kind })
+        Ok(Self { number, epoch, tenant, kind })
     }
 }

@@ -15,6 +15,7 @@ use super::broadcasts::Cache;
 use super::idempotency::Keys;
 use super::identity::Identity;
 use super::options::Options;
+use super::stored::Stored;
 use super::survival::Acknowledged;
 
 /// Figures since the store was opened.
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) keys: Keys,
     pub(super) acknowledged: Acknowledged,
     pub(super) broadcasts: Cache,
+    pub(super) stored: Stored,
     pub(super) counters: Counters,
     /// Set when it is closing: nothing new begins.
     pub(super) closing: AtomicBool,
@@ -57,6 +59,7 @@ impl Shared {
             secret: identity.secret,
             acknowledged: Acknowledged::default(),
             broadcasts: Cache::default(),
+            stored: Stored::default(),
             counters: Counters::default(),
             closing: AtomicBool::new(false),
             cancel: CancellationToken::new(),

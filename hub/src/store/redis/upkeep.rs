@@ -104,6 +104,7 @@ async fn trim(shared: &Shared, key: &RoomKey) -> Result<(), StoreError> {
             .arg(age);
         let mut answer = call.ask(shared).await?;
         let (first, more) = (Seq(answer.count()?), answer.count()? > 0);
+        shared.stored.change(&key.tenant, answer.number()?);
         if first.0 > 0 {
             shared.tell(&[Change::Trimmed { room: key.clone(), first }]);
         }

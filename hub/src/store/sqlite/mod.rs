@@ -90,7 +90,7 @@ struct Threads {
     writer: JoinHandle<()>,
     helper: JoinHandle<Option<File>>,
     readers: Vec<JoinHandle<()>>,
-    _lock: File,
+    lock: File,
 }
 
 impl Threads {
@@ -101,6 +101,9 @@ impl Threads {
         }
         let _ = self.writer.join();
         let _ = self.helper.join();
+        // Said, and not left to the file's end: a process that is being started from this one has a copy of it for a
+        // moment, and with it the lock.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -263,6 +266,11 @@ impl Store for SqliteStore {
     fn tenant_figures(&self, tenant: &TenantId) -> Reading<TenantFigures> {
         let tenant = tenant.clone();
         self.read(move |reader| reader.tenant_figures(&tenant))
+    }
+
+    fn stored_bytes(&self, tenant: &TenantId) -> Reading<u64> {
+        let tenant = tenant.clone();
+        self.read(move |reader| reader.stored_bytes(&tenant))
     }
 
     fn erase(&self, user: &UserKey) -> Reading<Erased> {

@@ -114,7 +114,7 @@ fn start(options: &Options, lock: File, found: Option<Found>) -> Result<SqliteSt
     let (readers, readers_threads) = Readers::start(pool, options.read_queue).map_err(|_| no_thread())?;
     let writer = spawn("store-writer", move || writer.run())?;
     let helper = spawn("store-checkpoint", move || helper.run())?;
-    let threads = Threads { writer, helper, readers: readers_threads, _lock: lock };
+    let threads = Threads { writer, helper, readers: readers_threads, lock };
     Ok(SqliteStore::new(identity, queue, readers, counters, threads))
 }
 
@@ -146,6 +146,7 @@ fn new_state(
         now: (options.clock)(),
         changes: Vec::new(),
         publish: Vec::new(),
+        stored: rustc_hash::FxHashMap::default(),
         wrote: false,
         random: db.query_row("SELECT random()", [], |row| row.get::<_, i64>(0))? as u64,
     })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rustc_hash::FxHashMap;
 
 use crate::domain::names::{RoomKey, RoomName, TenantId};
 use crate::domain::namespace::{NamespaceRules, Namespaces};
@@ -44,6 +45,8 @@ pub(super) struct State {
     pub(super) changes: Vec<Change>,
     /// What the group publishes to readers.
     pub(super) publish: Vec<Publish>,
+    /// By how much the group changes what tenants' rooms hold, by the tenants' interned ids.
+    pub(super) stored: FxHashMap<i64, i64>,
     /// Whether the group wrote anything.
     pub(super) wrote: bool,
     /// Whose bits tags are.
@@ -74,6 +77,20 @@ impl State {
     ) -> Result<Box<RoomState>> {
         let tenant = self.names.tenant(db, tenant)?;
         Ok(Box::new(RoomState::create(db, tenant, key)?))
+    }
+
+    /// Counts what a room came to hold, or less of it.
+    pub(super) fn count_stored(&mut self, room: &RoomState, before: u64, after: u64) {
+        *self.stored.entry(room.tenant).or_default() += after as i64 - before as i64;
+    }
+
+    /// Writes what was counted, within the transaction that it was counted in.
+    pub(super) fn save_stored(&mut self, db: &Connection) -> Result<()> {
+        for (tenant, change) in self.stored.drain().filter(|(_, change)| *change != 0) {
+            db.prepare_cached("UPDATE tenants SET bytes = bytes + ?2 WHERE id = ?1")?
+                .execute((tenant, change))?;
+        }
+        Ok(())
     }
 
     /// Keeps caches bounded. Called between groups.

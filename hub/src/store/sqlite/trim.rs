@@ -14,6 +14,7 @@ use super::engine::{EngineError, Result, optional};
 use super::notices;
 use super::revocations;
 use super::room_state::RoomState;
+use super::schema::STORED_BYTES;
 use super::state::State;
 
 /// Entries or notifications that one step removes where little comes.
@@ -122,6 +123,12 @@ impl State {
         if unsettled > 0 {
             self.settle_room(db, room, unsettled as usize)?;
         }
+        let removed_bytes: i64 = db
+            .prepare_cached(&format!(
+                "SELECT ifnull(sum({STORED_BYTES}), 0) FROM log WHERE room = ?1 AND seq < ?2"
+            ))?
+            .query_row((room.id, first.0 as i64), |row| row.get(0))?;
+        self.count_stored(room, removed_bytes as u64, 0);
         for sql in [
             "DELETE FROM log WHERE room = ?1 AND seq < ?2",
             "DELETE FROM reactions WHERE room = ?1 AND seq < ?2",

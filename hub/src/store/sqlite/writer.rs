@@ -263,6 +263,7 @@ impl Writer {
     /// Commits, then lets others see it. `counted` where the transaction wrote a row of the journal, which is what
     /// counts commits.
     fn end(&mut self, counted: bool) -> Result<()> {
+        self.state.save_stored(&self.db)?;
         if self.state.wrote && !counted {
             self.state.journal.append_nothing(&self.db)?;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use carillon_bridge::{Bridge, Options, Origins};
-use carillon_proto::port::{Call, End, FrameStream, HubPort};
+use carillon_proto::port::{Call, End, FrameStream, HubPort, Peer, TurnedAway};
 use carillon_proto::v1::{self, SessionRequest, SessionResponse};
 use carillon_proto::{Frame, WireRow};
 use futures::FutureExt as _;
@@ -64,6 +64,8 @@ impl HubPort for Port {
     ) -> BoxStream<'static, Result<v1::WatchOverviewResponse, v1::Error>> {
         futures::stream::empty().boxed()
     }
+
+    fn turned_away(&self, _: &Peer, _: TurnedAway) {}
 
     fn is_ready(&self) -> bool {
         true

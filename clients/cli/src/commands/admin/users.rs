@@ -136,12 +136,24 @@ pub(crate) async fn statistics(admin: &AdminClient, output: Output) -> anyhow::R
     let s = admin.get_statistics(v1::GetStatisticsRequest::default()).await?;
     let value = json!({
         "sessions": s.sessions, "users": s.users, "rooms": s.rooms, "active_rooms": s.active_rooms,
-        "messages": s.messages, "notifications": s.notifications, "time_ms": s.time_ms,
+        "messages": s.messages, "stored_bytes": s.stored_bytes,
+        "stored_bytes_limit": (s.stored_bytes_limit > 0).then_some(s.stored_bytes_limit), "notifications": s.notifications, "time_ms": s.time_ms,
+        "tenant_messages": s.tenant_messages.as_ref().map(|level| json!({"left": level.left, "burst": level.burst})),
     });
     output.data(&value, || {
+        let left =
+            s.tenant_messages.as_ref().map(|level| format!(", {} of {} more now", level.left, level.burst));
         format!(
-            "{} sessions of {} users, {} rooms ({} active), {} messages, {} notifications",
-            s.sessions, s.users, s.rooms, s.active_rooms, s.messages, s.notifications
+            "{} sessions of {} users, {} rooms ({} active), {} messages{}, {} bytes{}, {} notifications",
+            s.sessions,
+            s.users,
+            s.rooms,
+            s.active_rooms,
+            s.messages,
+            left.unwrap_or_default(),
+            s.stored_bytes,
+            if s.stored_bytes_limit > 0 { format!(" of {}", s.stored_bytes_limit) } else { String::new() },
+            s.notifications
         )
     })?;
     Ok(())

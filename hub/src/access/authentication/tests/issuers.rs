@@ -94,3 +94,44 @@ fn issuers_need_names_to_be_told_apart_by() {
         assert_eq!(error, expected);
     }
 }
+
+#[test]
+fn an_issuer_speaks_for_its_own_tenants_alone() {
+    let may = |patterns: &[&str], claims: &Value| {
+        let tenants = patterns.iter().map(|pattern| TenantPattern::parse(pattern).unwrap()).collect();
+        let [_, school] = &two()[..] else { panic!("two") };
+        let authenticator = Authenticator::new(Options { tenants, ..school.clone() }).unwrap();
+        let verified = authenticator.verify(&signed(THEIRS, claims), NOW_AT);
+        verified.map(drop).map_err(|error| (error.code(), error))
+    };
+    let user = |tenant: &str| {
+        let mut claims = school();
+        claims["school"] = json!(tenant);
+        claims
+    };
+    let service = |tenants: Value| {
+        let mut claims = school();
+        (claims["svc"], claims["tenants"]) = (json!(true), tenants);
+        claims
+    };
+    let refused = Err((ErrorCode::InvalidToken, AuthenticationError::Tenant));
+    for (patterns, claims, expected) in [
+        (&[][..], user("north"), Ok(())),
+        (&["north"], user("north"), Ok(())),
+        (&["north"], user("northern"), refused.clone()),
+        (&["north"], user("south"), refused.clone()),
+        (&["south", "nor*"], user("northern"), Ok(())),
+        (&["north*"], user("nor"), refused.clone()),
+        (&["*"], user("north"), Ok(())),
+        (&["n*", "s*"], service(json!(["north", "south"])), Ok(())),
+        (&["n*"], service(json!(["north", "south"])), refused.clone()),
+        (&["n*", "s*"], service(json!("*")), refused),
+        (&["*"], service(json!("*")), Ok(())),
+        (&[], service(json!("*")), Ok(())),
+    ] {
+        assert_eq!(may(patterns, &claims), expected, "{patterns:?} {claims}");
+    }
+    for text in ["", "a b", "*a", "a*b", "**", "a b*"] {
+        assert_eq!(TenantPattern::parse(text), None, "{text}");
+    }
+}

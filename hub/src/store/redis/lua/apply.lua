@@ -1,6 +1,7 @@
 -- Applies what an item of another partition's outbox causes in this one, once: items come in order.
-local source, number, now, publish, head = arg(), num(), num(), arg(), arg()
-if tonumber(call('HGET', P .. 'fx', source) or 0) >= number then return { 'dup' } end
+local source, epoch, number, now, publish, head = arg(), arg(), num(), num(), arg(), arg()
+local applied = call('HGET', P .. 'fx', source)
+if applied and string.sub(applied, 1, 8) == epoch and struct.unpack('<I8', applied, 9) >= number then return { 'dup' } end
 local kind, tenant = arg(), arg()
 local reply = { 'ok' }
 if kind == '1' then
@@ -40,5 +41,5 @@ else
     if add == '1' then call('ZADD', key, 0, room) else call('ZREM', key, room) end
   end
 end
-call('HSET', P .. 'fx', source, number)
+call('HSET', P .. 'fx', source, epoch .. struct.pack('<I8', number))
 return reply

@@ -4,7 +4,7 @@ local r = read_room(P .. 'r/' .. tenant .. '/' .. room)
 local wrote = P .. 'wrote/' .. tenant .. '/' .. user
 if not r.exists then
   call('SREM', wrote, room)
-  return { 0, 0, 1 }
+  return { 0, 0, 1, 0 }
 end
 local seq, blanked = math.max(after + 1, r.first), 0
 while seq <= r.head and most > 0 do
@@ -16,21 +16,18 @@ while seq <= r.head and most > 0 do
         if blank_message(r, seq, e) then blanked = blanked + 1 end
         most = most - 20
       elseif e.kind == 2 then
-        e.body = string.sub(e.body, 1, 8) .. '\0\0\0\0'
-        call('HSET', r.base .. '/e', seq, close(e))
+        rewrite(r, seq, e, string.sub(e.body, 1, 8) .. '\0\0\0\0')
       elseif e.kind == 4 then
         local target = struct.unpack('<I8', e.body)
         local key = r.base .. '/x/' .. target
         call('SREM', key, string.sub(e.body, 10) .. '\0' .. user)
         if call('EXISTS', key) == 0 then call('SREM', r.base .. '/xs', target) end
-        e.body = string.sub(e.body, 1, 9) .. '-'
-        call('HSET', r.base .. '/e', seq, close(e))
+        rewrite(r, seq, e, string.sub(e.body, 1, 9) .. '-')
       elseif e.kind == 7 then
         local length = struct.unpack('<I4', e.body)
         if length > 0 then
           blanked = blanked + 1
-          e.body = '\0\0\0\0' .. string.sub(e.body, 5 + length)
-          call('HSET', r.base .. '/e', seq, close(e))
+          rewrite(r, seq, e, '\0\0\0\0' .. string.sub(e.body, 5 + length))
         end
       end
     end
@@ -38,7 +35,8 @@ while seq <= r.head and most > 0 do
   seq = seq + 1
   most = most - 1
 end
-if seq <= r.head then return { seq - 1, blanked, 0 } end
+save_stored(tenant)
+if seq <= r.head then return { seq - 1, blanked, 0, stored } end
 -- What is kept apart of the log: last events of keys.
 local keys = call('HGETALL', r.base .. '/l')
 for n = 1, #keys, 2 do
@@ -55,4 +53,4 @@ end
 call('HDEL', r.base .. '/k', user)
 call('SREM', wrote, room)
 save_room(r)
-return { r.head, blanked, 1 }
+return { r.head, blanked, 1, stored }

@@ -1,6 +1,7 @@
 -- Commits an outcome whose home is a user's inbox. What of the tenant's broadcasts it is about was looked up before.
 local now, tenant, user = num(), arg(), arg()
 local hash, fingerprint, limit, window, floor = arg(), arg(), num(), num(), num()
+local head = arg()
 -- The broadcasts' head, from where they are the user's (-1: none are), the oldest, and those that the user has not read
 -- all before, where that is known.
 local broadcast_head, known_from, oldest, all = num(), num(), num(), arg() == '1'
@@ -87,7 +88,7 @@ for _ = 1, num() do
   changes[#changes + 1] = changed and 1 or 0
 end
 if #changes > 0 then call('SADD', P .. 'tenants', tenant) end
-local waits = take_effects(tenant, now)
+local waits = take_effects(tenant, now, head)
 local keys = -1
 if hash ~= '' then
   keep_key(hash, fingerprint, { seq = 0, tag = 0, number = 0, time = now, version = 0 })

@@ -158,9 +158,8 @@ end
 local function edit_message(target, seq, content, time)
   local e = open(call('HGET', r.base .. '/e', target))
   local length = struct.unpack('<I4', e.body, 9)
-  e.body = string.sub(e.body, 1, 8) .. content .. string.sub(e.body, 13 + length)
   e.version, e.edited = e.version + 1, time
-  call('HSET', r.base .. '/e', target, close(e))
+  rewrite(r, target, e, string.sub(e.body, 1, 8) .. content .. string.sub(e.body, 13 + length))
   local edits = call('HGET', r.base .. '/d', target) or ''
   call('HSET', r.base .. '/d', target, edits .. struct.pack('<I8', seq))
   return e.version
@@ -213,6 +212,7 @@ local function append(w)
     kind = w.kind, tag = w.tag, time = time, number = r.number, version = version, edited = 0, sender = actor, body = w.body
   })
   call('HSET', r.base .. '/e', seq, record)
+  stored = stored + stored_bytes(w.kind, w.body)
   if w.kind == 7 and keeps_latest then keep_latest(seq, record, w.body) end
   tell(publish, head, channel, 1, struct.pack('<I8I4', seq, r.tag) .. record)
   appended[#appended + 1] = { seq, r.tag, r.number, time, version }
@@ -269,12 +269,13 @@ if #appended > 0 then
   if (count > 0 or age > 0) and trim(r, count, age, now, 64) then trimmed = r.first end
 end
 if #writes > 0 then save_room(r) end
+save_stored(tenant)
 
 local waits = 0
 for from = 1, #index, 128 do
-  waits = put_out(2, tenant, text16(room) .. struct.pack('<I8', r.head) .. table.concat(index, '', from, math.min(from + 127, #index)), now)
+  waits = put_out(2, tenant, text16(room) .. struct.pack('<I8', r.head) .. table.concat(index, '', from, math.min(from + 127, #index)), now, head)
 end
-local effects = take_effects(tenant, now)
+local effects = take_effects(tenant, now, head)
 if effects > 0 then waits = effects end
 local keys = -1
 if hash ~= '' then
@@ -283,7 +284,7 @@ if hash ~= '' then
 end
 
 local reply = {
-  'ok', done.seq, done.tag, done.number, done.time, done.version, keys, waits, trimmed, marks_changed,
+  'ok', done.seq, done.tag, done.number, done.time, done.version, keys, waits, trimmed, marks_changed, stored,
   marks and marks[1] or -1, marks and marks[2] or -1, marks and marks[3] or -1
 }
 for _, a in ipairs(appended) do

@@ -27,6 +27,57 @@ local function save_room(r)
   end
 end
 
+-- What an entry counts as in its tenant's storage: the same as `EntryBody::stored_bytes`.
+local function pairs_bytes(body, place)
+  local bytes = 0
+  while place <= #body do
+    local length = struct.unpack('<H', body, place)
+    bytes = bytes + length
+    place = place + 2 + length
+  end
+  return bytes
+end
+
+local function content_bytes(body, place)
+  local length = struct.unpack('<I4', body, place)
+  if length == 0 then return 0 end
+  return length - 2 - string.byte(body, place + 5)
+end
+
+local STORED_OVERHEAD = 100
+local function stored_bytes(kind, body)
+  local own = 0
+  if kind == 1 then
+    own = content_bytes(body, 9) + pairs_bytes(body, 13 + struct.unpack('<I4', body, 9))
+  elseif kind == 2 then
+    own = content_bytes(body, 9)
+  elseif kind == 4 then
+    own = #body - 9
+  elseif kind == 6 then
+    own = pairs_bytes(body, 2)
+  elseif kind == 7 then
+    local length = struct.unpack('<I4', body)
+    own = content_bytes(body, 1) + #body - (5 + length)
+  end
+  return STORED_OVERHEAD + own
+end
+
+-- By how much this script changes what the tenant's rooms hold.
+local stored = 0
+
+-- Writes that down; gives it.
+local function save_stored(tenant)
+  if stored ~= 0 then call('HINCRBY', P .. 'count/' .. tenant, 'bytes', stored) end
+  return stored
+end
+
+-- Writes an entry that was there before with another body.
+local function rewrite(r, seq, e, body)
+  stored = stored - stored_bytes(e.kind, e.body) + stored_bytes(e.kind, body)
+  e.body = body
+  call('HSET', r.base .. '/e', seq, close(e))
+end
+
 local function entry_at(r, seq)
   if seq < r.first or seq > r.head then return nil end
   return call('HGET', r.base .. '/e', seq)
@@ -51,7 +102,12 @@ end
 
 local function drop_first(r)
   local seq = r.first
-  call('HDEL', r.base .. '/e', seq)
+  local record = call('HGET', r.base .. '/e', seq)
+  if record then
+    local e = open(record)
+    stored = stored - stored_bytes(e.kind, e.body)
+    call('HDEL', r.base .. '/e', seq)
+  end
   call('HDEL', r.base .. '/d', seq)
   drop_reactions(r, seq)
   r.first = seq + 1
@@ -83,8 +139,7 @@ end
 -- Blanks a message, its attributes, its edits and its reactions. Whether it said anything.
 local function blank_message(r, seq, e)
   local said = has_content(e)
-  e.body = string.sub(e.body, 1, 8) .. '\0\0\0\0'
-  call('HSET', r.base .. '/e', seq, close(e))
+  rewrite(r, seq, e, string.sub(e.body, 1, 8) .. '\0\0\0\0')
   local edits = call('HGET', r.base .. '/d', seq)
   if edits then
     for place = 1, #edits, 8 do
@@ -92,8 +147,7 @@ local function blank_message(r, seq, e)
       local record = call('HGET', r.base .. '/e', edit)
       if record then
         local e = open(record)
-        e.body = string.sub(e.body, 1, 8) .. '\0\0\0\0'
-        call('HSET', r.base .. '/e', edit, close(e))
+        rewrite(r, edit, e, string.sub(e.body, 1, 8) .. '\0\0\0\0')
       end
     end
     call('HDEL', r.base .. '/d', seq)

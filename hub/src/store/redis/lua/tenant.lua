@@ -52,7 +52,7 @@ for _ = 1, num() do
     broadcast(id, priority, expires, notice)
   end
 end
-local waits = take_effects(tenant, now)
+local waits = take_effects(tenant, now, head)
 local keys = -1
 if hash ~= '' then
   keep_key(hash, fingerprint, done)

@@ -8,10 +8,11 @@ use crate::domain::content::{Content, Pairs};
 use crate::domain::entry::{Entry, EntryBody, ReactionKey};
 use crate::domain::position::Seq;
 
-use super::super::engine::{EngineError, Result};
+use super::super::engine::{EngineError, Result, optional};
 use super::super::overlay::Publish;
 use super::super::room_state::RoomState;
 use super::super::rows::{content_values, pairs_text};
+use super::super::schema::STORED_BYTES;
 use super::super::state::State;
 use super::column;
 
@@ -169,6 +170,11 @@ impl State {
         entry: Entry,
     ) -> Result<()> {
         let seq = entry.seq;
+        let before = match room.unsettled_index(seq).and_then(|index| room.unsettled.get(index)) {
+            Some(unsettled) => unsettled.entry.body.stored_bytes(),
+            None => stored_bytes(db, room, seq)?,
+        };
+        self.count_stored(room, before, entry.body.stored_bytes());
         if let Some(unsettled) = room.unsettled_index(seq).and_then(|index| room.unsettled.get_mut(index)) {
             update(db, "journal", "id = ?1 AND ?2", (unsettled.journal, 1), &entry)?;
             self.journal.unsettled_bytes -= unsettled.size;
@@ -186,6 +192,14 @@ impl State {
         self.wrote = true;
         Ok(())
     }
+}
+
+/// What a settled entry counts as.
+fn stored_bytes(db: &Connection, room: &RoomState, seq: Seq) -> Result<u64> {
+    let mut statement =
+        db.prepare_cached(&format!("SELECT {STORED_BYTES} FROM log WHERE room = ?1 AND seq = ?2"))?;
+    let bytes = optional(statement.query_row((room.id, column(seq)), |row| row.get::<_, i64>(0)))?;
+    Ok(bytes.unwrap_or(0) as u64)
 }
 
 fn update(db: &Connection, table: &str, place: &str, at: (i64, i64), entry: &Entry) -> Result<()> {

@@ -88,6 +88,7 @@ impl State {
             time: time.millis(),
             last_message: if is_message { seq } else { room.head.last_message },
         };
+        self.count_stored(room, 0, entry.body.stored_bytes());
         let size = entry.size();
         let journal = self.journal.append(db, (room.id, actor.id, member), &entry, size)?;
         let kept = Arc::clone(&entry);

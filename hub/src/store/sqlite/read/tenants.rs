@@ -15,6 +15,13 @@ impl Reader {
         Ok(statement.query_row([tenant.as_str()], |row| row.get::<_, i64>(0))? as u64)
     }
 
+    /// What a tenant's rooms hold. The writer counts along, so nothing need be gone over.
+    pub(in super::super) fn stored_bytes(&mut self, tenant: &TenantId) -> Result<u64> {
+        let mut statement = self.db.prepare_cached("SELECT bytes FROM tenants WHERE name = ?1")?;
+        let bytes = optional(statement.query_row([tenant.as_str()], |row| row.get::<_, i64>(0)))?;
+        Ok(bytes.unwrap_or(0) as u64)
+    }
+
     /// Counts of a tenant. Rooms whose end is not home yet count as far as they have got.
     pub(in super::super) fn tenant_figures(&mut self, tenant: &TenantId) -> Result<TenantFigures> {
         let unsettled = self.overlay.heads_of(tenant);

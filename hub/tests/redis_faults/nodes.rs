@@ -1,0 +1,66 @@
+//! Two nodes on one Redis: what they do at once, and what their clocks say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carillon_hub::domain::position::Seq;
+use carillon_hub::redis;
+use carillon_hub::store::redis::{Options, RedisStore};
+use carillon_hub::store::{EntryRange, PageBound, Store};
+
+use crate::harness::*;
+use crate::server::Server;
+
+/// A node whose clock the test drives.
+fn node(server: &Server, number: u64) -> (RedisStore, Setup) {
+    let setup = Setup::new();
+    let options = Options {
+        node: number,
+        clock: setup.clock.source(),
+        ..Options::new(redis::Options::new(server.url()), Arc::clone(&setup.namespaces), setup.sink.clone())
+    };
+    (RedisStore::open(options).unwrap(), setup)
+}
+
+async fn log(store: &RedisStore) -> Vec<carillon_hub::domain::entry::Entry> {
+    let bound = PageBound { items: 10_000, bytes: usize::MAX };
+    store.entries(&room_key("conversation:a"), EntryRange::After(Seq(0)), bound).await.unwrap().entries
+}
+
+#[tokio::test]
+async fn one_key_on_two_nodes_at_once_is_one_entry() {
+    let server = Server::start();
+    let ((one, _), (other, _)) = (node(&server, 1), node(&server, 2));
+    let mut attempts = Vec::new();
+    for turn in 0..200_u64 {
+        let outcome = send("conversation:a", "alice", "once").keyed(&turn.to_string(), turn);
+        attempts.push((turn, [one.commit(outcome.clone()), other.commit(outcome)]));
+    }
+    for (turn, attempts) in attempts {
+        let [first, second] = futures::future::join_all(attempts).await.try_into().unwrap();
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!(first.position, second.position, "{turn}");
+        assert_ne!(first.duplicate, second.duplicate, "{turn}: one is the first");
+    }
+    let log = log(&one).await;
+    assert_eq!((log.len(), log[199].seq), (200, Seq(200)));
+}
+
+/// Clocks a minute apart: times in a room never go backwards, keys are remembered, and what is to go by its age goes.
+#[tokio::test]
+async fn clocks_that_differ_harm_nobody() {
+    let server = Server::start();
+    let ((early, of_early), (late, of_late)) = (node(&server, 1), node(&server, 2));
+    of_late.clock.advance(Duration::from_secs(60));
+    for turn in 0..50_u64 {
+        let store = if turn % 2 == 0 { &late } else { &early };
+        let outcome = send("conversation:a", "alice", "tick").keyed(&turn.to_string(), turn);
+        assert!(!store.commit(outcome.clone()).await.unwrap().duplicate);
+        let again = if turn % 2 == 0 { &early } else { &late };
+        assert!(again.commit(outcome).await.unwrap().duplicate);
+    }
+    let log = log(&early).await;
+    assert!(log.windows(2).all(|pair| pair[0].time <= pair[1].time));
+    assert_eq!(log.len(), 50);
+    assert!(log[49].time >= of_late.clock.now() && of_early.clock.now() < log[49].time);
+}
