@@ -19,7 +19,7 @@ pub mod story;
 pub mod wire;
 
 pub use certificates::Authority;
-pub use hub::{TestHub, hub};
+pub use hub::{Plan, TestHub, hub};
 pub use log::Reader;
 pub use people::{PATIENCE, Person, seq, words};
 pub use proxy::Proxy;

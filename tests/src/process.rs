@@ -61,6 +61,12 @@ impl HubProcess {
         known
     }
 
+    /// Kills it as a power switch would.
+    pub fn is_killed(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is ours");
+    }
+
     /// `carillon` with these arguments, as one of those for whom there are development tokens.
     pub fn carillon(&self, name: &str, arguments: &[&str]) -> Carillon {
         carillon(arguments).arg("--as").arg(name).arg("--data").arg(&self.data)

@@ -50,6 +50,9 @@ const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
 /// On a stop, calls that are on their way have this long to come in, and the last answers to go out.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
+/// On a stop, other nodes have this long to be told whose sessions end with it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Revocations that are read at once at the start.
 const REVOCATIONS_PAGE: u32 = 10_000;
 
@@ -78,6 +81,8 @@ pub struct Hub {
     fronts: TaskTracker,
     audit: Running,
     drain_timeout: Duration,
+    /// How long those whose session ends with the hub may come back without having been away.
+    grace: Duration,
 }
 
 impl Hub {
@@ -107,7 +112,7 @@ impl Hub {
             workers.push(started.map_err(StartError::Worker)?);
         }
         if let Some(nodes) = nodes {
-            let started = nodes.start(Arc::clone(&store), revocations_after, run.clone());
+            let started = nodes.start(Arc::clone(&store), &services.presence, revocations_after, run.clone());
             workers.push(started.map_err(StartError::Worker)?);
         }
         let tasks = TaskTracker::new();
@@ -133,6 +138,7 @@ impl Hub {
             fronts: serving_fronts,
             audit,
             drain_timeout: config.session.drain_timeout,
+            grace: config.presence.grace,
         })
     }
 
@@ -167,6 +173,8 @@ impl Hub {
     pub async fn stop(mut self) -> bool {
         let deadline = Instant::now() + self.drain_timeout;
         self.health.not_serving().await;
+        // Before they are told: they may be back on another node at once.
+        self.services.presence.take_leave(self.grace + self.drain_timeout, LAST_WORDS).await;
         self.services.drain_sessions(RECONNECT_SPREAD);
         self.accept.cancel();
         let drained = timeout_at(deadline, async {
@@ -329,7 +337,10 @@ pub(super) fn build(
     let router = NoticeRouter { delivery: Arc::clone(&delivery), sessions: Arc::clone(&sessions) };
     let services = Arc::new(Services {
         executor: Executor::new(Arc::clone(&store), Arc::clone(&namespaces), gate(config)?),
-        presence: Presence::new(presence(config), Arc::new(router)),
+        presence: match &nodes {
+            Some(_) => Presence::shared(presence(config), Arc::new(router), node),
+            None => Presence::new(presence(config), Arc::new(router)),
+        },
         settings,
         store: Arc::clone(&store),
         namespaces,
@@ -361,6 +372,7 @@ fn presence(config: &Config) -> presence::Options {
         occupancy_interval: section.occupancy_interval,
         occupancy_interval_huge: section.occupancy_interval_huge,
         typing_expiry: section.typing_expiry,
+        shared: false,
     }
 }
 

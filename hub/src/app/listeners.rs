@@ -3,11 +3,13 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use bytes::Bytes;
+
 use crate::bus::Topic;
 use crate::bus::envelope::{Control, Live};
 use crate::bus::feed::Listener;
 use crate::delivery::Delivery;
-use crate::domain::names::{RoomKey, UserKey};
+use crate::domain::names::{RoomKey, TenantId, UserKey};
 use crate::domain::position::Position;
 use crate::domain::time::Timestamp;
 use crate::session::Services;
@@ -87,8 +89,17 @@ impl Listener for Listeners {
         }
     }
 
+    fn sessions(&self, tenant: &TenantId, batch: &Bytes) {
+        if let Some(services) = self.services() {
+            services.presence.hear(tenant, batch);
+        }
+    }
+
     fn may_have_missed(&self, topic: &Topic) {
         self.delivery.catch_up(topic);
+        if let (Some(services), Topic::Tenant(tenant)) = (self.services(), topic) {
+            services.presence.may_have_missed(tenant);
+        }
         if let (Some(services), Topic::Hub) = (self.services(), topic) {
             services.forget_all();
         }

@@ -1,4 +1,5 @@
-//! Other nodes, where the store is one that they share: the bus between them, and the feed that tells what they commit.
+//! Other nodes, where the store is one that they share: the bus between them, the feed that tells what they commit, and who of
+//! a tenant is on which of them.
 
 use std::io;
 use std::sync::Arc;
@@ -10,8 +11,10 @@ use super::error::StartError;
 use super::listeners::Listeners;
 use crate::bus::feed::{Feed, Service};
 use crate::bus::redis::{self, Options, RedisBus};
+use crate::bus::registry::redis::RedisRegistry;
 use crate::bus::{Bus, Events};
 use crate::config::Config;
+use crate::presence::{Presence, nodes};
 use crate::store::{CommitSink, Store};
 
 /// The way to other nodes, not begun yet.
@@ -19,6 +22,9 @@ pub(super) struct Nodes {
     feed: Feed,
     events: Events,
     bus: redis::Service,
+    registry: RedisRegistry,
+    /// How nodes find out that one is no more.
+    options: nodes::Options,
 }
 
 /// Who is told of commits, and by which number this node knows its own messages.
@@ -40,7 +46,10 @@ pub(super) fn open(config: &Config, listeners: &Arc<Listeners>) -> Result<Heard,
     let bus: Arc<dyn Bus> = Arc::new(bus);
     let feed = Feed::new(bus, Arc::clone(listeners) as _, node);
     let sink = Arc::new(feed.clone());
-    Ok(Heard { sink, node, nodes: Some(Nodes { feed, events, bus: service }) })
+    let registry = RedisRegistry::new(config.redis.options())?;
+    let options = nodes::Options { lease: config.redis.lease, grace: config.presence.grace };
+    let nodes = Nodes { feed, events, bus: service, registry, options };
+    Ok(Heard { sink, node, nodes: Some(nodes) })
 }
 
 impl Nodes {
@@ -54,14 +63,25 @@ impl Nodes {
     pub(super) fn start(
         self,
         store: Arc<dyn Store>,
+        presence: &Presence,
         revocations_after: u64,
         cancel: CancellationToken,
     ) -> io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let registry = Arc::new(self.registry.clone());
+        let presence = nodes::Service::new(presence.clone(), registry, self.feed.clone(), self.options);
         std::thread::Builder::new().name("bus".to_owned()).spawn(move || {
             let feed = Service::new(self.feed, self.events, store, revocations_after);
+            let told = CancellationToken::new();
             runtime.block_on(async {
-                tokio::join!(self.bus.run(cancel.clone()), feed.run(cancel));
+                let presence = async {
+                    if let Some(presence) = presence {
+                        presence.run(cancel.clone()).await;
+                    }
+                    told.cancel();
+                };
+                let registry = self.registry.keep(told.clone());
+                tokio::join!(self.bus.run(cancel.clone()), feed.run(cancel.clone()), presence, registry);
             });
             runtime.shutdown_background();
         })

@@ -1,12 +1,13 @@
 //! What goes over the bus, as bytes.
 //!
 //! Little endian: version u8, kind u8, the publisher's id u64, the store's epoch u64, then by kind. What the store publishes
-//! (1 to 4, 6, 8) comes in its own forms, what nodes say to each other (7, 9, 10) is written here as well. A later version only
+//! (1 to 4, 6, 8) comes in its own forms, what nodes say to each other (7, 9, 10, 11) is written here as well. A later version only
 //! adds kinds, or bytes after those of a kind; where it must do otherwise it says another version, and whoever cannot read
 //! that knows at least that something happened, and asks the store.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::sessions::Batch;
 use crate::domain::entry::Entry;
 use crate::domain::inbox::Notice;
 use crate::domain::marks::Marks;
@@ -92,6 +93,8 @@ pub enum Body {
     Live(Live),
     /// To be acted on.
     Control(Control),
+    /// Another node's sessions of a tenant: on the tenant's topic. A [`Batch`](super::sessions::Batch).
+    Sessions(Bytes),
     /// Of a kind that is not known here: a later version's.
     Unknown,
 }
@@ -145,6 +148,7 @@ pub fn read(bytes: &Bytes, own: u64) -> Result<Envelope, Malformed> {
         8 => Body::Trimmed(Seq(from.u64()?)),
         9 => Body::Live(read_live(from, bytes)?),
         10 => read_control(from)?,
+        11 => Body::Sessions(bytes.slice_ref(from.rest())),
         _ => Body::Unknown,
     };
     Ok(Envelope::Read(head, body))
@@ -239,6 +243,13 @@ pub fn control(head: Head, control: &Control) -> Bytes {
             to.extend_from_slice(&by.0.to_le_bytes());
         }
     }
+    to.into()
+}
+
+/// Writes what has changed among this node's sessions of a tenant.
+pub fn sessions(head: Head, batch: &Batch) -> Bytes {
+    let mut to = begin(head, 11, 64 + batch.told.len() * 128);
+    batch.encode(&mut to);
     to.into()
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::check::{Broken, duration, number, require};
 use super::keys::is_loopback;
 use super::{HiddenText, span};
+use crate::domain::limits::NODE_LEASE;
 use crate::domain::limits::REVOCATION_STALE;
 use crate::redis::{Durability, Link, Options, options};
 
@@ -60,6 +61,10 @@ pub struct RedisSection {
     /// While Redis is away for longer, sessions end: what was revoked meanwhile is not known.
     #[serde(with = "span")]
     pub revocation_stale: Duration,
+    /// A node that has not been heard of for so long is taken to be gone, with its sessions; it says that it is there at a
+    /// third of that.
+    #[serde(with = "span")]
+    pub lease: Duration,
 }
 
 impl Default for RedisSection {
@@ -79,6 +84,7 @@ impl Default for RedisSection {
             answer_timeout: options.answer_timeout,
             unready_after: Duration::from_secs(10),
             revocation_stale: REVOCATION_STALE,
+            lease: NODE_LEASE,
         }
     }
 }
@@ -123,6 +129,7 @@ impl RedisSection {
         duration("redis.answer_timeout", self.answer_timeout, &(Duration::from_millis(100)..=seconds(60)))?;
         duration("redis.unready_after", self.unready_after, &(seconds(1)..=seconds(3_600)))?;
         duration("redis.revocation_stale", self.revocation_stale, &(seconds(1)..=seconds(3_600)))?;
+        duration("redis.lease", self.lease, &(seconds(1)..=seconds(300)))?;
         if !self.is_used() {
             return Ok(());
         }

@@ -366,6 +366,18 @@ pub const BUS_LIMIT: Duration = Duration::from_secs(3);
 pub const BUS_OUTGOING_BYTES: usize = 8 << 20;
 /// Bytes of messages that the bus has brought and that wait to be told; past that they are read from the store.
 pub const BUS_INCOMING_BYTES: usize = 64 << 20;
+/// Others are told of changes among a node's sessions at most this often.
+pub const PRESENCE_TELLS: Duration = Duration::from_millis(200);
+/// A session that another node has lost is given up this much later here than there: its node says so before.
+pub const PRESENCE_ELSEWHERE_GRACE: Duration = Duration::from_secs(1);
+/// Sessions that are said in one message; where there are more, others read them from the registry.
+pub const PRESENCE_TOLD: usize = 1_000;
+/// Messages of a node that wait while its sessions are read; past that they are read again.
+pub const PRESENCE_LATER: usize = 256;
+/// A tenant whose last session here ended is followed for so long.
+pub const PRESENCE_LINGER: Duration = Duration::from_secs(10);
+/// A node's lease: where it does not renew it, its sessions are over by then. Renewed at a third.
+pub const NODE_LEASE: Duration = Duration::from_secs(15);
 /// Commands that are sent to a server of the bus at once.
 pub const BUS_BATCH: usize = 512;
 /// Reads of what the bus did not bring that are under way at once.

@@ -31,6 +31,11 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// Which minute it is in, from 1970 on.
+    pub const fn minute(self) -> i64 {
+        self.0.div_euclid(60_000)
+    }
+
     /// How long after `earlier` this is; zero where it is not after.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -1,10 +1,13 @@
 //! One tenant's presence.
 
+mod elsewhere;
 mod tell;
 
 use std::collections::{BTreeSet, HashMap};
 
 use rustc_hash::FxHashMap;
+
+use elsewhere::Shared;
 
 use super::device::{Device, Place, User};
 use super::notice::Notice;
@@ -27,6 +30,9 @@ const TICK_TIMERS: usize = 256;
 /// is given up then.
 ///
 /// A session that the board does not know, or knows as lost, changes nothing.
+///
+/// Where other nodes have sessions of the tenant, those are devices of the board as well, and whatever is said here of a
+/// user is said of all of them; see `board/elsewhere.rs`.
 #[derive(Debug)]
 pub struct Board {
     tenant: TenantId,
@@ -38,6 +44,8 @@ pub struct Board {
     watchers: Watchers,
     timers: BTreeSet<(Timestamp, Timer)>,
     texts_set: u64,
+    /// Where other nodes have sessions too.
+    shared: Option<Shared>,
 }
 
 /// What happens at a time.
@@ -72,35 +80,55 @@ impl Board {
             watchers: Watchers::default(),
             timers: BTreeSet::new(),
             texts_set: 0,
+            shared: options.shared.then(Shared::default),
         }
     }
 
     /// A session of the user opened: a new device, or a lost one that is back. Where a session replaces another, call
     /// [`Self::disconnect`] for that one first, and this is silent.
     pub fn connect(&mut self, session: SessionId, user: &UserId, now: Timestamp) -> Vec<Notice> {
+        self.connect_as(session, user, 0, now)
+    }
+
+    /// The same, of an instance that other nodes know by this hash.
+    pub fn connect_as(
+        &mut self,
+        session: SessionId,
+        user: &UserId,
+        instance: u64,
+        now: Timestamp,
+    ) -> Vec<Notice> {
         let mut notices = Vec::new();
         if self.sessions.contains_key(&session) {
             return notices;
         }
-        // All that names the user shares the text of the first id.
-        let user = self.users.get_key_value(user).map_or(user, |(known, _)| known).clone();
+        let user = self.known(user);
         self.sessions.insert(session, user.clone());
         let devices = self.users.entry(user.clone()).or_insert_with(User::new);
-        if let Some(device) = devices.lost_device() {
+        if let Some(device) = devices.continued_by(instance) {
             let lost = std::mem::replace(&mut device.session, session);
             self.sessions.remove(&lost);
-            device.connected = true;
-            device.last_active = now;
-            if let Some(until) = device.until {
+            if device.connected {
+                // Its node cannot know yet that it was lost: here that is so from now on.
+                device.places.iter_mut().for_each(|place| place.held = true);
+                device.until = Some(now.plus(self.options.grace));
+            } else if let Some(until) = device.until {
                 self.timers.remove(&(until, Timer::Grace(lost)));
+            }
+            if let Some(until) = device.until {
                 self.timers.insert((until, Timer::Grace(session)));
             }
+            device.connected = true;
+            device.instance = instance;
+            device.last_active = now;
             settle(&mut self.timers, device);
+            self.note_continued(lost, session);
             return notices;
         }
         let before = devices.state(&user);
-        devices.add(Device::new(session, now));
+        devices.add(Device { instance, ..Device::new(session, now) });
         let after = devices.state(&user);
+        self.note_new(session);
         self.spread(&before, &after, PresenceReason::Changed, &mut notices);
         notices
     }
@@ -128,6 +156,7 @@ impl Board {
         }
         self.timers.insert((now.plus(self.options.grace), Timer::Grace(session)));
         self.watchers.remove(session);
+        self.note(session, false);
         Vec::new()
     }
 
@@ -158,10 +187,15 @@ impl Board {
             return notices;
         }
         device.places.push(Place { room: index, follows: wants_presence, held: false });
+        if let Some(shared) = &mut self.shared {
+            shared.note(session);
+        }
         if let Some(holder) = devices.holder(index, session) {
             room.followers += u32::from(wants_presence);
             holder.take_place(index);
             settle(&mut self.timers, holder);
+            let holder = holder.session;
+            self.note(holder, false);
             return notices;
         }
         let places = room.present.entry(user.clone()).or_insert(0);
@@ -188,6 +222,7 @@ impl Board {
         let Some(place) = device.take_place(index) else { return notices };
         settle(&mut self.timers, device);
         let state = devices.state(&user);
+        self.note(session, true);
         self.vacate(place, &state, PresenceReason::Left, now, &mut notices);
         notices
     }
@@ -199,20 +234,25 @@ impl Board {
         let Some(devices) = self.users.get_mut(&user) else { return notices };
         let before = devices.state(&user);
         let Some(device) = devices.connected(session) else { return notices };
-        self.texts_set += 1;
+        // Of one node in the order in which they were set; of several by their clocks, and always the same on all.
+        self.texts_set = (self.texts_set + 1).max(now.millis().cast_unsigned());
         device.text_order = self.texts_set;
         device.status = status;
         device.text = (!text.is_empty()).then(|| text.into());
         device.last_active = now;
         let after = devices.state(&user);
+        self.note(session, false);
         self.spread(&before, &after, PresenceReason::Changed, &mut notices);
         notices
     }
 
     /// The session did something at `now`. Told to nobody; the next state of the user says it.
     pub fn touch(&mut self, session: SessionId, now: Timestamp) {
-        if let Some(device) = self.connected(session) {
-            device.last_active = device.last_active.max(now);
+        let Some(device) = self.connected(session) else { return };
+        let before = device.last_active;
+        device.last_active = before.max(now);
+        if before.minute() != now.minute() {
+            self.note(session, false);
         }
     }
 

@@ -19,6 +19,12 @@ pub(super) struct Device {
     /// When its held places end, and the device with them unless it is connected. A timer stands for it.
     pub(super) until: Option<Timestamp>,
     pub(super) places: Vec<Place>,
+    /// Whether another node has the session.
+    pub(super) elsewhere: bool,
+    /// A hash of the tab or process; 0 where it is not named.
+    pub(super) instance: u64,
+    /// The sessions whose place it has taken, the newest first, where other nodes are to know that.
+    pub(super) continues: Box<[SessionId]>,
 }
 
 /// A device's place in a room.
@@ -42,6 +48,9 @@ impl Device {
             last_active: now,
             until: None,
             places: Vec::new(),
+            elsewhere: false,
+            instance: 0,
+            continues: Box::default(),
         }
     }
 
@@ -96,9 +105,13 @@ impl User {
         self.devices.iter_mut().find(|device| device.session == session)
     }
 
-    /// The session's device, unless the session was lost.
+    pub(super) fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.devices.iter()
+    }
+
+    /// The device of a session of this node, unless the session was lost.
     pub(super) fn connected(&mut self, session: SessionId) -> Option<&mut Device> {
-        self.device(session).filter(|device| device.connected)
+        self.device(session).filter(|device| device.connected && !device.elsewhere)
     }
 
     pub(super) fn remove(&mut self, session: SessionId) -> Option<Device> {
@@ -106,17 +119,19 @@ impl User {
         Some(self.devices.remove(index))
     }
 
-    /// The device in grace that a new session of the user continues: the one whose grace ends first, of several the
-    /// one that came first.
-    pub(super) fn lost_device(&mut self) -> Option<&mut Device> {
-        self.devices.iter_mut().filter(|device| !device.connected).min_by_key(|device| device.until)
+    /// The device that a new session of the user continues: one of the same instance on another node, which cannot know yet
+    /// that it was lost, or the one in grace whose grace ends first, of several the one that came first.
+    pub(super) fn continued_by(&mut self, instance: u64) -> Option<&mut Device> {
+        let is_same = |device: &Device| device.elsewhere && instance != 0 && device.instance == instance;
+        let lost = |device: &&mut Device| !device.connected || is_same(device);
+        self.devices.iter_mut().filter(lost).min_by_key(|device| (!is_same(device), device.until))
     }
 
     /// A device other than the session's that holds a place in the room.
     pub(super) fn holder(&mut self, room: RoomIndex, session: SessionId) -> Option<&mut Device> {
         self.devices
             .iter_mut()
-            .filter(|device| device.session != session && device.until.is_some())
+            .filter(|device| device.session != session && device.until.is_some() && !device.elsewhere)
             .find(|device| device.places.iter().any(|place| place.room == room && place.held))
     }
 
@@ -137,7 +152,9 @@ impl User {
             state.status = state.status.max(device.status);
             state.last_active = state.last_active.max(device.last_active);
             state.devices += 1;
-            if latest.is_none_or(|other| other.text_order < device.text_order) {
+            // On all nodes the same, in whatever order they have the devices.
+            let order = |device: &Device| (device.text_order, device.session);
+            if latest.is_none_or(|other| order(other) < order(device)) {
                 latest = Some(device);
             }
         }

@@ -2,19 +2,23 @@
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashMap};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use siphasher::sip::SipHasher13;
 
 use super::board::{Board, Page};
+use super::nodes::Nodes;
 use super::notice::{Notice, NoticeSink};
 use super::options::Options;
 use super::typing::Typing;
-use crate::domain::names::{RoomKey, SessionId, TenantId, UserId, UserKey};
+use crate::domain::names::{InstanceId, RoomKey, SessionId, TenantId, UserId, UserKey};
 use crate::domain::presence::{Status, UserState};
 use crate::domain::push::Push;
 use crate::domain::time::Timestamp;
+
+mod elsewhere;
 
 /// Tenants are spread over this many locks. More than the cores of most machines, so that they seldom meet.
 const SHARDS: usize = 32;
@@ -42,6 +46,8 @@ struct Inner {
     turn: usize,
     hasher: RandomState,
     shards: Vec<Shard>,
+    /// Where other nodes have sessions of the same tenants.
+    nodes: Option<Arc<Nodes>>,
 }
 
 struct Shard {
@@ -68,14 +74,39 @@ impl Presence {
 
     /// The same, where a thread passes on no more than so many notices.
     pub(super) fn with_turn(options: Options, sink: Arc<dyn NoticeSink>, turn: usize) -> Self {
+        Self::begin(options, sink, turn, None)
+    }
+
+    /// The same, where other nodes have sessions of the same tenants; this one is `node` to them.
+    pub fn shared(options: Options, sink: Arc<dyn NoticeSink>, node: u64) -> Self {
+        let options = Options { shared: true, ..options };
+        Self::begin(options, sink, TURN_NOTICES, Some(Arc::new(Nodes::new(node))))
+    }
+
+    fn begin(options: Options, sink: Arc<dyn NoticeSink>, turn: usize, nodes: Option<Arc<Nodes>>) -> Self {
         let shard = || Shard { state: Mutex::new(State::new(&options)), taken: Condvar::new() };
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
-        Self { inner: Arc::new(Inner { options, sink, turn, hasher: RandomState::new(), shards }) }
+        Self { inner: Arc::new(Inner { options, sink, turn, hasher: RandomState::new(), shards, nodes }) }
     }
 
     /// A session of the user opened. Where it replaces another, [`Self::disconnect`] that one first.
     pub fn connect(&self, user: &UserKey, session: SessionId, now: Timestamp) {
-        self.change(&user.tenant, |board| board.connect(session, &user.user, now));
+        self.connect_as(user, session, None, now);
+    }
+
+    /// The same, of a named instance: it replaces a session of the same on another node.
+    pub fn connect_as(
+        &self,
+        user: &UserKey,
+        session: SessionId,
+        instance: Option<&InstanceId>,
+        now: Timestamp,
+    ) {
+        if let Some(nodes) = &self.inner.nodes {
+            nodes.follow(&user.tenant);
+        }
+        let instance = instance.map_or(0, hash);
+        self.change(&user.tenant, |board| board.connect_as(session, &user.user, instance, now));
     }
 
     /// The session was lost: its grace begins.
@@ -113,6 +144,9 @@ impl Presence {
     pub fn touch(&self, tenant: &TenantId, session: SessionId, now: Timestamp) {
         if let Some(board) = self.shard(tenant).state.lock().boards.get_mut(tenant) {
             board.touch(session, now);
+            if let Some(nodes) = self.inner.nodes.as_ref().filter(|_| board.has_changed()) {
+                nodes.note_changed(tenant);
+            }
         }
     }
 
@@ -178,7 +212,10 @@ impl Presence {
         state.waiting.extend(over.into_iter().filter_map(|(room, push)| typing_notice(room, push)));
         let due = state.due.first().filter(|(when, _)| *when <= now).map(|(_, tenant)| tenant.clone());
         if let Some(tenant) = &due {
-            state.change(tenant, self.inner.options, |board| board.tick(now));
+            let has_changed = state.change(tenant, self.inner.options, |board| board.tick(now));
+            if let Some(nodes) = self.inner.nodes.as_ref().filter(|_| has_changed) {
+                nodes.note_changed(tenant);
+            }
         }
         self.pass_on(shard, state);
         due.is_some()
@@ -197,7 +234,10 @@ impl Presence {
     fn change(&self, tenant: &TenantId, change: impl FnOnce(&mut Board) -> Vec<Notice>) {
         let shard = self.shard(tenant);
         let mut state = shard.state.lock();
-        state.change(tenant, self.inner.options, change);
+        let has_changed = state.change(tenant, self.inner.options, change);
+        if let Some(nodes) = self.inner.nodes.as_ref().filter(|_| has_changed) {
+            nodes.note_changed(tenant);
+        }
         self.pass_on(shard, state);
     }
 
@@ -263,24 +303,27 @@ impl State {
         }
     }
 
-    /// Changes a tenant's board, which comes to be with its first session and goes with its last.
+    /// Changes a tenant's board, which comes to be with its first session and goes with its last; where other nodes have
+    /// sessions too it stays until the tenant is not followed any more. Whether those are to be told something.
     fn change(
         &mut self,
         tenant: &TenantId,
         options: Options,
         change: impl FnOnce(&mut Board) -> Vec<Notice>,
-    ) {
+    ) -> bool {
         let board = self.boards.entry(tenant.clone()).or_insert_with(|| Board::new(tenant.clone(), options));
         let before = board.next_deadline();
         self.waiting.extend(change(board));
         let after = board.next_deadline();
-        if board.is_empty() {
+        let has_changed = board.has_changed();
+        if board.is_empty() && !options.shared {
             self.boards.remove(tenant);
         }
         if before != after {
             before.map(|when| self.due.remove(&(when, tenant.clone())));
             after.map(|when| self.due.insert((when, tenant.clone())));
         }
+        has_changed
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
@@ -295,6 +338,13 @@ impl State {
     fn is_empty(&self) -> bool {
         self.boards.is_empty() && self.due.is_empty() && self.typing.is_empty() && self.waiting.is_empty()
     }
+}
+
+/// By which nodes know an instance: the same on all of them, and never 0.
+fn hash(instance: &InstanceId) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(instance.as_str().as_bytes());
+    hasher.finish().max(1)
 }
 
 fn typing_notice(room: RoomKey, push: Push) -> Option<Notice> {

@@ -19,6 +19,8 @@ pub struct Options {
     pub occupancy_interval_huge: Duration,
     /// Typing that is not refreshed ends after this long.
     pub typing_expiry: Duration,
+    /// Whether other nodes have sessions of the same tenants.
+    pub shared: bool,
 }
 
 impl Default for Options {
@@ -30,6 +32,7 @@ impl Default for Options {
             occupancy_interval: limits::OCCUPANCY_INTERVAL,
             occupancy_interval_huge: limits::OCCUPANCY_INTERVAL_HUGE,
             typing_expiry: limits::TYPING_EXPIRY,
+            shared: false,
         }
     }
 }

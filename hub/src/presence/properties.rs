@@ -51,7 +51,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..120)
 }
 
-type View = BTreeMap<UserId, UserState>;
+pub(super) type View = BTreeMap<UserId, UserState>;
 
 /// The board, the model, and what each follower and watcher believes.
 struct Run {
@@ -80,7 +80,7 @@ fn room_number(name: &RoomName) -> RoomNumber {
 }
 
 /// What others see: all but the time of last activity.
-fn seen(mut state: UserState) -> UserState {
+pub(super) fn seen(mut state: UserState) -> UserState {
     state.last_active = Timestamp(0);
     state
 }
@@ -271,7 +271,7 @@ impl Run {
     }
 }
 
-fn apply(view: &mut View, state: &UserState, reason: PresenceReason, strictly: bool) {
+pub(super) fn apply(view: &mut View, state: &UserState, reason: PresenceReason, strictly: bool) {
     let user = state.user.clone();
     let before = if matches!(reason, PresenceReason::Left | PresenceReason::Disconnected) {
         view.remove(&user)

@@ -119,7 +119,8 @@ impl Session {
         let source = &welcome.live.source;
         self.services.audit.tell(event::SESSION_OPENED, source, Some(&caller), About::default(), Ok(()));
         let mut established = Established::new(welcome.live, welcome.caller);
-        self.services.presence.connect(established.live.user(), established.live.id(), Timestamp::now());
+        let live = &established.live;
+        self.services.presence.connect_as(live.user(), live.id(), live.instance.as_ref(), Timestamp::now());
         let resume = welcome.resume.unwrap_or_default();
         let automatic = opening::automatic_joins(&self.services, &caller);
         let automatic = automatic.into_iter().filter(|a| !resume.rooms.iter().any(|r| r.room == a.room));

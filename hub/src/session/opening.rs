@@ -156,6 +156,8 @@ pub(super) async fn open(
         Some(feed) => feed.reach(&user).await.map_err(|_| ErrorCode::Unavailable)?,
         None => None,
     };
+    // Before rooms are joined: who is present there may be on other nodes.
+    services.presence.gather(&user.tenant).await.map_err(|_| ErrorCode::Unavailable)?;
     services.know(&user).await?;
     let bound = PageBound { items: CONNECTED_ROOMS, bytes: CONNECTED_BYTES };
     let query = RoomsQuery { after: None, bound, unread_only: true };

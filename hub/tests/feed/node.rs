@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use carillon_hub::bus::envelope::{Control, Live};
 use carillon_hub::bus::feed::{Feed, Listener, Service};
 use carillon_hub::bus::redis::RedisBus;
@@ -86,6 +87,8 @@ impl Listener for Recorder {
     fn control(&self, user: &UserKey, control: &Control) {
         self.add(Told::Control(user.clone(), control.clone()));
     }
+
+    fn sessions(&self, _: &TenantId, _: &Bytes) {}
 
     fn may_have_missed(&self, _: &Topic) {
         self.add(Told::MayHaveMissed);

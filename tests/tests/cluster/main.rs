@@ -4,5 +4,6 @@ mod cut_off;
 mod deaths;
 mod faults;
 mod nodes;
+mod presence;
 mod rooms;
 mod users;

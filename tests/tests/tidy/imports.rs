@@ -13,7 +13,7 @@ const MODULES: [(&str, &[&str]); 19] = [
     ("audit", &["domain", "store", "telemetry"]),
     // The areas: none knows another.
     ("conversations", &["domain", "store", "access"]),
-    ("presence", &["domain", "store", "access"]),
+    ("presence", &["domain", "store", "bus", "access"]),
     ("inbox", &["domain", "store", "access"]),
     ("events", &["domain", "store", "access"]),
     ("administration", &["domain", "store", "access"]),

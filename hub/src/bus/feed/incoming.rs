@@ -68,6 +68,7 @@ impl Inner {
             }
             (Body::Erased(user), _) => self.listener.changed(&[Change::Erased { user }]),
             (Body::Live(live), _) => self.listener.live(topic, live),
+            (Body::Sessions(batch), Topic::Tenant(tenant)) => self.listener.sessions(tenant, &batch),
             (Body::Control(control), Topic::User(user)) => {
                 if let Control::Member { room, is_member } = &control {
                     let of = Membership { user: user.clone(), room: room.clone(), is_member: *is_member };

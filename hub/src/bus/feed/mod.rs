@@ -18,12 +18,14 @@ mod telling;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::envelope::{self, Control, Head, Live};
 use super::port::{Bus, BusError, BusFigures, Topic};
 use super::sequence::{Bounds, Sequencer};
-use crate::domain::names::{RoomKey, UserKey};
+use super::sessions::Batch;
+use crate::domain::names::{RoomKey, TenantId, UserKey};
 use crate::domain::position::{Epoch, Position};
 use crate::store::{Change, Store};
 
@@ -57,6 +59,9 @@ pub trait Listener: Send + Sync + 'static {
 
     /// What another node says of a user.
     fn control(&self, user: &UserKey, control: &Control);
+
+    /// What another node says of its sessions of a tenant.
+    fn sessions(&self, tenant: &TenantId, batch: &Bytes);
 
     /// A topic is heard again, and what is in no log may have been missed.
     fn may_have_missed(&self, topic: &Topic);
@@ -124,6 +129,11 @@ impl Feed {
     /// Hands something to who follows a topic on other nodes. `false` where it cannot be handed over now.
     pub fn send(&self, topic: &Topic, live: &Live) -> bool {
         !self.has_others() || self.0.send(topic, envelope::live(self.0.head(), live)).is_ok()
+    }
+
+    /// What tells other nodes of this one's sessions of a tenant, to be published on its topic.
+    pub fn message_of_sessions(&self, batch: &Batch) -> Bytes {
+        envelope::sessions(self.0.head(), batch)
     }
 
     /// Tells other nodes something of a user, as far as they can be told now.

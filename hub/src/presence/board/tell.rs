@@ -25,6 +25,7 @@ impl Board {
             self.users.remove(&user);
             give_back(&mut self.users);
         }
+        self.note_end(&device, reason == PresenceReason::Left);
         for place in device.places {
             self.vacate(place, &after, reason, now, &mut notices);
         }
@@ -42,6 +43,7 @@ impl Board {
         device.until = None;
         let held = device.take_held();
         let state = devices.state(&user);
+        self.note(session, false);
         let mut notices = Vec::new();
         for place in held {
             self.vacate(place, &state, PresenceReason::Disconnected, now, &mut notices);

@@ -1,0 +1,233 @@
+//! The registry on Redis.
+//!
+//! | key | is |
+//! |---|---|
+//! | `nodes` in the hub's partition | the leases: lives by when they end, in milliseconds of the server's clock |
+//! | `nodes/LIFE` there | the tenants of which a life keeps something |
+//! | `t/TENANT/p/LIFE` in the tenant's partition | a hash: records by session, and under `c` the number of the last batch |
+//!
+//! A life's tenant is noted before anything of it is kept, so that whoever removes the life finds it all.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{
+    ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, Script, ServerErrorKind, Value, cmd,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Asking, Kept, Lease, Leases, Registry, Writing};
+use crate::bus::port::BusError;
+use crate::bus::sessions::Life;
+use crate::domain::names::{SessionId, TenantId};
+use crate::redis::link::LinkError;
+use crate::redis::{Link, Names, Options, Partition};
+
+static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
+
+/// The field that has the number of the last batch. Sessions' have 16 bytes.
+const COUNTER: &[u8] = b"c";
+
+struct Inner {
+    link: Link,
+    names: Names,
+    publish: &'static str,
+}
+
+/// The registry on Redis. A cheap handle.
+#[derive(Clone)]
+pub struct RedisRegistry(Arc<Inner>);
+
+impl RedisRegistry {
+    /// A registry that is not connected yet; the settings are checked.
+    pub fn new(options: Options) -> Result<Self, LinkError> {
+        let names = Names::new(&options.prefix);
+        let publish = if options.cluster { "SPUBLISH" } else { "PUBLISH" };
+        Ok(Self(Arc::new(Inner { link: Link::new(options)?, names, publish })))
+    }
+
+    /// Keeps its connection until cancelled.
+    pub async fn keep(self, cancel: CancellationToken) {
+        // It is not there yet.
+        self.0.link.moved();
+        self.0.link.clone().keep(cancel, Box::new(|_, _| Box::pin(async { Ok(()) }))).await;
+        self.0.link.close();
+    }
+}
+
+impl Inner {
+    fn leases(&self) -> String {
+        format!("{}nodes", self.names.partition(Partition::of_hub()))
+    }
+
+    fn tenants(&self, life: Life) -> String {
+        format!("{}/{}", self.leases(), name(life))
+    }
+
+    fn sessions(&self, tenant: &TenantId, life: Life) -> String {
+        format!("{}/p/{}", self.names.tenant(tenant), name(life))
+    }
+
+    /// Asks the server that has a key. Where its connection is broken another one is opened.
+    async fn ask<T>(
+        &self,
+        key: &str,
+        ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
+    ) -> Result<T, BusError> {
+        let mut server = self.link.server(key.as_bytes()).ok_or(BusError::Unavailable)?;
+        let answer = ask(&mut server.connection).await;
+        answer.map_err(|error: RedisError| {
+            if error.is_unrecoverable_error() || error.is_connection_dropped() {
+                self.link.lost(&server);
+            }
+            if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)) {
+                self.link.moved();
+            }
+            BusError::Unavailable
+        })
+    }
+
+    async fn renew(&self, life: Life, lease: Duration, is_new: bool) -> Result<Leases, BusError> {
+        let key = self.leases();
+        let mut call = LEASE.key(&key);
+        let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+        call.arg(name(life)).arg(lease).arg(u8::from(is_new));
+        let answer: Vec<Value> = self.ask(&key, async |at| call.invoke_async(at).await).await?;
+        let mut parts = answer.into_iter();
+        let is_renewed = parts.next() == Some(Value::Int(1));
+        let mut all = Vec::new();
+        while let (Some(life), Some(left)) = (parts.next(), parts.next()) {
+            // What a later version writes otherwise is not known here.
+            let Some(life) = text(life).as_deref().and_then(parse) else { continue };
+            let left = u64::from_redis_value(left).unwrap_or(0);
+            all.push(Lease { life, left: (left > 0).then(|| Duration::from_millis(left)) });
+        }
+        Ok(Leases { is_renewed, all })
+    }
+
+    async fn write(&self, writing: Writing) -> Result<(), BusError> {
+        let Writing { tenant, life, counter, follows, is_last, set, gone, message } = writing;
+        if follows.is_none() {
+            let key = self.tenants(life);
+            let mut note = cmd("SADD");
+            note.arg(&key).arg(tenant.as_str());
+            self.ask::<()>(&key, async |at| note.query_async(at).await).await?;
+        }
+        let key = self.sessions(&tenant, life);
+        let mut step = Pipeline::new();
+        step.atomic();
+        step.cmd("HGET").arg(&key).arg(COUNTER);
+        if follows.is_none() || is_last {
+            step.cmd("UNLINK").arg(&key).ignore();
+        }
+        if !is_last {
+            let kept = step.cmd("HSET").arg(&key).arg(COUNTER).arg(counter);
+            for (session, record) in &set {
+                kept.arg(&session.0.to_le_bytes()).arg(record);
+            }
+            kept.ignore();
+            if !gone.is_empty() {
+                let removed = step.cmd("HDEL").arg(&key);
+                for session in &gone {
+                    removed.arg(&session.0.to_le_bytes());
+                }
+                removed.ignore();
+            }
+        }
+        step.cmd(self.publish).arg(self.names.tenant_channel(&tenant)).arg(&message[..]).ignore();
+        let (before,): (Option<u64>,) = self.ask(&key, async |at| step.query_async(at).await).await?;
+        if follows.is_none() || follows == before {
+            return Ok(());
+        }
+        // Something was lost, or all of it removed: what is left is nothing to begin from.
+        let mut unlink = cmd("UNLINK");
+        unlink.arg(&key);
+        self.ask::<()>(&key, async |at| unlink.query_async(at).await).await?;
+        Err(BusError::Unavailable)
+    }
+
+    async fn read(&self, tenant: &TenantId, life: Life) -> Result<Kept, BusError> {
+        let key = self.sessions(tenant, life);
+        let mut command = cmd("HGETALL");
+        command.arg(&key);
+        let fields: Vec<(Vec<u8>, Vec<u8>)> =
+            self.ask(&key, async |at| command.query_async(at).await).await?;
+        let mut kept = Kept::default();
+        for (field, value) in fields {
+            if field == COUNTER {
+                let number = std::str::from_utf8(&value).ok().and_then(|number| number.parse().ok());
+                kept.counter = number.unwrap_or(0);
+            } else if let Ok(session) = field.try_into() {
+                kept.records.push((SessionId(u128::from_le_bytes(session)), value));
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn remove(&self, life: Life) -> Result<(), BusError> {
+        let key = self.tenants(life);
+        let mut members = cmd("SMEMBERS");
+        members.arg(&key);
+        let tenants: Vec<String> = self.ask(&key, async |at| members.query_async(at).await).await?;
+        for tenant in tenants.iter().filter_map(|tenant| TenantId::parse(tenant).ok()) {
+            let key = self.sessions(&tenant, life);
+            let mut unlink = cmd("UNLINK");
+            unlink.arg(&key);
+            self.ask::<()>(&key, async |at| unlink.query_async(at).await).await?;
+        }
+        let mut last = Pipeline::new();
+        last.atomic().cmd("UNLINK").arg(&key).ignore();
+        last.cmd("ZREM").arg(self.leases()).arg(name(life)).ignore();
+        self.ask::<()>(&key, async |at| last.query_async(at).await).await
+    }
+}
+
+impl Registry for RedisRegistry {
+    fn renew(&self, life: Life, lease: Duration, is_new: bool) -> Asking<Leases> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.renew(life, lease, is_new).await })
+    }
+
+    fn write(&self, writing: Writing) -> Asking<()> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.write(writing).await })
+    }
+
+    fn read(&self, tenant: &TenantId, life: Life) -> Asking<Kept> {
+        let (inner, tenant) = (Arc::clone(&self.0), tenant.clone());
+        Box::pin(async move { inner.read(&tenant, life).await })
+    }
+
+    fn remove(&self, life: Life) -> Asking<()> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.remove(life).await })
+    }
+}
+
+/// A life's name in keys.
+fn name(life: Life) -> String {
+    format!("{:016x}.{}", life.node, life.number)
+}
+
+fn parse(name: &str) -> Option<Life> {
+    let (node, number) = name.split_once('.')?;
+    Some(Life { node: u64::from_str_radix(node, 16).ok()?, number: number.parse().ok()? })
+}
+
+fn text(value: Value) -> Option<String> {
+    String::from_redis_value(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lives_are_found_by_their_names() {
+        for life in [Life { node: 0, number: 1 }, Life { node: u64::MAX, number: u32::MAX }] {
+            assert_eq!(parse(&name(life)), Some(life));
+        }
+        assert!(parse("nonsense").is_none() && parse("zz.1").is_none() && parse("0.x").is_none());
+    }
+}

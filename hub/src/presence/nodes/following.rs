@@ -1,0 +1,187 @@
+//! The tenants whose sessions on other nodes are followed here, and what is to be done for them.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+use super::super::Presence;
+use super::Mirror;
+use crate::bus::BusError;
+use crate::bus::feed::Hold;
+use crate::bus::sessions::{Batch, Life, Told};
+use crate::domain::limits::{BUS_LIMIT, PRESENCE_LINGER};
+use crate::domain::names::TenantId;
+use crate::domain::time::{Moment, Timestamp};
+
+/// A tenant that is followed.
+pub(super) struct Following {
+    pub(super) mirror: Mirror,
+    /// Keeps the tenant's topic followed; there once it is heard.
+    pub(super) hold: Option<Hold>,
+    /// Whether the others' sessions are known.
+    is_whole: watch::Sender<bool>,
+    /// Since when it has had no session here.
+    idle_since: Option<Moment>,
+}
+
+/// What is to be done. Bounded by the tenants that have sessions here.
+#[derive(Default)]
+pub(super) struct Work {
+    /// Tenants whose topics are to be followed.
+    pub(super) begun: VecDeque<TenantId>,
+    /// Tenants of which something is to be read.
+    pub(super) reads: FxHashSet<TenantId>,
+    /// Tenants of which others are to be told something.
+    pub(super) changed: FxHashSet<TenantId>,
+}
+
+/// What a node knows of others' sessions. Locks are taken in this order: tenants, a shard of presence, work.
+pub(in super::super) struct Nodes {
+    pub(super) node: u64,
+    pub(super) tenants: Mutex<FxHashMap<TenantId, Following>>,
+    pub(super) work: Mutex<Work>,
+    pub(super) notify: Notify,
+    /// Whether all changes have been told.
+    pub(super) is_told: watch::Sender<bool>,
+    /// How many looks at the leases have begun.
+    pub(super) looks: AtomicU64,
+}
+
+impl Nodes {
+    pub(in super::super) fn new(node: u64) -> Self {
+        Self {
+            node,
+            tenants: Mutex::default(),
+            work: Mutex::default(),
+            notify: Notify::new(),
+            is_told: watch::channel(true).0,
+            looks: AtomicU64::new(0),
+        }
+    }
+
+    /// Follows a tenant from now on. What is given becomes true when the others' sessions are known.
+    pub(in super::super) fn follow(&self, tenant: &TenantId) -> watch::Receiver<bool> {
+        let mut tenants = self.tenants.lock();
+        if let Some(following) = tenants.get_mut(tenant) {
+            following.idle_since = None;
+            return following.is_whole.subscribe();
+        }
+        let (is_whole, becomes_whole) = watch::channel(false);
+        let mirror = Mirror::new(self.node);
+        tenants.insert(tenant.clone(), Following { mirror, hold: None, is_whole, idle_since: None });
+        self.work.lock().begun.push_back(tenant.clone());
+        self.notify.notify_one();
+        becomes_whole
+    }
+
+    /// Others are to be told something of a tenant.
+    pub(in super::super) fn note_changed(&self, tenant: &TenantId) {
+        let mut work = self.work.lock();
+        if !work.changed.contains(tenant) {
+            work.changed.insert(tenant.clone());
+            self.is_told.send_replace(false);
+            self.notify.notify_one();
+        }
+    }
+}
+
+impl Presence {
+    /// Waits until it is known who of the tenant is on other nodes, and follows them from then on while there are sessions
+    /// here. To be called before a session joins rooms. Where there are no other nodes there is nothing to wait for.
+    pub async fn gather(&self, tenant: &TenantId) -> Result<(), BusError> {
+        let Some(nodes) = self.nodes() else { return Ok(()) };
+        let mut is_whole = nodes.follow(tenant);
+        match timeout(BUS_LIMIT, is_whole.wait_for(|is_whole| *is_whole)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(BusError::Unavailable),
+        }
+    }
+
+    /// Another node says something of its sessions.
+    pub fn hear(&self, tenant: &TenantId, batch: &Bytes) {
+        match Batch::decode(batch) {
+            Ok(batch) => self.follow_up(tenant, |mirror, looks| mirror.hear(batch, looks)),
+            // It is found missing by the next one's number.
+            Err(error) => tracing::warn!(%error, "what a node says of its sessions cannot be read"),
+        }
+    }
+
+    /// What others say of a tenant may not have come.
+    pub fn may_have_missed(&self, tenant: &TenantId) {
+        self.follow_up(tenant, |mirror, _| {
+            mirror.missed();
+            Vec::new()
+        });
+    }
+
+    /// This node is about to end, and its sessions with it: others are told to take each for one that may come back to them
+    /// within `left`. Done when they were told, or cannot be for now.
+    pub async fn take_leave(&self, left: Duration, most: Duration) {
+        let Some(nodes) = self.nodes() else { return };
+        let left = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
+        let tenants: Vec<_> = nodes.tenants.lock().keys().cloned().collect();
+        for tenant in &tenants {
+            self.with_board(tenant, |board| {
+                board.leave_for(left);
+                Vec::new()
+            });
+        }
+        let mut is_told = nodes.is_told.subscribe();
+        if timeout(most, is_told.wait_for(|is_told| *is_told)).await.is_err() {
+            tracing::warn!("other nodes could not be told that this one ends");
+        }
+    }
+
+    /// Lets a tenant's mirror take something, and puts what comes of it on the board.
+    pub(super) fn follow_up(&self, tenant: &TenantId, take: impl FnOnce(&mut Mirror, u64) -> Vec<Told>) {
+        let Some(nodes) = self.nodes() else { return };
+        let mut tenants = nodes.tenants.lock();
+        let Some(following) = tenants.get_mut(tenant) else { return };
+        let told = take(&mut following.mirror, nodes.looks.load(Ordering::Acquire));
+        self.put(tenant, &told);
+        for session in self.released(tenant) {
+            following.mirror.doubt(session);
+        }
+        if following.mirror.is_whole() && !*following.is_whole.borrow() {
+            self.with_board(tenant, |board| board.become_whole(Timestamp::now()));
+            following.is_whole.send_replace(true);
+            nodes.notify.notify_one();
+        }
+        if following.mirror.next_deadline().is_some() {
+            nodes.work.lock().reads.insert(tenant.clone());
+            nodes.notify.notify_one();
+        }
+    }
+
+    /// Tells all mirrors who is there.
+    pub(super) fn look(&self, alive: &[Life], look: u64) {
+        let Some(nodes) = self.nodes() else { return };
+        let tenants: Vec<_> = nodes.tenants.lock().keys().cloned().collect();
+        for tenant in &tenants {
+            self.follow_up(tenant, |mirror, _| mirror.look(alive, look));
+        }
+    }
+
+    /// Follows tenants no more that have had no session here for a while.
+    pub(super) fn forget_idle(&self, now: Moment) {
+        let Some(nodes) = self.nodes() else { return };
+        nodes.tenants.lock().retain(|tenant, following| {
+            if !self.is_idle(tenant) || nodes.work.lock().changed.contains(tenant) {
+                following.idle_since = None;
+                return true;
+            }
+            let since = *following.idle_since.get_or_insert(now);
+            let stays = now.since(since) < PRESENCE_LINGER;
+            if !stays {
+                self.remove_board(tenant);
+            }
+            stays
+        });
+    }
+}
