@@ -93,7 +93,7 @@ pub enum Body {
     Live(Live),
     /// To be acted on.
     Control(Control),
-    /// Another node's sessions of a tenant: on the tenant's topic. A [`Batch`](super::sessions::Batch).
+    /// Another node's sessions of a tenant: on the tenant's topic. A [`Batch`].
     Sessions(Bytes),
     /// Of a kind that is not known here: a later version's.
     Unknown,

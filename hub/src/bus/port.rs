@@ -60,7 +60,7 @@ pub type Calling = BoxFuture<'static, Result<(), BusError>>;
 
 /// Channels between nodes. It may lose messages, and then says so. Implementations pass `hub/tests/bus_conformance`.
 ///
-/// Dropping a returned future does not undo what it began. What it brings comes out of the [`Events`] that belong to it.
+/// Dropping a returned future does not undo what it began. What it brings comes out of the [`Events`](super::Events) that belong to it.
 pub trait Bus: Send + Sync + 'static {
     /// Wants a topic, from now until it is [released](Self::release). Done when it is heard: everything that is published
     /// later comes. Where that is not so within a limit of time it is still wanted, and [`Event::Brings`] says when it is

@@ -10,11 +10,12 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 async fn health_of(node: &TestHub) -> HealthClient<Channel> {
-    HealthClient::new(Endpoint::from_shared(node.url()).unwrap().connect().await.unwrap())
+    let endpoint = Endpoint::from_shared(node.url()).expect("an address");
+    HealthClient::new(endpoint.connect().await.expect("it serves"))
 }
 
 async fn serves(health: &mut HealthClient<Channel>) -> bool {
-    let answer = health.check(HealthCheckRequest::default()).await.unwrap();
+    let answer = health.check(HealthCheckRequest::default()).await.expect("it answers");
     answer.into_inner().status() == ServingStatus::Serving
 }
 

@@ -28,13 +28,13 @@ pub enum Capability {
     React,
     /// Edit a message of one's own; nobody edits another's.
     Edit,
-    /// Delete a message of one's own. Others' too where [`Permit::moderates`].
+    /// Delete a message of one's own. Others' too where [`Permit::moderates`](super::Permit::moderates).
     DeleteOwn,
     /// Delete anybody's message.
     DeleteOthers,
-    /// Add a member, of a role that [`Permit::manages`].
+    /// Add a member, of a role that [`Permit::manages`](super::Permit::manages).
     AddMember,
-    /// Remove a member, of a role that [`Permit::manages`].
+    /// Remove a member, of a role that [`Permit::manages`](super::Permit::manages).
     RemoveMember,
     /// End one's own membership.
     LeaveMembership,

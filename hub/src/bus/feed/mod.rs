@@ -1,6 +1,6 @@
 //! What a hub hears of a store that other nodes write to as well: everything of each topic in order, as if it were alone.
 //!
-//! Own commits come in from the store ([`CommitSink::committed`]), the others' over the bus; both go through the
+//! Own commits come in from the store ([`CommitSink::committed`](crate::store::CommitSink::committed)), the others' over the bus; both go through the
 //! [`Sequencer`], and what comes out is told to a [`Listener`]. A [`Hold`] keeps a topic followed while anybody wants it.
 //! [`Service`] does what has to be waited for: it takes what the bus brings, reads what it did not bring, and follows the
 //! rooms that connected users are members of.
