@@ -248,7 +248,8 @@ impl Socket {
                 if row.http != 401
                     && let Some(mut attempt) = self.attempt.take()
                 {
-                    if row.http == 503 {
+                    // A hub that stops says so of everybody.
+                    if row.http == 503 && row.name != "GOING_AWAY" {
                         attempt.unjudged(Instant::now().into_std());
                     }
                     attempt.succeeded();

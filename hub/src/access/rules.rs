@@ -136,8 +136,9 @@ pub fn may_go_on(rules: &NamespaceRules, caller: &Caller, room: &RoomName, is_me
         Who::Members => is_member,
         Who::Granted => caller.powers.grants(room, Grant::Join),
         Who::Service => false,
-        // Of these the token's subject is all, or the authoriser, which is asked again.
-        Who::Tenant | Who::Owner | Who::Authorizer => true,
+        Who::Owner => room.id() == caller.user.as_str(),
+        // Of these the token's tenant is all, or the authoriser, which is asked again.
+        Who::Tenant | Who::Authorizer => true,
     };
     lets || follows_by_token(rules, caller)
 }

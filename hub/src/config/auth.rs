@@ -79,8 +79,7 @@ impl AuthSection {
     /// Every issuer's section by its name. This one's own is the first, unless all that it says is which others there
     /// are.
     pub(super) fn sections(&self) -> Vec<(String, &Self)> {
-        let silent = !self.has_keys() && self.issuer.is_none() && self.audience.is_empty();
-        let own = (self.issuers.is_empty() || !silent).then(|| ("auth".to_owned(), self));
+        let own = (self.issuers.is_empty() || !self.is_silent()).then(|| ("auth".to_owned(), self));
         let more =
             self.issuers.iter().enumerate().map(|(at, section)| (format!("auth.issuers.{at}"), section));
         own.into_iter().chain(more).collect()
@@ -89,6 +88,8 @@ impl AuthSection {
     /// What each issuer's tokens are checked with. Reads the files with keys.
     pub(super) fn options(&self) -> Result<Vec<Options>, Broken> {
         require(self.issuers.len() < limits::ISSUERS, "auth.issuers", "fewer than 64")?;
+        let is_heard = self.tenants.is_empty() || self.issuers.is_empty() || !self.is_silent();
+        require(is_heard, "auth.tenants", "said of each of auth.issuers, where there are no keys beside")?;
         self.sections().into_iter().map(|(name, section)| section.issuer_options(name)).collect()
     }
 
@@ -98,6 +99,11 @@ impl AuthSection {
         self.sections()
             .iter()
             .any(|(_, section)| named(section) || section.keys.iter().any(KeySection::is_in_a_file))
+    }
+
+    /// Whether it says of no issuer but the others.
+    fn is_silent(&self) -> bool {
+        !self.has_keys() && self.issuer.is_none() && self.audience.is_empty()
     }
 
     fn has_keys(&self) -> bool {

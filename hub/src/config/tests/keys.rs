@@ -54,6 +54,9 @@ fn issuers_are_the_section_itself_and_those_under_it() {
     let issuers = load(&to("[\"north\", \"s-*\"]"), &[]).unwrap().issuers().unwrap();
     assert_eq!((issuers[0].tenants.len(), issuers[1].tenants.len()), (0, 2));
     assert_refused(&to("[\"a b\"]"), &[], "FILE: auth.issuers.0.tenants: tenants' ids, or the beginning");
+    // A list that would hold nobody to anything is not passed over.
+    let unheard = auth(&format!("tenants = [\"s-*\"]\n{school}"));
+    assert_refused(&unheard, &[], "FILE: auth.tenants: said of each of auth.issuers");
 }
 
 #[test]

@@ -179,7 +179,9 @@ fn typing_goes_by_the_same_names() {
 fn who_followed_by_a_role_of_a_token_goes_on_while_the_token_names_it() {
     let roles = RoleActions::default().with_tokens("board", patterns(&["room.join"]));
     let room = RoomName::parse("room:1").unwrap();
-    for (join, as_member) in [(Who::Members, true), (Who::Service, false), (Who::Granted, false)] {
+    for (join, as_member) in
+        [(Who::Members, true), (Who::Service, false), (Who::Granted, false), (Who::Owner, false)]
+    {
         let namespaces = with(roles.clone(), join, Who::Members);
         let rules = namespaces.rules(&room).unwrap();
         assert!(may_go_on(rules, &bearer(&["board"]), &room, false));
