@@ -14,9 +14,9 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::Redis;
 use crate::browser::Beside;
 use crate::people::{PATIENCE, Person};
-use crate::redis::Redis;
 
 /// The tenant that users are of where a test does not say.
 pub const TENANT: &str = "acme";

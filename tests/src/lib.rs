@@ -14,14 +14,13 @@ pub mod log;
 pub mod people;
 pub mod process;
 pub mod proxy;
-pub mod redis;
 pub mod story;
 pub mod wire;
 
+pub use carillon_test_redis::{Keeps, Server as Redis};
 pub use certificates::Authority;
 pub use hub::{Plan, TestHub, hub};
 pub use log::Reader;
 pub use people::{PATIENCE, Person, seq, words};
 pub use proxy::Proxy;
-pub use redis::Redis;
 pub use wire::Wire;

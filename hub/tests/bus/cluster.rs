@@ -6,23 +6,27 @@ use tokio_util::sync::DropGuard;
 
 use crate::harness::{Fixture, Node, room, soon};
 use crate::redis::{node, options};
-use crate::server::Server;
-use crate::servers::start_cluster;
+use carillon_test_redis as servers;
+use carillon_test_redis::{Keeps, Server};
 
 /// Servers, and what ends the nodes.
 pub(crate) struct Cluster {
-    servers: Vec<Server>,
+    cluster: servers::Cluster,
     guards: Vec<DropGuard>,
 }
 
 impl Cluster {
     async fn start(with_replicas: bool) -> Self {
-        let servers = tokio::task::spawn_blocking(move || start_cluster(with_replicas)).await.unwrap();
-        Self { servers, guards: Vec::new() }
+        let start = move || servers::Cluster::start(with_replicas, Keeps::Nothing);
+        Self { cluster: tokio::task::spawn_blocking(start).await.unwrap(), guards: Vec::new() }
+    }
+
+    fn server(&self, number: usize) -> &Server {
+        &self.cluster.servers[number]
     }
 
     async fn node(&mut self, room: usize) -> Node {
-        let (node, guard) = node(options(&self.servers[0]), room).await;
+        let (node, guard) = node(options(self.server(0)), room).await;
         self.guards.push(guard);
         node
     }
@@ -74,7 +78,7 @@ async fn slots_that_move_take_their_channels_along() {
         result.unwrap();
     }
     a.brings(topics.clone()).await;
-    let [from, to, _] = &cluster.servers[..] else { panic!() };
+    let (from, to) = (cluster.server(0), cluster.server(1));
     let (from_id, to_id): (String, String) = (from.command("CLUSTER MYID"), to.command("CLUSTER MYID"));
     // Empty slots need no migration of keys: the new owner takes each, and tells the old one.
     for slot in 0..1_000 {
@@ -100,7 +104,7 @@ async fn a_master_that_dies_is_followed_by_its_replica() {
     a.brings(topics.clone()).await;
     all_are_heard(&b, &mut a, &topics, 1).await;
     // The one that the settings name: the others say what became of it.
-    cluster.servers[0].kill();
+    cluster.cluster.servers[0].kill();
     let lost = a.loses().await;
     assert!(!lost.is_empty() && lost.len() < topics.len(), "those of one server");
     a.brings(lost).await;
@@ -117,7 +121,7 @@ async fn a_connection_to_one_server_that_is_killed_costs_its_own_topics_alone() 
         a.hears(topic.clone()).await;
     }
     a.brings(topics.clone()).await;
-    cluster.servers[1].command::<u64>("CLIENT KILL TYPE pubsub");
+    cluster.server(1).command::<u64>("CLIENT KILL TYPE pubsub");
     let lost = a.loses().await;
     assert!(!lost.is_empty() && lost.len() < topics.len());
     a.brings(lost.clone()).await;

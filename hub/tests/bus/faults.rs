@@ -11,7 +11,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::harness::{Node, number, room, soon};
 use crate::redis::{node, options};
-use crate::server::Server;
+use carillon_test_redis::{Keeps, Server};
 
 const ROOM: usize = 16 << 20;
 
@@ -84,7 +84,7 @@ impl Heard {
 
 #[tokio::test]
 async fn nothing_is_missed_unsaid_when_connections_are_killed() {
-    let server = Server::start();
+    let server = Server::start(Keeps::Nothing);
     let (mut node, _guard) = node(options(&server), ROOM).await;
     node.hears(room(1)).await;
     let (publishing, _publisher) = Publishing::begin(&server);
@@ -106,7 +106,7 @@ async fn nothing_is_missed_unsaid_when_connections_are_killed() {
 
 #[tokio::test]
 async fn a_server_that_stands_still_is_noticed_and_found_again() {
-    let server = Server::start();
+    let server = Server::start(Keeps::Nothing);
     let mut slow = options(&server);
     slow.limit = Duration::from_millis(300);
     let (mut node, _guard) = node(slow, ROOM).await;
@@ -127,7 +127,7 @@ async fn a_server_that_stands_still_is_noticed_and_found_again() {
 
 #[tokio::test]
 async fn a_server_that_dies_and_comes_back_is_found_again() {
-    let mut server = Server::start();
+    let mut server = Server::start(Keeps::Nothing);
     let (mut node, _guard) = node(options(&server), ROOM).await;
     let topics: Vec<_> = (0..2_000).map(room).collect();
     for topic in &topics {
@@ -154,7 +154,7 @@ async fn a_server_that_dies_and_comes_back_is_found_again() {
 
 #[tokio::test]
 async fn a_server_that_was_never_there_is_found_when_it_comes() {
-    let mut server = Server::start();
+    let mut server = Server::start(Keeps::Nothing);
     server.kill();
     let (bus, events, service) = RedisBus::new(options(&server)).unwrap();
     let cancel = tokio_util::sync::CancellationToken::new();
@@ -176,7 +176,7 @@ async fn a_server_that_was_never_there_is_found_when_it_comes() {
 
 #[tokio::test]
 async fn a_server_that_refuses_is_asked_again_and_not_without_end() {
-    let server = Server::start();
+    let server = Server::start(Keeps::Nothing);
     server.command::<()>("ACL SETUSER narrow on nopass ~* +@all resetchannels &carillon:*");
     let mut narrow = options(&server);
     narrow.redis.user = Some("narrow".to_owned());

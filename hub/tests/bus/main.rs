@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::pedantic)] // A test that fails panics.
 
 mod harness;
-mod server;
-mod servers;
 
 mod conformance;
 

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::harness::{Fixture, Node, user};
-use crate::server::Server;
+use carillon_test_redis::{Keeps, Server};
 
 /// Channels of a single server, as `PUBLISH` reaches them.
 pub(crate) struct Plain {
@@ -45,7 +45,7 @@ pub(crate) async fn node(options: Options, room: usize) -> (Node, DropGuard) {
 }
 
 async fn nodes(count: usize, room: usize, sharded: bool) -> (Server, Vec<DropGuard>, Vec<Node>) {
-    let server = Server::start();
+    let server = Server::start(Keeps::Nothing);
     let start = |_| node(Options { sharded, ..options(&server) }, room);
     let (nodes, guards) = join_all((0..count).map(start)).await.into_iter().unzip();
     (server, guards, nodes)

@@ -3,8 +3,7 @@
 use carillon_hub::bus::Topic;
 
 use crate::node::{Node, entries, room, send};
-use crate::server::Server;
-use crate::servers::start_cluster;
+use carillon_test_redis::{Cluster, Keeps, Server};
 
 const ROOMS: usize = 24;
 
@@ -16,7 +15,8 @@ fn offset(server: &Server, name: &str) -> u64 {
 
 #[tokio::test]
 async fn both_are_told_one_log_in_a_cluster_whose_master_dies() {
-    let mut servers = tokio::task::spawn_blocking(|| start_cluster(true)).await.unwrap();
+    let start = || Cluster::start(true, Keeps::Nothing);
+    let Cluster { mut servers } = tokio::task::spawn_blocking(start).await.unwrap();
     let (a, b) = (Node::start(&servers[1], 1).await, Node::start(&servers[2], 2).await);
     let rooms: Vec<_> = (0..ROOMS).map(|n| format!("r{n}")).collect();
     let mut holds = Vec::new();

@@ -9,7 +9,7 @@ use carillon_hub::domain::time::Timestamp;
 use carillon_hub::store::Change;
 
 use crate::node::{Node, Told, entries, notified, notify, room, send, tenant, user};
-use crate::server::Server;
+use carillon_test_redis::{Keeps, Server};
 
 /// Kills the connections that hear, again and again.
 fn kill_without_end(server: &Arc<Server>, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
@@ -27,7 +27,7 @@ fn kill_without_end(server: &Arc<Server>, stop: &Arc<AtomicBool>) -> std::thread
 async fn the_log_is_told_whole_however_often_the_bus_breaks() {
     const ROOMS: [&str; 3] = ["x", "y", "z"];
     const EACH: usize = 400;
-    let server = Arc::new(Server::start());
+    let server = Arc::new(Server::start(Keeps::Nothing));
     let (a, b) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
     let mut holds = Vec::new();
     for id in ROOMS {
@@ -65,7 +65,7 @@ async fn the_log_is_told_whole_however_often_the_bus_breaks() {
 #[tokio::test]
 async fn notifications_that_the_bus_did_not_bring_are_left_to_the_store() {
     const EACH: u64 = 200;
-    let server = Arc::new(Server::start());
+    let server = Arc::new(Server::start(Keeps::Nothing));
     let (a, b) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
     let _reach = loop {
         if let Ok(reach) = a.feed.reach(&user("bob")).await {
@@ -105,7 +105,7 @@ async fn notifications_that_the_bus_did_not_bring_are_left_to_the_store() {
 
 #[tokio::test]
 async fn revocations_that_a_node_did_not_hear_of_are_read_when_it_is_back() {
-    let server = Arc::new(Server::start());
+    let server = Arc::new(Server::start(Keeps::Nothing));
     let (a, b) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
     let stop = Arc::new(AtomicBool::new(false));
     let killing = kill_without_end(&server, &stop);

@@ -21,7 +21,7 @@ use carillon_hub::store::{Change, CommitSink, Committed, Effect, Home, Outcome, 
 use parking_lot::{Condvar, Mutex};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::server::Server;
+use carillon_test_redis::Server;
 
 /// Nothing that is waited for takes longer.
 const LONGEST: Duration = Duration::from_secs(30);

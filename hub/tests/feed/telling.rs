@@ -14,10 +14,10 @@ use futures::future::join_all;
 use crate::node::{
     Node, Told, entries, membership, notice, notified, notify, outcome, room, send, tenant, user,
 };
-use crate::server::Server;
+use carillon_test_redis::{Keeps, Server};
 
 async fn two() -> (Server, Node, Node) {
-    let server = Server::start();
+    let server = Server::start(Keeps::Nothing);
     let (a, b) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
     (server, a, b)
 }

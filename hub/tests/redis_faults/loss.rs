@@ -9,7 +9,7 @@ use carillon_hub::store::redis::{Options, RedisStore};
 use carillon_hub::store::{Change, Store};
 
 use crate::harness::*;
-use crate::server::Server;
+use carillon_test_redis::{Keeps, Server};
 
 /// A store whose sink can be asked what it heard.
 fn open(server: &Server) -> (RedisStore, Setup) {
@@ -30,12 +30,13 @@ fn epoch_told(setup: &Setup) -> u64 {
 
 #[tokio::test]
 async fn a_server_that_comes_back_empty_begins_another_epoch() {
-    let mut server = Server::forgetful();
+    let mut server = Server::start(Keeps::Nothing);
     let (store, setup) = open(&server);
     let before = store.epoch();
     let sent = store.commit(send("conversation:a", "alice", "lost")).await.unwrap();
     assert_eq!(sent.position.epoch, before);
-    server.kill_and_restart();
+    server.kill();
+    server.restart();
     let epoch = epoch_told(&setup);
     assert_ne!(epoch, before.0);
     let again = async {
@@ -54,24 +55,26 @@ async fn a_server_that_comes_back_empty_begins_another_epoch() {
 /// The end is lost, and another node has written something else in its place by the time that the loss can be seen.
 #[tokio::test]
 async fn a_lost_end_is_noticed_though_others_have_written_over_it() {
-    let mut server = Server::start();
+    let mut server = Server::start(Keeps::EverySecond);
     let (store, setup) = open(&server);
     for turn in 0..5 {
         store.commit(send("conversation:a", "alice", &turn.to_string())).await.unwrap();
     }
-    let kept = server.copy_of_its_log();
+    let kept = server.back_up();
     for turn in 5..8 {
         store.commit(send("conversation:a", "alice", &turn.to_string())).await.unwrap();
     }
     let before = store.epoch();
-    // Nobody gets a connection until another node has written.
-    server.restart_from(&kept, |server| {
-        let (other, _) = open(server);
-        for turn in 0..6 {
-            let sent = other.commit(send("conversation:a", "bob", &turn.to_string()));
-            futures::executor::block_on(sent).unwrap();
-        }
-    });
+    server.kill();
+    // Nobody here gets a connection until another node has written.
+    let mut elsewhere = Server::start_over(&kept, Keeps::EverySecond);
+    let (other, _) = open(&elsewhere);
+    for turn in 0..6 {
+        other.commit(send("conversation:a", "bob", &turn.to_string())).await.unwrap();
+    }
+    elsewhere.end();
+    server.go_back(&elsewhere.back_up());
+    server.restart();
     assert_ne!(epoch_told(&setup), before.0);
     store.close().await;
 }
@@ -79,12 +82,13 @@ async fn a_lost_end_is_noticed_though_others_have_written_over_it() {
 /// Nothing is lost: nobody is told of anything.
 #[tokio::test]
 async fn a_server_that_has_everything_goes_on_in_its_epoch() {
-    let mut server = Server::syncing("always");
+    let mut server = Server::start(Keeps::Always);
     let (store, setup) = open(&server);
     let before = store.epoch();
     for turn in 0..3_u64 {
         store.commit(send("short:a", "alice", &turn.to_string())).await.unwrap();
-        server.kill_and_restart();
+        server.kill();
+        server.restart();
         let keyed = send("short:a", "bob", "again").keyed(&turn.to_string(), 1);
         while store.commit(keyed.clone()).await.is_err() {
             tokio::task::yield_now().await;
@@ -98,17 +102,12 @@ async fn a_server_that_has_everything_goes_on_in_its_epoch() {
 /// A server of a cluster may lose what another one has had of it: what comes after is not taken for that.
 #[tokio::test]
 async fn what_follows_a_lost_effect_arrives() {
-    let server = Server::start();
+    let server = Server::start(Keeps::EverySecond);
     let (store, _setup) = open(&server);
     store.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
-    let socket = server.url().replace("unix://", "");
-    let redis = |arguments: &[&str]| {
-        let done = std::process::Command::new("redis-cli").args(["-s", &socket]).args(arguments).output();
-        String::from_utf8(done.unwrap().stdout).unwrap()
-    };
-    let counters = redis(&["--scan", "--pattern", "*:outn"]);
-    assert_eq!(counters.lines().count(), 1);
-    assert_eq!(redis(&["del", counters.trim()]).trim(), "1");
+    let counters: Vec<String> = server.command("KEYS *:outn");
+    assert_eq!(counters.len(), 1);
+    assert_eq!(server.command::<u64>(&format!("DEL {}", counters[0])), 1);
     store.commit(notify("bob", notice("n2", Priority::Normal))).await.unwrap();
     assert_eq!(store.inbox_summary(&user_key("bob")).await.unwrap().unread, 2);
     store.close().await;

@@ -4,13 +4,9 @@
 //! Each test prints its figures.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::pedantic)] // A test that fails panics.
 
-#[path = "../store_conformance/cluster.rs"]
-mod cluster;
 #[allow(dead_code)] // The suite needs more of it.
 #[path = "../store_conformance/harness.rs"]
 mod harness;
-#[path = "../store_conformance/server.rs"]
-mod server;
 
 mod failover;
 mod load;

@@ -9,7 +9,7 @@ use carillon_hub::store::redis::{Options, RedisStore};
 use carillon_hub::store::{EntryRange, PageBound, Store};
 
 use crate::harness::*;
-use crate::server::Server;
+use carillon_test_redis::{Keeps, Server};
 
 /// A node whose clock the test drives.
 fn node(server: &Server, number: u64) -> (RedisStore, Setup) {
@@ -29,7 +29,7 @@ async fn log(store: &RedisStore) -> Vec<carillon_hub::domain::entry::Entry> {
 
 #[tokio::test]
 async fn one_key_on_two_nodes_at_once_is_one_entry() {
-    let server = Server::start();
+    let server = Server::start(Keeps::EverySecond);
     let ((one, _), (other, _)) = (node(&server, 1), node(&server, 2));
     let mut attempts = Vec::new();
     for turn in 0..200_u64 {
@@ -49,7 +49,7 @@ async fn one_key_on_two_nodes_at_once_is_one_entry() {
 /// Clocks a minute apart: times in a room never go backwards, keys are remembered, and what is to go by its age goes.
 #[tokio::test]
 async fn clocks_that_differ_harm_nobody() {
-    let server = Server::start();
+    let server = Server::start(Keeps::EverySecond);
     let ((early, of_early), (late, of_late)) = (node(&server, 1), node(&server, 2));
     of_late.clock.advance(Duration::from_secs(60));
     for turn in 0..50_u64 {

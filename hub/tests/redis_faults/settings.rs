@@ -1,13 +1,12 @@
 //! A server that does not keep what it is given is found out.
 
-use std::process::Command;
 use std::sync::Arc;
 
 use carillon_hub::redis::{self, Durability};
 use carillon_hub::store::redis::{OpenError, Options, RedisStore};
 
 use crate::harness::*;
-use crate::server::Server;
+use carillon_test_redis::{Keeps, Server};
 
 fn open_with(server: &Server, durability: Durability, strict: bool) -> Result<RedisStore, OpenError> {
     let setup = Setup::new();
@@ -20,15 +19,12 @@ fn open_with(server: &Server, durability: Durability, strict: bool) -> Result<Re
 }
 
 fn set(server: &Server, name: &str, value: &str) {
-    let socket = server.url().replace("unix://", "");
-    let done =
-        Command::new("redis-cli").args(["-s", &socket, "config", "set", name, value]).output().unwrap();
-    assert!(String::from_utf8_lossy(&done.stdout).contains("OK"));
+    server.command::<()>(&format!("CONFIG SET {name} {value}"));
 }
 
 #[test]
 fn servers_that_forget_are_refused() {
-    let server = Server::start();
+    let server = Server::start(Keeps::EverySecond);
     open_with(&server, Durability::EverySecond, true).unwrap();
     let refused = |durability: Durability, words: &str| {
         let error = open_with(&server, durability, true).map(drop).unwrap_err().to_string();

@@ -7,12 +7,7 @@ use carillon_hub::store::{Store, StoreError};
 
 use crate::harness::*;
 use crate::load::{Load, open};
-use crate::server::Server;
-
-fn signal(process: i32, signal: &str) {
-    let sent = std::process::Command::new("kill").args([signal, &process.to_string()]).status();
-    assert!(sent.unwrap().success());
-}
+use carillon_test_redis::{Keeps, Server};
 
 #[tokio::test]
 async fn a_server_that_stands_still_costs_nothing_that_was_acknowledged() {
@@ -25,11 +20,11 @@ async fn nor_one_that_stands_still_for_long() {
 }
 
 async fn stands_still(seconds: u64) {
-    let server = Server::syncing("always");
+    let server = Server::start(Keeps::Always);
     let store = open(redis::Options::new(server.url()), |_| {});
     let load = Load::begin(&store);
     load.makes_progress(500).await;
-    signal(server.process(), "-STOP");
+    server.freeze();
     let stopped = Instant::now();
     while stopped.elapsed() < Duration::from_secs(seconds) {
         // Callers hear that it is not there, in the time that an answer has.
@@ -38,7 +33,7 @@ async fn stands_still(seconds: u64) {
         assert!(matches!(answer, Err(StoreError::Unavailable)), "{answer:?}");
         assert!(asked.elapsed() < Duration::from_secs(10));
     }
-    signal(server.process(), "-CONT");
+    server.thaw();
     let recovered = load.makes_progress(500).await;
     load.end(&format!("SIGSTOP for {seconds} s"), recovered).await;
     store.close().await;
@@ -46,16 +41,13 @@ async fn stands_still(seconds: u64) {
 
 #[tokio::test]
 async fn connections_that_are_cut_are_opened_again() {
-    let server = Server::start();
+    let server = Server::start(Keeps::EverySecond);
     let store = open(redis::Options::new(server.url()), |_| {});
     let load = Load::begin(&store);
-    let socket = server.url().replace("unix://", "");
     let mut recovered = Duration::ZERO;
     for _ in 0..5 {
         load.makes_progress(200).await;
-        let mut cut = std::process::Command::new("redis-cli");
-        cut.args(["-s", &socket, "client", "kill", "type", "normal", "skipme", "yes"]);
-        assert!(cut.output().unwrap().status.success());
+        server.command::<u64>("CLIENT KILL TYPE normal SKIPME yes");
         recovered = recovered.max(load.makes_progress(200).await);
     }
     load.end("CLIENT KILL, five times", recovered).await;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use carillon_hub::redis;
 use carillon_hub::store::redis::{Options, RedisStore};
 
-use crate::cluster::Cluster;
 use crate::harness::{Fixture, Setup};
+use carillon_test_redis::{Cluster, Keeps};
 
 /// Some keys of it.
 pub(crate) struct InCluster {
@@ -18,15 +18,9 @@ pub(crate) struct InCluster {
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
-        let (started, cluster) = std::sync::mpsc::sync_channel(1);
-        // The system ends the servers when the thread ends that started them: this one does not.
-        std::thread::spawn(move || {
-            started.send(Cluster::start()).unwrap();
-            loop {
-                std::thread::park();
-            }
-        });
-        cluster.recv().unwrap()
+        let cluster = Cluster::start(true, Keeps::EverySecond);
+        cluster.ends_with_this_process();
+        cluster
     })
 }
 

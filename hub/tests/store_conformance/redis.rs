@@ -6,13 +6,13 @@ use carillon_hub::redis;
 use carillon_hub::store::redis::{Options, RedisStore};
 
 use crate::harness::{Fixture, Setup};
-use crate::server::Server;
+use carillon_test_redis::{Keeps, Server};
 
 impl Fixture for Server {
     type Store = RedisStore;
 
     fn new() -> Self {
-        Self::start()
+        Self::start(Keeps::EverySecond)
     }
 
     fn open(&self, setup: &Setup) -> RedisStore {
@@ -27,4 +27,4 @@ impl Fixture for Server {
     }
 }
 
-crate::conformance!(crate::server::Server);
+crate::conformance!(carillon_test_redis::Server);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use carillon_client::Event;
-use carillon_tests::{Redis, TestHub, hub};
+use carillon_tests::{Keeps, Redis, TestHub, hub};
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -22,7 +22,7 @@ async fn serves(health: &mut HealthClient<Channel>) -> bool {
 /// Who was revoked meanwhile is not known there: nobody stays, nobody new gets in, and once Redis answers all is as before.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_end_where_nobody_knows_who_was_revoked() {
-    let redis = Redis::start();
+    let redis = Redis::start(Keeps::Always);
     let node = hub().node_of(&redis).with(|config| {
         config.redis.answer_timeout = Duration::from_millis(500);
         config.redis.revocation_stale = Duration::from_secs(1);
@@ -33,12 +33,12 @@ async fn sessions_end_where_nobody_knows_who_was_revoked() {
     alice.joins("room:lobby").await;
     let mut health = health_of(&node).await;
     assert!(serves(&mut health).await);
-    redis.stands_still(true);
+    redis.freeze();
     alice.waits_for(|event| matches!(event, Event::Disconnected(_)).then_some(())).await;
     while serves(&mut health).await {
         tokio::task::yield_now().await;
     }
-    redis.stands_still(false);
+    redis.thaw();
     alice.waits_for(|event| matches!(event, Event::Connected(_)).then_some(())).await;
     alice.says("room:lobby", "here again").await;
     while !serves(&mut health).await {

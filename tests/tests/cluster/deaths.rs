@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use carillon_tests::process::HubProcess;
-use carillon_tests::{Person, Redis, hub};
+use carillon_tests::{Keeps, Person, Redis, hub};
 
 use crate::faults::{END, ROOM, all_came_once, hears_more, listens, says_at_last, sends};
 
@@ -13,7 +13,7 @@ use crate::faults::{END, ROOM, all_came_once, hears_more, listens, says_at_last,
 /// one hears all of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_killed_costs_nothing_that_was_acknowledged() {
-    let (redis, folder) = (Redis::start(), tempfile::tempdir().unwrap());
+    let (redis, folder) = (Redis::start(Keeps::Always), tempfile::tempdir().unwrap());
     let mut mortal = HubProcess::node(folder.path(), &redis.url());
     let other = HubProcess::node(folder.path(), &redis.url());
     let alice = Person::connect("alice", mortal.options("alice")).await;
@@ -41,7 +41,7 @@ async fn a_node_that_is_killed_costs_nothing_that_was_acknowledged() {
 /// One node after the other is stopped in order and replaced by another at its address, under load.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_is_heard_by_nobody() {
-    let redis = Redis::start();
+    let redis = Redis::start(Keeps::Always);
     let mut nodes = Vec::new();
     for _ in 0..2 {
         nodes.push(hub().node_of(&redis).start().await);

@@ -87,8 +87,7 @@ async fn connections_of_the_bus_that_are_killed_cost_nothing() {
     let mut killed = 0;
     for _ in 0..10 {
         hears_more(&mut heard, 100).await;
-        let answer = tokio::task::block_in_place(|| nodes.redis.command("CLIENT KILL TYPE pubsub"));
-        killed += answer.trim_start_matches(':').parse::<u64>().unwrap();
+        killed += tokio::task::block_in_place(|| nodes.redis.command::<u64>("CLIENT KILL TYPE pubsub"));
     }
     hears_more(&mut heard, 100).await;
     stop.store(true, Ordering::SeqCst);
@@ -152,6 +151,7 @@ async fn who_was_told_what_redis_then_lost_is_told_so() {
     let (mut alice, mut bob) = (nodes.one.enters("alice").await, nodes.other.enters("bob").await);
     // One who has the same and does not say anything.
     let mut carol = nodes.one.enters("carol").await;
+    let mut kept = None;
     for person in [&alice, &bob, &carol] {
         person.joins(ROOM).await;
     }
@@ -161,12 +161,12 @@ async fn who_was_told_what_redis_then_lost_is_told_so() {
             assert_eq!(seq(&person.hears(ROOM).await), n);
         }
         if n == 5 {
-            nodes.redis.back_up();
+            kept = Some(nodes.redis.back_up());
         }
     }
     tokio::task::block_in_place(|| {
         nodes.redis.kill();
-        nodes.redis.go_back();
+        nodes.redis.go_back(&kept.expect("it was copied"));
         nodes.redis.restart();
     });
     // It takes the place of one that they have.

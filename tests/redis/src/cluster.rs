@@ -1,0 +1,81 @@
+//! Servers that are a cluster.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::server::{Keeps, Server};
+
+/// The last slot of each master.
+const LAST: [u16; 3] = [5_460, 10_922, 16_383];
+
+/// Three masters, each with a replica or none.
+pub struct Cluster {
+    /// The masters first, then their replicas in the same order, as it was begun.
+    pub servers: Vec<Server>,
+}
+
+impl Cluster {
+    /// Starts one, and waits until it is whole.
+    pub fn start(with_replicas: bool, keeps: Keeps) -> Self {
+        let count = if with_replicas { 6 } else { 3 };
+        let servers: Vec<_> = (0..count).map(|_| Server::start_for_cluster(keeps)).collect();
+        let (masters, replicas) = servers.split_at(LAST.len());
+        let mut first = 0;
+        for (master, last) in masters.iter().zip(LAST) {
+            master.command::<()>(&format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
+            first = last + 1;
+        }
+        for server in &servers[1..] {
+            let (port, bus) = server.ports();
+            servers[0].command::<()>(&format!("CLUSTER MEET 127.0.0.1 {port} {bus}"));
+        }
+        for server in &servers {
+            until("the cluster is whole", || {
+                let info: String = server.command("CLUSTER INFO");
+                let line = |line: &str| info.lines().any(|found| found.trim() == line);
+                line("cluster_state:ok") && line(&format!("cluster_known_nodes:{count}"))
+            });
+        }
+        for (replica, master) in replicas.iter().zip(masters) {
+            let id: String = master.command("CLUSTER MYID");
+            replica.command::<()>(&format!("CLUSTER REPLICATE {id}"));
+        }
+        for replica in replicas {
+            until("a replica has all", || {
+                replica.command::<String>("INFO replication").contains("master_link_status:up")
+            });
+        }
+        Self { servers }
+    }
+
+    /// Where its servers are.
+    pub fn urls(&self) -> Vec<String> {
+        self.servers.iter().map(Server::url).collect()
+    }
+
+    /// Waits until the first master's replica has taken over from it.
+    pub fn wait_for_the_first_replica(&self) {
+        until("a replica takes over", || {
+            self.servers[LAST.len()].command::<String>("INFO replication").contains("role:master")
+        });
+    }
+
+    /// Has a shell end it when this process does, however that ends: for one that is never dropped.
+    pub fn ends_with_this_process(&self) {
+        let ids: Vec<String> = self.servers.iter().map(|server| server.id().to_string()).collect();
+        // The shell reads until nobody is left who could write.
+        let script = format!("read _; kill -KILL {}", ids.join(" "));
+        let mut shell =
+            Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().expect("a shell");
+        std::mem::forget(shell.stdin.take());
+    }
+}
+
+/// Waits for a state of a server.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: not in time");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,9 @@
+//! Redis servers of a test's own, alone or as a cluster: child processes in folders that go with them.
+//!
+//! They come and go, stand still and lose what they kept as a test says. What cannot be done panics: these are tests.
+
+mod cluster;
+mod server;
+
+pub use cluster::Cluster;
+pub use server::{Backup, Keeps, Server};
