@@ -53,6 +53,15 @@ impl Person {
         tokio::time::timeout(PATIENCE, wait).await.expect("it happens in time")
     }
 
+    /// The next unread count of a room that is at least `count`; smaller ones are what merging let through before.
+    pub async fn hears_unread(&mut self, room: &str, count: u64) -> v1::Unread {
+        self.waits_for(|event| match event {
+            Event::Unread(unread) if unread.room == room && unread.count >= count => Some(*unread),
+            _ => None,
+        })
+        .await
+    }
+
     /// The next message of a room.
     pub async fn hears(&mut self, room: &str) -> v1::Message {
         self.waits_for(|event| match event {

@@ -1,9 +1,11 @@
 //! What goes over the bus, as bytes.
 //!
 //! Little endian: version u8, kind u8, the publisher's id u64, the store's epoch u64, then by kind. What the store publishes
-//! (1 to 4, 6, 8) comes in its own forms, what nodes say to each other (7, 9, 10, 11) is written here as well. A later version only
+//! (1 to 4, 6) is written by it ([`crate::redis::message`]), what nodes say to each other (7, 9, 10, 11) here. A later version only
 //! adds kinds, or bytes after those of a kind; where it must do otherwise it says another version, and whoever cannot read
 //! that knows at least that something happened, and asks the store.
+
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -14,20 +16,10 @@ use crate::domain::marks::Marks;
 use crate::domain::names::{InstanceId, RoomName, SessionId, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, Seq, Tag};
 use crate::domain::time::Timestamp;
+use crate::redis::message::VERSION;
 use crate::redis::{Malformed, Reader, notice, put_bytes16, record};
-use std::sync::Arc;
 
-/// The version that is written.
-pub const VERSION: u8 = 1;
-
-/// Who published, and where it came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// The publisher's random id.
-    pub node: u64,
-    /// The epoch of the store when it was published.
-    pub epoch: Epoch,
-}
+pub use crate::redis::message::Head;
 
 /// Which followers of a room something live is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,17 +188,9 @@ fn session(from: &mut Reader<'_>) -> Result<SessionId, Malformed> {
 const HAS_MERGE: u8 = 1;
 const OF_STATE: u8 = 2;
 
-fn begin(head: Head, kind: u8, room: usize) -> Vec<u8> {
-    let mut to = Vec::with_capacity(18 + room);
-    to.extend_from_slice(&[VERSION, kind]);
-    to.extend_from_slice(&head.node.to_le_bytes());
-    to.extend_from_slice(&head.epoch.0.to_le_bytes());
-    to
-}
-
 /// Writes something live.
 pub fn live(head: Head, live: &Live) -> Bytes {
-    let mut to = begin(head, 9, 40 + live.message.len());
+    let mut to = head.begin(9, 40 + live.message.len());
     match &live.to {
         For::All => to.push(1),
         For::Except(session) => {
@@ -230,7 +214,7 @@ pub fn live(head: Head, live: &Live) -> Bytes {
 
 /// Writes a control message.
 pub fn control(head: Head, control: &Control) -> Bytes {
-    let mut to = begin(head, 10, 64);
+    let mut to = head.begin(10, 64);
     match control {
         Control::Member { room, is_member } => {
             to.push(1);
@@ -248,50 +232,17 @@ pub fn control(head: Head, control: &Control) -> Bytes {
 
 /// Writes what has changed among this node's sessions of a tenant.
 pub fn sessions(head: Head, batch: &Batch) -> Bytes {
-    let mut to = begin(head, 11, 64 + batch.told.len() * 128);
+    let mut to = head.begin(11, 64 + batch.told.len() * 128);
     batch.encode(&mut to);
     to.into()
 }
 
 /// Writes that a user's content was blanked.
 pub fn erased(head: Head, user: &UserKey) -> Bytes {
-    let mut to = begin(head, 7, 64);
+    let mut to = head.begin(7, 64);
     put_bytes16(&mut to, user.tenant.as_str().as_bytes());
     put_bytes16(&mut to, user.user.as_str().as_bytes());
     to.into()
-}
-
-/// Writes an entry, as the store's own step does.
-pub fn entry(head: Head, entry: &Entry, previous: Tag) -> Bytes {
-    let mut to = begin(head, 1, 64);
-    to.extend_from_slice(&entry.seq.0.to_le_bytes());
-    to.extend_from_slice(&previous.0.to_le_bytes());
-    to.extend_from_slice(&record::encode(entry));
-    to.into()
-}
-
-/// Writes a user's marks, as the store's own step does.
-pub fn marks(head: Head, user: &UserId, marks: Marks) -> Bytes {
-    let mut to = begin(head, 2, 64);
-    put_bytes16(&mut to, user.as_str().as_bytes());
-    for number in [marks.delivered.0, marks.read.0, marks.read_number] {
-        to.extend_from_slice(&number.to_le_bytes());
-    }
-    to.into()
-}
-
-/// Writes a notification, as the store's own step does: in a user's own log, or in the tenant's.
-pub fn notice(head: Head, seq: Seq, time: Timestamp, notice: &Notice, is_broadcast: bool) -> Bytes {
-    let mut to = begin(head, if is_broadcast { 4 } else { 3 }, 64);
-    to.extend_from_slice(&seq.0.to_le_bytes());
-    to.extend_from_slice(&time.millis().to_le_bytes());
-    to.extend_from_slice(&notice::encode(notice));
-    to.into()
-}
-
-/// Writes that tokens are good no more, as the store's own step does; which, it says itself.
-pub fn revoked(head: Head) -> Bytes {
-    begin(head, 6, 0).into()
 }
 
 #[cfg(test)]

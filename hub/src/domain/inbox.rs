@@ -148,6 +148,16 @@ pub struct InboxFilter {
     pub priorities: Vec<Priority>,
 }
 
+impl InboxFilter {
+    /// Whether a notification is listed.
+    pub fn passes(&self, notification: &Notification) -> bool {
+        let notice = &notification.notice;
+        (!self.unread_only || !notification.read)
+            && (self.kinds.is_empty() || self.kinds.contains(&notice.kind))
+            && (self.priorities.is_empty() || self.priorities.contains(&notice.priority))
+    }
+}
+
 /// What a command does to notifications of the user's own inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InboxChange {

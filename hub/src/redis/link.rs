@@ -12,16 +12,13 @@ use std::time::Duration;
 use futures::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, RedisError, RedisResult, TlsCertificates, Value, from_redis_value,
-};
+use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, RedisResult, Value, from_redis_value};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
+use super::seeds::Seeds;
 use super::slots::{Address, Topology, slot_of};
 
 /// A cluster is looked at this often where nobody says that it has changed.
@@ -39,7 +36,7 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    fn settings(error: &impl ToString) -> Self {
+    pub(super) fn settings(error: &impl ToString) -> Self {
         Self::Settings(error.to_string().into())
     }
 
@@ -75,8 +72,7 @@ struct State {
 
 struct Inner {
     options: Options,
-    seeds: Vec<ConnectionInfo>,
-    certificates: Option<TlsCertificates>,
+    seeds: Seeds,
     state: Mutex<State>,
     changed: Notify,
     reopened: AtomicU64,
@@ -89,24 +85,9 @@ pub struct Link(Arc<Inner>);
 impl Link {
     /// A link that is not connected yet; the settings are checked.
     pub fn new(options: Options) -> Result<Self, LinkError> {
-        let certificates = certificates(&options)?;
-        let seeds =
-            options.servers.iter().map(|server| info(server, &options)).collect::<Result<Vec<_>, _>>()?;
-        if seeds.is_empty() || seeds.len() > 1 && !options.cluster {
-            return Err(LinkError::Settings("one server, or several of a cluster".into()));
-        }
-        for seed in &seeds {
-            client(seed.clone(), certificates.as_ref()).map_err(|error| LinkError::settings(&error))?;
-        }
+        let seeds = Seeds::new(&options)?;
         let (state, changed) = (Mutex::default(), Notify::new());
-        Ok(Self(Arc::new(Inner {
-            options,
-            seeds,
-            certificates,
-            state,
-            changed,
-            reopened: AtomicU64::new(0),
-        })))
+        Ok(Self(Arc::new(Inner { options, seeds, state, changed, reopened: AtomicU64::new(0) })))
     }
 
     /// Its settings.
@@ -203,12 +184,7 @@ impl Link {
 
     /// A client of the server at an address.
     pub fn client_of(&self, address: &Address) -> RedisResult<Client> {
-        let seeds = &self.0.seeds;
-        let seed = seeds.iter().find(|seed| address_of(seed) == *address).or(seeds.first());
-        let info = seed
-            .map(|seed| at(seed, address))
-            .ok_or_else(|| RedisError::from(std::io::Error::other("no seed")))?;
-        client(info, self.0.certificates.as_ref())
+        self.0.seeds.client_of(address)
     }
 
     async fn connection_to(&self, address: &Address) -> RedisResult<MultiplexedConnection> {
@@ -222,13 +198,13 @@ impl Link {
 
     /// Where the server is, of those that are no cluster.
     pub fn single(&self) -> Option<Topology> {
-        let seed = self.0.seeds.first().filter(|_| !self.0.options.cluster)?;
-        Some(Topology::single(address_of(seed)))
+        let seed = self.0.seeds.addresses().next().filter(|_| !self.0.options.cluster)?;
+        Some(Topology::single(seed))
     }
 
     /// Asks all servers that are known who has which slots. Those that were cut off say something old: the newest counts.
     pub async fn look(&self, mut known: Vec<Address>) -> Result<Topology, LinkError> {
-        known.extend(self.0.seeds.iter().map(address_of));
+        known.extend(self.0.seeds.addresses());
         known.sort();
         known.dedup();
         let views = join_all(known.iter().map(|address| self.view(address))).await;
@@ -262,17 +238,17 @@ impl Link {
 
     /// Opens connections again when they were lost, and follows what moves, until cancelled.
     pub async fn keep(self, cancel: CancellationToken, check: Check) {
-        let looks = if self.0.options.cluster { LOOKS } else { Duration::MAX };
+        let is_cluster = self.0.options.cluster;
         loop {
             tokio::select! {
                 () = self.0.changed.notified() => {}
-                () = sleep(looks) => {}
+                () = tokio::time::sleep(LOOKS), if is_cluster => {}
                 () = cancel.cancelled() => return,
             }
             let was_whole = self.is_whole();
             let mut wait = self.0.options.back_off;
             loop {
-                if !was_whole || self.0.options.cluster {
+                if !was_whole || is_cluster {
                     tokio::select! {
                         () = tokio::time::sleep(jittered(wait)) => {}
                         () = cancel.cancelled() => return,
@@ -291,61 +267,6 @@ impl Link {
             }
         }
     }
-}
-
-async fn sleep(time: Duration) {
-    if time == Duration::MAX { std::future::pending().await } else { tokio::time::sleep(time).await }
-}
-
-fn client(info: ConnectionInfo, certificates: Option<&TlsCertificates>) -> RedisResult<Client> {
-    match certificates {
-        Some(certificates) => Client::build_with_tls(info, certificates.clone()),
-        None => Client::open(info),
-    }
-}
-
-/// Where a server is, as a cluster names it. One on a socket of this machine has its path.
-fn address_of(info: &ConnectionInfo) -> Address {
-    match info.addr() {
-        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-            Address { host: host.as_str().into(), port: *port }
-        }
-        ConnectionAddr::Unix(path) => Address { host: path.to_string_lossy().into(), port: 0 },
-        _ => Address { host: "".into(), port: 0 },
-    }
-}
-
-/// The way to another server of a seed's cluster.
-fn at(seed: &ConnectionInfo, address: &Address) -> ConnectionInfo {
-    let (host, port) = (address.host.to_string(), address.port);
-    let there = match seed.addr() {
-        ConnectionAddr::Tcp(..) => ConnectionAddr::Tcp(host, port),
-        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
-            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
-        }
-        own => own.clone(),
-    };
-    seed.clone().set_addr(there)
-}
-
-/// What a server's URL and the settings beside it come to.
-pub fn info(server: &str, options: &Options) -> Result<ConnectionInfo, LinkError> {
-    let info = server.into_connection_info().map_err(|error| LinkError::settings(&error))?;
-    let mut settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    if let (None, Some(user)) = (settings.username(), &options.user) {
-        settings = settings.set_username(user);
-    }
-    if let (None, Some(password)) = (settings.password(), &options.password) {
-        settings = settings.set_password(password);
-    }
-    Ok(info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true)))
-}
-
-/// What servers' certificates are checked against, where the settings say.
-pub fn certificates(options: &Options) -> Result<Option<TlsCertificates>, LinkError> {
-    let read = |path| std::fs::read(path).map_err(|error| LinkError::settings(&error));
-    let root = options.ca.as_ref().map(read).transpose()?;
-    Ok(root.map(|root| TlsCertificates { client_tls: None, root_cert: Some(root) }))
 }
 
 /// A random part of a wait, so that not all come back at once.

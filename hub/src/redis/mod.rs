@@ -4,10 +4,12 @@
 //! server of a cluster holds them.
 
 pub mod link;
+pub mod message;
 pub mod names;
 pub mod notice;
 pub mod options;
 pub mod record;
+mod seeds;
 pub mod slots;
 mod wire;
 

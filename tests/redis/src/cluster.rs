@@ -61,6 +61,7 @@ impl Cluster {
     }
 
     /// Has a shell end it when this process does, however that ends: for one that is never dropped.
+    #[expect(clippy::zombie_processes, reason = "it ends after whoever could wait for it")]
     pub fn ends_with_this_process(&self) {
         let ids: Vec<String> = self.servers.iter().map(|server| server.id().to_string()).collect();
         // The shell reads until nobody is left who could write.

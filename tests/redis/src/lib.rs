@@ -2,6 +2,8 @@
 //!
 //! They come and go, stand still and lose what they kept as a test says. What cannot be done panics: these are tests.
 
+#![expect(clippy::panic, reason = "what the harness finds wrong fails the test")]
+
 mod cluster;
 mod server;
 

@@ -9,16 +9,6 @@ use prost::Message as _;
 use v1::Role;
 use v1::content::Body;
 
-/// The next unread count of a room that is at least `count`; smaller ones are what merging let through before.
-async fn unread(person: &mut Person, room: &str, count: u64) -> v1::Unread {
-    person
-        .waits_for(|event| match event {
-            Event::Unread(unread) if unread.room == room && unread.count >= count => Some(*unread),
-            _ => None,
-        })
-        .await
-}
-
 #[tokio::test]
 async fn members_who_do_not_follow_learn_of_unread_messages() {
     let hub = hub().start().await;
@@ -33,18 +23,18 @@ async fn members_who_do_not_follow_learn_of_unread_messages() {
     for n in 0..12 {
         alice.client.react(&room, seq, format!("{n}"), true).await.unwrap();
     }
-    let told = unread(&mut bob, &room, 40).await;
+    let told = bob.hears_unread(&room, 40).await;
     assert_eq!((told.count, told.last_seq), (40, seq));
     let last = told.last_message.unwrap();
     assert_eq!((carillon_tests::seq(&last), text_of(last.content.as_ref())), (seq, "message 39"));
     alice.says(&room, "one more").await;
-    let told = unread(&mut bob, &room, 41).await;
+    let told = bob.hears_unread(&room, 41).await;
     assert_eq!((told.count, text_of(told.last_message.unwrap().content.as_ref())), (41, "one more"));
     // Whoever follows the room sees its messages instead, and whoever is no member nothing.
     let other = alice.creates(&[("bob", Role::Member), ("carol", Role::Member)]).await;
     bob.joins(&other).await;
     alice.says(&other, "hello").await;
-    assert_eq!(unread(&mut outsider, &other, 1).await.count, 1);
+    assert_eq!(outsider.hears_unread(&other, 1).await.count, 1);
     loop {
         match bob.next().await {
             Event::Unread(unread) => assert_ne!(unread.room, other),
@@ -107,7 +97,7 @@ async fn what_was_written_before_one_became_a_member_is_not_unread() {
     assert!(bob.reads(&room).await.len() > 3, "history is for new members too");
     alice.says(&room, "four").await;
     assert_eq!((listed(&bob).await, listed(&carol).await), (Some((1, 0)), Some((1, 0))));
-    assert_eq!(unread(&mut bob, &room, 1).await.count, 1);
+    assert_eq!(bob.hears_unread(&room, 1).await.count, 1);
     alice.client.member_remove(&room, "bob").await.unwrap();
     alice.says(&room, "five").await;
     alice.client.member_add(&room, "bob", Role::Member).await.unwrap();
@@ -188,7 +178,7 @@ async fn what_is_read_on_one_device_is_read_on_all() {
     let room = alice.creates(&[("bob", Role::Member), ("carol", Role::Member), ("dave", Role::Member)]).await;
     alice.says(&room, "one").await;
     let seq = alice.says(&room, "two").await;
-    assert_eq!(unread(&mut laptop, &room, 2).await.count, 2);
+    assert_eq!(laptop.hears_unread(&room, 2).await.count, 2);
     phone.joins(&room).await;
     phone.client.mark_read(&room, seq).await.unwrap();
     let told = laptop.waits_for(|event| match event {
@@ -204,6 +194,6 @@ async fn whoever_is_added_hears_of_it_at_once() {
     let hub = hub().start().await;
     let (alice, mut bob) = (hub.enters("alice").await, hub.enters("bob").await);
     let room = alice.creates(&[("bob", Role::Member)]).await;
-    let told = unread(&mut bob, &room, 0).await;
+    let told = bob.hears_unread(&room, 0).await;
     assert_eq!((told.count, told.last_seq), (0, 0));
 }

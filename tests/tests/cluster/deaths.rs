@@ -1,13 +1,11 @@
 //! Nodes die and are replaced, in the middle of it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use carillon_tests::process::HubProcess;
 use carillon_tests::{Keeps, Person, Redis, hub};
 
-use crate::faults::{END, ROOM, all_came_once, hears_more, listens, says_at_last, sends};
+use crate::faults::{END, ROOM, Senders, all_came_once, hears_more, listens, says_at_last};
 
 /// A node is killed with -9 while people on it and on another one send: their clients carry on, and who listens on the other
 /// one hears all of it.
@@ -23,16 +21,12 @@ async fn a_node_that_is_killed_costs_nothing_that_was_acknowledged() {
     let (listening, mut heard) = listens(listener);
     let mut acknowledged = BTreeSet::new();
     for round in 0..3 {
-        let stop = Arc::new(AtomicBool::new(false));
-        let sending = [sends(&alice, round, &stop), sends(&bob, round, &stop)];
+        let senders = Senders::start([&alice, &bob], round);
         hears_more(&mut heard, 100).await;
         tokio::task::block_in_place(|| mortal.is_killed_and_starts_again(|| ()));
         says_at_last(&alice, &format!("after round {round}")).await;
         hears_more(&mut heard, 100).await;
-        stop.store(true, Ordering::SeqCst);
-        for sent in sending {
-            acknowledged.extend(sent.await.unwrap());
-        }
+        acknowledged.extend(senders.stop().await);
     }
     says_at_last(&bob, END).await;
     all_came_once(&acknowledged, &listening.await.unwrap());
@@ -51,8 +45,7 @@ async fn a_rolling_restart_is_heard_by_nobody() {
     carol.joins(ROOM).await;
     dan.joins(ROOM).await;
     let ((of_carol, mut carols), (of_dan, mut dans)) = (listens(carol), listens(dan));
-    let stop = Arc::new(AtomicBool::new(false));
-    let sending = [sends(&alice, 0, &stop), sends(&bob, 0, &stop)];
+    let senders = Senders::start([&alice, &bob], 0);
     for _ in 0..2 {
         hears_more(&mut carols, 50).await;
         hears_more(&mut dans, 50).await;
@@ -62,11 +55,7 @@ async fn a_rolling_restart_is_heard_by_nobody() {
     }
     hears_more(&mut carols, 50).await;
     hears_more(&mut dans, 50).await;
-    stop.store(true, Ordering::SeqCst);
-    let mut acknowledged = BTreeSet::new();
-    for sent in sending {
-        acknowledged.extend(sent.await.unwrap());
-    }
+    let acknowledged = senders.stop().await;
     says_at_last(&alice, END).await;
     let (of_carol, of_dan) = (of_carol.await.unwrap(), of_dan.await.unwrap());
     assert_eq!(of_carol, of_dan);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use carillon_client::Event;
+use carillon_client::{Client, Event};
 use carillon_tests::{PATIENCE, Person, seq, words};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -17,21 +17,43 @@ pub(crate) const ROOM: &str = "room:lobby";
 /// The last message.
 pub(crate) const END: &str = "the end";
 
-/// Sends until told to stop, each message another one; gives what was acknowledged.
-pub(crate) fn sends(person: &Person, round: u32, stop: &Arc<AtomicBool>) -> JoinHandle<BTreeSet<String>> {
-    let (client, name, stop) = (person.client.clone(), person.name.clone(), Arc::clone(stop));
-    tokio::spawn(async move {
-        let (mut acknowledged, mut n) = (BTreeSet::new(), 0);
-        while !stop.load(Ordering::SeqCst) {
-            n += 1;
-            let text = format!("{name} {round} {n}");
-            match client.send(ROOM, text.as_str()).await {
-                Ok(_) => _ = acknowledged.insert(text),
-                Err(_) => tokio::task::yield_now().await,
-            }
+/// People who send until they are told to stop, each message another one.
+pub(crate) struct Senders {
+    stop: Arc<AtomicBool>,
+    sending: Vec<JoinHandle<BTreeSet<String>>>,
+}
+
+impl Senders {
+    pub(crate) fn start(people: [&Person; 2], round: u32) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let sending = people.map(|person| {
+            tokio::spawn(sends(person.client.clone(), person.name.clone(), round, Arc::clone(&stop)))
+        });
+        Self { stop, sending: sending.into() }
+    }
+
+    /// Stops them, and gives what was acknowledged.
+    pub(crate) async fn stop(self) -> BTreeSet<String> {
+        self.stop.store(true, Ordering::SeqCst);
+        let mut acknowledged = BTreeSet::new();
+        for sent in self.sending {
+            acknowledged.extend(sent.await.expect("they send"));
         }
         acknowledged
-    })
+    }
+}
+
+async fn sends(client: Client, name: String, round: u32, stop: Arc<AtomicBool>) -> BTreeSet<String> {
+    let (mut acknowledged, mut n) = (BTreeSet::new(), 0);
+    while !stop.load(Ordering::SeqCst) {
+        n += 1;
+        let text = format!("{name} {round} {n}");
+        match client.send(ROOM, text.as_str()).await {
+            Ok(_) => _ = acknowledged.insert(text),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+    acknowledged
 }
 
 /// What somebody hears up to [`END`], which must be without holes, repetitions and disorder; and how much that is by now.
@@ -82,19 +104,14 @@ async fn connections_of_the_bus_that_are_killed_cost_nothing() {
     carol.joins(ROOM).await;
     dan.joins(ROOM).await;
     let ((of_carol, mut heard), (of_dan, _)) = (listens(carol), listens(dan));
-    let stop = Arc::new(AtomicBool::new(false));
-    let sending = [sends(&alice, 0, &stop), sends(&bob, 0, &stop)];
+    let senders = Senders::start([&alice, &bob], 0);
     let mut killed = 0;
     for _ in 0..10 {
         hears_more(&mut heard, 100).await;
         killed += tokio::task::block_in_place(|| nodes.redis.command::<u64>("CLIENT KILL TYPE pubsub"));
     }
     hears_more(&mut heard, 100).await;
-    stop.store(true, Ordering::SeqCst);
-    let mut acknowledged = BTreeSet::new();
-    for sent in sending {
-        acknowledged.extend(sent.await.unwrap());
-    }
+    let acknowledged = senders.stop().await;
     alice.says(ROOM, END).await;
     let (of_carol, of_dan) = (of_carol.await.unwrap(), of_dan.await.unwrap());
     assert_eq!(of_carol, of_dan);
@@ -113,8 +130,7 @@ async fn a_redis_that_dies_and_comes_back_loses_nothing_that_was_acknowledged() 
     let ((of_carol, mut heard), (of_dan, _)) = (listens(carol), listens(dan));
     let mut acknowledged = BTreeSet::new();
     for round in 0..3 {
-        let stop = Arc::new(AtomicBool::new(false));
-        let sending = [sends(&alice, round, &stop), sends(&bob, round, &stop)];
+        let senders = Senders::start([&alice, &bob], round);
         hears_more(&mut heard, 50).await;
         tokio::task::block_in_place(|| {
             nodes.redis.kill();
@@ -122,10 +138,7 @@ async fn a_redis_that_dies_and_comes_back_loses_nothing_that_was_acknowledged() 
         });
         says_at_last(&bob, &format!("after round {round}")).await;
         hears_more(&mut heard, 50).await;
-        stop.store(true, Ordering::SeqCst);
-        for sent in sending {
-            acknowledged.extend(sent.await.unwrap());
-        }
+        acknowledged.extend(senders.stop().await);
     }
     says_at_last(&alice, END).await;
     let (of_carol, of_dan) = (of_carol.await.unwrap(), of_dan.await.unwrap());

@@ -10,15 +10,6 @@ use v1::{Role, UserList};
 
 use crate::nodes::two;
 
-async fn unread(person: &mut Person, room: &str, count: u64) -> v1::Unread {
-    person
-        .waits_for(|event| match event {
-            Event::Unread(unread) if unread.room == room && unread.count >= count => Some(*unread),
-            _ => None,
-        })
-        .await
-}
-
 #[tokio::test]
 async fn members_on_the_other_node_learn_of_unread_messages() {
     let nodes = two().await;
@@ -27,11 +18,11 @@ async fn members_on_the_other_node_learn_of_unread_messages() {
     let mut bob = nodes.other.enters("bob").await;
     // Of a room that they were a member of, and of one that they become a member of while they are there.
     alice.says(&before, "hello").await;
-    assert_eq!(unread(&mut bob, &before, 1).await.count, 1);
+    assert_eq!(bob.hears_unread(&before, 1).await.count, 1);
     let after = alice.creates(&[("bob", Role::Member)]).await;
-    unread(&mut bob, &after, 0).await;
+    bob.hears_unread(&after, 0).await;
     alice.says(&after, "hello").await;
-    assert_eq!(unread(&mut bob, &after, 1).await.count, 1);
+    assert_eq!(bob.hears_unread(&after, 1).await.count, 1);
 }
 
 async fn notify(hub: &TestHub, audience: Audience, title: &str) -> String {

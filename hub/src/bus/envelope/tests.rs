@@ -8,6 +8,7 @@ use crate::domain::entry::EntryBody;
 use crate::domain::inbox::{NotificationKind, Priority};
 use crate::domain::member::{MembershipChange, Role};
 use crate::domain::names::NotificationId;
+use crate::redis::message;
 
 const HEAD: Head = Head { node: 7, epoch: Epoch(3) };
 const HERE: u64 = 1;
@@ -58,17 +59,17 @@ fn all() -> Vec<(Bytes, Body)> {
     let erased_user = UserKey { tenant: TenantId::parse("acme").unwrap(), user: user("bob") };
     let marks_of = Marks { delivered: Seq(5), read: Seq(4), read_number: 3 };
     let mut all = vec![
-        (entry(HEAD, &an_entry(), Tag(80)), Body::Entry(an_entry(), Tag(80))),
-        (marks(HEAD, &user("bob"), marks_of), Body::Marks(user("bob"), marks_of)),
+        (message::entry(HEAD, &an_entry(), Tag(80)).into(), Body::Entry(an_entry(), Tag(80))),
+        (message::marks(HEAD, &user("bob"), marks_of).into(), Body::Marks(user("bob"), marks_of)),
         (
-            notice(HEAD, Seq(2), Timestamp(9), &a_notice(), false),
+            message::notice(HEAD, Seq(2), Timestamp(9), &a_notice(), false).into(),
             Body::Notice(Seq(2), Timestamp(9), a_notice()),
         ),
         (
-            notice(HEAD, Seq(2), Timestamp(9), &a_notice(), true),
+            message::notice(HEAD, Seq(2), Timestamp(9), &a_notice(), true).into(),
             Body::Notice(Seq(2), Timestamp(9), a_notice()),
         ),
-        (revoked(HEAD), Body::Revoked),
+        (message::revoked(HEAD).into(), Body::Revoked),
         (erased(HEAD, &erased_user), Body::Erased(erased_user)),
     ];
     all.extend(lives.into_iter().map(|of| (live(HEAD, &of), Body::Live(of))));
@@ -85,11 +86,11 @@ fn what_is_written_is_read() {
 
 #[test]
 fn of_what_a_node_published_itself_it_reads_where_an_entry_stands() {
-    let bytes = entry(HEAD, &an_entry(), Tag(80));
+    let bytes = message::entry(HEAD, &an_entry(), Tag(80)).into();
     assert_eq!(read(&bytes, HEAD.node), Ok(Envelope::Own(Some((Seq(9), Some(Tag(80)))))));
-    let bytes = notice(HEAD, Seq(2), Timestamp(9), &a_notice(), true);
+    let bytes = message::notice(HEAD, Seq(2), Timestamp(9), &a_notice(), true).into();
     assert_eq!(read(&bytes, HEAD.node), Ok(Envelope::Own(Some((Seq(2), None)))));
-    assert_eq!(read(&revoked(HEAD), HEAD.node), Ok(Envelope::Own(None)));
+    assert_eq!(read(&message::revoked(HEAD).into(), HEAD.node), Ok(Envelope::Own(None)));
 }
 
 /// A node of this version beside one of the next.
@@ -103,14 +104,14 @@ fn what_a_later_version_adds_is_passed_over() {
         let longer = [&bytes[..], b"added"].concat().into();
         assert_eq!(read(&longer, HERE), Ok(Envelope::Read(HEAD, body)));
     }
-    let kind = |kind: u8, rest: &[u8]| -> Bytes { [&begin(HEAD, kind, 0)[..], rest].concat().into() };
+    let kind = |kind: u8, rest: &[u8]| -> Bytes { [&HEAD.begin(kind, 0)[..], rest].concat().into() };
     assert_eq!(read(&kind(200, b"anything"), HERE), Ok(Envelope::Read(HEAD, Body::Unknown)));
     assert_eq!(
         read(&kind(10, &[200]), HERE),
         Ok(Envelope::Read(HEAD, Body::Unknown)),
         "a control of its own"
     );
-    let mut other = revoked(HEAD).to_vec();
+    let mut other = message::revoked(HEAD);
     other[0] = VERSION + 1;
     assert_eq!(read(&other.into(), HERE), Ok(Envelope::Foreign));
 }

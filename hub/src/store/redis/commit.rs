@@ -15,8 +15,9 @@ use crate::store::{Change, CommitError, Committed, Condition, Effect, Outcome, S
 use super::answer::Answer;
 use super::call::Call;
 use super::idempotency;
+use super::random;
 use super::script;
-use super::shared::{Shared, partition_of, random_tag};
+use super::shared::{Shared, partition_of};
 use super::state;
 
 /// What an outcome came to.
@@ -28,13 +29,13 @@ pub(super) struct Settled {
     /// The number of its last effects in the outbox; 0 where there are none.
     pub(super) waits: u64,
     /// The tag of the entry before the first one that it appended.
-    pub(super) previous: u32,
+    pub(super) previous: Tag,
 }
 
 impl Settled {
     /// Nothing was written.
     pub(super) fn refused(error: CommitError) -> Self {
-        Self { result: Err(error), changes: Vec::new(), waits: 0, previous: 0 }
+        Self { result: Err(error), changes: Vec::new(), waits: 0, previous: Tag(0) }
     }
 }
 
@@ -95,8 +96,8 @@ pub(super) fn push_effects(call: &mut Call, effects: &[Effect]) {
 pub(super) fn room(shared: &Shared, room: &RoomName, outcome: &Outcome) -> (Call, Tags) {
     let mut call = begin(shared, &script::ROOM, outcome, Some(room.as_str())).arg(outcome.actor.as_str());
     push_key(&mut call, shared, outcome);
-    call.push(shared.publish());
-    call.push(&shared.head()[..]);
+    call.push(shared.scripts_publish_with());
+    call.push(&shared.head().to_bytes()[..]);
     let rules = shared.rules(room);
     let age = rules.and_then(|rules| rules.retention_age).map_or(0, |age| age.as_millis() as u64);
     call.push(rules.and_then(|rules| rules.retention_count).unwrap_or(0));
@@ -158,11 +159,11 @@ fn push_condition(call: &mut Call, condition: &Condition) {
 fn push_write(call: &mut Call, write: &Write, tags: &mut Tags) {
     match write {
         Write::Append(body) => {
-            let tag = random_tag();
-            tags.push(Tag(tag));
+            let tag = random::tag();
+            tags.push(tag);
             call.push("A");
             call.push(record::kind(body) as u8);
-            call.push(tag);
+            call.push(tag.0);
             call.push(record::encode_body(body));
         }
         Write::Create { direct } => {
@@ -245,7 +246,7 @@ pub(super) fn settle_room(
             if answer.len() == 3 {
                 committed.marks = Some(take_marks(&mut answer)?);
             }
-            return Ok(Settled { result: Ok(committed), changes: Vec::new(), waits: 0, previous: 0 });
+            return Ok(Settled { result: Ok(committed), changes: Vec::new(), waits: 0, previous: Tag(0) });
         }
         Verdict::Refused(error) => return Ok(Settled::refused(error)),
         Verdict::Condition => {
@@ -264,7 +265,7 @@ pub(super) fn settle_room(
     for write in outcome.writes {
         match write {
             Write::Append(body) => {
-                let (seq, previous) = (Seq(answer.count()?), answer.count()? as u32);
+                let (seq, previous) = (Seq(answer.count()?), Tag(answer.count()? as u32));
                 first_previous.get_or_insert(previous);
                 let (number, time, version) =
                     (answer.count()?, Timestamp(answer.number()?), answer.count()? as u32);
@@ -288,7 +289,7 @@ pub(super) fn settle_room(
     if trimmed.0 > 0 {
         changes.push(Change::Trimmed { room: key.clone(), first: trimmed });
     }
-    Ok(Settled { result: Ok(committed), changes, waits, previous: first_previous.unwrap_or(0) })
+    Ok(Settled { result: Ok(committed), changes, waits, previous: first_previous.unwrap_or_default() })
 }
 
 fn as_kept(body: EntryBody, assigned: u32) -> EntryBody {
@@ -306,8 +307,8 @@ fn take_marks(answer: &mut Answer) -> Result<Marks, StoreError> {
 pub(super) fn tenant(shared: &Shared, outcome: &Outcome) -> Call {
     let mut call = begin(shared, &script::TENANT, outcome, None).arg(outcome.actor.as_str());
     push_key(&mut call, shared, outcome);
-    call.push(shared.publish());
-    call.push(&shared.head()[..]);
+    call.push(shared.scripts_publish_with());
+    call.push(&shared.head().to_bytes()[..]);
     call.push(shared.options.notification_retention.as_millis() as u64);
     call.push(outcome.writes.len());
     for write in &outcome.writes {
@@ -335,7 +336,7 @@ pub(super) fn settle_tenant(
     let committed = match take_verdict(shared, &mut answer)? {
         Verdict::Done(committed) => committed,
         Verdict::Before(committed) => {
-            return Ok(Settled { result: Ok(committed), changes: Vec::new(), waits: 0, previous: 0 });
+            return Ok(Settled { result: Ok(committed), changes: Vec::new(), waits: 0, previous: Tag(0) });
         }
         Verdict::Refused(error) => return Ok(Settled::refused(error)),
         Verdict::Condition => return Err(super::answer::damaged("a condition that was not asked for")),
@@ -352,5 +353,5 @@ pub(super) fn settle_tenant(
         };
         changes.push(Change::Broadcast { tenant: outcome.tenant.clone(), notification });
     }
-    Ok(Settled { result: Ok(committed), changes, waits, previous: 0 })
+    Ok(Settled { result: Ok(committed), changes, waits, previous: Tag(0) })
 }

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use crate::domain::position::Epoch;
-use crate::domain::time::Timestamp;
 use crate::redis::{Link, LinkError, Names, Partition, Server};
-
 use crate::store::StoreError;
 
 use super::answer::Answer;
 use super::call::Failure;
 use super::options::OpenError;
+use super::random;
 use super::script;
 use super::shared::Shared;
 use super::survival;
@@ -25,17 +24,6 @@ pub(super) struct Identity {
     pub(super) secret: [u8; 16],
 }
 
-/// An epoch that no other hub has, but by chance: in 52 bits, which scripts count in.
-pub(super) fn random_epoch() -> Epoch {
-    let mut random = [0; 8];
-    // Without randomness the time must do.
-    let random = match getrandom::fill(&mut random) {
-        Ok(()) => u64::from_le_bytes(random),
-        Err(_) => Timestamp::now().millis().cast_unsigned() << 12,
-    };
-    Epoch((random >> 12).max(1))
-}
-
 /// Reads it, and makes it where there is none, with the secret that is known.
 pub(super) async fn read(
     server: &mut Server,
@@ -46,7 +34,7 @@ pub(super) async fn read(
     getrandom::fill(&mut secret).map_err(|_| OpenError::Damaged)?;
     let secret = known.unwrap_or(secret);
     let mut invocation = script::IDENTITY.key(names.partition(Partition::of_hub()));
-    invocation.arg(FORMAT).arg(random_epoch().0).arg(&secret[..]);
+    invocation.arg(FORMAT).arg(random::epoch().0).arg(&secret[..]);
     let value = invocation.invoke_async::<redis::Value>(&mut server.connection).await;
     let value = value.map_err(|error| StoreError::from(Failure::of(&error)))?;
     let mut answer = Answer::new(value);

@@ -3,6 +3,7 @@
 
 use crate::domain::inbox::InboxChange;
 use crate::domain::names::{NotificationId, UserId, UserKey};
+use crate::domain::position::Tag;
 use crate::store::{Change, CommitError, Outcome, StoreError, Write};
 
 use super::broadcasts::State;
@@ -21,7 +22,7 @@ pub(super) async fn commit(shared: &Shared, user: UserId, outcome: Outcome) -> R
     )?;
     let mut call = begin(shared, &script::INBOX, &outcome, Some(user.user.as_str()));
     push_key(&mut call, shared, &outcome);
-    call.push(&shared.head()[..]);
+    call.push(&shared.head().to_bytes()[..]);
     call.push(broadcasts.head);
     call.push(known_from.map_or(-1, u64::cast_signed));
     call.push(broadcasts.oldest);
@@ -59,7 +60,7 @@ pub(super) async fn commit(shared: &Shared, user: UserId, outcome: Outcome) -> R
             }
         }
     }
-    Ok(Settled { result: Ok::<_, CommitError>(committed), changes: told, waits, previous: 0 })
+    Ok(Settled { result: Ok::<_, CommitError>(committed), changes: told, waits, previous: Tag(0) })
 }
 
 fn inbox_change(write: &Write) -> Option<&InboxChange> {

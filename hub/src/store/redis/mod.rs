@@ -26,6 +26,7 @@ mod options;
 mod outbox;
 mod policy;
 mod publish;
+mod random;
 mod read;
 mod revocations;
 mod script;

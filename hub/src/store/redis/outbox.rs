@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::inbox::{InboxPlace, Notice, Notification};
 use crate::domain::names::{TenantId, UserId, UserKey};
-use crate::domain::position::Seq;
+use crate::domain::position::{Seq, Tag};
 use crate::domain::time::Timestamp;
 use crate::redis::{Partition, Reader, notice};
 use crate::store::{Change, StoreError};
@@ -126,8 +126,8 @@ impl Outboxes {
                 .arg(&item.epoch[..])
                 .arg(item.number)
                 .arg(shared.now().millis())
-                .arg(shared.publish())
-                .arg(&shared.head()[..])
+                .arg(shared.scripts_publish_with())
+                .arg(&shared.head().to_bytes()[..])
         };
         match item.kind {
             Kind::Notify(notice, users) => {
@@ -136,8 +136,8 @@ impl Outboxes {
                     .iter()
                     .map(|(target, users)| notify(shared, begin(*target), &item.tenant, &notice, users));
                 for changes in try_join_all(applied).await? {
-                    publish::publish(shared, &changes, 0).await;
-                    shared.acknowledged.note(&changes);
+                    publish::publish(shared, &changes, Tag(0)).await;
+                    shared.acknowledged.note(&shared.names, &changes);
                     shared.tell(&changes);
                 }
             }
@@ -242,7 +242,6 @@ impl Item {
             }
             2 => {
                 let room = from.text16()?.to_owned();
-                from.u64()?;
                 let mut users = Vec::new();
                 while !from.is_empty() {
                     let add = from.u8()? != 0;

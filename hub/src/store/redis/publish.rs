@@ -4,27 +4,21 @@
 use redis::cmd;
 
 use crate::domain::inbox::{InboxPlace, Notification};
-use crate::redis::{Durability, notice, record};
+use crate::domain::position::Tag;
+use crate::redis::{Durability, message};
 use crate::store::Change;
 
 use super::shared::Shared;
 
-/// The envelope's version and kinds, as scripts write them.
-const VERSION: u8 = 1;
-const ENTRY: u8 = 1;
-const MARKS: u8 = 2;
-const NOTIFIED: u8 = 3;
-const BROADCAST: u8 = 4;
-
 /// Publishes changes where scripts did not. `previous` is the tag of the entry before the first one.
-pub(super) async fn publish(shared: &Shared, changes: &[Change], previous: u32) {
+pub(super) async fn publish(shared: &Shared, changes: &[Change], previous: Tag) {
     if !matches!(shared.options.durability, Durability::Replicas(_)) {
         return;
     }
     let mut previous = previous;
     for change in changes {
         let Some((channel, message)) = message(shared, change, &mut previous) else { continue };
-        let mut command = cmd(shared.publish_command());
+        let mut command = cmd(shared.publishes_with());
         command.arg(channel).arg(message);
         if shared.send(&command).await.is_err() {
             tracing::debug!("a change was not published");
@@ -32,44 +26,23 @@ pub(super) async fn publish(shared: &Shared, changes: &[Change], previous: u32) 
     }
 }
 
-fn message(shared: &Shared, change: &Change, previous: &mut u32) -> Option<(String, Vec<u8>)> {
-    let begin = |kind: u8| {
-        let mut bytes = vec![VERSION, kind];
-        bytes.extend_from_slice(&shared.head());
-        bytes
+/// The channel that a change is for, and what is said there.
+fn message(shared: &Shared, change: &Change, previous: &mut Tag) -> Option<(String, Vec<u8>)> {
+    let (names, head) = (&shared.names, shared.head());
+    let notice = |notification: &Notification, is_broadcast| {
+        let (InboxPlace::Own(seq) | InboxPlace::Broadcast(seq)) = notification.place;
+        message::notice(head, seq, notification.time, &notification.notice, is_broadcast)
     };
-    let names = &shared.names;
-    match change {
+    Some(match change {
         Change::Entry { room, entry } => {
-            let mut bytes = begin(ENTRY);
-            bytes.extend_from_slice(&entry.seq.0.to_le_bytes());
-            bytes.extend_from_slice(&previous.to_le_bytes());
-            bytes.extend_from_slice(&record::encode(entry));
-            *previous = entry.tag.0;
-            Some((names.room_channel(room), bytes))
+            let previous = std::mem::replace(previous, entry.tag);
+            (names.room_channel(room), message::entry(head, entry, previous))
         }
-        Change::Marks { room, user, marks } => {
-            let mut bytes = begin(MARKS);
-            crate::redis::put_bytes16(&mut bytes, user.as_str().as_bytes());
-            for number in [marks.delivered.0, marks.read.0, marks.read_number] {
-                bytes.extend_from_slice(&number.to_le_bytes());
-            }
-            Some((names.room_channel(room), bytes))
-        }
-        Change::Notified { user, notification } => {
-            Some((names.user_channel(user), notified(begin(NOTIFIED), notification)))
-        }
+        Change::Marks { room, user, marks } => (names.room_channel(room), message::marks(head, user, *marks)),
+        Change::Notified { user, notification } => (names.user_channel(user), notice(notification, false)),
         Change::Broadcast { tenant, notification } => {
-            Some((names.tenant_channel(tenant), notified(begin(BROADCAST), notification)))
+            (names.tenant_channel(tenant), notice(notification, true))
         }
-        _ => None,
-    }
-}
-
-fn notified(mut bytes: Vec<u8>, notification: &Notification) -> Vec<u8> {
-    let (InboxPlace::Own(seq) | InboxPlace::Broadcast(seq)) = notification.place;
-    bytes.extend_from_slice(&seq.0.to_le_bytes());
-    bytes.extend_from_slice(&notification.time.millis().to_le_bytes());
-    bytes.extend_from_slice(&notice::encode(&notification.notice));
-    bytes
+        _ => return None,
+    })
 }

@@ -71,8 +71,8 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
         .arg(kind)
         .arg(instant.millis())
         .arg(shared.now().millis())
-        .arg(shared.publish())
-        .arg(&shared.head()[..])
+        .arg(shared.scripts_publish_with())
+        .arg(&shared.head().to_bytes()[..])
         .arg(&name);
     call.ask(shared).await?;
     shared.make_durable(Partition::of_hub()).await?;

@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::names::{RoomName, TenantId};
 use crate::domain::namespace::NamespaceRules;
 use crate::domain::position::Epoch;
 use crate::domain::time::Timestamp;
+use crate::redis::message::Head;
 use crate::redis::{Durability, Link, Names, Partition};
 use crate::store::{Change, Home, StoreError};
 
@@ -93,13 +93,9 @@ impl Shared {
         self.link.is_whole() && self.seen.lock().elapsed() < silent
     }
 
-    /// What messages to other nodes begin with, after version and kind: who sends, and the epoch.
-    pub(super) fn head(&self) -> [u8; 16] {
-        let mut head = [0; 16];
-        let (node, epoch) = head.split_at_mut(8);
-        node.copy_from_slice(&self.options.node.to_le_bytes());
-        epoch.copy_from_slice(&self.epoch().0.to_le_bytes());
-        head
+    /// What messages to other nodes begin with.
+    pub(super) fn head(&self) -> Head {
+        Head { node: self.options.node, epoch: self.epoch() }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -127,15 +123,15 @@ impl Shared {
     }
 
     /// The command that scripts publish with; empty where it is not theirs to publish.
-    pub(super) fn publish(&self) -> &'static str {
+    pub(super) fn scripts_publish_with(&self) -> &'static str {
         match self.options.durability {
             Durability::Replicas(_) => "",
-            Durability::EverySecond | Durability::Always => self.publish_command(),
+            Durability::EverySecond | Durability::Always => self.publishes_with(),
         }
     }
 
     /// The command that publishes: in a cluster to who is subscribed at the channel's own server.
-    pub(super) fn publish_command(&self) -> &'static str {
+    pub(super) fn publishes_with(&self) -> &'static str {
         if self.options.redis.cluster { "SPUBLISH" } else { "PUBLISH" }
     }
 }
@@ -147,13 +143,4 @@ pub(super) fn partition_of(tenant: &TenantId, home: &Home) -> Partition {
         Home::Inbox(user) => Partition::of_user(tenant, user),
         Home::Tenant => Partition::of_tenant(tenant),
     }
-}
-
-/// A random tag's worth of bits. Where the system gives none the clock must do.
-pub(super) fn random_tag() -> u32 {
-    let mut bytes = [0; 4];
-    if getrandom::fill(&mut bytes).is_err() {
-        return Timestamp::now().millis() as u32;
-    }
-    u32::from_le_bytes(bytes)
 }

@@ -23,7 +23,7 @@ pub(super) struct Acknowledged(Mutex<FxHashMap<Partition, Mark>>);
 #[derive(Clone, Debug)]
 struct Mark {
     kind: &'static str,
-    /// The key, after what all keys of the partition begin with.
+    /// The home's key.
     base: String,
     seq: u64,
     tag: String,
@@ -31,8 +31,10 @@ struct Mark {
 
 impl Acknowledged {
     /// Takes note of what was written.
-    pub(super) fn note(&self, changes: &[Change]) {
-        let Some((partition, mark)) = changes.iter().rev().find_map(mark) else { return };
+    pub(super) fn note(&self, names: &Names, changes: &[Change]) {
+        let Some((partition, mark)) = changes.iter().rev().find_map(|change| mark(names, change)) else {
+            return;
+        };
         self.0.lock().insert(partition, mark);
     }
 
@@ -47,23 +49,31 @@ impl Acknowledged {
     }
 }
 
-fn mark(change: &Change) -> Option<(Partition, Mark)> {
+fn mark(names: &Names, change: &Change) -> Option<(Partition, Mark)> {
     match change {
         Change::Entry { room, entry } => {
-            let base = format!("r/{}/{}", room.tenant, room.room);
-            let mark = Mark { kind: "r", base, seq: entry.seq.0, tag: entry.tag.0.to_string() };
+            let mark =
+                Mark { kind: "r", base: names.room(room), seq: entry.seq.0, tag: entry.tag.0.to_string() };
             Some((Partition::of_room(&room.tenant, &room.room), mark))
         }
         Change::Notified { user, notification } => {
             let InboxPlace::Own(seq) = notification.place else { return None };
-            let base = format!("u/{}/{}", user.tenant, user.user);
-            let mark = Mark { kind: "n", base, seq: seq.0, tag: notification.notice.id.to_string() };
+            let mark = Mark {
+                kind: "n",
+                base: names.user(user),
+                seq: seq.0,
+                tag: notification.notice.id.to_string(),
+            };
             Some((Partition::of_user(&user.tenant, &user.user), mark))
         }
         Change::Broadcast { tenant, notification } => {
             let InboxPlace::Broadcast(seq) = notification.place else { return None };
-            let base = format!("t/{tenant}");
-            let mark = Mark { kind: "n", base, seq: seq.0, tag: notification.notice.id.to_string() };
+            let mark = Mark {
+                kind: "n",
+                base: names.tenant(tenant),
+                seq: seq.0,
+                tag: notification.notice.id.to_string(),
+            };
             Some((Partition::of_tenant(tenant), mark))
         }
         _ => None,
@@ -86,7 +96,7 @@ pub(super) async fn has_all(shared: &Shared, link: &Link, server: &mut Server) -
 /// Gives the hub another epoch, unless another node has.
 pub(super) async fn renew(shared: &Shared, server: &mut Server) -> Result<(), LinkError> {
     let known = shared.epoch();
-    let next = super::identity::random_epoch();
+    let next = super::random::epoch();
     let mut call = script::RENEW.key(shared.names.partition(Partition::of_hub()));
     call.arg(known.0).arg(next.0);
     let found = call.invoke_async::<u64>(&mut server.connection).await;

@@ -24,9 +24,7 @@ if kind == '1' then
       call('ZADD', base .. '/c', seq, seq)
       if expires > 0 then call('ZADD', base .. '/ce', expires, seq) end
     end
-    local ends = time + retention
-    if expires > 0 and expires < ends then ends = expires end
-    call('ZADD', P .. 'due', ends, 'n/' .. tenant .. '/' .. user .. '/' .. seq)
+    call('ZADD', P .. 'due', ends_at(time, expires, retention), 'n/' .. tenant .. '/' .. user .. '/' .. seq)
     call('HINCRBY', P .. 'count/' .. tenant, 'notices', 1)
     tell(publish, head, base .. '/c', 3, struct.pack('<I8i8', seq, time) .. notice)
     reply[#reply + 1] = seq

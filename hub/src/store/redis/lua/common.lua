@@ -4,7 +4,7 @@
 -- from), due (what is to be looked at, by when), names/TENANT (its rooms), wrote/TENANT/USER (rooms where somebody wrote),
 -- count/TENANT, tenants. Of a room: r/TENANT/ROOM with h (head), c (cold state), m (metadata); /e entries, /m members,
 -- /o their order, /k marks, /d edits of a message, /x/SEQ its reactions, /xs which have any, /l last event of each key.
--- Of a user: u/TENANT/USER with head, time, bread; /n notices, /z their order, /i by id, /u unread, /ue those that expire,
+-- Of a user: u/TENANT/USER with head, time, read; /n notices, /z their order, /i by id, /u unread, /ue those that expire,
 -- /c critical, /ce, /s broadcasts seen, /x deleted, /r rooms. Of a tenant: t/TENANT with head, time, ver; /n, /z, /i, /m
 -- what is counted, /d directory.
 local P = KEYS[1]
@@ -38,4 +38,17 @@ local function tell(publish, head, channel, kind, body)
   if publish ~= '' then
     call(publish, channel, '\1' .. string.char(kind) .. head .. body)
   end
+end
+
+-- When a notification goes: when it expires, or was kept long enough.
+local function ends_at(time, expires, retention)
+  local ends = time + retention
+  if expires > 0 and expires < ends then return expires end
+  return ends
+end
+
+-- Places of a sorted set from `from` upwards (A) or downwards, so many.
+local function places(key, direction, from, most)
+  if direction == 'A' then return call('ZRANGEBYSCORE', key, '(' .. from, '+inf', 'LIMIT', 0, most) end
+  return call('ZREVRANGEBYSCORE', key, '(' .. from, '-inf', 'LIMIT', 0, most)
 end

@@ -1,6 +1,6 @@
 -- Commits an outcome whose home is a user's inbox. What of the tenant's broadcasts it is about was looked up before.
 local now, tenant, user = num(), arg(), arg()
-local hash, fingerprint, limit, window, floor = arg(), arg(), num(), num(), num()
+local key = take_key()
 local head = arg()
 -- The broadcasts' head, from where they are the user's (-1: none are), the oldest, and those that the user has not read
 -- all before, where that is known.
@@ -9,21 +9,18 @@ local live = {}
 for n = 1, num() do live[n] = num() end
 local base = P .. 'u/' .. tenant .. '/' .. user
 
-if hash ~= '' then
-  local known = find_key(hash, window, now)
-  if known then
-    if known.fingerprint ~= fingerprint then return { 'key' } end
-    return { 'dup', known.seq, known.tag, known.number, known.time, known.version, inbox_state(base, now) }
-  end
+local before = answer_of_before(key, now)
+if before then
+  if before[1] == 'dup' then before[7] = inbox_state(base, now) end
+  return before
 end
 if outbox_is_full() then return { 'over' } end
-local known_keys = hash ~= '' and make_place(limit, window, floor, now)
-if known_keys == nil then return { 'many' } end
+if not make_place(key, now) then return { 'many' } end
 
-local function bread() return tonumber(call('HGET', base, 'bread') or 0) end
+local function read_up_to() return tonumber(call('HGET', base, 'read') or 0) end
 local function seen_up_to()
-  if known_from < 0 then return bread() end
-  return math.max(known_from, bread())
+  if known_from < 0 then return read_up_to() end
+  return math.max(known_from, read_up_to())
 end
 
 local function see(seq)
@@ -44,7 +41,7 @@ local function advance(read)
     end
   end
   if mark <= before then return false end
-  call('HSET', base, 'bread', mark)
+  call('HSET', base, 'read', mark)
   call('ZREMRANGEBYSCORE', base .. '/s', '-inf', mark)
   return true
 end
@@ -90,9 +87,5 @@ for _ = 1, num() do
 end
 if #changes > 0 then call('SADD', P .. 'tenants', tenant) end
 local waits = take_effects(tenant, now, head)
-local keys = -1
-if hash ~= '' then
-  keep_key(hash, fingerprint, { seq = 0, tag = 0, number = 0, time = now, version = 0 })
-  keys = known_keys + 1
-end
+local keys = keep_key(key, { seq = 0, tag = 0, number = 0, time = now, version = 0 })
 return { 'ok', 0, 0, 0, now, 0, keys, waits, inbox_state(base, now), changes }

@@ -30,7 +30,7 @@ end
 
 -- Everything that a summary is made of: head, how far broadcasts were read, unread, critical, seen, deleted.
 local function inbox_state(base, now)
-  local found = call('HMGET', base, 'head', 'bread')
+  local found = call('HMGET', base, 'head', 'read')
   local unread, critical = counted(base, now)
   return {
     tonumber(found[1] or 0), tonumber(found[2] or 0), unread, critical,

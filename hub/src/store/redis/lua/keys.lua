@@ -1,13 +1,22 @@
 -- Idempotency: what a key gave first. A record is seq, tag, number, time, version, then the fingerprint.
-local function find_key(hash, window, now)
-  local record = call('HGET', P .. 'keys', hash)
+
+-- The arguments that it takes: which key (none: empty), what makes a retry the same, how many keys the partition may have, how
+-- long they are remembered and how long at least.
+local function take_key()
+  return { hash = arg(), fingerprint = arg(), limit = num(), window = num(), floor = num() }
+end
+
+-- The answer that an attempt before makes; nil where this is the first one.
+local function answer_of_before(key, now)
+  local record = key.hash ~= '' and call('HGET', P .. 'keys', key.hash)
   if not record then return nil end
   local seq, tag, number, time, version, place = struct.unpack('<I8I4I8i8I4', record)
-  if time + window <= now then
-    call('HDEL', P .. 'keys', hash)
+  if time + key.window <= now then
+    call('HDEL', P .. 'keys', key.hash)
     return nil
   end
-  return { seq = seq, tag = tag, number = number, time = time, version = version, fingerprint = string.sub(record, place) }
+  if string.sub(record, place) ~= key.fingerprint then return { 'key' } end
+  return { 'dup', seq, tag, number, time, version }
 end
 
 local function key_time(hash)
@@ -22,32 +31,35 @@ local function drop_oldest_key()
   if hash then call('HDEL', P .. 'keys', hash) end
 end
 
--- Makes place for one more key: past the limit the oldest goes that is old enough. How many there are then; nil where there
--- is no place. What has expired is looked for now and then: who asks for it does not find it anyway.
-local function make_place(limit, window, floor, now)
-  local count = call('HLEN', P .. 'keys')
+-- Makes place for a key: past the limit the oldest goes that is old enough. Whether there is. What has expired is looked for
+-- now and then: who asks for it does not find it anyway.
+local function make_place(key, now)
+  if key.hash == '' then return true end
   if now % 8 == 0 then
     for _ = 1, 32 do
       local oldest = call('LINDEX', P .. 'keyq', 0)
       if not oldest then break end
       local time = key_time(oldest)
-      if time and time + window > now then break end
+      if time and time + key.window > now then break end
       drop_oldest_key()
     end
-    count = call('HLEN', P .. 'keys')
   end
-  while count >= limit do
+  key.others = call('HLEN', P .. 'keys')
+  while key.others >= key.limit do
     local oldest = call('LINDEX', P .. 'keyq', 0)
     local time = key_time(oldest)
-    if not oldest or (time and time + floor > now) then return nil end
+    if not oldest or (time and time + key.floor > now) then return false end
     drop_oldest_key()
-    count = call('HLEN', P .. 'keys')
+    key.others = call('HLEN', P .. 'keys')
   end
-  return count
+  return true
 end
 
-local function keep_key(hash, fingerprint, done)
+-- Remembers what a key gave. How many the partition has now; -1 without one.
+local function keep_key(key, done)
+  if key.hash == '' then return -1 end
   local record = struct.pack('<I8I4I8i8I4', done.seq, done.tag, done.number, done.time, done.version)
-  call('HSET', P .. 'keys', hash, record .. fingerprint)
-  call('RPUSH', P .. 'keyq', hash)
+  call('HSET', P .. 'keys', key.hash, record .. key.fingerprint)
+  call('RPUSH', P .. 'keyq', key.hash)
+  return key.others + 1
 end

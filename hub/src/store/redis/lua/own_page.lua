@@ -1,14 +1,8 @@
 -- A page of a user's own log: from `from` upwards or downwards, so many; each with whether it is unread.
 local tenant, user, direction, from, most = arg(), arg(), arg(), arg(), num()
 local base = P .. 'u/' .. tenant .. '/' .. user
-local seqs
-if direction == 'A' then
-  seqs = call('ZRANGEBYSCORE', base .. '/z', '(' .. from, '+inf', 'LIMIT', 0, most)
-else
-  seqs = call('ZREVRANGEBYSCORE', base .. '/z', '(' .. from, '-inf', 'LIMIT', 0, most)
-end
 local reply = {}
-for _, seq in ipairs(seqs) do
+for _, seq in ipairs(places(base .. '/z', direction, from, most)) do
   reply[#reply + 1] = tonumber(seq)
   reply[#reply + 1] = call('ZSCORE', base .. '/u', seq) and 1 or 0
   reply[#reply + 1] = call('HGET', base .. '/n', seq) or ''

@@ -1,6 +1,6 @@
 -- Commits an outcome whose home is a room.
 local now, tenant, room, actor = num(), arg(), arg(), arg()
-local hash, fingerprint, limit, window, floor = arg(), arg(), num(), num(), num()
+local key = take_key()
 local publish, head = arg(), arg()
 local count, age, keeps_latest, from_start = num(), num(), arg() == '1', arg() == '1'
 local state_keys, state_bytes = num(), num()
@@ -46,14 +46,10 @@ end
 
 if ARGV[at + 1] ~= '0' then may_wait = true end
 
-if hash ~= '' then
-  local known = find_key(hash, window, now)
-  if known then
-    if known.fingerprint ~= fingerprint then return { 'key' } end
-    local reply = { 'dup', known.seq, known.tag, known.number, known.time, known.version }
-    if marks_wanted then reply[7], reply[8], reply[9] = marks_of(actor) end
-    return reply
-  end
+local before = answer_of_before(key, now)
+if before then
+  if before[1] == 'dup' and marks_wanted then before[7], before[8], before[9] = marks_of(actor) end
+  return before
 end
 if may_wait and outbox_is_full() then return { 'over' } end
 
@@ -119,8 +115,7 @@ if keeps_latest then
     end
   end
 end
-local known_keys = hash ~= '' and make_place(limit, window, floor, now)
-if known_keys == nil then return { 'many' } end
+if not make_place(key, now) then return { 'many' } end
 
 local done = { seq = 0, tag = 0, number = 0, time = now, version = 0 }
 local marks, appended, index = nil, {}, {}
@@ -276,15 +271,11 @@ save_stored(tenant)
 
 local waits = 0
 for from = 1, #index, 128 do
-  waits = put_out(2, tenant, text16(room) .. struct.pack('<I8', r.head) .. table.concat(index, '', from, math.min(from + 127, #index)), now, head)
+  waits = put_out(2, tenant, text16(room) .. table.concat(index, '', from, math.min(from + 127, #index)), now, head)
 end
 local effects = take_effects(tenant, now, head)
 if effects > 0 then waits = effects end
-local keys = -1
-if hash ~= '' then
-  keep_key(hash, fingerprint, done)
-  keys = known_keys + 1
-end
+local keys = keep_key(key, done)
 
 local reply = {
   'ok', done.seq, done.tag, done.number, done.time, done.version, keys, waits, trimmed, marks_changed, stored,

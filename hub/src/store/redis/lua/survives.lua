@@ -1,6 +1,5 @@
 -- Whether something that was acknowledged is still there: an entry by its tag, a notification by its id.
 local kind, base, seq, mark = arg(), arg(), num(), arg()
-base = P .. base
 if kind == 'r' then
   local r = read_room(base)
   local record = call('HGET', base .. '/e', seq)

@@ -1,18 +1,12 @@
 -- Commits an outcome whose home is the tenant: its broadcasts, its directory, effects on many.
 local now, tenant, actor = num(), arg(), arg()
-local hash, fingerprint, limit, window, floor = arg(), arg(), num(), num(), num()
+local key = take_key()
 local publish, head, retention = arg(), arg(), num()
 
-if hash ~= '' then
-  local known = find_key(hash, window, now)
-  if known then
-    if known.fingerprint ~= fingerprint then return { 'key' } end
-    return { 'dup', known.seq, known.tag, known.number, known.time, known.version }
-  end
-end
+local before = answer_of_before(key, now)
+if before then return before end
 if outbox_is_full() then return { 'over' } end
-local known_keys = hash ~= '' and make_place(limit, window, floor, now)
-if known_keys == nil then return { 'many' } end
+if not make_place(key, now) then return { 'many' } end
 
 local base = P .. 't/' .. tenant
 local done = { seq = 0, tag = 0, number = 0, time = now, version = 0 }
@@ -34,9 +28,7 @@ local function broadcast(id, priority, expires, notice)
   call('HSET', base .. '/m', seq, struct.pack('<Bi8', priority, expires))
   call('ZADD', base .. '/z', seq, seq)
   call('HSET', base .. '/i', id, seq)
-  local ends = time + retention
-  if expires > 0 and expires < ends then ends = expires end
-  call('ZADD', P .. 'due', ends, 'b/' .. tenant .. '/' .. seq)
+  call('ZADD', P .. 'due', ends_at(time, expires, retention), 'b/' .. tenant .. '/' .. seq)
   call('SADD', P .. 'tenants', tenant)
   tell(publish, head, base .. '/c', 4, struct.pack('<I8i8', seq, time) .. notice)
   done.seq, done.time = seq, time
@@ -54,11 +46,7 @@ for _ = 1, num() do
   end
 end
 local waits = take_effects(tenant, now, head)
-local keys = -1
-if hash ~= '' then
-  keep_key(hash, fingerprint, done)
-  keys = known_keys + 1
-end
+local keys = keep_key(key, done)
 local reply = { 'ok', done.seq, done.tag, done.number, done.time, done.version, keys, waits }
 for _, number in ipairs(told) do reply[#reply + 1] = number end
 return reply

@@ -182,10 +182,6 @@ impl Scan<'_> {
         !deleted
             && notice.expires.is_none_or(|expires| expires > self.now)
             && self.before.is_none_or(|before| at < before)
-            && self.filter.is_none_or(|filter| {
-                (!filter.unread_only || !notification.read)
-                    && (filter.kinds.is_empty() || filter.kinds.contains(&notice.kind))
-                    && (filter.priorities.is_empty() || filter.priorities.contains(&notice.priority))
-            })
+            && self.filter.is_none_or(|filter| filter.passes(notification))
     }
 }

@@ -138,7 +138,7 @@ impl Scan<'_> {
                 Log::Broadcast => InboxPlace::Broadcast(Seq(seq as u64)),
             };
             let notification = Notification { notice, place, time, read: row.get(11)? };
-            if self.filter.is_none_or(|filter| passes(filter, &notification)) {
+            if self.filter.is_none_or(|filter| filter.passes(&notification)) {
                 bytes += notification.size();
                 found.push(notification);
             }
@@ -156,11 +156,4 @@ impl Scan<'_> {
             (Some((time, InboxPlace::Own(_))), Log::Broadcast) => (time, 0),
         }
     }
-}
-
-fn passes(filter: &InboxFilter, notification: &Notification) -> bool {
-    let notice = &notification.notice;
-    (!filter.unread_only || !notification.read)
-        && (filter.kinds.is_empty() || filter.kinds.contains(&notice.kind))
-        && (filter.priorities.is_empty() || filter.priorities.contains(&notice.priority))
 }
