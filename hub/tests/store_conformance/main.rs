@@ -50,7 +50,7 @@ macro_rules! conformance {
             messages { edits, deletions_blank_edits, reactions, settled_ones_too, changes_of_messages_survive_reopening }
             model { random_outcomes_match_the_model }
             pages { after_and_before, bounded_by_items_and_bytes, bounded_by_whole_entries, while_others_append, of_rooms_that_do_not_exist }
-            retention { by_count, by_age, of_other_rules_after_a_restart, of_rooms_under_constant_load }
+            retention { by_count, by_age, of_other_rules_after_a_restart, of_rooms_under_constant_load, of_a_room_that_is_read_from_its_beginning }
             audit { the_last_of_each_hour_is_kept, survives_a_restart }
             revocations { are_told_kept_and_paged, the_later_instant_counts, go_when_their_token_has_ended }
             rooms { are_listed_by_prefix, of_a_user, are_paged_by_items_and_bytes, unread_ones_are_looked_for_in_bounds, direct_ones_name_the_peer, tenants_are_isolated }

@@ -109,3 +109,24 @@ pub(crate) async fn of_rooms_under_constant_load<F: Fixture>() {
     scene.setup.sink.wait_for(|change| *change == Change::Trimmed { room: room_key("short:a"), first });
     assert_eq!(scene.log("short:a").await.len(), 20);
 }
+
+/// While a room is trimmed a page from its beginning holds the oldest entry that is kept, and says that more come.
+pub(crate) async fn of_a_room_that_is_read_from_its_beginning<F: Fixture>() {
+    let scene = Scene::<F>::with(Setup { deferred: 20_000, ..Setup::new() });
+    scene.commit(send("short:a", "alice", "first")).await;
+    let mut pending = VecDeque::new();
+    for turn in 0..6_000_u64 {
+        pending.push_back(scene.store().commit(send("short:a", "alice", &turn.to_string())));
+        if turn >= 500 {
+            pending.pop_front().unwrap().await.unwrap();
+            let page = scene.page("short:a", EntryRange::After(Seq(0)), 3).await;
+            let seqs: Vec<u64> = page.entries.iter().map(|entry| entry.seq.0).collect();
+            let wanted: Vec<u64> = (page.first.0..=page.head.seq.0).take(3).collect();
+            assert_eq!(seqs, wanted, "of {:?} to {:?}", page.first, page.head.seq);
+            assert_eq!(page.more, page.first.0 + 2 < page.head.seq.0);
+        }
+    }
+    for last in pending {
+        last.await.unwrap();
+    }
+}

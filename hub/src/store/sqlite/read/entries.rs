@@ -30,12 +30,24 @@ impl Reader {
     pub(in super::super) fn entries(
         &mut self,
         key: &RoomKey,
-        range: EntryRange,
+        mut range: EntryRange,
         bound: PageBound,
     ) -> Result<EntryPage> {
-        let copied = self.copy_unsettled(key, range, bound);
-        // The page is of the moment of the copy: the row's head is the copy's, and the settled one without a copy.
-        let Some(row) = self.room_row(key, copied.head)? else { return Ok(EntryPage::empty(self.epoch)) };
+        let (copied, row) = loop {
+            let copied = self.copy_unsettled(key, range, bound);
+            // The page is of the moment of the copy: the row's head is the copy's, and the settled one without a copy.
+            let Some(row) = self.room_row(key, copied.head)? else {
+                return Ok(EntryPage::empty(self.epoch));
+            };
+            let EntryRange::After(_) = range else { break (copied, row) };
+            let first = row.room.first;
+            if copied.entries.first().is_none_or(|entry| entry.seq >= first) {
+                break (copied, row);
+            }
+            // The room was trimmed between the copy and the snapshot, past where the copy begins: it ends too early.
+            range = EntryRange::After(Seq(first.0 - 1));
+            self.begin_snapshot()?;
+        };
         let head = row.head;
         let first = row.room.first.min(head.seq.next());
         let mut filling = Filling::new(bound);
