@@ -1,7 +1,7 @@
 //! What goes over the bus, as bytes.
 //!
 //! Little endian: version u8, kind u8, the publisher's id u64, the store's epoch u64, then by kind. What the store publishes
-//! (1 to 4, 6) is written by it ([`crate::redis::message`]), what nodes say to each other (7, 9, 10, 11) here. A later version only
+//! (1 to 4, 6, 12) is written by it ([`crate::redis::message`]), what nodes say to each other (7, 9, 10, 11) here. A later version only
 //! adds kinds, or bytes after those of a kind; where it must do otherwise it says another version, and whoever cannot read
 //! that knows at least that something happened, and asks the store.
 
@@ -75,6 +75,8 @@ pub enum Body {
     Marks(UserId, Marks),
     /// A notification in a user's own log, or in the tenant's: the topic says which.
     Notice(Seq, Timestamp, Arc<Notice>),
+    /// The log has got at least this far.
+    Reached(Seq),
     /// Tokens are good no more: the store says which.
     Revoked,
     /// A user's content was blanked.
@@ -113,7 +115,7 @@ pub fn read(bytes: &Bytes, own: u64) -> Result<Envelope, Malformed> {
     if head.node == own {
         let place = match kind {
             1 => Some((Seq(from.u64()?), Some(Tag(from.u32()?)))),
-            3 | 4 => Some((Seq(from.u64()?), None)),
+            3 | 4 | 12 => Some((Seq(from.u64()?), None)),
             _ => None,
         };
         return Ok(Envelope::Own(place));
@@ -141,6 +143,7 @@ pub fn read(bytes: &Bytes, own: u64) -> Result<Envelope, Malformed> {
         9 => Body::Live(read_live(from, bytes)?),
         10 => read_control(from)?,
         11 => Body::Sessions(bytes.slice_ref(from.rest())),
+        12 => Body::Reached(Seq(from.u64()?)),
         _ => Body::Unknown,
     };
     Ok(Envelope::Read(head, body))

@@ -72,6 +72,13 @@ pub fn notice(head: Head, seq: Seq, time: Timestamp, notice: &Notice, is_broadca
     to
 }
 
+/// A log has got at least this far: whoever was not told that asks the store.
+pub fn reached(head: Head, seq: Seq) -> Vec<u8> {
+    let mut to = head.begin(12, 8);
+    to.extend_from_slice(&seq.0.to_le_bytes());
+    to
+}
+
 /// Tokens are good no more: the store says which.
 pub fn revoked(head: Head) -> Vec<u8> {
     head.begin(6, 0)

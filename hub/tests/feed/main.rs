@@ -4,4 +4,5 @@
 mod cluster;
 mod faults;
 mod node;
+mod replicas;
 mod telling;

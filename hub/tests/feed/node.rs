@@ -15,7 +15,7 @@ use carillon_hub::domain::member::{MembershipChange, Role};
 use carillon_hub::domain::names::{NotificationId, RoomKey, RoomName, TenantId, UserId, UserKey};
 use carillon_hub::domain::namespace::{NamespaceRules, Namespaces};
 use carillon_hub::domain::position::Position;
-use carillon_hub::redis;
+use carillon_hub::redis::{self, Durability};
 use carillon_hub::store::redis::{Options, RedisStore};
 use carillon_hub::store::{Change, CommitSink, Committed, Effect, Home, Outcome, Store, Write};
 use parking_lot::{Condvar, Mutex};
@@ -111,6 +111,11 @@ fn namespaces() -> Arc<Namespaces> {
 impl Node {
     /// One at a server, or at the cluster that it is of.
     pub(crate) async fn start(server: &Server, number: u64) -> Self {
+        Self::start_with(server, number, Durability::EverySecond).await
+    }
+
+    /// One that acknowledges by this policy.
+    pub(crate) async fn start_with(server: &Server, number: u64, durability: Durability) -> Self {
         let mut at = redis::Options::new(server.url());
         at.cluster = server.is_of_cluster();
         at.back_off = Duration::from_millis(10);
@@ -125,6 +130,7 @@ impl Node {
         let sink: Arc<dyn CommitSink> = Arc::new(feed.clone());
         let mut options = Options::new(at, namespaces(), sink);
         options.node = number;
+        options.durability = durability;
         // What its server keeps does not matter here.
         options.strict = false;
         options.sweep = Duration::from_millis(50);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::server::{Keeps, Server};
 
 /// The last slot of each master.
-const LAST: [u16; 3] = [5_460, 10_922, 16_383];
+pub const LAST: [u16; 3] = [5_460, 10_922, 16_383];
 
 /// Three masters, each with a replica or none.
 pub struct Cluster {

@@ -7,5 +7,5 @@
 mod cluster;
 mod server;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, LAST};
 pub use server::{Backup, Keeps, Server};

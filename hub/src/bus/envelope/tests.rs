@@ -70,6 +70,7 @@ fn all() -> Vec<(Bytes, Body)> {
             Body::Notice(Seq(2), Timestamp(9), a_notice()),
         ),
         (message::revoked(HEAD).into(), Body::Revoked),
+        (message::reached(HEAD, Seq(12)).into(), Body::Reached(Seq(12))),
         (erased(HEAD, &erased_user), Body::Erased(erased_user)),
     ];
     all.extend(lives.into_iter().map(|of| (live(HEAD, &of), Body::Live(of))));

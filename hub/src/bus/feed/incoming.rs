@@ -9,7 +9,7 @@ use crate::bus::port::Topic;
 use crate::bus::sequence::Item;
 use crate::domain::entry::Entry;
 use crate::domain::inbox::{InboxPlace, Notification};
-use crate::domain::position::{Position, Tag};
+use crate::domain::position::{Position, Seq, Tag};
 use crate::store::Change;
 
 impl Inner {
@@ -17,11 +17,7 @@ impl Inner {
     pub(super) fn hear(&self, topic: &Topic, message: &Bytes) -> bool {
         match envelope::read(message, self.node) {
             Ok(Envelope::Read(head, body)) => return self.take(topic, head, body),
-            Ok(Envelope::Own(Some((seq, previous)))) => {
-                self.with_shard(topic, |sequencer, out| {
-                    sequencer.echo(topic, seq, previous, now(), &mut |step| out(topic, step));
-                });
-            }
+            Ok(Envelope::Own(Some((seq, previous)))) => self.expect(topic, seq, previous),
             Ok(Envelope::Own(None)) => {}
             Ok(Envelope::Foreign) => return self.verify(topic),
             Err(error) => {
@@ -30,6 +26,13 @@ impl Inner {
             }
         }
         false
+    }
+
+    /// A log has got to a place that was told, or is going to be, or has to be read.
+    fn expect(&self, topic: &Topic, seq: Seq, previous: Option<Tag>) {
+        self.with_shard(topic, |sequencer, out| {
+            sequencer.echo(topic, seq, previous, now(), &mut |step| out(topic, step));
+        });
     }
 
     /// Something that cannot be read was published in a topic. Whether revocations are to be read.
@@ -66,6 +69,7 @@ impl Inner {
             (Body::Trimmed(first), Topic::Room(room)) => {
                 self.listener.changed(&[Change::Trimmed { room: room.clone(), first }]);
             }
+            (Body::Reached(seq), _) => self.expect(topic, seq, None),
             (Body::Erased(user), _) => self.listener.changed(&[Change::Erased { user }]),
             (Body::Live(live), _) => self.listener.live(topic, live),
             (Body::Sessions(batch), Topic::Tenant(tenant)) => self.listener.sessions(tenant, &batch),

@@ -80,6 +80,7 @@ fn begin(shared: &Arc<Shared>, job: Job) -> BoxFuture<'static, Arrived> {
 
 async fn commit_one(shared: &Shared, outcome: Outcome) -> Result<Settled, StoreError> {
     let partition = partition_of(&outcome.tenant, &outcome.home);
+    let addressed = publish::Addressed::from(&outcome);
     let settled = match outcome.home.clone() {
         Home::Room(room) => {
             let (call, tags) = commit::room(shared, &room, &outcome);
@@ -93,9 +94,12 @@ async fn commit_one(shared: &Shared, outcome: Outcome) -> Result<Settled, StoreE
             commit::settle_tenant(shared, &outcome, answer)
         }
     }?;
-    if settled.result.is_ok() {
+    if let Ok(committed) = &settled.result {
         shared.make_durable(partition).await?;
-        publish::publish(shared, &settled.changes, settled.previous).await;
+        publish::publish(shared, &settled.changes, settled.previous).await?;
+        if committed.duplicate {
+            publish::publish_again(shared, &addressed, committed).await?;
+        }
     }
     Ok(settled)
 }

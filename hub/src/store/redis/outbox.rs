@@ -132,11 +132,10 @@ impl Outboxes {
         match item.kind {
             Kind::Notify(notice, users) => {
                 let groups = by_partition(&item.tenant, users, |user| user);
-                let applied = groups
-                    .iter()
-                    .map(|(target, users)| notify(shared, begin(*target), &item.tenant, &notice, users));
+                let applied = groups.iter().map(|(target, users)| {
+                    notify(shared, (*target, begin(*target)), &item.tenant, &notice, users)
+                });
                 for changes in try_join_all(applied).await? {
-                    publish::publish(shared, &changes, Tag(0)).await;
                     shared.acknowledged.note(&shared.names, &changes);
                     shared.tell(&changes);
                 }
@@ -150,7 +149,10 @@ impl Outboxes {
                         call.push(u8::from(*add));
                         call.push(user.as_str());
                     }
-                    call.ask(shared)
+                    async move {
+                        call.ask(shared).await?;
+                        shared.make_durable(*target).await
+                    }
                 });
                 try_join_all(applied).await?;
             }
@@ -189,10 +191,10 @@ fn by_partition<T>(
     groups
 }
 
-/// Puts a notice into some users' logs; gives what to tell.
+/// Puts a notice into the logs of a partition's users, by the call that was begun for it; gives what to tell.
 async fn notify(
     shared: &Shared,
-    call: Call,
+    (target, call): (Partition, Call),
     tenant: &TenantId,
     notice: &Arc<Notice>,
     users: &[UserId],
@@ -210,7 +212,9 @@ async fn notify(
         call.push(user.as_str());
     }
     let mut answer = call.ask(shared).await?;
+    shared.make_durable(target).await?;
     if answer.some_bytes()? != b"ok" {
+        publish::publish_inboxes(shared, tenant, users).await?;
         return Ok(Vec::new());
     }
     let mut changes = Vec::with_capacity(users.len());
@@ -223,6 +227,7 @@ async fn notify(
             notification,
         });
     }
+    publish::publish(shared, &changes, Tag(0)).await?;
     Ok(changes)
 }
 

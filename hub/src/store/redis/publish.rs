@@ -1,29 +1,96 @@
-//! Telling other nodes what scripts do not: under [`Durability::Replicas`], once replicas have it. What is lost on the way
-//! other nodes find missing and read.
+//! Telling other nodes what scripts do not: under [`Durability::Replicas`], once replicas have it.
+//!
+//! Whoever dies in between, or hears of too few replicas, has committed what nobody was told. It is not acknowledged either:
+//! with the attempt that is, others hear how far the log has got, and read what they miss.
 
 use redis::cmd;
 
 use crate::domain::inbox::{InboxPlace, Notification};
-use crate::domain::position::Tag;
+use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
+use crate::domain::position::{Seq, Tag};
 use crate::redis::{Durability, message};
-use crate::store::Change;
+use crate::store::{Change, Committed, Home, Outcome, StoreError};
 
 use super::shared::Shared;
 
+/// Where an outcome belongs, and whose it is.
+pub(super) struct Addressed {
+    tenant: TenantId,
+    home: Home,
+    actor: UserId,
+}
+
+impl From<&Outcome> for Addressed {
+    fn from(outcome: &Outcome) -> Self {
+        Self { tenant: outcome.tenant.clone(), home: outcome.home.clone(), actor: outcome.actor.clone() }
+    }
+}
+
 /// Publishes changes where scripts did not. `previous` is the tag of the entry before the first one.
-pub(super) async fn publish(shared: &Shared, changes: &[Change], previous: Tag) {
-    if !matches!(shared.options.durability, Durability::Replicas(_)) {
-        return;
+pub(super) async fn publish(shared: &Shared, changes: &[Change], previous: Tag) -> Result<(), StoreError> {
+    if !is_ours(shared) {
+        return Ok(());
     }
     let mut previous = previous;
     for change in changes {
-        let Some((channel, message)) = message(shared, change, &mut previous) else { continue };
-        let mut command = cmd(shared.publishes_with());
-        command.arg(channel).arg(message);
-        if shared.send(&command).await.is_err() {
-            tracing::debug!("a change was not published");
+        if let Some((channel, message)) = message(shared, change, &mut previous) {
+            send(shared, &channel, &message).await?;
         }
     }
+    Ok(())
+}
+
+/// Publishes what an attempt before may have committed without others having been told.
+pub(super) async fn publish_again(
+    shared: &Shared,
+    outcome: &Addressed,
+    committed: &Committed,
+) -> Result<(), StoreError> {
+    if !is_ours(shared) {
+        return Ok(());
+    }
+    let (names, head, Addressed { tenant, home, actor }) = (&shared.names, shared.head(), outcome);
+    match home {
+        Home::Room(room) => {
+            let channel = names.room_channel(&RoomKey { tenant: tenant.clone(), room: room.clone() });
+            if let Some(marks) = committed.marks {
+                send(shared, &channel, &message::marks(head, actor, marks)).await?;
+            }
+            send(shared, &channel, &message::reached(head, committed.position.seq)).await
+        }
+        Home::Tenant => {
+            send(shared, &names.tenant_channel(tenant), &message::reached(head, committed.position.seq)).await
+        }
+        // Nobody else is told of what a user does to their own inbox.
+        Home::Inbox(_) => Ok(()),
+    }
+}
+
+/// Has other nodes look at users' inboxes: something may have arrived there without their having been told.
+pub(super) async fn publish_inboxes(
+    shared: &Shared,
+    tenant: &TenantId,
+    users: &[UserId],
+) -> Result<(), StoreError> {
+    if !is_ours(shared) {
+        return Ok(());
+    }
+    for user in users {
+        let channel = shared.names.user_channel(&UserKey { tenant: tenant.clone(), user: user.clone() });
+        send(shared, &channel, &message::reached(shared.head(), Seq::MAX)).await?;
+    }
+    Ok(())
+}
+
+fn is_ours(shared: &Shared) -> bool {
+    matches!(shared.options.durability, Durability::Replicas(_))
+}
+
+async fn send(shared: &Shared, channel: &str, message: &[u8]) -> Result<(), StoreError> {
+    let mut command = cmd(shared.publishes_with());
+    command.arg(channel).arg(message);
+    shared.send(&command).await?;
+    Ok(())
 }
 
 /// The channel that a change is for, and what is said there.
@@ -43,6 +110,7 @@ fn message(shared: &Shared, change: &Change, previous: &mut Tag) -> Option<(Stri
         Change::Broadcast { tenant, notification } => {
             (names.tenant_channel(tenant), notice(notification, true))
         }
+        Change::Revoked(_) => (names.hub_channel(), message::revoked(head)),
         _ => return None,
     })
 }

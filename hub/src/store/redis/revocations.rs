@@ -1,6 +1,7 @@
 //! Revocations: few, all in one partition.
 
 use crate::domain::names::{TenantId, UserId};
+use crate::domain::position::Tag;
 use crate::domain::revocation::{Revocation, Revoked, Scope, TokenId};
 use crate::domain::time::Timestamp;
 use crate::redis::{Partition, Reader};
@@ -8,6 +9,7 @@ use crate::store::{Change, RevocationPage, StoreError};
 
 use super::answer::damaged;
 use super::call::Call;
+use super::publish;
 use super::script;
 use super::shared::Shared;
 
@@ -76,7 +78,9 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
         .arg(&name);
     call.ask(shared).await?;
     shared.make_durable(Partition::of_hub()).await?;
-    shared.tell(&[Change::Revoked(revocation)]);
+    let told = [Change::Revoked(revocation)];
+    publish::publish(shared, &told, Tag(0)).await?;
+    shared.tell(&told);
     Ok(())
 }
 
