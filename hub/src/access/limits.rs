@@ -116,6 +116,15 @@ struct Key {
     namespace: Option<u16>,
 }
 
+/// Where a kind is limited, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Where only in a namespace, which.
+    pub namespace: Option<String>,
+    /// How often.
+    pub rate: Rate,
+}
+
 /// How full a bucket is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Level {
@@ -229,6 +238,27 @@ impl Limiter {
         if let Some(count) = refused.entry(tenant.clone()).or_default().get_mut(kind as usize) {
             *count += 1;
         }
+    }
+
+    /// Where a kind is limited that is done in `room`; `None` where it is not.
+    pub fn place(&self, kind: Limited, room: Option<&RoomName>) -> Option<Place> {
+        match room.and_then(|room| self.own_rate(kind, room)) {
+            Some((place, rate)) => {
+                let namespace = self.namespaces.get(usize::from(place)).map(|(name, _)| name.clone());
+                Some(Place { namespace, rate: rate? })
+            }
+            None => Some(Place { namespace: None, rate: self.rates.of(kind)? }),
+        }
+    }
+
+    /// Everywhere that a kind is limited.
+    pub fn places(&self, kind: Limited) -> impl Iterator<Item = Place> {
+        let everywhere = self.rates.of(kind).map(|rate| Place { namespace: None, rate });
+        let own = self.namespaces.iter().filter_map(move |(name, rates)| {
+            let rate = (*rates.get(&kind)?)?;
+            Some(Place { namespace: Some(name.clone()), rate })
+        });
+        everywhere.into_iter().chain(own)
     }
 
     fn own_rate(&self, kind: Limited, room: &RoomName) -> Option<(u16, Option<Rate>)> {

@@ -147,6 +147,8 @@ pub struct SessionsListed {
     pub sessions: Vec<SessionInfo>,
     /// Where the next page begins; empty on the last.
     pub next: Cursor,
+    /// Nodes that did not say which sessions they have.
+    pub silent_nodes: u32,
 }
 
 /// An open session.

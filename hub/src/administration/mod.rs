@@ -8,6 +8,8 @@ mod rooms;
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+
 use crate::access::limits::{Level, Limited};
 use crate::access::rules;
 use crate::domain::caller::Caller;
@@ -46,8 +48,8 @@ pub struct Live {
 
 /// Who knows what is live. `app` implements it with sessions and delivery.
 pub trait LiveFigures: Send + Sync + 'static {
-    /// What is live of a tenant.
-    fn live(&self, tenant: &TenantId) -> Live;
+    /// What is live of a tenant. `UNAVAILABLE` where what nodes count together cannot be asked for.
+    fn live(&self, tenant: &TenantId) -> BoxFuture<'static, Result<Live, Refusal>>;
 }
 
 /// Administration of the caller's tenant. Everything is `PERMISSION_DENIED` for callers that are no services.
@@ -124,7 +126,7 @@ impl Administration {
         rules::administer(caller)?;
         let stored = self.store.tenant_figures(&caller.tenant).await.map_err(refuse)?;
         let stored_bytes = self.store.stored_bytes(&caller.tenant).await.map_err(refuse)?;
-        let live = self.live.live(&caller.tenant);
+        let live = self.live.live(&caller.tenant).await?;
         Ok(Statistics {
             sessions: live.sessions,
             users: live.users,

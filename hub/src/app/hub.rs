@@ -27,7 +27,7 @@ use crate::http;
 use crate::presence::{self, Presence};
 use crate::session::executor::Executor;
 use crate::session::{
-    Limits, NoticeRouter, Services, SessionLimits, Sessions, Settings, Upkeep, send_unread,
+    Limits, NoticeRouter, Services, SessionLimits, Sessions, Settings, Upkeep, send_unread, tell_counts,
 };
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -112,8 +112,10 @@ impl Hub {
             workers.push(started.map_err(StartError::Worker)?);
         }
         if let Some(nodes) = nodes {
+            let joined = nodes.joined();
             let started = nodes.start(Arc::clone(&store), &services.presence, revocations_after, run.clone());
             workers.push(started.map_err(StartError::Worker)?);
+            joined.await;
         }
         let tasks = TaskTracker::new();
         if let Some(tls) = door.tls {
@@ -251,6 +253,7 @@ async fn begin_tasks(
     (tasks, run): (&TaskTracker, &CancellationToken),
 ) -> Result<SocketAddr, StartError> {
     tasks.spawn(send_unread(Arc::clone(services), run.clone()));
+    tasks.spawn(tell_counts(Arc::clone(services), run.clone()));
     let options = http::Options::new(config.http.listen);
     let (web, handle) = http::Service::bind(options, Arc::new(HubFacts(Arc::clone(services)))).await?;
     tasks.spawn(web.run(run.clone()));
@@ -351,7 +354,9 @@ pub(super) fn build(
             config.limits.commands.0,
             session_limits(config),
             StorageLimit::new(config.limits.bytes_per_tenant),
+            config.limits.shared_kinds(),
         ),
+        shared: nodes.as_ref().map(Nodes::limits),
         revocations: Revocations::default(),
         tickets: Tickets::default(),
         sessions,

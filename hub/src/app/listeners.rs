@@ -95,6 +95,10 @@ impl Listener for Listeners {
         }
     }
 
+    fn asked(&self, question: &Bytes) -> Option<Vec<u8>> {
+        self.services()?.answer(question)
+    }
+
     fn may_have_missed(&self, topic: &Topic) {
         self.delivery.catch_up(topic);
         if let (Some(services), Topic::Tenant(tenant)) = (self.services(), topic) {

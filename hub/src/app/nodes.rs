@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,14 +12,20 @@ use super::error::StartError;
 use super::listeners::Listeners;
 use crate::bus::feed::{Feed, Service};
 use crate::bus::redis::{self, Options, RedisBus};
+use crate::bus::registry::limits::SharedLimits;
 use crate::bus::registry::redis::RedisRegistry;
 use crate::bus::{Bus, Events};
 use crate::config::Config;
 use crate::presence::{Presence, nodes};
 use crate::store::{CommitSink, Store};
 
+/// How long a start waits until this node is one among the others, and how often it looks.
+const JOIN_LIMIT: Duration = Duration::from_secs(10);
+const JOIN_CHECK: Duration = Duration::from_millis(10);
+
 /// The way to other nodes, not begun yet.
 pub(super) struct Nodes {
+    node: u64,
     feed: Feed,
     events: Events,
     bus: redis::Service,
@@ -46,9 +53,9 @@ pub(super) fn open(config: &Config, listeners: &Arc<Listeners>) -> Result<Heard,
     let bus: Arc<dyn Bus> = Arc::new(bus);
     let feed = Feed::new(bus, Arc::clone(listeners) as _, node);
     let sink = Arc::new(feed.clone());
-    let registry = RedisRegistry::new(config.redis.options())?;
+    let registry = RedisRegistry::new(config.redis.options(), node)?;
     let options = nodes::Options { lease: config.redis.lease, grace: config.presence.grace };
-    let nodes = Nodes { feed, events, bus: service, registry, options };
+    let nodes = Nodes { node, feed, events, bus: service, registry, options };
     Ok(Heard { sink, node, nodes: Some(nodes) })
 }
 
@@ -56,6 +63,27 @@ impl Nodes {
     /// What tells of other nodes.
     pub(super) fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    /// What is counted with them.
+    pub(super) fn limits(&self) -> Arc<dyn SharedLimits> {
+        Arc::new(self.registry.clone())
+    }
+
+    /// Done when this node, once started, is one among the others: before that nobody can be let in. After a while it goes on
+    /// without, and who comes is told to come again.
+    pub(super) fn joined(&self) -> impl Future<Output = ()> + use<> {
+        let (limits, node) = (self.limits(), self.node);
+        async move {
+            let joined = async {
+                while !limits.nodes().await.is_ok_and(|nodes| nodes.contains(&node)) {
+                    tokio::time::sleep(JOIN_CHECK).await;
+                }
+            };
+            if tokio::time::timeout(JOIN_LIMIT, joined).await.is_err() {
+                tracing::warn!("this node is not known to others yet: sessions are refused until it is");
+            }
+        }
     }
 
     /// Hears other nodes until cancelled, on a thread of its own: whatever the others do, no worker waits for it.

@@ -117,19 +117,23 @@ impl Execute for Ports {
 
 impl Sessions for Ports {
     fn list(&self, caller: &Caller, list: ListSessions) -> Answer<SessionsListed> {
-        futures::future::ready(self.services.list_sessions(caller, &list)).boxed()
+        let (services, caller) = (Arc::clone(&self.services), caller.clone());
+        async move { services.list_sessions(&caller, &list).await }.boxed()
     }
 
     fn levels(&self, caller: &Caller, user: UserId) -> Answer<UserLevels> {
-        futures::future::ready(Ok(self.services.levels(caller, &user))).boxed()
+        let (services, caller) = (Arc::clone(&self.services), caller.clone());
+        async move { services.levels(&caller, &user).await }.boxed()
     }
 
     fn reset_limits(&self, caller: &Caller, user: UserId) -> Answer<u32> {
-        futures::future::ready(Ok(self.services.reset_limits(caller, &user))).boxed()
+        let (services, caller) = (Arc::clone(&self.services), caller.clone());
+        async move { services.reset_limits(&caller, &user).await }.boxed()
     }
 
     fn disconnect(&self, caller: &Caller, disconnect: Disconnect) -> Answer<u32> {
-        futures::future::ready(Ok(self.services.disconnect_sessions(caller, &disconnect))).boxed()
+        let (services, caller) = (Arc::clone(&self.services), caller.clone());
+        async move { services.disconnect_sessions(&caller, disconnect).await }.boxed()
     }
 }
 
@@ -166,9 +170,10 @@ impl Administer for Ports {
     fn send_notification(&self, caller: &Caller, send: SendNotification) -> Answer<NotificationSent> {
         let (this, caller) = (self.clone(), caller.clone());
         async move {
-            let taken = this.services.admit_notification(&caller, &send)?;
+            let taken = this.services.admit_notification(&caller, &send).await?;
             let sent = this.administration.notify(&caller, &send, Timestamp::now()).await;
-            this.services.settle(&caller, taken, sent.as_ref().is_ok_and(|sent| !sent.duplicate));
+            let was_sent = sent.as_ref().is_ok_and(|sent| !sent.duplicate);
+            this.services.settle(&caller, taken, was_sent).await;
             sent
         }
         .boxed()
@@ -189,19 +194,23 @@ impl Administer for Ports {
 struct LiveCounts(Arc<Services>);
 
 impl LiveFigures for LiveCounts {
-    fn live(&self, tenant: &TenantId) -> Live {
-        let sessions = self.0.delivery.registry().sessions_in(tenant);
-        let mut users: Vec<_> = sessions.iter().map(|mailbox| &mailbox.user().user).collect();
-        users.sort_unstable();
-        users.dedup();
-        Live {
-            sessions: sessions.len() as u64,
-            users: users.len() as u64,
-            active_rooms: self.0.delivery.rooms().count_of(tenant) as u64,
-            limits_hit: self.0.limits.limiter.refused(tenant),
-            limits_in_use: self.0.limits.limiter.buckets(tenant, Moment::now()),
-            storage_limit: self.0.limits.storage.most(),
-            messages: self.0.limits.limiter.tenant_level(tenant, Moment::now()),
+    fn live(&self, tenant: &TenantId) -> Answer<Live> {
+        let (services, tenant) = (Arc::clone(&self.0), tenant.clone());
+        async move {
+            let sessions = services.delivery.registry().sessions_in(&tenant);
+            let mut users: Vec<_> = sessions.iter().map(|mailbox| &mailbox.user().user).collect();
+            users.sort_unstable();
+            users.dedup();
+            Ok(Live {
+                sessions: sessions.len() as u64,
+                users: users.len() as u64,
+                active_rooms: services.delivery.rooms().count_of(&tenant) as u64,
+                limits_hit: services.limits.limiter.refused(&tenant),
+                limits_in_use: services.limits.limiter.buckets(&tenant, Moment::now()),
+                storage_limit: services.limits.storage.most(),
+                messages: services.tenant_level(&tenant).await?,
+            })
         }
+        .boxed()
     }
 }

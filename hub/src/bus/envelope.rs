@@ -1,7 +1,7 @@
 //! What goes over the bus, as bytes.
 //!
 //! Little endian: version u8, kind u8, the publisher's id u64, the store's epoch u64, then by kind. What the store publishes
-//! (1 to 4, 6, 12) is written by it ([`crate::redis::message`]), what nodes say to each other (7, 9, 10, 11) here. A later version only
+//! (1 to 4, 6, 12) is written by it ([`crate::redis::message`]), what nodes say to each other (7, 9, 10, 11, 13, 14) here. A later version only
 //! adds kinds, or bytes after those of a kind; where it must do otherwise it says another version, and whoever cannot read
 //! that knows at least that something happened, and asks the store.
 
@@ -17,7 +17,7 @@ use crate::domain::names::{InstanceId, RoomName, SessionId, TenantId, UserId, Us
 use crate::domain::position::{Epoch, Seq, Tag};
 use crate::domain::time::Timestamp;
 use crate::redis::message::VERSION;
-use crate::redis::{Malformed, Reader, notice, put_bytes16, record};
+use crate::redis::{Malformed, Reader, notice, put_bytes16, put_bytes32, record};
 
 pub use crate::redis::message::Head;
 
@@ -89,6 +89,10 @@ pub enum Body {
     Control(Control),
     /// Another node's sessions of a tenant: on the tenant's topic. A [`Batch`].
     Sessions(Bytes),
+    /// Something that all nodes are asked, by its number at the asker: on the hub's topic.
+    Question(u64, Bytes),
+    /// What one answers, to which asker and question: on the hub's topic.
+    Answer((u64, u64), Bytes),
     /// Of a kind that is not known here: a later version's.
     Unknown,
 }
@@ -144,6 +148,8 @@ pub fn read(bytes: &Bytes, own: u64) -> Result<Envelope, Malformed> {
         10 => read_control(from)?,
         11 => Body::Sessions(bytes.slice_ref(from.rest())),
         12 => Body::Reached(Seq(from.u64()?)),
+        13 => Body::Question(from.u64()?, bytes.slice_ref(from.bytes32()?)),
+        14 => Body::Answer((from.u64()?, from.u64()?), bytes.slice_ref(from.bytes32()?)),
         _ => Body::Unknown,
     };
     Ok(Envelope::Read(head, body))
@@ -237,6 +243,23 @@ pub fn control(head: Head, control: &Control) -> Bytes {
 pub fn sessions(head: Head, batch: &Batch) -> Bytes {
     let mut to = head.begin(11, 64 + batch.told.len() * 128);
     batch.encode(&mut to);
+    to.into()
+}
+
+/// Writes a question to all nodes, with its number here.
+pub fn question(head: Head, id: u64, question: &[u8]) -> Bytes {
+    let mut to = head.begin(13, 12 + question.len());
+    to.extend_from_slice(&id.to_le_bytes());
+    put_bytes32(&mut to, question);
+    to.into()
+}
+
+/// Writes an answer to a node's question.
+pub fn answer(head: Head, (asker, id): (u64, u64), answer: &[u8]) -> Bytes {
+    let mut to = head.begin(14, 20 + answer.len());
+    to.extend_from_slice(&asker.to_le_bytes());
+    to.extend_from_slice(&id.to_le_bytes());
+    put_bytes32(&mut to, answer);
     to.into()
 }
 

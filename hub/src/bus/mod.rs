@@ -15,6 +15,11 @@ pub mod registry;
 pub mod sequence;
 pub mod sessions;
 
+/// The byte forms of what nodes say to each other.
+pub mod wire {
+    pub use crate::redis::{Malformed, Reader, put_bytes16};
+}
+
 pub use events::{Events, EventsIn, queue};
 pub use local::{Exchange, Local};
 pub use port::{Bus, BusError, BusFigures, Calling, Event, Topic};

@@ -57,7 +57,8 @@ impl<'de> Deserialize<'de> for RateSetting {
     }
 }
 
-/// The limits of a node. A session counts and takes on this node alone.
+/// The limits. Sessions of users, tenants and addresses count on all nodes, commands on this one where `shared` does not say
+/// otherwise.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsSection {
@@ -93,6 +94,42 @@ pub struct LimitsSection {
     pub messages_per_tenant: RateSetting,
     /// Bytes that all rooms of a tenant hold; 0: no limit.
     pub bytes_per_tenant: u64,
+    /// Which of these all nodes count together, where there are several.
+    pub shared: Vec<SharedLimit>,
+}
+
+/// A limit that nodes may count together: it costs a question of each command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedLimit {
+    /// `limits.send`.
+    Send,
+    /// `limits.edit`.
+    Edit,
+    /// `limits.delete`.
+    Delete,
+    /// `limits.publish`.
+    Publish,
+    /// `limits.mark`.
+    Mark,
+    /// `limits.inbox`.
+    Inbox,
+    /// `limits.messages_per_tenant`.
+    MessagesPerTenant,
+}
+
+impl SharedLimit {
+    fn kind(self) -> Limited {
+        match self {
+            Self::Send => Limited::Send,
+            Self::Edit => Limited::Edit,
+            Self::Delete => Limited::Delete,
+            Self::Publish => Limited::Publish,
+            Self::Mark => Limited::Mark,
+            Self::Inbox => Limited::Inbox,
+            Self::MessagesPerTenant => Limited::TenantMessages,
+        }
+    }
 }
 
 impl Default for LimitsSection {
@@ -114,6 +151,7 @@ impl Default for LimitsSection {
             service: RateSetting::of(limits::SERVICE_RATE),
             messages_per_tenant: RateSetting(None),
             bytes_per_tenant: 0,
+            shared: vec![SharedLimit::MessagesPerTenant],
         }
     }
 }
@@ -139,7 +177,13 @@ impl LimitsSection {
             service: off,
             messages_per_tenant: off,
             bytes_per_tenant: 0,
+            shared: Self::default().shared,
         }
+    }
+
+    /// The kinds that nodes count together.
+    pub fn shared_kinds(&self) -> Vec<Limited> {
+        self.shared.iter().map(|limit| limit.kind()).collect()
     }
 
     /// The rate of each kind.

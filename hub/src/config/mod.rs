@@ -39,7 +39,7 @@ pub use error::{ConfigError, Origin};
 pub use grpc::GrpcSection;
 pub use http::HttpSection;
 pub use keys::KeySection;
-pub use limits::{LimitsSection, RateSetting};
+pub use limits::{LimitsSection, RateSetting, SharedLimit};
 pub use log::LogSection;
 pub use namespace::{NamespaceRates, NamespaceSection};
 pub use presence::PresenceSection;

@@ -378,6 +378,14 @@ pub const PRESENCE_LATER: usize = 256;
 pub const PRESENCE_LINGER: Duration = Duration::from_secs(10);
 /// A node's lease: where it does not renew it, its sessions are over by then. Renewed at a third.
 pub const NODE_LEASE: Duration = Duration::from_secs(15);
+/// What a node has said of somebody's sessions holds for so long.
+pub const SESSION_COUNT_LASTS: Duration = Duration::from_mins(3);
+/// A node says again what it has of everybody's sessions after so long.
+pub const SESSION_COUNT_AGAIN: Duration = Duration::from_mins(1);
+/// What all nodes are asked they answer within this time, or count as silent.
+pub const NODES_ANSWER: Duration = Duration::from_secs(2);
+/// Counts of sessions that are said at once.
+pub const SESSION_COUNTS_AT_ONCE: usize = 32;
 /// Commands that are sent to a server of the bus at once.
 pub const BUS_BATCH: usize = 512;
 /// Reads of what the bus did not bring that are under way at once.

@@ -1,7 +1,10 @@
 //! Ids and names. Parsing is the only way to make one, so whoever holds a name holds a valid one.
 
 use std::fmt;
+use std::hash::Hasher;
 use std::sync::Arc;
+
+use siphasher::sip::SipHasher13;
 
 use super::error::Violation;
 use super::limits;
@@ -71,6 +74,16 @@ name!(
     /// A tab or an app process of a user. At most 128 bytes of the room alphabet.
     InstanceId, "instance", limits::ID_BYTES, "at most 128 bytes"
 );
+
+impl InstanceId {
+    /// By which nodes know it: the same on all of them, and never 0.
+    pub fn mark(&self) -> u64 {
+        let mut hasher = SipHasher13::new();
+        hasher.write(self.as_str().as_bytes());
+        hasher.finish().max(1)
+    }
+}
+
 name!(
     /// A notification's id, chosen by the hub. At most 128 bytes of the room alphabet.
     NotificationId, "id", limits::ID_BYTES, "at most 128 bytes"

@@ -217,7 +217,7 @@ impl Sessions for FakeHub {
             rooms: 3,
             token_expires: Timestamp(4),
         };
-        let listed = SessionsListed { sessions: vec![session], next: Cursor("next".into()) };
+        let listed = SessionsListed { sessions: vec![session], next: Cursor("next".into()), silent_nodes: 0 };
         self.answer(Asked::Sessions(list), listed)
     }
 

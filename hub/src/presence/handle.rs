@@ -2,11 +2,10 @@
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use siphasher::sip::SipHasher13;
 
 use super::board::{Board, Page};
 use super::nodes::Nodes;
@@ -105,7 +104,7 @@ impl Presence {
         if let Some(nodes) = &self.inner.nodes {
             nodes.follow(&user.tenant);
         }
-        let instance = instance.map_or(0, hash);
+        let instance = instance.map_or(0, InstanceId::mark);
         self.change(&user.tenant, |board| board.connect_as(session, &user.user, instance, now));
     }
 
@@ -338,13 +337,6 @@ impl State {
     fn is_empty(&self) -> bool {
         self.boards.is_empty() && self.due.is_empty() && self.typing.is_empty() && self.waiting.is_empty()
     }
-}
-
-/// By which nodes know an instance: the same on all of them, and never 0.
-fn hash(instance: &InstanceId) -> u64 {
-    let mut hasher = SipHasher13::new();
-    hasher.write(instance.as_str().as_bytes());
-    hasher.finish().max(1)
 }
 
 fn typing_notice(room: RoomKey, push: Push) -> Option<Notice> {

@@ -2,8 +2,10 @@
 //!
 //! `prefix:{partition}:kind/tenant/id` and, for what belongs to it, a suffix. Neither tenants nor ids have a slash.
 
-use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
+use std::net::IpAddr;
+
+use siphasher::sip::SipHasher13;
 
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 
@@ -52,6 +54,11 @@ impl Partition {
     /// A tenant's own: its broadcasts and its directory.
     pub fn of_tenant(tenant: &TenantId) -> Self {
         Self::of(b't', tenant.as_str(), "")
+    }
+
+    /// An address's: how many sessions it has.
+    pub fn of_address(address: IpAddr) -> Self {
+        Self::of(b'a', "", &address.to_string())
     }
 
     /// That of what belongs to no tenant: the identity, revocations, audit heads.

@@ -43,6 +43,8 @@ pub struct Limits {
     pub sessions: SessionLimits,
     /// How much the rooms of a tenant hold.
     pub storage: StorageLimit,
+    /// The kinds of which all nodes take from one bucket, where there are others.
+    pub shared: Vec<Limited>,
     warned: AtomicBool,
 }
 
@@ -53,8 +55,9 @@ impl Limits {
         commands: Option<Rate>,
         sessions: SessionLimits,
         storage: StorageLimit,
+        shared: Vec<Limited>,
     ) -> Self {
-        Self { limiter, commands, sessions, storage, warned: AtomicBool::new(false) }
+        Self { limiter, commands, sessions, storage, shared, warned: AtomicBool::new(false) }
     }
 
     /// Warns of a node that has most of the sessions that it may have, once each time that it comes to that.
@@ -96,9 +99,9 @@ impl Limited {
 
 impl Services {
     /// Takes a user's command from the bucket of its kind. A service's requests are counted where they come in.
-    pub(super) fn limit(&self, caller: &Caller, command: &Stateless) -> Result<(), Refusal> {
+    pub(super) async fn limit(&self, caller: &Caller, command: &Stateless) -> Result<(), Refusal> {
         match Limited::of(command).filter(|_| !caller.service) {
-            Some(kind) => self.limits.limiter.check(caller, kind, command.room(), Moment::now()),
+            Some(kind) => self.take(caller, kind, command.room()).await,
             None => Ok(()),
         }
     }
@@ -137,14 +140,19 @@ impl Services {
     }
 
     /// Whether there may be one more session, which is there already: `before` are its user's other ones. One that takes
-    /// over from another of its instance is none more.
-    pub(super) fn limit_sessions(&self, live: &Live, before: &[Arc<Mailbox>]) -> Result<(), Refusal> {
+    /// over from another of its instance is none more. Gives how many of the user's it comes on top of; `None` where it takes
+    /// over.
+    pub(super) fn limit_sessions(
+        &self,
+        live: &Live,
+        before: &[Arc<Mailbox>],
+    ) -> Result<Option<u32>, Refusal> {
         let SessionLimits { user, tenant, address, node } = self.limits.sessions;
         let is_same = |other: &Option<InstanceId>| live.instance.is_some() && *other == live.instance;
         let open: Vec<_> =
             before.iter().filter(|m| !m.is_closed()).filter_map(|m| self.sessions.get(m.session())).collect();
         if open.iter().any(|other| is_same(&other.instance)) {
-            return Ok(());
+            return Ok(None);
         }
         if user > 0 && open.len() >= user {
             return Err(ErrorCode::ConnectionLimitExceeded.into());
@@ -155,13 +163,14 @@ impl Services {
         if tenant > 0 && of_tenant() > tenant {
             return Err(ErrorCode::ConnectionLimitExceeded.into());
         }
-        if address > 0 && self.sessions.at_address_of(live) > address {
+        let at_address = || live.counted_at().map_or(0, |address| self.sessions.at_address(address));
+        if address > 0 && at_address() > address {
             return Err(ErrorCode::TooManyConnections.into());
         }
         if node > 0 && self.sessions.len() > node {
             return Err(ErrorCode::TooManyConnections.into());
         }
-        Ok(())
+        Ok(Some(open.len() as u32))
     }
 }
 

@@ -110,7 +110,7 @@ impl Live {
     }
 
     /// The address by which it is counted.
-    fn counted_at(&self) -> Option<IpAddr> {
+    pub(super) fn counted_at(&self) -> Option<IpAddr> {
         self.peer().address.map(network)
     }
 
@@ -276,9 +276,9 @@ impl Sessions {
         }
     }
 
-    /// How many there are of the address of this one; 0 where it has none.
-    pub(super) fn at_address_of(&self, live: &Live) -> usize {
-        live.counted_at().and_then(|address| self.addresses.lock().get(&address).copied()).unwrap_or(0)
+    /// How many there are of an address, as it is counted.
+    pub(super) fn at_address(&self, address: IpAddr) -> usize {
+        self.addresses.lock().get(&address).copied().unwrap_or(0)
     }
 
     /// A session by its id.

@@ -33,6 +33,8 @@ pub(super) struct Welcome {
     pub(super) caller: Caller,
     /// Where the client was.
     pub(super) resume: Option<Resume>,
+    /// How many of its user's sessions there are on this node besides; `None` where it takes over from one of them.
+    pub(super) before: Option<u32>,
 }
 
 /// Checks the token of `hello`, or the one that came with the stream.
@@ -83,16 +85,15 @@ pub(super) fn welcome(
     let live = Arc::new(live.from(source, &caller));
     services.sessions.insert(Arc::clone(&live));
     let before = services.delivery.registry().insert(mailbox);
-    if let Err(refusal) = services.limit_sessions(&live, &before) {
+    let beside = services.limit_sessions(&live, &before).inspect_err(|_| {
         services.end_session(&live, true, now);
-        return Err(refusal);
-    }
+    })?;
     replace_older(services, &live, &before, now);
     if services.is_draining() {
         // The drain may have gone over the sessions before this one was among them.
         live.mailbox.signal(Signal::Drain(Duration::ZERO));
     }
-    Ok(Welcome { live, caller, resume: hello.resume })
+    Ok(Welcome { live, caller, resume: hello.resume, before: beside })
 }
 
 /// A session of the same user and instance is the same tab or process: the newer one takes over.
@@ -149,7 +150,9 @@ pub(super) async fn open(
     services: Arc<Services>,
     caller: Caller,
     resume: Option<InboxPosition>,
+    (live, before): (Arc<Live>, Option<u32>),
 ) -> Result<Opened, Refusal> {
+    services.enter(&live, before).await?;
     let user = caller.key();
     // Before anything is read: what is accepted later is told.
     let reach = match services.delivery.feed() {

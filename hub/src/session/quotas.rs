@@ -26,26 +26,30 @@ pub struct Taken {
 impl Services {
     /// Takes what a command uses of its sender's limits and of its tenant's.
     pub(super) async fn admit_command(&self, caller: &Caller, command: &Stateless) -> Result<Taken, Refusal> {
-        self.limit(caller, command)?;
+        self.limit(caller, command).await?;
         let adds = self.check_storage(caller, command).await.inspect_err(|refusal| {
             self.count_limited(command.name(), refusal);
         })?;
         let is_sent = matches!(command, Stateless::MessageSend { .. } | Stateless::EventPublish { .. });
-        let sender = self.take_message(caller, is_sent, command.name())?;
+        let sender = self.take_message(caller, is_sent, command.name()).await?;
         Ok(Taken { sender, adds })
     }
 
     /// Takes what a notification uses of its tenant's messages; an emergency none. It is in no room, and goes by itself.
-    pub fn admit_notification(&self, caller: &Caller, send: &SendNotification) -> Result<Taken, Refusal> {
+    pub async fn admit_notification(
+        &self,
+        caller: &Caller,
+        send: &SendNotification,
+    ) -> Result<Taken, Refusal> {
         let counts = send.priority != Priority::Critical;
-        Ok(Taken { sender: self.take_message(caller, counts, "send_notification")?, adds: 0 })
+        Ok(Taken { sender: self.take_message(caller, counts, "send_notification").await?, adds: 0 })
     }
 
     /// Gives back what was taken for something that was refused or was sent before: who may not send, or tries again,
     /// takes nothing from others.
-    pub fn settle(&self, caller: &Caller, taken: Taken, was_sent: bool) {
+    pub async fn settle(&self, caller: &Caller, taken: Taken, was_sent: bool) {
         match taken.sender {
-            Some(tenant) if !was_sent => self.limits.limiter.give_back(&tenant),
+            Some(tenant) if !was_sent => self.give_back(&tenant).await,
             _ => {}
         }
         if was_sent && taken.adds > 0 {
@@ -53,7 +57,7 @@ impl Services {
         }
     }
 
-    fn take_message(
+    async fn take_message(
         &self,
         caller: &Caller,
         counts: bool,
@@ -62,7 +66,7 @@ impl Services {
         if !counts {
             return Ok(None);
         }
-        let taken = self.limits.limiter.check_tenant(&caller.tenant, Moment::now());
+        let taken = self.take_of_tenant(&caller.tenant).await;
         taken.inspect_err(|refusal| self.count_limited(name, refusal))?;
         Ok(Some(caller.tenant.clone()))
     }

@@ -9,6 +9,7 @@ use crate::access::authentication::{Authenticator, ServiceToken, Verified};
 use crate::access::revocation::{Bearer, Revocations};
 use crate::access::tickets::Tickets;
 use crate::audit::{Source, Trail};
+use crate::bus::registry::limits::SharedLimits;
 use crate::delivery::Delivery;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Cursor, Stateless, Token};
@@ -23,6 +24,7 @@ use crate::store::{Home, Idempotency, Outcome, Store, Write, refuse_commit};
 use crate::telemetry::{Metrics, Seldom, SeldomEach};
 
 use super::connection::Waiting;
+use super::counts::Changed;
 use super::executor::{Answer, Executor, Turn};
 use super::limits::Limits;
 use super::live::Sessions;
@@ -68,6 +70,8 @@ pub struct Services {
     pub authenticator: Authenticator,
     /// How often each may do what, and how many sessions there may be.
     pub limits: Limits,
+    /// What is counted with other nodes, where there may be any.
+    pub shared: Option<Arc<dyn SharedLimits>>,
     /// Which tokens are good no more.
     pub revocations: Revocations,
     /// Tickets, which speak for tokens.
@@ -96,6 +100,8 @@ pub struct Upkeep {
     pub(super) limited: SeldomEach<(bool, UserKey)>,
     /// Says when a line may be written that the bridge has too many of an address.
     pub(crate) turned_away: SeldomEach<Option<IpAddr>>,
+    /// Counts of sessions that other nodes are to be told.
+    pub(super) counts: Changed,
     refused_tokens: Seldom,
     draining: AtomicBool,
     known: Memory<UserKey, ()>,
@@ -112,6 +118,7 @@ impl Upkeep {
             once: Once::new(),
             limited: SeldomEach::default(),
             turned_away: SeldomEach::default(),
+            counts: Changed::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             known,
@@ -244,7 +251,7 @@ impl Services {
             Ok(taken) => {
                 let now = Timestamp::now();
                 let answer = self.executor.execute(caller, idempotency, command, now, turn).await;
-                self.settle(caller, taken, was_sent(answer.as_ref().map(|answer| &answer.reply)));
+                self.settle(caller, taken, was_sent(answer.as_ref().map(|answer| &answer.reply))).await;
                 answer
             }
             Err(refusal) => {

@@ -154,6 +154,7 @@ impl Services {
         live.mailbox.close();
         self.delivery.registry().remove(&live.mailbox);
         self.sessions.remove(live);
+        self.note_count(live);
         if for_good {
             self.presence.close(&live.user().tenant, live.id(), now);
         } else {

@@ -10,3 +10,4 @@ mod cluster;
 mod faults;
 mod local;
 mod redis;
+mod shared_limits;

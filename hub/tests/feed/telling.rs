@@ -190,3 +190,29 @@ async fn marks_are_told_where_the_room_is_followed() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn what_one_asks_the_others_answer() {
+    let server = Server::start(Keeps::Nothing);
+    let (a, b) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
+    let c = Node::start(&server, 3).await;
+    // All of them hear the hub's topic.
+    for (number, node) in [&a, &b, &c].into_iter().enumerate() {
+        let what = Revoked::User { user: user("bob").user, before: Timestamp(1_000 + number as i64) };
+        let revocation = Revocation { scope: Scope::Tenant(tenant()), what };
+        a.store.revoke(revocation.clone()).await.unwrap();
+        node.waits_for(
+            "the revocation",
+            move |told| matches!(told, Told::Changed(Change::Revoked(found)) if *found == revocation),
+        )
+        .await;
+    }
+    for (asker, question) in [(&a, "one"), (&b, "two"), (&a, "three")] {
+        let answers = asker.feed.ask(question.as_bytes(), 2).await.unwrap();
+        assert_eq!(answers, [format!("re: {question}"), format!("re: {question}")]);
+    }
+    assert!(a.feed.ask(b"nobody", 0).await.unwrap().is_empty());
+    // One more than there are is waited for, in vain.
+    assert_eq!(b.feed.ask(b"more", 3).await.unwrap().len(), 2);
+    assert!(a.feed.ask(b"silence", 2).await.unwrap().is_empty());
+}

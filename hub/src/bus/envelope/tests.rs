@@ -72,6 +72,8 @@ fn all() -> Vec<(Bytes, Body)> {
         (message::revoked(HEAD).into(), Body::Revoked),
         (message::reached(HEAD, Seq(12)).into(), Body::Reached(Seq(12))),
         (erased(HEAD, &erased_user), Body::Erased(erased_user)),
+        (question(HEAD, 5, b"what"), Body::Question(5, Bytes::from_static(b"what"))),
+        (answer(HEAD, (HERE, 5), b"that"), Body::Answer((HERE, 5), Bytes::from_static(b"that"))),
     ];
     all.extend(lives.into_iter().map(|of| (live(HEAD, &of), Body::Live(of))));
     all.extend(controls.into_iter().map(|of| (control(HEAD, &of), Body::Control(of))));

@@ -7,6 +7,7 @@
 //!
 //! Locks are taken in this order: reached users, interests, a shard; the listener is called under a shard's.
 
+mod asking;
 mod committed;
 mod incoming;
 mod interest;
@@ -63,6 +64,9 @@ pub trait Listener: Send + Sync + 'static {
     /// What another node says of its sessions of a tenant.
     fn sessions(&self, tenant: &TenantId, batch: &Bytes);
 
+    /// What this node answers to a question of another; `None` where it cannot be read.
+    fn asked(&self, question: &Bytes) -> Option<Vec<u8>>;
+
     /// A topic is heard again, and what is in no log may have been missed.
     fn may_have_missed(&self, topic: &Topic);
 }
@@ -77,6 +81,7 @@ struct Inner {
     shards: [Mutex<Sequencer<Topic, Change>>; SHARDS],
     interests: Mutex<Interests>,
     reached: Mutex<Reached>,
+    asked: Mutex<asking::Asked>,
     work: Arc<Work>,
 }
 
@@ -97,6 +102,7 @@ impl Feed {
             shards: std::array::from_fn(|_| Mutex::new(Sequencer::new(bounds))),
             interests: Mutex::default(),
             reached: Mutex::default(),
+            asked: Mutex::default(),
             work: Arc::default(),
         }))
     }

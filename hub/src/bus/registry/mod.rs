@@ -1,6 +1,7 @@
-//! What nodes keep beside their channels, so that others can read it who come later: that they are there, and their sessions
-//! of each tenant.
+//! What nodes keep beside their channels, so that others can read it who come later: that they are there, their sessions
+//! of each tenant, and what they count together.
 
+pub mod limits;
 pub mod redis;
 
 use std::time::Duration;
@@ -68,6 +69,10 @@ pub struct Writing {
 pub trait Registry: Send + Sync + 'static {
     /// Renews a lease, or begins one where it `is_new`.
     fn renew(&self, life: Life, lease: Duration, is_new: bool) -> Asking<Leases>;
+
+    /// A node has stopped: its lease goes on for `grace`, as those whom it leaves behind may come back to another node, but
+    /// nobody need ask it anything.
+    fn leave(&self, life: Life, grace: Duration) -> Asking<()>;
 
     /// Keeps a batch and publishes it: both or neither. Fails too where what it follows is not what was kept: then something
     /// was lost, and all is to be told.

@@ -3,10 +3,13 @@
 //! | key | is |
 //! |---|---|
 //! | `nodes` in the hub's partition | the leases: lives by when they end, in milliseconds of the server's clock |
+//! | `nodes/left` there | those among them that have stopped |
 //! | `nodes/LIFE` there | the tenants of which a life keeps something |
 //! | `t/TENANT/p/LIFE` in the tenant's partition | a hash: records by session, and under `c` the number of the last batch |
 //!
 //! A life's tenant is noted before anything of it is kept, so that whoever removes the life finds it all.
+
+mod limits;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -30,6 +33,8 @@ static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("leas
 const COUNTER: &[u8] = b"c";
 
 struct Inner {
+    /// This node's random id.
+    node: u64,
     link: Link,
     names: Names,
     publish: &'static str,
@@ -40,11 +45,11 @@ struct Inner {
 pub struct RedisRegistry(Arc<Inner>);
 
 impl RedisRegistry {
-    /// A registry that is not connected yet; the settings are checked.
-    pub fn new(options: Options) -> Result<Self, LinkError> {
+    /// A registry of the node with this random id, that is not connected yet; the settings are checked.
+    pub fn new(options: Options, node: u64) -> Result<Self, LinkError> {
         let names = Names::new(&options.prefix);
         let publish = if options.cluster { "SPUBLISH" } else { "PUBLISH" };
-        Ok(Self(Arc::new(Inner { link: Link::new(options)?, names, publish })))
+        Ok(Self(Arc::new(Inner { node, link: Link::new(options)?, names, publish })))
     }
 
     /// Keeps its connection until cancelled.
@@ -59,6 +64,10 @@ impl RedisRegistry {
 impl Inner {
     fn leases(&self) -> String {
         format!("{}nodes", self.names.partition(Partition::of_hub()))
+    }
+
+    fn left(&self) -> String {
+        format!("{}/left", self.leases())
     }
 
     fn tenants(&self, life: Life) -> String {
@@ -104,6 +113,14 @@ impl Inner {
             all.push(Lease { life, left: (left > 0).then(|| Duration::from_millis(left)) });
         }
         Ok(Leases { is_renewed, all })
+    }
+
+    async fn leave(&self, life: Life, grace: Duration) -> Result<(), BusError> {
+        let key = self.leases();
+        let mut note = cmd("SADD");
+        note.arg(self.left()).arg(name(life));
+        self.ask::<()>(&key, async |at| note.query_async(at).await).await?;
+        self.renew(life, grace, false).await.map(drop)
     }
 
     async fn write(&self, writing: Writing) -> Result<(), BusError> {
@@ -179,6 +196,7 @@ impl Inner {
         let mut last = Pipeline::new();
         last.atomic().cmd("UNLINK").arg(&key).ignore();
         last.cmd("ZREM").arg(self.leases()).arg(name(life)).ignore();
+        last.cmd("SREM").arg(self.left()).arg(name(life)).ignore();
         self.ask::<()>(&key, async |at| last.query_async(at).await).await
     }
 }
@@ -187,6 +205,11 @@ impl Registry for RedisRegistry {
     fn renew(&self, life: Life, lease: Duration, is_new: bool) -> Asking<Leases> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move { inner.renew(life, lease, is_new).await })
+    }
+
+    fn leave(&self, life: Life, grace: Duration) -> Asking<()> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.leave(life, grace).await })
     }
 
     fn write(&self, writing: Writing) -> Asking<()> {

@@ -26,6 +26,7 @@ pub(super) async fn sessions(
     Ok(v1::ListSessionsResponse {
         sessions: listed.sessions.into_iter().map(session).collect(),
         next_cursor: listed.next.0,
+        silent_nodes: listed.silent_nodes,
     })
 }
 

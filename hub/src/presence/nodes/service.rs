@@ -311,7 +311,7 @@ impl Service {
         write(&*self.registry, writings).await;
         let _ = match self.options.grace {
             Duration::ZERO => self.registry.remove(life).await,
-            grace => self.registry.renew(life, grace, false).await.map(drop),
+            grace => self.registry.leave(life, grace).await,
         };
     }
 }

@@ -1,0 +1,79 @@
+//! What nodes count together: sessions, by whose they are, and rates that all nodes share.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Asking;
+use crate::domain::names::{TenantId, UserId, UserKey};
+use crate::domain::rate::Rate;
+
+/// Whose sessions are counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// A user's.
+    User(UserKey),
+    /// All of a tenant's users'.
+    Tenant(TenantId),
+    /// Those of an address.
+    Address(IpAddr),
+}
+
+/// What one node has of them now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// How many.
+    pub sessions: u32,
+    /// The tabs or processes of a user's, by their marks.
+    pub instances: Vec<u64>,
+}
+
+/// A session that is to be let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entrant {
+    /// How many of this node it comes on top of.
+    pub before: u32,
+    /// The mark of its tab or process; 0 where none is named. One that takes over from a session elsewhere is none more.
+    pub instance: u64,
+    /// How many there may be with it, 1 at least.
+    pub most: u32,
+}
+
+/// A bucket that all nodes take from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedBucket {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which user or service; `None` for the tenant's own.
+    pub name: Option<UserId>,
+    /// Whether that is a service.
+    pub service: bool,
+    /// Of what.
+    pub kind: &'static str,
+    /// In which namespace, where only there.
+    pub namespace: Option<String>,
+}
+
+/// Counts that nodes share. Every call has a limit of time; one that failed may have been done.
+///
+/// What a node says of its sessions holds for a while, and no longer than the node's lease: it says it again now and then, and
+/// what it could not say rights itself.
+pub trait SharedLimits: Send + Sync + 'static {
+    /// Says what this node has of somebody's sessions. Where one is to be let in: whether all nodes' leave room for it; where they
+    /// do not, nothing is said.
+    fn count(&self, whose: Whose, own: Own, entrant: Option<Entrant>) -> Asking<bool>;
+
+    /// Takes one; where there is none, after how long there will be.
+    fn take(&self, bucket: SharedBucket, rate: Rate) -> Asking<Option<Duration>>;
+
+    /// Gives back one that was taken.
+    fn give_back(&self, bucket: SharedBucket, rate: Rate) -> Asking<()>;
+
+    /// After how long each would be full. All are of one user, or of one tenant.
+    fn levels(&self, buckets: Vec<SharedBucket>) -> Asking<Vec<Duration>>;
+
+    /// Fills them. How many were not full. All are of one user, or of one tenant.
+    fn reset(&self, buckets: Vec<SharedBucket>) -> Asking<u32>;
+
+    /// The nodes whose leases have not ended and that have not stopped, by their ids.
+    fn nodes(&self) -> Asking<Vec<u64>>;
+}

@@ -1,0 +1,180 @@
+//! What nodes count together.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use carillon_hub::bus::registry::Registry;
+use carillon_hub::bus::registry::limits::{Entrant, Own, SharedBucket, SharedLimits, Whose};
+use carillon_hub::bus::registry::redis::RedisRegistry;
+use carillon_hub::bus::sessions::Life;
+use carillon_hub::domain::names::{TenantId, UserId, UserKey};
+use carillon_hub::domain::rate::Rate;
+use carillon_hub::redis::Options;
+use carillon_test_redis::{Keeps, Server};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::harness::soon;
+
+const LEASE: Duration = Duration::from_mins(5);
+
+struct Node {
+    registry: RedisRegistry,
+    life: Life,
+    _guard: DropGuard,
+}
+
+impl Node {
+    /// One whose lease has begun.
+    async fn start(server: &Server, number: u64) -> Self {
+        let registry = RedisRegistry::new(Options::new(server.url()), number).unwrap();
+        let cancel = CancellationToken::new();
+        tokio::spawn(registry.clone().keep(cancel.clone()));
+        let life = Life { node: number, number: 1 };
+        soon("a lease", async {
+            while registry.renew(life, LEASE, true).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        Self { registry, life, _guard: cancel.drop_guard() }
+    }
+
+    /// Whether a session may come in, on top of so many of this node.
+    async fn lets_in(&self, whose: &Whose, before: u32, instances: &[u64], most: u32) -> bool {
+        let instance = instances.last().copied().unwrap_or(0);
+        let own = Own { sessions: before + 1, instances: instances.to_vec() };
+        let entrant = Entrant { before, instance, most };
+        self.registry.count(whose.clone(), own, Some(entrant)).await.unwrap()
+    }
+
+    async fn has(&self, whose: &Whose, sessions: u32) {
+        let own = Own { sessions, instances: Vec::new() };
+        assert!(self.registry.count(whose.clone(), own, None).await.unwrap());
+    }
+}
+
+fn alice() -> UserKey {
+    UserKey { tenant: TenantId::parse("acme").unwrap(), user: UserId::parse("alice").unwrap() }
+}
+
+async fn two() -> (Server, Node, Node) {
+    let server = Server::start(Keeps::Nothing);
+    let (one, other) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
+    (server, one, other)
+}
+
+#[tokio::test]
+async fn sessions_of_all_nodes_count() {
+    let (_server, one, other) = two().await;
+    let address: IpAddr = "2001:db8::".parse().unwrap();
+    for whose in [Whose::User(alice()), Whose::Tenant(alice().tenant), Whose::Address(address)] {
+        assert!(one.lets_in(&whose, 0, &[], 3).await);
+        assert!(one.lets_in(&whose, 1, &[], 3).await);
+        assert!(other.lets_in(&whose, 0, &[], 3).await);
+        assert!(!other.lets_in(&whose, 1, &[], 3).await, "{whose:?}");
+        assert!(!one.lets_in(&whose, 2, &[], 3).await);
+        // Whoever was refused does not count.
+        assert!(other.lets_in(&whose, 1, &[], 4).await);
+        one.has(&whose, 0).await;
+        assert!(other.lets_in(&whose, 2, &[], 3).await, "those on the other node have ended");
+    }
+}
+
+#[tokio::test]
+async fn who_takes_over_from_another_node_is_none_more() {
+    let (_server, one, other) = two().await;
+    let whose = Whose::User(alice());
+    assert!(one.lets_in(&whose, 0, &[7, 8], 1).await);
+    assert!(!other.lets_in(&whose, 0, &[], 1).await);
+    assert!(!other.lets_in(&whose, 0, &[9], 1).await);
+    assert!(other.lets_in(&whose, 0, &[7], 1).await);
+}
+
+#[tokio::test]
+async fn what_a_node_has_ends_with_it() {
+    let (_server, one, other) = two().await;
+    let whose = Whose::User(alice());
+    for stops in [true, false] {
+        one.has(&whose, 1).await;
+        assert!(!other.lets_in(&whose, 0, &[], 1).await);
+        if stops {
+            one.registry.leave(one.life, LEASE).await.unwrap();
+        } else {
+            one.registry.remove(one.life).await.unwrap();
+        }
+        assert_eq!(other.registry.nodes().await.unwrap(), [2]);
+        assert!(other.lets_in(&whose, 0, &[], 1).await, "stops: {stops}");
+        other.has(&whose, 0).await;
+        one.registry.remove(one.life).await.unwrap();
+        one.registry.renew(one.life, LEASE, true).await.unwrap();
+        let mut nodes = other.registry.nodes().await.unwrap();
+        nodes.sort_unstable();
+        assert_eq!(nodes, [1, 2]);
+    }
+}
+
+/// The keys go by themselves, whatever becomes of the nodes.
+#[tokio::test]
+async fn nothing_that_is_counted_stays_for_ever() {
+    let (server, one, _other) = two().await;
+    one.has(&Whose::User(alice()), 1).await;
+    one.registry.take(bucket("send", None), Rate::new(2, Duration::from_secs(60))).await.unwrap();
+    let keys: Vec<String> = server.command("KEYS *");
+    let counted: Vec<_> = keys.iter().filter(|key| !key.contains("nodes")).collect();
+    assert_eq!(counted.len(), 2, "{keys:?}");
+    for key in counted {
+        let left: i64 = server.command(&format!("PTTL {key}"));
+        assert!((1..=180_000).contains(&left), "{key}: {left}");
+    }
+    one.has(&Whose::User(alice()), 0).await;
+    assert_eq!(server.command::<u64>("DBSIZE"), keys.len() as u64 - 1);
+}
+
+fn bucket(kind: &'static str, namespace: Option<&str>) -> SharedBucket {
+    SharedBucket {
+        tenant: alice().tenant,
+        name: Some(alice().user),
+        service: false,
+        kind,
+        namespace: namespace.map(str::to_owned),
+    }
+}
+
+#[tokio::test]
+async fn all_nodes_take_from_one_bucket() {
+    let (_server, one, other) = two().await;
+    // So slow that nothing comes back while the test runs.
+    let rate = Rate::new(3, Duration::from_hours(1));
+    let (send, of_tenant) = (bucket("send", None), SharedBucket { name: None, ..bucket("send", None) });
+    assert_eq!(one.registry.take(send.clone(), rate).await, Ok(None));
+    assert_eq!(other.registry.take(send.clone(), rate).await, Ok(None));
+    assert_eq!(one.registry.take(send.clone(), rate).await, Ok(None));
+    let after = other.registry.take(send.clone(), rate).await.unwrap().unwrap();
+    assert!(after <= rate.every && after > rate.every / 2, "{after:?}");
+    for apart in [bucket("edit", None), bucket("send", Some("alerts")), of_tenant] {
+        assert_eq!(other.registry.take(apart, rate).await, Ok(None));
+    }
+    let left = other.registry.levels(vec![send.clone(), bucket("mark", None)]).await.unwrap();
+    assert!(left[0] > 2 * rate.every && left[0] <= 3 * rate.every && left[1].is_zero(), "{left:?}");
+    // One that is given back can be taken, and no more than there were.
+    one.registry.give_back(send.clone(), rate).await.unwrap();
+    assert_eq!(other.registry.take(send.clone(), rate).await, Ok(None));
+    assert!(other.registry.take(send.clone(), rate).await.unwrap().is_some());
+    let all = vec![send.clone(), bucket("edit", None), bucket("mark", None)];
+    assert_eq!(one.registry.reset(all).await, Ok(2), "those that were not full");
+    one.registry.give_back(send.clone(), rate).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(other.registry.take(send.clone(), rate).await, Ok(None));
+    }
+    assert!(other.registry.take(send, rate).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn without_redis_nothing_is_taken() {
+    let (mut server, one, _other) = two().await;
+    server.kill();
+    let rate = Rate::new(3, Duration::from_secs(1));
+    assert!(one.registry.take(bucket("send", None), rate).await.is_err());
+    assert!(one.registry.count(Whose::User(alice()), Own::default(), None).await.is_err());
+    assert!(one.registry.nodes().await.is_err());
+}
