@@ -13,5 +13,6 @@ mod load;
 mod loss;
 mod nodes;
 mod restart;
+mod rights;
 mod settings;
 mod stall;

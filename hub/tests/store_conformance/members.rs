@@ -2,7 +2,7 @@
 
 use carillon_hub::domain::member::{Member, MembershipChange, Role};
 use carillon_hub::domain::position::Seq;
-use carillon_hub::store::Store;
+use carillon_hub::store::{PageBound, RoomsQuery, Store};
 
 use crate::harness::*;
 
@@ -72,4 +72,25 @@ pub(crate) async fn survive_reopening<F: Fixture>() {
     assert_eq!(scene.store().members(&room_key("conversation:a"), None, 10).await.unwrap(), before);
     let room = scene.store().room(&room_key("conversation:a")).await.unwrap().unwrap();
     assert_eq!((room.members, room.head.seq), (2, Seq(2)));
+}
+
+/// Whoever was added finds the room among theirs, however many are added at once.
+pub(crate) async fn find_the_room_once_they_were_added<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    let add = |number: u32| {
+        let name = format!("user{number}");
+        let (room, store) = (append("conversation:a", "office", added(&name, Role::Member)), scene.store());
+        let added = store.commit(room);
+        async move {
+            added.await.unwrap();
+            let query = RoomsQuery {
+                after: None,
+                bound: PageBound { items: 10, bytes: usize::MAX },
+                unread_only: false,
+            };
+            let rooms = store.rooms_of(&user_key(&name), query).await.unwrap().rooms;
+            assert_eq!(rooms.len(), 1, "{name}");
+        }
+    };
+    futures::future::join_all((0..600).map(add)).await;
 }

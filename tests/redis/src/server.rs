@@ -196,6 +196,14 @@ impl Server {
         copy_files(backup.0.path(), &kept);
     }
 
+    /// Puts bytes at the end of a list.
+    pub fn push(&self, list: &str, bytes: &[u8]) {
+        let connection = Client::open(self.url()).and_then(|client| client.get_connection());
+        let mut push = redis::cmd("RPUSH");
+        push.arg(list).arg(bytes);
+        push.exec(&mut connection.expect("it can be reached")).expect("it does what it is told");
+    }
+
     /// Does a command, over a connection of its own.
     pub fn command<T: FromRedisValue>(&self, words: &str) -> T {
         let connection = Client::open(self.url()).and_then(|client| client.get_connection());

@@ -22,6 +22,7 @@ mod identity;
 mod inbox;
 mod lane;
 mod limits;
+mod lives;
 mod options;
 mod outbox;
 mod policy;
