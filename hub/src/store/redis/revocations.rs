@@ -74,8 +74,9 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
         .arg(shared.scripts_publish_with())
         .arg(&shared.head().to_bytes()[..])
         .arg(&name);
+    let over = shared.over(Partition::of_hub());
     call.ask(shared).await?;
-    shared.make_durable(Partition::of_hub()).await?;
+    shared.make_durable(Partition::of_hub(), over).await?;
     shared.tell(&[Change::Revoked(revocation)]);
     Ok(())
 }
