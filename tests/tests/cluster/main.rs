@@ -1,6 +1,6 @@
 //! Several nodes that share Redis are one hub.
 
-#![expect(clippy::panic, reason = "what helpers find wrong fails the test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
 
 mod cut_off;
 mod deaths;
@@ -8,5 +8,6 @@ mod faults;
 mod load;
 mod nodes;
 mod presence;
+mod revoked;
 mod rooms;
 mod users;
