@@ -40,8 +40,9 @@ use super::grpc;
 use super::keys;
 use super::listeners::Listeners;
 use super::nodes::{self, Heard, Nodes};
+use super::outage::{self, Outage};
 use super::ports::Ports;
-use super::stores::{self, Patience};
+use super::stores;
 use super::worker::{self, Beside, Stop};
 
 /// On a stop, clients are asked to come back spread over this time.
@@ -52,12 +53,6 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// On a stop, other nodes have this long to be told whose sessions end with it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// Revocations that are read at once at the start.
-const REVOCATIONS_PAGE: u32 = 10_000;
-
-/// How often health looks at the store.
-const STORE_CHECK: Duration = Duration::from_secs(1);
 
 /// How often a stop looks whether all sessions have ended.
 const DRAIN_CHECK: Duration = Duration::from_millis(10);
@@ -93,7 +88,8 @@ impl Hub {
         let audit = Audit::prepare(config, &metrics)?;
         let door = grpc::door(config, audit.trail())?;
         let (services, store, nodes) = build(config, settings(config), metrics, audit.trail())?;
-        let revocations_after = load_revocations(&services).await?;
+        let revocations_after =
+            outage::learn_revocations(&services, 0).await.map_err(StartError::Revocations)?;
         let audit = audit.start(&services.store).await?;
         let health = Health::starting().await;
         let ports = Arc::new(Ports::new(&services));
@@ -121,7 +117,7 @@ impl Hub {
         if let Some(tls) = door.tls {
             tasks.spawn(tls.follow(run.clone()));
         }
-        let http = begin_tasks(config, &services, &health, (&tasks, &run)).await?;
+        let http = begin_tasks(config, &services, &health, revocations_after, (&tasks, &run)).await?;
         drop(stop);
         health.serving().await;
         audit.started();
@@ -250,6 +246,7 @@ async fn begin_tasks(
     config: &Config,
     services: &Arc<Services>,
     health: &Health,
+    revocations_after: u64,
     (tasks, run): (&TaskTracker, &CancellationToken),
 ) -> Result<SocketAddr, StartError> {
     tasks.spawn(send_unread(Arc::clone(services), run.clone()));
@@ -257,59 +254,10 @@ async fn begin_tasks(
     let options = http::Options::new(config.http.listen);
     let (web, handle) = http::Service::bind(options, Arc::new(HubFacts(Arc::clone(services)))).await?;
     tasks.spawn(web.run(run.clone()));
-    let patience = stores::patience(config);
-    tasks.spawn(watch_store(Arc::clone(services), health.clone(), patience, run.clone()));
+    let outage = Outage::new(services, health, stores::patience(config), revocations_after);
+    tasks.spawn(outage.watch(run.clone()));
     keys::start(config, &services.authenticator, &services.metrics, tasks, run);
     Ok(handle.address())
-}
-
-/// Takes the hub out of service while its store has not committed for a while: whoever watches health sends no one here any
-/// more. Where that lasts, sessions end: what was revoked meanwhile is not known.
-async fn watch_store(services: Arc<Services>, health: Health, patience: Patience, cancel: CancellationToken) {
-    let mut ticks = tokio::time::interval(STORE_CHECK);
-    let mut away: Option<Instant> = None;
-    let (mut is_out, mut has_ended) = (false, false);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = cancel.cancelled() => return,
-        }
-        if services.store.figures().healthy {
-            (away, has_ended) = (None, false);
-            if std::mem::take(&mut is_out) && !services.is_draining() {
-                tracing::info!("the store is there again: the hub is in service");
-                health.serving().await;
-            }
-            continue;
-        }
-        let away = away.get_or_insert_with(Instant::now).elapsed();
-        if away >= patience.unready && !is_out {
-            is_out = true;
-            tracing::error!("the store has stopped: the hub is out of service");
-            health.not_serving().await;
-        }
-        if patience.stale.is_some_and(|stale| away >= stale) && !has_ended {
-            has_ended = true;
-            tracing::error!("the store is away for too long: sessions end");
-            services.delivery.end_all();
-        }
-    }
-}
-
-/// Reads which tokens are good no more, before anybody bears one. Gives the place of the last.
-async fn load_revocations(services: &Services) -> Result<u64, StartError> {
-    let mut after = 0;
-    loop {
-        let page =
-            services.store.revocations(after, REVOCATIONS_PAGE).await.map_err(StartError::Revocations)?;
-        for revocation in &page.revocations {
-            services.revocations.learn(revocation);
-        }
-        after = after.max(page.last);
-        if !page.more {
-            return Ok(after);
-        }
-    }
 }
 
 /// The services, their store, and the way to other nodes where there may be any.

@@ -13,6 +13,7 @@ mod hub;
 mod keys;
 mod listeners;
 mod nodes;
+mod outage;
 mod ports;
 mod stores;
 mod worker;

@@ -4,9 +4,14 @@
 //! command goes to its key's server, and one server's commands are answered in the order in which they were given. Who
 //! finds a connection broken says so with [`Link::lost`]; [`Link::keep`], which runs as a task, opens another one after a
 //! random part of a wait that doubles, and learns what has moved. While there is none, callers are answered at once.
+//!
+//! A connection that brings no answer in time may be dead without anybody having been told, or its server stands still. Who
+//! finds that says so with [`Link::silent`]: it stays, and another one takes its place as soon as there can be one, unless it
+//! has brought an answer by then. What it brings after it was replaced is too late: commands that were given later may have
+//! been carried out before.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
@@ -53,9 +58,37 @@ pub struct Server {
     /// Where it is.
     pub address: Address,
     /// Tells this connection from those before.
-    number: u64,
+    pub number: u64,
     /// The connection.
     pub connection: MultiplexedConnection,
+    standing: Arc<Standing>,
+}
+
+/// What is known of a connection.
+#[derive(Default)]
+struct Standing {
+    /// It has brought nothing since an answer was late.
+    is_silent: AtomicBool,
+    /// Another one has taken its place.
+    is_replaced: AtomicBool,
+}
+
+impl Server {
+    /// Whether another connection has taken its place.
+    pub fn is_replaced(&self) -> bool {
+        self.standing.is_replaced.load(Ordering::Acquire)
+    }
+
+    /// It has brought an answer.
+    pub fn answered(&self) {
+        if self.is_silent() {
+            self.standing.is_silent.store(false, Ordering::Release);
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        self.standing.is_silent.load(Ordering::Acquire)
+    }
 }
 
 /// Looks at a connection before others get it.
@@ -133,6 +166,18 @@ impl Link {
         }
     }
 
+    /// This connection has not brought an answer in time.
+    pub fn silent(&self, server: &Server) {
+        if !server.standing.is_silent.swap(true, Ordering::AcqRel) {
+            self.0.changed.notify_one();
+        }
+    }
+
+    /// Whether there is nothing to be done: [`Self::is_whole`], and every connection answers.
+    fn is_well(&self) -> bool {
+        self.is_whole() && !self.0.state.lock().servers.values().any(Server::is_silent)
+    }
+
     /// A key is not where it was.
     pub fn moved(&self) {
         self.0.changed.notify_one();
@@ -145,7 +190,8 @@ impl Link {
         state.servers.clear();
     }
 
-    /// Connects to all servers that have keys, as far as they are not connected; `check` looks at each new connection.
+    /// Connects to all servers that have keys, as far as they are not connected or do not answer; `check` looks at each new
+    /// connection.
     pub async fn connect(&self, check: &Check) -> Result<(), LinkError> {
         if self.0.options.cluster {
             let known = self.0.state.lock().topology.servers();
@@ -160,7 +206,9 @@ impl Link {
         let missing = {
             let state = self.0.state.lock();
             let servers = state.topology.servers().into_iter();
-            servers.filter(|address| !state.servers.contains_key(address)).collect::<Vec<_>>()
+            let answers =
+                |address: &Address| state.servers.get(address).is_some_and(|known| !known.is_silent());
+            servers.filter(|address| !answers(address)).collect::<Vec<_>>()
         };
         let opened = join_all(missing.iter().map(|address| self.open(address, check))).await;
         opened.into_iter().collect()
@@ -173,11 +221,15 @@ impl Link {
             state.opened += 1;
             state.opened
         };
-        let server = Server { address: address.clone(), number, connection };
+        let server = Server { address: address.clone(), number, connection, standing: Arc::default() };
         check(self.clone(), server.clone()).await?;
         let mut state = self.0.state.lock();
-        if !state.closed {
-            state.servers.insert(address.clone(), server);
+        let is_needed = state.servers.get(address).is_none_or(Server::is_silent);
+        if !state.closed
+            && is_needed
+            && let Some(before) = state.servers.insert(address.clone(), server)
+        {
+            before.standing.is_replaced.store(true, Ordering::Release);
         }
         Ok(())
     }
@@ -245,10 +297,10 @@ impl Link {
                 () = tokio::time::sleep(LOOKS), if is_cluster => {}
                 () = cancel.cancelled() => return,
             }
-            let was_whole = self.is_whole();
+            let was_well = self.is_well();
             let mut wait = self.0.options.back_off;
             loop {
-                if !was_whole || is_cluster {
+                if !was_well || is_cluster {
                     tokio::select! {
                         () = tokio::time::sleep(jittered(wait)) => {}
                         () = cancel.cancelled() => return,
@@ -256,12 +308,12 @@ impl Link {
                 }
                 wait = (wait * 2).min(self.0.options.back_off_most);
                 match self.connect(&check).await {
-                    Ok(()) if self.is_whole() => break,
+                    Ok(()) if self.is_well() => break,
                     Ok(()) => {}
                     Err(error) => tracing::warn!(error = %error, "redis is not there"),
                 }
             }
-            if !was_whole {
+            if !was_well {
                 self.0.reopened.fetch_add(1, Ordering::Relaxed);
                 tracing::info!("redis is there again");
             }

@@ -167,7 +167,7 @@ impl Services {
     }
 
     fn check(&self, tenant: Option<&TenantId>, bearer: &Bearer<'_>) -> Result<(), Refusal> {
-        if !self.store.is_healthy() {
+        if !self.store.is_healthy() || self.revocations.are_stale() {
             return Err(ErrorCode::Unavailable.into());
         }
         self.revocations.check(tenant, bearer)

@@ -1,6 +1,7 @@
 //! The port itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
@@ -125,6 +126,11 @@ pub trait Store: Send + Sync + 'static {
     /// Whether it still commits.
     fn is_healthy(&self) -> bool {
         self.figures().healthy
+    }
+
+    /// For how long it has not been heard of: what others wrote since may not be known.
+    fn silence(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// A secret of this store's own, made with it: what ids that the hub chooses are hashed with.

@@ -10,6 +10,8 @@ use redis::{Client, FromRedisValue};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::proxy::Target;
+
 /// Where a server keeps its log.
 const LOG: &str = "appendonlydir";
 
@@ -101,6 +103,13 @@ impl Server {
         match self.at {
             At::Socket => format!("unix://{}", self.socket().display()),
             At::Port(port, _) => format!("redis://127.0.0.1:{port}"),
+        }
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        match self.at {
+            At::Socket => Target::Unix(self.socket()),
+            At::Port(port, _) => Target::Tcp(([127, 0, 0, 1], port).into()),
         }
     }
 

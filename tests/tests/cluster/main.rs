@@ -1,10 +1,14 @@
 //! Several nodes that share Redis are one hub.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
+
 mod cut_off;
 mod deaths;
 mod faults;
 mod limits;
+mod load;
 mod nodes;
 mod presence;
+mod revoked;
 mod rooms;
 mod users;

@@ -85,10 +85,12 @@ impl Inner {
         ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> Result<T, BusError> {
         let mut server = self.link.server(key.as_bytes()).ok_or(BusError::Unavailable)?;
-        let answer = ask(&mut server.connection).await;
+        let answer = ask(&mut server.connection).await.inspect(|_| server.answered());
         answer.map_err(|error: RedisError| {
             if error.is_unrecoverable_error() || error.is_connection_dropped() {
                 self.link.lost(&server);
+            } else if error.is_timeout() {
+                self.link.silent(&server);
             }
             if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)) {
                 self.link.moved();

@@ -2,7 +2,9 @@
 
 use futures::future::try_join_all;
 use redis::aio::ConnectionLike;
-use redis::{Arg, Cmd, ErrorKind, Pipeline, RedisError, Script, ServerErrorKind, ToRedisArgs, Value};
+use redis::{
+    Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Script, ServerErrorKind, ToRedisArgs, Value,
+};
 
 use crate::redis::{Partition, Server};
 use crate::store::StoreError;
@@ -104,7 +106,7 @@ impl Shared {
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
         let mut server = self.server_for(command).map_err(|_| Failure::Away)?;
         let answer = server.connection.req_packed_command(command).await;
-        answer.and_then(Value::extract_error).map_err(|error| self.failed(&server, &error))
+        self.take(&server, answer.and_then(Value::extract_error))
     }
 
     /// Sends commands, in one piece where there is one server; each answer is there.
@@ -116,13 +118,25 @@ impl Shared {
         let mut server = self.link.server(b"").ok_or(StoreError::Unavailable)?;
         let answers = server.connection.req_packed_commands(commands, 0, commands.len()).await;
         let answers = answers.and_then(|answers| answers.into_iter().map(Value::extract_error).collect());
-        answers.map_err(|error| self.failed(&server, &error).into())
+        Ok(self.take(&server, answers)?)
+    }
+
+    /// Takes an answer. One of a connection that was replaced meanwhile is none: what was asked for over the other one may
+    /// have been done before it.
+    fn take<T>(&self, server: &Server, answer: RedisResult<T>) -> Result<T, Failure> {
+        let answer = answer.map_err(|error| self.failed(server, &error))?;
+        server.answered();
+        if server.is_replaced() { Err(Failure::Away) } else { Ok(answer) }
     }
 
     /// What a failure means; where the connection is broken another one is opened.
     fn failed(&self, server: &Server, error: &RedisError) -> Failure {
         if error.is_unrecoverable_error() || error.is_connection_dropped() {
             self.link.lost(server);
+        } else if error.is_timeout() {
+            self.link.silent(server);
+        } else {
+            server.answered();
         }
         if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)) {
             self.link.moved();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -267,6 +268,10 @@ impl Store for RedisStore {
 
     fn is_healthy(&self) -> bool {
         !self.0.shared.is_closing() && self.0.shared.is_there()
+    }
+
+    fn silence(&self) -> Duration {
+        self.0.shared.silence()
     }
 
     fn figures(&self) -> StoreFigures {

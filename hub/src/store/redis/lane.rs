@@ -81,6 +81,7 @@ fn begin(shared: &Arc<Shared>, job: Job) -> BoxFuture<'static, Arrived> {
 async fn commit_one(shared: &Shared, outcome: Outcome) -> Result<Settled, StoreError> {
     let partition = partition_of(&outcome.tenant, &outcome.home);
     let addressed = publish::Addressed::from(&outcome);
+    let over = shared.over(partition);
     let settled = match outcome.home.clone() {
         Home::Room(room) => {
             let (call, tags) = commit::room(shared, &room, &outcome);
@@ -95,7 +96,7 @@ async fn commit_one(shared: &Shared, outcome: Outcome) -> Result<Settled, StoreE
         }
     }?;
     if let Ok(committed) = &settled.result {
-        shared.make_durable(partition).await?;
+        shared.make_durable(partition, over).await?;
         publish::publish(shared, &settled.changes, settled.previous).await?;
         if committed.duplicate {
             publish::publish_again(shared, &addressed, committed).await?;

@@ -156,8 +156,9 @@ impl Outboxes {
                         call.push(user.as_str());
                     }
                     async move {
+                        let over = shared.over(*target);
                         call.ask(shared).await?;
-                        shared.make_durable(*target).await
+                        shared.make_durable(*target, over).await
                     }
                 });
                 try_join_all(applied).await?;
@@ -217,8 +218,9 @@ async fn notify(
     for user in users {
         call.push(user.as_str());
     }
+    let over = shared.over(target);
     let mut answer = call.ask(shared).await?;
-    shared.make_durable(target).await?;
+    shared.make_durable(target, over).await?;
     if answer.some_bytes()? != b"ok" {
         publish::publish_inboxes(shared, tenant, users).await?;
         return Ok(Vec::new());

@@ -13,15 +13,28 @@ use super::options::{OpenError, Options};
 use super::shared::Shared;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 
+/// The connection that something is written over: what `WAIT` says is of one connection's writes.
+#[derive(Clone, Copy)]
+pub(super) struct Over(Option<u64>);
+
 impl Shared {
-    /// Waits until what was written in a partition over this connection is as durable as it shall be.
-    pub(super) async fn make_durable(&self, partition: Partition) -> Result<(), StoreError> {
+    /// The connection that what is written in a partition from now on goes over, where that matters.
+    pub(super) fn over(&self, partition: Partition) -> Over {
+        if !matches!(self.options.durability, Durability::Replicas(_)) {
+            return Over(None);
+        }
+        let server = self.link.server(self.names.partition(partition).as_bytes());
+        Over(server.map(|server| server.number))
+    }
+
+    /// Waits until what was written in a partition is as durable as it shall be.
+    pub(super) async fn make_durable(&self, partition: Partition, over: Over) -> Result<(), StoreError> {
         let Durability::Replicas(wanted) = self.options.durability else { return Ok(()) };
         let most = self.options.redis.answer_timeout.as_millis() as u64 / 2;
         let mut wait = cmd("WAIT");
         wait.arg(wanted).arg(most);
-        // The connection that it was written over: what it says is of that one's writes.
         let server = self.link.server(self.names.partition(partition).as_bytes());
+        let server = server.filter(|server| over.0 == Some(server.number));
         let mut server = server.ok_or(StoreError::Unavailable)?;
         let answer = server.connection.req_packed_command(&wait).await;
         match answer.ok().map(|value| number(&value)) {

@@ -1,7 +1,7 @@
 //! What all parts of the store share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -90,7 +90,12 @@ impl Shared {
     /// Whether every server is connected, and answers: one that stands still keeps its connections.
     pub(super) fn is_there(&self) -> bool {
         let silent = self.options.redis.answer_timeout + 3 * self.options.sweep;
-        self.link.is_whole() && self.seen.lock().elapsed() < silent
+        self.link.is_whole() && self.silence() < silent
+    }
+
+    /// How long ago Redis answered upkeep.
+    pub(super) fn silence(&self) -> Duration {
+        self.seen.lock().elapsed()
     }
 
     /// What messages to other nodes begin with.
