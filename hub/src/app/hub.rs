@@ -41,7 +41,8 @@ use super::keys;
 use super::listeners::Listeners;
 use super::nodes::{self, Heard, Nodes};
 use super::ports::Ports;
-use super::stores::{self, Patience};
+use super::stores;
+use super::watch::watch_store;
 use super::worker::{self, Beside, Stop};
 
 /// On a stop, clients are asked to come back spread over this time.
@@ -55,9 +56,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Revocations that are read at once at the start.
 const REVOCATIONS_PAGE: u32 = 10_000;
-
-/// How often health looks at the store.
-const STORE_CHECK: Duration = Duration::from_secs(1);
 
 /// How often a stop looks whether all sessions have ended.
 const DRAIN_CHECK: Duration = Duration::from_millis(10);
@@ -111,6 +109,8 @@ impl Hub {
             let started = worker::start(shard, listener, front, beside, Arc::clone(&services), stop.clone());
             workers.push(started.map_err(StartError::Worker)?);
         }
+        let registry = nodes.as_ref().map(|nodes| nodes.registry().clone());
+        let facts = HubFacts { services: Arc::clone(&services), registry };
         if let Some(nodes) = nodes {
             let started = nodes.start(Arc::clone(&store), &services.presence, revocations_after, run.clone());
             workers.push(started.map_err(StartError::Worker)?);
@@ -119,7 +119,7 @@ impl Hub {
         if let Some(tls) = door.tls {
             tasks.spawn(tls.follow(run.clone()));
         }
-        let http = begin_tasks(config, &services, &health, (&tasks, &run)).await?;
+        let http = begin_tasks(config, facts, &health, (&tasks, &run)).await?;
         drop(stop);
         health.serving().await;
         audit.started();
@@ -246,51 +246,19 @@ impl Hub {
 /// Begins what belongs to no worker. Gives the address of health and metrics.
 async fn begin_tasks(
     config: &Config,
-    services: &Arc<Services>,
+    facts: HubFacts,
     health: &Health,
     (tasks, run): (&TaskTracker, &CancellationToken),
 ) -> Result<SocketAddr, StartError> {
+    let services = &Arc::clone(&facts.services);
     tasks.spawn(send_unread(Arc::clone(services), run.clone()));
     let options = http::Options::new(config.http.listen);
-    let (web, handle) = http::Service::bind(options, Arc::new(HubFacts(Arc::clone(services)))).await?;
+    let (web, handle) = http::Service::bind(options, Arc::new(facts)).await?;
     tasks.spawn(web.run(run.clone()));
     let patience = stores::patience(config);
     tasks.spawn(watch_store(Arc::clone(services), health.clone(), patience, run.clone()));
     keys::start(config, &services.authenticator, &services.metrics, tasks, run);
     Ok(handle.address())
-}
-
-/// Takes the hub out of service while its store has not committed for a while: whoever watches health sends no one here any
-/// more. Where that lasts, sessions end: what was revoked meanwhile is not known.
-async fn watch_store(services: Arc<Services>, health: Health, patience: Patience, cancel: CancellationToken) {
-    let mut ticks = tokio::time::interval(STORE_CHECK);
-    let mut away: Option<Instant> = None;
-    let (mut is_out, mut has_ended) = (false, false);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = cancel.cancelled() => return,
-        }
-        if services.store.figures().healthy {
-            (away, has_ended) = (None, false);
-            if std::mem::take(&mut is_out) && !services.is_draining() {
-                tracing::info!("the store is there again: the hub is in service");
-                health.serving().await;
-            }
-            continue;
-        }
-        let away = away.get_or_insert_with(Instant::now).elapsed();
-        if away >= patience.unready && !is_out {
-            is_out = true;
-            tracing::error!("the store has stopped: the hub is out of service");
-            health.not_serving().await;
-        }
-        if patience.stale.is_some_and(|stale| away >= stale) && !has_ended {
-            has_ended = true;
-            tracing::error!("the store is away for too long: sessions end");
-            services.delivery.end_all();
-        }
-    }
 }
 
 /// Reads which tokens are good no more, before anybody bears one. Gives the place of the last.

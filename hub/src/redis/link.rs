@@ -6,20 +6,20 @@
 //! random part of a wait that doubles, and learns what has moved. While there is none, callers are answered at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, RedisResult, Value, from_redis_value};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
 use super::seeds::Seeds;
 use super::slots::{Address, Topology, slot_of};
+use super::traffic::{LinkFigures, Traffic};
 
 /// A cluster is looked at this often where nobody says that it has changed.
 const LOOKS: Duration = Duration::from_secs(15);
@@ -65,6 +65,9 @@ pub type Check = Box<dyn Fn(Link, Server) -> BoxFuture<'static, Result<(), LinkE
 struct State {
     topology: Topology,
     servers: FxHashMap<Address, Server>,
+    /// Servers whose connection was lost, and is not there again.
+    lost: FxHashSet<Address>,
+    reopened: u64,
     /// Connections so far.
     opened: u64,
     closed: bool,
@@ -75,7 +78,7 @@ struct Inner {
     seeds: Seeds,
     state: Mutex<State>,
     changed: Notify,
-    reopened: AtomicU64,
+    traffic: Traffic,
 }
 
 /// The connections that everybody shares. A cheap handle.
@@ -86,8 +89,8 @@ impl Link {
     /// A link that is not connected yet; the settings are checked.
     pub fn new(options: Options) -> Result<Self, LinkError> {
         let seeds = Seeds::new(&options)?;
-        let (state, changed) = (Mutex::default(), Notify::new());
-        Ok(Self(Arc::new(Inner { options, seeds, state, changed, reopened: AtomicU64::new(0) })))
+        let (state, changed, traffic) = (Mutex::default(), Notify::new(), Traffic::default());
+        Ok(Self(Arc::new(Inner { options, seeds, state, changed, traffic })))
     }
 
     /// Its settings.
@@ -119,9 +122,20 @@ impl Link {
             && state.topology.servers().iter().all(|address| state.servers.contains_key(address))
     }
 
-    /// How often a connection was opened again.
-    pub fn reopened(&self) -> u64 {
-        self.0.reopened.load(Ordering::Relaxed)
+    /// Counts what is asked over it.
+    pub fn traffic(&self) -> &Traffic {
+        &self.0.traffic
+    }
+
+    /// Figures for metrics.
+    pub fn figures(&self) -> LinkFigures {
+        let state = self.0.state.lock();
+        LinkFigures {
+            servers: state.topology.servers().len() as u64,
+            connected: state.servers.len() as u64,
+            reopened: state.reopened,
+            ..self.0.traffic.figures()
+        }
     }
 
     /// This connection is broken.
@@ -129,6 +143,7 @@ impl Link {
         let mut state = self.0.state.lock();
         if state.servers.get(&server.address).is_some_and(|known| known.number == server.number) {
             state.servers.remove(&server.address);
+            state.lost.insert(server.address.clone());
             self.0.changed.notify_one();
         }
     }
@@ -153,6 +168,7 @@ impl Link {
             let mut state = self.0.state.lock();
             let known = topology.servers();
             state.servers.retain(|address, _| known.contains(address));
+            state.lost.retain(|address| known.contains(address));
             state.topology = topology;
         } else if let Some(topology) = self.single() {
             self.0.state.lock().topology = topology;
@@ -178,6 +194,7 @@ impl Link {
         let mut state = self.0.state.lock();
         if !state.closed {
             state.servers.insert(address.clone(), server);
+            state.reopened += u64::from(state.lost.remove(address));
         }
         Ok(())
     }
@@ -262,7 +279,6 @@ impl Link {
                 }
             }
             if !was_whole {
-                self.0.reopened.fetch_add(1, Ordering::Relaxed);
                 tracing::info!("redis is there again");
             }
         }

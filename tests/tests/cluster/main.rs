@@ -3,6 +3,7 @@
 mod cut_off;
 mod deaths;
 mod faults;
+mod figures;
 mod nodes;
 mod presence;
 mod rooms;

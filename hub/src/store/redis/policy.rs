@@ -23,7 +23,8 @@ impl Shared {
         // The connection that it was written over: what it says is of that one's writes.
         let server = self.link.server(self.names.partition(partition).as_bytes());
         let mut server = server.ok_or(StoreError::Unavailable)?;
-        let answer = server.connection.req_packed_command(&wait).await;
+        let asking = server.connection.req_packed_command(&wait);
+        let answer = self.link.traffic().count(asking).await;
         match answer.ok().map(|value| number(&value)) {
             Some(Ok(replicas)) if replicas >= i64::from(wanted) => Ok(()),
             // It may be kept or not: who asked does not know, and asks again with the same key.

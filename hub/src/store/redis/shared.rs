@@ -1,7 +1,7 @@
 //! What all parts of the store share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,18 @@ pub(super) struct Counters {
     pub(super) committed: AtomicU64,
     pub(super) duplicates: AtomicU64,
     pub(super) queued: AtomicU64,
+    /// How long upkeep's last question was answered after, in microseconds.
+    round_trip: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn note_round_trip(&self, took: Duration) {
+        self.round_trip.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn round_trip(&self) -> Duration {
+        Duration::from_micros(self.round_trip.load(Ordering::Relaxed))
+    }
 }
 
 /// What all parts share.
@@ -43,8 +55,8 @@ pub(super) struct Shared {
     pub(super) broadcasts: Cache,
     pub(super) stored: Stored,
     pub(super) counters: Counters,
-    /// When Redis last answered upkeep.
-    seen: Mutex<Instant>,
+    /// When Redis last answered upkeep, and what the clock said then.
+    seen: Mutex<(Instant, Timestamp)>,
     /// Set when it is closing: nothing new begins.
     pub(super) closing: AtomicBool,
     /// Ends what goes on by itself.
@@ -54,6 +66,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Of a store that was just connected.
     pub(super) fn new(options: Options, link: Link, names: Names, identity: Identity) -> Self {
+        let seen = Mutex::new((Instant::now(), (options.clock)()));
         Self {
             keys: Keys::new(options.idempotency_keys),
             options,
@@ -66,7 +79,7 @@ impl Shared {
             broadcasts: Cache::default(),
             stored: Stored::default(),
             counters: Counters::default(),
-            seen: Mutex::new(Instant::now()),
+            seen,
             closing: AtomicBool::new(false),
             cancel: CancellationToken::new(),
         }
@@ -84,13 +97,18 @@ impl Shared {
 
     /// Redis has answered.
     pub(super) fn note_seen(&self) {
-        *self.seen.lock() = Instant::now();
+        *self.seen.lock() = (Instant::now(), self.now());
     }
 
     /// Whether every server is connected, and answers: one that stands still keeps its connections.
     pub(super) fn is_there(&self) -> bool {
         let silent = self.options.redis.answer_timeout + 3 * self.options.sweep;
-        self.link.is_whole() && self.seen.lock().elapsed() < silent
+        self.link.is_whole() && self.seen.lock().0.elapsed() < silent
+    }
+
+    /// Since when it is not there: when it answered last.
+    pub(super) fn away_since(&self) -> Option<Timestamp> {
+        (!self.is_there()).then(|| self.seen.lock().1)
     }
 
     /// What messages to other nodes begin with.
