@@ -25,6 +25,7 @@ impl Facts for Hub {
         let healthy = !self.broken.load(Ordering::SeqCst);
         Readiness {
             draining: self.draining.load(Ordering::SeqCst),
+            in_service: healthy,
             store: StoreFigures { healthy, committed: 42, ..StoreFigures::default() },
             sessions: 7,
         }

@@ -107,6 +107,8 @@ impl Hub {
             let started = worker::start(shard, listener, front, beside, Arc::clone(&services), stop.clone());
             workers.push(started.map_err(StartError::Worker)?);
         }
+        let registry = nodes.as_ref().map(|nodes| nodes.registry().clone());
+        let facts = HubFacts { services: Arc::clone(&services), registry };
         if let Some(nodes) = nodes {
             let joined = nodes.joined();
             let started = nodes.start(Arc::clone(&store), &services.presence, revocations_after, run.clone());
@@ -117,7 +119,7 @@ impl Hub {
         if let Some(tls) = door.tls {
             tasks.spawn(tls.follow(run.clone()));
         }
-        let http = begin_tasks(config, &services, &health, revocations_after, (&tasks, &run)).await?;
+        let http = begin_tasks(config, facts, &health, revocations_after, (&tasks, &run)).await?;
         drop(stop);
         health.serving().await;
         audit.started();
@@ -244,15 +246,16 @@ impl Hub {
 /// Begins what belongs to no worker. Gives the address of health and metrics.
 async fn begin_tasks(
     config: &Config,
-    services: &Arc<Services>,
+    facts: HubFacts,
     health: &Health,
     revocations_after: u64,
     (tasks, run): (&TaskTracker, &CancellationToken),
 ) -> Result<SocketAddr, StartError> {
+    let services = &Arc::clone(&facts.services);
     tasks.spawn(send_unread(Arc::clone(services), run.clone()));
     tasks.spawn(tell_counts(Arc::clone(services), run.clone()));
     let options = http::Options::new(config.http.listen);
-    let (web, handle) = http::Service::bind(options, Arc::new(HubFacts(Arc::clone(services)))).await?;
+    let (web, handle) = http::Service::bind(options, Arc::new(facts)).await?;
     tasks.spawn(web.run(run.clone()));
     let outage = Outage::new(services, health, stores::patience(config), revocations_after);
     tasks.spawn(outage.watch(run.clone()));

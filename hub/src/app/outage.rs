@@ -84,14 +84,18 @@ impl Outage {
     async fn look_at_health(&mut self) {
         if self.services.store.is_healthy() {
             self.away = None;
-            if std::mem::take(&mut self.is_out) && !self.services.is_draining() {
+            if std::mem::take(&mut self.is_out) {
+                self.services.set_in_service(true);
                 tracing::info!("the store is there again: the hub is in service");
-                self.health.serving().await;
+                if !self.services.is_draining() {
+                    self.health.serving().await;
+                }
             }
         } else if self.away.get_or_insert_with(Instant::now).elapsed() >= self.patience.unready
             && !self.is_out
         {
             self.is_out = true;
+            self.services.set_in_service(false);
             tracing::error!("the store has stopped: the hub is out of service");
             self.health.not_serving().await;
         }
@@ -113,11 +117,13 @@ impl Outage {
             services.revocations.set_stale(false);
         }
         if self.known.elapsed() < stale {
-            self.has_ended = false;
+            if std::mem::take(&mut self.has_ended) {
+                services.set_stale(false);
+            }
         } else if !std::mem::replace(&mut self.has_ended, true) {
             tracing::error!("who was revoked is not known for too long: sessions end");
             services.revocations.set_stale(true);
-            services.delivery.end_all();
+            services.set_stale(true);
         }
     }
 

@@ -81,12 +81,17 @@ impl Authenticate for Ports {
 impl Observe for Ports {
     fn figures(&self) -> NodeFigures {
         let counters = self.services.metrics.counters();
+        let store = self.services.store.figures();
+        let others = self.services.presence.figures_of_nodes();
         NodeFigures {
             time: Timestamp::now(),
             sessions: counters.sessions.now(),
             sessions_peak: counters.sessions.peak(),
             rooms: self.services.delivery.rooms().len() as u64,
-            store_queued: self.services.store.figures().queued,
+            store_queued: store.queued,
+            store_healthy: store.healthy,
+            store_away_since: store.away_since,
+            other_nodes: others.map_or(0, |nodes| nodes.others),
             memory_bytes: resident_bytes().unwrap_or(0),
             counted: self.services.metrics.snapshot(),
             draining: self.services.is_draining(),

@@ -64,6 +64,12 @@ pub struct NodeFigures {
     pub rooms: u64,
     /// Outcomes that wait to be committed.
     pub store_queued: u64,
+    /// Whether the store commits.
+    pub store_healthy: bool,
+    /// Since when it cannot be reached, where that is known.
+    pub store_away_since: Option<Timestamp>,
+    /// Other nodes that are there.
+    pub other_nodes: u64,
     /// Resident memory, bytes; 0 where the system does not tell.
     pub memory_bytes: u64,
     /// What was counted up to now.

@@ -16,7 +16,9 @@ pub trait Facts: Send + Sync + 'static {
 pub struct Readiness {
     /// Whether it is stopping.
     pub draining: bool,
-    /// The store's figures; it is ready only while the store is healthy.
+    /// Whether its store is there, or away for so short a time that nobody need go elsewhere.
+    pub in_service: bool,
+    /// The store's figures.
     pub store: StoreFigures,
     /// Sessions open now.
     pub sessions: u64,
@@ -25,7 +27,7 @@ pub struct Readiness {
 impl Readiness {
     /// The state in a word.
     pub fn status(&self) -> &'static str {
-        if !self.store.healthy {
+        if !self.in_service {
             "store_unhealthy"
         } else if self.draining {
             "draining"
@@ -36,6 +38,6 @@ impl Readiness {
 
     /// Whether new sessions may come.
     pub fn is_ready(&self) -> bool {
-        self.store.healthy && !self.draining
+        self.in_service && !self.draining
     }
 }

@@ -11,20 +11,21 @@
 //! been carried out before.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, RedisResult, Value, from_redis_value};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
 use super::seeds::Seeds;
 use super::slots::{Address, Topology, slot_of};
+use super::traffic::{LinkFigures, Traffic};
 
 /// A cluster is looked at this often where nobody says that it has changed.
 const LOOKS: Duration = Duration::from_secs(15);
@@ -98,6 +99,9 @@ pub type Check = Box<dyn Fn(Link, Server) -> BoxFuture<'static, Result<(), LinkE
 struct State {
     topology: Topology,
     servers: FxHashMap<Address, Server>,
+    /// Servers whose connection was lost, and is not there again.
+    lost: FxHashSet<Address>,
+    reopened: u64,
     /// Connections so far.
     opened: u64,
     closed: bool,
@@ -108,7 +112,7 @@ struct Inner {
     seeds: Seeds,
     state: Mutex<State>,
     changed: Notify,
-    reopened: AtomicU64,
+    traffic: Traffic,
 }
 
 /// The connections that everybody shares. A cheap handle.
@@ -119,8 +123,8 @@ impl Link {
     /// A link that is not connected yet; the settings are checked.
     pub fn new(options: Options) -> Result<Self, LinkError> {
         let seeds = Seeds::new(&options)?;
-        let (state, changed) = (Mutex::default(), Notify::new());
-        Ok(Self(Arc::new(Inner { options, seeds, state, changed, reopened: AtomicU64::new(0) })))
+        let (state, changed, traffic) = (Mutex::default(), Notify::new(), Traffic::default());
+        Ok(Self(Arc::new(Inner { options, seeds, state, changed, traffic })))
     }
 
     /// Its settings.
@@ -152,9 +156,20 @@ impl Link {
             && state.topology.servers().iter().all(|address| state.servers.contains_key(address))
     }
 
-    /// How often a connection was opened again.
-    pub fn reopened(&self) -> u64 {
-        self.0.reopened.load(Ordering::Relaxed)
+    /// Counts what is asked over it.
+    pub fn traffic(&self) -> &Traffic {
+        &self.0.traffic
+    }
+
+    /// Figures for metrics.
+    pub fn figures(&self) -> LinkFigures {
+        let state = self.0.state.lock();
+        LinkFigures {
+            servers: state.topology.servers().len() as u64,
+            connected: state.servers.len() as u64,
+            reopened: state.reopened,
+            ..self.0.traffic.figures()
+        }
     }
 
     /// This connection is broken.
@@ -162,6 +177,7 @@ impl Link {
         let mut state = self.0.state.lock();
         if state.servers.get(&server.address).is_some_and(|known| known.number == server.number) {
             state.servers.remove(&server.address);
+            state.lost.insert(server.address.clone());
             self.0.changed.notify_one();
         }
     }
@@ -199,6 +215,7 @@ impl Link {
             let mut state = self.0.state.lock();
             let known = topology.servers();
             state.servers.retain(|address, _| known.contains(address));
+            state.lost.retain(|address| known.contains(address));
             state.topology = topology;
         } else if let Some(topology) = self.single() {
             self.0.state.lock().topology = topology;
@@ -225,11 +242,13 @@ impl Link {
         check(self.clone(), server.clone()).await?;
         let mut state = self.0.state.lock();
         let is_needed = state.servers.get(address).is_none_or(Server::is_silent);
-        if !state.closed
-            && is_needed
-            && let Some(before) = state.servers.insert(address.clone(), server)
-        {
-            before.standing.is_replaced.store(true, Ordering::Release);
+        if !state.closed && is_needed {
+            let before = state.servers.insert(address.clone(), server);
+            let was_lost = state.lost.remove(address);
+            state.reopened += u64::from(was_lost || before.is_some());
+            if let Some(before) = before {
+                before.standing.is_replaced.store(true, Ordering::Release);
+            }
         }
         Ok(())
     }
@@ -314,7 +333,6 @@ impl Link {
                 }
             }
             if !was_well {
-                self.0.reopened.fetch_add(1, Ordering::Relaxed);
                 tracing::info!("redis is there again");
             }
         }

@@ -104,6 +104,9 @@ pub struct Upkeep {
     pub(super) counts: Changed,
     refused_tokens: Seldom,
     draining: AtomicBool,
+    out_of_service: AtomicBool,
+    /// Whether the store is away for so long that nobody knows who was revoked.
+    stale: AtomicBool,
     known: Memory<UserKey, ()>,
 }
 
@@ -121,6 +124,8 @@ impl Upkeep {
             counts: Changed::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
+            out_of_service: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
             known,
         }
     }
@@ -145,16 +150,21 @@ impl Services {
             Verified::Service(service) if service.is_operator() => service,
             _ => return Err(ErrorCode::PermissionDenied.into()),
         };
+        self.check(None, &bearer_of(&operator))?;
         self.check_operator(&operator, now)?;
         Ok(operator)
     }
 
-    /// Why an operator's token is good no more, if so.
+    /// Why an operator's token is good no more, if so. While the store is away, whoever watches goes on to see just that, for
+    /// as long as sessions do.
     pub fn check_operator(&self, operator: &ServiceToken, now: Timestamp) -> Result<(), Refusal> {
         if operator.expires <= now {
             return Err(ErrorCode::TokenExpired.into());
         }
-        self.check(None, &Bearer { name: &operator.name, service: true, mark: &operator.mark })
+        if self.upkeep.stale.load(Ordering::SeqCst) {
+            return Err(ErrorCode::Unavailable.into());
+        }
+        self.revocations.check(None, &bearer_of(operator))
     }
 
     /// The caller that a token is for, unless it was revoked. `UNAVAILABLE` where the store cannot say what was: then
@@ -329,8 +339,30 @@ impl Services {
         self.upkeep.draining.store(true, Ordering::SeqCst);
     }
 
+    /// Whether the store is there, or away for so short a time that nobody need go elsewhere.
+    pub fn is_in_service(&self) -> bool {
+        !self.upkeep.out_of_service.load(Ordering::SeqCst)
+    }
+
+    /// Says whether it is.
+    pub fn set_in_service(&self, is_in_service: bool) {
+        self.upkeep.out_of_service.store(!is_in_service, Ordering::SeqCst);
+    }
+
+    /// Says whether the store is away for so long that nobody knows who was revoked. Where it is, all sessions end.
+    pub fn set_stale(&self, is_stale: bool) {
+        self.upkeep.stale.store(is_stale, Ordering::SeqCst);
+        if is_stale {
+            self.delivery.end_all();
+        }
+    }
+
     /// Whether the node stops.
     pub fn is_draining(&self) -> bool {
         self.upkeep.draining.load(Ordering::SeqCst)
     }
+}
+
+fn bearer_of(operator: &ServiceToken) -> Bearer<'_> {
+    Bearer { name: &operator.name, service: true, mark: &operator.mark }
 }

@@ -14,6 +14,8 @@ use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, Position, Seq};
 use crate::domain::revocation::Revocation;
 use crate::domain::room::{Room, RoomSummary};
+use crate::domain::time::Timestamp;
+use crate::redis::LinkFigures;
 
 use super::outcome::{CommitError, Committed, Outcome};
 use super::query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomPage, RoomsQuery};
@@ -193,6 +195,19 @@ pub struct StoreFigures {
     pub log_bytes: u64,
     /// Whether it still commits.
     pub healthy: bool,
+    /// Since when it cannot be reached: when it answered last. `None` where it can, and for one in this process.
+    pub away_since: Option<Timestamp>,
+    /// Figures of what leads to it; `None` for one in this process.
+    pub server: Option<ServerFigures>,
+}
+
+/// Figures of what leads to a store that is elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerFigures {
+    /// Of the connections.
+    pub link: LinkFigures,
+    /// How long it took to answer the last question of upkeep, which is a small one.
+    pub round_trip: Duration,
 }
 
 /// What others see of a commit. Each is handed over after it is durable, in commit order.

@@ -5,6 +5,7 @@
 mod cut_off;
 mod deaths;
 mod faults;
+mod figures;
 mod limits;
 mod load;
 mod nodes;

@@ -173,7 +173,7 @@ impl HubPort for LocalHub {
     }
 
     fn is_ready(&self) -> bool {
-        !self.services.is_draining() && self.services.store.figures().healthy
+        !self.services.is_draining() && self.services.is_in_service()
     }
 }
 

@@ -105,8 +105,9 @@ impl Shared {
     /// Sends one command and waits for its answer. Where its key has moved it was not carried out: who asked asks again.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
         let mut server = self.server_for(command).map_err(|_| Failure::Away)?;
-        let answer = server.connection.req_packed_command(command).await;
-        self.take(&server, answer.and_then(Value::extract_error))
+        let asking = async { server.connection.req_packed_command(command).await?.extract_error() };
+        let answer = self.link.traffic().count(asking).await;
+        self.take(&server, answer)
     }
 
     /// Sends commands, in one piece where there is one server; each answer is there.
@@ -116,8 +117,11 @@ impl Shared {
             return Ok(try_join_all(asked).await?);
         }
         let mut server = self.link.server(b"").ok_or(StoreError::Unavailable)?;
-        let answers = server.connection.req_packed_commands(commands, 0, commands.len()).await;
-        let answers = answers.and_then(|answers| answers.into_iter().map(Value::extract_error).collect());
+        let asking = async {
+            let answers = server.connection.req_packed_commands(commands, 0, commands.len()).await?;
+            answers.into_iter().map(Value::extract_error).collect()
+        };
+        let answers: RedisResult<Vec<_>> = self.link.traffic().count(asking).await;
         Ok(self.take(&server, answers)?)
     }
 

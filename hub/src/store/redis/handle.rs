@@ -21,7 +21,8 @@ use crate::domain::room::{Room, RoomSummary};
 use crate::redis::Link;
 use crate::store::{
     CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,
-    Reading, RevocationPage, RoomPage, RoomsQuery, Store, StoreError, StoreFigures, TenantFigures,
+    Reading, RevocationPage, RoomPage, RoomsQuery, ServerFigures, Store, StoreError, StoreFigures,
+    TenantFigures,
 };
 
 use super::erase::Erasures;
@@ -285,6 +286,11 @@ impl Store for RedisStore {
             keys: self.0.shared.keys.total() as u64,
             log_bytes: 0,
             healthy: self.is_healthy(),
+            away_since: self.0.shared.away_since(),
+            server: Some(ServerFigures {
+                link: self.0.shared.link.figures(),
+                round_trip: counters.round_trip(),
+            }),
         }
     }
 

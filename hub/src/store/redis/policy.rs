@@ -36,7 +36,8 @@ impl Shared {
         let server = self.link.server(self.names.partition(partition).as_bytes());
         let server = server.filter(|server| over.0 == Some(server.number));
         let mut server = server.ok_or(StoreError::Unavailable)?;
-        let answer = server.connection.req_packed_command(&wait).await;
+        let asking = server.connection.req_packed_command(&wait);
+        let answer = self.link.traffic().count(asking).await;
         match answer.ok().map(|value| number(&value)) {
             Some(Ok(replicas)) if replicas >= i64::from(wanted) => Ok(()),
             // It may be kept or not: who asked does not know, and asks again with the same key.

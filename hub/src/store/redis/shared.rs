@@ -27,6 +27,18 @@ pub(super) struct Counters {
     pub(super) committed: AtomicU64,
     pub(super) duplicates: AtomicU64,
     pub(super) queued: AtomicU64,
+    /// How long upkeep's last question was answered after, in microseconds.
+    round_trip: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn note_round_trip(&self, took: Duration) {
+        self.round_trip.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn round_trip(&self) -> Duration {
+        Duration::from_micros(self.round_trip.load(Ordering::Relaxed))
+    }
 }
 
 /// What all parts share.
@@ -43,8 +55,8 @@ pub(super) struct Shared {
     pub(super) broadcasts: Cache,
     pub(super) stored: Stored,
     pub(super) counters: Counters,
-    /// When Redis last answered upkeep.
-    seen: Mutex<Instant>,
+    /// When Redis last answered upkeep, and what the clock said then.
+    seen: Mutex<(Instant, Timestamp)>,
     /// Set when it is closing: nothing new begins.
     pub(super) closing: AtomicBool,
     /// Ends what goes on by itself.
@@ -54,6 +66,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Of a store that was just connected.
     pub(super) fn new(options: Options, link: Link, names: Names, identity: Identity) -> Self {
+        let seen = Mutex::new((Instant::now(), (options.clock)()));
         Self {
             keys: Keys::new(options.idempotency_keys),
             options,
@@ -66,7 +79,7 @@ impl Shared {
             broadcasts: Cache::default(),
             stored: Stored::default(),
             counters: Counters::default(),
-            seen: Mutex::new(Instant::now()),
+            seen,
             closing: AtomicBool::new(false),
             cancel: CancellationToken::new(),
         }
@@ -84,7 +97,7 @@ impl Shared {
 
     /// Redis has answered.
     pub(super) fn note_seen(&self) {
-        *self.seen.lock() = Instant::now();
+        *self.seen.lock() = (Instant::now(), self.now());
     }
 
     /// Whether every server is connected, and answers: one that stands still keeps its connections.
@@ -95,7 +108,12 @@ impl Shared {
 
     /// How long ago Redis answered upkeep.
     pub(super) fn silence(&self) -> Duration {
-        self.seen.lock().elapsed()
+        self.seen.lock().0.elapsed()
+    }
+
+    /// Since when it is not there: when it answered last.
+    pub(super) fn away_since(&self) -> Option<Timestamp> {
+        (!self.is_there()).then(|| self.seen.lock().1)
     }
 
     /// What messages to other nodes begin with.

@@ -58,7 +58,9 @@ async fn look(shared: &Shared, outboxes: &Outboxes) -> Result<(), StoreError> {
     // Another node may have found that something was lost.
     let mut epoch = redis::cmd("HGET");
     epoch.arg(shared.names.hub()).arg("epoch");
+    let asked = Instant::now();
     let epoch = super::answer::number(&shared.send(&epoch).await?)?.cast_unsigned();
+    shared.counters.note_round_trip(asked.elapsed());
     super::survival::adopt(shared, Epoch(epoch));
     let now = shared.now().millis();
     let due = shared.ask_partitions(|names, pipeline| {

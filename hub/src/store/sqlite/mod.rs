@@ -323,6 +323,8 @@ impl Store for SqliteStore {
             keys: counters.keys.load(Ordering::Relaxed),
             log_bytes: counters.progress.log_bytes(),
             healthy: self.is_healthy(),
+            away_since: None,
+            server: None,
         }
     }
 
