@@ -148,6 +148,11 @@ pub fn follows_by_token(rules: &NamespaceRules, caller: &Caller) -> bool {
     rules.roles.of_token(&caller.powers.roles, Capability::Join.action())
 }
 
+/// Whether a role of the caller's token lets them show that they type in rooms of a namespace.
+pub fn types_by_token(rules: &NamespaceRules, caller: &Caller) -> bool {
+    rules.roles.of_token(&caller.powers.roles, Capability::Type.action())
+}
+
 /// Whether who may join may do all else that reads as well, and need not be asked for each.
 pub fn reads_as_one(rules: &NamespaceRules, caller: &Caller) -> bool {
     !matches!(rules.join, Who::Granted | Who::Authorizer)
@@ -164,7 +169,7 @@ pub fn may_type(rules: &NamespaceRules, caller: &Caller, room: &RoomName, role: 
         None => rules.join != Who::Members,
     };
     let by_grant = rules.send != Who::Granted || caller.powers.grants(room, Grant::Send);
-    by_role && by_grant || rules.roles.of_token(&caller.powers.roles, action)
+    by_role && by_grant || types_by_token(rules, caller)
 }
 
 /// Who asks, where.
