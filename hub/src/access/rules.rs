@@ -129,6 +129,11 @@ pub fn may_create(rules: &NamespaceRules, caller: &Caller) -> bool {
     rules.create || rules.join == Who::Members && rules.roles.of_token(&caller.powers.roles, CREATE)
 }
 
+/// Whether there are users who may make rooms of a namespace.
+pub fn may_be_created_in(rules: &NamespaceRules) -> bool {
+    rules.create || rules.join == Who::Members && rules.roles.any_token_may(CREATE)
+}
+
 /// Whether a user who was let follow a room may go on with the token that they have now, as far as that is the token's
 /// to say. `is_member` is whether they are a member.
 pub fn may_go_on(rules: &NamespaceRules, caller: &Caller, room: &RoomName, is_member: bool) -> bool {

@@ -59,7 +59,7 @@ impl Session {
             Err(TooOften::Refused(refusal)) => {
                 if let Some(established) = &self.established {
                     let source = established.source.clone().of_command(command_id);
-                    self.services.tell_limited(&source, &established.caller, refusal.code);
+                    self.services.tell_limited(&source, &established.caller, &refusal);
                 }
                 return self.refuse(command_id, &refusal);
             }
