@@ -92,7 +92,8 @@ pub fn permit(
         return Err(Refusal::invalid("room", "a durable namespace"));
     }
     let admitted = !caller.service && asked.admits(capability, allowed);
-    let by_token = rules.roles.of_token(&caller.powers.roles, capability.action());
+    let by_token = asked.token_gives(capability)
+        || capability.demand() == Demand::WriteOrModerate && asked.token_gives(Capability::DeleteOthers);
     if !admitted {
         if !caller.service && !by_token {
             return Err(if knows { ErrorCode::PermissionDenied } else { ErrorCode::AccessDenied }.into());
@@ -111,7 +112,7 @@ pub fn permit(
     Ok(Permit {
         member: member.cloned(),
         role: if caller.service { Some(Role::Owner) } else { asked.role().max(manager) },
-        moderates: caller.service || asked.moderates(),
+        moderates: caller.service || asked.moderates() || asked.token_gives(Capability::DeleteOthers),
         history_from: match (rules.join, member) {
             (Who::Members, Some(member)) => member.history_from.max(Seq(1)),
             _ => Seq(1),
@@ -233,10 +234,14 @@ impl Asked<'_> {
         role.is_some_and(|role| self.rules.roles.of_member(role, capability.action(), role >= least))
     }
 
-    /// Whether they may delete others' messages.
+    /// Whether a role of the token may do it.
+    fn token_gives(self, capability: Capability) -> bool {
+        self.rules.roles.of_token(&self.caller.powers.roles, capability.action())
+    }
+
+    /// Whether they may delete others' messages, whatever their token names.
     fn moderates(self) -> bool {
         self.gives(self.role(), Capability::DeleteOthers, Role::Moderator)
-            || self.rules.roles.of_token(&self.caller.powers.roles, Capability::DeleteOthers.action())
     }
 
     /// Whether a user is among those whom `who` names; `role` is the one that counts as a membership here, `grant` what
