@@ -202,3 +202,14 @@ fn files_with_keys_are_read_again() {
     fs::remove_file(&path).unwrap();
     assert!(keys().unwrap_err().to_string().starts_with("settings: auth.keys.0.secret_file: "));
 }
+
+#[test]
+fn every_claim_has_a_name() {
+    let claims = |name: &str, claim: &str| {
+        auth(&format!("secret = \"{SECRET}\"\n[auth.claims]\n{name} = \"{claim}\""))
+    };
+    for name in ["user", "service", "tenants", "abilities", "rooms", "roles"] {
+        assert_refused(&claims(name, ""), &[], &format!("FILE: auth.claims.{name}: not empty"));
+        load(&claims(name, "groups"), &[]).unwrap();
+    }
+}
