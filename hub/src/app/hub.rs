@@ -289,8 +289,14 @@ pub(super) fn build(
     }
     let sessions = Arc::new(Sessions::new(workers));
     let router = NoticeRouter { delivery: Arc::clone(&delivery), sessions: Arc::clone(&sessions) };
+    let storage = Arc::new(StorageLimit::new(config.limits.bytes_per_tenant));
     let services = Arc::new(Services {
-        executor: Executor::new(Arc::clone(&store), Arc::clone(&namespaces), gate(config)?),
+        executor: Executor::new(
+            Arc::clone(&store),
+            Arc::clone(&namespaces),
+            gate(config)?,
+            Arc::clone(&storage),
+        ),
         presence: match &nodes {
             Some(_) => Presence::shared(presence(config), Arc::new(router), node),
             None => Presence::new(presence(config), Arc::new(router)),
@@ -304,7 +310,7 @@ pub(super) fn build(
             config.limiter(),
             config.limits.commands.0,
             session_limits(config),
-            StorageLimit::new(config.limits.bytes_per_tenant),
+            storage,
             config.limits.shared_kinds(),
         ),
         shared: nodes.as_ref().map(Nodes::limits),

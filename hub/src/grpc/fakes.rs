@@ -158,7 +158,7 @@ impl Authenticate for FakeHub {
         Ok(())
     }
 
-    fn tell_limited(&self, _: &Source, _: &Caller) {}
+    fn tell_limited(&self, _: &Source, _: &Caller, _: &Refusal) {}
 
     fn any_service(&self, token: &str) -> Result<(), Refusal> {
         if [CLINIC, ALICE].contains(&token) { Ok(()) } else { Err(ErrorCode::InvalidToken.into()) }

@@ -34,8 +34,8 @@ pub trait Authenticate: Send + Sync + 'static {
     /// Takes one of the requests that a service may make. `RATE_LIMITED` past them.
     fn limit_service(&self, caller: &Caller) -> Result<(), Refusal>;
 
-    /// Writes down that a service was held back, unless that was done a moment ago.
-    fn tell_limited(&self, source: &Source, caller: &Caller);
+    /// Writes down that a service was held back by `refusal`, unless that was done a moment ago.
+    fn tell_limited(&self, source: &Source, caller: &Caller, refusal: &Refusal);
 
     /// Whether a token is a service's, of whatever tenants: asked before a request is read, which then names one.
     fn any_service(&self, token: &str) -> Result<(), Refusal>;

@@ -98,6 +98,8 @@ pub struct Upkeep {
     pub(super) once: Once,
     /// Says when a line may be written that a user without a session, or a service, was held back.
     pub(super) limited: SeldomEach<(bool, UserKey)>,
+    /// Says when a line may be written that somebody was refused as their tenant is full.
+    pub(super) full: SeldomEach<(bool, UserKey)>,
     /// Says when a line may be written that the bridge has too many of an address.
     pub(crate) turned_away: SeldomEach<Option<IpAddr>>,
     /// Counts of sessions that other nodes are to be told.
@@ -120,6 +122,7 @@ impl Upkeep {
             unheard: lists(),
             once: Once::new(),
             limited: SeldomEach::default(),
+            full: SeldomEach::default(),
             turned_away: SeldomEach::default(),
             counts: Changed::default(),
             refused_tokens: Seldom::default(),
@@ -261,14 +264,18 @@ impl Services {
             Ok(taken) => {
                 let now = Timestamp::now();
                 let answer = self.executor.execute(caller, idempotency, command, now, turn).await;
-                self.settle(caller, taken, was_sent(answer.as_ref().map(|answer| &answer.reply))).await;
+                self.settle(taken, was_sent(answer.as_ref().map(|answer| &answer.reply))).await;
                 answer
             }
-            Err(refusal) => {
-                self.tell_limited(source, caller, refusal.code);
-                Err(refusal)
-            }
+            // What was sent is not sent again, and takes nothing.
+            Err(refusal) => match self.executor.done_before(caller, idempotency, &command).await {
+                Ok(Some(answer)) => Ok(answer),
+                Ok(None) | Err(_) => Err(refusal),
+            },
         };
+        if let Err(refusal) = &answer {
+            self.tell_limited(source, caller, refusal);
+        }
         self.tell(noted, source, caller, &answer);
         let status = answer.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         self.metrics.commands().record(name, status, began.elapsed());

@@ -212,3 +212,14 @@ fn a_password_of_digits_is_a_password() {
     assert!(!format!("{config:?}{}", config.to_toml().unwrap()).contains("0123456789"));
     assert_refused(&good("[redis]\npassword = 123456"), &[], "FILE: redis.password: text in quotes");
 }
+
+#[test]
+fn every_claim_has_a_name() {
+    let claims = |name: &str, claim: &str| {
+        auth(&format!("secret = \"{SECRET}\"\n[auth.claims]\n{name} = \"{claim}\""))
+    };
+    for name in ["user", "service", "tenants", "abilities", "rooms", "roles"] {
+        assert_refused(&claims(name, ""), &[], &format!("FILE: auth.claims.{name}: not empty"));
+        load(&claims(name, "groups"), &[]).unwrap();
+    }
+}
