@@ -45,4 +45,4 @@ pub use live::{Live, Sessions};
 pub use notices::NoticeRouter;
 pub use services::{Services, Settings, Upkeep};
 pub use sweep::{first_call, sweep_runtime};
-pub use unread::send_unread;
+pub use unread::{AbsentMember, absent_members, send_unread};

@@ -10,3 +10,4 @@ mod members;
 mod messages;
 mod retries;
 mod rooms;
+mod unread;
