@@ -4,6 +4,7 @@ mod cut_off;
 mod deaths;
 mod faults;
 mod limits;
+mod marks;
 mod nodes;
 mod presence;
 mod rooms;
