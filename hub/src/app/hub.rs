@@ -28,6 +28,7 @@ use crate::presence::{self, Presence};
 use crate::session::executor::Executor;
 use crate::session::{
     Limits, NoticeRouter, Services, SessionLimits, Sessions, Settings, Upkeep, send_unread, tell_counts,
+    tell_missed_marks,
 };
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -253,6 +254,7 @@ async fn begin_tasks(
 ) -> Result<SocketAddr, StartError> {
     let services = &Arc::clone(&facts.services);
     tasks.spawn(send_unread(Arc::clone(services), run.clone()));
+    tasks.spawn(tell_missed_marks(Arc::clone(services), run.clone()));
     tasks.spawn(tell_counts(Arc::clone(services), run.clone()));
     let options = http::Options::new(config.http.listen);
     let (web, handle) = http::Service::bind(options, Arc::new(facts)).await?;

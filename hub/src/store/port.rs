@@ -72,6 +72,10 @@ pub trait Store: Send + Sync + 'static {
     /// A room's members in order of their ids.
     fn members(&self, room: &RoomKey, after: Option<&UserId>, limit: u32) -> Reading<Vec<Member>>;
 
+    /// The memberships of those of `users` who are members, in their order. One read, so of so many as
+    /// [`USERS_READ`](crate::domain::limits::USERS_READ) at a time.
+    fn members_among(&self, room: &RoomKey, users: &[UserId]) -> Reading<Vec<Member>>;
+
     /// A page of a room's log. A room that does not exist reads as an empty one.
     fn entries(&self, room: &RoomKey, range: EntryRange, bound: PageBound) -> Reading<EntryPage>;
 
@@ -83,6 +87,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// A user's marks in a room; zero where there are none.
     fn marks(&self, room: &RoomKey, user: &UserId) -> Reading<Marks>;
+
+    /// The marks of `users`, each in its place. One read, so of so many as
+    /// [`USERS_READ`](crate::domain::limits::USERS_READ) at a time.
+    fn marks_of(&self, room: &RoomKey, users: &[UserId]) -> Reading<Vec<Marks>>;
 
     /// The rooms that a user is a member of.
     fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<RoomPage<RoomSummary>>;

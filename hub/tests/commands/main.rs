@@ -11,3 +11,4 @@ mod messages;
 mod retries;
 mod rooms;
 mod storage;
+mod unread;

@@ -63,6 +63,28 @@ pub(crate) async fn page_in_order<F: Fixture>() {
     assert!(scene.store().members(&room_key("conversation:none"), None, 10).await.unwrap().is_empty());
 }
 
+/// Of many users those who are members, in the order asked for, as each alone.
+pub(crate) async fn are_found_among_users<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    let room = "conversation:a";
+    for turn in 0..5 {
+        scene.commit(append(room, "alice", added(&format!("u{turn}"), Role::Reader))).await;
+    }
+    scene.commit(append(room, "alice", membership("u3", MembershipChange::Removed, Role::Reader))).await;
+    let asked: Vec<_> = ["u4", "nobody", "u3", "u0", "alice", "u2"].into_iter().map(user).collect();
+    for _ in 0..2 {
+        let found = scene.store().members_among(&room_key(room), &asked).await.unwrap();
+        let mut expected = Vec::new();
+        for name in ["u4", "u0", "u2"] {
+            expected.push(member(&scene, room, name).await.unwrap());
+        }
+        assert_eq!(found, expected);
+        assert_eq!(scene.store().members_among(&room_key("conversation:none"), &asked).await.unwrap(), []);
+        assert_eq!(scene.store().members_among(&room_key(room), &[]).await.unwrap(), []);
+        scene.reopen();
+    }
+}
+
 pub(crate) async fn survive_reopening<F: Fixture>() {
     let mut scene = Scene::<F>::new();
     scene.commit(append("conversation:a", "alice", added("alice", Role::Owner))).await;

@@ -8,6 +8,7 @@ mod faults;
 mod figures;
 mod limits;
 mod load;
+mod marks;
 mod nodes;
 mod presence;
 mod revoked;

@@ -174,6 +174,11 @@ impl Store for RedisStore {
         self.read(|shared| async move { read::members(&shared, &room, after.as_ref(), limit).await })
     }
 
+    fn members_among(&self, room: &RoomKey, users: &[UserId]) -> Reading<Vec<Member>> {
+        let (room, users) = (room.clone(), users.to_vec());
+        self.read(|shared| async move { read::members_among(&shared, &room, &users).await })
+    }
+
     fn entries(&self, room: &RoomKey, range: EntryRange, bound: PageBound) -> Reading<EntryPage> {
         let room = room.clone();
         self.read(|shared| async move { read::entries(&shared, &room, range, bound).await })
@@ -192,6 +197,11 @@ impl Store for RedisStore {
     fn marks(&self, room: &RoomKey, user: &UserId) -> Reading<Marks> {
         let (room, user) = (room.clone(), user.clone());
         self.read(|shared| async move { read::marks(&shared, &room, &user).await })
+    }
+
+    fn marks_of(&self, room: &RoomKey, users: &[UserId]) -> Reading<Vec<Marks>> {
+        let (room, users) = (room.clone(), users.to_vec());
+        self.read(|shared| async move { read::marks_of(&shared, &room, &users).await })
     }
 
     fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<RoomPage<RoomSummary>> {
