@@ -152,9 +152,12 @@ impl User {
             state.status = state.status.max(device.status);
             state.last_active = state.last_active.max(device.last_active);
             state.devices += 1;
-            // On all nodes the same, in whatever order they have the devices.
-            let order = |device: &Device| (device.text_order, device.session);
-            if latest.is_none_or(|other| order(other) < order(device)) {
+            // Of texts of one instant the same on all nodes, in whatever order they have the devices; and by the texts alone, as
+            // a device's session may be continued by another without anybody being told.
+            let is_later = |other: &Device| {
+                (other.text_order, other.text.as_deref()) < (device.text_order, device.text.as_deref())
+            };
+            if latest.is_none_or(is_later) {
                 latest = Some(device);
             }
         }

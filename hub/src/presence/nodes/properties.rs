@@ -265,6 +265,31 @@ proptest! {
     }
 }
 
+/// Texts of one instant, set on two nodes, and a session that is continued on another: what is shown stays.
+#[test]
+fn of_texts_of_one_instant_the_same_stays() {
+    use Step::{Connect, Hear, Join, Kill, Renew, Set, Stop};
+    let mut run = Run::new();
+    for (at, step) in [
+        (1, Kill),
+        (0, Connect(1, 0)),
+        (1, Connect(1, 0)),
+        (1, Set(0, Status::Online, "lunch")),
+        (0, Set(0, Status::Online, "")),
+        (0, Connect(1, 2)),
+        (0, Renew(Fate::Done)),
+        (0, Connect(0, 0)),
+        (0, Join(0, 0)),
+        (0, Connect(0, 0)),
+        (0, Stop),
+        (1, Hear),
+        (0, Connect(1, 0)),
+    ] {
+        run.step(at, &step);
+    }
+    run.finish();
+}
+
 /// As others see a user, but for the time of last activity.
 fn seen(state: UserState) -> UserState {
     super::super::properties::seen(state)
