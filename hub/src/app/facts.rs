@@ -15,6 +15,7 @@ impl Facts for HubFacts {
     fn readiness(&self) -> Readiness {
         Readiness {
             draining: self.0.is_draining(),
+            out_of_service: !self.0.is_in_service(),
             store: self.0.store.figures(),
             sessions: self.0.sessions.len() as u64,
         }

@@ -41,7 +41,8 @@ use super::keys;
 use super::listeners::Listeners;
 use super::nodes::{self, Heard, Nodes};
 use super::ports::Ports;
-use super::stores::{self, Patience};
+use super::stores;
+use super::watch::watch_store;
 use super::worker::{self, Beside, Stop};
 
 /// On a stop, clients are asked to come back spread over this time.
@@ -55,9 +56,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Revocations that are read at once at the start.
 const REVOCATIONS_PAGE: u32 = 10_000;
-
-/// How often health looks at the store.
-const STORE_CHECK: Duration = Duration::from_secs(1);
 
 /// How often a stop looks whether all sessions have ended.
 const DRAIN_CHECK: Duration = Duration::from_millis(10);
@@ -261,39 +259,6 @@ async fn begin_tasks(
     tasks.spawn(watch_store(Arc::clone(services), health.clone(), patience, run.clone()));
     keys::start(config, &services.authenticator, &services.metrics, tasks, run);
     Ok(handle.address())
-}
-
-/// Takes the hub out of service while its store has not committed for a while: whoever watches health sends no one here any
-/// more. Where that lasts, sessions end: what was revoked meanwhile is not known.
-async fn watch_store(services: Arc<Services>, health: Health, patience: Patience, cancel: CancellationToken) {
-    let mut ticks = tokio::time::interval(STORE_CHECK);
-    let mut away: Option<Instant> = None;
-    let (mut is_out, mut has_ended) = (false, false);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = cancel.cancelled() => return,
-        }
-        if services.store.figures().healthy {
-            (away, has_ended) = (None, false);
-            if std::mem::take(&mut is_out) && !services.is_draining() {
-                tracing::info!("the store is there again: the hub is in service");
-                health.serving().await;
-            }
-            continue;
-        }
-        let away = away.get_or_insert_with(Instant::now).elapsed();
-        if away >= patience.unready && !is_out {
-            is_out = true;
-            tracing::error!("the store has stopped: the hub is out of service");
-            health.not_serving().await;
-        }
-        if patience.stale.is_some_and(|stale| away >= stale) && !has_ended {
-            has_ended = true;
-            tracing::error!("the store is away for too long: sessions end");
-            services.delivery.end_all();
-        }
-    }
 }
 
 /// Reads which tokens are good no more, before anybody bears one. Gives the place of the last.

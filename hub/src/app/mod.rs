@@ -15,6 +15,7 @@ mod listeners;
 mod nodes;
 mod ports;
 mod stores;
+mod watch;
 mod worker;
 
 pub use error::StartError;

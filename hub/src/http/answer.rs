@@ -40,6 +40,7 @@ fn ready(facts: &dyn Facts) -> Response<Full<Bytes>> {
         "sessions": readiness.sessions,
         "store": {
             "healthy": store.healthy,
+            "writable": store.writable,
             "committed": store.committed,
             "duplicates": store.duplicates,
             "groups": store.groups,

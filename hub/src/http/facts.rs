@@ -16,6 +16,8 @@ pub trait Facts: Send + Sync + 'static {
 pub struct Readiness {
     /// Whether it is stopping.
     pub draining: bool,
+    /// Whether it has been unable to do its work for a while: commit, or hear other nodes.
+    pub out_of_service: bool,
     /// The store's figures; it is ready only while the store is healthy.
     pub store: StoreFigures,
     /// Sessions open now.
@@ -27,6 +29,8 @@ impl Readiness {
     pub fn status(&self) -> &'static str {
         if !self.store.healthy {
             "store_unhealthy"
+        } else if self.out_of_service {
+            "out_of_service"
         } else if self.draining {
             "draining"
         } else {
@@ -36,6 +40,6 @@ impl Readiness {
 
     /// Whether new sessions may come.
     pub fn is_ready(&self) -> bool {
-        self.store.healthy && !self.draining
+        self.store.healthy && !self.out_of_service && !self.draining
     }
 }

@@ -4,6 +4,9 @@
 //! command goes to its key's server, and one server's commands are answered in the order in which they were given. Who
 //! finds a connection broken says so with [`Link::lost`]; [`Link::keep`], which runs as a task, opens another one after a
 //! random part of a wait that doubles, and learns what has moved. While there is none, callers are answered at once.
+//!
+//! Where replicas are waited for there are two to each server: `WAIT` holds up all that comes after it on its connection, and
+//! speaks of what was written over that one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +15,10 @@ use std::time::Duration;
 use futures::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, RedisResult, Value, from_redis_value};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value,
+    from_redis_value,
+};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -54,8 +60,17 @@ pub struct Server {
     pub address: Address,
     /// Tells this connection from those before.
     number: u64,
-    /// The connection.
+    /// What reads go over, and writes that nobody waits for.
     pub connection: MultiplexedConnection,
+    /// What is waited for: another connection to the same server where replicas are waited for, else the same.
+    pub writes: MultiplexedConnection,
+}
+
+impl Server {
+    /// Tells these connections from those before.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 /// Looks at a connection before others get it.
@@ -72,6 +87,8 @@ struct State {
 
 struct Inner {
     options: Options,
+    /// Whether writes have connections of their own.
+    are_apart: bool,
     seeds: Seeds,
     state: Mutex<State>,
     changed: Notify,
@@ -85,9 +102,19 @@ pub struct Link(Arc<Inner>);
 impl Link {
     /// A link that is not connected yet; the settings are checked.
     pub fn new(options: Options) -> Result<Self, LinkError> {
+        Self::of(options, false)
+    }
+
+    /// A link like that, over which writes have connections of their own.
+    pub fn with_writes_apart(options: Options) -> Result<Self, LinkError> {
+        Self::of(options, true)
+    }
+
+    fn of(options: Options, are_apart: bool) -> Result<Self, LinkError> {
         let seeds = Seeds::new(&options)?;
         let (state, changed) = (Mutex::default(), Notify::new());
-        Ok(Self(Arc::new(Inner { options, seeds, state, changed, reopened: AtomicU64::new(0) })))
+        let reopened = AtomicU64::new(0);
+        Ok(Self(Arc::new(Inner { options, are_apart, seeds, state, changed, reopened })))
     }
 
     /// Its settings.
@@ -105,6 +132,21 @@ impl Link {
     /// The connections to all servers.
     pub fn servers(&self) -> Vec<Server> {
         self.0.state.lock().servers.values().cloned().collect()
+    }
+
+    /// Where all servers that have keys are, connected or not.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.0.state.lock().topology.servers()
+    }
+
+    /// The connection to the server at an address; `None` where there is none now.
+    pub fn server_at(&self, address: &Address) -> Option<Server> {
+        self.0.state.lock().servers.get(address).cloned()
+    }
+
+    /// Whether a slot's keys are at an address.
+    pub fn is_at(&self, address: &Address, slot: u16) -> bool {
+        self.0.state.lock().topology.owner(slot) == Some(address)
     }
 
     /// Whether a server is the one that has a key.
@@ -130,6 +172,18 @@ impl Link {
         if state.servers.get(&server.address).is_some_and(|known| known.number == server.number) {
             state.servers.remove(&server.address);
             self.0.changed.notify_one();
+        }
+    }
+
+    /// A server's answer was this: where the connection is broken, or leads to a replica, another one is opened; where a key
+    /// has moved, that is learned.
+    pub fn failed(&self, server: &Server, error: &RedisError) {
+        let is_broken = error.is_unrecoverable_error() || error.is_connection_dropped();
+        if is_broken || is_replica(error) {
+            self.lost(server);
+        }
+        if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)) {
+            self.moved();
         }
     }
 
@@ -167,19 +221,38 @@ impl Link {
     }
 
     async fn open(&self, address: &Address, check: &Check) -> Result<(), LinkError> {
-        let connection = self.connection_to(address).await.map_err(|error| LinkError::unreachable(&error))?;
+        let connect =
+            async || self.connection_to(address).await.map_err(|error| LinkError::unreachable(&error));
+        let mut connection = connect().await?;
+        self.check_takes_writes(&mut connection).await?;
+        let writes = if self.0.are_apart { connect().await? } else { connection.clone() };
         let number = {
             let mut state = self.0.state.lock();
             state.opened += 1;
             state.opened
         };
-        let server = Server { address: address.clone(), number, connection };
+        let server = Server { address: address.clone(), number, connection, writes };
         check(self.clone(), server.clone()).await?;
         let mut state = self.0.state.lock();
         if !state.closed {
             state.servers.insert(address.clone(), server);
         }
         Ok(())
+    }
+
+    /// Refuses a replica, which reads are answered by and nothing else: an address may lead to one for a while. Servers of a
+    /// cluster say themselves what is theirs.
+    async fn check_takes_writes(&self, connection: &mut MultiplexedConnection) -> Result<(), LinkError> {
+        if self.0.options.cluster {
+            return Ok(());
+        }
+        let mut nothing = redis::cmd("UNLINK");
+        nothing.arg(format!("{}:nothing", self.0.options.prefix));
+        match nothing.query_async::<Value>(connection).await {
+            Err(error) if is_replica(&error) => Err(LinkError::unreachable(&error)),
+            // Whatever else it refuses, it is the one.
+            _ => Ok(()),
+        }
     }
 
     /// A client of the server at an address.
@@ -267,6 +340,10 @@ impl Link {
             }
         }
     }
+}
+
+fn is_replica(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly))
 }
 
 /// A random part of a wait, so that not all come back at once.

@@ -104,6 +104,7 @@ pub struct Upkeep {
     pub(super) counts: Changed,
     refused_tokens: Seldom,
     draining: AtomicBool,
+    out_of_service: AtomicBool,
     known: Memory<UserKey, ()>,
 }
 
@@ -121,6 +122,7 @@ impl Upkeep {
             counts: Changed::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
+            out_of_service: AtomicBool::new(false),
             known,
         }
     }
@@ -322,6 +324,16 @@ impl Services {
     /// Who was forgotten by the directory may not have been heard: everybody's next session makes them known again.
     pub fn forget_all(&self) {
         self.upkeep.known.forget_all(|_| true);
+    }
+
+    /// Whether the node does its work, as far as health is to say.
+    pub fn set_in_service(&self, is_in_service: bool) {
+        self.upkeep.out_of_service.store(!is_in_service, Ordering::SeqCst);
+    }
+
+    /// Whether the node does its work.
+    pub fn is_in_service(&self) -> bool {
+        !self.upkeep.out_of_service.load(Ordering::SeqCst)
     }
 
     /// The node stops: no new sessions.

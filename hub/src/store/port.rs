@@ -122,7 +122,7 @@ pub trait Store: Send + Sync + 'static {
     /// What was noted of audit chains, the oldest first.
     fn audit_heads(&self) -> Reading<Vec<ChainHead>>;
 
-    /// Whether it still commits.
+    /// Whether it answers: what is read is current. Whether it commits as well, [`StoreFigures::writable`] says.
     fn is_healthy(&self) -> bool {
         self.figures().healthy
     }
@@ -185,8 +185,10 @@ pub struct StoreFigures {
     pub keys: u64,
     /// Bytes of the write-ahead log, or its like, now.
     pub log_bytes: u64,
-    /// Whether it still commits.
+    /// Whether it answers.
     pub healthy: bool,
+    /// Whether it commits what it is given.
+    pub writable: bool,
 }
 
 /// What others see of a commit. Each is handed over after it is durable, in commit order.

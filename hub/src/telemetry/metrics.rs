@@ -191,7 +191,7 @@ fn write_store(text: &mut Exposition, store: &StoreFigures) {
     text.single(names::STORE_QUEUED, store.queued);
     text.single(names::STORE_KEYS, store.keys);
     text.single(names::STORE_LOG_BYTES, store.log_bytes);
-    text.single(names::STORE_HEALTHY, u64::from(store.healthy));
+    text.single(names::STORE_HEALTHY, u64::from(store.healthy && store.writable));
 }
 
 fn describe(recorder: &PrometheusRecorder, family: Family) {
@@ -238,7 +238,7 @@ mod tests {
         metrics.commands().record("message_send", Ok(()), took);
         metrics.commands().record("message_send", Err(ErrorCode::RateLimited), took);
         let figures = Figures {
-            store: StoreFigures { committed: 5, healthy: true, ..StoreFigures::default() },
+            store: StoreFigures { committed: 5, healthy: true, writable: true, ..StoreFigures::default() },
             rooms: 2,
             sessions_limit: 7,
             sessions_by_tenant: vec![(TenantId::parse("acme").unwrap(), 1)],

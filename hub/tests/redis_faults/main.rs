@@ -9,9 +9,13 @@
 mod harness;
 
 mod failover;
+mod lanes;
 mod load;
 mod loss;
 mod nodes;
+mod replicas;
 mod restart;
 mod settings;
 mod stall;
+mod upkeep;
+mod writes;

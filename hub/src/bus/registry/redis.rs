@@ -15,9 +15,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{
-    ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, Script, ServerErrorKind, Value, cmd,
-};
+use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Script, Value, cmd};
 use tokio_util::sync::CancellationToken;
 
 use super::{Asking, Kept, Lease, Leases, Registry, Writing};
@@ -87,12 +85,7 @@ impl Inner {
         let mut server = self.link.server(key.as_bytes()).ok_or(BusError::Unavailable)?;
         let answer = ask(&mut server.connection).await;
         answer.map_err(|error: RedisError| {
-            if error.is_unrecoverable_error() || error.is_connection_dropped() {
-                self.link.lost(&server);
-            }
-            if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)) {
-                self.link.moved();
-            }
+            self.link.failed(&server, &error);
             BusError::Unavailable
         })
     }

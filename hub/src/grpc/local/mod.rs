@@ -173,7 +173,8 @@ impl HubPort for LocalHub {
     }
 
     fn is_ready(&self) -> bool {
-        !self.services.is_draining() && self.services.store.figures().healthy
+        let services = &self.services;
+        !services.is_draining() && services.is_in_service() && services.store.is_healthy()
     }
 }
 

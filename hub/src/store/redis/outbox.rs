@@ -132,9 +132,9 @@ impl Outboxes {
         match item.kind {
             Kind::Notify(notice, users) => {
                 let groups = by_partition(&item.tenant, users, |user| user);
-                let applied = groups.iter().map(|(target, users)| {
-                    notify(shared, (*target, begin(*target)), &item.tenant, &notice, users)
-                });
+                let applied = groups
+                    .iter()
+                    .map(|(target, users)| notify(shared, begin(*target), &item.tenant, &notice, users));
                 for changes in try_join_all(applied).await? {
                     shared.acknowledged.note(&shared.names, &changes);
                     shared.tell(&changes);
@@ -149,10 +149,7 @@ impl Outboxes {
                         call.push(u8::from(*add));
                         call.push(user.as_str());
                     }
-                    async move {
-                        call.ask(shared).await?;
-                        shared.make_durable(*target).await
-                    }
+                    call.write_durably(shared)
                 });
                 try_join_all(applied).await?;
             }
@@ -194,7 +191,7 @@ fn by_partition<T>(
 /// Puts a notice into the logs of a partition's users, by the call that was begun for it; gives what to tell.
 async fn notify(
     shared: &Shared,
-    (target, call): (Partition, Call),
+    call: Call,
     tenant: &TenantId,
     notice: &Arc<Notice>,
     users: &[UserId],
@@ -211,8 +208,7 @@ async fn notify(
     for user in users {
         call.push(user.as_str());
     }
-    let mut answer = call.ask(shared).await?;
-    shared.make_durable(target).await?;
+    let mut answer = call.write_durably(shared).await?;
     if answer.some_bytes()? != b"ok" {
         publish::publish_inboxes(shared, tenant, users).await?;
         return Ok(Vec::new());

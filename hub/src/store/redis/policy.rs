@@ -1,36 +1,15 @@
 //! When a commit is durable. Under [`Durability::EverySecond`] and [`Durability::Always`] that is so when the server answers,
-//! whose log the second has synced by then; under [`Durability::Replicas`] when enough replicas say that they have it.
+//! whose log the second has synced by then; under [`Durability::Replicas`] when enough replicas say that they have it
+//! ([`barrier`](super::barrier)).
 //!
 //! With replicas scripts publish nothing, as that would be too early: the node does once they have answered.
 
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Value, cmd};
 
-use crate::redis::{Durability, Link, Partition};
-use crate::store::StoreError;
+use crate::redis::{Durability, Link};
 
-use super::answer::number;
 use super::options::{OpenError, Options};
-use super::shared::Shared;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-
-impl Shared {
-    /// Waits until what was written in a partition over this connection is as durable as it shall be.
-    pub(super) async fn make_durable(&self, partition: Partition) -> Result<(), StoreError> {
-        let Durability::Replicas(wanted) = self.options.durability else { return Ok(()) };
-        let most = self.options.redis.answer_timeout.as_millis() as u64 / 2;
-        let mut wait = cmd("WAIT");
-        wait.arg(wanted).arg(most);
-        // The connection that it was written over: what it says is of that one's writes.
-        let server = self.link.server(self.names.partition(partition).as_bytes());
-        let mut server = server.ok_or(StoreError::Unavailable)?;
-        let answer = server.connection.req_packed_command(&wait).await;
-        match answer.ok().map(|value| number(&value)) {
-            Some(Ok(replicas)) if replicas >= i64::from(wanted) => Ok(()),
-            // It may be kept or not: who asked does not know, and asks again with the same key.
-            _ => Err(StoreError::Unavailable),
-        }
-    }
-}
 
 /// What of the servers' settings does not keep what the policy promises.
 pub(super) async fn check(link: &Link, options: &Options) -> Result<(), OpenError> {
