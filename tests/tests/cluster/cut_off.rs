@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use carillon_client::Event;
 use carillon_tests::browser::request;
-use carillon_tests::{Keeps, Redis, TestHub, hub};
+use carillon_tests::{Keeps, PATIENCE, Redis, TestHub, hub};
+use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -18,6 +19,16 @@ async fn health_of(node: &TestHub) -> HealthClient<Channel> {
 async fn serves(health: &mut HealthClient<Channel>) -> bool {
     let answer = health.check(HealthCheckRequest::default()).await.expect("it answers");
     answer.into_inner().status() == ServingStatus::Serving
+}
+
+/// Waits until it serves, or does not any more.
+async fn comes_to(health: &mut HealthClient<Channel>, serving: bool) {
+    let changed = async {
+        while serves(health).await != serving {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, changed).await.expect("health says so");
 }
 
 /// What orchestrators ask.
@@ -41,15 +52,11 @@ async fn sessions_end_where_nobody_knows_who_was_revoked() {
     assert!(serves(&mut health).await);
     redis.freeze();
     alice.waits_for(|event| matches!(event, Event::Disconnected(_)).then_some(())).await;
-    while serves(&mut health).await {
-        tokio::task::yield_now().await;
-    }
+    comes_to(&mut health, false).await;
     redis.thaw();
     alice.waits_for(|event| matches!(event, Event::Connected(_)).then_some(())).await;
     alice.says("room:lobby", "here again").await;
-    while !serves(&mut health).await {
-        tokio::task::yield_now().await;
-    }
+    comes_to(&mut health, true).await;
 }
 
 /// Reads are answered, and nothing is committed: whoever watches health sends nobody there, and who is there stays.
@@ -72,16 +79,12 @@ async fn a_node_whose_redis_takes_no_writes_is_out_of_service() {
         });
     };
     wants(1);
-    while serves(&mut health).await {
-        tokio::task::yield_now().await;
-    }
+    comes_to(&mut health, false).await;
     assert!(!is_ready(&node).await);
     alice.client.send("room:lobby", "to nobody").await.unwrap_err();
     assert_eq!(alice.reads("room:lobby").await.len(), 1);
     wants(0);
-    while !serves(&mut health).await {
-        tokio::task::yield_now().await;
-    }
+    comes_to(&mut health, true).await;
     assert!(is_ready(&node).await);
     alice.says("room:lobby", "after").await;
 }
@@ -99,13 +102,9 @@ async fn a_node_that_hears_no_others_is_out_of_service() {
     };
     permits("-subscribe");
     tokio::task::block_in_place(|| redis.command::<u64>("CLIENT KILL TYPE pubsub"));
-    while serves(&mut health).await {
-        tokio::task::yield_now().await;
-    }
+    comes_to(&mut health, false).await;
     assert!(!is_ready(&node).await);
     permits("+subscribe");
-    while !serves(&mut health).await {
-        tokio::task::yield_now().await;
-    }
+    comes_to(&mut health, true).await;
     assert!(is_ready(&node).await);
 }
