@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carillon_proto::port::{Call, HubPort};
+use carillon_proto::port::{Call, HubPort, Refused};
 use carillon_proto::v1;
 use http::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -12,14 +12,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use crate::json::{self, JsonError};
 use crate::respond::{self, Body, refusal};
 
-/// `POST /v1/commands`: an `ExecuteRequest` as JSON, answered with its response or an error, each as JSON.
+/// `POST /v1/commands`: an `ExecuteRequest` as JSON, answered with its response or an error, each as JSON; and whether it is
+/// known whose it is, whatever the answer says.
 pub(crate) async fn execute<B>(
     hub: Arc<dyn HubPort>,
     call: Call,
     body: B,
     limit: usize,
     within: Duration,
-) -> Response<Body>
+) -> (Response<Body>, bool)
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -27,11 +28,11 @@ where
     let id = call.request_id.clone();
     let request = match read(body, limit, within).await.and_then(|text| parse::<v1::ExecuteRequest>(&text)) {
         Ok(request) => request,
-        Err(error) => return respond::error(&v1::Error { request_id: id, ..*error }),
+        Err(error) => return (respond::error(&v1::Error { request_id: id, ..*error }), false),
     };
     match hub.execute(call, request).await {
-        Ok(response) => respond::json(&response),
-        Err(error) => respond::error(&error),
+        Ok(response) => (respond::json(&response), true),
+        Err(Refused { error, caller_is_known }) => (respond::error(&error), caller_is_known),
     }
 }
 

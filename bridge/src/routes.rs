@@ -114,8 +114,13 @@ async fn dispatch(
                 Err(wait) => return too_many(shared, wait, &call),
             };
             let (limit, within) = (options.frame_bytes, options.handshake_timeout);
-            let response = commands::execute(hub, call, request.into_body(), limit, within).await;
-            judge(trial, response)
+            match commands::execute(hub, call, request.into_body(), limit, within).await {
+                (response, true) => {
+                    trial.succeeded();
+                    response
+                }
+                (response, false) => judge(trial, response),
+            }
         }
         ("POST", "/v1/tickets") => match connection.place.try_request(&shared.addresses, address) {
             Ok(trial) => judge(trial, commands::create_ticket(hub, call).await),

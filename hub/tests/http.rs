@@ -26,7 +26,7 @@ impl Facts for Hub {
         let healthy = !self.broken.load(Ordering::SeqCst);
         Readiness {
             draining: self.draining.load(Ordering::SeqCst),
-            out_of_service: self.out_of_service.load(Ordering::SeqCst),
+            in_service: healthy && !self.out_of_service.load(Ordering::SeqCst),
             store: StoreFigures { healthy, committed: 42, ..StoreFigures::default() },
             sessions: 7,
         }

@@ -22,6 +22,11 @@ pub const CLIENT_AGENT: &str = "x-carillon-peer-agent";
 /// The metadata by which a bridge proves that it is one: the key that hub and bridge share.
 pub const BRIDGE_KEY: &str = "x-carillon-bridge-key";
 
+/// The metadata of a refusal that says that the call's token was good; its value is [`KNOWN`].
+pub const CALLER: &str = "x-carillon-caller";
+/// See [`CALLER`].
+pub const KNOWN: &str = "known";
+
 /// Who calls, as the front saw it.
 #[derive(Clone, Debug, Default)]
 pub struct Call {
@@ -71,6 +76,15 @@ impl TurnedAway {
     }
 }
 
+/// Why a command was not carried out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Refused {
+    /// What the client is told.
+    pub error: v1::Error,
+    /// Whether the token was good, so that it is known whose the command is, whatever became of it.
+    pub caller_is_known: bool,
+}
+
 /// A hub, as fronts see it.
 pub trait HubPort: Send + Sync + 'static {
     /// Opens a session. What goes wrong is the stream's end.
@@ -81,7 +95,7 @@ pub trait HubPort: Send + Sync + 'static {
         &self,
         call: Call,
         request: v1::ExecuteRequest,
-    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, v1::Error>>;
+    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>>;
 
     /// `HubService.CreateTicket`.
     fn create_ticket(

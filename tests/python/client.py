@@ -43,13 +43,16 @@ class Session:
     """One user's session. Pushes wait in order until they are asked for; replies are handed to who asked."""
 
     def __init__(self, hub, user: str, resume: connection_pb2.Resume | None = None):
-        self.channel = connect(hub)
+        self.channel = self.dial(hub)
         self.requests: queue.SimpleQueue = queue.SimpleQueue()
         self.pushes: list[session_pb2.SessionResponse] = []
         self.next_id = 1
         stub = hub_service_pb2_grpc.HubServiceStub(self.channel)
         self.responses = stub.Session(iter(self.requests.get, None), metadata=bearer(hub.tokens[user]), timeout=300)
         self.connected = self.call(hello=connection_pb2.Hello(protocol=1, client="python", resume=resume)).connected
+
+    def dial(self, hub) -> grpc.Channel:
+        return connect(hub)
 
     def __enter__(self) -> "Session":
         return self

@@ -59,8 +59,14 @@ impl Plan {
     /// One node of those that share `redis`, and the secret of tokens.
     #[must_use]
     pub fn node_of(self, redis: &Redis) -> Self {
+        self.node_at(&redis.url())
+    }
+
+    /// The same, where the Redis is reached at this URL.
+    #[must_use]
+    pub fn node_at(self, redis: &str) -> Self {
         self.with(|config| {
-            config.redis.servers = vec![redis.url().into()];
+            config.redis.servers = vec![redis.to_owned().into()];
             config.auth.secret_file = None;
             config.auth.secret = Some("a secret that all nodes of a test share".to_owned().into());
         })

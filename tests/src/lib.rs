@@ -13,14 +13,12 @@ pub mod hub;
 pub mod log;
 pub mod people;
 pub mod process;
-pub mod proxy;
 pub mod story;
 pub mod wire;
 
-pub use carillon_test_redis::{Keeps, Server as Redis};
+pub use carillon_test_redis::{Keeps, Proxy, Server as Redis};
 pub use certificates::Authority;
 pub use hub::{Plan, TestHub, hub};
 pub use log::Reader;
 pub use people::{PATIENCE, Person, seq, words};
-pub use proxy::Proxy;
 pub use wire::Wire;

@@ -21,6 +21,8 @@ has npm || packages+=(nodejs npm)
 has chromium || packages+=(chromium fonts-noto-color-emoji)
 has sqlite3 || packages+=(sqlite3)
 has redis-server || packages+=(redis-server)
+has haproxy || packages+=(haproxy)
+has openssl || packages+=(openssl)
 has curl || packages+=(curl)
 if ((${#packages[@]})); then
     if ! has apt-get || (($(id -u) != 0)); then

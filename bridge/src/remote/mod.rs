@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use carillon_net::tls::{ClientTls, TlsError};
-use carillon_proto::port::{self, Call, FrameStream, HubPort, Peer, TurnedAway};
+use carillon_proto::port::{self, Call, FrameStream, HubPort, Peer, Refused, TurnedAway};
 use carillon_proto::v1;
 use carillon_proto::v1::admin_service_client::AdminServiceClient;
 use carillon_proto::v1::hub_service_client::HubServiceClient;
@@ -147,14 +147,20 @@ impl HubPort for RemoteHub {
         &self,
         call: Call,
         request: v1::ExecuteRequest,
-    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, v1::Error>> {
+    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
         let (lease, request) = (self.first().lease(), self.request(&call, request));
         async move {
             let mut client = HubServiceClient::new(lease.channel());
             match tokio::time::timeout(COMMAND_TIMEOUT, client.execute(request)).await {
                 Ok(Ok(response)) => Ok(response.into_inner()),
-                Ok(Err(status)) => Err(status::error(&status, &call.request_id)),
-                Err(_) => Err(refusal("DEADLINE_EXCEEDED", &call.request_id)),
+                Ok(Err(status)) => Err(Refused {
+                    error: status::error(&status, &call.request_id),
+                    caller_is_known: status.metadata().contains_key(port::CALLER),
+                }),
+                Err(_) => Err(Refused {
+                    error: refusal("DEADLINE_EXCEEDED", &call.request_id),
+                    caller_is_known: false,
+                }),
             }
         }
         .boxed()

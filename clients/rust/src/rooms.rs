@@ -80,7 +80,14 @@ impl Rooms {
     pub(crate) fn connected(&mut self, connected: &v1::Connected) -> bool {
         match (self.inbox, connected.inbox) {
             (_, None) => false,
-            (Some(ours), Some(theirs)) if ours.epoch == theirs.epoch => false,
+            // Beyond the head is what the hub has lost: what comes will take its places.
+            (Some(ours), Some(theirs))
+                if ours.epoch == theirs.epoch
+                    && ours.own <= theirs.own
+                    && ours.broadcast <= theirs.broadcast =>
+            {
+                false
+            }
             (ours, head) => {
                 // Where unread ones follow, the place is before them, and moves with each.
                 self.inbox = if connected.inbox_unread > 0 { connected.inbox_after } else { head };

@@ -36,7 +36,10 @@ export class ReceivedInbox {
   /** A session is open. True when the inbox is of another life than the position: the caller's copy is void. */
   connected({ inbox: head, inboxAfter, inboxUnread }: Connected): boolean {
     const ours = this.position;
-    if (head === undefined || ours?.epoch === head.epoch) return false;
+    if (head === undefined) return false;
+    // Beyond the head is what the hub has lost: what comes will take its places.
+    const isThere = ours?.epoch === head.epoch && ours.own <= head.own && ours.broadcast <= head.broadcast;
+    if (isThere) return false;
     // Where unread ones follow, the place is before them, and moves with each.
     this.position = inboxUnread > 0n ? inboxAfter : head;
     return ours !== undefined;

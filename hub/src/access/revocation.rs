@@ -3,7 +3,7 @@
 //! The store hands over all of it at the start and each later one before it is acknowledged. Who asked before that is
 //! found by asking again: [`Revocations::generation`] moves with each.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -21,6 +21,8 @@ const LOOKS: Duration = Duration::from_mins(1);
 pub struct Revocations {
     known: RwLock<Known>,
     generation: AtomicU64,
+    /// Whether there may be some that are not here: others make them, and were not heard.
+    are_stale: AtomicBool,
 }
 
 #[derive(Default)]
@@ -95,7 +97,7 @@ pub struct Bearer<'a> {
 
 impl Default for Revocations {
     fn default() -> Self {
-        Self { known: RwLock::default(), generation: AtomicU64::new(1) }
+        Self { known: RwLock::default(), generation: AtomicU64::new(1), are_stale: AtomicBool::new(false) }
     }
 }
 
@@ -110,6 +112,16 @@ impl Revocations {
         ledger.learn(&revocation.what);
         drop(known);
         self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Notes whether there may be some that are not here. While that is so nobody new is to be let in.
+    pub fn set_stale(&self, are_stale: bool) {
+        self.are_stale.store(are_stale, Ordering::SeqCst);
+    }
+
+    /// Whether there may be some that are not here.
+    pub fn are_stale(&self) -> bool {
+        self.are_stale.load(Ordering::SeqCst)
     }
 
     /// Moves when anything was revoked; never 0. What was asked before may be answered otherwise since.

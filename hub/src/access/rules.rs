@@ -92,7 +92,8 @@ pub fn permit(
         return Err(Refusal::invalid("room", "a durable namespace"));
     }
     let admitted = !caller.service && asked.admits(capability, allowed);
-    let by_token = rules.roles.of_token(&caller.powers.roles, capability.action());
+    let by_token = asked.token_gives(capability)
+        || capability.demand() == Demand::WriteOrModerate && asked.token_gives(Capability::DeleteOthers);
     if !admitted {
         if !caller.service && !by_token {
             return Err(if knows { ErrorCode::PermissionDenied } else { ErrorCode::AccessDenied }.into());
@@ -111,7 +112,7 @@ pub fn permit(
     Ok(Permit {
         member: member.cloned(),
         role: if caller.service { Some(Role::Owner) } else { asked.role().max(manager) },
-        moderates: caller.service || asked.moderates(),
+        moderates: caller.service || asked.moderates() || asked.token_gives(Capability::DeleteOthers),
         history_from: match (rules.join, member) {
             (Who::Members, Some(member)) => member.history_from.max(Seq(1)),
             _ => Seq(1),
@@ -127,6 +128,11 @@ pub fn administer(caller: &Caller) -> Result<(), Refusal> {
 /// Whether a user may make rooms of a namespace.
 pub fn may_create(rules: &NamespaceRules, caller: &Caller) -> bool {
     rules.create || rules.join == Who::Members && rules.roles.of_token(&caller.powers.roles, CREATE)
+}
+
+/// Whether there are users who may make rooms of a namespace.
+pub fn may_be_created_in(rules: &NamespaceRules) -> bool {
+    rules.create || rules.join == Who::Members && rules.roles.any_token_may(CREATE)
 }
 
 /// Whether a user who was let follow a room may go on with the token that they have now, as far as that is the token's
@@ -148,6 +154,11 @@ pub fn follows_by_token(rules: &NamespaceRules, caller: &Caller) -> bool {
     rules.roles.of_token(&caller.powers.roles, Capability::Join.action())
 }
 
+/// Whether a role of the caller's token lets them show that they type in rooms of a namespace.
+pub fn types_by_token(rules: &NamespaceRules, caller: &Caller) -> bool {
+    rules.roles.of_token(&caller.powers.roles, Capability::Type.action())
+}
+
 /// Whether who may join may do all else that reads as well, and need not be asked for each.
 pub fn reads_as_one(rules: &NamespaceRules, caller: &Caller) -> bool {
     !matches!(rules.join, Who::Granted | Who::Authorizer)
@@ -164,7 +175,7 @@ pub fn may_type(rules: &NamespaceRules, caller: &Caller, room: &RoomName, role: 
         None => rules.join != Who::Members,
     };
     let by_grant = rules.send != Who::Granted || caller.powers.grants(room, Grant::Send);
-    by_role && by_grant || rules.roles.of_token(&caller.powers.roles, action)
+    by_role && by_grant || types_by_token(rules, caller)
 }
 
 /// Who asks, where.
@@ -223,10 +234,14 @@ impl Asked<'_> {
         role.is_some_and(|role| self.rules.roles.of_member(role, capability.action(), role >= least))
     }
 
-    /// Whether they may delete others' messages.
+    /// Whether a role of the token may do it.
+    fn token_gives(self, capability: Capability) -> bool {
+        self.rules.roles.of_token(&self.caller.powers.roles, capability.action())
+    }
+
+    /// Whether they may delete others' messages, whatever their token names.
     fn moderates(self) -> bool {
         self.gives(self.role(), Capability::DeleteOthers, Role::Moderator)
-            || self.rules.roles.of_token(&self.caller.powers.roles, Capability::DeleteOthers.action())
     }
 
     /// Whether a user is among those whom `who` names; `role` is the one that counts as a membership here, `grant` what

@@ -1,19 +1,25 @@
-//! How much a tenant's rooms may hold: what is known of it between two looks at the store.
+//! How much a tenant's rooms may hold. What is to be written is set aside before it is, so that what is written at the same
+//! time is counted together; what was read of the store counts for a moment, and what was written since.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+use crate::domain::entry::EntryBody;
 use crate::domain::error::{ErrorCode, Refusal, Violation};
+use crate::domain::limits::STORED_OVERHEAD;
 use crate::domain::names::TenantId;
 use crate::domain::time::Moment;
+use crate::store::{CommitError, Committed, Outcome, Store, Write, refuse};
 
 /// What was read counts for so long. Other nodes write meanwhile, and what was removed makes room: each by what fits into
 /// this.
 const READ_FOR: Duration = Duration::from_secs(1);
-/// Tenants of which it is known; past that all are read anew.
+/// Tenants of which it is known; past that all are read anew of whom nothing is being written.
 const TENANTS: usize = 10_000;
+/// Why something is refused.
+const FULL: Violation = Violation { field: "room", rule: "of a tenant whose storage has room for it" };
 
 /// A limit of bytes for each tenant.
 #[derive(Default)]
@@ -22,11 +28,32 @@ pub struct StorageLimit {
     known: Mutex<FxHashMap<TenantId, Known>>,
 }
 
-#[derive(Clone, Copy)]
+/// What is known of a tenant.
+#[derive(Default)]
 struct Known {
-    /// What the store said, and what was added since.
+    /// What the store said, and what was written since.
     bytes: u64,
-    read: Moment,
+    /// What is set aside for what is being written.
+    pending: u64,
+    /// What was ever written: how much of it came while the store was being asked.
+    written: u64,
+    /// When the store was asked last.
+    read: Option<Moment>,
+}
+
+impl Known {
+    fn is_fresh(&self, now: Moment) -> bool {
+        self.read.is_some_and(|read| now.since(read) < READ_FOR)
+    }
+}
+
+/// What was set aside for an outcome. Dropped before it is known what became of that, it counts as written.
+#[must_use = "what was not written is given back"]
+pub struct Reserved<'a> {
+    limit: &'a StorageLimit,
+    tenant: TenantId,
+    bytes: u64,
+    is_written: bool,
 }
 
 impl StorageLimit {
@@ -40,35 +67,97 @@ impl StorageLimit {
         self.most
     }
 
-    /// What a tenant's rooms hold, where that was read a moment ago.
-    pub fn known(&self, tenant: &TenantId, now: Moment) -> Option<u64> {
-        let known = self.known.lock().get(tenant).copied()?;
-        (now.since(known.read) < READ_FOR).then_some(known.bytes)
+    /// Sets aside what an outcome adds; `None` for what is done in a full tenant too: what adds nothing, takes away, or
+    /// ends a membership. `MESSAGE_TOO_LARGE` where there is no room for it; the store is asked once a second.
+    pub async fn reserve(
+        &self,
+        store: &dyn Store,
+        outcome: &Outcome,
+    ) -> Result<Option<Reserved<'_>>, Refusal> {
+        let bytes: u64 = outcome.writes.iter().map(adds).sum();
+        if self.most == 0 || bytes == 0 {
+            return Ok(None);
+        }
+        let tenant = &outcome.tenant;
+        let (is_fresh, before) = self.look(tenant, Moment::now());
+        if !is_fresh {
+            let held = store.stored_bytes(tenant).await.map_err(refuse)?;
+            self.learn(tenant, held, before, Moment::now());
+        }
+        self.take(tenant, bytes).map(Some)
     }
 
-    /// It was read.
-    pub fn learn(&self, tenant: &TenantId, bytes: u64, now: Moment) {
-        let mut known = self.known.lock();
-        if known.len() >= TENANTS && !known.contains_key(tenant) {
-            known.clear();
-        }
-        known.insert(tenant.clone(), Known { bytes, read: now });
+    /// Whether what is known of a tenant is fresh, and what was ever written before this moment.
+    fn look(&self, tenant: &TenantId, now: Moment) -> (bool, u64) {
+        let known = self.known.lock();
+        let Some(known) = known.get(tenant) else { return (false, 0) };
+        (known.is_fresh(now), known.written)
     }
 
-    /// So much was written.
-    pub fn add(&self, tenant: &TenantId, bytes: u64) {
-        if let Some(known) = self.known.lock().get_mut(tenant) {
-            known.bytes = known.bytes.saturating_add(bytes);
+    /// The store was asked after so much had been written. What was since may be in what it said: it counts twice then,
+    /// until it is asked again, rather than not at all. Of several who asked at the same time the first is heard.
+    fn learn(&self, tenant: &TenantId, held: u64, before: u64, now: Moment) {
+        let mut all = self.known.lock();
+        if all.len() >= TENANTS && !all.contains_key(tenant) {
+            all.retain(|_, known| known.pending > 0);
+        }
+        let known = all.entry(tenant.clone()).or_default();
+        if !known.is_fresh(now) {
+            known.bytes = held.saturating_add(known.written.saturating_sub(before));
+            known.read = Some(now);
         }
     }
 
-    /// Refuses what is more than is left beside `held`.
-    pub fn check(&self, held: u64, adds: u64) -> Result<(), Refusal> {
-        if held.saturating_add(adds) <= self.most {
-            return Ok(());
+    fn take(&self, tenant: &TenantId, bytes: u64) -> Result<Reserved<'_>, Refusal> {
+        let mut all = self.known.lock();
+        let known = all.entry(tenant.clone()).or_default();
+        if known.bytes.saturating_add(known.pending).saturating_add(bytes) > self.most {
+            return Err(Refusal { violations: vec![FULL], ..ErrorCode::MessageTooLarge.into() });
         }
-        let violation = Violation { field: "room", rule: "of a tenant whose storage has room for it" };
-        Err(Refusal { violations: vec![violation], ..ErrorCode::MessageTooLarge.into() })
+        known.pending += bytes;
+        Ok(Reserved { limit: self, tenant: tenant.clone(), bytes, is_written: true })
+    }
+}
+
+impl Reserved<'_> {
+    /// What became of it.
+    pub fn settle(mut self, committed: &Result<Committed, CommitError>) {
+        self.is_written = match committed {
+            Ok(committed) => !committed.duplicate,
+            // That may be, or come to be.
+            Err(CommitError::Store(_)) => true,
+            Err(_) => false,
+        };
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut all = self.limit.known.lock();
+        let Some(known) = all.get_mut(&self.tenant) else { return };
+        known.pending = known.pending.saturating_sub(self.bytes);
+        if self.is_written {
+            known.bytes = known.bytes.saturating_add(self.bytes);
+            known.written = known.written.wrapping_add(self.bytes);
+        }
+    }
+}
+
+/// Whether something is refused as its tenant's storage has no room for it.
+pub fn is_full(refusal: &Refusal) -> bool {
+    refusal.violations.contains(&FULL)
+}
+
+/// How many bytes a write adds at most. What takes away or ends something leaves its line in the log, of something that was
+/// counted when it began: nobody fills a tenant with those.
+fn adds(write: &Write) -> u64 {
+    let Write::Append(body) = write else { return 0 };
+    match body {
+        EntryBody::Deletion { .. } | EntryBody::Reaction { add: false, .. } => 0,
+        EntryBody::Membership { change, .. } if change.ends() => 0,
+        // In the entry, and in the message, whose own was perhaps as short as can be.
+        EntryBody::Edit { .. } => 2 * body.stored_bytes() - STORED_OVERHEAD,
+        body => body.stored_bytes(),
     }
 }
 
@@ -76,35 +165,75 @@ impl StorageLimit {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_was_read_counts_for_a_second_with_what_was_added() {
-        let limit = StorageLimit::new(1_000);
-        let [acme, other] = ["acme", "other"].map(|tenant| TenantId::parse(tenant).unwrap());
-        assert_eq!(limit.known(&acme, Moment(1)), None);
-        limit.add(&acme, 5);
-        limit.learn(&acme, 900, Moment(1));
-        limit.add(&acme, 60);
-        assert_eq!((limit.known(&acme, Moment(1_000)), limit.known(&other, Moment(1))), (Some(960), None));
-        assert_eq!(limit.known(&acme, Moment(1_001)), None);
-        limit.learn(&acme, 100, Moment(1_001));
-        assert_eq!(limit.known(&acme, Moment(1_002)), Some(100));
+    fn tenant(name: &str) -> TenantId {
+        TenantId::parse(name).unwrap()
+    }
+
+    fn end(reserved: Reserved<'_>, is_written: bool) {
+        let mut reserved = reserved;
+        reserved.is_written = is_written;
     }
 
     #[test]
-    fn what_fits_is_written_to_the_last_byte() {
-        let limit = StorageLimit::new(1_000);
-        assert!(limit.check(900, 100).is_ok() && limit.check(0, 1_000).is_ok());
-        let refused = limit.check(900, 101).unwrap_err();
-        assert_eq!((refused.code, refused.violations.len()), (ErrorCode::MessageTooLarge, 1));
-        assert!(limit.check(5_000, 0).is_err() && limit.check(u64::MAX, 1).is_err());
+    fn what_was_read_counts_for_a_second_with_what_was_written() {
+        let (limit, acme) = (StorageLimit::new(1_000), tenant("acme"));
+        assert_eq!(limit.look(&acme, Moment(1)), (false, 0));
+        limit.learn(&acme, 900, 0, Moment(1));
+        end(limit.take(&acme, 60).unwrap(), true);
+        assert!(limit.take(&acme, 41).is_err());
+        assert_eq!(limit.look(&acme, Moment(1_000)), (true, 60));
+        assert_eq!(limit.look(&acme, Moment(1_001)), (false, 60));
+        limit.learn(&acme, 100, 60, Moment(1_001));
+        assert!(limit.take(&acme, 900).is_ok());
     }
 
     #[test]
-    fn few_tenants_are_known() {
-        let limit = StorageLimit::new(1);
-        for number in 0..=TENANTS {
-            limit.learn(&TenantId::parse(&format!("t{number}")).unwrap(), 1, Moment(1));
+    fn what_is_being_written_counts_until_it_is_known_that_it_was_not() {
+        let (limit, acme) = (StorageLimit::new(1_000), tenant("acme"));
+        limit.learn(&acme, 800, 0, Moment(1));
+        let first = limit.take(&acme, 100).unwrap();
+        let second = limit.take(&acme, 100).unwrap();
+        assert!(limit.take(&acme, 1).is_err());
+        // Also where the store is asked meanwhile.
+        limit.learn(&acme, 800, 0, Moment(2_000));
+        assert!(limit.take(&acme, 1).is_err());
+        end(first, false);
+        end(limit.take(&acme, 100).unwrap(), false);
+        drop(second);
+        assert!(limit.take(&acme, 101).is_err(), "what was dropped counts as written");
+        assert!(limit.take(&acme, 100).is_ok());
+    }
+
+    #[test]
+    fn what_is_written_while_the_store_is_asked_counts() {
+        let (limit, acme) = (StorageLimit::new(1_000), tenant("acme"));
+        limit.learn(&acme, 0, 0, Moment(1));
+        let (_, before) = limit.look(&acme, Moment(2_000));
+        end(limit.take(&acme, 700).unwrap(), true);
+        limit.learn(&acme, 0, before, Moment(2_001));
+        limit.learn(&acme, 700, before, Moment(2_002));
+        assert!(limit.take(&acme, 301).is_err() && limit.take(&acme, 300).is_ok());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_apart_from_what_is_too_long() {
+        let limit = StorageLimit::new(1_000);
+        limit.learn(&tenant("acme"), 1_000, 0, Moment(1));
+        let Err(refused) = limit.take(&tenant("acme"), 1) else { panic!("it is full") };
+        assert_eq!((refused.code, is_full(&refused)), (ErrorCode::MessageTooLarge, true));
+        assert!(!is_full(&ErrorCode::MessageTooLarge.into()));
+        assert!(limit.take(&tenant("acme"), u64::MAX).is_err(), "however much it is");
+        assert!(limit.take(&tenant("other"), 1_000).is_ok());
+    }
+
+    #[test]
+    fn few_tenants_are_known_and_all_for_whom_something_is_written() {
+        let limit = StorageLimit::new(10);
+        let kept = limit.take(&tenant("kept"), 10).unwrap();
+        for number in 0..=2 * TENANTS {
+            limit.learn(&tenant(&format!("t{number}")), 1, 0, Moment(1));
         }
-        assert!(limit.known.lock().len() <= TENANTS);
+        assert!(limit.known.lock().len() <= TENANTS && limit.take(&tenant("kept"), 1).is_err());
+        drop(kept);
     }
 }

@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 
 use crate::access::limits::{Level, Limited};
 use crate::access::rules;
+use crate::access::storage::StorageLimit;
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::REVOKED_TOKENS;
@@ -56,20 +57,28 @@ pub trait LiveFigures: Send + Sync + 'static {
 pub struct Administration {
     store: Arc<dyn Store>,
     namespaces: Arc<Namespaces>,
+    storage: Arc<StorageLimit>,
     live: Arc<dyn LiveFigures>,
 }
 
 impl Administration {
-    /// Administration over `store`, the configured namespaces and what is live.
-    pub fn new(store: Arc<dyn Store>, namespaces: Arc<Namespaces>, live: Arc<dyn LiveFigures>) -> Self {
-        Self { store, namespaces, live }
+    /// Administration over `store`, the configured namespaces and what is live; `storage` says how much a tenant's rooms
+    /// may hold.
+    pub fn new(
+        store: Arc<dyn Store>,
+        namespaces: Arc<Namespaces>,
+        storage: Arc<StorageLimit>,
+        live: Arc<dyn LiveFigures>,
+    ) -> Self {
+        Self { store, namespaces, storage, live }
     }
 
     /// Creates a room with its first members. `NOT_FOUND` where its namespace is not configured, `CONFLICT` where the
-    /// room was created already, `INVALID_ARGUMENT` where nothing is kept of its namespace.
+    /// room was created already, `INVALID_ARGUMENT` where nothing is kept of its namespace, `MESSAGE_TOO_LARGE` where the
+    /// tenant's storage has no room for it.
     pub async fn create_room(&self, caller: &Caller, create: &CreateRoom) -> Result<RoomCreated, Refusal> {
         rules::administer(caller)?;
-        rooms::create(&*self.store, &self.namespaces, caller, create).await
+        rooms::create(&*self.store, &self.namespaces, &self.storage, caller, create).await
     }
 
     /// A room; `NOT_FOUND` where there is none.

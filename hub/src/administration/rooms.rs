@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::access::storage::StorageLimit;
 use crate::domain::caller::Caller;
 use crate::domain::command::Cursor;
 use crate::domain::cursor::{self, List};
@@ -10,20 +11,40 @@ use crate::domain::limits;
 use crate::domain::names::{RoomKey, RoomName};
 use crate::domain::namespace::{NamespaceRules, Namespaces};
 use crate::domain::room::Room;
-use crate::store::{Outcome, PageBound, Store, refuse, refuse_commit};
+use crate::store::{CommitError, Condition, Outcome, PageBound, Store, refuse, refuse_commit};
 
 use super::commands::{CreateRoom, ListRooms, RoomCreated, RoomsListed};
 
 pub(super) async fn create(
     store: &dyn Store,
     namespaces: &Namespaces,
+    storage: &StorageLimit,
     caller: &Caller,
     create: &CreateRoom,
 ) -> Result<RoomCreated, Refusal> {
     let rules = namespaces.rules(&create.room).ok_or(ErrorCode::NotFound)?;
-    let outcome = creation(rules, caller, create)?;
+    let mut outcome = creation(rules, caller, create)?;
+    let (reserved, full) = match storage.reserve(store, &outcome).await {
+        Ok(reserved) => (reserved, None),
+        Err(refusal) => (None, Some(refusal)),
+    };
+    if full.is_some() {
+        // A retry of what was made is answered all the same.
+        outcome.conditions = vec![Condition::NEVER];
+    }
+    let committed = store.commit(outcome).await;
+    if let Some(reserved) = reserved {
+        reserved.settle(&committed);
+    }
     // A room that exists fails the condition, which is a conflict.
-    let committed = store.commit(outcome).await.map_err(refuse_commit)?;
+    let committed = committed.map_err(|error| match (error, full) {
+        (CommitError::Condition(current), Some(refusal))
+            if !current.room.as_ref().is_some_and(|room| room.created) =>
+        {
+            refusal
+        }
+        (error, _) => refuse_commit(error),
+    })?;
     Ok(RoomCreated { room: get(store, caller, &create.room).await?, duplicate: committed.duplicate })
 }
 
@@ -75,7 +96,6 @@ mod tests {
     use crate::domain::member::Role;
     use crate::domain::names::{TenantId, UserId};
     use crate::domain::time::Timestamp;
-    use crate::store::Condition;
 
     fn decide(rules: &NamespaceRules, members: &[&str]) -> Result<Outcome, Refusal> {
         let caller = Caller {

@@ -3,34 +3,52 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::bus::registry::redis::RedisRegistry;
 use crate::domain::names::TenantId;
 use crate::http::{Facts, Readiness};
 use crate::session::Services;
-use crate::telemetry::Figures;
+use crate::telemetry::{Figures, NodesFigures};
 
 /// Facts from the real parts.
-pub(super) struct HubFacts(pub(super) Arc<Services>);
+pub(super) struct HubFacts {
+    pub(super) services: Arc<Services>,
+    /// Where there may be other nodes.
+    pub(super) registry: Option<RedisRegistry>,
+}
+
+impl HubFacts {
+    fn nodes(&self) -> Option<NodesFigures> {
+        let feed = self.services.delivery.feed()?;
+        Some(NodesFigures {
+            bus: feed.figures(),
+            logs: feed.counts(),
+            sessions: self.services.presence.figures_of_nodes().unwrap_or_default(),
+            registry: self.registry.as_ref().map(RedisRegistry::figures).unwrap_or_default(),
+        })
+    }
+}
 
 impl Facts for HubFacts {
     fn readiness(&self) -> Readiness {
         Readiness {
-            draining: self.0.is_draining(),
-            out_of_service: !self.0.is_in_service(),
-            store: self.0.store.figures(),
-            sessions: self.0.sessions.len() as u64,
+            draining: self.services.is_draining(),
+            in_service: self.services.is_in_service(),
+            store: self.services.store.figures(),
+            sessions: self.services.sessions.len() as u64,
         }
     }
 
     fn metrics(&self) -> String {
         let mut tenants: BTreeMap<TenantId, u64> = BTreeMap::new();
-        for live in self.0.sessions.all() {
+        for live in self.services.sessions.all() {
             *tenants.entry(live.user().tenant.clone()).or_default() += 1;
         }
-        self.0.metrics.render(&Figures {
-            store: self.0.store.figures(),
-            rooms: self.0.delivery.rooms().len() as u64,
-            sessions_limit: self.0.limits.sessions.node as u64,
+        self.services.metrics.render(&Figures {
+            store: self.services.store.figures(),
+            rooms: self.services.delivery.rooms().len() as u64,
+            sessions_limit: self.services.limits.sessions.node as u64,
             sessions_by_tenant: tenants.into_iter().collect(),
+            nodes: self.nodes(),
         })
     }
 }

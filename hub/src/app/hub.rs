@@ -28,6 +28,7 @@ use crate::presence::{self, Presence};
 use crate::session::executor::Executor;
 use crate::session::{
     Limits, NoticeRouter, Services, SessionLimits, Sessions, Settings, Upkeep, send_unread, tell_counts,
+    tell_missed_marks,
 };
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -40,9 +41,9 @@ use super::grpc;
 use super::keys;
 use super::listeners::Listeners;
 use super::nodes::{self, Heard, Nodes};
+use super::outage::{self, Outage};
 use super::ports::Ports;
 use super::stores;
-use super::watch::watch_store;
 use super::worker::{self, Beside, Stop};
 
 /// On a stop, clients are asked to come back spread over this time.
@@ -53,9 +54,6 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// On a stop, other nodes have this long to be told whose sessions end with it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// Revocations that are read at once at the start.
-const REVOCATIONS_PAGE: u32 = 10_000;
 
 /// How often a stop looks whether all sessions have ended.
 const DRAIN_CHECK: Duration = Duration::from_millis(10);
@@ -91,7 +89,8 @@ impl Hub {
         let audit = Audit::prepare(config, &metrics)?;
         let door = grpc::door(config, audit.trail())?;
         let (services, store, nodes) = build(config, settings(config), metrics, audit.trail())?;
-        let revocations_after = load_revocations(&services).await?;
+        let revocations_after =
+            outage::learn_revocations(&services, 0).await.map_err(StartError::Revocations)?;
         let audit = audit.start(&services.store).await?;
         let health = Health::starting().await;
         let ports = Arc::new(Ports::new(&services));
@@ -109,6 +108,8 @@ impl Hub {
             let started = worker::start(shard, listener, front, beside, Arc::clone(&services), stop.clone());
             workers.push(started.map_err(StartError::Worker)?);
         }
+        let registry = nodes.as_ref().map(|nodes| nodes.registry().clone());
+        let facts = HubFacts { services: Arc::clone(&services), registry };
         if let Some(nodes) = nodes {
             let joined = nodes.joined();
             let started = nodes.start(Arc::clone(&store), &services.presence, revocations_after, run.clone());
@@ -119,7 +120,7 @@ impl Hub {
         if let Some(tls) = door.tls {
             tasks.spawn(tls.follow(run.clone()));
         }
-        let http = begin_tasks(config, &services, &health, (&tasks, &run)).await?;
+        let http = begin_tasks(config, facts, &health, revocations_after, (&tasks, &run)).await?;
         drop(stop);
         health.serving().await;
         audit.started();
@@ -246,35 +247,22 @@ impl Hub {
 /// Begins what belongs to no worker. Gives the address of health and metrics.
 async fn begin_tasks(
     config: &Config,
-    services: &Arc<Services>,
+    facts: HubFacts,
     health: &Health,
+    revocations_after: u64,
     (tasks, run): (&TaskTracker, &CancellationToken),
 ) -> Result<SocketAddr, StartError> {
+    let services = &Arc::clone(&facts.services);
     tasks.spawn(send_unread(Arc::clone(services), run.clone()));
+    tasks.spawn(tell_missed_marks(Arc::clone(services), run.clone()));
     tasks.spawn(tell_counts(Arc::clone(services), run.clone()));
     let options = http::Options::new(config.http.listen);
-    let (web, handle) = http::Service::bind(options, Arc::new(HubFacts(Arc::clone(services)))).await?;
+    let (web, handle) = http::Service::bind(options, Arc::new(facts)).await?;
     tasks.spawn(web.run(run.clone()));
-    let patience = stores::patience(config);
-    tasks.spawn(watch_store(Arc::clone(services), health.clone(), patience, run.clone()));
+    let outage = Outage::new(services, health, stores::patience(config), revocations_after);
+    tasks.spawn(outage.watch(run.clone()));
     keys::start(config, &services.authenticator, &services.metrics, tasks, run);
     Ok(handle.address())
-}
-
-/// Reads which tokens are good no more, before anybody bears one. Gives the place of the last.
-async fn load_revocations(services: &Services) -> Result<u64, StartError> {
-    let mut after = 0;
-    loop {
-        let page =
-            services.store.revocations(after, REVOCATIONS_PAGE).await.map_err(StartError::Revocations)?;
-        for revocation in &page.revocations {
-            services.revocations.learn(revocation);
-        }
-        after = after.max(page.last);
-        if !page.more {
-            return Ok(after);
-        }
-    }
 }
 
 /// The services, their store, and the way to other nodes where there may be any.
@@ -303,8 +291,14 @@ pub(super) fn build(
     }
     let sessions = Arc::new(Sessions::new(workers));
     let router = NoticeRouter { delivery: Arc::clone(&delivery), sessions: Arc::clone(&sessions) };
+    let storage = Arc::new(StorageLimit::new(config.limits.bytes_per_tenant));
     let services = Arc::new(Services {
-        executor: Executor::new(Arc::clone(&store), Arc::clone(&namespaces), gate(config)?),
+        executor: Executor::new(
+            Arc::clone(&store),
+            Arc::clone(&namespaces),
+            gate(config)?,
+            Arc::clone(&storage),
+        ),
         presence: match &nodes {
             Some(_) => Presence::shared(presence(config), Arc::new(router), node),
             None => Presence::new(presence(config), Arc::new(router)),
@@ -318,7 +312,7 @@ pub(super) fn build(
             config.limiter(),
             config.limits.commands.0,
             session_limits(config),
-            StorageLimit::new(config.limits.bytes_per_tenant),
+            storage,
             config.limits.shared_kinds(),
         ),
         shared: nodes.as_ref().map(Nodes::limits),

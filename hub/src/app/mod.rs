@@ -13,9 +13,9 @@ mod hub;
 mod keys;
 mod listeners;
 mod nodes;
+mod outage;
 mod ports;
 mod stores;
-mod watch;
 mod worker;
 
 pub use error::StartError;

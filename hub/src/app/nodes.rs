@@ -86,6 +86,11 @@ impl Nodes {
         }
     }
 
+    /// Where nodes keep their leases and sessions.
+    pub(super) fn registry(&self) -> &RedisRegistry {
+        &self.registry
+    }
+
     /// Hears other nodes until cancelled, on a thread of its own: whatever the others do, no worker waits for it.
     /// Revocations up to `revocations_after` are known.
     pub(super) fn start(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
+use crate::access::storage::is_full;
 use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionsListed, Statistics, UserLevels,
@@ -14,7 +15,7 @@ use crate::delivery::To;
 use crate::domain::audit::ChainHead;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Stateless, Token};
-use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::error::Refusal;
 use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::reply::Reply;
 use crate::domain::revocation::Revocation;
@@ -40,6 +41,7 @@ impl Ports {
         let administration = Administration::new(
             Arc::clone(&services.store),
             Arc::clone(&services.namespaces),
+            Arc::clone(&services.limits.storage),
             Arc::new(LiveCounts(Arc::clone(services))),
         );
         Self { services: Arc::clone(services), administration: Arc::new(administration) }
@@ -59,8 +61,8 @@ impl Authenticate for Ports {
         self.services.limit_service(caller)
     }
 
-    fn tell_limited(&self, source: &Source, caller: &Caller) {
-        self.services.tell_limited(source, caller, ErrorCode::RateLimited);
+    fn tell_limited(&self, source: &Source, caller: &Caller, refusal: &Refusal) {
+        self.services.tell_limited(source, caller, refusal);
     }
 
     fn any_service(&self, token: &str) -> Result<(), Refusal> {
@@ -81,12 +83,17 @@ impl Authenticate for Ports {
 impl Observe for Ports {
     fn figures(&self) -> NodeFigures {
         let counters = self.services.metrics.counters();
+        let store = self.services.store.figures();
+        let others = self.services.presence.figures_of_nodes();
         NodeFigures {
             time: Timestamp::now(),
             sessions: counters.sessions.now(),
             sessions_peak: counters.sessions.peak(),
             rooms: self.services.delivery.rooms().len() as u64,
-            store_queued: self.services.store.figures().queued,
+            store_queued: store.queued,
+            store_healthy: store.healthy,
+            store_away_since: store.away_since,
+            other_nodes: others.map_or(0, |nodes| nodes.others),
             memory_bytes: resident_bytes().unwrap_or(0),
             counted: self.services.metrics.snapshot(),
             draining: self.services.is_draining(),
@@ -154,7 +161,15 @@ impl Administer for Ports {
 
     fn create_room(&self, caller: &Caller, create: CreateRoom) -> Answer<RoomCreated> {
         let (this, caller) = (self.clone(), caller.clone());
-        async move { this.administration.create_room(&caller, &create).await }.boxed()
+        async move {
+            let created = this.administration.create_room(&caller, &create).await;
+            created.inspect_err(|refusal| {
+                if is_full(refusal) {
+                    this.services.count_limited("create_room", refusal);
+                }
+            })
+        }
+        .boxed()
     }
 
     fn get_room(&self, caller: &Caller, room: RoomName) -> Answer<Room> {
@@ -172,8 +187,7 @@ impl Administer for Ports {
         async move {
             let taken = this.services.admit_notification(&caller, &send).await?;
             let sent = this.administration.notify(&caller, &send, Timestamp::now()).await;
-            let was_sent = sent.as_ref().is_ok_and(|sent| !sent.duplicate);
-            this.services.settle(&caller, taken, was_sent).await;
+            this.services.settle(taken, sent.as_ref().is_ok_and(|sent| !sent.duplicate)).await;
             sent
         }
         .boxed()

@@ -85,14 +85,14 @@ impl Trail {
             return;
         }
         let is_stranger = caller.is_none() && result.is_err();
-        let Some(left_out) = (if is_stranger { self.admits_stranger(source.peer.address) } else { Some(0) })
-        else {
-            return;
-        };
-        self.tell_with(event, source, caller, about, result, left_out);
+        let admitted = if is_stranger { self.admits_stranger(source.peer.address) } else { Some(0) };
+        if let Some(left_out) = admitted {
+            self.write(event, source, caller, about, result, left_out);
+        }
     }
 
-    /// The same, of one for several: so many others like it were left out.
+    /// The same, of one for several: so many others like it were left out. Whoever calls this sees to it that there are
+    /// few of each; of strangers there are few in all, as there may be any number of addresses.
     pub fn tell_with(
         &self,
         event: &str,
@@ -105,6 +105,22 @@ impl Trail {
         if !self.is_on() {
             return;
         }
+        let is_stranger = caller.is_none() && result.is_err();
+        let admitted = if is_stranger { self.admits_one_of_all(left_out) } else { Some(left_out) };
+        if let Some(left_out) = admitted {
+            self.write(event, source, caller, about, result, left_out);
+        }
+    }
+
+    fn write(
+        &self,
+        event: &str,
+        source: &Source,
+        caller: Option<&Caller>,
+        about: About<'_>,
+        result: Result<(), ErrorCode>,
+        left_out: u64,
+    ) {
         let mut line = Line::at(Timestamp::now());
         line.text("event", event);
         line.text("outcome", if result.is_ok() { "ok" } else { "refused" });

@@ -36,6 +36,16 @@ impl Strangers {
         }
         Some(std::mem::take(&mut self.left_out))
     }
+
+    /// Whether a line may be written about somebody of whose address few are, with `left_out` others like it: how many were
+    /// left out in all, or `None` where this and those are more.
+    pub(super) fn admit_one_of_all(&mut self, left_out: u64, now: Moment) -> Option<u64> {
+        if self.all.take(AUDIT_STRANGERS, now).is_err() {
+            self.left_out += left_out + 1;
+            return None;
+        }
+        Some(left_out + std::mem::take(&mut self.left_out))
+    }
 }
 
 #[cfg(test)]
@@ -53,6 +63,17 @@ mod tests {
         assert_eq!(written as u32, AUDIT_STRANGER.burst);
         let left_out = u64::from(10_000 - AUDIT_STRANGER.burst);
         assert_eq!(strangers.admit(Some(address(2)), Moment(1)), Some(left_out));
+    }
+
+    #[test]
+    fn those_of_whose_address_few_are_have_the_limit_for_all() {
+        let mut strangers = Strangers::default();
+        for _ in 0..AUDIT_STRANGERS.burst {
+            assert_eq!(strangers.admit_one_of_all(3, Moment(1)), Some(3));
+        }
+        assert_eq!(strangers.admit_one_of_all(3, Moment(1)), None);
+        assert_eq!(strangers.admit(Some(address(1)), Moment(1)), None);
+        assert_eq!(strangers.admit_one_of_all(2, Moment(201)), Some(2 + 4 + 1));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::audit::ChainHead;
+use crate::domain::error::ErrorCode;
+use crate::domain::limits::AUDIT_STRANGERS;
 use crate::telemetry::Metrics;
 
 type Heads = Arc<Mutex<Vec<ChainHead>>>;
@@ -81,6 +83,22 @@ fn log_of(lines: usize) -> (TempDir, Heads) {
     let (folder, heads) = (tempfile::tempdir().unwrap(), Heads::default());
     write(options(folder.path()), &heads, lines);
     (folder, heads)
+}
+
+#[test]
+fn strangers_fill_no_log_from_however_many_addresses() {
+    let (folder, heads) = (tempfile::tempdir().unwrap(), Heads::default());
+    let (trail, log) = start(options(folder.path()), &heads).unwrap();
+    let most = AUDIT_STRANGERS.burst as usize;
+    for number in 0..2 * most as u32 {
+        let address = std::net::IpAddr::V4(number.into());
+        let source = Source::call("", crate::domain::peer::Peer::new(Some(address), None, None));
+        let refused = Err(ErrorCode::TooManyConnections);
+        trail.tell_with(event::TURNED_AWAY, &source, None, About::default(), refused, 0);
+    }
+    log.close();
+    // A few more have come to be allowed meanwhile.
+    assert!((most..most * 3 / 2).contains(&all_lines(folder.path()).len()));
 }
 
 #[test]

@@ -41,6 +41,11 @@ impl Trail {
         self.0.as_ref()?.strangers.lock().admit(address, Moment::now())
     }
 
+    /// The same of one whose address has had no more than its share: see [`Strangers::admit_one_of_all`].
+    pub(super) fn admits_one_of_all(&self, left_out: u64) -> Option<u64> {
+        self.0.as_ref()?.strangers.lock().admit_one_of_all(left_out, Moment::now())
+    }
+
     /// Adds a line. Where the queue is full it is lost, counted, and the log says so when it goes on.
     pub(super) fn record(&self, line: Line) {
         if let Some(queue) = &self.0 {

@@ -72,6 +72,7 @@ impl Member {
             return;
         }
         self.figures.received += 1;
+        self.figures.received_bytes += message.len() as u64;
         if !self.events.put(Event::Message(topic.clone(), message.clone())) {
             self.figures.overflows += 1;
             let topics: Vec<_> = self.topics.iter().cloned().collect();
@@ -103,7 +104,10 @@ impl Bus for Local {
         for member in &mut self.exchange.0.lock().list {
             member.hand_over(topic, &message);
         }
-        self.with(|member| member.figures.published += 1);
+        self.with(|member| {
+            member.figures.published += 1;
+            member.figures.published_bytes += message.len() as u64;
+        });
         Ok(())
     }
 
@@ -116,8 +120,10 @@ impl Bus for Local {
     }
 
     fn figures(&self) -> BusFigures {
-        let figures =
-            |member: &mut Member| BusFigures { topics: member.topics.len() as u64, ..member.figures };
+        let figures = |member: &mut Member| {
+            let topics = member.topics.len() as u64;
+            BusFigures { topics, heard: topics, ..member.figures }
+        };
         self.with(figures).unwrap_or_default()
     }
 }

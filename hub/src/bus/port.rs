@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use crate::domain::names::{RoomKey, TenantId, UserKey};
+use crate::redis::LinkFigures;
 
 /// What a channel is about.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -92,12 +93,20 @@ pub trait Bus: Send + Sync + 'static {
 pub struct BusFigures {
     /// Topics that are wanted now.
     pub topics: u64,
+    /// Those of them that are heard.
+    pub heard: u64,
     /// Messages that came.
     pub received: u64,
+    /// Their bytes.
+    pub received_bytes: u64,
     /// Messages that were published.
     pub published: u64,
+    /// Their bytes.
+    pub published_bytes: u64,
     /// Times that a connection was lost.
     pub lost: u64,
     /// Times that it was closed because what it brought was not taken fast enough.
     pub overflows: u64,
+    /// Figures of the connections, where there are any.
+    pub link: Option<LinkFigures>,
 }

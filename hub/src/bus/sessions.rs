@@ -24,6 +24,23 @@ pub struct Life {
     pub number: u32,
 }
 
+/// Figures of what nodes have said of their sessions, since this one began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionsFigures {
+    /// Other nodes that are there now, as their leases say.
+    pub others: u64,
+    /// Batches that this node has told.
+    pub told: u64,
+    /// Those that could not be told, and were told anew.
+    pub untold: u64,
+    /// Batches that came from others.
+    pub heard: u64,
+    /// Times that what a node keeps of a tenant was read.
+    pub reads: u64,
+    /// Times that this node's own lease had ended.
+    pub lives: u64,
+}
+
 /// A session, as its node knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

@@ -14,7 +14,7 @@ use super::error::{ConfigError, Origin};
 const PREFIX: &str = "CARILLON__";
 
 /// Keys whose values are text whatever they look like: a secret of digits is not a number.
-const TEXTS: [&str; 20] = [
+const TEXTS: [&str; 23] = [
     "auth.secret",
     "auth.secret_file",
     "auth.public_key_file",
@@ -34,11 +34,14 @@ const TEXTS: [&str; 20] = [
     "audit.folder",
     "audit.key",
     "audit.key_file",
+    "redis.user",
+    "redis.password",
+    "redis.ca",
     "store.path",
 ];
 
 /// Keys whose values are never quoted, besides the secrets of `auth`.
-const SECRETS: [&str; 3] = ["grpc.bridge_key", "authorizer.token", "audit.key"];
+const SECRETS: [&str; 4] = ["grpc.bridge_key", "authorizer.token", "audit.key", "redis.password"];
 
 /// A file and variables over it, kept apart so that an error can tell which of them a value came from.
 pub(super) struct Sources {

@@ -42,34 +42,48 @@ pub fn conversation_id(
 #[derive(Clone, Debug)]
 pub struct Creation<'a> {
     caller: &'a Caller,
-    rules: &'a NamespaceRules,
     members: &'a [(UserId, Role)],
     metadata: &'a Pairs,
     direct: bool,
 }
 
 impl<'a> Creation<'a> {
-    /// Checks who shall be in it besides the caller. It is made in the first namespace, in the order of configuration,
-    /// that lets the caller create rooms: `PERMISSION_DENIED` where none does.
+    /// Checks who shall be in it besides the caller.
     pub fn check(
-        namespaces: &'a Namespaces,
         caller: &'a Caller,
         members: &'a [(UserId, Role)],
         metadata: &'a Pairs,
         direct: bool,
     ) -> Result<Self, Refusal> {
-        let rules = namespaces
-            .iter()
-            .find(|rules| rules::may_create(rules, caller))
-            .ok_or(ErrorCode::PermissionDenied)?;
         distinct(members.iter().map(|(user, _)| user).chain([&caller.user]))?;
         if direct && members.len() != 1 {
             return Err(Refusal::invalid("members", "exactly one other in a direct conversation"));
         }
-        if members.len() >= rules.member_limit as usize {
+        Ok(Self { caller, members, metadata, direct })
+    }
+
+    /// The namespace that it is made in: the first, in the order of configuration, that lets the caller create rooms.
+    /// `PERMISSION_DENIED` where none does.
+    ///
+    /// Two users have one direct conversation, whoever of them asks for it and with whatever token: all are in one
+    /// namespace, the first that lets everybody create rooms, or where there is none, the first that lets anybody.
+    pub fn place<'n>(&self, namespaces: &'n Namespaces) -> Result<&'n NamespaceRules, Refusal> {
+        let rules = self
+            .places(namespaces)
+            .find(|rules| rules::may_create(rules, self.caller))
+            .ok_or(ErrorCode::PermissionDenied)?;
+        if self.members.len() >= rules.member_limit as usize {
             return Err(Refusal::invalid("members", "fewer than the room's member limit"));
         }
-        Ok(Self { caller, rules, members, metadata, direct })
+        Ok(rules)
+    }
+
+    /// The namespaces that somebody may make such a conversation in.
+    pub fn places<'n>(&self, namespaces: &'n Namespaces) -> impl Iterator<Item = &'n NamespaceRules> {
+        let some = || namespaces.iter().filter(|rules| rules::may_be_created_in(rules));
+        let direct = namespaces.iter().find(|rules| rules.create).or_else(|| some().next());
+        let (direct, others) = if self.direct { (direct, None) } else { (None, Some(some())) };
+        direct.into_iter().chain(others.into_iter().flatten())
     }
 
     /// The other user of a direct conversation.
@@ -77,9 +91,9 @@ impl<'a> Creation<'a> {
         self.members.first().map(|(user, _)| user).filter(|_| self.direct)
     }
 
-    /// The room of the conversation `id`.
-    pub fn room(&self, id: u128) -> Result<RoomName, Violation> {
-        RoomName::of(&self.rules.name, &format!("{id:032x}"))
+    /// The room of the conversation `id` in a namespace.
+    pub fn room(&self, rules: &NamespaceRules, id: u128) -> Result<RoomName, Violation> {
+        RoomName::of(&rules.name, &format!("{id:032x}"))
     }
 
     /// The conversation with all its members, in one step. The caller is an owner, and so are both of a direct one.

@@ -10,6 +10,8 @@ use crate::domain::member::{Member, Role};
 use crate::domain::names::{IdempotencyKey, TenantId, UserId};
 use crate::domain::namespace::{NamespaceRules, Namespaces};
 use crate::domain::position::{Epoch, Position, Seq, Tag};
+use crate::domain::powers::Powers;
+use crate::domain::roles::{ActionPatterns, RoleActions, TokenRoles};
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
 use crate::store::{Condition, Current, Outcome, Write};
@@ -302,8 +304,8 @@ fn a_conversation_is_made_in_one_step_with_all_its_members() {
     let alice = caller("alice");
     let members = [(user("bob"), Role::Reader)];
     let metadata = Pairs::default();
-    let creation = Creation::check(&namespaces, &alice, &members, &metadata, false).unwrap();
-    let room = creation.room(0xAB).unwrap();
+    let creation = Creation::check(&alice, &members, &metadata, false).unwrap();
+    let room = creation.room(creation.place(&namespaces).unwrap(), 0xAB).unwrap();
     assert_eq!(room.as_str(), "conversation:000000000000000000000000000000ab");
     let outcome = creation.outcome(&room);
     assert_eq!(outcome.conditions, [Condition::RoomNotCreated]);
@@ -316,15 +318,14 @@ fn a_conversation_is_made_in_one_step_with_all_its_members() {
     };
     assert_eq!(roles(&outcome), [Role::Owner, Role::Reader]);
     assert_eq!(outcome.writes[0], Write::Create { direct: false });
-    let direct = Creation::check(&namespaces, &alice, &members, &metadata, true).unwrap();
+    let direct = Creation::check(&alice, &members, &metadata, true).unwrap();
     assert_eq!(roles(&direct.outcome(&room)), [Role::Owner, Role::Owner]);
 }
 
 #[test]
 fn a_conversation_that_is_there_is_found() {
-    let namespaces = Namespaces::new(vec![rules()]);
     let (alice, members, metadata) = (caller("alice"), [(user("bob"), Role::Member)], Pairs::default());
-    let creation = Creation::check(&namespaces, &alice, &members, &metadata, true).unwrap();
+    let creation = Creation::check(&alice, &members, &metadata, true).unwrap();
     let current = Current { room: Some(stored_room(Pairs::default())), ..Current::default() };
     let found = creation.found(room(), &current);
     assert!(matches!(
@@ -340,8 +341,8 @@ fn a_conversation_needs_distinct_members_and_a_place_to_be() {
     let check = |rules: NamespaceRules, members: &[&str], direct| {
         let members: Vec<_> = members.iter().map(|name| (user(name), Role::Member)).collect();
         let namespaces = Namespaces::new(vec![rules]);
-        Creation::check(&namespaces, &alice, &members, &Pairs::default(), direct)
-            .map(|_| ())
+        Creation::check(&alice, &members, &Pairs::default(), direct)
+            .and_then(|creation| creation.place(&namespaces).map(|_| ()))
             .map_err(|r| r.code)
     };
     let invalid = Err(ErrorCode::InvalidArgument);
@@ -353,6 +354,36 @@ fn a_conversation_needs_distinct_members_and_a_place_to_be() {
     assert_eq!(check(rules(), &[], true), invalid);
     assert_eq!(check(NamespaceRules { member_limit: 1, ..rules() }, &["bob"], false), invalid);
     assert_eq!(check(NamespaceRules { member_limit: 2, ..rules() }, &["bob"], false), Ok(()));
+}
+
+#[test]
+fn a_pair_has_one_place_to_be_whatever_their_tokens_say() {
+    let by_role = |name| {
+        let actions = ActionPatterns::parse(&["room.*"]).unwrap();
+        let roles = RoleActions::default().with_tokens("nurse", actions);
+        NamespaceRules { roles, ..NamespaceRules::closed(name) }
+    };
+    let nurse = Caller {
+        powers: Powers { roles: TokenRoles::new(["nurse"]), ..Powers::default() },
+        ..caller("alice")
+    };
+    let place = |namespaces: &Namespaces, caller: &Caller, direct| {
+        let members = [(user("bob"), Role::Member)];
+        let metadata = Pairs::default();
+        let creation = Creation::check(caller, &members, &metadata, direct).unwrap();
+        let place = creation.place(namespaces).map(|rules| rules.name.clone()).map_err(|r| r.code);
+        (place, creation.places(namespaces).count())
+    };
+    let to = |name: &str| Ok(name.to_owned());
+    let both = Namespaces::new(vec![by_role("ward"), rules()]);
+    for caller in [&nurse, &caller("alice")] {
+        assert_eq!(place(&both, caller, true), (to("conversation"), 1));
+    }
+    assert_eq!(place(&both, &nurse, false), (to("ward"), 2));
+    assert_eq!(place(&both, &caller("alice"), false), (to("conversation"), 2));
+    let roles = Namespaces::new(vec![NamespaceRules::closed("shut"), by_role("ward"), by_role("office")]);
+    assert_eq!(place(&roles, &nurse, true), (to("ward"), 1));
+    assert_eq!(place(&roles, &caller("alice"), true), (Err(ErrorCode::PermissionDenied), 1));
 }
 
 #[test]

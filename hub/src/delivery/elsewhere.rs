@@ -138,7 +138,8 @@ impl Delivery {
             Topic::User(user) => self.inbox_changed(user),
             // Somebody may have been erased.
             Topic::Hub => self.rooms.forget_tails(None),
-            Topic::Room(_) | Topic::Tenant(_) => {}
+            Topic::Room(room) => self.misses_marks(room),
+            Topic::Tenant(_) => {}
         }
     }
 }

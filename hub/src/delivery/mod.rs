@@ -16,6 +16,7 @@
 mod elsewhere;
 pub mod encoder;
 pub mod mailbox;
+mod marks;
 mod merging;
 pub mod registry;
 mod restart;
@@ -39,6 +40,7 @@ use crate::store::{Store, StoreError};
 
 use encoder::FrameEncoder;
 use mailbox::MergeKey;
+use marks::MissedRooms;
 use registry::Registry;
 use room::ActiveRoom;
 use rooms::Rooms;
@@ -83,6 +85,8 @@ pub struct Delivery {
     unread: UnreadRooms,
     read: ReadRooms,
     inboxes: ChangedInboxes,
+    /// Rooms where marks may have been missed.
+    missed: MissedRooms,
     large_room: usize,
     epoch: AtomicU64,
     /// What other nodes commit comes from there; not set where there are none.
@@ -109,6 +113,7 @@ impl Delivery {
             unread: UnreadRooms::default(),
             read: ReadRooms::default(),
             inboxes: ChangedInboxes::default(),
+            missed: MissedRooms::default(),
             large_room,
             epoch: AtomicU64::new(0),
             feed: OnceLock::new(),

@@ -17,6 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
 
 use super::mailbox::{Mailbox, Signal};
+use super::marks::ToldMarks;
 use super::tail::{Past, Tail};
 
 /// A session's place among a room's followers.
@@ -123,6 +124,8 @@ pub struct ActiveRoom {
     /// Its log is another one now: whoever follows it ends, and begins anew in another room of this name.
     is_over: AtomicBool,
     followers: Box<[Followers]>,
+    /// What followers were told of marks, where there are other nodes.
+    pub(super) marks: ToldMarks,
     idle_since: AtomicI64,
 }
 
@@ -135,6 +138,7 @@ impl ActiveRoom {
             loaded: OnceCell::new(),
             is_over: AtomicBool::new(false),
             followers: (0..shards).map(|_| Followers::default()).collect(),
+            marks: ToldMarks::default(),
             idle_since: AtomicI64::new(Timestamp::now().millis()),
         }
     }

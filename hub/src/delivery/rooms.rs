@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use std::hash::BuildHasher;
 
 use crate::domain::limits::EMPTY_ROOM_AFTER;
-use crate::domain::names::{RoomKey, TenantId};
+use crate::domain::names::{RoomKey, TenantId, UserKey};
 use crate::domain::time::Timestamp;
 
 use super::room::ActiveRoom;
@@ -107,6 +107,15 @@ impl Rooms {
                     room.shrink(None);
                 }
             }
+        }
+    }
+
+    /// A user's marks are no more.
+    pub fn forget_marks(&self, user: &UserKey) {
+        for part in &self.parts {
+            let part = part.lock();
+            let rooms = part.iter().filter(|(key, _)| key.tenant == user.tenant);
+            rooms.for_each(|(_, room)| room.marks.forget(&user.user));
         }
     }
 }

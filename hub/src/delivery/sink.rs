@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::domain::entry::{Entry, EntryBody};
 use crate::domain::inbox::{InboxPlace, Notification};
+use crate::domain::marks::Marks;
 use crate::domain::member::MembershipChange;
 use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, InboxPosition, Seq};
@@ -15,11 +16,10 @@ use crate::domain::push::Push;
 use crate::domain::time::Timestamp;
 use crate::store::{Change, CommitSink};
 
-use super::mailbox::MergeKey;
+use super::Delivery;
 use super::registry::Registry;
 use super::room::ActiveRoom;
 use super::shard::Wakeup;
-use super::{Broadcast, Delivery, To};
 
 /// The latest message of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +104,7 @@ impl CommitSink for Delivery {
                 Change::Marks { room, user, marks } => {
                     // Other devices than the one that marks may show a count that is out of date.
                     self.tell_count(room, user);
-                    let push = Push::Marks { room: room.room.clone(), user: user.clone(), marks: *marks };
-                    self.broadcast_marks(room, &push, MergeKey::of(("marks", &room.room, user)));
+                    self.tell_marks(room, user, *marks);
                 }
                 Change::Notified { user, notification } => self.notify(user, notification),
                 Change::Broadcast { tenant, notification } => self.notify_all(tenant, notification),
@@ -117,6 +116,7 @@ impl CommitSink for Delivery {
                 }
                 Change::Erased { user } => {
                     self.rooms.forget_tails(Some(&user.tenant));
+                    self.rooms.forget_marks(user);
                     self.inbox_changed(user);
                 }
                 Change::Restarted(epoch) => self.restart(*epoch),
@@ -145,6 +145,8 @@ impl Delivery {
     fn deliver_entry(&self, key: &RoomKey, entry: &Arc<Entry>, now: Timestamp) {
         if let EntryBody::Message(_) = entry.body {
             self.unread.add(key, LatestMessage { seq: entry.seq, number: entry.number });
+            let marks = Marks { delivered: entry.seq, read: entry.seq, read_number: entry.number };
+            self.note_sent(key, &entry.sender, marks);
         }
         let Some(room) = self.rooms.get(key) else { return };
         let about = self.revise(&room, entry);
@@ -177,16 +179,6 @@ impl Delivery {
             }
             _ => Seq(0),
         }
-    }
-
-    fn broadcast_marks(&self, key: &RoomKey, push: &Push, merge: MergeKey) {
-        let receipts = self.namespaces.rules(&key.room).is_some_and(|rules| rules.receipts);
-        let Some(room) = self.rooms.get(key).filter(|_| receipts) else { return };
-        if room.follower_count() == 0 || self.is_large(&room) {
-            return;
-        }
-        let frame = self.encoder.push(push);
-        self.broadcast_in(&room, &Broadcast { frame, merge: Some(merge), to: To::All, of_state: true });
     }
 
     pub(super) fn inbox_changed(&self, user: &UserKey) {

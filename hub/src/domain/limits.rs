@@ -319,6 +319,10 @@ pub const REMEMBERED_ROOMS: usize = 10_000;
 pub const NOTIFICATION_ROOM_MEMBERS: usize = 10_000;
 /// Members that are read at a time where all of a room's are needed.
 pub const MEMBERS_READ: u32 = 1_000;
+/// Users of a room whose marks are remembered as told, so that no lower ones are told later.
+pub const TOLD_MARKS: usize = 1_000;
+/// Users whose memberships or marks in a room are read at a time.
+pub const USERS_READ: usize = 256;
 /// Longest text that says where a session is from, its user agent or its page's origin, bytes.
 pub const PEER_TEXT_BYTES: usize = 256;
 /// An audit file of so many bytes is followed by another.

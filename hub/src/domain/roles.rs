@@ -86,6 +86,11 @@ impl RoleActions {
         self.tokens.iter().any(|(name, actions)| roles.has(name) && actions.allow(action))
     }
 
+    /// Whether there is a role of a token that may do `action`.
+    pub fn any_token_may(&self, action: &str) -> bool {
+        self.tokens.iter().any(|(_, actions)| actions.allow(action))
+    }
+
     /// Whether anything is said of one of these roles of a token.
     pub fn know(&self, roles: &TokenRoles) -> bool {
         self.tokens.iter().any(|(name, _)| roles.has(name))

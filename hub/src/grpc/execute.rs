@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use carillon_proto::v1;
 use carillon_proto::v1::hub_service_server::HubService;
+use carillon_proto::{port, v1};
 use http::HeaderMap;
+use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::call::{RequestId, answer, required_bearer};
@@ -52,15 +53,11 @@ impl HubApi {
 
     async fn executed(
         &self,
-        admitted: Option<&Caller>,
-        headers: &HeaderMap,
+        caller: Result<Caller, Refusal>,
         request: v1::ExecuteRequest,
         source: Source,
     ) -> Result<v1::ExecuteResponse, Refusal> {
-        if !self.audit.admits() {
-            return Err(ErrorCode::Unavailable.into());
-        }
-        let caller = admitted.cloned().map_or_else(|| self.caller(headers), Ok)?;
+        let caller = caller?;
         let (idempotency, command) = decode::execute(request)?;
         let reply = self.execute.execute(&caller, idempotency, command, source).await?;
         encode::execute_response(&reply).ok_or_else(|| ErrorCode::Internal.into())
@@ -92,8 +89,20 @@ impl HubService for HubApi {
         let headers = metadata.as_ref();
         let request_id = RequestId::of(headers);
         let source = Visitor::of(&extensions).source(headers);
-        let work = self.executed(extensions.get(), headers, request, source);
-        answer(request_id, self.timeout, work).await
+        let caller = match extensions.get::<Caller>() {
+            _ if !self.audit.admits() => Err(ErrorCode::Unavailable.into()),
+            Some(admitted) => Ok(admitted.clone()),
+            None => self.caller(headers),
+        };
+        let caller_is_known = caller.is_ok();
+        let answered = answer(request_id, self.timeout, self.executed(caller, request, source)).await;
+        answered.map_err(|mut status| {
+            // A bridge counts those of whom nobody knows who they are.
+            if caller_is_known {
+                status.metadata_mut().insert(port::CALLER, AsciiMetadataValue::from_static(port::KNOWN));
+            }
+            status
+        })
     }
 
     /// `AUTH_REQUIRED` without a token, `INVALID_TOKEN`, `TOKEN_EXPIRED` or `TOKEN_REVOKED` for a bad one or a ticket;

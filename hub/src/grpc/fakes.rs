@@ -158,7 +158,7 @@ impl Authenticate for FakeHub {
         Ok(())
     }
 
-    fn tell_limited(&self, _: &Source, _: &Caller) {}
+    fn tell_limited(&self, _: &Source, _: &Caller, _: &Refusal) {}
 
     fn any_service(&self, token: &str) -> Result<(), Refusal> {
         if [CLINIC, ALICE].contains(&token) { Ok(()) } else { Err(ErrorCode::InvalidToken.into()) }
@@ -181,6 +181,9 @@ impl Observe for FakeHub {
             sessions_peak: 4,
             rooms: 2,
             store_queued: 1,
+            store_healthy: false,
+            store_away_since: Some(Timestamp(4)),
+            other_nodes: 2,
             memory_bytes: 1_000,
             counted: Metrics::new().snapshot(),
             draining: false,

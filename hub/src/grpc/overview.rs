@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::ports::{NodeFigures, Observe, StillGood};
 use crate::domain::error::Refusal;
 use crate::domain::limits::OVERVIEW_INTERVAL;
+use crate::domain::time::Timestamp;
 use crate::telemetry::Rates;
 
 /// The figures, one response per [`OVERVIEW_INTERVAL`]. Ends when the node drains, and with why `still_good` says so
@@ -58,5 +59,8 @@ fn response(figures: &NodeFigures, rates: &Rates) -> v1::WatchOverviewResponse {
         slow_consumers: rates.slow_consumers,
         store_queued: figures.store_queued,
         memory_bytes: figures.memory_bytes,
+        store_healthy: figures.store_healthy,
+        store_away_since_ms: figures.store_away_since.map_or(0, Timestamp::millis),
+        other_nodes: figures.other_nodes,
     }
 }

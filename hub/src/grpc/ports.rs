@@ -34,8 +34,8 @@ pub trait Authenticate: Send + Sync + 'static {
     /// Takes one of the requests that a service may make. `RATE_LIMITED` past them.
     fn limit_service(&self, caller: &Caller) -> Result<(), Refusal>;
 
-    /// Writes down that a service was held back, unless that was done a moment ago.
-    fn tell_limited(&self, source: &Source, caller: &Caller);
+    /// Writes down that a service was held back by `refusal`, unless that was done a moment ago.
+    fn tell_limited(&self, source: &Source, caller: &Caller, refusal: &Refusal);
 
     /// Whether a token is a service's, of whatever tenants: asked before a request is read, which then names one.
     fn any_service(&self, token: &str) -> Result<(), Refusal>;
@@ -64,6 +64,12 @@ pub struct NodeFigures {
     pub rooms: u64,
     /// Outcomes that wait to be committed.
     pub store_queued: u64,
+    /// Whether the store commits.
+    pub store_healthy: bool,
+    /// Since when it cannot be reached, where that is known.
+    pub store_away_since: Option<Timestamp>,
+    /// Other nodes that are there.
+    pub other_nodes: u64,
     /// Resident memory, bytes; 0 where the system does not tell.
     pub memory_bytes: u64,
     /// What was counted up to now.

@@ -7,6 +7,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use super::facts::Facts;
+use crate::domain::time::Timestamp;
 
 /// Of which content type metrics are.
 const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -41,6 +42,7 @@ fn ready(facts: &dyn Facts) -> Response<Full<Bytes>> {
         "store": {
             "healthy": store.healthy,
             "writable": store.writable,
+            "away_since_ms": store.away_since.map(Timestamp::millis),
             "committed": store.committed,
             "duplicates": store.duplicates,
             "groups": store.groups,

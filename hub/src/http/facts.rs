@@ -16,9 +16,10 @@ pub trait Facts: Send + Sync + 'static {
 pub struct Readiness {
     /// Whether it is stopping.
     pub draining: bool,
-    /// Whether it has been unable to do its work for a while: commit, or hear other nodes.
-    pub out_of_service: bool,
-    /// The store's figures; it is ready only while the store is healthy.
+    /// Whether its store is there and commits, and other nodes are heard; or not for so short a time that nobody need go
+    /// elsewhere.
+    pub in_service: bool,
+    /// The store's figures.
     pub store: StoreFigures,
     /// Sessions open now.
     pub sessions: u64,
@@ -27,9 +28,9 @@ pub struct Readiness {
 impl Readiness {
     /// The state in a word.
     pub fn status(&self) -> &'static str {
-        if !self.store.healthy {
+        if !self.in_service && !self.store.healthy {
             "store_unhealthy"
-        } else if self.out_of_service {
+        } else if !self.in_service {
             "out_of_service"
         } else if self.draining {
             "draining"
@@ -40,6 +41,6 @@ impl Readiness {
 
     /// Whether new sessions may come.
     pub fn is_ready(&self) -> bool {
-        self.store.healthy && !self.out_of_service && !self.draining
+        self.in_service && !self.draining
     }
 }

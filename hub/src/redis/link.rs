@@ -5,11 +5,16 @@
 //! finds a connection broken says so with [`Link::lost`]; [`Link::keep`], which runs as a task, opens another one after a
 //! random part of a wait that doubles, and learns what has moved. While there is none, callers are answered at once.
 //!
-//! Where replicas are waited for there are two to each server: `WAIT` holds up all that comes after it on its connection, and
-//! speaks of what was written over that one.
+//! A connection that brings no answer in time may be dead without anybody having been told, or its server stands still. Who
+//! finds that says so with [`Link::failed`]: it stays, and another one takes its place as soon as there can be one, unless it
+//! has brought an answer by then. What it brings after it was replaced is too late: commands that were given later may have
+//! been carried out before.
+//!
+//! Where replicas are waited for there are two to each server, which come and go together: `WAIT` holds up all that comes after
+//! it on its connection, and speaks of what was written over that one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
@@ -19,13 +24,14 @@ use redis::{
     AsyncConnectionConfig, Client, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value,
     from_redis_value,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::options::Options;
 use super::seeds::Seeds;
 use super::slots::{Address, Topology, slot_of};
+use super::traffic::{LinkFigures, Traffic};
 
 /// A cluster is looked at this often where nobody says that it has changed.
 const LOOKS: Duration = Duration::from_secs(15);
@@ -59,17 +65,69 @@ pub struct Server {
     /// Where it is.
     pub address: Address,
     /// Tells this connection from those before.
-    number: u64,
+    pub number: u64,
     /// What reads go over, and writes that nobody waits for.
     pub connection: MultiplexedConnection,
     /// What is waited for: another connection to the same server where replicas are waited for, else the same.
     pub writes: MultiplexedConnection,
+    standing: Arc<Standing>,
+}
+
+/// Which of a server's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// [`Server::connection`].
+    Reads,
+    /// [`Server::writes`].
+    Writes,
+}
+
+/// What is known of a server's connections.
+#[derive(Default)]
+struct Standing {
+    /// Whether writes go over the same connection as reads.
+    are_one: bool,
+    /// That for reads has brought nothing since an answer was late.
+    is_silent: AtomicBool,
+    /// Nor has that for writes.
+    are_writes_silent: AtomicBool,
+    /// Others have taken their places.
+    is_replaced: AtomicBool,
+}
+
+impl Standing {
+    fn silence(&self, way: Way) -> &AtomicBool {
+        match way {
+            Way::Writes if !self.are_one => &self.are_writes_silent,
+            Way::Reads | Way::Writes => &self.is_silent,
+        }
+    }
 }
 
 impl Server {
-    /// Tells these connections from those before.
-    pub fn number(&self) -> u64 {
-        self.number
+    /// One of its connections.
+    pub fn over(&self, way: Way) -> MultiplexedConnection {
+        match way {
+            Way::Reads => self.connection.clone(),
+            Way::Writes => self.writes.clone(),
+        }
+    }
+
+    /// Whether other connections have taken the places of these.
+    pub fn is_replaced(&self) -> bool {
+        self.standing.is_replaced.load(Ordering::Acquire)
+    }
+
+    /// A connection has brought an answer.
+    pub fn answered(&self, way: Way) {
+        let silence = self.standing.silence(way);
+        if silence.load(Ordering::Acquire) {
+            silence.store(false, Ordering::Release);
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        [Way::Reads, Way::Writes].into_iter().any(|way| self.standing.silence(way).load(Ordering::Acquire))
     }
 }
 
@@ -80,6 +138,9 @@ pub type Check = Box<dyn Fn(Link, Server) -> BoxFuture<'static, Result<(), LinkE
 struct State {
     topology: Topology,
     servers: FxHashMap<Address, Server>,
+    /// Servers whose connection was lost, and is not there again.
+    lost: FxHashSet<Address>,
+    reopened: u64,
     /// Connections so far.
     opened: u64,
     closed: bool,
@@ -92,7 +153,7 @@ struct Inner {
     seeds: Seeds,
     state: Mutex<State>,
     changed: Notify,
-    reopened: AtomicU64,
+    traffic: Traffic,
 }
 
 /// The connections that everybody shares. A cheap handle.
@@ -112,9 +173,8 @@ impl Link {
 
     fn of(options: Options, are_apart: bool) -> Result<Self, LinkError> {
         let seeds = Seeds::new(&options)?;
-        let (state, changed) = (Mutex::default(), Notify::new());
-        let reopened = AtomicU64::new(0);
-        Ok(Self(Arc::new(Inner { options, are_apart, seeds, state, changed, reopened })))
+        let (state, changed, traffic) = (Mutex::default(), Notify::new(), Traffic::default());
+        Ok(Self(Arc::new(Inner { options, are_apart, seeds, state, changed, traffic })))
     }
 
     /// Its settings.
@@ -161,9 +221,20 @@ impl Link {
             && state.topology.servers().iter().all(|address| state.servers.contains_key(address))
     }
 
-    /// How often a connection was opened again.
-    pub fn reopened(&self) -> u64 {
-        self.0.reopened.load(Ordering::Relaxed)
+    /// Counts what is asked over it.
+    pub fn traffic(&self) -> &Traffic {
+        &self.0.traffic
+    }
+
+    /// Figures for metrics.
+    pub fn figures(&self) -> LinkFigures {
+        let state = self.0.state.lock();
+        LinkFigures {
+            servers: state.topology.servers().len() as u64,
+            connected: state.servers.len() as u64,
+            reopened: state.reopened,
+            ..self.0.traffic.figures()
+        }
     }
 
     /// This connection is broken.
@@ -171,20 +242,37 @@ impl Link {
         let mut state = self.0.state.lock();
         if state.servers.get(&server.address).is_some_and(|known| known.number == server.number) {
             state.servers.remove(&server.address);
+            state.lost.insert(server.address.clone());
             self.0.changed.notify_one();
         }
     }
 
-    /// A server's answer was this: where the connection is broken, or leads to a replica, another one is opened; where a key
-    /// has moved, that is learned.
-    pub fn failed(&self, server: &Server, error: &RedisError) {
+    /// A server's answer was this: where the connection is broken, or leads to a replica, another one is opened, and where it is
+    /// silent one that can take its place; where a key has moved, that is learned.
+    pub fn failed(&self, server: &Server, error: &RedisError, way: Way) {
         let is_broken = error.is_unrecoverable_error() || error.is_connection_dropped();
         if is_broken || is_replica(error) {
             self.lost(server);
+        } else if error.is_timeout() {
+            self.silent(server, way);
+        } else {
+            server.answered(way);
         }
         if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)) {
             self.moved();
         }
+    }
+
+    /// This connection has not brought an answer in time.
+    fn silent(&self, server: &Server, way: Way) {
+        if !server.standing.silence(way).swap(true, Ordering::AcqRel) {
+            self.0.changed.notify_one();
+        }
+    }
+
+    /// Whether there is nothing to be done: [`Self::is_whole`], and every connection answers.
+    fn is_well(&self) -> bool {
+        self.is_whole() && !self.0.state.lock().servers.values().any(Server::is_silent)
     }
 
     /// A key is not where it was.
@@ -199,7 +287,8 @@ impl Link {
         state.servers.clear();
     }
 
-    /// Connects to all servers that have keys, as far as they are not connected; `check` looks at each new connection.
+    /// Connects to all servers that have keys, as far as they are not connected or do not answer; `check` looks at each new
+    /// connection.
     pub async fn connect(&self, check: &Check) -> Result<(), LinkError> {
         if self.0.options.cluster {
             let known = self.0.state.lock().topology.servers();
@@ -207,6 +296,7 @@ impl Link {
             let mut state = self.0.state.lock();
             let known = topology.servers();
             state.servers.retain(|address, _| known.contains(address));
+            state.lost.retain(|address| known.contains(address));
             state.topology = topology;
         } else if let Some(topology) = self.single() {
             self.0.state.lock().topology = topology;
@@ -214,7 +304,9 @@ impl Link {
         let missing = {
             let state = self.0.state.lock();
             let servers = state.topology.servers().into_iter();
-            servers.filter(|address| !state.servers.contains_key(address)).collect::<Vec<_>>()
+            let answers =
+                |address: &Address| state.servers.get(address).is_some_and(|known| !known.is_silent());
+            servers.filter(|address| !answers(address)).collect::<Vec<_>>()
         };
         let opened = join_all(missing.iter().map(|address| self.open(address, check))).await;
         opened.into_iter().collect()
@@ -231,11 +323,19 @@ impl Link {
             state.opened += 1;
             state.opened
         };
-        let server = Server { address: address.clone(), number, connection, writes };
+        let standing = Standing { are_one: !self.0.are_apart, ..Standing::default() };
+        let standing = Arc::new(standing);
+        let server = Server { address: address.clone(), number, connection, writes, standing };
         check(self.clone(), server.clone()).await?;
         let mut state = self.0.state.lock();
-        if !state.closed {
-            state.servers.insert(address.clone(), server);
+        let is_needed = state.servers.get(address).is_none_or(Server::is_silent);
+        if !state.closed && is_needed {
+            let before = state.servers.insert(address.clone(), server);
+            let was_lost = state.lost.remove(address);
+            state.reopened += u64::from(was_lost || before.is_some());
+            if let Some(before) = before {
+                before.standing.is_replaced.store(true, Ordering::Release);
+            }
         }
         Ok(())
     }
@@ -318,10 +418,10 @@ impl Link {
                 () = tokio::time::sleep(LOOKS), if is_cluster => {}
                 () = cancel.cancelled() => return,
             }
-            let was_whole = self.is_whole();
+            let was_well = self.is_well();
             let mut wait = self.0.options.back_off;
             loop {
-                if !was_whole || is_cluster {
+                if !was_well || is_cluster {
                     tokio::select! {
                         () = tokio::time::sleep(jittered(wait)) => {}
                         () = cancel.cancelled() => return,
@@ -329,13 +429,12 @@ impl Link {
                 }
                 wait = (wait * 2).min(self.0.options.back_off_most);
                 match self.connect(&check).await {
-                    Ok(()) if self.is_whole() => break,
+                    Ok(()) if self.is_well() => break,
                     Ok(()) => {}
                     Err(error) => tracing::warn!(error = %error, "redis is not there"),
                 }
             }
-            if !was_whole {
-                self.0.reopened.fetch_add(1, Ordering::Relaxed);
+            if !was_well {
                 tracing::info!("redis is there again");
             }
         }

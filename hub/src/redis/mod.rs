@@ -11,9 +11,11 @@ pub mod options;
 pub mod record;
 mod seeds;
 pub mod slots;
+mod traffic;
 mod wire;
 
 pub use link::{Link, LinkError, Server};
 pub use names::{Names, Partition};
 pub use options::{Durability, Options};
+pub use traffic::{LinkFigures, Traffic};
 pub use wire::{Malformed, Reader, put_bytes16, put_bytes32};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::access::storage::is_full;
 use crate::audit::{About, Source, event};
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
@@ -15,8 +16,8 @@ use super::executor::Answer;
 use super::live::Live;
 use super::services::Services;
 
-/// That a service was held back is said of each at most this often.
-const SERVICES_INTERVAL: Duration = Duration::from_mins(1);
+/// That a service was held back, or that a tenant is full, is said of each at most this often.
+const SELDOM: Duration = Duration::from_mins(1);
 
 /// What is to be said of a command once it is answered.
 pub(super) struct Noted {
@@ -90,6 +91,11 @@ fn is_denial(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::AccessDenied | ErrorCode::PermissionDenied)
 }
 
+/// Whether somebody did too much, or their tenant holds too much.
+fn is_held_back(refusal: &Refusal) -> bool {
+    refusal.code == ErrorCode::RateLimited || is_full(refusal)
+}
+
 impl Services {
     /// What will be said of a command; `None` where no log is kept.
     pub(super) fn note(&self, command: &Stateless) -> Option<Noted> {
@@ -110,8 +116,8 @@ impl Services {
                 noted.learn(&answer.reply);
                 Ok(())
             }
-            // Said where it is counted.
-            Err(refusal) if refusal.code == ErrorCode::RateLimited => return,
+            // Said elsewhere, and not of each.
+            Err(refusal) if is_held_back(refusal) => return,
             Err(refusal) => Err(refusal.code),
         };
         if noted.when_done || result.is_err_and(is_denial) {
@@ -126,20 +132,23 @@ impl Services {
     }
 
     /// Says that somebody was held back, with how many times were not said: once a second of each user, and once a minute
-    /// of each service, which may ask a thousand times a second for as long as it likes.
-    pub fn tell_limited(&self, source: &Source, caller: &Caller, code: ErrorCode) {
-        if !self.audit.is_on() {
+    /// of each service, which may ask a thousand times a second for as long as it likes, and of whoever fills a full
+    /// tenant, which stays so. Nothing of what is refused for another reason.
+    pub fn tell_limited(&self, source: &Source, caller: &Caller, refusal: &Refusal) {
+        if !self.audit.is_on() || !is_held_back(refusal) {
             return;
         }
         let live = source.session.and_then(|session| self.sessions.get(session));
         let (key, now) = ((caller.service, caller.key()), Moment::now());
         let admitted = match live {
+            _ if is_full(refusal) => self.upkeep.full.admit_every(SELDOM, key, now),
             Some(live) => live.limited.admit(now),
-            None if caller.service => self.upkeep.limited.admit_every(SERVICES_INTERVAL, key, now),
+            None if caller.service => self.upkeep.limited.admit_every(SELDOM, key, now),
             None => self.upkeep.limited.admit(key, now),
         };
         if let Some(left_out) = admitted {
-            self.audit.tell_with(event::LIMIT, source, Some(caller), About::default(), Err(code), left_out);
+            let result = Err(refusal.code);
+            self.audit.tell_with(event::LIMIT, source, Some(caller), About::default(), result, left_out);
         }
     }
 }

@@ -21,7 +21,7 @@ use super::join::{self, Joining};
 use super::limits::TooOften;
 use super::opening::{self, Opened};
 use super::pages;
-use super::permitted::Denied;
+use super::permitted::Answered;
 use super::services::Services;
 use super::slots::{LiveSlot, Slot};
 
@@ -41,7 +41,7 @@ pub(super) enum Done {
     /// It is time to ask again about the rooms that are followed.
     AskAgain,
     /// It was asked about them.
-    AskedAgain(Denied),
+    AskedAgain(Vec<Answered>),
 }
 
 /// A command that was done, and its turn where the answer is as large as a page: kept until it is in the outbox.
@@ -59,7 +59,7 @@ impl Session {
             Err(TooOften::Refused(refusal)) => {
                 if let Some(established) = &self.established {
                     let source = established.source.clone().of_command(command_id);
-                    self.services.tell_limited(&source, &established.caller, refusal.code);
+                    self.services.tell_limited(&source, &established.caller, &refusal);
                 }
                 return self.refuse(command_id, &refusal);
             }
@@ -186,7 +186,7 @@ impl Session {
                 established.caller = caller;
                 self.reply(id, &Reply::Done);
                 self.leave_what_is_not_granted();
-                self.ask_again();
+                self.hold_all_to_token();
             }
             // The new one was not judged, and the old one is still good: the client tries again.
             Err(refusal) if refusal.code == ErrorCode::Unavailable => self.refuse(id, &refusal),

@@ -5,13 +5,16 @@
 //! membership's version is a condition of the commit. Reads, joins and presence ask the store.
 
 mod asking;
+mod creating;
 mod known;
+mod retries;
 
 use std::sync::Arc;
 
 use crate::access::authorizer::Gate;
 use crate::access::rules::{Capability, Permit};
-use crate::conversations::{self, Case, Creation, Decision, Facts, conversation_id};
+use crate::access::storage::{Reserved, StorageLimit};
+use crate::conversations::{self, Case, Creation, Decision, Facts};
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -26,9 +29,7 @@ use crate::events::{self, EphemeralEvent, Publication};
 use crate::inbox;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::store::{
-    Change, CommitError, Committed, Condition, Home, Idempotency, Outcome, Store, refuse, refuse_commit,
-};
+use crate::store::{Change, CommitError, Committed, Idempotency, Outcome, Store, refuse, refuse_commit};
 
 use known::{Known, Standing};
 
@@ -56,6 +57,7 @@ pub struct Executor {
     store: Arc<dyn Store>,
     namespaces: Arc<Namespaces>,
     gate: Gate,
+    storage: Arc<StorageLimit>,
     known: Known,
 }
 
@@ -70,9 +72,15 @@ struct Asked<'a> {
 }
 
 impl Executor {
-    /// An executor over `store` and the configured namespaces; `gate` leads to the authoriser.
-    pub fn new(store: Arc<dyn Store>, namespaces: Arc<Namespaces>, gate: Gate) -> Self {
-        Self { store, namespaces, gate, known: Known::new() }
+    /// An executor over `store` and the configured namespaces; `gate` leads to the authoriser, and `storage` says how much
+    /// a tenant's rooms may hold.
+    pub fn new(
+        store: Arc<dyn Store>,
+        namespaces: Arc<Namespaces>,
+        gate: Gate,
+        storage: Arc<StorageLimit>,
+    ) -> Self {
+        Self { store, namespaces, gate, storage, known: Known::new() }
     }
 
     /// Executes a command for `caller`. `idempotency` makes a retry give the first attempt's result, also where the
@@ -96,7 +104,7 @@ impl Executor {
             | Stateless::Notifications { .. }
             | Stateless::PresenceGet { .. } => self.read(caller, &command).await.map(Answer::from),
             Stateless::ConversationCreate { members, metadata, direct } => {
-                let creation = Creation::check(&self.namespaces, caller, members, metadata, *direct)?;
+                let creation = Creation::check(caller, members, metadata, *direct)?;
                 self.create(caller, idempotency, creation).await.map(Answer::from)
             }
             Stateless::Inbox(change) => self.change_inbox(caller, change).await.map(Answer::from),
@@ -107,9 +115,7 @@ impl Executor {
                 };
                 let room = room_of(caller, room);
                 let asked = self.asked(caller, &room, capability, now)?;
-                // Marks are their own retry, and what is not kept cannot be found again.
-                let keyed = capability != Capability::Mark && asked.rules.durable;
-                self.change(asked, idempotency.filter(|_| keyed), &command, turn).await
+                self.change(asked, idempotency.filter(|_| retries::is_keyed(asked)), &command, turn).await
             }
         }
     }
@@ -214,20 +220,17 @@ impl Executor {
         let mut refused = None;
         for _ in 0..limits::DECISIONS {
             let decided = match self.judge(asked, &standing, &mut answer).await {
-                Ok(permit) => {
-                    let facts = Facts::load(store, asked.room, command).await.map_err(refuse)?;
-                    plan(asked, &permit, &facts.with_head(head), command)
-                }
-                Err(refusal) => Err(refusal),
+                Ok(permit) => self.plan(asked, &permit, head, command, key.is_some()).await,
+                Err(refusal) => Err(refusal.into()),
             };
-            let (mut outcome, needless) = match decided {
-                Ok(plan) => plan.committable(key.is_some())?,
+            let Planned { mut outcome, needless, reserved } = match decided {
+                Ok(planned) => planned,
                 // What is only remembered refuses nobody.
-                Err(_) if standing.remembered => {
+                Err(Undone::Refused(_)) if standing.remembered => {
                     standing = self.known.read(store, asked).await?;
                     continue;
                 }
-                Err(refusal) => return Err(Undone::Refused(refusal)),
+                Err(undone) => return Err(undone),
             };
             // What the home refused it would refuse again.
             if refused.as_ref() == Some(&outcome.conditions) {
@@ -238,7 +241,11 @@ impl Executor {
             // It is queued from here on: what the same session sent next comes after it.
             let committing = store.commit(outcome);
             drop(turn.take());
-            match committing.await {
+            let committed = committing.await;
+            if let Some(reserved) = reserved {
+                reserved.settle(&committed);
+            }
+            match committed {
                 Ok(committed) => {
                     let duplicate = committed.duplicate || needless;
                     return Ok(Committed { duplicate, ..committed });
@@ -254,51 +261,19 @@ impl Executor {
         Err(Undone::Refused(ErrorCode::Conflict.into()))
     }
 
-    /// What an earlier attempt with this key gave, if there was one. The condition never holds, so nothing is done
-    /// where there was none.
-    async fn earlier(
+    /// Lets the command's area decide, and sets aside what it adds to the tenant's storage.
+    async fn plan(
         &self,
         asked: Asked<'_>,
-        key: Option<Idempotency>,
-    ) -> Result<Option<Committed>, Refusal> {
-        let Some(key) = key else { return Ok(None) };
-        let outcome = Outcome {
-            tenant: asked.room.tenant.clone(),
-            home: Home::Room(asked.room.room.clone()),
-            actor: asked.caller.user.clone(),
-            idempotency: Some(key),
-            conditions: vec![Condition::MembersBelow(0)],
-            writes: Vec::new(),
-            effects: Vec::new(),
-        };
-        match self.store.commit(outcome).await {
-            Ok(committed) => Ok(Some(committed)),
-            Err(CommitError::Condition(_) | CommitError::TooManyKeys) => Ok(None),
-            Err(error) => Err(refuse_commit(error)),
-        }
-    }
-
-    async fn create(
-        &self,
-        caller: &Caller,
-        key: Option<Idempotency>,
-        creation: Creation<'_>,
-    ) -> Result<Reply, Refusal> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|_| ErrorCode::Internal)?;
-        let random = u128::from_ne_bytes(random);
-        let known_by = key.as_ref().map(|idempotency| &idempotency.key);
-        let id = conversation_id(self.store.secret(), caller, creation.peer(), known_by, random);
-        let room = creation.room(id)?;
-        let mut outcome = creation.outcome(&room);
-        outcome.idempotency = key;
-        match self.store.commit(outcome).await {
-            Ok(committed) => Ok(creation.created(room, &committed)),
-            Err(CommitError::Condition(current)) => {
-                creation.found(room, &current).ok_or_else(|| ErrorCode::Conflict.into())
-            }
-            Err(error) => Err(refuse_commit(error)),
-        }
+        permit: &Permit,
+        head: Option<Seq>,
+        command: &Stateless,
+        keyed: bool,
+    ) -> Result<Planned<'_>, Undone> {
+        let facts = Facts::load(&*self.store, asked.room, command).await.map_err(refuse)?;
+        let (outcome, needless) = plan(asked, permit, &facts.with_head(head), command)?.committable(keyed)?;
+        let reserved = self.storage.reserve(&*self.store, &outcome).await?;
+        Ok(Planned { outcome, needless, reserved })
     }
 
     async fn change_inbox(&self, caller: &Caller, change: &InboxChange) -> Result<Reply, Refusal> {
@@ -311,6 +286,15 @@ impl Executor {
         self.store.commit(outcome).await.map_err(refuse_commit)?;
         Ok(Reply::Done)
     }
+}
+
+/// What is to be committed.
+struct Planned<'a> {
+    outcome: Outcome,
+    /// Whether it changes nothing.
+    needless: bool,
+    /// What it adds to the tenant's storage, where it does.
+    reserved: Option<Reserved<'a>>,
 }
 
 /// What an area decided.

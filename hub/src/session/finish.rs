@@ -20,7 +20,7 @@ use super::executor::Answer;
 use super::inbox_feed::InboxFeed;
 use super::join::{Joining, Start};
 use super::opening::{self, Opened};
-use super::slots::{Following, Slot};
+use super::slots::{LiveSlot, Slot};
 
 impl Session {
     /// Runs a command that needs no session.
@@ -236,8 +236,11 @@ impl Session {
         };
         let (member_since, types) = (joining.member_since, joining.types);
         established.slots.begin(slot, joining.following, cursor, rules.presence, member_since, types);
+        if let Some(live) = established.slots.live_mut(slot) {
+            live.by_role = joining.by_role;
+        }
         established.live.rooms.lock().push(key.room.clone());
-        self.will_ask_again(&key.room);
+        self.hold_to_token(slot);
         if joining.reason == JoinReason::Command {
             self.reply(id, &Reply::Joined(Box::new(joined)));
         } else {
@@ -267,13 +270,13 @@ impl Session {
     /// Ends the joins that a new token does not grant any more.
     pub(super) fn leave_what_is_not_granted(&mut self) {
         let Some(established) = &self.established else { return };
-        let goes_on = |following: &Following| {
-            let room = &following.room.key.room;
-            let is_member = following.follower.role().is_some();
+        let goes_on = |live: &LiveSlot| {
+            let room = &live.following.room.key.room;
+            let is_member = live.follower().role().is_some();
             let rules = self.services.namespaces.rules(room);
             rules.is_some_and(|rules| may_go_on(rules, &established.caller, room, is_member))
         };
-        let left = established.slots.followed().filter(|(_, following)| !goes_on(following));
+        let left = established.slots.followed().filter(|(_, live)| !goes_on(live));
         let slots: Vec<_> = left.map(|(slot, _)| slot).collect();
         for slot in slots {
             self.leave_unasked(slot, LeaveReason::Denied);

@@ -107,7 +107,11 @@ pub(super) fn before(page: &InboxPage) -> InboxPosition {
 }
 
 fn of_this_life(resume: Option<InboxPosition>, summary: &InboxSummary) -> Option<InboxPosition> {
-    resume.filter(|position| position.epoch == summary.head.epoch)
+    let head = summary.head;
+    // What lies beyond the head was lost, and what comes will take its places.
+    let is_there =
+        |position: &InboxPosition| position.own <= head.own && position.broadcast <= head.broadcast;
+    resume.filter(|position| position.epoch == head.epoch && is_there(position))
 }
 
 /// Moves the cursor to `place`; `false` where it was there already.

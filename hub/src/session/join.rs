@@ -24,6 +24,7 @@ use crate::domain::position::{Position, Seq};
 use crate::domain::reply::JoinReason;
 use crate::store::{EntryRange, PageBound, refuse};
 
+use super::permitted::ByRole;
 use super::services::Services;
 use super::slots::Following;
 
@@ -56,6 +57,8 @@ pub(super) struct Joining {
     pub(super) presence: bool,
     /// Whether others may see that they type, unless their role or their token says otherwise.
     pub(super) types: bool,
+    /// What of it a role of the token gives, which the authoriser was not asked about.
+    pub(super) by_role: ByRole,
     /// Why.
     pub(super) reason: JoinReason,
 }
@@ -92,6 +95,7 @@ pub(super) async fn join(
         state: Vec::new(),
         presence,
         types: rules.typing && may_type(&services, rules, &caller, &join.room).await,
+        by_role: ByRole::of(rules, &caller),
         reason,
     };
     if rules.durable {

@@ -42,7 +42,7 @@ pub struct Limits {
     /// How many sessions.
     pub sessions: SessionLimits,
     /// How much the rooms of a tenant hold.
-    pub storage: StorageLimit,
+    pub storage: Arc<StorageLimit>,
     /// The kinds of which all nodes take from one bucket, where there are others.
     pub shared: Vec<Limited>,
     warned: AtomicBool,
@@ -54,7 +54,7 @@ impl Limits {
         limiter: Limiter,
         commands: Option<Rate>,
         sessions: SessionLimits,
-        storage: StorageLimit,
+        storage: Arc<StorageLimit>,
         shared: Vec<Limited>,
     ) -> Self {
         Self { limiter, commands, sessions, storage, shared, warned: AtomicBool::new(false) }
@@ -119,7 +119,7 @@ impl Services {
         let limited = self.limits.limiter.check(caller, Limited::Execute, None, Moment::now());
         limited.inspect_err(|refusal| {
             self.count_limited(command.name(), refusal);
-            self.tell_limited(source, caller, refusal.code);
+            self.tell_limited(source, caller, refusal);
         })
     }
 
@@ -135,7 +135,8 @@ impl Services {
         limited.inspect_err(|refusal| self.count_limited("service_request", refusal))
     }
 
-    pub(super) fn count_limited(&self, name: &'static str, refusal: &Refusal) {
+    /// Counts a request that was refused before it was carried out.
+    pub fn count_limited(&self, name: &'static str, refusal: &Refusal) {
         self.metrics.commands().record(name, Err(refusal.code), Duration::ZERO);
     }
 

@@ -98,6 +98,8 @@ pub struct Upkeep {
     pub(super) once: Once,
     /// Says when a line may be written that a user without a session, or a service, was held back.
     pub(super) limited: SeldomEach<(bool, UserKey)>,
+    /// Says when a line may be written that somebody was refused as their tenant is full.
+    pub(super) full: SeldomEach<(bool, UserKey)>,
     /// Says when a line may be written that the bridge has too many of an address.
     pub(crate) turned_away: SeldomEach<Option<IpAddr>>,
     /// Counts of sessions that other nodes are to be told.
@@ -105,6 +107,8 @@ pub struct Upkeep {
     refused_tokens: Seldom,
     draining: AtomicBool,
     out_of_service: AtomicBool,
+    /// Whether the store is away for so long that nobody knows who was revoked.
+    stale: AtomicBool,
     known: Memory<UserKey, ()>,
 }
 
@@ -118,11 +122,13 @@ impl Upkeep {
             unheard: lists(),
             once: Once::new(),
             limited: SeldomEach::default(),
+            full: SeldomEach::default(),
             turned_away: SeldomEach::default(),
             counts: Changed::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             out_of_service: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
             known,
         }
     }
@@ -147,16 +153,21 @@ impl Services {
             Verified::Service(service) if service.is_operator() => service,
             _ => return Err(ErrorCode::PermissionDenied.into()),
         };
+        self.check(None, &bearer_of(&operator))?;
         self.check_operator(&operator, now)?;
         Ok(operator)
     }
 
-    /// Why an operator's token is good no more, if so.
+    /// Why an operator's token is good no more, if so. While the store is away, whoever watches goes on to see just that, for
+    /// as long as sessions do.
     pub fn check_operator(&self, operator: &ServiceToken, now: Timestamp) -> Result<(), Refusal> {
         if operator.expires <= now {
             return Err(ErrorCode::TokenExpired.into());
         }
-        self.check(None, &Bearer { name: &operator.name, service: true, mark: &operator.mark })
+        if self.upkeep.stale.load(Ordering::SeqCst) {
+            return Err(ErrorCode::Unavailable.into());
+        }
+        self.revocations.check(None, &bearer_of(operator))
     }
 
     /// The caller that a token is for, unless it was revoked. `UNAVAILABLE` where the store cannot say what was: then
@@ -169,7 +180,7 @@ impl Services {
     }
 
     fn check(&self, tenant: Option<&TenantId>, bearer: &Bearer<'_>) -> Result<(), Refusal> {
-        if !self.store.is_healthy() {
+        if !self.store.is_healthy() || self.revocations.are_stale() {
             return Err(ErrorCode::Unavailable.into());
         }
         self.revocations.check(tenant, bearer)
@@ -253,14 +264,18 @@ impl Services {
             Ok(taken) => {
                 let now = Timestamp::now();
                 let answer = self.executor.execute(caller, idempotency, command, now, turn).await;
-                self.settle(caller, taken, was_sent(answer.as_ref().map(|answer| &answer.reply))).await;
+                self.settle(taken, was_sent(answer.as_ref().map(|answer| &answer.reply))).await;
                 answer
             }
-            Err(refusal) => {
-                self.tell_limited(source, caller, refusal.code);
-                Err(refusal)
-            }
+            // What was sent is not sent again, and takes nothing.
+            Err(refusal) => match self.executor.done_before(caller, idempotency, &command).await {
+                Ok(Some(answer)) => Ok(answer),
+                Ok(None) | Err(_) => Err(refusal),
+            },
         };
+        if let Err(refusal) = &answer {
+            self.tell_limited(source, caller, refusal);
+        }
         self.tell(noted, source, caller, &answer);
         let status = answer.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         self.metrics.commands().record(name, status, began.elapsed());
@@ -326,23 +341,35 @@ impl Services {
         self.upkeep.known.forget_all(|_| true);
     }
 
-    /// Whether the node does its work, as far as health is to say.
-    pub fn set_in_service(&self, is_in_service: bool) {
-        self.upkeep.out_of_service.store(!is_in_service, Ordering::SeqCst);
+    /// The node stops: no new sessions.
+    pub fn begin_drain(&self) {
+        self.upkeep.draining.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the node does its work.
+    /// Whether the store is there, or away for so short a time that nobody need go elsewhere.
     pub fn is_in_service(&self) -> bool {
         !self.upkeep.out_of_service.load(Ordering::SeqCst)
     }
 
-    /// The node stops: no new sessions.
-    pub fn begin_drain(&self) {
-        self.upkeep.draining.store(true, Ordering::SeqCst);
+    /// Says whether it is.
+    pub fn set_in_service(&self, is_in_service: bool) {
+        self.upkeep.out_of_service.store(!is_in_service, Ordering::SeqCst);
+    }
+
+    /// Says whether the store is away for so long that nobody knows who was revoked. Where it is, all sessions end.
+    pub fn set_stale(&self, is_stale: bool) {
+        self.upkeep.stale.store(is_stale, Ordering::SeqCst);
+        if is_stale {
+            self.delivery.end_all();
+        }
     }
 
     /// Whether the node stops.
     pub fn is_draining(&self) -> bool {
         self.upkeep.draining.load(Ordering::SeqCst)
     }
+}
+
+fn bearer_of(operator: &ServiceToken) -> Bearer<'_> {
+    Bearer { name: &operator.name, service: true, mark: &operator.mark }
 }

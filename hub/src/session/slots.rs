@@ -15,6 +15,7 @@ use crate::domain::push::LeaveReason;
 use crate::domain::time::Timestamp;
 
 use super::batch::Batch;
+use super::permitted::ByRole;
 
 /// Keeps a follower in its room's list; dropping it takes it out.
 pub(super) struct Following {
@@ -50,6 +51,8 @@ pub(super) struct LiveSlot {
     pub(super) member_since: Option<Seq>,
     /// Whether others are shown that the user types: the namespace shows it, and the authoriser lets them.
     pub(super) shows_typing: bool,
+    /// What the authoriser was not asked about, as a role of the token gives it.
+    pub(super) by_role: ByRole,
     page: VecDeque<Frame>,
     page_bytes: usize,
     queued: bool,
@@ -111,9 +114,9 @@ impl Slots {
     }
 
     /// The rooms that are followed, by their slots.
-    pub(super) fn followed(&self) -> impl Iterator<Item = (u32, &Following)> {
+    pub(super) fn followed(&self) -> impl Iterator<Item = (u32, &LiveSlot)> {
         self.list.iter().enumerate().filter_map(|(index, slot)| match slot {
-            Slot::Live(live) => Some((index as u32, &live.following)),
+            Slot::Live(live) => Some((index as u32, &**live)),
             _ => None,
         })
     }
@@ -151,6 +154,7 @@ impl Slots {
                 shows_presence,
                 member_since,
                 shows_typing,
+                by_role: ByRole::default(),
                 page: VecDeque::new(),
                 page_bytes: 0,
                 queued: false,

@@ -1,20 +1,20 @@
 //! Unread counts: of rooms, for members who are connected but do not follow them, and of inboxes. Merged over
 //! [`UNREAD_INTERVAL`], so that what is busy costs a push a few times a second, not one a message.
 
+mod absent;
+
 use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream;
 use rustc_hash::FxHashSet;
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::LatestMessage;
 use crate::delivery::mailbox::MergeKey;
 use crate::domain::entry::{Entry, EntryBody};
-use crate::domain::limits::{CATCH_UP_BYTES, MEMBERS_READ, UNREAD_INTERVAL};
-use crate::domain::member::Member;
+use crate::domain::limits::{CATCH_UP_BYTES, UNREAD_INTERVAL};
 use crate::domain::names::{RoomKey, UserId, UserKey};
 use crate::domain::namespace::Who;
 use crate::domain::position::Seq;
@@ -23,6 +23,7 @@ use crate::store::{EntryRange, PageBound, StoreError};
 
 use super::live::Live;
 use super::services::Services;
+pub use absent::{AbsentMember, absent_members};
 
 /// Rooms and inboxes that are read at a time: one with many members holds up no other.
 const AT_A_TIME: usize = 8;
@@ -76,58 +77,23 @@ impl Services {
         sends
     }
 
-    /// To members who are here. Where these are fewer than the room's members, they are looked up, and not all members.
+    /// To members who are here and do not follow the room.
     async fn send_unread_of(&self, room: RoomKey, latest: LatestMessage) -> Result<(), StoreError> {
-        let latest_message = OnceCell::new();
         let sessions = self.delivery.registry().sessions_in(&room.tenant);
         let here: FxHashSet<&UserId> = sessions.iter().map(|mailbox| &mailbox.user().user).collect();
-        if here.is_empty() {
-            return Ok(());
-        }
-        let members = self.store.room(&room).await?.map_or(0, |room| room.members);
-        if (here.len() as u64) < u64::from(members) {
-            for user in here {
-                if let Some(member) = self.store.member(&room, user).await? {
-                    self.send_unread_to(&room, &member, latest, &latest_message).await?;
-                }
-            }
-            return Ok(());
-        }
-        let mut after = None;
-        loop {
-            let members = self.store.members(&room, after.as_ref(), MEMBERS_READ).await?;
-            for member in members.iter().filter(|member| here.contains(&member.user)) {
-                self.send_unread_to(&room, member, latest, &latest_message).await?;
-            }
-            match members.last() {
-                Some(last) if members.len() == MEMBERS_READ as usize => after = Some(last.user.clone()),
-                _ => return Ok(()),
-            }
-        }
-    }
-
-    /// `message` is the latest one, once it was read for somebody.
-    async fn send_unread_to(
-        &self,
-        room: &RoomKey,
-        member: &Member,
-        latest: LatestMessage,
-        message: &OnceCell<Option<Box<Entry>>>,
-    ) -> Result<(), StoreError> {
-        let absent = self.sessions_elsewhere(room, &member.user);
+        let is_absent = |user: &UserId| !self.sessions_elsewhere(&room, user).is_empty();
+        let absent = absent_members(&*self.store, &room, latest, &here, &is_absent).await?;
         if absent.is_empty() {
             return Ok(());
         }
-        let read = async || {
-            let entry = self.store.entry(room, latest.seq).await?;
-            Ok::<_, StoreError>(entry.map(Box::new))
-        };
-        let last = message.get_or_try_init(read).await?.clone();
-        let marks = self.store.marks(room, &member.user).await?;
-        let readable = latest.seq >= member.history_from;
-        let count = marks.unread(latest.number);
-        let last = last.filter(|_| readable);
-        self.push_unread(room, &absent, count, latest.seq, last);
+        let last = self.store.entry(&room, latest.seq).await?.map(Box::new);
+        for AbsentMember { user, unread, may_read } in absent {
+            let sessions = self.sessions_elsewhere(&room, &user);
+            if !sessions.is_empty() {
+                let last = last.clone().filter(|_| may_read);
+                self.push_unread(&room, &sessions, unread, latest.seq, last);
+            }
+        }
         Ok(())
     }
 

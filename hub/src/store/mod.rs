@@ -17,7 +17,8 @@ pub mod sqlite;
 
 pub use outcome::{CommitError, Committed, Condition, Current, Effect, Home, Idempotency, Outcome, Write};
 pub use port::{
-    Change, CommitSink, Erased, Reading, RevocationPage, Store, StoreError, StoreFigures, TenantFigures,
+    Change, CommitSink, Erased, Reading, RevocationPage, ServerFigures, Store, StoreError, StoreFigures,
+    TenantFigures,
 };
 pub use query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomPage, RoomsQuery};
 pub use refusal::{refuse, refuse_commit};

@@ -99,6 +99,11 @@ pub enum Condition {
     HeadAtLeast(Seq),
 }
 
+impl Condition {
+    /// Holds nowhere: of an outcome with it nothing is done, but what an earlier attempt with its key gave is found.
+    pub const NEVER: Self = Self::MembersBelow(0);
+}
+
 /// A change at the home.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {

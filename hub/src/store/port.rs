@@ -1,6 +1,7 @@
 //! The port itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
@@ -13,6 +14,8 @@ use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, Position, Seq};
 use crate::domain::revocation::Revocation;
 use crate::domain::room::{Room, RoomSummary};
+use crate::domain::time::Timestamp;
+use crate::redis::LinkFigures;
 
 use super::outcome::{CommitError, Committed, Outcome};
 use super::query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomPage, RoomsQuery};
@@ -69,6 +72,10 @@ pub trait Store: Send + Sync + 'static {
     /// A room's members in order of their ids.
     fn members(&self, room: &RoomKey, after: Option<&UserId>, limit: u32) -> Reading<Vec<Member>>;
 
+    /// The memberships of those of `users` who are members, in their order. One read, so of so many as
+    /// [`USERS_READ`](crate::domain::limits::USERS_READ) at a time.
+    fn members_among(&self, room: &RoomKey, users: &[UserId]) -> Reading<Vec<Member>>;
+
     /// A page of a room's log. A room that does not exist reads as an empty one.
     fn entries(&self, room: &RoomKey, range: EntryRange, bound: PageBound) -> Reading<EntryPage>;
 
@@ -80,6 +87,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// A user's marks in a room; zero where there are none.
     fn marks(&self, room: &RoomKey, user: &UserId) -> Reading<Marks>;
+
+    /// The marks of `users`, each in its place. One read, so of so many as
+    /// [`USERS_READ`](crate::domain::limits::USERS_READ) at a time.
+    fn marks_of(&self, room: &RoomKey, users: &[UserId]) -> Reading<Vec<Marks>>;
 
     /// The rooms that a user is a member of.
     fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<RoomPage<RoomSummary>>;
@@ -125,6 +136,11 @@ pub trait Store: Send + Sync + 'static {
     /// Whether it answers: what is read is current. Whether it commits as well, [`StoreFigures::writable`] says.
     fn is_healthy(&self) -> bool {
         self.figures().healthy
+    }
+
+    /// For how long it has not been heard of: what others wrote since may not be known.
+    fn silence(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// A secret of this store's own, made with it: what ids that the hub chooses are hashed with.
@@ -189,6 +205,19 @@ pub struct StoreFigures {
     pub healthy: bool,
     /// Whether it commits what it is given.
     pub writable: bool,
+    /// Since when it cannot be reached: when it answered last. `None` where it can, and for one in this process.
+    pub away_since: Option<Timestamp>,
+    /// Figures of what leads to it; `None` for one in this process.
+    pub server: Option<ServerFigures>,
+}
+
+/// Figures of what leads to a store that is elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerFigures {
+    /// Of the connections.
+    pub link: LinkFigures,
+    /// How long it took to answer the last question of upkeep, which is a small one.
+    pub round_trip: Duration,
 }
 
 /// What others see of a commit. Each is handed over after it is durable, in commit order.

@@ -1,6 +1,7 @@
 //! Prometheus' text format (version 0.0.4).
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::histogram::Histogram;
 use super::names::{Family, Kind};
@@ -25,6 +26,17 @@ impl Exposition {
     pub(super) fn single(&mut self, family: Family, value: u64) {
         self.family(family);
         self.sample(family, &[], value);
+    }
+
+    /// A family of one sample that is a time.
+    pub(super) fn single_time(&mut self, family: Family, time: Duration) {
+        self.family(family);
+        self.time(family, &[], time);
+    }
+
+    /// A sample that is a time.
+    pub(super) fn time(&mut self, family: Family, labels: &[(&str, &str)], time: Duration) {
+        self.line(format_args!("{}{} {}", family.name, labels_text(labels), time.as_secs_f64()));
     }
 
     /// A sample. Label values hold neither quotes, backslashes nor line ends: they are names of ours or tenants.

@@ -12,6 +12,7 @@ use super::exposition::Exposition;
 use super::histogram::{Histogram, LIFETIME};
 use super::memory::resident_bytes;
 use super::names::{self, Family, Kind};
+use super::nodes::NodesFigures;
 use crate::domain::error::ErrorCode;
 use crate::domain::names::TenantId;
 use crate::store::StoreFigures;
@@ -39,6 +40,8 @@ pub struct Figures {
     pub sessions_limit: u64,
     /// Sessions open now, by tenant.
     pub sessions_by_tenant: Vec<(TenantId, u64)>,
+    /// Of other nodes and what leads to them, where there may be any.
+    pub nodes: Option<NodesFigures>,
 }
 
 /// The process has a recorder already.
@@ -121,6 +124,9 @@ impl Metrics {
         self.write_commands(&mut text);
         self.write_deliveries(&mut text, figures);
         write_store(&mut text, &figures.store);
+        if let Some(nodes) = &figures.nodes {
+            nodes.write(&mut text, &figures.store);
+        }
         if let Some(bytes) = resident_bytes() {
             text.single(names::MEMORY_BYTES, bytes);
         }
@@ -222,6 +228,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::bus::BusFigures;
+    use crate::bus::sequence::Counts;
+    use crate::bus::sessions::SessionsFigures;
+    use crate::redis::LinkFigures;
+    use crate::store::ServerFigures;
 
     fn filled() -> String {
         let metrics = Metrics::new();
@@ -238,10 +249,29 @@ mod tests {
         metrics.commands().record("message_send", Ok(()), took);
         metrics.commands().record("message_send", Err(ErrorCode::RateLimited), took);
         let figures = Figures {
-            store: StoreFigures { committed: 5, healthy: true, writable: true, ..StoreFigures::default() },
+            store: StoreFigures {
+                committed: 5,
+                healthy: true,
+                writable: true,
+                server: Some(ServerFigures {
+                    link: LinkFigures { servers: 3, connected: 2, timed_out: 9, ..LinkFigures::default() },
+                    round_trip: Duration::from_micros(250),
+                }),
+                ..StoreFigures::default()
+            },
             rooms: 2,
             sessions_limit: 7,
             sessions_by_tenant: vec![(TenantId::parse("acme").unwrap(), 1)],
+            nodes: Some(NodesFigures {
+                bus: BusFigures { topics: 4, ..BusFigures::default() },
+                logs: Counts { gaps: 6, ..Counts::default() },
+                sessions: SessionsFigures { others: 2, ..SessionsFigures::default() },
+                registry: LinkFigures {
+                    waited: Duration::from_millis(1_500),
+                    answered_ago: Some(Duration::from_millis(250)),
+                    ..LinkFigures::default()
+                },
+            }),
         };
         let text = metrics.render(&figures);
         drop(first);
@@ -273,6 +303,15 @@ mod tests {
             "carillon_store_committed_total 5",
             "carillon_store_healthy 1",
             "carillon_rooms_active 2",
+            "carillon_redis_servers{link=\"store\"} 3",
+            "carillon_redis_servers_connected{link=\"store\"} 2",
+            "carillon_redis_requests_total{link=\"store\",result=\"timed_out\"} 9",
+            "carillon_redis_wait_seconds_total{link=\"registry\"} 1.5",
+            "carillon_redis_answer_age_seconds{link=\"registry\"} 0.25",
+            "carillon_redis_round_trip_seconds 0.00025",
+            "carillon_bus_topics 4",
+            "carillon_bus_gaps_total 6",
+            "carillon_other_nodes 2",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
         }
@@ -290,6 +329,12 @@ mod tests {
         }
         let shown = text.lines().filter(|line| line.starts_with("# TYPE ")).count();
         assert_eq!(shown, names::ALL.len());
+    }
+
+    #[test]
+    fn a_hub_that_is_alone_shows_nothing_of_others() {
+        let text = Metrics::new().render(&Figures::default());
+        assert!(!text.contains("carillon_redis_") && !text.contains("carillon_bus_"), "{text}");
     }
 
     #[test]

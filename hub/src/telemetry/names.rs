@@ -125,11 +125,119 @@ pub const STORE_KEYS: Family = gauge("carillon_store_idempotency_keys", "Idempot
 pub const STORE_LOG_BYTES: Family = gauge("carillon_store_log_bytes", "Size of the store's write-ahead log");
 /// Whether the store commits.
 pub const STORE_HEALTHY: Family = gauge("carillon_store_healthy", "1 while the store commits, else 0");
+/// Servers that there are. Label `link`.
+pub const REDIS_SERVERS: Family = gauge(
+    "carillon_redis_servers",
+    "Servers of Redis that there are, by what leads to them (store, bus, registry)",
+);
+/// Servers that are connected. Label `link`.
+pub const REDIS_CONNECTED: Family =
+    gauge("carillon_redis_servers_connected", "Servers of Redis that are connected, by link");
+/// Connections that were opened again. Label `link`.
+pub const REDIS_REOPENED: Family = counter(
+    "carillon_redis_reopened_total",
+    "Connections to Redis that were opened again after they were lost, by link",
+);
+/// Requests that wait for an answer. Label `link`.
+pub const REDIS_IN_FLIGHT: Family =
+    gauge("carillon_redis_requests_in_flight", "Requests that wait for Redis' answer, by link");
+/// Requests by what became of them. Labels `link` and `result`.
+pub const REDIS_REQUESTS: Family = counter(
+    "carillon_redis_requests_total",
+    "Requests to Redis, each a command, a script or several in one piece, by link and result: answered, refused, timed_out or broken",
+);
+/// How long was waited for answers. Label `link`.
+pub const REDIS_WAITED: Family =
+    counter("carillon_redis_wait_seconds_total", "How long was waited for all of Redis' answers, by link");
+/// How long ago an answer came. Label `link`.
+pub const REDIS_ANSWER_AGE: Family =
+    gauge("carillon_redis_answer_age_seconds", "How long ago Redis answered last, by link");
+/// How long the last question of upkeep took.
+pub const REDIS_ROUND_TRIP: Family = gauge(
+    "carillon_redis_round_trip_seconds",
+    "How long Redis took to answer the small question that the store asks it every second",
+);
+/// Topics that are wanted.
+pub const BUS_TOPICS: Family = gauge("carillon_bus_topics", "Topics of the bus that this node wants to hear");
+/// Topics that are heard.
+pub const BUS_HEARD: Family = gauge("carillon_bus_topics_heard", "Topics of the bus that this node hears");
+/// Messages published.
+pub const BUS_PUBLISHED: Family = counter(
+    "carillon_bus_published_total",
+    "Messages that this node published over the bus; what is committed the store's scripts publish",
+);
+/// Their bytes.
+pub const BUS_PUBLISHED_BYTES: Family =
+    counter("carillon_bus_published_bytes_total", "Bytes of messages that this node published over the bus");
+/// Messages that came.
+pub const BUS_RECEIVED: Family =
+    counter("carillon_bus_received_total", "Messages that the bus brought, own ones too");
+/// Their bytes.
+pub const BUS_RECEIVED_BYTES: Family =
+    counter("carillon_bus_received_bytes_total", "Bytes of messages that the bus brought");
+/// Connections lost.
+pub const BUS_LOST: Family = counter("carillon_bus_lost_total", "Connections of the bus that were lost");
+/// Connections closed as too much came.
+pub const BUS_OVERFLOWS: Family = counter(
+    "carillon_bus_overflows_total",
+    "Connections of the bus that were closed as what they brought was not taken fast enough",
+);
+/// Gaps.
+pub const BUS_GAPS: Family = counter(
+    "carillon_bus_gaps_total",
+    "Times that something of a log did not come over the bus and was read from the store",
+);
+/// Pages read.
+pub const BUS_PAGES: Family = counter(
+    "carillon_bus_pages_total",
+    "Pages of logs that were read from the store, when they were opened, in doubt or had a gap",
+);
+/// Reads that failed.
+pub const BUS_READ_FAILURES: Family =
+    counter("carillon_bus_read_failures_total", "Reads of logs that failed; each is done again");
+/// What came twice.
+pub const BUS_REPEATED: Family = counter(
+    "carillon_bus_repeated_total",
+    "Messages of the bus that had been told before, and were left out",
+);
+/// Logs that were other ones.
+pub const BUS_DIVERGED: Family = counter(
+    "carillon_bus_diverged_total",
+    "Times that what was told of a log is not what the store has: its followers began anew",
+);
+/// Other nodes.
+pub const OTHER_NODES: Family =
+    gauge("carillon_other_nodes", "Other nodes that are there, as their leases say");
+/// Own leases that ended.
+pub const LEASES_LOST: Family = counter(
+    "carillon_leases_lost_total",
+    "Times that this node's own lease had ended: to the others it was gone",
+);
+/// Batches told.
+pub const PRESENCE_TOLD: Family = counter(
+    "carillon_presence_batches_told_total",
+    "Batches of changes among its sessions that this node told the others",
+);
+/// Batches that could not be told.
+pub const PRESENCE_UNTOLD: Family = counter(
+    "carillon_presence_batches_failed_total",
+    "Batches that could not be told; their tenants were told anew",
+);
+/// Batches that came.
+pub const PRESENCE_HEARD: Family = counter(
+    "carillon_presence_batches_heard_total",
+    "Batches of changes among other nodes' sessions that came",
+);
+/// Reads of others' sessions.
+pub const PRESENCE_READS: Family = counter(
+    "carillon_presence_reads_total",
+    "Times that another node's sessions of a tenant were read whole",
+);
 /// Resident memory.
 pub const MEMORY_BYTES: Family = gauge("process_resident_memory_bytes", "Resident memory of the process");
 
 /// All of them, in the order in which they are shown.
-pub const ALL: [Family; 32] = [
+pub const ALL: [Family; 59] = [
     SESSIONS_ACTIVE,
     SESSIONS_PEAK,
     SESSIONS_LIMIT,
@@ -161,5 +269,32 @@ pub const ALL: [Family; 32] = [
     STORE_KEYS,
     STORE_LOG_BYTES,
     STORE_HEALTHY,
+    REDIS_SERVERS,
+    REDIS_CONNECTED,
+    REDIS_REOPENED,
+    REDIS_IN_FLIGHT,
+    REDIS_REQUESTS,
+    REDIS_WAITED,
+    REDIS_ANSWER_AGE,
+    REDIS_ROUND_TRIP,
+    BUS_TOPICS,
+    BUS_HEARD,
+    BUS_PUBLISHED,
+    BUS_PUBLISHED_BYTES,
+    BUS_RECEIVED,
+    BUS_RECEIVED_BYTES,
+    BUS_LOST,
+    BUS_OVERFLOWS,
+    BUS_GAPS,
+    BUS_PAGES,
+    BUS_READ_FAILURES,
+    BUS_REPEATED,
+    BUS_DIVERGED,
+    OTHER_NODES,
+    LEASES_LOST,
+    PRESENCE_TOLD,
+    PRESENCE_UNTOLD,
+    PRESENCE_HEARD,
+    PRESENCE_READS,
     MEMORY_BYTES,
 ];

@@ -39,10 +39,12 @@ impl Store for CountingStore {
         rooms(tenant: &TenantId, prefix: &str, after: Option<&RoomName>, bound: PageBound) -> RoomPage<Room>;
         member(room: &RoomKey, user: &UserId) -> Option<Member>;
         members(room: &RoomKey, after: Option<&UserId>, limit: u32) -> Vec<Member>;
+        members_among(room: &RoomKey, users: &[UserId]) -> Vec<Member>;
         entries(room: &RoomKey, range: EntryRange, bound: PageBound) -> EntryPage;
         entry(room: &RoomKey, seq: Seq) -> Option<Entry>;
         latest_events(room: &RoomKey, bound: PageBound) -> Vec<Entry>;
         marks(room: &RoomKey, user: &UserId) -> Marks;
+        marks_of(room: &RoomKey, users: &[UserId]) -> Vec<Marks>;
         rooms_of(user: &UserKey, query: RoomsQuery) -> RoomPage<RoomSummary>;
         inbox(user: &UserKey, query: InboxQuery, bound: PageBound) -> InboxPage;
         inbox_summary(user: &UserKey) -> InboxSummary;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use carillon_hub::access::authorizer::Gate;
+use carillon_hub::access::storage::StorageLimit;
 use carillon_hub::administration::{Administration, Live, LiveFigures};
 use carillon_hub::config::Config;
 use carillon_hub::domain::caller::Caller;
@@ -18,6 +19,7 @@ use carillon_hub::domain::names::{IdempotencyKey, RoomName, TenantId, UserId};
 use carillon_hub::domain::namespace::{NamespaceRules, Namespaces, Who};
 use carillon_hub::domain::position::{Position, Seq};
 use carillon_hub::domain::reply::Reply;
+use carillon_hub::domain::roles::{ActionPatterns, RoleActions, TokenRoles};
 use carillon_hub::domain::time::Timestamp;
 use carillon_hub::session::executor::{Answer, Executor};
 use carillon_hub::store::sqlite::{Options, SqliteStore};
@@ -56,11 +58,13 @@ impl LiveFigures for NobodyLives {
     }
 }
 
-/// `conversation` for members, where users create; `open` for all; `case` without what was before; `cursor` ephemeral;
-/// `small` for two.
+/// `ward`, where nurses create; `conversation` for members, where users create; `open` for all; `case` without what was
+/// before; `cursor` ephemeral; `small` for two.
 fn namespaces() -> Namespaces {
+    let nurses = RoleActions::default().with_tokens("nurse", ActionPatterns::parse(&["room.*"]).unwrap());
     let open = |name| NamespaceRules { join: Who::Tenant, send: Who::Tenant, ..NamespaceRules::closed(name) };
     Namespaces::new(vec![
+        NamespaceRules { roles: nurses, ..NamespaceRules::closed("ward") },
         NamespaceRules { create: true, ..NamespaceRules::closed("conversation") },
         open("open"),
         NamespaceRules { durable: false, ..open("cursor") },
@@ -75,25 +79,36 @@ fn namespaces() -> Namespaces {
 
 impl Hub {
     pub(crate) fn start() -> Self {
-        Self::open(true)
+        Self::open(true, 0)
+    }
+
+    /// The rooms of a tenant hold so many bytes.
+    pub(crate) fn holding(bytes: u64) -> Self {
+        Self::open(true, bytes)
     }
 
     /// The executor is not told of commits, so what it remembers grows old.
     pub(crate) fn forgetful() -> Self {
-        Self::open(false)
+        Self::open(false, 0)
     }
 
-    fn open(told: bool) -> Self {
+    fn open(told: bool, storage: u64) -> Self {
+        let storage = Arc::new(StorageLimit::new(storage));
         let directory = tempfile::tempdir().unwrap();
         let (sink, namespaces) = (Arc::new(Sink::default()), Arc::new(namespaces()));
         let options = Options::new(directory.path(), Arc::clone(&namespaces), sink.clone());
         let inner = SqliteStore::open(&options).unwrap();
         let store = Arc::new(CountingStore { inner, reads: 0.into() });
-        let executor = Arc::new(Executor::new(store.clone(), Arc::clone(&namespaces), nobody_to_ask()));
+        let executor = Arc::new(Executor::new(
+            store.clone(),
+            Arc::clone(&namespaces),
+            nobody_to_ask(),
+            Arc::clone(&storage),
+        ));
         if told {
             sink.0.set(Arc::downgrade(&executor)).unwrap();
         }
-        let administration = Administration::new(store.clone(), namespaces, Arc::new(NobodyLives));
+        let administration = Administration::new(store.clone(), namespaces, storage, Arc::new(NobodyLives));
         Self { store, executor, administration, _directory: directory }
     }
 
@@ -137,6 +152,13 @@ impl Person<'_> {
     /// The same person with an idempotency key.
     pub(crate) fn keyed(&self, key: &'static str) -> Self {
         Self { key: Some(key), ..self.clone() }
+    }
+
+    /// The same person with a token of a nurse's.
+    pub(crate) fn as_nurse(&self) -> Self {
+        let mut nurse = self.clone();
+        nurse.caller.powers.roles = TokenRoles::new(["nurse"]);
+        nurse
     }
 
     pub(crate) async fn asks(&self, command: Stateless) -> Result<Answer, Refusal> {

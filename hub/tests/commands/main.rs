@@ -10,3 +10,5 @@ mod members;
 mod messages;
 mod retries;
 mod rooms;
+mod storage;
+mod unread;

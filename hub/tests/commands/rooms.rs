@@ -5,8 +5,9 @@ use carillon_hub::domain::content::Pairs;
 use carillon_hub::domain::error::ErrorCode;
 use carillon_hub::domain::position::Seq;
 use carillon_hub::domain::reply::Reply;
+use futures::future::join;
 
-use crate::harness::{Answered, Hub, Person, accepted, code, refused};
+use crate::harness::{Answered, Hub, Person, accepted, code, created, refused};
 
 async fn lists(who: &Person<'_>, cursor: Cursor, unread_only: bool) -> Answered {
     who.does(Stateless::Rooms { cursor, limit: 2, unread_only }).await
@@ -115,4 +116,32 @@ async fn metadata_changes_under_its_version() {
     // Without an expected version all of them pass, one after the other.
     let racing = futures::future::join_all((0..3).map(|_| alice.does(update("three", None)))).await;
     assert!(racing.iter().all(Result::is_ok), "{racing:?}");
+}
+
+#[tokio::test]
+async fn a_pair_has_one_direct_conversation_whatever_their_tokens_say() {
+    let hub = Hub::start();
+    let (alice, bob) = (hub.user("alice"), hub.user("bob"));
+    let nurse = alice.as_nurse();
+    let (hers, his) = join(nurse.creates(&["bob"], true), bob.creates(&["alice"], true)).await;
+    let ((nurses, first), (bobs, second)) = (created(&hers), created(&his));
+    assert_eq!((nurses.namespace(), first ^ second), ("conversation", true));
+    assert_eq!(nurses, bobs);
+    assert_eq!(created(&alice.creates(&["bob"], true).await), (bobs, true));
+}
+
+#[tokio::test]
+async fn a_retry_finds_its_room_where_the_first_attempt_made_it() {
+    let hub = Hub::start();
+    let alice = hub.user("alice");
+    let made = created(&alice.as_nurse().keyed("as-a-nurse").creates(&["bob"], false).await);
+    assert_eq!((made.0.namespace(), made.1), ("ward", false));
+    assert_eq!(created(&alice.keyed("as-a-nurse").creates(&["bob"], false).await), (made.0, true));
+    assert_eq!(code(&alice.keyed("as-a-nurse").creates(&["carol"], false).await), ErrorCode::Conflict);
+    let other = created(&alice.keyed("as-herself").creates(&["bob"], false).await);
+    assert_eq!((other.0.namespace(), other.1), ("conversation", false));
+    assert_eq!(
+        created(&alice.as_nurse().keyed("as-herself").creates(&["bob"], false).await),
+        (other.0, true)
+    );
 }

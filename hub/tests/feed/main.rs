@@ -3,6 +3,7 @@
 
 mod cluster;
 mod faults;
+mod marks;
 mod node;
 mod replicas;
 mod telling;

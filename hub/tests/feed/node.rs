@@ -107,7 +107,7 @@ pub(crate) struct Node {
     _guard: DropGuard,
 }
 
-fn namespaces() -> Arc<Namespaces> {
+pub(crate) fn namespaces() -> Arc<Namespaces> {
     let rules = NamespaceRules::closed("conversation");
     Arc::new(Namespaces::new(vec![rules]))
 }

@@ -2,22 +2,35 @@
 
 use std::sync::Arc;
 
-use carillon_hub::domain::inbox::Priority;
+use std::time::Duration;
+
+use carillon_hub::domain::inbox::{InboxChange, Priority};
+use carillon_hub::domain::names::NotificationId;
 use carillon_hub::domain::position::Seq;
-use carillon_hub::redis;
+use carillon_hub::domain::revocation::{Revocation, Revoked, Scope};
+use carillon_hub::domain::time::Timestamp;
+use carillon_hub::redis::{self, Durability, Partition, put_bytes16, put_bytes32};
 use carillon_hub::store::redis::{Options, RedisStore};
-use carillon_hub::store::{Change, Store};
+use carillon_hub::store::{Change, Home, Outcome, Store, Write};
 
 use crate::harness::*;
-use carillon_test_redis::{Keeps, Server};
+use carillon_test_redis::{Backup, Keeps, Server};
 
 /// A store whose sink can be asked what it heard.
 fn open(server: &Server) -> (RedisStore, Setup) {
+    open_with(server, Durability::EverySecond)
+}
+
+fn open_with(server: &Server, durability: Durability) -> (RedisStore, Setup) {
     let setup = Setup::new();
     let redis = redis::Options::new(server.url());
-    let options =
-        Options { strict: false, ..Options::new(redis, Arc::clone(&setup.namespaces), setup.sink.clone()) };
-    (RedisStore::open(options).unwrap(), setup)
+    let options = Options::new(redis, Arc::clone(&setup.namespaces), setup.sink.clone());
+    (RedisStore::open(Options { strict: false, durability, ..options }).unwrap(), setup)
+}
+
+/// One that does not ask what became of its server while no node was there.
+fn open_without_asking(server: &Server) -> RedisStore {
+    open_with(server, Durability::Always).0
 }
 
 fn epoch_told(setup: &Setup) -> u64 {
@@ -68,7 +81,7 @@ async fn a_lost_end_is_noticed_though_others_have_written_over_it() {
     server.kill();
     // Nobody here gets a connection until another node has written.
     let mut elsewhere = Server::start_over(&kept, Keeps::EverySecond);
-    let (other, _) = open(&elsewhere);
+    let other = open_without_asking(&elsewhere);
     for turn in 0..6 {
         other.commit(send("conversation:a", "bob", &turn.to_string())).await.unwrap();
     }
@@ -110,5 +123,157 @@ async fn what_follows_a_lost_effect_arrives() {
     assert_eq!(server.command::<u64>(&format!("DEL {}", counters[0])), 1);
     store.commit(notify("bob", notice("n2", Priority::Normal))).await.unwrap();
     assert_eq!(store.inbox_summary(&user_key("bob")).await.unwrap().unread, 2);
+    store.close().await;
+}
+
+/// A server whose end was lost: what `kept` has, and what another node writes after it before anybody else is connected.
+async fn goes_back(server: &mut Server, kept: &Backup, outcome: Option<Outcome>) {
+    server.kill();
+    let mut elsewhere = Server::start_over(kept, Keeps::EverySecond);
+    if let Some(outcome) = outcome {
+        let other = open_without_asking(&elsewhere);
+        other.commit(outcome).await.unwrap();
+        other.close().await;
+    }
+    elsewhere.end();
+    server.go_back(&elsewhere.back_up());
+    server.restart();
+}
+
+/// Another notification in the place of the one that is lost hides nothing.
+#[tokio::test]
+async fn a_lost_notification_is_noticed_though_another_has_its_place() {
+    let mut server = Server::start(Keeps::EverySecond);
+    let (store, setup) = open(&server);
+    store.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
+    let kept = server.back_up();
+    store.commit(notify("bob", notice("n2", Priority::Normal))).await.unwrap();
+    let before = store.epoch();
+    goes_back(&mut server, &kept, Some(notify("bob", notice("n3", Priority::Normal)))).await;
+    assert_ne!(epoch_told(&setup), before.0);
+    store.close().await;
+}
+
+/// What another node has sent again under the same id, or its reader has removed, is not lost.
+#[tokio::test]
+async fn a_notification_that_was_sent_again_or_removed_is_not_lost() {
+    let server = Server::start(Keeps::Always);
+    let ((store, setup), (other, _)) = (open(&server), open(&server));
+    let before = store.epoch();
+    for turn in 0..2 {
+        store.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
+        if turn == 0 {
+            other.commit(notify("bob", notice("n1", Priority::High))).await.unwrap();
+        } else {
+            let delete = Write::Inbox(InboxChange::Delete(vec![NotificationId::parse("n1").unwrap()]));
+            other.commit(outcome(Home::Inbox(user("bob")), "bob").writing(delete)).await.unwrap();
+        }
+        server.command::<u64>("CLIENT KILL TYPE normal");
+        let again = send("conversation:a", "alice", "again").keyed(&turn.to_string(), 1);
+        while store.commit(again.clone()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(store.epoch(), before);
+    assert!(!setup.sink.changes().iter().any(|change| matches!(change, Change::Restarted(_))));
+}
+
+fn revoke(name: &str) -> Revocation {
+    let what = Revoked::User { user: user(name), before: Timestamp(1_000) };
+    Revocation { scope: Scope::Tenant(tenant()), what }
+}
+
+/// Who was revoked is so again, though Redis has lost it: nobody else remembers.
+#[tokio::test]
+async fn a_lost_revocation_is_given_again() {
+    let mut server = Server::start(Keeps::EverySecond);
+    let (store, setup) = open(&server);
+    store.revoke(revoke("alice")).await.unwrap();
+    let kept = server.back_up();
+    store.revoke(revoke("bob")).await.unwrap();
+    goes_back(&mut server, &kept, None).await;
+    epoch_told(&setup);
+    let there = async {
+        loop {
+            match store.revocations(0, 10).await {
+                Ok(page) if page.revocations.contains(&revoke("bob")) => return page,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let page = tokio::time::timeout(Duration::from_secs(20), there).await.unwrap();
+    assert_eq!(page.revocations, [revoke("alice"), revoke("bob")]);
+    store.close().await;
+}
+
+/// Nodes go on reading revocations after the last that they know, so no place is given twice.
+#[tokio::test]
+async fn places_of_lost_revocations_are_not_given_again() {
+    let server = Server::start(Keeps::EverySecond);
+    let (store, _setup) = open(&server);
+    for name in ["u1", "u2", "u3"] {
+        store.revoke(revoke(name)).await.unwrap();
+    }
+    let known = store.revocations(0, 10).await.unwrap().last;
+    let hubs: Vec<String> = server.command("KEYS *:hub");
+    for word in [format!("DEL {}/v {}/vz", hubs[0], hubs[0]), format!("HDEL {} revocations", hubs[0])] {
+        server.command::<u64>(&word);
+    }
+    store.revoke(revoke("bob")).await.unwrap();
+    assert_eq!(store.revocations(known, 10).await.unwrap().revocations, [revoke("bob")]);
+    store.close().await;
+}
+
+/// Nobody was there who would know what is lost: a new epoch, where the end of the log may be.
+#[tokio::test]
+async fn a_restart_that_nobody_saw_begins_another_epoch() {
+    let mut server = Server::start(Keeps::EverySecond);
+    let (store, setup) = open(&server);
+    let first = store.epoch();
+    store.close().await;
+    let (store, _) = open(&server);
+    assert_eq!(store.epoch(), first, "the server is the same");
+    server.kill();
+    server.restart();
+    // This one sees it, and has lost nothing.
+    let again = send("conversation:a", "alice", "again").keyed("again", 1);
+    while store.commit(again.clone()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let (other, _) = open(&server);
+    assert_eq!((store.epoch(), other.epoch()), (first, first));
+    store.close().await;
+    other.close().await;
+    server.end();
+    server.restart();
+    let (store, _) = open(&server);
+    assert_ne!(store.epoch(), first);
+    drop(setup);
+}
+
+/// Effects of two epochs in one outbox are each applied once, in whichever order they are come upon again.
+#[tokio::test]
+async fn effects_of_two_epochs_are_applied_once_each() {
+    let server = Server::start(Keeps::EverySecond);
+    let (store, _setup) = open(&server);
+    store.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
+    let key = format!("carillon:{{{}}}:", Partition::of_tenant(&tenant()).number());
+    let item = |number: u64, epoch: u64, id: &str| {
+        let mut item = [number.to_le_bytes(), epoch.to_le_bytes()].concat();
+        item.push(1);
+        put_bytes16(&mut item, tenant().as_str().as_bytes());
+        put_bytes32(&mut item, &redis::notice::encode(&notice(id, Priority::Normal)));
+        put_bytes16(&mut item, b"bob");
+        item
+    };
+    let last = 1 << 52;
+    for (number, epoch, id) in [(last, 7, "n2"), (last + 1, 8, "n3"), (last, 7, "n2")] {
+        server.push(&format!("{key}out"), &item(number, epoch, id));
+    }
+    server.command::<u64>(&format!("ZADD {key}due 1 o"));
+    // What comes after them is applied last.
+    store.commit(notify("bob", notice("n4", Priority::Normal))).await.unwrap();
+    let summary = store.inbox_summary(&user_key("bob")).await.unwrap();
+    assert_eq!((summary.unread, summary.head.own), (4, Seq(4)));
     store.close().await;
 }

@@ -15,6 +15,7 @@ mod loss;
 mod nodes;
 mod replicas;
 mod restart;
+mod rights;
 mod settings;
 mod stall;
 mod upkeep;

@@ -7,7 +7,7 @@ use carillon_hub::store::{Store, StoreError};
 
 use crate::harness::*;
 use crate::load::{Load, open};
-use carillon_test_redis::{Keeps, Server};
+use carillon_test_redis::{Keeps, Proxy, Server};
 
 #[tokio::test]
 async fn a_server_that_stands_still_costs_nothing_that_was_acknowledged() {
@@ -51,6 +51,26 @@ async fn connections_that_are_cut_are_opened_again() {
         recovered = recovered.max(load.makes_progress(200).await);
     }
     load.end("CLIENT KILL, five times", recovered).await;
-    assert!(store.link().reopened() >= 1);
+    assert!(store.link().figures().reopened >= 5);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_died_without_a_word_is_replaced() {
+    let server = Server::start(Keeps::EverySecond);
+    let network = Proxy::to(&server);
+    let store = open(redis::Options::new(network.url()), |_| {});
+    let load = Load::begin(&store);
+    load.makes_progress(200).await;
+    let (before, lost) = (store.link().server(b"").unwrap(), network.lost());
+    network.cuts();
+    while network.lost() == lost {
+        tokio::task::yield_now().await;
+    }
+    // What it lost makes it useless, and nobody says so.
+    network.heals();
+    let recovered = load.makes_progress(200).await;
+    assert!(before.is_replaced());
+    load.end("a connection that died without a word", recovered).await;
     store.close().await;
 }

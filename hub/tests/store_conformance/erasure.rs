@@ -169,7 +169,7 @@ pub(crate) async fn reaches_the_edits_of_each_message<F: Fixture>() {
 pub(crate) async fn reaches_notifications_that_wait<F: Fixture>() {
     let mut scene = Scene::<F>::new();
     let to_all = notice("all", Priority::High);
-    let names = (0..3_000).map(|number| format!("user{number}")).chain(["bob".to_owned()]);
+    let names = (0..4_000).map(|number| format!("user{number}")).chain(["bob".to_owned()]);
     let effects =
         names.map(|name| Effect::Notify { user: user(&name), notice: Arc::clone(&to_all) }).collect();
     hold(&scene).await;
@@ -185,5 +185,5 @@ pub(crate) async fn reaches_notifications_that_wait<F: Fixture>() {
         |change| matches!(change, Change::Notified { notification, .. } if notification.notice.id.as_str() == "after"),
     );
     assert_eq!(scene.store().inbox_summary(&user_key("bob")).await.unwrap().unread, 0);
-    assert_eq!(scene.store().inbox_summary(&user_key("user2999")).await.unwrap().unread, 1);
+    assert_eq!(scene.store().inbox_summary(&user_key("user3999")).await.unwrap().unread, 1);
 }

@@ -45,8 +45,8 @@ macro_rules! conformance {
             events { last_of_each_key, state_is_bounded }
             idempotency { repeats_the_first_result, concurrent_retries_append_once, survive_reopening, another_content_is_refused, scope_is_tenant_actor_home_and_key, too_many_keys_are_refused, expire, the_oldest_give_way, of_inbox_and_tenant }
             inbox { merges_and_pages, pages_are_bounded_in_bytes, read_and_delete, broadcasts_reach_whom_the_directory_knew, expired_are_neither_listed_nor_counted, filters, survives_reopening, to_many_arrives_once, an_id_that_comes_again_is_the_newer_one, what_has_ended_is_removed }
-            marks { only_grow, unread_counts_messages, begin_where_one_joins, survive_reopening }
-            members { come_change_and_go, history_before_joining, page_in_order, survive_reopening }
+            marks { only_grow, unread_counts_messages, begin_where_one_joins, are_read_of_many, survive_reopening }
+            members { find_the_room_once_they_were_added, come_change_and_go, history_before_joining, page_in_order, are_found_among_users, survive_reopening }
             messages { edits, deletions_blank_edits, reactions, settled_ones_too, changes_of_messages_survive_reopening }
             model { random_outcomes_match_the_model }
             pages { after_and_before, bounded_by_items_and_bytes, bounded_by_whole_entries, while_others_append, of_rooms_that_do_not_exist }
@@ -54,7 +54,7 @@ macro_rules! conformance {
             audit { the_last_of_each_hour_is_kept, survives_a_restart }
             revocations { are_told_kept_and_paged, the_later_instant_counts, go_when_their_token_has_ended }
             rooms { are_listed_by_prefix, of_a_user, are_paged_by_items_and_bytes, unread_ones_are_looked_for_in_bounds, direct_ones_name_the_peer, tenants_are_isolated }
-            stored { follows_every_change, falls_with_retention_and_erasure, is_of_one_tenant }
+            stored { follows_every_change, falls_with_retention_and_erasure, is_of_one_tenant, grows_by_no_more_than_was_set_aside, is_kept_within_a_limit_by_all_who_write_at_once }
             unread { what_changes_nothing_is_told_nobody, is_counted_up_to_a_bound, random_changes_match_the_model }
         }
     };

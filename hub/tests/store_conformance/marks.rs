@@ -95,6 +95,31 @@ pub(crate) async fn begin_where_one_joins<F: Fixture>() {
     }
 }
 
+/// Of many users each in its place, as each alone; zero where there are none.
+pub(crate) async fn are_read_of_many<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    let room = room_key("conversation:a");
+    for turn in 0..20 {
+        scene.commit(send("conversation:a", "alice", &turn.to_string())).await;
+    }
+    for (who, delivered, read) in [("bob", 9, 4), ("carol", 20, 20), ("dave", 3, 0)] {
+        scene.commit(mark(who, delivered, read)).await;
+    }
+    let asked: Vec<_> = ["dave", "nobody", "alice", "bob", "carol"].into_iter().map(user).collect();
+    for _ in 0..2 {
+        let found = scene.store().marks_of(&room, &asked).await.unwrap();
+        let reads: Vec<_> = found.iter().map(|marks| marks.read.0).collect();
+        assert_eq!(reads, [0, 0, 20, 4, 20]);
+        for (who, found) in asked.iter().zip(found) {
+            assert_eq!(found, scene.store().marks(&room, who).await.unwrap());
+        }
+        let none = scene.store().marks_of(&room_key("conversation:none"), &asked).await.unwrap();
+        assert_eq!(none, vec![Marks::default(); 5]);
+        assert_eq!(scene.store().marks_of(&room, &[]).await.unwrap(), []);
+        scene.reopen();
+    }
+}
+
 pub(crate) async fn survive_reopening<F: Fixture>() {
     let mut scene = Scene::<F>::new();
     for turn in 1..=30 {

@@ -2,7 +2,7 @@
 
 use carillon_hub::domain::member::{Member, MembershipChange, Role};
 use carillon_hub::domain::position::Seq;
-use carillon_hub::store::Store;
+use carillon_hub::store::{PageBound, RoomsQuery, Store};
 
 use crate::harness::*;
 
@@ -63,6 +63,28 @@ pub(crate) async fn page_in_order<F: Fixture>() {
     assert!(scene.store().members(&room_key("conversation:none"), None, 10).await.unwrap().is_empty());
 }
 
+/// Of many users those who are members, in the order asked for, as each alone.
+pub(crate) async fn are_found_among_users<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    let room = "conversation:a";
+    for turn in 0..5 {
+        scene.commit(append(room, "alice", added(&format!("u{turn}"), Role::Reader))).await;
+    }
+    scene.commit(append(room, "alice", membership("u3", MembershipChange::Removed, Role::Reader))).await;
+    let asked: Vec<_> = ["u4", "nobody", "u3", "u0", "alice", "u2"].into_iter().map(user).collect();
+    for _ in 0..2 {
+        let found = scene.store().members_among(&room_key(room), &asked).await.unwrap();
+        let mut expected = Vec::new();
+        for name in ["u4", "u0", "u2"] {
+            expected.push(member(&scene, room, name).await.unwrap());
+        }
+        assert_eq!(found, expected);
+        assert_eq!(scene.store().members_among(&room_key("conversation:none"), &asked).await.unwrap(), []);
+        assert_eq!(scene.store().members_among(&room_key(room), &[]).await.unwrap(), []);
+        scene.reopen();
+    }
+}
+
 pub(crate) async fn survive_reopening<F: Fixture>() {
     let mut scene = Scene::<F>::new();
     scene.commit(append("conversation:a", "alice", added("alice", Role::Owner))).await;
@@ -72,4 +94,25 @@ pub(crate) async fn survive_reopening<F: Fixture>() {
     assert_eq!(scene.store().members(&room_key("conversation:a"), None, 10).await.unwrap(), before);
     let room = scene.store().room(&room_key("conversation:a")).await.unwrap().unwrap();
     assert_eq!((room.members, room.head.seq), (2, Seq(2)));
+}
+
+/// Whoever was added finds the room among theirs, however many are added at once.
+pub(crate) async fn find_the_room_once_they_were_added<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    let add = |number: u32| {
+        let name = format!("user{number}");
+        let (room, store) = (append("conversation:a", "office", added(&name, Role::Member)), scene.store());
+        let added = store.commit(room);
+        async move {
+            added.await.unwrap();
+            let query = RoomsQuery {
+                after: None,
+                bound: PageBound { items: 10, bytes: usize::MAX },
+                unread_only: false,
+            };
+            let rooms = store.rooms_of(&user_key(&name), query).await.unwrap().rooms;
+            assert_eq!(rooms.len(), 1, "{name}");
+        }
+    };
+    futures::future::join_all((0..600).map(add)).await;
 }

@@ -1,10 +1,12 @@
 //! What a tenant's rooms hold: at any time what their entries count as, as they read then.
 
+use carillon_hub::access::storage::StorageLimit;
 use carillon_hub::domain::entry::{EntryBody, Message};
-use carillon_hub::domain::member::Role;
+use carillon_hub::domain::member::{MembershipChange, Role};
 use carillon_hub::domain::names::TenantId;
 use carillon_hub::domain::position::Seq;
 use carillon_hub::store::{Change, Outcome, PageBound, Store};
+use futures::future::join_all;
 
 use crate::harness::*;
 
@@ -105,4 +107,54 @@ pub(crate) async fn is_of_one_tenant<F: Fixture>() {
             && scene.fails(append("conversation:a", "alice", edit(9, "x"))).await
     );
     assert_eq!(counted(&scene).await, 107 + 104);
+}
+
+/// A limit that is asked before each commit sees to it that no more is stored: nothing adds more than it sets aside.
+pub(crate) async fn grows_by_no_more_than_was_set_aside<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    let created = |created, bytes: usize| EntryBody::Room {
+        created,
+        metadata: pairs(&[("title", &"t".repeat(bytes))]),
+    };
+    for (body, takes_away) in [
+        (created(true, 300), false),
+        (added("bob", Role::Member), false),
+        (membership("bob", MembershipChange::RoleChanged, Role::Reader), false),
+        (message("h\u{e9}llo"), false),
+        (edit(4, "longer than it was"), false),
+        (event("named", Some("key"), "payload"), false),
+        (reaction(4, "+1", true), false),
+        (created(false, 400), false),
+        (reaction(4, "+1", false), true),
+        (membership("bob", MembershipChange::Removed, Role::Reader), true),
+        (deletion(4), true),
+    ] {
+        let outcome = append("conversation:a", "alice", body);
+        let before = stored(&scene).await;
+        scene.commit(outcome.clone()).await;
+        let after = stored(&scene).await;
+        let limit = StorageLimit::new(after + after.saturating_sub(before).saturating_sub(1));
+        let reserved = limit.reserve(scene.store(), &outcome).await;
+        assert_eq!(matches!(reserved, Ok(None)), takes_away, "{outcome:?}");
+        assert_eq!(reserved.is_err(), !takes_away, "{outcome:?}");
+    }
+}
+
+pub(crate) async fn is_kept_within_a_limit_by_all_who_write_at_once<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    let limit = StorageLimit::new(5_000);
+    let writes = (0..100).map(|number| {
+        let (limit, scene) = (&limit, &scene);
+        let room = format!("conversation:{}", number % 7);
+        async move {
+            let outcome = send(&room, "alice", &"x".repeat(400));
+            let Ok(reserved) = limit.reserve(scene.store(), &outcome).await else { return 0 };
+            let committed = scene.store().commit(outcome).await;
+            reserved.unwrap().settle(&committed);
+            1
+        }
+    });
+    let written: u64 = join_all(writes).await.into_iter().sum();
+    assert!((1..=10).contains(&written), "{written}");
+    assert_eq!(counted(&scene).await, written * 500);
 }

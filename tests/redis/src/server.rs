@@ -10,6 +10,8 @@ use redis::{Client, FromRedisValue};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::proxy::Target;
+
 /// Where a server keeps its log.
 const LOG: &str = "appendonlydir";
 
@@ -123,6 +125,13 @@ impl Server {
         }
     }
 
+    pub(crate) fn target(&self) -> Target {
+        match self.at {
+            At::Socket => Target::Unix(self.socket()),
+            At::Alone(port) | At::Port(port, _) => Target::Tcp(([127, 0, 0, 1], port).into()),
+        }
+    }
+
     /// Whether it is for a cluster.
     pub fn is_of_cluster(&self) -> bool {
         matches!(self.at, At::Port(..))
@@ -217,6 +226,14 @@ impl Server {
         }
         fs::create_dir(&kept).expect("its folder is this test's own");
         copy_files(backup.0.path(), &kept);
+    }
+
+    /// Puts bytes at the end of a list.
+    pub fn push(&self, list: &str, bytes: &[u8]) {
+        let connection = Client::open(self.url()).and_then(|client| client.get_connection());
+        let mut push = redis::cmd("RPUSH");
+        push.arg(list).arg(bytes);
+        push.exec(&mut connection.expect("it can be reached")).expect("it does what it is told");
     }
 
     /// Does a command, over a connection of its own.

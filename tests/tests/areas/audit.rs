@@ -334,6 +334,43 @@ async fn what_a_service_does_too_much_is_told_of_once_a_minute() {
 }
 
 #[tokio::test]
+async fn that_a_tenant_is_full_is_told_once_a_minute_of_each_and_counted_once() {
+    let hub = hub().with(|config| {
+        config.audit.to = Some(AuditTo::File);
+        config.limits = LimitsSection { bytes_per_tenant: 400, ..LimitsSection::off() };
+    });
+    let hub = hub.start().await;
+    let (admin, mut alice) = (hub.admin(), Wire::enters(&hub, "alice").await);
+    let long = SECRET_WORDS.repeat(10);
+    let execute = Executor::new(ClientOptions::new(hub.url()).token(hub.token("alice"))).unwrap();
+    let send = || Command::MessageSend(message("room:lobby", &long));
+    assert!(matches!(alice.asks(send()).await, Kind::MessageSent(_)));
+    for number in 0..10 {
+        assert_eq!(code(&alice.asks(send()).await), "MESSAGE_TOO_LARGE");
+        execute.call::<v1::MessageSent>(send()).await.unwrap_err();
+        let content = Some(carillon_client::text(&long));
+        let send = v1::SendMessageRequest { room: "room:lobby".into(), content, ..Default::default() };
+        admin.send_message(send).await.unwrap_err();
+        let (room, metadata) = (format!("conversation:{number}"), [("k".to_owned(), long.clone())].into());
+        admin.create_room(v1::CreateRoomRequest { room, metadata, ..Default::default() }).await.unwrap_err();
+    }
+    let counted = request(hub.hub.http_address(), "GET", "/metrics", &[], "").await.body;
+    for (name, count) in [("message_send", 30), ("create_room", 10)] {
+        let line =
+            format!("carillon_commands_total{{command=\"{name}\",status=\"MESSAGE_TOO_LARGE\"}} {count}\n");
+        assert!(counted.contains(&line), "{name}: {counted}");
+    }
+    drop(alice);
+    let lines = lines(&hub.stops().await);
+    let limited = of(&lines, "limit");
+    let who = |line: &&Value| [&line["user"], &line["service"]].map(|who| who.as_str().map(str::to_owned));
+    let told: Vec<_> = limited.iter().map(who).collect();
+    assert_eq!(told, [[Some("alice".to_owned()), None], [None, Some("billing".to_owned())]]);
+    assert!(limited.iter().all(|line| line["reason"] == "MESSAGE_TOO_LARGE"), "{limited:?}");
+    assert!(of(&lines, "message_send").len() == 1 && of(&lines, "create_room").is_empty(), "{lines:?}");
+}
+
+#[tokio::test]
 async fn without_a_log_nothing_is_written() {
     let hub = hub().with(|config| config.audit.on_failure = OnAuditFailure::Refuse).start().await;
     Wire::enters(&hub, "alice").await;

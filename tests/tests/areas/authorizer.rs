@@ -14,8 +14,9 @@ use carillon_hub::config::{Config, NamespaceSection};
 use carillon_hub::domain::namespace::Who;
 use carillon_tests::certificates::terminates;
 use carillon_tests::story::{member, message};
-use carillon_tests::wire::{code, join};
-use carillon_tests::{Authority, PATIENCE, Wire, hub};
+use carillon_tests::wire::{code, greeting, join};
+use carillon_tests::{Authority, PATIENCE, TestHub, Wire, hub};
+use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
@@ -261,6 +262,86 @@ async fn the_office_is_asked_again_when_a_token_is_renewed() {
     let refresh = Command::RefreshToken(v1::RefreshToken { token: hub.token("bob") });
     assert!(matches!(bob.asks(refresh).await, Kind::Done(_)));
     assert_eq!(bob.until(heard).await, Err(v1::LeaveReason::Denied));
+}
+
+/// A user whose token names these roles.
+async fn enters_as(hub: &TestHub, user: &str, roles: &[&str]) -> Wire {
+    let token = hub.token_that_says(&json!({"sub": user, "roles": roles}));
+    Wire::enters_with(hub, v1::Hello { token, ..greeting() }).await
+}
+
+/// A hub where a role lets follow and type, which the office is not asked about then.
+async fn with_inspectors(address: SocketAddr) -> TestHub {
+    let may = ["room.join", "message.type"].map(str::to_owned).to_vec();
+    let hub = hub().with(|config| {
+        asking(config, address);
+        // By itself it would not be asked again before this test is over.
+        config.authorizer.cache = Duration::from_hours(1);
+        for namespace in config.namespaces.iter_mut().filter(|namespace| namespace.name == "case") {
+            namespace.token_roles.insert("inspector".to_owned(), may.clone());
+        }
+    });
+    hub.start().await
+}
+
+async fn loses_the_role(hub: &TestHub, wire: &mut Wire, user: &str) {
+    let refresh = Command::RefreshToken(v1::RefreshToken { token: hub.token(user) });
+    assert!(matches!(wire.asks(refresh).await, Kind::Done(_)));
+}
+
+#[tokio::test]
+async fn whom_a_role_let_in_stays_without_it_where_the_office_says_so() {
+    let (office, address) = opens().await;
+    let hub = with_inspectors(address).await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    alice.joins(join("case:open")).await;
+    let mut inspectors = Vec::new();
+    for user in ["ida", "ines"] {
+        let mut wire = enters_as(&hub, user, &["inspector"]).await;
+        wire.joins(join("case:open")).await;
+        inspectors.push(wire);
+    }
+    let asked = office.asked.load(Ordering::SeqCst);
+    loses_the_role(&hub, &mut inspectors[0], "ida").await;
+    let is_asked = async {
+        while office.asked.load(Ordering::SeqCst) == asked {
+            office.rings.notified().await;
+        }
+    };
+    timeout(PATIENCE, is_asked).await.expect("it is asked at once");
+    // It never let them in: while it cannot be asked, nothing does.
+    office.fails.store(true, Ordering::SeqCst);
+    loses_the_role(&hub, &mut inspectors[1], "ines").await;
+    assert_eq!(inspectors[1].until(heard).await, Err(v1::LeaveReason::Denied));
+    assert_eq!(code(&inspectors[1].asks(Command::Join(join("case:open"))).await), "UNAVAILABLE");
+    office.fails.store(false, Ordering::SeqCst);
+    alice.ask(Command::MessageSend(message("case:open", "words")));
+    assert_eq!(inspectors[0].until(heard).await, Ok("case:open".to_owned()), "the office lets her");
+}
+
+#[tokio::test]
+async fn who_typed_by_a_role_does_not_without_it() {
+    let (_office, address) = opens().await;
+    let hub = with_inspectors(address).await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let mut ida = enters_as(&hub, "ida", &["inspector"]).await;
+    let mut carol = Wire::enters(&hub, "carol").await;
+    for wire in [&mut alice, &mut ida, &mut carol] {
+        wire.joins(join("case:open")).await;
+    }
+    let typing = |active| Command::Typing(v1::TypingSet { room: "case:open".to_owned(), active });
+    let types = |kind: &Kind| match kind {
+        Kind::Typing(typing) => Some((typing.user.clone(), typing.active)),
+        _ => None,
+    };
+    assert!(matches!(ida.asks(typing(true)).await, Kind::Done(_)));
+    assert_eq!(alice.until(types).await, ("ida".to_owned(), true));
+    loses_the_role(&hub, &mut ida, "ida").await;
+    assert_eq!(alice.until(types).await, ("ida".to_owned(), false));
+    for wire in [&mut ida, &mut carol] {
+        assert!(matches!(wire.asks(typing(true)).await, Kind::Done(_)));
+    }
+    assert_eq!(alice.until(types).await, ("carol".to_owned(), true));
 }
 
 #[tokio::test]

@@ -239,6 +239,25 @@ async fn a_fresh_client_gets_what_is_unread() {
     assert_eq!(laptop.is_notified().await.title, "later");
 }
 
+/// A place that the hub has never given out, or has lost: whoever carries on there would miss what takes it later.
+#[tokio::test]
+async fn a_place_beyond_the_head_is_none_to_carry_on_from() {
+    let hub = hub().start().await;
+    notify(&hub, &["alice"], "news", "first", Priority::Normal).await;
+    let mut phone = hub.enters("alice").await;
+    assert_eq!(phone.is_notified().await.title, "first");
+    let mut positions = phone.client.positions();
+    phone.client.close().await;
+    let place = positions.inbox.as_mut().unwrap();
+    place.own += 5;
+    let mut back = Person::connect("alice", hub.options("alice").resume(positions)).await;
+    assert_eq!(back.is_notified().await.title, "first");
+    for n in 0..6 {
+        notify(&hub, &["alice"], "news", &format!("later {n}"), Priority::Normal).await;
+        assert_eq!(back.is_notified().await.title, format!("later {n}"));
+    }
+}
+
 #[tokio::test]
 async fn a_notification_vanishes_when_it_expires() {
     let hub = hub().start().await;

@@ -27,5 +27,6 @@ mod removal;
 mod role_actions;
 mod roles;
 mod sessions;
+mod storage;
 mod typing;
 mod unread;

@@ -240,68 +240,6 @@ async fn a_tenant_sends_so_much_whoever_sends_it() {
     assert!(matches!(said, Kind::MessageSent(_)), "{said:?}");
 }
 
-#[tokio::test]
-async fn a_tenants_rooms_hold_so_much() {
-    let limits = LimitsSection { bytes_per_tenant: 1_000, ..LimitsSection::off() };
-    let mut hub = limited(limits).await;
-    let say = |room: &str| message(room, &"x".repeat(200));
-    let counts = |hub: &TestHub| {
-        let admin = hub.admin();
-        async move {
-            let counts = admin.get_statistics(v1::GetStatisticsRequest::default()).await.unwrap();
-            (counts.stored_bytes, counts.stored_bytes_limit)
-        }
-    };
-    {
-        let alice = hub.enters("alice").await;
-        let keyed = alice.client.with_key(&b"once-alone"[..]);
-        for _ in 0..3 {
-            keyed.send_message(say("room:a")).await.unwrap();
-        }
-        alice.client.send_message(say("room:b")).await.unwrap();
-        alice.client.send_message(say("org:acme")).await.unwrap();
-        assert_eq!(counts(&hub).await, (900, 1_000));
-    }
-    // It is so after a restart, too.
-    for restart in [false, true] {
-        if restart {
-            hub = hub.stops().await.start().await;
-        }
-        let alice = hub.enters("alice").await;
-        let refused = refusal(alice.client.send_message(say("room:c")).await);
-        assert_eq!((refused.code.name(), refused.retryable), ("MESSAGE_TOO_LARGE", false));
-        assert_eq!(refused.violations[0].field, "room");
-        let longer = alice.client.edit("room:a", 1, "y".repeat(300)).await;
-        assert_eq!(verdict(longer), "MESSAGE_TOO_LARGE");
-        let service = v1::SendMessageRequest {
-            room: "room:c".to_owned(),
-            content: say("room:c").content,
-            ..Default::default()
-        };
-        assert_eq!(verdict(hub.admin().send_message(service).await), "MESSAGE_TOO_LARGE");
-        // What keeps nothing, and what takes away, goes on; so does another tenant.
-        let event = v1::EventPublish { room: "live:a".into(), name: "moved".into(), ..Default::default() };
-        alice.client.publish(event).await.unwrap();
-        alice.client.mark_read("room:a", 1).await.unwrap();
-        let token = hub.token_of("globex", "erin", Duration::from_secs(60));
-        let mut erin = Wire::enters_with(&hub, v1::Hello { token, ..greeting() }).await;
-        let said = erin.asks(Command::MessageSend(say("room:c"))).await;
-        assert!(matches!(said, Kind::MessageSent(_)), "{said:?}");
-    }
-    let alice = hub.enters("alice").await;
-    for room in ["room:a", "room:b", "org:acme"] {
-        alice.client.delete(room, 1).await.unwrap();
-    }
-    assert_eq!(counts(&hub).await, (600, 1_000));
-    // Which is seen within a second.
-    let again = async {
-        while verdict(alice.client.send_message(say("room:c")).await) != "ok" {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(carillon_tests::PATIENCE, again).await.expect("there is room again");
-}
-
 /// What a new session of a user is told: `connected`, or a code.
 async fn greeted(hub: &TestHub, user: &str, instance: &str) -> (Wire, String) {
     let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;

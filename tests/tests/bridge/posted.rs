@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use carillon_bridge::{AddressLimits, Options};
+use carillon_hub::config::NamespaceSection;
+use carillon_hub::domain::namespace::Who;
 use carillon_tests::browser::{Beside, request};
 use carillon_tests::{PATIENCE, hub};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_is_carried_out_without_a_session() {
@@ -59,6 +63,36 @@ async fn what_is_wrong_is_said_with_its_status() {
         assert_eq!(said["violations"][0]["field"].as_str().unwrap_or_default(), field, "{said}");
         assert!(answer.head.contains("x-request-id: "), "{}", answer.head);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_known_has_not_tried_though_it_cannot_be_done_now() {
+    let limits = AddressLimits { unauthenticated: 10, attempts_per_minute: 2 };
+    let counting = |options| Options { addresses: Some(limits), ..options };
+    let beside = Beside::bind(counting);
+    // A port where nobody listens any more.
+    let office = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hub = hub().with(|config| {
+        config.namespaces.push(NamespaceSection {
+            name: "case".to_owned(),
+            join: Who::Authorizer,
+            ..NamespaceSection::default()
+        });
+        config.authorizer.url = Some(format!("http://{office}"));
+    });
+    let hub = hub.start_with(&beside).await;
+    let drain = CancellationToken::new();
+    let apart = Beside::apart_with(&[hub.url()], &drain, counting);
+    let bearer = format!("Bearer {}", hub.token("alice"));
+    let body = json!({"history": {"room": "case:1", "limit": 10}}).to_string();
+    for bridge in [&beside, &apart] {
+        for _ in 0..6 {
+            let headers = [("authorization", &*bearer)];
+            let answer = request(bridge.address(), "POST", "/v1/commands", &headers, &body).await;
+            assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("UNAVAILABLE")));
+        }
+    }
+    drain.cancel();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

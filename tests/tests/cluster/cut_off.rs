@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use carillon_client::Event;
 use carillon_tests::browser::request;
-use carillon_tests::{Keeps, PATIENCE, Redis, TestHub, hub};
+use carillon_tests::{Keeps, PATIENCE, Plan, Proxy, Redis, TestHub, hub};
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+
+use crate::load::Load;
+
+/// How long an answer of Redis may take.
+const PATIENT: Duration = Duration::from_millis(500);
 
 async fn health_of(node: &TestHub) -> HealthClient<Channel> {
     let endpoint = Endpoint::from_shared(node.url()).expect("an address");
@@ -107,4 +112,86 @@ async fn a_node_that_hears_no_others_is_out_of_service() {
     permits("+subscribe");
     comes_to(&mut health, true).await;
     assert!(is_ready(&node).await);
+}
+
+/// A node between whom and Redis stands what a test cuts, and another one that is as ever.
+struct Pair {
+    network: Proxy,
+    cut: TestHub,
+    other: TestHub,
+    _redis: Redis,
+}
+
+fn impatient(plan: Plan) -> Plan {
+    plan.with(|config| {
+        config.redis.answer_timeout = PATIENT;
+        config.redis.connect_timeout = PATIENT;
+    })
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let redis = Redis::start(Keeps::EverySecond);
+        let network = Proxy::to(&redis);
+        let cut = impatient(hub().node_at(&network.url())).start().await;
+        let other = impatient(hub().node_of(&redis)).start().await;
+        Self { network, cut, other, _redis: redis }
+    }
+
+    /// The cut one is the first.
+    async fn load(&self) -> Load {
+        let load = Load::begin(&[&self.cut, &self.other]).await;
+        load.is_acknowledged(0, 100).await;
+        load.is_acknowledged(1, 100).await;
+        load
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_cut_off_loses_nothing_and_holds_up_nobody() {
+    let nodes = Pair::start().await;
+    let load = nodes.load().await;
+    let mut recovered = Duration::ZERO;
+    for _ in 0..2 {
+        let lost = nodes.network.lost();
+        nodes.network.cuts();
+        load.is_unknown(0, 20).await;
+        load.is_acknowledged(1, 200).await;
+        assert!(nodes.network.lost() > lost);
+        nodes.network.heals();
+        recovered = recovered.max(load.recovers(0).await);
+    }
+    let outcome = load.end("a node cut off, twice", recovered).await;
+    assert_eq!(outcome.ended, [0, 0], "sessions stay");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_redis_answers_too_late_loses_nothing() {
+    let nodes = Pair::start().await;
+    let load = nodes.load().await;
+    // In time, if only just.
+    nodes.network.delays(PATIENT / 5);
+    load.is_acknowledged(0, 20).await;
+    // Commands are carried out, and who sent them does not hear of it.
+    nodes.network.delays(PATIENT);
+    load.is_unknown(0, 20).await;
+    load.is_acknowledged(1, 200).await;
+    nodes.network.heals();
+    let recovered = load.recovers(0).await;
+    let outcome = load.end("a node whose Redis answers too late", recovered).await;
+    assert_eq!(outcome.ended, [0, 0], "sessions stay");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_connections_to_redis_are_reset_loses_nothing() {
+    let nodes = Pair::start().await;
+    let load = nodes.load().await;
+    let mut recovered = Duration::ZERO;
+    for _ in 0..10 {
+        nodes.network.resets();
+        load.is_acknowledged(1, 50).await;
+        recovered = recovered.max(load.recovers(0).await);
+    }
+    let outcome = load.end("a node whose connections are reset, ten times", recovered).await;
+    assert_eq!(outcome.ended, [0, 0], "sessions stay");
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use carillon_client::{Event, v1};
+use carillon_hub::config::Config;
 use carillon_tests::process::HubProcess;
-use carillon_tests::{Keeps, Person, Plan, Redis, TestHub, hub};
+use carillon_tests::{Keeps, Person, Plan, Proxy, Redis, TestHub, hub};
 use tempfile::TempDir;
 use tokio::time::{interval, timeout};
 use v1::{PresenceReason as Reason, PresenceStatus as Status};
@@ -172,6 +173,31 @@ async fn a_node_that_is_killed_loses_its_users_and_nobody_else_is_touched() {
     let kept: Vec<String> = tokio::task::block_in_place(|| redis.command("KEYS *:t/*/p/*"));
     assert_eq!(kept.len(), 2);
     assert_eq!(present(&carol).await, ["carol", "dan", "erin"]);
+}
+
+/// A node cannot reach Redis for longer than its lease, on connections that nobody ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn users_of_a_node_that_was_cut_off_are_gone_and_then_there_again() {
+    let redis = Redis::start(Keeps::Always);
+    let network = Proxy::to(&redis);
+    let impatient = |config: &mut Config| config.redis.answer_timeout = Duration::from_millis(500);
+    let other = node(&redis).start().await;
+    let cut = node(&redis).node_at(&network.url()).with(impatient).start().await;
+    let (alice, mut carol) = (cut.enters("alice").await, other.enters("carol").await);
+    alice.joins(ROOM).await;
+    carol.joins(ROOM).await;
+    until_present(&alice, &["alice", "carol"]).await;
+    until_present(&carol, &["alice", "carol"]).await;
+    network.cuts();
+    until_present(&carol, &["carol"]).await;
+    until_leases(&redis, 1).await;
+    network.heals();
+    until_present(&carol, &["alice", "carol"]).await;
+    // Both were told.
+    while carol.sees(ROOM, "alice").await.0.devices > 0 {}
+    assert_eq!(carol.sees(ROOM, "alice").await.0.devices, 1);
+    until_present(&alice, &["alice", "carol"]).await;
+    until_leases(&redis, 2).await;
 }
 
 /// All nodes are stopped and started, one after the other; their people come back to another one.

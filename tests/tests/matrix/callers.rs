@@ -27,9 +27,15 @@ pub(crate) const OF_GRANTED: [&str; 12] = [
     "service", "nobody",
 ];
 
-/// Whom the office lets write or read, or refuses; who moderates though it refuses them; about whom it fails; and others.
-pub(crate) const OF_ASKED: [&str; 8] =
-    ["writer", "reader", "refused", "moderator", "unanswered", "stranger", "service", "nobody"];
+/// Whom the office lets write or read, or refuses; who moderates though it refuses them; who has a role of the token though
+/// it refuses them; about whom it fails; and others.
+pub(crate) const OF_ASKED: [&str; 9] =
+    ["writer", "reader", "refused", "moderator", "inspector", "unanswered", "stranger", "service", "nobody"];
+
+/// Whose token names the role that they are called by, and who are no members; `guest`'s is one that nothing is said of. A
+/// member of whose role a list says all; who has the role for everything in another tenant; and others.
+pub(crate) const OF_ROLES: [&str; 10] =
+    ["everything", "joins", "reads", "writes", "manages", "guest", "reader", "stranger", "service", "nobody"];
 
 /// A room of the owner `keeper` and the members `anna` and `bert`, in which the caller is what the sheet says.
 pub(crate) struct Place {
@@ -71,7 +77,11 @@ impl<'a> Scene<'a> {
             self.hub.token_that_says(&json!({"sub": caller, "org": tenant, "rooms": rooms}))
         };
         let all = ["join", "send", "publish", "presence", "history", "moderate"];
+        let named = |tenant: &str, role: &str| {
+            self.hub.token_that_says(&json!({"sub": caller, "org": tenant, "roles": [role]}))
+        };
         match (sheet, caller) {
+            (Sheet::Roles, "stranger") => named("globex", "everything"),
             (Sheet::Granted, "stranger") => granted("globex", &all),
             (_, "stranger") => self.hub.token_of("globex", caller, Duration::from_secs(3_600)),
             (_, "service") => self.hub.service_token(),
@@ -80,6 +90,8 @@ impl<'a> Scene<'a> {
             (Sheet::Granted, "all") => granted("acme", &all),
             (Sheet::Granted, "none" | "member") => granted("acme", &[]),
             (Sheet::Granted, grant) => granted("acme", &[grant]),
+            // A member's role is none of the token's, whatever that says.
+            (Sheet::Asked, "inspector") | (Sheet::Roles, _) => named("acme", caller),
             (_, user) => self.hub.token(user),
         }
     }
@@ -102,14 +114,15 @@ impl<'a> Scene<'a> {
         let mut members =
             vec![member("keeper", Role::Owner), member("anna", Role::Member), member("bert", Role::Member)];
         let role = role(sheet, caller);
-        let was_member = role.is_some() || caller == "outsider";
+        let never_sends = ["stranger", "service", "forged", "nobody"].contains(&caller);
+        let is_let_out = caller == "outsider" || sheet == Sheet::Roles && role.is_none() && !never_sends;
+        let was_member = role.is_some() || is_let_out;
         if was_member {
             members.push(member(caller, Role::Member));
         }
         let create = v1::CreateRoomRequest { room: room.clone(), members, ..Default::default() };
         self.admin.create_room(create).await.expect("it is new");
         let other = self.says("keeper", &room).await;
-        let never_sends = ["stranger", "service", "forged", "nobody"].contains(&caller);
         let own = if never_sends { other } else { self.says(caller, &room).await };
         let user = caller.to_owned();
         if let Some(role) = role.filter(|role| *role != Role::Member) {
@@ -120,7 +133,7 @@ impl<'a> Scene<'a> {
                 ..Default::default()
             };
             self.admin.set_member_role(set).await.expect("they are a member");
-        } else if caller == "outsider" {
+        } else if is_let_out {
             let remove = v1::RemoveMemberRequest { room: room.clone(), user, ..Default::default() };
             self.admin.remove_member(remove).await.expect("they are a member");
         }
@@ -151,7 +164,7 @@ fn role(sheet: Sheet, caller: &str) -> Option<Role> {
         (Sheet::Conversations, "owner") => Some(Role::Owner),
         (Sheet::Conversations | Sheet::Asked, "moderator") => Some(Role::Moderator),
         (Sheet::Conversations | Sheet::Granted, "member") => Some(Role::Member),
-        (Sheet::Conversations, "reader") => Some(Role::Reader),
+        (Sheet::Conversations | Sheet::Roles, "reader") => Some(Role::Reader),
         _ => None,
     }
 }

@@ -1,5 +1,5 @@
 //! Every command over every way into the hub by everybody: what each is answered is compared with one table for each kind
-//! of room: `expected.txt`, `granted.txt` and `asked.txt`. A row is a command; `session` says that it needs one. A column is
+//! of room: `expected.txt`, `granted.txt`, `asked.txt` and `roles.txt`. A row is a command; `session` says that it needs one. A column is
 //! who asks; a cell is `ok` or an error's code, and holds for all ways. `admin.txt` is the same for `AdminService`.
 
 #![expect(clippy::panic, reason = "what helpers find wrong fails the test")]
@@ -68,9 +68,11 @@ fn the_table_has_every_command() {
 async fn column(scene: &Scene<'_>, sheet: Sheet, way: Way, caller: &'static str) -> Table {
     let mut entrance = scene.enters(sheet, way, caller).await;
     let mut column = Table::new();
+    // What is about another room or none changes nothing in this one.
+    let outside = scene.place(sheet, caller).await;
     for command in sheet.commands().filter(|command| way.has(command)) {
-        let place = scene.place(sheet, caller).await;
-        let verdict = entrance.does((command.make)(&place)).await;
+        let own = if command.here { Some(scene.place(sheet, caller).await) } else { None };
+        let verdict = entrance.does((command.make)(own.as_ref().unwrap_or(&outside))).await;
         column.insert((command.name, caller), verdict);
     }
     column

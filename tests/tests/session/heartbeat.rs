@@ -66,14 +66,14 @@ async fn a_stream_without_hello_is_ended() {
 #[tokio::test]
 async fn a_client_that_vanishes_is_cleaned_up_and_others_are_told() {
     let hub = hub().with(hurried).start().await;
-    let proxy = Proxy::to(hub.hub.grpc_address()).await;
+    let proxy = Proxy::to_address(hub.hub.grpc_address());
     let mut gone = Wire::open(proxy.address(), Opening::default()).await;
     gone.greets(v1::Hello { token: hub.token("bob"), ..greeting() }).await;
     gone.joins(join("room:a")).await;
     let alice = hub.enters("alice").await;
     let mut alice = alice;
     assert_eq!(alice.joins("room:a").await.occupancy, 2);
-    proxy.freeze();
+    proxy.holds();
     let told = alice.waits_for(|event| match event {
         carillon_client::Event::Presence(presence) if presence.room == "room:a" => Some(presence),
         _ => None,

@@ -9,7 +9,7 @@ const MODULES: [(&str, &[&str]); 19] = [
     ("store", &["domain", "redis"]),
     ("bus", &["domain", "redis", "store"]),
     ("access", &["domain", "store"]),
-    ("telemetry", &["domain", "store"]),
+    ("telemetry", &["domain", "redis", "store", "bus"]),
     ("audit", &["domain", "store", "telemetry"]),
     // The areas: none knows another.
     ("conversations", &["domain", "store", "access"]),
@@ -38,7 +38,7 @@ const MODULES: [(&str, &[&str]); 19] = [
         ],
     ),
     ("grpc", &["domain", "store", "access", "audit", "administration", "delivery", "session", "telemetry"]),
-    ("http", &["store", "telemetry"]),
+    ("http", &["domain", "store", "telemetry"]),
     (
         "app",
         &[

@@ -60,6 +60,7 @@ export default function Overview({ identity, onGo, onLeave }: OverviewProps) {
 
 function Tiles({ latest }: { latest: Reading | undefined }) {
   const show = (value: number | undefined, format = figure) => (value === undefined ? "–" : format(value));
+  const away = latest?.storeAwaySinceMs;
   return (
     <dl class="tiles">
       <Tile name="Live sessions" value={show(latest?.sessions)} note={`peak ${show(latest?.sessionsPeak)}`} />
@@ -87,7 +88,11 @@ function Tiles({ latest }: { latest: Reading | undefined }) {
         name="Memory"
         value={show(latest?.memoryBytes, megabytes)}
         unit="MB"
-        note={`${show(latest?.storeQueued)} changes queued`}
+        note={
+          away
+            ? `store away since ${new Date(away).toLocaleTimeString()}`
+            : `${show(latest?.storeQueued)} changes queued`
+        }
       />
     </dl>
   );

@@ -16,6 +16,8 @@ export interface Reading {
   readonly slowConsumers: number;
   readonly storeQueued: number;
   readonly memoryBytes: number;
+  /** 0 while the store is there. */
+  readonly storeAwaySinceMs: number;
 }
 
 /** How the stream is. */
@@ -93,5 +95,6 @@ function readingOf(json: Record<string, unknown>): Reading {
     slowConsumers: number("slowConsumers"),
     storeQueued: number("storeQueued"),
     memoryBytes: number("memoryBytes"),
+    storeAwaySinceMs: number("storeAwaySinceMs"),
   };
 }

@@ -175,6 +175,7 @@ fn check_claims(options: &Options) -> Result<(), OptionsError> {
         ("claims.tenants", &names.tenants),
         ("claims.abilities", &names.abilities),
         ("claims.rooms", &names.rooms),
+        ("claims.roles", &names.roles),
     ];
     let tenant = names.tenant.iter().map(|name| ("claims.tenant", name));
     match all.into_iter().chain(tenant).find(|(_, name)| name.is_empty()) {

@@ -16,6 +16,9 @@ impl CommitSink for Feed {
             return self.0.listener.changed(changes);
         }
         for change in changes {
+            if matches!(change, Change::Restarted(_)) {
+                self.0.work.add(|waiting| waiting.restarted = true);
+            }
             self.0.tell_others(change);
             self.0.offer(change.clone(), None);
         }

@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 
 use super::envelope::{self, Control, Head, Live};
 use super::port::{Bus, BusError, BusFigures, Topic};
-use super::sequence::{Bounds, Sequencer};
+use super::sequence::{Bounds, Counts, Sequencer};
 use super::sessions::Batch;
 use crate::domain::names::{RoomKey, TenantId, UserKey};
 use crate::domain::position::{Epoch, Position};
@@ -125,6 +125,13 @@ impl Feed {
     /// Figures of the bus.
     pub fn figures(&self) -> BusFigures {
         self.0.bus.figures()
+    }
+
+    /// What became of the logs that are followed.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.0.shards.iter().for_each(|shard| counts += shard.lock().counts());
+        counts
     }
 
     /// Up to where a log was told, where it is followed and open: what comes later will be told.

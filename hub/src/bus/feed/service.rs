@@ -46,6 +46,8 @@ struct UnderWay {
     reads: usize,
     walks: bool,
     revocations: Revocations,
+    /// Where what is being read of them ends counts no more.
+    restarted: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +106,11 @@ impl Service {
                 Some(finished) = under_way.tasks.next() => self.finish(&mut under_way, finished),
             }
             take_work(&inner, &mut waiting);
+            if std::mem::take(&mut waiting.restarted) {
+                self.revocations_after = 0;
+                under_way.restarted = under_way.revocations.are_read();
+                under_way.revocations.want();
+            }
             self.begin(&inner, &mut under_way, &mut waiting);
         }
     }
@@ -123,7 +130,9 @@ impl Service {
             Finished::Revocations(result) => {
                 let again = under_way.revocations == Revocations::ReadingAgain || result.is_none();
                 under_way.revocations = if again { Revocations::Wanted } else { Revocations::Known };
-                self.revocations_after = result.unwrap_or(self.revocations_after);
+                if !std::mem::take(&mut under_way.restarted) {
+                    self.revocations_after = result.unwrap_or(self.revocations_after);
+                }
             }
         }
     }
@@ -175,6 +184,10 @@ async fn or_later<T>(what: &str, result: Result<T, StoreError>) -> Option<T> {
 }
 
 impl Revocations {
+    fn are_read(self) -> bool {
+        matches!(self, Self::Reading | Self::ReadingAgain)
+    }
+
     fn want(&mut self) {
         *self = match self {
             Self::Known | Self::Wanted => Self::Wanted,
@@ -188,6 +201,7 @@ fn take_work(inner: &Inner, waiting: &mut Waiting) {
     let new = std::mem::take(&mut *inner.work.waiting.lock());
     waiting.reads.extend(new.reads);
     waiting.walks.extend(new.walks);
+    waiting.restarted |= new.restarted;
     for user in new.left {
         inner.leave(&user);
     }

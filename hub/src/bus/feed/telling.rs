@@ -32,6 +32,8 @@ pub(super) struct Waiting {
     /// Users whose rooms are to be looked up.
     pub(super) walks: Vec<UserKey>,
     pub(super) memberships: Vec<Membership>,
+    /// The store has lost something: places of revocations, which are counted, may be had by others than before.
+    pub(super) restarted: bool,
 }
 
 #[derive(Default)]

@@ -142,7 +142,8 @@ impl Lane<'_> {
             return Ok(());
         }
         let count = commands.len();
-        let answers = connection.req_packed_commands(commands.ignore_errors(), 0, count).await;
+        let asking = connection.req_packed_commands(commands.ignore_errors(), 0, count);
+        let answers = self.shared.link.traffic().count(asking).await;
         let answers = match answers {
             Ok(answers) => answers,
             Err(error) => return Err(Ended::from(&error)),
@@ -157,7 +158,7 @@ impl Lane<'_> {
                 Err(error) => ended = Err(error),
             }
         }
-        self.shared.state.lock().count_published(batch.outgoing.len());
+        self.shared.state.lock().count_published(&batch.outgoing);
         for (outgoing, answer) in batch.outgoing.into_iter().zip(answers) {
             let done = match self.judge(answer) {
                 Ok(true) => Ok(()),
@@ -200,7 +201,8 @@ impl Lane<'_> {
             Some(channel) => Cmd::new().arg("SPUBLISH").arg(channel).arg("").to_owned(),
             None => redis::cmd("PING"),
         };
-        let answer = connection.req_packed_command(&command).await.and_then(Value::extract_error);
+        let asking = async { connection.req_packed_command(&command).await?.extract_error() };
+        let answer = self.shared.link.traffic().count(asking).await;
         self.judge(answer).map(|_| ())
     }
 

@@ -135,6 +135,7 @@ impl Bus for RedisBus {
     }
 
     fn figures(&self) -> BusFigures {
-        self.0.state.lock().figures()
+        let counted = self.0.link.traffic().figures();
+        self.0.state.lock().figures(counted)
     }
 }

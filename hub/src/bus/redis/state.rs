@@ -11,6 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::bus::events::EventsIn;
 use crate::bus::port::{BusError, BusFigures, Event, Topic};
 use crate::domain::limits::BUS_BATCH;
+use crate::redis::LinkFigures;
 use crate::redis::slots::{Address, Topology, slot_of};
 
 /// A channel's name.
@@ -103,6 +104,8 @@ pub(super) struct State {
     topology: Topology,
     events: EventsIn,
     figures: BusFigures,
+    /// Connections that were opened again.
+    reopened: u64,
     outgoing_limit: usize,
 }
 
@@ -114,6 +117,7 @@ impl State {
             topology: Topology::default(),
             events,
             figures: BusFigures::default(),
+            reopened: 0,
             outgoing_limit,
         }
     }
@@ -143,6 +147,7 @@ impl State {
     /// Wants a channel no more.
     pub(super) fn release(&mut self, channel: &Channel) {
         let Some(wanted) = self.wanted.remove(channel) else { return };
+        self.figures.heard -= u64::from(wanted.is_heard);
         if let Some(lane) = wanted.server.and_then(|server| self.lanes.get_mut(&server)) {
             lane.change(channel);
         }
@@ -166,6 +171,7 @@ impl State {
     pub(super) fn connected(&mut self, server: &Address) -> u64 {
         let Some(lane) = self.lanes.get_mut(server) else { return 0 };
         (lane.is_up, lane.is_down) = (true, false);
+        self.reopened += u64::from(lane.connection > 0);
         lane.connection += 1;
         let of_server = |(_, wanted): &(&Channel, &Wanted)| wanted.server.as_ref() == Some(server);
         lane.changed = self.wanted.iter().filter(of_server).map(|(channel, _)| Arc::clone(channel)).collect();
@@ -202,8 +208,13 @@ impl State {
                 lost.push(wanted.topic.clone());
             }
         }
-        if !lost.is_empty() {
-            self.events.put(Event::Lost(lost));
+        self.tell_lost(lost);
+    }
+
+    fn tell_lost(&mut self, topics: Vec<Topic>) {
+        if !topics.is_empty() {
+            self.figures.heard -= topics.len() as u64;
+            self.events.put(Event::Lost(topics));
         }
     }
 
@@ -241,6 +252,7 @@ impl State {
         if wanted.server.as_ref() != Some(server) || std::mem::replace(&mut wanted.is_heard, true) {
             return;
         }
+        self.figures.heard += 1;
         self.events.put(Event::Brings(vec![wanted.topic.clone()]));
         for waiter in wanted.waiters.drain(..) {
             let _ = waiter.send(Ok(()));
@@ -270,6 +282,7 @@ impl State {
         let wanted = self.wanted.get(channel).filter(|wanted| wanted.server.as_ref() == Some(server));
         let Some(wanted) = wanted else { return true };
         self.figures.received += 1;
+        self.figures.received_bytes += message.len() as u64;
         let fits = self.events.put(Event::Message(wanted.topic.clone(), message));
         if !fits {
             self.figures.overflows += 1;
@@ -310,9 +323,7 @@ impl State {
                 lost.push(wanted.topic.clone());
             }
         }
-        if !lost.is_empty() {
-            self.events.put(Event::Lost(lost));
-        }
+        self.tell_lost(lost);
         self.topology = topology;
         let gone: Vec<_> = self.lanes.keys().filter(|server| !servers.contains(server)).cloned().collect();
         (new, gone)
@@ -337,12 +348,21 @@ impl State {
         !self.lanes.is_empty() && self.lanes.values().all(|lane| lane.is_up)
     }
 
-    pub(super) fn figures(&self) -> BusFigures {
-        BusFigures { topics: self.wanted.len() as u64, ..self.figures }
+    /// Figures; `counted` is what was asked over the connections.
+    pub(super) fn figures(&self, counted: LinkFigures) -> BusFigures {
+        let link = LinkFigures {
+            servers: self.lanes.len() as u64,
+            connected: self.lanes.values().filter(|lane| lane.is_up).count() as u64,
+            reopened: self.reopened,
+            ..counted
+        };
+        BusFigures { topics: self.wanted.len() as u64, link: Some(link), ..self.figures }
     }
 
-    pub(super) fn count_published(&mut self, messages: usize) {
-        self.figures.published += messages as u64;
+    pub(super) fn count_published(&mut self, messages: &[Outgoing]) {
+        self.figures.published += messages.len() as u64;
+        self.figures.published_bytes +=
+            messages.iter().map(|outgoing| outgoing.message.len() as u64).sum::<u64>();
     }
 }
 

@@ -22,8 +22,8 @@ use super::{Asking, Kept, Lease, Leases, Registry, Writing};
 use crate::bus::port::BusError;
 use crate::bus::sessions::Life;
 use crate::domain::names::{SessionId, TenantId};
-use crate::redis::link::LinkError;
-use crate::redis::{Link, Names, Options, Partition};
+use crate::redis::link::{LinkError, Way};
+use crate::redis::{Link, LinkFigures, Names, Options, Partition};
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
 
@@ -48,6 +48,11 @@ impl RedisRegistry {
         let names = Names::new(&options.prefix);
         let publish = if options.cluster { "SPUBLISH" } else { "PUBLISH" };
         Ok(Self(Arc::new(Inner { node, link: Link::new(options)?, names, publish })))
+    }
+
+    /// Figures of its connections.
+    pub fn figures(&self) -> LinkFigures {
+        self.0.link.figures()
     }
 
     /// Keeps its connection until cancelled.
@@ -83,9 +88,10 @@ impl Inner {
         ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> Result<T, BusError> {
         let mut server = self.link.server(key.as_bytes()).ok_or(BusError::Unavailable)?;
-        let answer = ask(&mut server.connection).await;
+        let asking = self.link.traffic().count(ask(&mut server.connection));
+        let answer = asking.await.inspect(|_| server.answered(Way::Reads));
         answer.map_err(|error: RedisError| {
-            self.link.failed(&server, &error);
+            self.link.failed(&server, &error, Way::Reads);
             BusError::Unavailable
         })
     }

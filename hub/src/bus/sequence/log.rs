@@ -87,7 +87,7 @@ impl<T> Log<T> {
         let Some(told) = &mut self.told else { return self.hold(item, cx) };
         let in_doubt = self.doubt != self.settled;
         match told.judge(item.at, item.previous) {
-            Stands::Told => {}
+            Stands::Told => cx.counts.repeated += 1,
             Stands::Next { proven } if proven || !in_doubt => {
                 told.advance(item.at, cx.bounds.tags);
                 cx.tell(item.what);
@@ -147,6 +147,7 @@ impl<T> Log<T> {
     /// A read was answered.
     pub(super) fn page(&mut self, id: u64, page: Page<T>, cx: &mut Context<'_, T>) {
         let Some(reading) = self.reading.take_if(|reading| reading.id == id) else { return };
+        cx.counts.pages += 1;
         match reading.asked {
             None => self.open(&page, &reading, cx),
             Some(asked) if !agrees(asked, &page) => return self.diverge(cx),
@@ -167,6 +168,7 @@ impl<T> Log<T> {
     /// A read failed.
     pub(super) fn failed(&mut self, id: u64, cx: &mut Context<'_, T>) {
         if self.reading.take_if(|reading| reading.id == id).is_some() {
+            cx.counts.failures += 1;
             self.deadline = Some(cx.now + cx.bounds.retry);
         }
     }
@@ -175,7 +177,9 @@ impl<T> Log<T> {
     pub(super) fn due(&mut self, cx: &mut Context<'_, T>) {
         self.deadline = None;
         let misses = !self.held.is_empty() || self.beyond.is_some() || self.expected.is_some();
-        if self.told.is_none() || self.is_in_doubt() || misses {
+        let is_known = self.told.is_some() && !self.is_in_doubt();
+        cx.counts.gaps += u64::from(is_known && misses);
+        if !is_known || misses {
             self.read(cx);
         }
     }
@@ -250,6 +254,7 @@ impl<T> Log<T> {
         if self.told.is_none() || self.is_in_doubt() {
             return;
         }
+        cx.counts.gaps += u64::from(!fits);
         if !fits || replaces.is_some_and(|(_, is_another)| is_another) {
             self.read(cx);
         } else {
@@ -282,7 +287,8 @@ impl<T> Log<T> {
                 }
                 Stands::Elsewhere => return self.diverge(cx),
                 Stands::Forgotten => return self.verify(cx),
-                Stands::Told | Stands::Later => {}
+                Stands::Told => cx.counts.repeated += 1,
+                Stands::Later => {}
             }
         }
         self.wait(cx);
@@ -311,6 +317,7 @@ impl<T> Log<T> {
         self.reading = None;
         self.deadline = None;
         self.doubt += 1;
+        cx.counts.diverged += 1;
         (cx.out)(Step::Diverged);
         self.read(cx);
     }

@@ -70,6 +70,31 @@ pub enum Step<T> {
     Diverged,
 }
 
+/// What became of logs so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Times that something was missing, and did not come while what follows on it was held.
+    pub gaps: u64,
+    /// Pages that were read.
+    pub pages: u64,
+    /// Reads that failed.
+    pub failures: u64,
+    /// What came and had been told before.
+    pub repeated: u64,
+    /// Times that what was told was not what the log said.
+    pub diverged: u64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.gaps += other.gaps;
+        self.pages += other.pages;
+        self.failures += other.failures;
+        self.repeated += other.repeated;
+        self.diverged += other.diverged;
+    }
+}
+
 /// How much is held, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -108,6 +133,7 @@ struct Context<'a, T> {
     left: usize,
     /// The last read's number, of all logs.
     reads: &'a mut u64,
+    counts: &'a mut Counts,
     out: &'a mut dyn FnMut(Step<T>),
 }
 

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::domain::position::{Position, Seq, Tag};
 
 use super::log::Log;
-use super::{Bounds, Context, Item, Page, Step};
+use super::{Bounds, Context, Counts, Item, Page, Step};
 
 /// Logs by their keys. Bounded by the logs that are open, and in what it holds by [`Bounds`].
 pub struct Sequencer<K, T> {
@@ -17,6 +17,7 @@ pub struct Sequencer<K, T> {
     bounds: Bounds,
     held_bytes: usize,
     reads: u64,
+    counts: Counts,
     deadlines: BTreeMap<(Instant, u64), K>,
     /// Numbers the logs: two deadlines may be the same.
     opened: u64,
@@ -37,6 +38,7 @@ impl<K: Clone + Eq + Hash, T> Sequencer<K, T> {
             bounds,
             held_bytes: 0,
             reads: 0,
+            counts: Counts::default(),
             deadlines: BTreeMap::new(),
             opened: 0,
         }
@@ -77,6 +79,11 @@ impl<K: Clone + Eq + Hash, T> Sequencer<K, T> {
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.logs.is_empty()
+    }
+
+    /// What became of all logs so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Bytes of what is held.
@@ -166,7 +173,8 @@ impl<K: Clone + Eq + Hash, T> Sequencer<K, T> {
         let Some(entry) = self.logs.get_mut(key) else { return };
         let left = self.bounds.total.saturating_sub(self.held_bytes);
         let held = entry.log.held_bytes();
-        let mut cx = Context { now, bounds: &self.bounds, left, reads: &mut self.reads, out };
+        let (reads, counts) = (&mut self.reads, &mut self.counts);
+        let mut cx = Context { now, bounds: &self.bounds, left, reads, counts, out };
         act(&mut entry.log, &mut cx);
         self.held_bytes = self.held_bytes - held + entry.log.held_bytes();
         let deadline = entry.log.deadline();

@@ -202,3 +202,24 @@ fn files_with_keys_are_read_again() {
     fs::remove_file(&path).unwrap();
     assert!(keys().unwrap_err().to_string().starts_with("settings: auth.keys.0.secret_file: "));
 }
+
+#[test]
+fn a_password_of_digits_is_a_password() {
+    let of_redis = [("CARILLON__REDIS__PASSWORD", "0123456789"), ("CARILLON__REDIS__USER", "42")];
+    let config = load(&good("[redis]\nservers = [\"redis://127.0.0.1\"]"), &of_redis).unwrap();
+    let options = config.redis.options();
+    assert_eq!((options.password.as_deref(), options.user.as_deref()), (Some("0123456789"), Some("42")));
+    assert!(!format!("{config:?}{}", config.to_toml().unwrap()).contains("0123456789"));
+    assert_refused(&good("[redis]\npassword = 123456"), &[], "FILE: redis.password: text in quotes");
+}
+
+#[test]
+fn every_claim_has_a_name() {
+    let claims = |name: &str, claim: &str| {
+        auth(&format!("secret = \"{SECRET}\"\n[auth.claims]\n{name} = \"{claim}\""))
+    };
+    for name in ["user", "service", "tenants", "abilities", "rooms", "roles"] {
+        assert_refused(&claims(name, ""), &[], &format!("FILE: auth.claims.{name}: not empty"));
+        load(&claims(name, "groups"), &[]).unwrap();
+    }
+}

@@ -28,6 +28,7 @@ use super::call::{RequestId, answer, required_bearer};
 use super::door::{Admitted, Visitor};
 use super::ports::{Administer, Authenticate, Execute, Observe, Sessions, StillGood};
 use super::{encode, errors, overview};
+use crate::access::storage::is_full;
 use crate::audit::{About, Source, Trail};
 use crate::domain::audit::ChainHead;
 use crate::domain::caller::Caller;
@@ -82,7 +83,7 @@ impl AdminApi {
                 Ok(caller) => caller,
                 Err((who, refusal)) => {
                     let about = request.about(&mut text);
-                    self.tell(call, &source, who.as_deref(), about, Err(refusal.code));
+                    self.tell(call, &source, who.as_deref(), about, Err(&refusal));
                     return Err(refusal);
                 }
             };
@@ -90,7 +91,7 @@ impl AdminApi {
             let this = Self { source: source.clone(), ..self.clone() };
             let done = handle(this, caller.clone(), request).await;
             if let Some(request) = told {
-                let result = done.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
+                let result = done.as_ref().map(|_| ());
                 self.tell(call, &source, Some(&caller), request.about(&mut text), result);
             }
             done
@@ -105,11 +106,13 @@ impl AdminApi {
         source: &Source,
         who: Option<&Caller>,
         about: About<'_>,
-        result: Result<(), ErrorCode>,
+        result: Result<(), &Refusal>,
     ) {
         match (who, result) {
-            (Some(caller), Err(ErrorCode::RateLimited)) => self.authenticate.tell_limited(source, caller),
-            _ => self.audit.tell(call, source, who, about, result),
+            (Some(caller), Err(refusal)) if refusal.code == ErrorCode::RateLimited || is_full(refusal) => {
+                self.authenticate.tell_limited(source, caller, refusal);
+            }
+            _ => self.audit.tell(call, source, who, about, result.map_err(|refusal| refusal.code)),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carillon_net::addresses::network;
-use carillon_proto::port::{self, Call, FrameStream, HubPort, TurnedAway};
+use carillon_proto::port::{self, Call, FrameStream, HubPort, Refused, TurnedAway};
 use carillon_proto::v1;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -85,27 +85,30 @@ impl HubPort for LocalHub {
         &self,
         call: Call,
         request: v1::ExecuteRequest,
-    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, v1::Error>> {
-        let (authenticate, execute) = (Arc::clone(&self.authenticate), Arc::clone(&self.execute));
+    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
+        let execute = Arc::clone(&self.execute);
         let limit = self.services.settings.command_timeout;
         let request_id = RequestId::of_text(&call.request_id);
         let source = Source::call(request_id.as_str(), peer(&call.peer));
-        let audit = self.services.audit.clone();
+        let caller = if self.services.audit.admits() {
+            let caller = token(&call).and_then(|token| self.authenticate.user(token));
+            caller.inspect_err(|refusal| self.tell_refused(&call, refusal))
+        } else {
+            Err(ErrorCode::Unavailable.into())
+        };
+        let caller_is_known = caller.is_ok();
         let work = async move {
-            if !audit.admits() {
-                return Err(ErrorCode::Unavailable.into());
-            }
-            let caller = token(&call).and_then(|token| authenticate.user(token)).inspect_err(|refusal| {
-                audit.tell(event::AUTHENTICATION, &source, None, About::default(), Err(refusal.code));
-            })?;
+            let caller = caller?;
             let (idempotency, command) = decode::execute(request)?;
             let reply = execute.execute(&caller, idempotency, command, source).await?;
             encode::execute_response(&reply).ok_or_else(|| Refusal::from(ErrorCode::Internal))
         };
         async move {
             let done = tokio::time::timeout(limit, work).await;
-            done.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))
-                .map_err(|refusal| encode::error(&refusal, request_id.as_str()))
+            done.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into())).map_err(|refusal| {
+                let error = encode::error(&refusal, request_id.as_str());
+                Refused { error, caller_is_known }
+            })
         }
         .boxed()
     }
@@ -173,8 +176,7 @@ impl HubPort for LocalHub {
     }
 
     fn is_ready(&self) -> bool {
-        let services = &self.services;
-        !services.is_draining() && services.is_in_service() && services.store.is_healthy()
+        !self.services.is_draining() && self.services.is_in_service()
     }
 }
 

@@ -14,7 +14,7 @@ use super::super::Presence;
 use super::Mirror;
 use crate::bus::BusError;
 use crate::bus::feed::Hold;
-use crate::bus::sessions::{Batch, Life, Told};
+use crate::bus::sessions::{Batch, Life, SessionsFigures, Told};
 use crate::domain::limits::{BUS_LIMIT, PRESENCE_LINGER};
 use crate::domain::names::TenantId;
 use crate::domain::time::{Moment, Timestamp};
@@ -51,6 +51,18 @@ pub(in super::super) struct Nodes {
     pub(super) is_told: watch::Sender<bool>,
     /// How many looks at the leases have begun.
     pub(super) looks: AtomicU64,
+    pub(super) counters: Counters,
+}
+
+/// What is counted, as [`SessionsFigures`] says.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) others: AtomicU64,
+    pub(super) told: AtomicU64,
+    pub(super) untold: AtomicU64,
+    pub(super) heard: AtomicU64,
+    pub(super) reads: AtomicU64,
+    pub(super) lives: AtomicU64,
 }
 
 impl Nodes {
@@ -62,6 +74,7 @@ impl Nodes {
             notify: Notify::new(),
             is_told: watch::channel(true).0,
             looks: AtomicU64::new(0),
+            counters: Counters::default(),
         }
     }
 
@@ -106,10 +119,31 @@ impl Presence {
     /// Another node says something of its sessions.
     pub fn hear(&self, tenant: &TenantId, batch: &Bytes) {
         match Batch::decode(batch) {
-            Ok(batch) => self.follow_up(tenant, |mirror, looks| mirror.hear(batch, looks)),
+            Ok(batch) => {
+                if let Some(nodes) = self.nodes()
+                    && batch.life.node != nodes.node
+                {
+                    nodes.counters.heard.fetch_add(1, Ordering::Relaxed);
+                }
+                self.follow_up(tenant, |mirror, looks| mirror.hear(batch, looks));
+            }
             // It is found missing by the next one's number.
             Err(error) => tracing::warn!(%error, "what a node says of its sessions cannot be read"),
         }
+    }
+
+    /// Figures of what nodes say of their sessions; `None` where there are no others.
+    pub fn figures_of_nodes(&self) -> Option<SessionsFigures> {
+        let counters = &self.nodes()?.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Some(SessionsFigures {
+            others: read(&counters.others),
+            told: read(&counters.told),
+            untold: read(&counters.untold),
+            heard: read(&counters.heard),
+            reads: read(&counters.reads),
+            lives: read(&counters.lives),
+        })
     }
 
     /// What others say of a tenant may not have come.

@@ -235,6 +235,7 @@ impl Service {
             }
             Done::Read(tenant, read, result) => {
                 self.under_way -= 1;
+                self.nodes.counters.reads.fetch_add(1, Ordering::Relaxed);
                 self.presence.follow_up(&tenant, |mirror, _| mirror.was_read(read, result.ok(), now));
             }
             Done::Told(life, outcomes) => self.finish_telling(life, outcomes, now),
@@ -261,11 +262,14 @@ impl Service {
         let Ok(leases) = result else { return self.lease.failed(now, SEQUENCE_RETRY) };
         let Found { alive, ended, is_reborn } = self.lease.answered(&leases, asked, now);
         if is_reborn {
+            self.nodes.counters.lives.fetch_add(1, Ordering::Relaxed);
             tracing::warn!("the lease of this node had ended: its sessions are told anew");
             for tenant in self.telling.begin_anew() {
                 self.nodes.note_changed(&tenant);
             }
         }
+        let others = alive.iter().filter(|life| life.node != self.nodes.node).count();
+        self.nodes.counters.others.store(others as u64, Ordering::Relaxed);
         self.presence.look(&alive, look);
         for life in ended {
             if self.removing.insert(life) {
@@ -283,6 +287,9 @@ impl Service {
     fn finish_telling(&mut self, life: Life, outcomes: Vec<Outcome>, now: Moment) {
         self.is_telling = false;
         for Outcome { tenant, counter, is_last, result } in outcomes {
+            let counters = &self.nodes.counters;
+            let counted = if result.is_ok() { &counters.told } else { &counters.untold };
+            counted.fetch_add(1, Ordering::Relaxed);
             match result {
                 Ok(()) if life == self.lease.life() => self.telling.was_told(&tenant, counter, is_last),
                 Ok(()) => {}

@@ -43,9 +43,9 @@ impl Executor {
         })
     }
 
-    /// Whether it says that `caller` may not follow `room`. Where it cannot be asked it does not say so.
-    pub(crate) async fn denies_to_follow(&self, caller: &Caller, room: &RoomName) -> bool {
-        matches!(self.gate.ask(caller, room, Capability::Join).await, Ok(false))
+    /// Whether it says that `caller` may follow `room`; `None` where it cannot be asked.
+    pub(crate) async fn says_of_following(&self, caller: &Caller, room: &RoomName) -> Option<bool> {
+        self.gate.ask(caller, room, Capability::Join).await.ok()
     }
 
     /// How long after it let somebody follow a room it is asked again.

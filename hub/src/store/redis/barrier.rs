@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use redis::aio::ConnectionLike;
-use redis::{Pipeline, Value};
+use redis::{Pipeline, RedisResult, Value};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::redis::link::Way;
 use crate::redis::slots::Address;
 use crate::redis::{Durability, Link, Names, Partition, Server};
 use crate::store::StoreError;
@@ -26,15 +27,15 @@ use super::shared::Shared;
 #[derive(Clone)]
 pub(super) struct Written(pub(super) Server);
 
-/// The ways to those that wait at servers.
+/// Those who wait, at each server.
 #[derive(Default)]
-pub(super) struct Barriers(Mutex<FxHashMap<Address, Way>>);
+pub(super) struct Barriers(Mutex<FxHashMap<Address, Queue>>);
 
 /// Who is told whether enough replicas have what was written before.
 type Waiter = oneshot::Sender<bool>;
 
 #[derive(Clone)]
-struct Way {
+struct Queue {
     /// The connection's number.
     number: u64,
     waiters: mpsc::Sender<Waiter>,
@@ -58,22 +59,23 @@ impl Shared {
     pub(super) async fn make_durable(&self, at: &Written) -> Result<(), StoreError> {
         let Durability::Replicas(wanted) = self.options.durability else { return Ok(()) };
         let (reply, is_met) = oneshot::channel();
-        let way = self.way_to(&at.0, wanted);
-        way.waiters.send(reply).await.map_err(|_| StoreError::Unavailable)?;
+        let queue = self.queue_of(&at.0, wanted);
+        queue.waiters.send(reply).await.map_err(|_| StoreError::Unavailable)?;
         // Where it is not it may be kept or not: who asked does not know, and asks again with the same key.
-        if is_met.await == Ok(true) { Ok(()) } else { Err(StoreError::Unavailable) }
+        // So it is with the answer of a connection that was replaced.
+        if is_met.await == Ok(true) && !at.0.is_replaced() { Ok(()) } else { Err(StoreError::Unavailable) }
     }
 
     /// Whether replicas of a server did not have what was waited for last.
     pub(super) fn is_behind(&self, server: &Server) -> bool {
-        let ways = self.barriers.0.lock();
-        ways.get(&server.address).is_some_and(|way| way.is_behind.load(Ordering::Relaxed))
+        let queues = self.barriers.0.lock();
+        queues.get(&server.address).is_some_and(|queue| queue.is_behind.load(Ordering::Relaxed))
     }
 
-    fn way_to(&self, server: &Server, wanted: u32) -> Way {
-        let mut ways = self.barriers.0.lock();
-        if let Some(way) = ways.get(&server.address).filter(|way| way.number == server.number()) {
-            return way.clone();
+    fn queue_of(&self, server: &Server, wanted: u32) -> Queue {
+        let mut queues = self.barriers.0.lock();
+        if let Some(queue) = queues.get(&server.address).filter(|queue| queue.number == server.number) {
+            return queue.clone();
         }
         let (waiters, waiting) = mpsc::channel(WAITERS);
         let is_behind = Arc::new(AtomicBool::new(false));
@@ -86,10 +88,10 @@ impl Shared {
             is_behind: Arc::clone(&is_behind),
         };
         self.runtime.spawn(barrier.run(waiting));
-        let way = Way { number: server.number(), waiters, is_behind };
+        let queue = Queue { number: server.number, waiters, is_behind };
         // Who still comes for a connection of before gets one again, whose answer is that connection's.
-        ways.insert(server.address.clone(), way.clone());
-        way
+        queues.insert(server.address.clone(), queue.clone());
+        queue
     }
 }
 
@@ -115,13 +117,17 @@ impl Barrier {
         let mut commands = Pipeline::with_capacity(2);
         commands.cmd("SET").arg(beat(&self.link, &self.names, &self.server)?).arg(1);
         commands.cmd("WAIT").arg(self.wanted).arg(self.most);
-        let answers = self.server.writes.req_packed_commands(&commands, 0, 2).await;
-        let answers: Result<Vec<_>, _> =
-            answers.and_then(|answers| answers.into_iter().map(Value::extract_error).collect());
-        match answers {
-            Ok(answers) => Some(number(answers.last()?).ok()? >= i64::from(self.wanted)),
+        let asking = async {
+            let answers = self.server.writes.req_packed_commands(&commands, 0, 2).await?;
+            answers.into_iter().map(Value::extract_error).collect::<RedisResult<Vec<_>>>()
+        };
+        match self.link.traffic().count(asking).await {
+            Ok(answers) => {
+                self.server.answered(Way::Writes);
+                Some(number(answers.last()?).ok()? >= i64::from(self.wanted))
+            }
             Err(error) => {
-                self.link.failed(&self.server, &error);
+                self.link.failed(&self.server, &error, Way::Writes);
                 None
             }
         }

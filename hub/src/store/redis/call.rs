@@ -1,8 +1,9 @@
 //! Asking Redis: a script or a command, its time limit, and what its failures mean.
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Arg, Cmd, ErrorKind, RedisError, Script, ServerErrorKind, ToRedisArgs, Value};
+use redis::aio::ConnectionLike;
+use redis::{Arg, Cmd, ErrorKind, RedisError, RedisResult, Script, ServerErrorKind, ToRedisArgs, Value};
 
+use crate::redis::link::Way;
 use crate::redis::{Partition, Server};
 use crate::store::StoreError;
 
@@ -43,14 +44,14 @@ impl Call {
     /// Asks, and gives the answer's parts with who answered.
     pub(super) async fn ask_at(self, shared: &Shared) -> Result<(Answer, Server), StoreError> {
         let server = shared.server_for(&self.command)?;
-        let answer = self.over(shared, &server, server.connection.clone()).await?;
+        let answer = self.over(shared, &server, Way::Reads).await?;
         Ok((answer, server))
     }
 
     /// Writes what is to be made durable: gives the answer's parts, and where that is.
     pub(super) async fn write(self, shared: &Shared) -> Result<(Answer, Written), StoreError> {
         let server = shared.server_for(&self.command)?;
-        let answer = self.over(shared, &server, server.writes.clone()).await?;
+        let answer = self.over(shared, &server, Way::Writes).await?;
         Ok((answer, Written(server)))
     }
 
@@ -61,17 +62,12 @@ impl Call {
         Ok(answer)
     }
 
-    async fn over(
-        &self,
-        shared: &Shared,
-        server: &Server,
-        mut connection: MultiplexedConnection,
-    ) -> Result<Answer, StoreError> {
-        let answer = match shared.send_over(server, &mut connection, &self.command).await {
+    async fn over(&self, shared: &Shared, server: &Server, way: Way) -> Result<Answer, StoreError> {
+        let answer = match shared.send_over(server, way, &self.command).await {
             Err(Failure::NoScript) => {
-                let loaded = self.script.load_async(&mut connection).await;
+                let loaded = self.script.load_async(&mut server.over(way)).await;
                 loaded.map_err(|error| StoreError::from(Failure::of(&error)))?;
-                shared.send_over(server, &mut connection, &self.command).await
+                shared.send_over(server, way, &self.command).await
             }
             answer => answer,
         };
@@ -134,23 +130,28 @@ impl Shared {
     /// Sends one command; gives its answer with who answered.
     pub(super) async fn send_at(&self, command: &Cmd) -> Result<(Value, Server), Failure> {
         let server = self.server_for(command).map_err(|_| Failure::Away)?;
-        let answer = self.send_over(&server, &mut server.connection.clone(), command).await?;
+        let answer = self.send_over(&server, Way::Reads, command).await?;
         Ok((answer, server))
     }
 
-    async fn send_over(
-        &self,
-        server: &Server,
-        connection: &mut MultiplexedConnection,
-        command: &Cmd,
-    ) -> Result<Value, Failure> {
-        let answer = connection.req_packed_command(command).await;
-        answer.and_then(Value::extract_error).map_err(|error| self.failed(server, &error))
+    async fn send_over(&self, server: &Server, way: Way, command: &Cmd) -> Result<Value, Failure> {
+        let mut connection = server.over(way);
+        let asking = async { connection.req_packed_command(command).await?.extract_error() };
+        let answer = self.link.traffic().count(asking).await;
+        self.take(server, way, answer)
     }
 
-    /// What a failure means; where the connection is broken another one is opened.
-    pub(super) fn failed(&self, server: &Server, error: &RedisError) -> Failure {
-        self.link.failed(server, error);
+    /// Takes an answer. One of a connection that was replaced meanwhile is none: what was asked for over the other one may
+    /// have been done before it.
+    pub(super) fn take<T>(&self, server: &Server, way: Way, answer: RedisResult<T>) -> Result<T, Failure> {
+        let answer = answer.map_err(|error| self.failed(server, way, &error))?;
+        server.answered(way);
+        if server.is_replaced() { Err(Failure::Away) } else { Ok(answer) }
+    }
+
+    /// What a failure means; where the connection is broken or silent another one is opened.
+    pub(super) fn failed(&self, server: &Server, way: Way, error: &RedisError) -> Failure {
+        self.link.failed(server, error, way);
         Failure::of(error)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -20,7 +21,8 @@ use crate::domain::room::{Room, RoomSummary};
 use crate::redis::Link;
 use crate::store::{
     CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,
-    Reading, RevocationPage, RoomPage, RoomsQuery, Store, StoreError, StoreFigures, TenantFigures,
+    Reading, RevocationPage, RoomPage, RoomsQuery, ServerFigures, Store, StoreError, StoreFigures,
+    TenantFigures,
 };
 
 use super::erase::Erasures;
@@ -177,6 +179,11 @@ impl Store for RedisStore {
         self.read(|shared| async move { read::members(&shared, &room, after.as_ref(), limit).await })
     }
 
+    fn members_among(&self, room: &RoomKey, users: &[UserId]) -> Reading<Vec<Member>> {
+        let (room, users) = (room.clone(), users.to_vec());
+        self.read(|shared| async move { read::members_among(&shared, &room, &users).await })
+    }
+
     fn entries(&self, room: &RoomKey, range: EntryRange, bound: PageBound) -> Reading<EntryPage> {
         let room = room.clone();
         self.read(|shared| async move { read::entries(&shared, &room, range, bound).await })
@@ -195,6 +202,11 @@ impl Store for RedisStore {
     fn marks(&self, room: &RoomKey, user: &UserId) -> Reading<Marks> {
         let (room, user) = (room.clone(), user.clone());
         self.read(|shared| async move { read::marks(&shared, &room, &user).await })
+    }
+
+    fn marks_of(&self, room: &RoomKey, users: &[UserId]) -> Reading<Vec<Marks>> {
+        let (room, users) = (room.clone(), users.to_vec());
+        self.read(|shared| async move { read::marks_of(&shared, &room, &users).await })
     }
 
     fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<RoomPage<RoomSummary>> {
@@ -274,6 +286,10 @@ impl Store for RedisStore {
         !self.0.shared.is_closing() && self.0.shared.is_there()
     }
 
+    fn silence(&self) -> Duration {
+        self.0.shared.silence()
+    }
+
     fn figures(&self) -> StoreFigures {
         let counters = &self.0.shared.counters;
         let committed = counters.committed.load(Ordering::Relaxed);
@@ -286,6 +302,11 @@ impl Store for RedisStore {
             log_bytes: 0,
             healthy: self.is_healthy(),
             writable: self.is_healthy() && self.0.shared.takes_writes(),
+            away_since: self.0.shared.away_since(),
+            server: Some(ServerFigures {
+                link: self.0.shared.link.figures(),
+                round_trip: counters.round_trip(),
+            }),
         }
     }
 

@@ -3,15 +3,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use parking_lot::Mutex;
 use redis::aio::ConnectionLike;
-use redis::{RedisResult, Value, cmd};
+use redis::cmd;
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::position::Epoch;
+use crate::domain::time::Timestamp;
+use crate::redis::link::Way;
 use crate::redis::{Durability, Server};
 
 use super::answer::number;
@@ -21,33 +23,43 @@ use super::survival;
 
 /// When all servers last did what they were asked.
 pub(super) struct Beats {
-    read: Mutex<Instant>,
+    read: Mutex<(Instant, Timestamp)>,
     written: Mutex<Instant>,
     /// Whether a server refused the last write.
     refused: AtomicBool,
 }
 
 impl Beats {
-    /// They were just connected.
-    pub(super) fn new() -> Self {
+    /// They were just connected, at this time by the clock.
+    pub(super) fn new(time: Timestamp) -> Self {
         let now = Instant::now();
-        Self { read: Mutex::new(now), written: Mutex::new(now), refused: AtomicBool::new(false) }
+        Self { read: Mutex::new((now, time)), written: Mutex::new(now), refused: AtomicBool::new(false) }
     }
 }
 
 impl Shared {
     /// Whether every server is connected, and answers: one that stands still keeps its connections.
     pub(super) fn is_there(&self) -> bool {
-        self.link.is_whole() && self.is_recent(&self.beats.read)
+        self.link.is_whole() && self.is_recent(self.silence())
+    }
+
+    /// How long ago they answered.
+    pub(super) fn silence(&self) -> Duration {
+        self.beats.read.lock().0.elapsed()
+    }
+
+    /// Since when they are not there: when they answered last.
+    pub(super) fn away_since(&self) -> Option<Timestamp> {
+        (!self.is_there()).then(|| self.beats.read.lock().1)
     }
 
     /// Whether every server takes what is written, and enough replicas do where they are waited for.
     pub(super) fn takes_writes(&self) -> bool {
-        !self.beats.refused.load(Ordering::Relaxed) && self.is_recent(&self.beats.written)
+        !self.beats.refused.load(Ordering::Relaxed) && self.is_recent(self.beats.written.lock().elapsed())
     }
 
-    fn is_recent(&self, beat: &Mutex<Instant>) -> bool {
-        beat.lock().elapsed() < self.options.redis.answer_timeout + 3 * self.options.sweep
+    fn is_recent(&self, ago: Duration) -> bool {
+        ago < self.options.redis.answer_timeout + 3 * self.options.sweep
     }
 }
 
@@ -74,7 +86,7 @@ async fn reads(shared: &Shared) {
         let servers = shared.link.servers();
         let are_there = join_all(servers.iter().map(|server| read(shared, server.clone()))).await;
         if shared.link.is_whole() && are_there.into_iter().all(|is_there| is_there) {
-            *shared.beats.read.lock() = Instant::now();
+            *shared.beats.read.lock() = (Instant::now(), shared.now());
         }
     }
 }
@@ -90,16 +102,19 @@ async fn read(shared: &Shared, mut server: Server) -> bool {
     } else {
         question.arg(barrier::beat(&shared.link, &shared.names, &server).unwrap_or_default());
     }
-    let answer = server.connection.req_packed_command(&question).await;
-    match answer.and_then(Value::extract_error) {
+    let asked = Instant::now();
+    let asking = async { server.connection.req_packed_command(&question).await?.extract_error() };
+    match shared.link.traffic().count(asking).await {
         Ok(answer) => {
+            server.answered(Way::Reads);
+            shared.counters.note_round_trip(asked.elapsed());
             if let (true, Ok(epoch)) = (is_hubs, number(&answer)) {
                 survival::adopt(shared, Epoch(epoch.cast_unsigned()));
             }
             true
         }
         Err(error) => {
-            shared.link.failed(&server, &error);
+            shared.link.failed(&server, &error, Way::Reads);
             false
         }
     }
@@ -134,9 +149,9 @@ async fn write(shared: &Shared, mut server: Server) -> Write {
     let Some(key) = barrier::beat(&shared.link, &shared.names, &server) else { return Write::Unknown };
     let mut set = cmd("SET");
     set.arg(key).arg(1);
-    let answer: RedisResult<Value> = server.connection.req_packed_command(&set).await;
-    if let Err(error) = answer.and_then(Value::extract_error) {
-        shared.link.failed(&server, &error);
+    let asking = async { server.connection.req_packed_command(&set).await?.extract_error() };
+    if let Err(error) = shared.link.traffic().count(asking).await {
+        shared.link.failed(&server, &error, Way::Reads);
         let Some(code) = error.code() else { return Write::Unknown };
         if !shared.beats.refused.load(Ordering::Relaxed) {
             tracing::error!(code, "redis refuses what is written: nothing is committed");

@@ -8,6 +8,7 @@ use crate::store::StoreError;
 
 use super::answer::Answer;
 use super::call::Failure;
+use super::lives;
 use super::options::OpenError;
 use super::random;
 use super::script;
@@ -63,18 +64,32 @@ pub(super) async fn check(
     }
     let Some(shared) = shared else { return Ok(()) };
     let is_hubs = link.is_owner(&server, shared.names.hub().as_bytes());
+    let mut others_found_loss = false;
     if is_hubs {
         match read(&mut server, &shared.names, Some(shared.secret)).await {
-            Ok(found) if found.secret == shared.secret => survival::adopt(&shared, found.epoch),
+            Ok(found) if found.secret == shared.secret => {
+                others_found_loss = survival::adopt(&shared, found.epoch);
+            }
             Ok(_) => return Err(LinkError::Settings("it holds another hub's state".into())),
             Err(error) => return Err(LinkError::Settings(error.to_string().into())),
         }
     }
-    if survival::has_all(&shared, &link, &mut server).await? {
+    let has_all = survival::has_all(&shared, &link, &mut server).await?;
+    if !has_all || others_found_loss {
+        let (runtime, shared) = (shared.runtime.clone(), Arc::clone(&shared));
+        runtime.spawn(async move { survival::revoke_again(&shared).await });
+    }
+    if has_all {
+        if is_hubs {
+            // Where it could not be noted the next start may begin a new epoch for nothing.
+            let _ = lives::note(&mut server, &shared.names).await;
+        }
         return Ok(());
     }
     let elsewhere = || LinkError::Unreachable("the server that has the hub's identity is away".into());
     let mut hubs =
         if is_hubs { server } else { link.server(shared.names.hub().as_bytes()).ok_or_else(elsewhere)? };
-    survival::renew(&shared, &mut hubs).await
+    survival::renew(&shared, &mut hubs).await?;
+    let _ = lives::note(&mut hubs, &shared.names).await;
+    Ok(())
 }

@@ -123,7 +123,7 @@ fn finish(shared: &Arc<Shared>, outboxes: &Outboxes, arrived: Arrived) {
             if committed.duplicate { &shared.counters.duplicates } else { &shared.counters.committed };
         counter.fetch_add(1, Ordering::Relaxed);
     }
-    shared.acknowledged.note(&shared.names, &settled.changes);
+    shared.acknowledged.note(&settled.changes);
     shared.tell(&settled.changes);
     if settled.waits == 0 {
         let _ = reply.send(settled.result);

@@ -26,6 +26,7 @@ mod identity;
 mod inbox;
 mod lane;
 mod limits;
+mod lives;
 mod options;
 mod outbox;
 mod partitions;

@@ -90,6 +90,11 @@ pub enum OpenError {
     /// It does not keep what it is given, as its settings say.
     #[error("redis does not keep what it is given: {0}")]
     NotDurable(String),
+    /// Commits cannot be told to other nodes.
+    #[error(
+        "redis does not publish: {0}; its user needs the channels of the prefix (ACL SETUSER … &carillon:*), and a cluster Redis 7.0"
+    )]
+    NoPublishing(String),
     /// There is no thread for it.
     #[error("no thread can be started: {0}")]
     Thread(#[from] std::io::Error),

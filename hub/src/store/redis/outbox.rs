@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use parking_lot::Mutex;
+use redis::Value;
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
@@ -72,6 +73,8 @@ impl Outboxes {
     /// Applies all there is, and all that somebody waits for.
     async fn work(&self, partition: Partition) {
         loop {
+            // Who comes from here on may wait for what the step does not see yet.
+            let before = self.under_way.lock().get(&partition).map_or(0, Vec::len);
             let done = self.step(partition).await;
             let mut under_way = self.under_way.lock();
             let Some(waiting) = under_way.get_mut(&partition) else { return };
@@ -84,12 +87,15 @@ impl Outboxes {
                     }
                     !is_done
                 }),
-                // Nothing is left: whoever waits waits for what others have applied.
+                // Nothing was left: whoever waited then waits for what others have applied.
                 Ok(None) => {
-                    for (_, reply) in under_way.remove(&partition).into_iter().flatten() {
+                    for (_, reply) in waiting.drain(..before.min(waiting.len())) {
                         let _ = reply.send(());
                     }
-                    return;
+                    if waiting.is_empty() {
+                        under_way.remove(&partition);
+                        return;
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, "effects wait");
@@ -136,7 +142,7 @@ impl Outboxes {
                     .iter()
                     .map(|(target, users)| notify(shared, begin(*target), &item.tenant, &notice, users));
                 for changes in try_join_all(applied).await? {
-                    shared.acknowledged.note(&shared.names, &changes);
+                    shared.acknowledged.note(&changes);
                     shared.tell(&changes);
                 }
             }
@@ -159,13 +165,13 @@ impl Outboxes {
 
     /// Has everything applied that waits in any partition now.
     pub(super) async fn apply_all(&self) -> Result<(), StoreError> {
-        let waiting = self.shared.ask_partitions(|names, pipeline| {
-            pipeline.cmd("LLEN").arg(format!("{names}out"));
+        let last = self.shared.ask_partitions(|names, pipeline| {
+            pipeline.cmd("LINDEX").arg(format!("{names}out")).arg(-1);
         });
         let mut applied = Vec::new();
-        for (partition, value) in waiting.await? {
-            if super::answer::number(&value)? > 0 {
-                applied.push(self.apply(partition, 0));
+        for (partition, value) in last.await? {
+            if let Value::BulkString(item) = value {
+                applied.push(self.apply(partition, Item::read(&item)?.number));
             }
         }
         for applied in applied {

@@ -5,6 +5,7 @@ use redis::aio::ConnectionLike;
 use redis::{Pipeline, Value};
 use rustc_hash::FxHashMap;
 
+use crate::redis::link::Way;
 use crate::redis::slots::Address;
 use crate::redis::{Partition, Server};
 use crate::store::StoreError;
@@ -23,7 +24,7 @@ impl Shared {
         for partition in Partition::all() {
             let key = self.names.partition(partition);
             let server = self.link.server(key.as_bytes()).ok_or(StoreError::Unavailable)?;
-            servers.entry(server.number()).or_insert_with(|| (server, Vec::new())).1.push(partition);
+            servers.entry(server.number).or_insert_with(|| (server, Vec::new())).1.push(partition);
         }
         let asked = servers.into_values().map(|(server, partitions)| {
             let ask = &ask;
@@ -47,10 +48,12 @@ impl Shared {
             for partition in some {
                 ask(&self.names.partition(*partition), &mut pipeline);
             }
-            let found = connection.req_packed_commands(&pipeline, 0, pipeline.len()).await;
-            let found = found.map_err(|error| self.failed(server, &error))?;
+            let asking = connection.req_packed_commands(&pipeline, 0, pipeline.len());
+            let found = self.link.traffic().count(asking).await;
+            let found = self.take(server, Way::Reads, found)?;
             for (partition, value) in some.iter().zip(found) {
-                let value = value.extract_error().map_err(|error| self.failed(server, &error).into());
+                let value =
+                    value.extract_error().map_err(|error| self.failed(server, Way::Reads, &error).into());
                 answers.push((*partition, value));
             }
         }

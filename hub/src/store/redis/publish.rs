@@ -8,9 +8,10 @@ use redis::cmd;
 use crate::domain::inbox::{InboxPlace, Notification};
 use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
 use crate::domain::position::{Seq, Tag};
-use crate::redis::{Durability, message};
+use crate::redis::{Durability, Names, Server, message};
 use crate::store::{Change, Committed, Home, Outcome, StoreError};
 
+use super::options::{OpenError, Options};
 use super::shared::Shared;
 
 /// Where an outcome belongs, and whose it is.
@@ -24,6 +25,15 @@ impl From<&Outcome> for Addressed {
     fn from(outcome: &Outcome) -> Self {
         Self { tenant: outcome.tenant.clone(), home: outcome.home.clone(), actor: outcome.actor.clone() }
     }
+}
+
+/// Whether commits can be told to other nodes: the user may not have the right, or a cluster no channels of its shards.
+pub(super) async fn check(server: &mut Server, names: &Names, options: &Options) -> Result<(), OpenError> {
+    let mut publish = cmd(if options.redis.cluster { "SPUBLISH" } else { "PUBLISH" });
+    // Nobody hears this one.
+    publish.arg(format!("{}/check", names.hub())).arg("");
+    let published = publish.query_async::<u64>(&mut server.connection).await;
+    published.map(drop).map_err(|error| OpenError::NoPublishing(error.to_string()))
 }
 
 /// Publishes changes where scripts did not. `previous` is the tag of the entry before the first one.

@@ -19,7 +19,7 @@ const SERVICE: u8 = b'3';
 const EVERYBODY: u8 = b'4';
 
 /// What names a revocation, and its instant. Kind, tenant (empty for all), a slash, then the subject.
-fn subject(revocation: &Revocation) -> (Vec<u8>, Timestamp) {
+pub(super) fn subject(revocation: &Revocation) -> (Vec<u8>, Timestamp) {
     let (kind, subject, instant): (u8, &[u8], Timestamp) = match &revocation.what {
         Revoked::Token { id, ends } => (TOKEN, &id.0, *ends),
         Revoked::User { user, before } => (USER, user.as_str().as_bytes(), *before),
@@ -79,6 +79,7 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
     call.write_durably(shared).await?;
     let told = [Change::Revoked(revocation)];
     publish::publish(shared, &told, Tag(0)).await?;
+    shared.acknowledged.note(&told);
     shared.tell(&told);
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! What all parts of the store share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::names::{RoomName, TenantId};
@@ -28,6 +30,18 @@ pub(super) struct Counters {
     pub(super) committed: AtomicU64,
     pub(super) duplicates: AtomicU64,
     pub(super) queued: AtomicU64,
+    /// How long upkeep's last question was answered after, in microseconds.
+    round_trip: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn note_round_trip(&self, took: Duration) {
+        self.round_trip.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn round_trip(&self) -> Duration {
+        Duration::from_micros(self.round_trip.load(Ordering::Relaxed))
+    }
 }
 
 /// What all parts share.
@@ -58,6 +72,7 @@ impl Shared {
     /// Of a store that was just connected.
     pub(super) fn new(options: Options, link: Link, names: Names, identity: Identity) -> Self {
         Self {
+            beats: Beats::new((options.clock)()),
             keys: Keys::new(options.idempotency_keys),
             options,
             runtime: tokio::runtime::Handle::current(),
@@ -69,7 +84,6 @@ impl Shared {
             broadcasts: Cache::default(),
             stored: Stored::default(),
             counters: Counters::default(),
-            beats: Beats::new(),
             barriers: Barriers::default(),
             durable: Durable::default(),
             put_off: PutOff::default(),

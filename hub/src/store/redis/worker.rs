@@ -19,7 +19,7 @@ use super::lane::{self, Job};
 use super::options::{OpenError, Options};
 use super::outbox::Outboxes;
 use super::shared::Shared;
-use super::{audit, heartbeat, policy, revocations, upkeep};
+use super::{audit, heartbeat, lives, policy, publish, revocations, upkeep};
 
 /// What is asked of the thread besides outcomes.
 pub(super) enum Order {
@@ -90,8 +90,10 @@ async fn open(options: Options) -> Result<Arc<Shared>, OpenError> {
     let names = Names::new(&options.redis.prefix);
     link.connect(&checking(None)).await?;
     policy::check(&link, &options).await?;
-    let server = link.server(names.hub().as_bytes());
-    let identity = identity::read(&mut server.ok_or(StoreError::Unavailable)?, &names, None).await?;
+    let mut server = link.server(names.hub().as_bytes()).ok_or(StoreError::Unavailable)?;
+    publish::check(&mut server, &names, &options).await?;
+    let mut identity = identity::read(&mut server, &names, None).await?;
+    identity.epoch = lives::begin(&mut server, &names, &options, identity.epoch).await?;
     let shared = Arc::new(Shared::new(options, link, names, identity));
     shared.count_keys().await?;
     Ok(shared)

@@ -223,6 +223,11 @@ impl Store for SqliteStore {
         self.read(move |reader| reader.members(&room, after.as_ref(), limit))
     }
 
+    fn members_among(&self, room: &RoomKey, users: &[UserId]) -> Reading<Vec<Member>> {
+        let (room, users) = (room.clone(), users.to_vec());
+        self.read(move |reader| reader.members_among(&room, &users))
+    }
+
     fn entries(&self, room: &RoomKey, range: EntryRange, bound: PageBound) -> Reading<EntryPage> {
         let room = room.clone();
         self.read(move |reader| reader.entries(&room, range, bound))
@@ -241,6 +246,11 @@ impl Store for SqliteStore {
     fn marks(&self, room: &RoomKey, user: &UserId) -> Reading<Marks> {
         let (room, user) = (room.clone(), user.clone());
         self.read(move |reader| reader.marks(&room, &user))
+    }
+
+    fn marks_of(&self, room: &RoomKey, users: &[UserId]) -> Reading<Vec<Marks>> {
+        let (room, users) = (room.clone(), users.to_vec());
+        self.read(move |reader| reader.marks_of(&room, &users))
     }
 
     fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<RoomPage<RoomSummary>> {
@@ -324,6 +334,8 @@ impl Store for SqliteStore {
             log_bytes: counters.progress.log_bytes(),
             healthy: self.is_healthy(),
             writable: self.is_healthy(),
+            away_since: None,
+            server: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use carillon_bridge::{Bridge, Options, Origins};
-use carillon_proto::port::{Call, End, FrameStream, HubPort, Peer, TurnedAway};
+use carillon_proto::port::{Call, End, FrameStream, HubPort, Peer, Refused, TurnedAway};
 use carillon_proto::v1::{self, SessionRequest, SessionResponse};
 use carillon_proto::{Frame, WireRow};
 use futures::FutureExt as _;
@@ -45,8 +45,8 @@ impl HubPort for Port {
         &self,
         _: Call,
         _: v1::ExecuteRequest,
-    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, v1::Error>> {
-        async { Err(v1::Error::default()) }.boxed()
+    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
+        async { Err(Refused::default()) }.boxed()
     }
 
     fn create_ticket(

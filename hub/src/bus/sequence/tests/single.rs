@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::{Item, Page, Read, Sequencer, Step};
+use super::super::{Counts, Item, Page, Read, Sequencer, Step};
 use super::world::BOUNDS;
 use crate::domain::position::{Epoch, Position, Seq, Tag};
 
@@ -348,4 +348,30 @@ fn a_log_that_is_closed_holds_nothing() {
     assert_eq!((log.node.held_bytes(), log.node.next_deadline(), log.node.len()), (0, None, 0));
     let item = Item { at: at(6), previous: None, bytes: BYTES, what: 6 };
     assert!(log.node.offer(&0, item, log.now, &mut |_| {}).is_some(), "it is handed back");
+}
+
+#[test]
+fn what_became_of_it_is_counted() {
+    let mut log = Log::open_at(5);
+    let opened = Counts { pages: 1, ..Counts::default() };
+    assert_eq!(log.node.counts(), opened);
+    log.hear(6);
+    assert_eq!(log.hear(6), []);
+    log.hear(8);
+    assert_eq!(log.hear(7), [Step::Tell(7), Step::Tell(8)]);
+    assert_eq!(log.node.counts(), Counts { repeated: 1, ..opened }, "what comes in time is no gap");
+    log.hear(10);
+    log.now += BOUNDS.hold;
+    log.node.tick(log.now, &mut |_, step| log.steps.push(step));
+    let read = log.read();
+    log.node.failed(&0, read.id, log.now);
+    let failed = Counts { gaps: 1, failures: 1, repeated: 1, ..opened };
+    assert_eq!(log.node.counts(), failed);
+    log.now += BOUNDS.retry;
+    log.node.tick(log.now, &mut |_, step| log.steps.push(step));
+    let read = log.read();
+    assert_eq!(log.page(read, at(10), &[8, 9, 10]), [Step::Tell(9), Step::Tell(10)]);
+    assert_eq!(log.node.counts(), Counts { gaps: 2, pages: 2, ..failed }, "it was still missing");
+    log.offer(other(10), Some(other(9)));
+    assert_eq!(log.node.counts().diverged, 1);
 }

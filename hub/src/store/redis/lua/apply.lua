@@ -1,7 +1,9 @@
 -- Applies what an item of another partition's outbox causes in this one, once: items come in order.
 local source, epoch, number, now, publish, head = arg(), arg(), num(), num(), arg(), arg()
-local applied = call('HGET', P .. 'fx', source)
-if applied and string.sub(applied, 1, 8) == epoch and struct.unpack('<I8', applied, 9) >= number then return { 'dup' } end
+-- By the epoch as well: what was lost may have had greater numbers than what follows on it.
+local done = source .. '/' .. epoch
+local applied = call('HGET', P .. 'fx', done)
+if applied and struct.unpack('<I8', applied) >= number then return { 'dup' } end
 local kind, tenant = arg(), arg()
 local reply = { 'ok' }
 if kind == '1' then
@@ -39,5 +41,6 @@ else
     if add == '1' then call('ZADD', key, 0, room) else call('ZREM', key, room) end
   end
 end
-call('HSET', P .. 'fx', source, epoch .. struct.pack('<I8', number))
+call('HSET', P .. 'fx', done, struct.pack('<I8', number))
+tell_all()
 return reply

@@ -34,11 +34,17 @@ local function has_content(e)
   return e.kind == 1 and struct.unpack('<I4', e.body, 9) > 0
 end
 
--- Tells other nodes: publish is the command, or '' where they are told otherwise.
+-- What other nodes are to be told: publish is the command, or '' where they are told otherwise.
+local untold = {}
 local function tell(publish, head, channel, kind, body)
   if publish ~= '' then
-    call(publish, channel, '\1' .. string.char(kind) .. head .. body)
+    untold[#untold + 1] = { publish, channel, '\1' .. string.char(kind) .. head .. body }
   end
+end
+
+-- Tells it, when all is written: a script that is broken off leaves what it has done. Nodes that cannot be told find it missing.
+local function tell_all()
+  for _, message in ipairs(untold) do redis.pcall(message[1], message[2], message[3]) end
 end
 
 -- When a notification goes: when it expires, or was kept long enough.

@@ -14,7 +14,6 @@ if before then
   if before[1] == 'dup' then before[7] = inbox_state(base, now) end
   return before
 end
-if outbox_is_full() then return { 'over' } end
 if not make_place(key, now) then return { 'many' } end
 
 local function read_up_to() return tonumber(call('HGET', base, 'read') or 0) end

@@ -1,5 +1,5 @@
 -- A page of revocations after one, in order, and what has ended goes.
-local after, most, now = num(), num(), num()
+local after, most, now = arg(), num(), num()
 local base = P .. 'hub/v'
 for _, ended in ipairs(call('ZRANGEBYSCORE', base .. 'e', '-inf', now, 'LIMIT', 0, 1000)) do
   call('ZREM', base .. 'e', ended)

@@ -7,10 +7,13 @@ if old then
   call('ZREM', base .. 'z', subject)
   instant = math.max(instant, before)
 end
-local seq = call('HINCRBY', P .. 'hub', 'revocations', 1)
-call('HSET', base, subject, struct.pack('<I8i8', seq, instant))
-call('ZADD', base .. 'z', seq, subject)
+-- Places go with the time, so that those which were lost are not given out again: nodes read on from where they were.
+local place = math.max(tonumber(call('HGET', P .. 'hub', 'revocations') or 0) + 1, now * 1024)
+call('HSET', P .. 'hub', 'revocations', string.format('%.0f', place))
+call('HSET', base, subject, struct.pack('<I8i8', place, instant))
+call('ZADD', base .. 'z', string.format('%.0f', place), subject)
 -- A token's is forgotten once it has ended.
 if kind == '1' then call('ZADD', base .. 'e', instant, subject) end
-tell(publish, head, P .. 'hub/c', 6, struct.pack('<I8i8', seq, instant) .. body)
-return seq
+tell(publish, head, P .. 'hub/c', 6, struct.pack('<I8i8', place, instant) .. body)
+tell_all()
+return 1

@@ -276,6 +276,7 @@ end
 local effects = take_effects(tenant, now, head)
 if effects > 0 then waits = effects end
 local keys = keep_key(key, done)
+tell_all()
 
 local reply = {
   'ok', done.seq, done.tag, done.number, done.time, done.version, keys, waits, trimmed, marks_changed, stored,

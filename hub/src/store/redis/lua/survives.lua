@@ -1,4 +1,5 @@
--- Whether something that was acknowledged is still there: an entry by its tag, a notification by its id.
+-- Whether something that was acknowledged is still there, or was removed: an entry by its tag, a notification by its id, a
+-- revocation by what it names.
 local kind, base, seq, mark = arg(), arg(), num(), arg()
 if kind == 'r' then
   local r = read_room(base)
@@ -7,6 +8,13 @@ if kind == 'r' then
   -- Retention removed it, or it is lost.
   return r.first > seq and r.head >= seq and 1 or 0
 end
+if kind == 'v' then return call('HEXISTS', base, mark) end
+-- One of the same id that came later has taken its place.
 local found = call('HGET', base .. '/i', mark)
-if found then return tonumber(found) == seq and 1 or 0 end
-return tonumber(call('HGET', base, 'head') or 0) >= seq and 1 or 0
+if found then return tonumber(found) >= seq and 1 or 0 end
+if tonumber(call('HGET', base, 'head') or 0) < seq then return 0 end
+-- Its reader removed it, or it has ended; or it was lost, and another is in its place: time i64, priority u8, expires i64, id.
+local record = call('HGET', base .. '/n', seq)
+if not record then return 1 end
+local length = struct.unpack('<H', record, 18)
+return string.sub(record, 20, 19 + length) == mark and 1 or 0

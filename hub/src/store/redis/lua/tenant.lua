@@ -5,7 +5,8 @@ local publish, head, retention = arg(), arg(), num()
 
 local before = answer_of_before(key, now)
 if before then return before end
-if outbox_is_full() then return { 'over' } end
+-- Without effects the last argument is how many there are.
+if ARGV[#ARGV] ~= '0' and outbox_is_full() then return { 'over' } end
 if not make_place(key, now) then return { 'many' } end
 
 local base = P .. 't/' .. tenant
@@ -47,6 +48,7 @@ for _ = 1, num() do
 end
 local waits = take_effects(tenant, now, head)
 local keys = keep_key(key, done)
+tell_all()
 local reply = { 'ok', done.seq, done.tag, done.number, done.time, done.version, keys, waits }
 for _, number in ipairs(told) do reply[#reply + 1] = number end
 return reply

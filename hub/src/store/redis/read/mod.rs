@@ -1,9 +1,11 @@
 //! Reads: each of one home is one script or command, and so a snapshot.
 
 mod inbox;
+mod members;
 mod rooms;
 mod tenants;
 
 pub(super) use inbox::{inbox, inbox_summary};
-pub(super) use rooms::{entries, entry, latest_events, marks, member, members, room, rooms_of};
+pub(super) use members::{marks, marks_of, member, members, members_among};
+pub(super) use rooms::{entries, entry, latest_events, room, rooms_of};
 pub(super) use tenants::{known_users, rooms, tenant_figures};

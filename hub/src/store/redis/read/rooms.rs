@@ -1,4 +1,4 @@
-//! Reads of rooms, their logs, members and marks.
+//! Reads of rooms and their logs.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,6 @@ use redis::Cmd;
 
 use crate::domain::entry::{Entry, ReactionKey};
 use crate::domain::limits::{LISTED_MESSAGE_BYTES, MEMBERSHIPS_LOOKED_AT};
-use crate::domain::marks::Marks;
-use crate::domain::member::Member;
 use crate::domain::names::{RoomKey, RoomName, UserId, UserKey};
 use crate::domain::position::Seq;
 use crate::domain::room::{Room, RoomSummary};
@@ -16,13 +14,13 @@ use crate::redis::{Partition, Reader, record};
 use crate::store::filling::Filling;
 use crate::store::{EntryPage, EntryRange, PageBound, RoomPage, RoomsQuery, StoreError, reactions};
 
-use super::super::answer::{Answer, bytes, damaged};
+use super::super::answer::{Answer, damaged};
 use super::super::call::Call;
 use super::super::script;
 use super::super::shared::Shared;
 use super::super::state::{self, Hot};
 
-fn command(name: &str, key: &str) -> Cmd {
+pub(super) fn command(name: &str, key: &str) -> Cmd {
     let mut command = redis::cmd(name);
     command.arg(key);
     command
@@ -132,59 +130,6 @@ pub(in super::super) async fn latest_events(
         }
     }
     Ok(page.items)
-}
-
-/// A user's membership.
-pub(in super::super) async fn member(
-    shared: &Shared,
-    key: &RoomKey,
-    user: &UserId,
-) -> Result<Option<Member>, StoreError> {
-    let mut read = command("HGET", &format!("{}/m", shared.names.room(key)));
-    read.arg(user.as_str());
-    let found = bytes(shared.send(&read).await?)?;
-    Ok(found.map(|bytes| state::member(user, &bytes)).transpose()?)
-}
-
-/// A room's members in order of their ids.
-pub(in super::super) async fn members(
-    shared: &Shared,
-    key: &RoomKey,
-    after: Option<&UserId>,
-    limit: u32,
-) -> Result<Vec<Member>, StoreError> {
-    let base = shared.names.room(key);
-    let mut read = command("ZRANGEBYLEX", &format!("{base}/o"));
-    read.arg(after.map_or_else(|| "-".to_owned(), |after| format!("({after}"))).arg("+");
-    read.arg("LIMIT").arg(0).arg(limit);
-    let users = Answer::new(shared.send(&read).await?).all_bytes()?;
-    if users.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut read = command("HMGET", &format!("{base}/m"));
-    for user in &users {
-        read.arg(user);
-    }
-    let mut found = Answer::new(shared.send(&read).await?);
-    let mut members = Vec::with_capacity(users.len());
-    for user in users {
-        // One that left between the two reads is not there.
-        if let Some(bytes) = found.bytes()? {
-            members.push(state::member(&state::user(&user)?, &bytes)?);
-        }
-    }
-    Ok(members)
-}
-
-/// A user's marks.
-pub(in super::super) async fn marks(
-    shared: &Shared,
-    key: &RoomKey,
-    user: &UserId,
-) -> Result<Marks, StoreError> {
-    let mut read = command("HGET", &format!("{}/k", shared.names.room(key)));
-    read.arg(user.as_str());
-    Ok(state::marks(&bytes(shared.send(&read).await?)?.unwrap_or_default())?)
 }
 
 /// A page of a user's rooms, in order of their names. Each is of a snapshot of its own.

@@ -3,6 +3,7 @@
 
 mod entries;
 mod inbox;
+mod members;
 mod memberships;
 mod reactions;
 mod rooms;

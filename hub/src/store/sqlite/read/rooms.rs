@@ -3,8 +3,6 @@
 use rusqlite::{Connection, Row};
 
 use crate::domain::content::Pairs;
-use crate::domain::marks::Marks;
-use crate::domain::member::Member;
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserId};
 use crate::domain::position::{Epoch, Position, Tag};
 use crate::domain::room::Room;
@@ -13,8 +11,7 @@ use crate::store::{PageBound, RoomPage};
 use super::super::engine::{EngineError, Result, optional};
 use super::super::overlay::Head;
 use super::super::readers::Reader;
-use super::super::room_state::read_marks;
-use super::super::rows::{read_pairs, read_role, seq};
+use super::super::rows::{read_pairs, seq};
 use crate::store::filling::Filling;
 
 /// A room, with the columns that [`RoomRow::read`] wants.
@@ -130,60 +127,4 @@ impl Reader {
         let next = page.items.last().filter(|_| page.full).map(|room| room.room.clone());
         Ok(RoomPage { rooms: page.items, next })
     }
-
-    /// A user's membership.
-    pub(in super::super) fn member(&mut self, room: &RoomKey, user: &UserId) -> Result<Option<Member>> {
-        let (Some(id), Some(user_id)) = (room_id(&self.db, room)?, user_id(&self.db, &room.tenant, user)?)
-        else {
-            return Ok(None);
-        };
-        let mut statement = self.db.prepare_cached(
-            "SELECT role, version, joined, history_from FROM members WHERE room = ?1 AND user = ?2",
-        )?;
-        let mut rows = statement.query((id, user_id))?;
-        rows.next()?.map(|row| read_member(row, 0, user.clone())).transpose()
-    }
-
-    /// A room's members in order of their ids.
-    pub(in super::super) fn members(
-        &mut self,
-        room: &RoomKey,
-        after: Option<&UserId>,
-        limit: u32,
-    ) -> Result<Vec<Member>> {
-        let Some(id) = room_id(&self.db, room)? else { return Ok(Vec::new()) };
-        let mut statement = self.db.prepare_cached(
-            "SELECT u.name, m.role, m.version, m.joined, m.history_from FROM members m JOIN users u ON u.id = m.user
-             WHERE m.room = ?1 AND u.name > ?2 ORDER BY u.name LIMIT ?3",
-        )?;
-        let mut rows = statement.query((id, after.map_or("", UserId::as_str), limit))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let name: String = row.get(0)?;
-            let user = UserId::parse(&name).map_err(|_| EngineError::Damaged("user"))?;
-            found.push(read_member(row, 1, user)?);
-        }
-        Ok(found)
-    }
-
-    /// A user's marks.
-    pub(in super::super) fn marks(&mut self, room: &RoomKey, user: &UserId) -> Result<Marks> {
-        if let Some(marks) = self.overlay.look(room, |room| room.marks.get(user).copied()).flatten() {
-            return Ok(marks);
-        }
-        match (room_id(&self.db, room)?, user_id(&self.db, &room.tenant, user)?) {
-            (Some(room), Some(user)) => read_marks(&self.db, room, user),
-            _ => Ok(Marks::default()),
-        }
-    }
-}
-
-fn read_member(row: &Row<'_>, first: usize, user: UserId) -> Result<Member> {
-    Ok(Member {
-        user,
-        role: read_role(row.get(first)?)?,
-        version: seq(row.get(first + 1)?),
-        joined: seq(row.get(first + 2)?),
-        history_from: seq(row.get(first + 3)?),
-    })
 }

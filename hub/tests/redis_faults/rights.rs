@@ -1,0 +1,70 @@
+//! What a user of Redis may not do, and what others have left there.
+
+use std::sync::Arc;
+
+use carillon_hub::domain::inbox::{InboxChange, Priority};
+use carillon_hub::domain::member::Role;
+use carillon_hub::domain::names::NotificationId;
+use carillon_hub::redis::{self, Partition};
+use carillon_hub::store::redis::{OpenError, Options, RedisStore};
+use carillon_hub::store::{Condition, Home, Outcome, Store, Write};
+
+use crate::harness::*;
+use carillon_test_redis::{Keeps, Server};
+
+/// A user with these rights on channels, and a store that speaks as them.
+fn open_as(server: &Server, channels: &str) -> Result<RedisStore, OpenError> {
+    server.command::<()>(&format!("ACL SETUSER hub on >secret ~* +@all resetchannels {channels}"));
+    let setup = Setup::new();
+    let mut at = redis::Options::new(server.url());
+    (at.user, at.password) = (Some("hub".to_owned()), Some("secret".to_owned()));
+    RedisStore::open(Options::new(at, Arc::clone(&setup.namespaces), setup.sink.clone()))
+}
+
+#[tokio::test]
+async fn who_may_not_publish_is_told_so_at_the_start() {
+    let server = Server::start(Keeps::EverySecond);
+    for channels in ["", "&other:*"] {
+        let error = open_as(&server, channels).map(drop).unwrap_err().to_string();
+        assert!(error.contains("does not publish") && error.contains("ACL SETUSER"), "{error}");
+    }
+    open_as(&server, "&carillon:*").unwrap().close().await;
+}
+
+/// The right is taken away later: what is committed is whole, and others find it missing.
+#[tokio::test]
+async fn an_outcome_that_cannot_be_published_is_whole() {
+    let server = Server::start(Keeps::EverySecond);
+    let store = open_as(&server, "&carillon:*").unwrap();
+    store.commit(send("conversation:a", "alice", "before")).await.unwrap();
+    server.command::<()>("ACL SETUSER hub resetchannels");
+    let outcome = append("conversation:a", "office", added("mallory", Role::Member));
+    let committed =
+        store.commit(Outcome { conditions: vec![Condition::NotMember(user("mallory"))], ..outcome });
+    assert_eq!(committed.await.unwrap().position.seq.0, 2);
+    store.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
+    let room = store.room(&room_key("conversation:a")).await.unwrap().unwrap();
+    assert_eq!((room.head.seq.0, room.members), (2, 1));
+    assert!(store.member(&room_key("conversation:a"), &user("mallory")).await.unwrap().is_some());
+    assert_eq!(store.inbox_summary(&user_key("bob")).await.unwrap().unread, 1);
+    store.close().await;
+}
+
+/// A partition's outbox that is full stops what would put something in, and nothing else.
+#[tokio::test]
+async fn a_full_outbox_stops_what_has_effects_alone() {
+    let server = Server::start(Keeps::EverySecond);
+    let store = open_as(&server, "&carillon:*").unwrap();
+    store.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
+    for partition in [Partition::of_tenant(&tenant()), Partition::of_user(&tenant(), &user("bob"))] {
+        let key = format!("carillon:{{{}}}:out", partition.number());
+        let items = vec!["damaged"; 10_000].join(" ");
+        server.command::<u64>(&format!("RPUSH {key} {items}"));
+    }
+    let know = Outcome { writes: vec![Write::Know], ..outcome(Home::Tenant, "carol") };
+    store.commit(know).await.unwrap();
+    let read = Write::Inbox(InboxChange::Read(vec![NotificationId::parse("n1").unwrap()]));
+    store.commit(outcome(Home::Inbox(user("bob")), "bob").writing(read)).await.unwrap();
+    assert_eq!(store.inbox_summary(&user_key("bob")).await.unwrap().unread, 0);
+    assert!(store.commit(notify("bob", notice("n2", Priority::Normal))).await.is_err());
+}
