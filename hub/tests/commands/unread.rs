@@ -66,7 +66,7 @@ async fn a_message_costs_a_few_reads_however_many_are_connected() {
     hub.user("u1").marks_read(&room.room, 3).await.unwrap();
     let (told, reads) = tell(&hub, &room, &connected).await;
     assert_eq!(told.len(), 1_502);
-    let expected = |name: &str| if name == "u0" { 0 } else { 1 };
+    let expected = |name: &str| u64::from(name != "u0");
     assert!(told.iter().all(|(name, unread)| *unread == expected(name)), "{told:?}");
     assert_eq!(reads, 1 + 6 + 6, "the room, and for 256 users their memberships and marks");
 
