@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 struct Hub {
     draining: AtomicBool,
     broken: AtomicBool,
+    out_of_service: AtomicBool,
 }
 
 impl Facts for Hub {
@@ -25,7 +26,7 @@ impl Facts for Hub {
         let healthy = !self.broken.load(Ordering::SeqCst);
         Readiness {
             draining: self.draining.load(Ordering::SeqCst),
-            in_service: healthy,
+            in_service: healthy && !self.out_of_service.load(Ordering::SeqCst),
             store: StoreFigures { healthy, committed: 42, ..StoreFigures::default() },
             sessions: 7,
         }
@@ -106,6 +107,9 @@ async fn readiness_follows_the_store_and_the_drain() {
     server.hub.draining.store(true, Ordering::SeqCst);
     let (status, answer) = server.get("/health/ready").await;
     assert!(status == 503 && answer.contains("\"status\":\"draining\""), "{answer}");
+    server.hub.out_of_service.store(true, Ordering::SeqCst);
+    let (status, answer) = server.get("/health/ready").await;
+    assert!(status == 503 && answer.contains("\"status\":\"out_of_service\""), "{answer}");
     server.hub.broken.store(true, Ordering::SeqCst);
     let (status, answer) = server.get("/health/ready?verbose").await;
     assert!(status == 503 && answer.contains("\"status\":\"store_unhealthy\""), "{answer}");

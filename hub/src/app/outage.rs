@@ -32,7 +32,7 @@ pub(super) struct Outage {
     services: Arc<Services>,
     health: Health,
     patience: Patience,
-    /// Since when the store is away.
+    /// Since when something does not work.
     away: Option<Instant>,
     is_out: bool,
     /// All revocations up to this place are known, of this epoch's places.
@@ -80,13 +80,14 @@ impl Outage {
         }
     }
 
-    /// Takes the hub out of service while its store has not committed for a while.
+    /// Takes the hub out of service while its store has not answered or committed for a while, or other nodes are not heard.
     async fn look_at_health(&mut self) {
-        if self.services.store.is_healthy() {
+        let fault = fault(&self.services);
+        if fault.is_none() {
             self.away = None;
             if std::mem::take(&mut self.is_out) {
                 self.services.set_in_service(true);
-                tracing::info!("the store is there again: the hub is in service");
+                tracing::info!("the hub is in service again");
                 if !self.services.is_draining() {
                     self.health.serving().await;
                 }
@@ -96,7 +97,7 @@ impl Outage {
         {
             self.is_out = true;
             self.services.set_in_service(false);
-            tracing::error!("the store has stopped: the hub is out of service");
+            tracing::error!(fault, "the hub is out of service");
             self.health.not_serving().await;
         }
     }
@@ -135,6 +136,18 @@ impl Outage {
         }
         self.revocations_after.1 = learn_revocations(&self.services, self.revocations_after.1).await?;
         Ok(())
+    }
+}
+
+/// What does not work, in a few words; `None` where all does.
+fn fault(services: &Services) -> Option<&'static str> {
+    let store = services.store.figures();
+    let is_heard = services.delivery.feed().is_none_or(Feed::is_connected);
+    match (store.healthy, store.writable, is_heard) {
+        (false, ..) => Some("the store does not answer"),
+        (_, false, _) => Some("the store takes no writes"),
+        (.., false) => Some("other nodes are not heard"),
+        _ => None,
     }
 }
 

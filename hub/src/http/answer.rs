@@ -41,6 +41,7 @@ fn ready(facts: &dyn Facts) -> Response<Full<Bytes>> {
         "sessions": readiness.sessions,
         "store": {
             "healthy": store.healthy,
+            "writable": store.writable,
             "away_since_ms": store.away_since.map(Timestamp::millis),
             "committed": store.committed,
             "duplicates": store.duplicates,

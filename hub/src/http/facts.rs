@@ -16,7 +16,8 @@ pub trait Facts: Send + Sync + 'static {
 pub struct Readiness {
     /// Whether it is stopping.
     pub draining: bool,
-    /// Whether its store is there, or away for so short a time that nobody need go elsewhere.
+    /// Whether its store is there and commits, and other nodes are heard; or not for so short a time that nobody need go
+    /// elsewhere.
     pub in_service: bool,
     /// The store's figures.
     pub store: StoreFigures,
@@ -27,8 +28,10 @@ pub struct Readiness {
 impl Readiness {
     /// The state in a word.
     pub fn status(&self) -> &'static str {
-        if !self.in_service {
+        if !self.in_service && !self.store.healthy {
             "store_unhealthy"
+        } else if !self.in_service {
+            "out_of_service"
         } else if self.draining {
             "draining"
         } else {

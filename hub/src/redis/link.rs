@@ -6,9 +6,12 @@
 //! random part of a wait that doubles, and learns what has moved. While there is none, callers are answered at once.
 //!
 //! A connection that brings no answer in time may be dead without anybody having been told, or its server stands still. Who
-//! finds that says so with [`Link::silent`]: it stays, and another one takes its place as soon as there can be one, unless it
+//! finds that says so with [`Link::failed`]: it stays, and another one takes its place as soon as there can be one, unless it
 //! has brought an answer by then. What it brings after it was replaced is too late: commands that were given later may have
 //! been carried out before.
+//!
+//! Where replicas are waited for there are two to each server, which come and go together: `WAIT` holds up all that comes after
+//! it on its connection, and speaks of what was written over that one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +20,10 @@ use std::time::Duration;
 use futures::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, RedisResult, Value, from_redis_value};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value,
+    from_redis_value,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -60,35 +66,68 @@ pub struct Server {
     pub address: Address,
     /// Tells this connection from those before.
     pub number: u64,
-    /// The connection.
+    /// What reads go over, and writes that nobody waits for.
     pub connection: MultiplexedConnection,
+    /// What is waited for: another connection to the same server where replicas are waited for, else the same.
+    pub writes: MultiplexedConnection,
     standing: Arc<Standing>,
 }
 
-/// What is known of a connection.
+/// Which of a server's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// [`Server::connection`].
+    Reads,
+    /// [`Server::writes`].
+    Writes,
+}
+
+/// What is known of a server's connections.
 #[derive(Default)]
 struct Standing {
-    /// It has brought nothing since an answer was late.
+    /// Whether writes go over the same connection as reads.
+    are_one: bool,
+    /// That for reads has brought nothing since an answer was late.
     is_silent: AtomicBool,
-    /// Another one has taken its place.
+    /// Nor has that for writes.
+    are_writes_silent: AtomicBool,
+    /// Others have taken their places.
     is_replaced: AtomicBool,
 }
 
+impl Standing {
+    fn silence(&self, way: Way) -> &AtomicBool {
+        match way {
+            Way::Writes if !self.are_one => &self.are_writes_silent,
+            Way::Reads | Way::Writes => &self.is_silent,
+        }
+    }
+}
+
 impl Server {
-    /// Whether another connection has taken its place.
+    /// One of its connections.
+    pub fn over(&self, way: Way) -> MultiplexedConnection {
+        match way {
+            Way::Reads => self.connection.clone(),
+            Way::Writes => self.writes.clone(),
+        }
+    }
+
+    /// Whether other connections have taken the places of these.
     pub fn is_replaced(&self) -> bool {
         self.standing.is_replaced.load(Ordering::Acquire)
     }
 
-    /// It has brought an answer.
-    pub fn answered(&self) {
-        if self.is_silent() {
-            self.standing.is_silent.store(false, Ordering::Release);
+    /// A connection has brought an answer.
+    pub fn answered(&self, way: Way) {
+        let silence = self.standing.silence(way);
+        if silence.load(Ordering::Acquire) {
+            silence.store(false, Ordering::Release);
         }
     }
 
     fn is_silent(&self) -> bool {
-        self.standing.is_silent.load(Ordering::Acquire)
+        [Way::Reads, Way::Writes].into_iter().any(|way| self.standing.silence(way).load(Ordering::Acquire))
     }
 }
 
@@ -109,6 +148,8 @@ struct State {
 
 struct Inner {
     options: Options,
+    /// Whether writes have connections of their own.
+    are_apart: bool,
     seeds: Seeds,
     state: Mutex<State>,
     changed: Notify,
@@ -122,9 +163,18 @@ pub struct Link(Arc<Inner>);
 impl Link {
     /// A link that is not connected yet; the settings are checked.
     pub fn new(options: Options) -> Result<Self, LinkError> {
+        Self::of(options, false)
+    }
+
+    /// A link like that, over which writes have connections of their own.
+    pub fn with_writes_apart(options: Options) -> Result<Self, LinkError> {
+        Self::of(options, true)
+    }
+
+    fn of(options: Options, are_apart: bool) -> Result<Self, LinkError> {
         let seeds = Seeds::new(&options)?;
         let (state, changed, traffic) = (Mutex::default(), Notify::new(), Traffic::default());
-        Ok(Self(Arc::new(Inner { options, seeds, state, changed, traffic })))
+        Ok(Self(Arc::new(Inner { options, are_apart, seeds, state, changed, traffic })))
     }
 
     /// Its settings.
@@ -142,6 +192,21 @@ impl Link {
     /// The connections to all servers.
     pub fn servers(&self) -> Vec<Server> {
         self.0.state.lock().servers.values().cloned().collect()
+    }
+
+    /// Where all servers that have keys are, connected or not.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.0.state.lock().topology.servers()
+    }
+
+    /// The connection to the server at an address; `None` where there is none now.
+    pub fn server_at(&self, address: &Address) -> Option<Server> {
+        self.0.state.lock().servers.get(address).cloned()
+    }
+
+    /// Whether a slot's keys are at an address.
+    pub fn is_at(&self, address: &Address, slot: u16) -> bool {
+        self.0.state.lock().topology.owner(slot) == Some(address)
     }
 
     /// Whether a server is the one that has a key.
@@ -182,9 +247,25 @@ impl Link {
         }
     }
 
+    /// A server's answer was this: where the connection is broken, or leads to a replica, another one is opened, and where it is
+    /// silent one that can take its place; where a key has moved, that is learned.
+    pub fn failed(&self, server: &Server, error: &RedisError, way: Way) {
+        let is_broken = error.is_unrecoverable_error() || error.is_connection_dropped();
+        if is_broken || is_replica(error) {
+            self.lost(server);
+        } else if error.is_timeout() {
+            self.silent(server, way);
+        } else {
+            server.answered(way);
+        }
+        if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)) {
+            self.moved();
+        }
+    }
+
     /// This connection has not brought an answer in time.
-    pub fn silent(&self, server: &Server) {
-        if !server.standing.is_silent.swap(true, Ordering::AcqRel) {
+    fn silent(&self, server: &Server, way: Way) {
+        if !server.standing.silence(way).swap(true, Ordering::AcqRel) {
             self.0.changed.notify_one();
         }
     }
@@ -232,13 +313,19 @@ impl Link {
     }
 
     async fn open(&self, address: &Address, check: &Check) -> Result<(), LinkError> {
-        let connection = self.connection_to(address).await.map_err(|error| LinkError::unreachable(&error))?;
+        let connect =
+            async || self.connection_to(address).await.map_err(|error| LinkError::unreachable(&error));
+        let mut connection = connect().await?;
+        self.check_takes_writes(&mut connection).await?;
+        let writes = if self.0.are_apart { connect().await? } else { connection.clone() };
         let number = {
             let mut state = self.0.state.lock();
             state.opened += 1;
             state.opened
         };
-        let server = Server { address: address.clone(), number, connection, standing: Arc::default() };
+        let standing = Standing { are_one: !self.0.are_apart, ..Standing::default() };
+        let standing = Arc::new(standing);
+        let server = Server { address: address.clone(), number, connection, writes, standing };
         check(self.clone(), server.clone()).await?;
         let mut state = self.0.state.lock();
         let is_needed = state.servers.get(address).is_none_or(Server::is_silent);
@@ -251,6 +338,21 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a replica, which reads are answered by and nothing else: an address may lead to one for a while. Servers of a
+    /// cluster say themselves what is theirs.
+    async fn check_takes_writes(&self, connection: &mut MultiplexedConnection) -> Result<(), LinkError> {
+        if self.0.options.cluster {
+            return Ok(());
+        }
+        let mut nothing = redis::cmd("UNLINK");
+        nothing.arg(format!("{}:nothing", self.0.options.prefix));
+        match nothing.query_async::<Value>(connection).await {
+            Err(error) if is_replica(&error) => Err(LinkError::unreachable(&error)),
+            // Whatever else it refuses, it is the one.
+            _ => Ok(()),
+        }
     }
 
     /// A client of the server at an address.
@@ -337,6 +439,10 @@ impl Link {
             }
         }
     }
+}
+
+fn is_replica(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly))
 }
 
 /// A random part of a wait, so that not all come back at once.

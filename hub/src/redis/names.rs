@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use siphasher::sip::SipHasher13;
 
+use super::slots::slot_of;
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 
 /// How many partitions there are. It stays: another number would look for what is there in other places.
@@ -25,6 +26,11 @@ impl Partition {
     /// The one with this number, where there is one.
     pub fn from_number(number: u64) -> Option<Self> {
         u16::try_from(number).ok().filter(|number| *number < PARTITIONS).map(Self)
+    }
+
+    /// The slot that its keys are in.
+    pub fn slot(self) -> u16 {
+        slot_of(self.0.to_string().as_bytes())
     }
 
     /// Its number, below [`PARTITIONS`].
@@ -161,5 +167,7 @@ mod tests {
             Partition::of_hub(),
         ];
         assert_eq!(numbers.map(Partition::number), [388, 582, 191, 64]);
+        let names = Names::new("carillon");
+        assert!(numbers.iter().all(|at| at.slot() == slot_of(names.partition(*at).as_bytes())));
     }
 }

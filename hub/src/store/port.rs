@@ -133,7 +133,7 @@ pub trait Store: Send + Sync + 'static {
     /// What was noted of audit chains, the oldest first.
     fn audit_heads(&self) -> Reading<Vec<ChainHead>>;
 
-    /// Whether it still commits.
+    /// Whether it answers: what is read is current. Whether it commits as well, [`StoreFigures::writable`] says.
     fn is_healthy(&self) -> bool {
         self.figures().healthy
     }
@@ -201,8 +201,10 @@ pub struct StoreFigures {
     pub keys: u64,
     /// Bytes of the write-ahead log, or its like, now.
     pub log_bytes: u64,
-    /// Whether it still commits.
+    /// Whether it answers.
     pub healthy: bool,
+    /// Whether it commits what it is given.
+    pub writable: bool,
     /// Since when it cannot be reached: when it answered last. `None` where it can, and for one in this process.
     pub away_since: Option<Timestamp>,
     /// Figures of what leads to it; `None` for one in this process.

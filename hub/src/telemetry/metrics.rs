@@ -197,7 +197,7 @@ fn write_store(text: &mut Exposition, store: &StoreFigures) {
     text.single(names::STORE_QUEUED, store.queued);
     text.single(names::STORE_KEYS, store.keys);
     text.single(names::STORE_LOG_BYTES, store.log_bytes);
-    text.single(names::STORE_HEALTHY, u64::from(store.healthy));
+    text.single(names::STORE_HEALTHY, u64::from(store.healthy && store.writable));
 }
 
 fn describe(recorder: &PrometheusRecorder, family: Family) {
@@ -252,6 +252,7 @@ mod tests {
             store: StoreFigures {
                 committed: 5,
                 healthy: true,
+                writable: true,
                 server: Some(ServerFigures {
                     link: LinkFigures { servers: 3, connected: 2, timed_out: 9, ..LinkFigures::default() },
                     round_trip: Duration::from_micros(250),

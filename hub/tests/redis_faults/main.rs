@@ -9,10 +9,14 @@
 mod harness;
 
 mod failover;
+mod lanes;
 mod load;
 mod loss;
 mod nodes;
+mod replicas;
 mod restart;
 mod rights;
 mod settings;
 mod stall;
+mod upkeep;
+mod writes;

@@ -40,6 +40,8 @@ impl Keeps {
 enum At {
     /// A socket in the folder.
     Socket,
+    /// A port besides, by which replicas find it.
+    Alone(u16),
     /// A port of a server of a cluster, and its port for the others.
     Port(u16, u16),
 }
@@ -69,6 +71,14 @@ impl Server {
         server
     }
 
+    /// Starts one that others may replicate, or that replicates another.
+    pub fn start_for_replication(keeps: Keeps) -> Self {
+        let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let at = At::Alone(free.local_addr().expect("it is bound").port());
+        drop(free);
+        Self::start_at(at, keeps)
+    }
+
     /// Starts one that is to be part of a cluster.
     pub(crate) fn start_for_cluster(keeps: Keeps) -> Self {
         // Held until both are there, so that they are not the same.
@@ -94,22 +104,31 @@ impl Server {
         self.folder.path().join(name)
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The socket of one that is not of a cluster.
+    pub fn socket(&self) -> PathBuf {
         self.path("redis.sock")
+    }
+
+    /// Becomes another one's replica, and waits until it has what that has.
+    pub fn replicate(&self, master: &Self) {
+        let At::Alone(port) = master.at else { panic!("it has no port") };
+        self.command::<()>(&format!("REPLICAOF 127.0.0.1 {port}"));
+        let is_up = || self.command::<String>("INFO replication").contains("master_link_status:up");
+        crate::cluster::until("a replica has all", is_up);
     }
 
     /// Where it is.
     pub fn url(&self) -> String {
         match self.at {
             At::Socket => format!("unix://{}", self.socket().display()),
-            At::Port(port, _) => format!("redis://127.0.0.1:{port}"),
+            At::Alone(port) | At::Port(port, _) => format!("redis://127.0.0.1:{port}"),
         }
     }
 
     pub(crate) fn target(&self) -> Target {
         match self.at {
             At::Socket => Target::Unix(self.socket()),
-            At::Port(port, _) => Target::Tcp(([127, 0, 0, 1], port).into()),
+            At::Alone(port) | At::Port(port, _) => Target::Tcp(([127, 0, 0, 1], port).into()),
         }
     }
 
@@ -122,7 +141,7 @@ impl Server {
     pub(crate) fn ports(&self) -> (u16, u16) {
         match self.at {
             At::Port(port, bus) => (port, bus),
-            At::Socket => panic!("it has none"),
+            At::Socket | At::Alone(_) => panic!("it is of no cluster"),
         }
     }
 
@@ -134,6 +153,10 @@ impl Server {
         match &self.at {
             At::Socket => {
                 command.args(["--port", "0", "--unixsocket"]).arg(self.socket());
+            }
+            At::Alone(port) => {
+                command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+                command.args(["--repl-diskless-sync-delay", "0", "--unixsocket"]).arg(self.socket());
             }
             At::Port(port, bus) => {
                 command.args(["--bind", "127.0.0.1", "--cluster-enabled", "yes"]);

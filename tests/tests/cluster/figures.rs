@@ -247,7 +247,8 @@ async fn nobody_watches_for_longer_than_sessions_stay() {
     let redis = Redis::start(Keeps::Always);
     let node = hub().node_of(&redis).with(|config| {
         config.redis.answer_timeout = Duration::from_millis(500);
-        config.redis.revocation_stale = Duration::from_secs(1);
+        // Longer than it takes to see that nobody answers, so that this is seen first.
+        config.redis.revocation_stale = Duration::from_secs(6);
     });
     let node = node.start().await;
     let mut watch = watch(&node).await;

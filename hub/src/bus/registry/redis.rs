@@ -15,16 +15,14 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{
-    ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, Script, ServerErrorKind, Value, cmd,
-};
+use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Script, Value, cmd};
 use tokio_util::sync::CancellationToken;
 
 use super::{Asking, Kept, Lease, Leases, Registry, Writing};
 use crate::bus::port::BusError;
 use crate::bus::sessions::Life;
 use crate::domain::names::{SessionId, TenantId};
-use crate::redis::link::LinkError;
+use crate::redis::link::{LinkError, Way};
 use crate::redis::{Link, LinkFigures, Names, Options, Partition};
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
@@ -91,16 +89,9 @@ impl Inner {
     ) -> Result<T, BusError> {
         let mut server = self.link.server(key.as_bytes()).ok_or(BusError::Unavailable)?;
         let asking = self.link.traffic().count(ask(&mut server.connection));
-        let answer = asking.await.inspect(|_| server.answered());
+        let answer = asking.await.inspect(|_| server.answered(Way::Reads));
         answer.map_err(|error: RedisError| {
-            if error.is_unrecoverable_error() || error.is_connection_dropped() {
-                self.link.lost(&server);
-            } else if error.is_timeout() {
-                self.link.silent(&server);
-            }
-            if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)) {
-                self.link.moved();
-            }
+            self.link.failed(&server, &error, Way::Reads);
             BusError::Unavailable
         })
     }

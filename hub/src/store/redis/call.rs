@@ -1,14 +1,14 @@
 //! Asking Redis: a script or a command, its time limit, and what its failures mean.
 
-use futures::future::try_join_all;
 use redis::aio::ConnectionLike;
-use redis::{
-    Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Script, ServerErrorKind, ToRedisArgs, Value,
-};
+use redis::{Arg, Cmd, ErrorKind, RedisError, RedisResult, Script, ServerErrorKind, ToRedisArgs, Value};
 
+use crate::redis::link::Way;
 use crate::redis::{Partition, Server};
 use crate::store::StoreError;
 
+use super::answer::Answer;
+use super::barrier::Written;
 use super::shared::Shared;
 
 /// A script with its arguments.
@@ -37,21 +37,41 @@ impl Call {
     }
 
     /// Asks, and gives the answer's parts.
-    pub(super) async fn ask(self, shared: &Shared) -> Result<super::answer::Answer, StoreError> {
-        let answer = match shared.send(&self.command).await {
+    pub(super) async fn ask(self, shared: &Shared) -> Result<Answer, StoreError> {
+        self.ask_at(shared).await.map(|(answer, _)| answer)
+    }
+
+    /// Asks, and gives the answer's parts with who answered.
+    pub(super) async fn ask_at(self, shared: &Shared) -> Result<(Answer, Server), StoreError> {
+        let server = shared.server_for(&self.command)?;
+        let answer = self.over(shared, &server, Way::Reads).await?;
+        Ok((answer, server))
+    }
+
+    /// Writes what is to be made durable: gives the answer's parts, and where that is.
+    pub(super) async fn write(self, shared: &Shared) -> Result<(Answer, Written), StoreError> {
+        let server = shared.server_for(&self.command)?;
+        let answer = self.over(shared, &server, Way::Writes).await?;
+        Ok((answer, Written(server)))
+    }
+
+    /// Writes, and waits until that is durable; gives the answer's parts.
+    pub(super) async fn write_durably(self, shared: &Shared) -> Result<Answer, StoreError> {
+        let (answer, written) = self.write(shared).await?;
+        shared.make_durable(&written).await?;
+        Ok(answer)
+    }
+
+    async fn over(&self, shared: &Shared, server: &Server, way: Way) -> Result<Answer, StoreError> {
+        let answer = match shared.send_over(server, way, &self.command).await {
             Err(Failure::NoScript) => {
-                self.load(shared).await?;
-                shared.send(&self.command).await
+                let loaded = self.script.load_async(&mut server.over(way)).await;
+                loaded.map_err(|error| StoreError::from(Failure::of(&error)))?;
+                shared.send_over(server, way, &self.command).await
             }
             answer => answer,
         };
-        answer.map(super::answer::Answer::new).map_err(StoreError::from)
-    }
-
-    async fn load(&self, shared: &Shared) -> Result<(), StoreError> {
-        let mut server = shared.server_for(&self.command)?;
-        let loaded = self.script.load_async(&mut server.connection).await;
-        loaded.map(drop).map_err(|error| Failure::of(&error).into())
+        answer.map(Answer::new).map_err(StoreError::from)
     }
 }
 
@@ -104,47 +124,34 @@ impl Shared {
 
     /// Sends one command and waits for its answer. Where its key has moved it was not carried out: who asked asks again.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
-        let mut server = self.server_for(command).map_err(|_| Failure::Away)?;
-        let asking = async { server.connection.req_packed_command(command).await?.extract_error() };
-        let answer = self.link.traffic().count(asking).await;
-        self.take(&server, answer)
+        self.send_at(command).await.map(|(answer, _)| answer)
     }
 
-    /// Sends commands, in one piece where there is one server; each answer is there.
-    pub(super) async fn send_all(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
-        if self.options.redis.cluster {
-            let asked = commands.cmd_iter().map(|command| self.send(command));
-            return Ok(try_join_all(asked).await?);
-        }
-        let mut server = self.link.server(b"").ok_or(StoreError::Unavailable)?;
-        let asking = async {
-            let answers = server.connection.req_packed_commands(commands, 0, commands.len()).await?;
-            answers.into_iter().map(Value::extract_error).collect()
-        };
-        let answers: RedisResult<Vec<_>> = self.link.traffic().count(asking).await;
-        Ok(self.take(&server, answers)?)
+    /// Sends one command; gives its answer with who answered.
+    pub(super) async fn send_at(&self, command: &Cmd) -> Result<(Value, Server), Failure> {
+        let server = self.server_for(command).map_err(|_| Failure::Away)?;
+        let answer = self.send_over(&server, Way::Reads, command).await?;
+        Ok((answer, server))
+    }
+
+    async fn send_over(&self, server: &Server, way: Way, command: &Cmd) -> Result<Value, Failure> {
+        let mut connection = server.over(way);
+        let asking = async { connection.req_packed_command(command).await?.extract_error() };
+        let answer = self.link.traffic().count(asking).await;
+        self.take(server, way, answer)
     }
 
     /// Takes an answer. One of a connection that was replaced meanwhile is none: what was asked for over the other one may
     /// have been done before it.
-    fn take<T>(&self, server: &Server, answer: RedisResult<T>) -> Result<T, Failure> {
-        let answer = answer.map_err(|error| self.failed(server, &error))?;
-        server.answered();
+    pub(super) fn take<T>(&self, server: &Server, way: Way, answer: RedisResult<T>) -> Result<T, Failure> {
+        let answer = answer.map_err(|error| self.failed(server, way, &error))?;
+        server.answered(way);
         if server.is_replaced() { Err(Failure::Away) } else { Ok(answer) }
     }
 
-    /// What a failure means; where the connection is broken another one is opened.
-    fn failed(&self, server: &Server, error: &RedisError) -> Failure {
-        if error.is_unrecoverable_error() || error.is_connection_dropped() {
-            self.link.lost(server);
-        } else if error.is_timeout() {
-            self.link.silent(server);
-        } else {
-            server.answered();
-        }
-        if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)) {
-            self.link.moved();
-        }
+    /// What a failure means; where the connection is broken or silent another one is opened.
+    pub(super) fn failed(&self, server: &Server, way: Way, error: &RedisError) -> Failure {
+        self.link.failed(server, error, way);
         Failure::of(error)
     }
 }

@@ -27,6 +27,7 @@ use crate::store::{
 
 use super::erase::Erasures;
 use super::lane::Job;
+use super::limits::QUEUES;
 use super::options::{OpenError, Options};
 use super::shared::{Shared, partition_of};
 use super::worker::{self, Order, Ready};
@@ -46,7 +47,8 @@ struct Inner {
 /// The ways into the thread; without them it ends.
 #[derive(Clone)]
 struct Senders {
-    lanes: Vec<mpsc::Sender<Job>>,
+    /// One for each partition.
+    lanes: Arc<[mpsc::Sender<Job>]>,
     orders: mpsc::Sender<Order>,
 }
 
@@ -59,7 +61,7 @@ impl RedisStore {
             .spawn(move || worker::run(options, &ready))?;
         // A thread that ends without a word has panicked.
         let Ready { shared, lanes, orders, erasures } = begun.recv().unwrap_or(Err(OpenError::Damaged))?;
-        let senders = Mutex::new(Some(Senders { lanes, orders }));
+        let senders = Mutex::new(Some(Senders { lanes: lanes.into(), orders }));
         Ok(Self(Arc::new(Inner { shared, erasures, senders, thread: Mutex::new(Some(thread)) })))
     }
 
@@ -131,13 +133,16 @@ impl Store for RedisStore {
         let (reply, answer) = oneshot::channel();
         let partition = partition_of(&outcome.tenant, &outcome.home);
         let taken = self.senders().and_then(|senders| {
-            let lane = usize::from(partition.number()) % senders.lanes.len();
-            let lane = senders.lanes.get(lane).ok_or(StoreError::Unavailable)?;
-            give(lane, Job::Commit(Box::new(outcome), reply))
+            let lane = senders.lanes.get(usize::from(partition.number())).ok_or(StoreError::Unavailable)?;
+            let queued = &self.0.shared.counters.queued;
+            let most = self.0.shared.options.queue as u64 * QUEUES;
+            let given = if queued.fetch_add(1, Ordering::Relaxed) < most {
+                give(lane, Job::Commit(Box::new(outcome), reply))
+            } else {
+                Err(StoreError::Overloaded)
+            };
+            given.inspect_err(|_| _ = queued.fetch_sub(1, Ordering::Relaxed))
         });
-        if taken.is_ok() {
-            self.0.shared.counters.queued.fetch_add(1, Ordering::Relaxed);
-        }
         Box::pin(async move {
             taken?;
             answer.await.unwrap_or(Err(CommitError::Store(StoreError::Unavailable)))
@@ -241,7 +246,7 @@ impl Store for RedisStore {
                 return Ok(());
             }
             let mut fences = Vec::with_capacity(senders.lanes.len());
-            for lane in &senders.lanes {
+            for lane in senders.lanes.iter() {
                 let (fence, passed) = oneshot::channel();
                 give(lane, Job::Fence(fence))?;
                 fences.push(passed);
@@ -296,6 +301,7 @@ impl Store for RedisStore {
             keys: self.0.shared.keys.total() as u64,
             log_bytes: 0,
             healthy: self.is_healthy(),
+            writable: self.is_healthy() && self.0.shared.takes_writes(),
             away_since: self.0.shared.away_since(),
             server: Some(ServerFigures {
                 link: self.0.shared.link.figures(),

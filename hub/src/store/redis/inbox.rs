@@ -6,6 +6,7 @@ use crate::domain::names::{NotificationId, UserId, UserKey};
 use crate::domain::position::Tag;
 use crate::store::{Change, CommitError, Outcome, StoreError, Write};
 
+use super::barrier::Written;
 use super::broadcasts::State;
 use super::call::Call;
 use super::commit::{Settled, Verdict, begin, push_effects, push_key, take_verdict, take_waits};
@@ -13,7 +14,11 @@ use super::script;
 use super::shared::Shared;
 
 /// Commits one.
-pub(super) async fn commit(shared: &Shared, user: UserId, outcome: Outcome) -> Result<Settled, StoreError> {
+pub(super) async fn commit(
+    shared: &Shared,
+    user: UserId,
+    outcome: Outcome,
+) -> Result<(Settled, Written), StoreError> {
     let user = UserKey { tenant: outcome.tenant.clone(), user };
     let (broadcasts, known_from, before) = futures::try_join!(
         shared.broadcasts(&user.tenant),
@@ -38,12 +43,12 @@ pub(super) async fn commit(shared: &Shared, user: UserId, outcome: Outcome) -> R
         push_change(shared, &mut call, (&user, known_from), change).await?;
     }
     push_effects(&mut call, &outcome.effects);
-    let mut answer = call.ask(shared).await?;
+    let (mut answer, written) = call.write(shared).await?;
     let now = shared.now();
     let (mut committed, is_new) = match take_verdict(shared, &mut answer)? {
         Verdict::Done(committed) => (committed, true),
         Verdict::Before(committed) => (committed, false),
-        Verdict::Refused(error) => return Ok(Settled::refused(error)),
+        Verdict::Refused(error) => return Ok((Settled::refused(error), written)),
         Verdict::Condition => return Err(super::answer::damaged("a condition that was not asked for")),
     };
     let waits = if is_new { take_waits(shared, &outcome, &mut answer)? } else { 0 };
@@ -60,7 +65,8 @@ pub(super) async fn commit(shared: &Shared, user: UserId, outcome: Outcome) -> R
             }
         }
     }
-    Ok(Settled { result: Ok::<_, CommitError>(committed), changes: told, waits, previous: Tag(0) })
+    let settled = Settled { result: Ok::<_, CommitError>(committed), changes: told, waits, previous: Tag(0) };
+    Ok((settled, written))
 }
 
 fn inbox_change(write: &Write) -> Option<&InboxChange> {

@@ -1,4 +1,5 @@
-//! A lane: outcomes on their way, told in the order in which they were asked for.
+//! A lane: a partition's outcomes on their way, told in the order in which they were asked for. Partitions do not wait for each
+//! other: one may be on a server that stands still.
 //!
 //! A lane sends an outcome without waiting for the answers to those before, up to [`IN_FLIGHT`] at a time; the connection
 //! keeps their order. An answer is told to the sink, then to who asked. Where an outcome causes little elsewhere, who asked
@@ -79,24 +80,26 @@ fn begin(shared: &Arc<Shared>, job: Job) -> BoxFuture<'static, Arrived> {
 }
 
 async fn commit_one(shared: &Shared, outcome: Outcome) -> Result<Settled, StoreError> {
-    let partition = partition_of(&outcome.tenant, &outcome.home);
     let addressed = publish::Addressed::from(&outcome);
-    let over = shared.over(partition);
-    let settled = match outcome.home.clone() {
+    let mut in_room = None;
+    let (settled, written) = match outcome.home.clone() {
         Home::Room(room) => {
             let (call, tags) = commit::room(shared, &room, &outcome);
-            let key = RoomKey { tenant: outcome.tenant.clone(), room };
-            let answer = call.ask(shared).await?;
-            commit::settle_room(shared, &key, (outcome, tags), answer)
+            let key = in_room.insert(RoomKey { tenant: outcome.tenant.clone(), room });
+            let (answer, written) = call.write(shared).await?;
+            (commit::settle_room(shared, key, (outcome, tags), answer)?, written)
         }
-        Home::Inbox(user) => inbox::commit(shared, user, outcome).await,
+        Home::Inbox(user) => inbox::commit(shared, user, outcome).await?,
         Home::Tenant => {
-            let answer = commit::tenant(shared, &outcome).ask(shared).await?;
-            commit::settle_tenant(shared, &outcome, answer)
+            let (answer, written) = commit::tenant(shared, &outcome).write(shared).await?;
+            (commit::settle_tenant(shared, &outcome, answer)?, written)
         }
-    }?;
+    };
     if let Ok(committed) = &settled.result {
-        shared.make_durable(partition, over).await?;
+        shared.make_durable(&written).await?;
+        if let Some(room) = &in_room {
+            shared.note_durable(room, committed.position.seq);
+        }
         publish::publish(shared, &settled.changes, settled.previous).await?;
         if committed.duplicate {
             publish::publish_again(shared, &addressed, committed).await?;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Lanes: each home's outcomes go through one of them.
-pub(super) const LANES: usize = 16;
+/// Outcomes that may wait and be on their way in all, as a multiple of those that may wait in one lane.
+pub(super) const QUEUES: u64 = 16;
 /// Outcomes of a lane that are on their way at a time.
 pub(super) const IN_FLIGHT: usize = 256;
 /// Effects of one item of an outbox, at most; whoever causes more is answered before they are applied.
@@ -27,3 +27,22 @@ pub(super) const PARTITIONS_AT_ONCE: usize = 128;
 pub(super) const KEYS_INTERVAL: Duration = Duration::from_secs(60);
 /// Audit heads that are kept, of all chains.
 pub(super) const AUDIT_HEADS: u32 = 10_000;
+/// Those who wait for replicas of one server at a time.
+pub(super) const WAITERS: usize = 1_024;
+/// Rooms whose durable heads are known.
+pub(super) const ROOMS_KNOWN: usize = 65_536;
+/// Looks in which each partition has its turn.
+pub(super) const TURNS: u16 = 8;
+/// Rooms that are trimmed at a time.
+pub(super) const TRIMS_AT_ONCE: usize = 32;
+/// A room that cannot be trimmed is tried again after this.
+pub(super) const PUT_OFF: Duration = Duration::from_hours(1);
+/// Rooms that cannot be trimmed of which it is said, at most.
+pub(super) const PUT_OFF_KNOWN: usize = 1_000;
+/// How often it is looked whether all rooms have been gone over, and how soon where that failed.
+pub(super) const PASS_EVERY: Duration = Duration::from_mins(10);
+pub(super) const PASS_AGAIN: Duration = Duration::from_mins(1);
+/// Whoever goes over a partition and is not heard of for so long has given up.
+pub(super) const PASS_HELD: Duration = Duration::from_mins(1);
+/// How long a partition counts as gone over: nodes that knew other rules may have written to it since.
+pub(super) const PASS_HOLDS: Duration = Duration::from_hours(6);

@@ -4,19 +4,23 @@
 //! effects on other homes into the outbox of the home's partition, all or nothing. Effects are applied after, in order,
 //! each once ([`outbox`]); whoever finds some that wait applies them, so a node that dies leaves none behind.
 //!
-//! Outcomes go through lanes ([`lane`]), each home through one of them, so that the order of a home's commits is the order
+//! Outcomes go through lanes ([`lane`]), one for each partition, so that the order of a home's commits is the order
 //! in which they were asked for; a lane does not wait for one answer before it sends the next. A thread of its own carries
-//! lanes, outbox and upkeep, and tells the sink. Reads go straight to the connection that all share.
+//! lanes, outbox, upkeep and [`heartbeat`], and tells the sink. Reads go straight to the connection that all share; where
+//! replicas are waited for ([`barrier`]) commits have another one, and reads show what is [`durable`].
 //!
 //! Start with `lua/room.lua` (what a commit does), then [`commit`] and [`lane`]. `lua/common.lua` lists the keys.
 
 mod answer;
 mod audit;
+mod barrier;
 mod broadcasts;
 mod call;
 mod commit;
+mod durable;
 mod erase;
 mod handle;
+mod heartbeat;
 mod idempotency;
 mod identity;
 mod inbox;
@@ -25,6 +29,8 @@ mod limits;
 mod lives;
 mod options;
 mod outbox;
+mod partitions;
+mod pass;
 mod policy;
 mod publish;
 mod random;
@@ -35,6 +41,7 @@ mod shared;
 mod state;
 mod stored;
 mod survival;
+mod trim;
 mod upkeep;
 mod worker;
 

@@ -28,7 +28,7 @@ pub struct Options {
     pub durability: Durability,
     /// Whether servers that do not keep what that promises are refused; else it is logged.
     pub strict: bool,
-    /// Outcomes that may wait in each lane; past that [`StoreError::Overloaded`].
+    /// Outcomes that may wait for each partition; past that, or sixteen times as many in all, [`StoreError::Overloaded`].
     pub queue: usize,
     /// Idempotency keys that are remembered, in all partitions; about 170 bytes of Redis' memory each.
     pub idempotency_keys: usize,

@@ -138,9 +138,9 @@ impl Outboxes {
         match item.kind {
             Kind::Notify(notice, users) => {
                 let groups = by_partition(&item.tenant, users, |user| user);
-                let applied = groups.iter().map(|(target, users)| {
-                    notify(shared, (*target, begin(*target)), &item.tenant, &notice, users)
-                });
+                let applied = groups
+                    .iter()
+                    .map(|(target, users)| notify(shared, begin(*target), &item.tenant, &notice, users));
                 for changes in try_join_all(applied).await? {
                     shared.acknowledged.note(&changes);
                     shared.tell(&changes);
@@ -155,11 +155,7 @@ impl Outboxes {
                         call.push(u8::from(*add));
                         call.push(user.as_str());
                     }
-                    async move {
-                        let over = shared.over(*target);
-                        call.ask(shared).await?;
-                        shared.make_durable(*target, over).await
-                    }
+                    call.write_durably(shared)
                 });
                 try_join_all(applied).await?;
             }
@@ -201,7 +197,7 @@ fn by_partition<T>(
 /// Puts a notice into the logs of a partition's users, by the call that was begun for it; gives what to tell.
 async fn notify(
     shared: &Shared,
-    (target, call): (Partition, Call),
+    call: Call,
     tenant: &TenantId,
     notice: &Arc<Notice>,
     users: &[UserId],
@@ -218,9 +214,7 @@ async fn notify(
     for user in users {
         call.push(user.as_str());
     }
-    let over = shared.over(target);
-    let mut answer = call.ask(shared).await?;
-    shared.make_durable(target, over).await?;
+    let mut answer = call.write_durably(shared).await?;
     if answer.some_bytes()? != b"ok" {
         publish::publish_inboxes(shared, tenant, users).await?;
         return Ok(Vec::new());

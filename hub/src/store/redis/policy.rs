@@ -1,50 +1,15 @@
 //! When a commit is durable. Under [`Durability::EverySecond`] and [`Durability::Always`] that is so when the server answers,
-//! whose log the second has synced by then; under [`Durability::Replicas`] when enough replicas say that they have it.
+//! whose log the second has synced by then; under [`Durability::Replicas`] when enough replicas say that they have it
+//! ([`barrier`](super::barrier)).
 //!
 //! With replicas scripts publish nothing, as that would be too early: the node does once they have answered.
 
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Value, cmd};
 
-use crate::redis::{Durability, Link, Partition};
-use crate::store::StoreError;
+use crate::redis::{Durability, Link};
 
-use super::answer::number;
 use super::options::{OpenError, Options};
-use super::shared::Shared;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-
-/// The connection that something is written over: what `WAIT` says is of one connection's writes.
-#[derive(Clone, Copy)]
-pub(super) struct Over(Option<u64>);
-
-impl Shared {
-    /// The connection that what is written in a partition from now on goes over, where that matters.
-    pub(super) fn over(&self, partition: Partition) -> Over {
-        if !matches!(self.options.durability, Durability::Replicas(_)) {
-            return Over(None);
-        }
-        let server = self.link.server(self.names.partition(partition).as_bytes());
-        Over(server.map(|server| server.number))
-    }
-
-    /// Waits until what was written in a partition is as durable as it shall be.
-    pub(super) async fn make_durable(&self, partition: Partition, over: Over) -> Result<(), StoreError> {
-        let Durability::Replicas(wanted) = self.options.durability else { return Ok(()) };
-        let most = self.options.redis.answer_timeout.as_millis() as u64 / 2;
-        let mut wait = cmd("WAIT");
-        wait.arg(wanted).arg(most);
-        let server = self.link.server(self.names.partition(partition).as_bytes());
-        let server = server.filter(|server| over.0 == Some(server.number));
-        let mut server = server.ok_or(StoreError::Unavailable)?;
-        let asking = server.connection.req_packed_command(&wait);
-        let answer = self.link.traffic().count(asking).await;
-        match answer.ok().map(|value| number(&value)) {
-            Some(Ok(replicas)) if replicas >= i64::from(wanted) => Ok(()),
-            // It may be kept or not: who asked does not know, and asks again with the same key.
-            _ => Err(StoreError::Unavailable),
-        }
-    }
-}
 
 /// What of the servers' settings does not keep what the policy promises.
 pub(super) async fn check(link: &Link, options: &Options) -> Result<(), OpenError> {

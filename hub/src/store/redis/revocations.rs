@@ -76,9 +76,7 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
         .arg(shared.scripts_publish_with())
         .arg(&shared.head().to_bytes()[..])
         .arg(&name);
-    let over = shared.over(Partition::of_hub());
-    call.ask(shared).await?;
-    shared.make_durable(Partition::of_hub(), over).await?;
+    call.write_durably(shared).await?;
     let told = [Change::Revoked(revocation)];
     publish::publish(shared, &told, Tag(0)).await?;
     shared.acknowledged.note(&told);

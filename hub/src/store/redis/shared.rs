@@ -1,9 +1,8 @@
 //! What all parts of the store share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::names::{RoomName, TenantId};
@@ -14,12 +13,16 @@ use crate::redis::message::Head;
 use crate::redis::{Durability, Link, Names, Partition};
 use crate::store::{Change, Home, StoreError};
 
+use super::barrier::Barriers;
 use super::broadcasts::Cache;
+use super::durable::Durable;
+use super::heartbeat::Beats;
 use super::idempotency::Keys;
 use super::identity::Identity;
 use super::options::Options;
 use super::stored::Stored;
 use super::survival::Acknowledged;
+use super::trim::PutOff;
 
 /// Figures since the store was opened.
 #[derive(Default)]
@@ -55,8 +58,10 @@ pub(super) struct Shared {
     pub(super) broadcasts: Cache,
     pub(super) stored: Stored,
     pub(super) counters: Counters,
-    /// When Redis last answered upkeep, and what the clock said then.
-    seen: Mutex<(Instant, Timestamp)>,
+    pub(super) beats: Beats,
+    pub(super) barriers: Barriers,
+    pub(super) durable: Durable,
+    pub(super) put_off: PutOff,
     /// Set when it is closing: nothing new begins.
     pub(super) closing: AtomicBool,
     /// Ends what goes on by itself.
@@ -66,8 +71,8 @@ pub(super) struct Shared {
 impl Shared {
     /// Of a store that was just connected.
     pub(super) fn new(options: Options, link: Link, names: Names, identity: Identity) -> Self {
-        let seen = Mutex::new((Instant::now(), (options.clock)()));
         Self {
+            beats: Beats::new((options.clock)()),
             keys: Keys::new(options.idempotency_keys),
             options,
             runtime: tokio::runtime::Handle::current(),
@@ -79,7 +84,9 @@ impl Shared {
             broadcasts: Cache::default(),
             stored: Stored::default(),
             counters: Counters::default(),
-            seen,
+            barriers: Barriers::default(),
+            durable: Durable::default(),
+            put_off: PutOff::default(),
             closing: AtomicBool::new(false),
             cancel: CancellationToken::new(),
         }
@@ -93,27 +100,6 @@ impl Shared {
     /// Sets it; gives the one before.
     pub(super) fn set_epoch(&self, epoch: Epoch) -> Epoch {
         Epoch(self.epoch.swap(epoch.0, Ordering::AcqRel))
-    }
-
-    /// Redis has answered.
-    pub(super) fn note_seen(&self) {
-        *self.seen.lock() = (Instant::now(), self.now());
-    }
-
-    /// Whether every server is connected, and answers: one that stands still keeps its connections.
-    pub(super) fn is_there(&self) -> bool {
-        let silent = self.options.redis.answer_timeout + 3 * self.options.sweep;
-        self.link.is_whole() && self.silence() < silent
-    }
-
-    /// How long ago Redis answered upkeep.
-    pub(super) fn silence(&self) -> Duration {
-        self.seen.lock().0.elapsed()
-    }
-
-    /// Since when it is not there: when it answered last.
-    pub(super) fn away_since(&self) -> Option<Timestamp> {
-        (!self.is_there()).then(|| self.seen.lock().1)
     }
 
     /// What messages to other nodes begin with.

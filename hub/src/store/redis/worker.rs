@@ -9,17 +9,17 @@ use crate::domain::audit::ChainHead;
 use crate::domain::names::UserKey;
 use crate::domain::revocation::Revocation;
 use crate::redis::link::Check;
-use crate::redis::{Link, Names};
+use crate::redis::names::PARTITIONS;
+use crate::redis::{Durability, Link, Names};
 use crate::store::StoreError;
 
 use super::erase::Erasures;
 use super::identity;
 use super::lane::{self, Job};
-use super::limits::LANES;
 use super::options::{OpenError, Options};
 use super::outbox::Outboxes;
 use super::shared::Shared;
-use super::{audit, lives, policy, publish, revocations, upkeep};
+use super::{audit, heartbeat, lives, policy, publish, revocations, upkeep};
 
 /// What is asked of the thread besides outcomes.
 pub(super) enum Order {
@@ -54,12 +54,13 @@ pub(super) fn run(options: Options, ready: &std::sync::mpsc::SyncSender<Result<R
         let outboxes = Outboxes::new(Arc::clone(&shared));
         let erasures = Erasures::default();
         let mut lanes = Vec::new();
-        for _ in 0..LANES {
+        for _ in 0..PARTITIONS {
             let (lane, jobs) = mpsc::channel(shared.options.queue.max(1));
             served.spawn(lane::run(Arc::clone(&shared), outboxes.clone(), jobs));
             lanes.push(lane);
         }
         let (orders, taken) = mpsc::channel(shared.options.queue.max(1));
+        tasks.spawn(heartbeat::run(Arc::clone(&shared)));
         tasks.spawn(upkeep::run(Arc::clone(&shared), outboxes.clone()));
         let check = checking(Some(Arc::clone(&shared)));
         tasks.spawn(shared.link.clone().keep(shared.cancel.clone(), check));
@@ -82,7 +83,10 @@ fn checking(shared: Option<Arc<Shared>>) -> Check {
 }
 
 async fn open(options: Options) -> Result<Arc<Shared>, OpenError> {
-    let link = Link::new(options.redis.clone())?;
+    let link = match options.durability {
+        Durability::Replicas(_) => Link::with_writes_apart(options.redis.clone()),
+        Durability::EverySecond | Durability::Always => Link::new(options.redis.clone()),
+    }?;
     let names = Names::new(&options.redis.prefix);
     link.connect(&checking(None)).await?;
     policy::check(&link, &options).await?;

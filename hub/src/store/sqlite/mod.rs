@@ -333,6 +333,7 @@ impl Store for SqliteStore {
             keys: counters.keys.load(Ordering::Relaxed),
             log_bytes: counters.progress.log_bytes(),
             healthy: self.is_healthy(),
+            writable: self.is_healthy(),
             away_since: None,
             server: None,
         }

@@ -2,8 +2,9 @@
 --
 -- Keys of a partition: keys, keyq (idempotency), out, outn (outbox), fx (effects applied, by the partition that they came
 -- from), due (what is to be looked at, by when), names/TENANT (its rooms), wrote/TENANT/USER (rooms where somebody wrote),
--- count/TENANT, tenants. Of a room: r/TENANT/ROOM with h (head), c (cold state), m (metadata); /e entries, /m members,
--- /o their order, /k marks, /d edits of a message, /x/SEQ its reactions, /xs which have any, /l last event of each key.
+-- count/TENANT, tenants, pass (the rules of retention that all rooms were gone over for), beat (written to see that it can be).
+-- Of a room: r/TENANT/ROOM with h (head), c (cold state), m (metadata); /e entries, /m members, /o their order, /k marks, /d
+-- edits of a message, /x/SEQ its reactions, /xs which have any, /l last event of each key.
 -- Of a user: u/TENANT/USER with head, time, read; /n notices, /z their order, /i by id, /u unread, /ue those that expire,
 -- /c critical, /ce, /s broadcasts seen, /x deleted, /r rooms. Of a tenant: t/TENANT with head, time, ver; /n, /z, /i, /m
 -- what is counted, /d directory.

@@ -54,11 +54,12 @@ pub(in super::super) async fn entries(
         .arg(from.0)
         .arg(bound.items.max(1))
         .arg(bound.bytes.min(1 << 40));
-    let mut answer = call.ask(shared).await?;
+    let (mut answer, server) = call.ask_at(shared).await?;
     if answer.len() == 0 {
         return Ok(EntryPage::empty(shared.epoch()));
     }
     let hot = Hot::read(&answer.some_bytes()?)?;
+    shared.may_show(&server, &[(key, hot.head)]).await?;
     let mut page = Filling::new(bound);
     while answer.len() > 0 {
         let (seq, bytes, reacted) = (Seq(answer.count()?), answer.some_bytes()?, answer.list()?);
@@ -112,13 +113,16 @@ pub(in super::super) async fn latest_events(
     bound: PageBound,
 ) -> Result<Vec<Entry>, StoreError> {
     let read = command("HVALS", &format!("{}/l", shared.names.room(key)));
-    let mut entries = Vec::new();
-    for bytes in Answer::new(shared.send(&read).await?).all_bytes()? {
+    let mut entries: Vec<Entry> = Vec::new();
+    let (answer, server) = shared.send_at(&read).await?;
+    for bytes in Answer::new(answer).all_bytes()? {
         let mut from = Reader::new(&bytes);
         let (seq, _size) = (Seq(from.u64()?), from.u32()?);
         entries.push(record::decode(shared.epoch(), seq, from.rest())?);
     }
     entries.sort_unstable_by_key(|entry| entry.seq);
+    let last = entries.last().map_or(Seq(0), |entry| entry.seq);
+    shared.may_show(&server, &[(key, last)]).await?;
     let mut page = Filling::new(bound);
     for entry in entries {
         if !page.take_entry(entry) {
@@ -171,7 +175,7 @@ async fn summary(
         .arg(key.room.as_str())
         .arg(user.user.as_str())
         .arg(u8::from(unread_only));
-    let mut answer = call.ask(shared).await?;
+    let (mut answer, server) = call.ask_at(shared).await?;
     if answer.len() == 0 {
         return Ok(None);
     }
@@ -181,7 +185,10 @@ async fn summary(
     let (last, reacted, peer) = (answer.bytes()?, answer.list()?, answer.bytes()?);
     let room = state::room(shared.epoch(), key, &hot, &cold, &metadata)?;
     let mut last_message = None;
-    if let Some(bytes) = last {
+    // A list is given nevertheless: sessions begin with one.
+    if let Some(bytes) = last
+        && shared.may_show(&server, &[(key, room.head.seq)]).await.is_ok()
+    {
         let mut from = Reader::new(&hot);
         from.take(28)?;
         let mut entry = record::decode(shared.epoch(), Seq(from.u64()?), &bytes)?;

@@ -1,0 +1,168 @@
+//! Whether Redis is there: each server is read and written, again and again, beside all that goes on, so that no length of
+//! work looks like a silence. What is read says whether it answers, and what is written whether it takes anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use parking_lot::Mutex;
+use redis::aio::ConnectionLike;
+use redis::cmd;
+use tokio::time::MissedTickBehavior;
+
+use crate::domain::position::Epoch;
+use crate::domain::time::Timestamp;
+use crate::redis::link::Way;
+use crate::redis::{Durability, Server};
+
+use super::answer::number;
+use super::barrier::{self, Written};
+use super::shared::Shared;
+use super::survival;
+
+/// When all servers last did what they were asked.
+pub(super) struct Beats {
+    read: Mutex<(Instant, Timestamp)>,
+    written: Mutex<Instant>,
+    /// Whether a server refused the last write.
+    refused: AtomicBool,
+}
+
+impl Beats {
+    /// They were just connected, at this time by the clock.
+    pub(super) fn new(time: Timestamp) -> Self {
+        let now = Instant::now();
+        Self { read: Mutex::new((now, time)), written: Mutex::new(now), refused: AtomicBool::new(false) }
+    }
+}
+
+impl Shared {
+    /// Whether every server is connected, and answers: one that stands still keeps its connections.
+    pub(super) fn is_there(&self) -> bool {
+        self.link.is_whole() && self.is_recent(self.silence())
+    }
+
+    /// How long ago they answered.
+    pub(super) fn silence(&self) -> Duration {
+        self.beats.read.lock().0.elapsed()
+    }
+
+    /// Since when they are not there: when they answered last.
+    pub(super) fn away_since(&self) -> Option<Timestamp> {
+        (!self.is_there()).then(|| self.beats.read.lock().1)
+    }
+
+    /// Whether every server takes what is written, and enough replicas do where they are waited for.
+    pub(super) fn takes_writes(&self) -> bool {
+        !self.beats.refused.load(Ordering::Relaxed) && self.is_recent(self.beats.written.lock().elapsed())
+    }
+
+    fn is_recent(&self, ago: Duration) -> bool {
+        ago < self.options.redis.answer_timeout + 3 * self.options.sweep
+    }
+}
+
+/// Reads and writes until cancelled. Neither waits for the other.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let cancel = shared.cancel.clone();
+    let beating = async { tokio::join!(reads(&shared), writes(&shared)) };
+    tokio::select! {
+        _ = beating => {}
+        () = cancel.cancelled() => {}
+    }
+}
+
+fn ticks(shared: &Shared) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(shared.options.sweep);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+async fn reads(shared: &Shared) {
+    let mut ticks = ticks(shared);
+    loop {
+        ticks.tick().await;
+        let servers = shared.link.servers();
+        let are_there = join_all(servers.iter().map(|server| read(shared, server.clone()))).await;
+        if shared.link.is_whole() && are_there.into_iter().all(|is_there| is_there) {
+            *shared.beats.read.lock() = (Instant::now(), shared.now());
+        }
+    }
+}
+
+/// Whether a server answers. What the one says that has the hub's identity counts: another node may have found that
+/// something was lost.
+async fn read(shared: &Shared, mut server: Server) -> bool {
+    let hub = shared.names.hub();
+    let is_hubs = shared.link.is_owner(&server, hub.as_bytes());
+    let mut question = cmd(if is_hubs { "HGET" } else { "GET" });
+    if is_hubs {
+        question.arg(hub).arg("epoch");
+    } else {
+        question.arg(barrier::beat(&shared.link, &shared.names, &server).unwrap_or_default());
+    }
+    let asked = Instant::now();
+    let asking = async { server.connection.req_packed_command(&question).await?.extract_error() };
+    match shared.link.traffic().count(asking).await {
+        Ok(answer) => {
+            server.answered(Way::Reads);
+            shared.counters.note_round_trip(asked.elapsed());
+            if let (true, Ok(epoch)) = (is_hubs, number(&answer)) {
+                survival::adopt(shared, Epoch(epoch.cast_unsigned()));
+            }
+            true
+        }
+        Err(error) => {
+            shared.link.failed(&server, &error, Way::Reads);
+            false
+        }
+    }
+}
+
+/// What came of a write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Taken,
+    /// There was no answer, or too few replicas have it.
+    Unknown,
+    Refused,
+}
+
+async fn writes(shared: &Shared) {
+    let mut ticks = ticks(shared);
+    loop {
+        ticks.tick().await;
+        let servers = shared.link.servers();
+        let written = join_all(servers.iter().map(|server| write(shared, server.clone()))).await;
+        let is_refused = written.contains(&Write::Refused);
+        if shared.beats.refused.swap(is_refused, Ordering::Relaxed) && !is_refused {
+            tracing::info!("redis takes what is written again");
+        }
+        if shared.link.is_whole() && written.iter().all(|write| *write == Write::Taken) {
+            *shared.beats.written.lock() = Instant::now();
+        }
+    }
+}
+
+async fn write(shared: &Shared, mut server: Server) -> Write {
+    let Some(key) = barrier::beat(&shared.link, &shared.names, &server) else { return Write::Unknown };
+    let mut set = cmd("SET");
+    set.arg(key).arg(1);
+    let asking = async { server.connection.req_packed_command(&set).await?.extract_error() };
+    if let Err(error) = shared.link.traffic().count(asking).await {
+        shared.link.failed(&server, &error, Way::Reads);
+        let Some(code) = error.code() else { return Write::Unknown };
+        if !shared.beats.refused.load(Ordering::Relaxed) {
+            tracing::error!(code, "redis refuses what is written: nothing is committed");
+        }
+        return Write::Refused;
+    }
+    if !matches!(shared.options.durability, Durability::Replicas(_)) {
+        return Write::Taken;
+    }
+    match shared.make_durable(&Written(server)).await {
+        Ok(()) => Write::Taken,
+        Err(_) => Write::Unknown,
+    }
+}
