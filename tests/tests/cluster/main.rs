@@ -10,4 +10,5 @@ mod nodes;
 mod presence;
 mod revoked;
 mod rooms;
+mod transports;
 mod users;
