@@ -12,3 +12,4 @@ mod revoked;
 mod rooms;
 mod transports;
 mod users;
+mod ways;
