@@ -16,7 +16,7 @@ pub mod process;
 pub mod story;
 pub mod wire;
 
-pub use carillon_test_redis::{Keeps, Proxy, Server as Redis};
+pub use carillon_test_redis::{Cluster, Keeps, Proxy, Server as Redis};
 pub use certificates::Authority;
 pub use hub::{Plan, TestHub, hub};
 pub use log::Reader;

@@ -1,6 +1,7 @@
 //! The `carillon` command as a process of its own, for tests that kill it.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -14,23 +15,29 @@ pub struct HubProcess {
     child: Child,
     data: PathBuf,
     address: String,
-    /// The Redis that it shares with others.
-    redis: Option<String>,
+    bridge: String,
+    /// What it is told of the Redis that it shares with others.
+    redis: Vec<String>,
     tokens: Value,
 }
 
 impl HubProcess {
     /// Starts `carillon serve --dev` over a data folder, on a free port.
     pub fn start(data: &Path) -> Self {
-        Self::start_at(data, "127.0.0.1:0", None)
+        Self::start_at(data, "127.0.0.1:0", &[])
     }
 
     /// The same, as one of the nodes that share a Redis. Nodes with one data folder know each other's tokens.
     pub fn node(data: &Path, redis: &str) -> Self {
-        Self::start_at(data, "127.0.0.1:0", Some(redis))
+        Self::start_at(data, "127.0.0.1:0", &["--redis", redis])
     }
 
-    fn start_at(data: &Path, grpc: &str, redis: Option<&str>) -> Self {
+    /// The same, where the Redis is one of a cluster's servers.
+    pub fn node_of_cluster(data: &Path, redis: &str) -> Self {
+        Self::start_at(data, "127.0.0.1:0", &["--redis", redis, "--redis-cluster"])
+    }
+
+    fn start_at(data: &Path, grpc: &str, redis: &[&str]) -> Self {
         let mut command = Command::new(binary());
         command.args(["serve", "--dev", "--json", "--grpc", grpc, "--http", "127.0.0.1:0"]);
         command
@@ -38,17 +45,17 @@ impl HubProcess {
             .arg(data)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        if let Some(redis) = redis {
-            command.args(["--redis", redis]);
-        }
+        command.args(redis);
         let mut child = command.spawn().expect("the carillon command is built: cargo build -p carillon");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");
         BufReader::new(stdout).read_line(&mut line).expect("the hub says when it serves");
         let ready: Value = serde_json::from_str(&line).expect("one line of JSON");
-        let address = ready["grpc"].as_str().expect("an address").trim_start_matches("http://").to_owned();
-        let redis = redis.map(str::to_owned);
-        Self { child, data: data.to_owned(), address, redis, tokens: ready["tokens"].clone() }
+        let at =
+            |port: &str| ready[port].as_str().expect("an address").trim_start_matches("http://").to_owned();
+        let redis = redis.iter().map(|&word| word.to_owned()).collect();
+        let (data, tokens) = (data.to_owned(), ready["tokens"].clone());
+        Self { child, data, address: at("grpc"), bridge: at("bridge"), redis, tokens }
     }
 
     /// Kills it as a power switch would, as far as a process can tell, and starts another on the same port. `between` is
@@ -57,7 +64,9 @@ impl HubProcess {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it is ours");
         let known = between();
-        *self = Self::start_at(&self.data.clone(), &self.address.clone(), self.redis.clone().as_deref());
+        let redis: Vec<_> = self.redis.iter().map(String::as_str).collect();
+        let again = Self::start_at(&self.data, &self.address, &redis);
+        *self = again;
         known
     }
 
@@ -75,6 +84,11 @@ impl HubProcess {
     /// Where it listens, as `host:port`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where it serves browsers.
+    pub fn bridge(&self) -> SocketAddr {
+        self.bridge.parse().expect("an address")
     }
 
     /// The development token of this name.

@@ -36,7 +36,13 @@ use super::traffic::{LinkFigures, Traffic};
 /// A cluster is looked at this often where nobody says that it has changed.
 const LOOKS: Duration = Duration::from_secs(15);
 
-/// Why there is no connection. Its text has no address and no password.
+/// What a server that does not know the user, or not with this password, comes to.
+const WRONG_PASSWORD: &str = "the user or the password is wrong, or the user is disabled";
+/// What a server that wants to know who asks comes to.
+const NO_PASSWORD: &str = "it wants a user or a password, and none is configured";
+
+/// Why there is no connection. Its text has no password, and no address but a name that a
+/// certificate is not for.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LinkError {
     /// The settings cannot be used.
@@ -54,8 +60,18 @@ impl LinkError {
 
     /// What the client says of a server that cannot be reached.
     pub fn unreachable(error: &RedisError) -> Self {
-        let text = error.detail().map_or_else(|| error.category().to_owned(), str::to_owned);
-        Self::Unreachable(text.into())
+        let said = error.detail().unwrap_or_default();
+        let text = match error.code() {
+            Some("WRONGPASS") => WRONG_PASSWORD.into(),
+            Some("NOAUTH") => NO_PASSWORD.into(),
+            _ if said.contains("username-password") => WRONG_PASSWORD.into(),
+            _ if said.contains("HELLO AUTH") => NO_PASSWORD.into(),
+            // Why, as of a certificate: the category alone would not say.
+            _ if error.is_io_error() => error.to_string().into(),
+            _ if said.is_empty() => error.category().into(),
+            _ => said.into(),
+        };
+        Self::Unreachable(text)
     }
 }
 

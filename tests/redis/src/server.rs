@@ -54,6 +54,8 @@ pub struct Server {
     folder: TempDir,
     at: At,
     keeps: Keeps,
+    /// Settings besides, as on a command line.
+    more: Vec<String>,
     process: Option<Child>,
 }
 
@@ -61,6 +63,14 @@ impl Server {
     /// Starts one, and waits until it can be reached.
     pub fn start(keeps: Keeps) -> Self {
         Self::start_at(At::Socket, keeps)
+    }
+
+    /// The same with settings besides, as on a command line.
+    pub fn start_with(keeps: Keeps, more: &[&str]) -> Self {
+        let mut server = Self::new(At::Socket, keeps);
+        server.more = more.iter().map(|&word| word.to_owned()).collect();
+        server.restart();
+        server
     }
 
     /// Starts another one over what one had kept.
@@ -97,7 +107,13 @@ impl Server {
     }
 
     fn new(at: At, keeps: Keeps) -> Self {
-        Self { folder: TempDir::new().expect("a temporary folder"), at, keeps, process: None }
+        Self {
+            folder: TempDir::new().expect("a temporary folder"),
+            at,
+            keeps,
+            more: Vec::new(),
+            process: None,
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -165,6 +181,7 @@ impl Server {
                 command.args(["--repl-diskless-sync-delay", "0"]);
             }
         }
+        command.args(&self.more);
         let mut process = command.stdout(Stdio::piped()).spawn().expect("redis-server is installed");
         let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
         let is_ready = |line: String| line.contains("eady to accept connections");

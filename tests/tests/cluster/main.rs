@@ -13,4 +13,6 @@ mod nodes;
 mod presence;
 mod revoked;
 mod rooms;
+mod transports;
 mod users;
+mod ways;
