@@ -19,5 +19,5 @@ pub use outcome::{CommitError, Committed, Condition, Current, Effect, Home, Idem
 pub use port::{
     Change, CommitSink, Erased, Reading, RevocationPage, Store, StoreError, StoreFigures, TenantFigures,
 };
-pub use query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomPage, RoomsQuery};
+pub use query::{EntryPage, EntryRange, InboxLog, InboxPage, InboxQuery, PageBound, RoomPage, RoomsQuery};
 pub use refusal::{refuse, refuse_commit};
