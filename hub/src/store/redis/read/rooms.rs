@@ -58,7 +58,7 @@ pub(in super::super) async fn entries(
     if answer.len() == 0 {
         return Ok(EntryPage::empty(shared.epoch()));
     }
-    let hot = Hot::read(&answer.some_bytes()?)?;
+    let (hot, ends_early) = (Hot::read(&answer.some_bytes()?)?, answer.count()? == 1);
     let mut page = Filling::new(bound);
     while answer.len() > 0 {
         let (seq, bytes, reacted) = (Seq(answer.count()?), answer.some_bytes()?, answer.list()?);
@@ -73,7 +73,7 @@ pub(in super::super) async fn entries(
         head: hot.position(shared.epoch()),
         head_number: hot.number,
         first: hot.first,
-        more: page.full,
+        more: page.full || ends_early,
     })
 }
 
