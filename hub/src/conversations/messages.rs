@@ -86,8 +86,8 @@ pub(super) fn delete(case: &Case<'_>, seq: Seq) -> Result<Decision, Refusal> {
     Ok(case.commit(vec![unchanged], vec![Write::Append(EntryBody::Deletion { target: seq })]))
 }
 
-/// A reaction to a message that is not deleted. What a message may hold of them is checked against what was read: a
-/// few more may pass at the same moment.
+/// A reaction to a message that is not deleted. What a message may hold of them the store checks as well: many may be decided
+/// on at the same moment.
 pub(super) fn react(case: &Case<'_>, seq: Seq, key: &ReactionKey, add: bool) -> Result<Decision, Refusal> {
     case.durable()?;
     let (_, message) = case.message(seq)?;

@@ -394,6 +394,8 @@ pub const SESSION_COUNTS_AT_ONCE: usize = 32;
 pub const BUS_BATCH: usize = 512;
 /// Reads of what the bus did not bring that are under way at once.
 pub const BUS_READS: usize = 64;
+/// Connected users whose rooms are looked up at once.
+pub const BUS_WALKS: usize = 16;
 /// Rooms of one connected user that are followed, as they are told of unread messages there.
 pub const FOLLOWED_MEMBERSHIPS: usize = 1_000;
 /// A node that cannot read what was revoked ends its sessions after this long (guarantee 7).

@@ -193,6 +193,9 @@ pub enum CommitError {
     /// The room keeps the last event of each key, and this one does not fit any more.
     #[error("the room's state is full")]
     StateFull,
+    /// The message has as many reactions as one may have.
+    #[error("the message has too many reactions")]
+    ReactionsFull,
     /// No more keys can be remembered for the shortest window.
     #[error("too many idempotency keys")]
     TooManyKeys,

@@ -18,7 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::redis::LinkFigures;
 
 use super::outcome::{CommitError, Committed, Outcome};
-use super::query::{EntryPage, EntryRange, InboxPage, InboxQuery, PageBound, RoomPage, RoomsQuery};
+use super::query::{EntryPage, EntryRange, InboxLog, InboxPage, InboxQuery, PageBound, RoomPage, RoomsQuery};
 
 /// What a read gives, later.
 pub type Reading<T> = BoxFuture<'static, Result<T, StoreError>>;
@@ -94,6 +94,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// The rooms that a user is a member of.
     fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<RoomPage<RoomSummary>>;
+
+    /// The names alone of rooms that a user is a member of, in the order of [`Store::rooms_of`], at most so many. Cheap; one
+    /// that the user has just left may be among them.
+    fn room_names_of(
+        &self,
+        user: &UserKey,
+        after: Option<&RoomName>,
+        most: u32,
+    ) -> Reading<RoomPage<RoomName>>;
+
+    /// The last place of a log of notifications; 0 where nothing was ever written to it. Cheap.
+    fn inbox_head(&self, log: InboxLog) -> Reading<Seq>;
 
     /// A page of a user's inbox.
     fn inbox(&self, user: &UserKey, query: InboxQuery, bound: PageBound) -> Reading<InboxPage>;

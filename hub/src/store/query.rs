@@ -2,7 +2,7 @@
 
 use crate::domain::entry::Entry;
 use crate::domain::inbox::{InboxFilter, InboxPlace, Notification};
-use crate::domain::names::RoomName;
+use crate::domain::names::{RoomName, TenantId, UserKey};
 use crate::domain::position::{InboxPosition, Position, Seq};
 
 /// Which entries of a room.
@@ -65,6 +65,15 @@ impl<T> Default for RoomPage<T> {
     fn default() -> Self {
         Self { rooms: Vec::new(), next: None }
     }
+}
+
+/// One of the two logs that an inbox is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InboxLog {
+    /// A user's own.
+    Own(UserKey),
+    /// The broadcasts of a tenant.
+    Broadcast(TenantId),
 }
 
 /// Which notifications of a user.

@@ -25,6 +25,7 @@ pub fn refuse_commit(error: CommitError) -> Refusal {
     match error {
         CommitError::Condition(_) | CommitError::KeyReused => ErrorCode::Conflict.into(),
         CommitError::StateFull => Refusal::invalid("key", "a room's state holds at most 1000 keys and 1 MiB"),
+        CommitError::ReactionsFull => Refusal::invalid("seq", "a message with fewer than 1000 reactions"),
         CommitError::TooManyKeys => after(ErrorCode::RateLimited, limits::KEYS_RETRY_AFTER),
         CommitError::Store(error) => refuse(error),
     }

@@ -8,6 +8,7 @@ mod conformance;
 
 mod cluster;
 mod faults;
+mod leases;
 mod local;
 mod redis;
 mod shared_limits;

@@ -13,8 +13,8 @@ use carillon_hub::domain::revocation::Revocation;
 use carillon_hub::domain::room::{Room, RoomSummary};
 use carillon_hub::store::sqlite::SqliteStore;
 use carillon_hub::store::{
-    CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,
-    Reading, RevocationPage, RoomPage, RoomsQuery, Store, StoreFigures, TenantFigures,
+    CommitError, Committed, EntryPage, EntryRange, Erased, InboxLog, InboxPage, InboxQuery, Outcome,
+    PageBound, Reading, RevocationPage, RoomPage, RoomsQuery, Store, StoreFigures, TenantFigures,
 };
 use futures::future::BoxFuture;
 
@@ -46,6 +46,8 @@ impl Store for CountingStore {
         marks(room: &RoomKey, user: &UserId) -> Marks;
         marks_of(room: &RoomKey, users: &[UserId]) -> Vec<Marks>;
         rooms_of(user: &UserKey, query: RoomsQuery) -> RoomPage<RoomSummary>;
+        room_names_of(user: &UserKey, after: Option<&RoomName>, most: u32) -> RoomPage<RoomName>;
+        inbox_head(log: InboxLog) -> Seq;
         inbox(user: &UserKey, query: InboxQuery, bound: PageBound) -> InboxPage;
         inbox_summary(user: &UserKey) -> InboxSummary;
         known_users(tenant: &TenantId) -> u64;

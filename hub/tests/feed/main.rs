@@ -3,6 +3,7 @@
 
 mod cluster;
 mod faults;
+mod load;
 mod marks;
 mod node;
 mod replicas;

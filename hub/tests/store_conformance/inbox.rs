@@ -7,9 +7,11 @@ use carillon_hub::domain::inbox::{
     InboxChange, InboxFilter, InboxPlace, Notice, Notification, NotificationKind, Priority,
 };
 use carillon_hub::domain::limits;
-use carillon_hub::domain::names::{NotificationId, UserId};
+use carillon_hub::domain::names::{NotificationId, TenantId, UserId};
 use carillon_hub::domain::position::{InboxPosition, Seq};
-use carillon_hub::store::{Change, Effect, Home, InboxPage, InboxQuery, Outcome, PageBound, Store, Write};
+use carillon_hub::store::{
+    Change, Effect, Home, InboxLog, InboxPage, InboxQuery, Outcome, PageBound, Store, Write,
+};
 
 use crate::harness::*;
 
@@ -64,6 +66,16 @@ pub(crate) async fn merges_and_pages<F: Fixture>() {
     let page = scene.store().inbox(&bob, newest(), items(100)).await.unwrap();
     assert_eq!((listed(&page), page.more), (reversed.to_vec(), false));
     assert_eq!((page.head.own, page.head.broadcast), (Seq(5), Seq(5)));
+    let other = TenantId::parse("other").unwrap();
+    let logs = [
+        (InboxLog::Own(bob.clone()), 5),
+        (InboxLog::Own(user_key("nobody")), 0),
+        (InboxLog::Broadcast(bob.tenant.clone()), 5),
+        (InboxLog::Broadcast(other), 0),
+    ];
+    for (log, head) in logs {
+        assert_eq!(scene.store().inbox_head(log.clone()).await.unwrap(), Seq(head), "{log:?}");
+    }
     let last = page.notifications.last().unwrap();
     assert_eq!(
         (&last.notice, last.place, last.read),

@@ -47,7 +47,7 @@ macro_rules! conformance {
             inbox { merges_and_pages, pages_are_bounded_in_bytes, read_and_delete, broadcasts_reach_whom_the_directory_knew, expired_are_neither_listed_nor_counted, filters, survives_reopening, to_many_arrives_once, an_id_that_comes_again_is_the_newer_one, what_has_ended_is_removed }
             marks { only_grow, unread_counts_messages, begin_where_one_joins, are_read_of_many, survive_reopening }
             members { find_the_room_once_they_were_added, come_change_and_go, history_before_joining, page_in_order, are_found_among_users, survive_reopening }
-            messages { edits, deletions_blank_edits, reactions, settled_ones_too, changes_of_messages_survive_reopening }
+            messages { edits, deletions_blank_edits, reactions, reactions_are_bounded, settled_ones_too, changes_of_messages_survive_reopening }
             model { random_outcomes_match_the_model }
             pages { after_and_before, bounded_by_items_and_bytes, bounded_by_whole_entries, while_others_append, of_rooms_that_do_not_exist }
             retention { by_count, by_age, of_other_rules_after_a_restart, of_rooms_under_constant_load, of_a_room_that_is_read_from_its_beginning }

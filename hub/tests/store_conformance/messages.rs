@@ -2,8 +2,9 @@
 
 use carillon_hub::domain::content::Pairs;
 use carillon_hub::domain::entry::{EntryBody, Message};
+use carillon_hub::domain::limits::REACTIONS_PER_MESSAGE;
 use carillon_hub::domain::position::Seq;
-use carillon_hub::store::Store;
+use carillon_hub::store::{CommitError, Store};
 
 use crate::harness::*;
 
@@ -74,6 +75,31 @@ pub(crate) async fn reactions<F: Fixture>() {
     assert_eq!((thumb.key.as_str(), thumb.count, thumb.users.len()), ("👍", 24, 20));
     assert_eq!(thumb.users, (1..21).map(|turn| user(&format!("u{turn:02}"))).collect::<Vec<_>>());
     assert_eq!(scene.log(ROOM).await[0].body, EntryBody::Message(read));
+}
+
+/// However many react at once, a message has no more reactions than it may have.
+pub(crate) async fn reactions_are_bounded<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    scene.commit(send(ROOM, "alice", "one")).await;
+    let reacts = |n: usize, add| append(ROOM, &format!("u{n}"), reaction(1, "k", add));
+    let all = (0..REACTIONS_PER_MESSAGE + 50).map(|n| scene.store().commit(reacts(n, true)));
+    let mut refused = 0;
+    for result in futures::future::join_all(all).await {
+        match result {
+            Ok(_) => {}
+            Err(CommitError::ReactionsFull) => refused += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    let total = async || scene.message(ROOM, 1).await.reactions_total as usize;
+    assert_eq!((refused, total().await), (50, REACTIONS_PER_MESSAGE));
+    let users = &scene.message(ROOM, 1).await.reactions[0].users;
+    let first: usize = users[0].as_str()[1..].parse().unwrap();
+    scene.commit(reacts(first, true)).await;
+    assert_eq!(total().await, REACTIONS_PER_MESSAGE, "who has reacted already adds none");
+    scene.commit(reacts(first, false)).await;
+    scene.commit(append(ROOM, "late", reaction(1, "k", true))).await;
+    assert!(matches!(scene.refused(reacts(first, true)).await, CommitError::ReactionsFull));
 }
 
 pub(crate) async fn settled_ones_too<F: Fixture>() {

@@ -43,6 +43,26 @@ pub(crate) async fn are_listed_by_prefix<F: Fixture>() {
     assert!(list("none", None, 10).await.is_empty());
 }
 
+/// By pages of one and of two, in the same order.
+async fn names_are_those_of_the_rooms<F: Fixture>(scene: &Scene<F>, who: &str) {
+    let rooms: Vec<_> = rooms_of(scene, who).await.into_iter().map(|summary| summary.room.room).collect();
+    for most in [1, 2, 3, 100] {
+        let (mut names, mut after) = (Vec::new(), None);
+        loop {
+            let page = scene.store().room_names_of(&user_key(who), after.as_ref(), most).await.unwrap();
+            assert!(page.rooms.len() <= most as usize);
+            names.extend(page.rooms);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(names, rooms);
+    }
+    let none = scene.store().room_names_of(&user_key("nobody"), None, 10).await.unwrap();
+    assert_eq!((none.rooms, none.next), (vec![], None));
+}
+
 pub(crate) async fn of_a_user<F: Fixture>() {
     let mut scene = Scene::<F>::new();
     for room in ["conversation:c", "conversation:a", "private:b"] {
@@ -78,6 +98,7 @@ pub(crate) async fn of_a_user<F: Fixture>() {
         assert_eq!((last.content.as_ref(), last.version, last.reactions.len()), (Some(&text("two")), 2, 1));
         assert_eq!(list[1].last_message.as_ref().unwrap().seq, Seq(1));
         assert_eq!(list[2].last_message, None, "it was before they joined");
+        names_are_those_of_the_rooms(&scene, "bob").await;
         scene.reopen();
     }
     let page = scene

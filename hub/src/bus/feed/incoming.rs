@@ -109,7 +109,7 @@ impl Inner {
             if self.interests.lock().find_again(topic) {
                 self.listener.may_have_missed(topic);
                 if let Topic::User(user) = topic {
-                    self.work.add(|waiting| waiting.walks.push(user.clone()));
+                    self.work.add(|waiting| waiting.walks.add(user.clone()));
                 }
             }
         }

@@ -8,9 +8,9 @@ use super::interest::Hold;
 use super::telling::{Membership, Work};
 use super::{Feed, Inner};
 use crate::bus::port::{BusError, Topic};
-use crate::domain::limits::{CATCH_UP_BYTES, FOLLOWED_MEMBERSHIPS, PAGE_LIMIT};
+use crate::domain::limits::FOLLOWED_MEMBERSHIPS;
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserKey};
-use crate::store::{PageBound, RoomsQuery, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 struct Connected {
     sessions: usize,
@@ -37,13 +37,6 @@ impl Drop for Reach {
     }
 }
 
-impl Reached {
-    /// Some user of a tenant, in whose name its broadcasts are read.
-    pub(super) fn any_of(&self, tenant: &TenantId) -> Option<UserKey> {
-        self.0.keys().find(|user| user.tenant == *tenant).cloned()
-    }
-}
-
 impl Feed {
     /// Follows what concerns a user, from now until the last of their sessions lets go. Done when everything that is
     /// accepted for their inbox later will be told; their rooms are looked up beside. Where there are no others nothing
@@ -63,7 +56,7 @@ impl Feed {
         // From here on whatever happens lets go of the user.
         let mut reach = Reach { user: user.clone(), work: Arc::clone(&self.0.work), holds: None };
         if is_first {
-            self.0.work.add(|waiting| waiting.walks.push(user.clone()));
+            self.0.work.add(|waiting| waiting.walks.add(user.clone()));
         }
         let own = self.follow(Topic::User(user.clone()));
         let tenant = self.follow(Topic::Tenant(user.tenant.clone()));
@@ -105,15 +98,14 @@ impl Inner {
     /// Looks up the rooms that a user is a member of. Those that they are no longer stay until they leave: it costs
     /// little, and one of which they became a member meanwhile is not lost.
     pub(super) async fn walk(&self, store: &dyn Store, user: &UserKey) -> Result<(), StoreError> {
-        let bound = PageBound { items: PAGE_LIMIT, bytes: CATCH_UP_BYTES };
         let mut after = None;
         loop {
-            let page = store.rooms_of(user, RoomsQuery { after, bound, unread_only: false }).await?;
+            let page = store.room_names_of(user, after.as_ref(), FOLLOWED_MEMBERSHIPS as u32).await?;
             {
                 let mut reached = self.reached.lock();
                 let Some(connected) = reached.0.get_mut(user) else { return Ok(()) };
                 for room in &page.rooms {
-                    self.add_room(connected, &user.tenant, &room.room.room);
+                    self.add_room(connected, &user.tenant, room);
                 }
                 if connected.rooms.len() >= FOLLOWED_MEMBERSHIPS {
                     return Ok(());

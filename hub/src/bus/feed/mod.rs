@@ -15,6 +15,7 @@ mod members;
 mod reads;
 mod service;
 mod telling;
+mod walks;
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;

@@ -10,38 +10,30 @@ use super::{Inner, now};
 use crate::bus::port::Topic;
 use crate::bus::sequence::{Page, Read};
 use crate::domain::limits::{CATCH_UP_BYTES, COMMAND_TIMEOUT, HISTORY_LIMIT};
-use crate::domain::names::{RoomKey, UserKey};
-use crate::domain::position::{InboxPosition, Position, Seq, Tag};
-use crate::store::{Change, EntryRange, InboxQuery, PageBound, Store, StoreError};
+use crate::domain::names::RoomKey;
+use crate::domain::position::{Position, Seq, Tag};
+use crate::store::{Change, EntryRange, InboxLog, PageBound, Store, StoreError};
 
 /// A read that is done: of what, and the page.
 pub(super) type Done = (Topic, u64, Result<Page<Change>, StoreError>);
 
-impl Inner {
-    /// Does a read. `None` where nobody can be asked for it any more.
-    pub(super) fn read(
-        &self,
-        store: &Arc<dyn Store>,
-        topic: Topic,
-        read: Read,
-    ) -> Option<BoxFuture<'static, Done>> {
-        let store = Arc::clone(store);
-        let page = match &topic {
-            Topic::Room(room) => room_page(store, room.clone(), read.after).boxed(),
-            Topic::User(user) => inbox_page(store, user.clone(), false).boxed(),
-            Topic::Tenant(tenant) => {
-                let user = self.reached.lock().any_of(tenant)?;
-                inbox_page(store, user, true).boxed()
-            }
-            Topic::Hub => return None,
-        };
-        let reading = async move {
-            let page = timeout(COMMAND_TIMEOUT, page).await;
-            (topic, read.id, page.unwrap_or(Err(StoreError::Unavailable)))
-        };
-        Some(reading.boxed())
-    }
+/// Does a read. `None` for what is no log.
+pub(super) fn read(store: &Arc<dyn Store>, topic: Topic, read: Read) -> Option<BoxFuture<'static, Done>> {
+    let store = Arc::clone(store);
+    let page = match &topic {
+        Topic::Room(room) => room_page(store, room.clone(), read.after).boxed(),
+        Topic::User(user) => inbox_page(store, InboxLog::Own(user.clone())).boxed(),
+        Topic::Tenant(tenant) => inbox_page(store, InboxLog::Broadcast(tenant.clone())).boxed(),
+        Topic::Hub => return None,
+    };
+    let reading = async move {
+        let page = timeout(COMMAND_TIMEOUT, page).await;
+        (topic, read.id, page.unwrap_or(Err(StoreError::Unavailable)))
+    };
+    Some(reading.boxed())
+}
 
+impl Inner {
     /// Takes what was read.
     pub(super) fn take_read(&self, (topic, id, page): Done) {
         match page {
@@ -77,16 +69,8 @@ async fn room_page(
     Ok(Page { head: page.head, items, more: page.more })
 }
 
-/// Of an inbox the head alone: sessions read for themselves what they have missed.
-async fn inbox_page(
-    store: Arc<dyn Store>,
-    user: UserKey,
-    is_broadcast: bool,
-) -> Result<Page<Change>, StoreError> {
-    let end = InboxPosition { epoch: store.epoch(), own: Seq::MAX, broadcast: Seq::MAX };
-    let bound = PageBound { items: 1, bytes: CATCH_UP_BYTES };
-    let head = store.inbox(&user, InboxQuery::After(end), bound).await?.head;
-    let seq = if is_broadcast { head.broadcast } else { head.own };
-    let head = Position { epoch: head.epoch, seq, tag: Tag(0) };
+/// Of an inbox's log the head alone: sessions read for themselves what they have missed.
+async fn inbox_page(store: Arc<dyn Store>, log: InboxLog) -> Result<Page<Change>, StoreError> {
+    let head = Position { epoch: store.epoch(), seq: store.inbox_head(log).await?, tag: Tag(0) };
     Ok(Page { head, items: Vec::new(), more: false })
 }

@@ -9,12 +9,12 @@ use futures::stream::FuturesUnordered;
 use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::reads::Done;
+use super::reads::{self, Done};
 use super::telling::Waiting;
 use super::{Feed, Inner};
 use crate::bus::events::Events;
 use crate::bus::port::{Event, Topic};
-use crate::domain::limits::{BUS_READS, SEQUENCE_RETRY};
+use crate::domain::limits::{BUS_READS, BUS_WALKS, SEQUENCE_RETRY};
 use crate::domain::names::UserKey;
 use crate::store::{Change, Store, StoreError};
 
@@ -33,18 +33,18 @@ pub struct Service {
 /// Something that was waited for.
 enum Finished {
     Read(Done),
-    /// Who must be looked up again.
+    /// Whether somebody was looked up; if not, who is to be again.
     Walked(Option<UserKey>),
     /// Up to where they are known; `None` where they must be read again.
     Revocations(Option<u64>),
 }
 
-/// What is under way. Reads are bounded; walks go one at a time, and so do revocations.
+/// What is under way. Reads and walks are bounded; revocations are read one page after the other.
 #[derive(Default)]
 struct UnderWay {
     tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
     reads: usize,
-    walks: bool,
+    walks: usize,
     revocations: Revocations,
     /// Where what is being read of them ends counts no more.
     restarted: bool,
@@ -122,9 +122,9 @@ impl Service {
                 self.feed.0.take_read(done);
             }
             Finished::Walked(failed) => {
-                under_way.walks = false;
+                under_way.walks -= 1;
                 if let Some(user) = failed {
-                    self.feed.0.work.add(|waiting| waiting.walks.push(user));
+                    self.feed.0.work.add(|waiting| waiting.walks.add(user));
                 }
             }
             Finished::Revocations(result) => {
@@ -141,7 +141,7 @@ impl Service {
         while under_way.reads < BUS_READS
             && let Some((topic, read)) = waiting.reads.pop_front()
         {
-            match inner.read(&self.store, topic.clone(), read) {
+            match reads::read(&self.store, topic.clone(), read) {
                 Some(reading) => {
                     under_way.reads += 1;
                     under_way.tasks.push(Box::pin(async move { Finished::Read(reading.await) }));
@@ -149,10 +149,10 @@ impl Service {
                 None => inner.read_failed(&topic, read.id),
             }
         }
-        if !under_way.walks
-            && let Some(user) = waiting.walks.pop()
+        while under_way.walks < BUS_WALKS
+            && let Some(user) = waiting.walks.take()
         {
-            under_way.walks = true;
+            under_way.walks += 1;
             let (inner, store) = (Arc::clone(inner), Arc::clone(&self.store));
             under_way.tasks.push(Box::pin(async move {
                 let result = inner.walk(&*store, &user).await;

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::walks::Walks;
 use super::{Inner, Listener, now};
 use crate::bus::port::Topic;
 use crate::bus::sequence::{Read, Sequencer, Step};
@@ -30,7 +31,7 @@ pub(super) struct Waiting {
     /// Users who have a session less.
     pub(super) left: Vec<UserKey>,
     /// Users whose rooms are to be looked up.
-    pub(super) walks: Vec<UserKey>,
+    pub(super) walks: Walks,
     pub(super) memberships: Vec<Membership>,
     /// The store has lost something: places of revocations, which are counted, may be had by others than before.
     pub(super) restarted: bool,

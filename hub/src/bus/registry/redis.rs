@@ -4,11 +4,16 @@
 //! |---|---|
 //! | `nodes` in the hub's partition | the leases: lives by when they end, in milliseconds of the server's clock |
 //! | `nodes/left` there | those among them that have stopped |
+//! | `nodes/seen` there | when a lease was renewed last, see `lease.lua` |
 //! | `nodes/LIFE` there | the tenants of which a life keeps something |
 //! | `t/TENANT/p/LIFE` in the tenant's partition | a hash: records by session, and under `c` the number of the last batch |
 //!
+//! Where a life's lease has ended others remove what is kept of it. What is written after that goes by itself: everything of a
+//! life lasts for [`LASTS`] leases, and is given as much again while its lease is renewed.
+//!
 //! A life's tenant is noted before anything of it is kept, so that whoever removes the life finds it all.
 
+mod keeping;
 mod limits;
 
 use std::sync::{Arc, LazyLock};
@@ -24,6 +29,7 @@ use crate::bus::sessions::Life;
 use crate::domain::names::{SessionId, TenantId};
 use crate::redis::link::{LinkError, Way};
 use crate::redis::{Link, LinkFigures, Names, Options, Partition};
+use keeping::Keeping;
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
 
@@ -36,6 +42,7 @@ struct Inner {
     link: Link,
     names: Names,
     publish: &'static str,
+    keeping: Keeping,
 }
 
 /// The registry on Redis. A cheap handle.
@@ -47,7 +54,8 @@ impl RedisRegistry {
     pub fn new(options: Options, node: u64) -> Result<Self, LinkError> {
         let names = Names::new(&options.prefix);
         let publish = if options.cluster { "SPUBLISH" } else { "PUBLISH" };
-        Ok(Self(Arc::new(Inner { node, link: Link::new(options)?, names, publish })))
+        let (link, keeping) = (Link::new(options)?, Keeping::default());
+        Ok(Self(Arc::new(Inner { node, link, names, publish, keeping })))
     }
 
     /// Figures of its connections.
@@ -71,6 +79,10 @@ impl Inner {
 
     fn left(&self) -> String {
         format!("{}/left", self.leases())
+    }
+
+    fn seen(&self) -> String {
+        format!("{}/seen", self.leases())
     }
 
     fn tenants(&self, life: Life) -> String {
@@ -97,10 +109,19 @@ impl Inner {
     }
 
     async fn renew(&self, life: Life, lease: Duration, is_new: bool) -> Result<Leases, BusError> {
+        self.keeping.last_for(lease);
+        let leases = self.renew_for(life, lease, is_new).await?;
+        if leases.is_renewed {
+            self.keep_what_is_kept(life).await;
+        }
+        Ok(leases)
+    }
+
+    async fn renew_for(&self, life: Life, time: Duration, is_new: bool) -> Result<Leases, BusError> {
         let key = self.leases();
         let mut call = LEASE.key(&key);
-        let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-        call.arg(name(life)).arg(lease).arg(u8::from(is_new));
+        call.key(self.seen()).arg(name(life)).arg(millis(time)).arg(u8::from(is_new));
+        call.arg(millis(self.keeping.lease()));
         let answer: Vec<Value> = self.ask(&key, async |at| call.invoke_async(at).await).await?;
         let mut parts = answer.into_iter();
         let is_renewed = parts.next() == Some(Value::Int(1));
@@ -119,17 +140,24 @@ impl Inner {
         let mut note = cmd("SADD");
         note.arg(self.left()).arg(name(life));
         self.ask::<()>(&key, async |at| note.query_async(at).await).await?;
-        self.renew(life, grace, false).await.map(drop)
+        self.keeping.last_for(grace.max(self.keeping.lease()));
+        let leases = self.renew_for(life, grace, false).await?;
+        if leases.is_renewed {
+            self.keep_what_is_kept(life).await;
+        }
+        Ok(())
     }
 
     async fn write(&self, writing: Writing) -> Result<(), BusError> {
         let Writing { tenant, life, counter, follows, is_last, set, gone, message } = writing;
         if follows.is_none() {
             let key = self.tenants(life);
-            let mut note = cmd("SADD");
-            note.arg(&key).arg(tenant.as_str());
+            let mut note = Pipeline::new();
+            note.atomic().cmd("SADD").arg(&key).arg(tenant.as_str()).ignore();
+            note.cmd("PEXPIRE").arg(&key).arg(self.keeping.lasts()).ignore();
             self.ask::<()>(&key, async |at| note.query_async(at).await).await?;
         }
+        self.keeping.note(life, &tenant, !is_last);
         let key = self.sessions(&tenant, life);
         let mut step = Pipeline::new();
         step.atomic();
@@ -150,6 +178,7 @@ impl Inner {
                 }
                 removed.ignore();
             }
+            step.cmd("PEXPIRE").arg(&key).arg(self.keeping.lasts()).ignore();
         }
         step.cmd(self.publish).arg(self.names.tenant_channel(&tenant)).arg(&message[..]).ignore();
         let (before,): (Option<u64>,) = self.ask(&key, async |at| step.query_async(at).await).await?;
@@ -228,6 +257,10 @@ impl Registry for RedisRegistry {
 }
 
 /// A life's name in keys.
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
 fn name(life: Life) -> String {
     format!("{:016x}.{}", life.node, life.number)
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::domain::entry::{Entry, EntryBody};
 use crate::domain::inbox::{InboxPlace, Notification};
-use crate::domain::limits::{IDEMPOTENCY_WINDOW, IDEMPOTENCY_WINDOW_FLOOR, STATE_BYTES, STATE_KEYS};
+use crate::domain::limits::{
+    IDEMPOTENCY_WINDOW, IDEMPOTENCY_WINDOW_FLOOR, REACTIONS_PER_MESSAGE, STATE_BYTES, STATE_KEYS,
+};
 use crate::domain::marks::Marks;
 use crate::domain::names::{RoomKey, RoomName};
 use crate::domain::position::{Position, Seq, Tag};
@@ -106,6 +108,7 @@ pub(super) fn room(shared: &Shared, room: &RoomName, outcome: &Outcome) -> (Call
     call.push(u8::from(rules.is_none_or(|rules| rules.history_before_join)));
     call.push(STATE_KEYS);
     call.push(STATE_BYTES);
+    call.push(REACTIONS_PER_MESSAGE);
     call.push(outcome.conditions.len());
     for condition in &outcome.conditions {
         push_condition(&mut call, condition);
@@ -205,6 +208,7 @@ pub(super) fn take_verdict(shared: &Shared, answer: &mut Answer) -> Result<Verdi
         b"key" => Verdict::Refused(CommitError::KeyReused),
         b"over" => Verdict::Refused(StoreError::Overloaded.into()),
         b"many" => Verdict::Refused(CommitError::TooManyKeys),
+        b"reacted" => Verdict::Refused(CommitError::ReactionsFull),
         b"state" => Verdict::Refused(CommitError::StateFull),
         b"cond" => Verdict::Condition,
         _ => return Err(super::answer::damaged("an answer that is not known")),

@@ -20,8 +20,8 @@ use crate::domain::revocation::Revocation;
 use crate::domain::room::{Room, RoomSummary};
 use crate::redis::Link;
 use crate::store::{
-    CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,
-    Reading, RevocationPage, RoomPage, RoomsQuery, ServerFigures, Store, StoreError, StoreFigures,
+    CommitError, Committed, EntryPage, EntryRange, Erased, InboxLog, InboxPage, InboxQuery, Outcome,
+    PageBound, Reading, RevocationPage, RoomPage, RoomsQuery, ServerFigures, Store, StoreError, StoreFigures,
     TenantFigures,
 };
 
@@ -212,6 +212,20 @@ impl Store for RedisStore {
     fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<RoomPage<RoomSummary>> {
         let user = user.clone();
         self.read(|shared| async move { read::rooms_of(&shared, &user, &query).await })
+    }
+
+    fn room_names_of(
+        &self,
+        user: &UserKey,
+        after: Option<&RoomName>,
+        most: u32,
+    ) -> Reading<RoomPage<RoomName>> {
+        let (user, after) = (user.clone(), after.cloned());
+        self.read(|shared| async move { read::room_names_of(&shared, &user, after.as_ref(), most).await })
+    }
+
+    fn inbox_head(&self, log: InboxLog) -> Reading<Seq> {
+        self.read(|shared| async move { read::inbox_head(&shared, &log).await })
     }
 
     fn inbox(&self, user: &UserKey, query: InboxQuery, bound: PageBound) -> Reading<InboxPage> {

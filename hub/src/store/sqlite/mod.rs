@@ -62,8 +62,8 @@ use crate::domain::revocation::Revocation;
 use crate::domain::room::{Room, RoomSummary};
 
 use super::{
-    CommitError, Committed, EntryPage, EntryRange, Erased, InboxPage, InboxQuery, Outcome, PageBound,
-    Reading, RevocationPage, RoomPage, RoomsQuery, Store, StoreError, StoreFigures, TenantFigures,
+    CommitError, Committed, EntryPage, EntryRange, Erased, InboxLog, InboxPage, InboxQuery, Outcome,
+    PageBound, Reading, RevocationPage, RoomPage, RoomsQuery, Store, StoreError, StoreFigures, TenantFigures,
 };
 use identity::Identity;
 use queue::{Job, Queue};
@@ -256,6 +256,20 @@ impl Store for SqliteStore {
     fn rooms_of(&self, user: &UserKey, query: RoomsQuery) -> Reading<RoomPage<RoomSummary>> {
         let user = user.clone();
         self.read(move |reader| reader.rooms_of(&user, &query))
+    }
+
+    fn room_names_of(
+        &self,
+        user: &UserKey,
+        after: Option<&RoomName>,
+        most: u32,
+    ) -> Reading<RoomPage<RoomName>> {
+        let (user, after) = (user.clone(), after.cloned());
+        self.read(move |reader| reader.room_names_of(&user, after.as_ref(), most))
+    }
+
+    fn inbox_head(&self, log: InboxLog) -> Reading<Seq> {
+        self.read(move |reader| reader.inbox_head(&log))
     }
 
     fn inbox(&self, user: &UserKey, query: InboxQuery, bound: PageBound) -> Reading<InboxPage> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use redis::{Pipeline, Script, Value, cmd};
 
-use super::{Inner, RedisRegistry, parse};
+use super::{Inner, RedisRegistry, millis, parse};
 use crate::bus::port::BusError;
 use crate::bus::registry::Asking;
 use crate::bus::registry::limits::{Entrant, Own, SharedBucket, SharedLimits, Whose};
@@ -108,9 +108,14 @@ impl Inner {
         let mut step = Pipeline::new();
         step.cmd("TIME").cmd("ZRANGE").arg(&key).arg(0).arg(-1).arg("WITHSCORES");
         step.cmd("SMEMBERS").arg(self.left());
-        let (time, leases, left): ((f64, f64), Leases, Vec<String>) =
+        step.cmd("GET").arg(self.seen());
+        let (time, leases, left, seen): ((f64, f64), Leases, Vec<String>, Option<f64>) =
             self.ask(&key, async |at| step.query_async(at).await).await?;
         let now = time.0 * 1_000.0 + (time.1 / 1_000.0).floor();
+        // As in `lease.lua`: time in which nobody renewed a lease does not count.
+        let passed = seen.map_or(0.0, |seen| now - seen);
+        let is_none = passed < 0.0 || passed > millis(self.keeping.lease()) as f64 / 2.0;
+        let now = if is_none { now - passed } else { now };
         let is_there = |(name, ends): &(String, f64)| *ends > now && !left.contains(name);
         let lives = leases.iter().filter(|lease| is_there(lease)).filter_map(|(name, _)| parse(name));
         let mut nodes: Vec<u64> = lives.map(|life| life.node).collect();
@@ -150,10 +155,6 @@ impl SharedLimits for RedisRegistry {
         let inner = Arc::clone(&self.0);
         Box::pin(async move { inner.nodes().await })
     }
-}
-
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A node's name in what is counted.

@@ -3,7 +3,7 @@ local now, tenant, room, actor = num(), arg(), arg(), arg()
 local key = take_key()
 local publish, head = arg(), arg()
 local count, age, keeps_latest, from_start = num(), num(), arg() == '1', arg() == '1'
-local state_keys, state_bytes = num(), num()
+local state_keys, state_bytes, most_reactions = num(), num(), num()
 
 local r = read_room(P .. 'r/' .. tenant .. '/' .. room)
 local channel = r.base .. '/c'
@@ -98,6 +98,13 @@ for _, c in ipairs(conditions) do
 end
 for _, w in ipairs(writes) do
   if w.target and not is_message(w.target, '', -1) then return failed(nil, w.target) end
+end
+for _, w in ipairs(writes) do
+  if w.kind == 4 and string.byte(w.body, 9) == 1 then
+    local key = r.base .. '/x/' .. w.target
+    local is_full = call('SCARD', key) >= most_reactions
+    if is_full and call('SISMEMBER', key, string.sub(w.body, 10) .. '\0' .. actor) == 0 then return { 'reacted' } end
+  end
 end
 if keeps_latest then
   for _, w in ipairs(writes) do

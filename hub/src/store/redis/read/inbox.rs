@@ -7,8 +7,9 @@ use crate::domain::position::Seq;
 use crate::domain::time::Timestamp;
 use crate::redis::{Partition, Reader, notice};
 use crate::store::filling::Filling;
-use crate::store::{InboxPage, InboxQuery, PageBound, StoreError};
+use crate::store::{InboxLog, InboxPage, InboxQuery, PageBound, StoreError};
 
+use super::super::answer::number;
 use super::super::broadcasts::State;
 use super::super::call::Call;
 use super::super::script;
@@ -28,6 +29,19 @@ pub(in super::super) async fn inbox_summary(
         shared.inbox_state(user)
     )?;
     Ok(state.summary(shared.epoch(), &broadcasts, known_from, shared.now()))
+}
+
+/// The last place of one of the logs.
+pub(in super::super) async fn inbox_head(shared: &Shared, log: &InboxLog) -> Result<Seq, StoreError> {
+    let mut read = redis::cmd("HGET");
+    read.arg(match log {
+        InboxLog::Own(user) => shared.names.user(user),
+        InboxLog::Broadcast(tenant) => shared.names.tenant(tenant),
+    });
+    match shared.send(read.arg("head")).await? {
+        redis::Value::Nil => Ok(Seq(0)),
+        head => Ok(Seq(number(&head)?.cast_unsigned())),
+    }
 }
 
 /// Which of the two logs.

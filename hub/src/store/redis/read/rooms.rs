@@ -58,7 +58,7 @@ pub(in super::super) async fn entries(
     if answer.len() == 0 {
         return Ok(EntryPage::empty(shared.epoch()));
     }
-    let hot = Hot::read(&answer.some_bytes()?)?;
+    let (hot, ends_early) = (Hot::read(&answer.some_bytes()?)?, answer.count()? == 1);
     shared.may_show(&server, &[(key, hot.head)]).await?;
     let mut page = Filling::new(bound);
     while answer.len() > 0 {
@@ -74,7 +74,7 @@ pub(in super::super) async fn entries(
         head: hot.position(shared.epoch()),
         head_number: hot.number,
         first: hot.first,
-        more: page.full,
+        more: page.full || ends_early,
     })
 }
 
@@ -132,6 +132,27 @@ pub(in super::super) async fn latest_events(
     Ok(page.items)
 }
 
+/// The names of a user's rooms, in order.
+pub(in super::super) async fn room_names_of(
+    shared: &Shared,
+    user: &UserKey,
+    after: Option<&RoomName>,
+    most: u32,
+) -> Result<RoomPage<RoomName>, StoreError> {
+    let most = most.max(1);
+    let mut read = command("ZRANGEBYLEX", &format!("{}/r", shared.names.user(user)));
+    read.arg(after.map_or_else(|| "-".to_owned(), |after| format!("({after}"))).arg("+");
+    read.arg("LIMIT").arg(0).arg(u64::from(most) + 1);
+    let mut rooms = Vec::new();
+    for name in Answer::new(shared.send(&read).await?).all_bytes()? {
+        rooms.push(RoomName::parse(&String::from_utf8_lossy(&name)).map_err(|_| damaged("room"))?);
+    }
+    let more = rooms.len() > most as usize;
+    rooms.truncate(most as usize);
+    let next = rooms.last().filter(|_| more).cloned();
+    Ok(RoomPage { rooms, next })
+}
+
 /// A page of a user's rooms, in order of their names. Each is of a snapshot of its own.
 pub(in super::super) async fn rooms_of(
     shared: &Shared,
@@ -139,17 +160,10 @@ pub(in super::super) async fn rooms_of(
     query: &RoomsQuery,
 ) -> Result<RoomPage<RoomSummary>, StoreError> {
     let most = if query.unread_only { MEMBERSHIPS_LOOKED_AT } else { query.bound.items.max(1) };
-    let mut read = command("ZRANGEBYLEX", &format!("{}/r", shared.names.user(user)));
-    read.arg(query.after.as_ref().map_or_else(|| "-".to_owned(), |after| format!("({after}"))).arg("+");
-    read.arg("LIMIT").arg(0).arg(u64::from(most) + 1);
-    let mut names = Vec::new();
-    for name in Answer::new(shared.send(&read).await?).all_bytes()? {
-        let name = RoomName::parse(&String::from_utf8_lossy(&name)).map_err(|_| damaged("room"))?;
-        names.push(RoomKey { tenant: user.tenant.clone(), room: name });
-    }
-    let more = names.len() > most as usize;
-    names.truncate(most as usize);
-    let last = names.last().filter(|_| more).map(|key| key.room.clone());
+    let RoomPage { rooms: names, next: last } =
+        room_names_of(shared, user, query.after.as_ref(), most).await?;
+    let key = |room| RoomKey { tenant: user.tenant.clone(), room };
+    let names: Vec<_> = names.into_iter().map(key).collect();
     let mut page = Filling::new(query.bound);
     'pages: for some in names.chunks(64) {
         let summaries = some.iter().map(|key| summary(shared, key, user, query.unread_only));

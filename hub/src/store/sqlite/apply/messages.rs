@@ -6,7 +6,9 @@ use rusqlite::Connection;
 
 use crate::domain::content::{Content, Pairs};
 use crate::domain::entry::{Entry, EntryBody, ReactionKey};
+use crate::domain::limits::REACTIONS_PER_MESSAGE;
 use crate::domain::position::Seq;
+use crate::store::{Outcome, Write};
 
 use super::super::engine::{EngineError, Result, optional};
 use super::super::overlay::Publish;
@@ -139,6 +141,33 @@ impl State {
             self.publish.push(Publish::Latest { room: room.key.clone(), entry: Arc::clone(latest) });
         }
         Ok(())
+    }
+
+    /// Whether an outcome adds a reaction to a message that has as many as it may have: many may have been decided on at once.
+    pub(super) fn are_reactions_full(
+        &mut self,
+        db: &Connection,
+        room: &RoomState,
+        outcome: &Outcome,
+    ) -> Result<bool> {
+        for write in &outcome.writes {
+            let Write::Append(EntryBody::Reaction { target, key, add: true }) = write else { continue };
+            let mut count =
+                db.prepare_cached("SELECT count(*) FROM reactions WHERE room = ?1 AND seq = ?2")?;
+            let held: i64 = count.query_row((room.id, column(*target)), |row| row.get(0))?;
+            if (held as usize) < REACTIONS_PER_MESSAGE {
+                continue;
+            }
+            let Some(user) = self.names.find_user(db, room.tenant, &outcome.actor)? else { return Ok(true) };
+            let mut own = db.prepare_cached(
+                "SELECT 1 FROM reactions WHERE room = ?1 AND seq = ?2 AND key = ?3 AND user = ?4",
+            )?;
+            let own = own.query_row((room.id, column(*target), key.as_str(), user.id), |_| Ok(()));
+            if optional(own)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Adds or takes back a reaction.

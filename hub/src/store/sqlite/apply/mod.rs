@@ -89,6 +89,11 @@ impl State {
         {
             return Ok(Err(CommitError::StateFull));
         }
+        if let Some(room) = slot
+            && self.are_reactions_full(db, room, &outcome)?
+        {
+            return Ok(Err(CommitError::ReactionsFull));
+        }
         if !self.has_place(db, hash)? {
             return Ok(Err(CommitError::TooManyKeys));
         }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::domain::inbox::{InboxFilter, InboxPlace, InboxSummary, Notification};
 use crate::domain::names::UserKey;
 use crate::domain::position::Seq;
-use crate::store::{InboxPage, InboxQuery, PageBound};
+use crate::store::{InboxLog, InboxPage, InboxQuery, PageBound};
 
 use super::super::engine::Result;
 use super::super::notices::{self, InboxOwner, NOTICE_COLUMNS, read_notice};
@@ -39,6 +39,17 @@ impl Reader {
             Some(owner) => notices::summary(&self.db, &owner, self.epoch, (self.clock)()),
             None => notices::empty_summary(&self.db, &user.tenant, self.epoch),
         }
+    }
+
+    /// The last place of one of the logs.
+    pub(in super::super) fn inbox_head(&mut self, log: &InboxLog) -> Result<Seq> {
+        Ok(match log {
+            InboxLog::Own(user) => {
+                let owner = InboxOwner::find(&self.db, user)?;
+                owner.map_or(Seq(0), |owner| owner.head(self.epoch).own)
+            }
+            InboxLog::Broadcast(tenant) => notices::empty_head(&self.db, tenant, self.epoch)?.broadcast,
+        })
     }
 
     /// A page of a user's inbox.

@@ -1,7 +1,7 @@
 //! A user's list of rooms, in the order of the rooms' ids: the one in which an index has them.
 
 use crate::domain::limits::{LISTED_MESSAGE_BYTES, MEMBERSHIPS_LOOKED_AT};
-use crate::domain::names::{RoomKey, UserId, UserKey};
+use crate::domain::names::{RoomKey, RoomName, UserId, UserKey};
 use crate::domain::room::RoomSummary;
 use crate::store::{RoomPage, RoomsQuery};
 
@@ -22,14 +22,7 @@ impl Reader {
         query: &RoomsQuery,
     ) -> Result<RoomPage<RoomSummary>> {
         let Some(id) = user_id(&self.db, &user.tenant, &user.user)? else { return Ok(RoomPage::default()) };
-        let after = match &query.after {
-            Some(room) => {
-                let key = RoomKey { tenant: user.tenant.clone(), room: room.clone() };
-                let Some(after) = room_id(&self.db, &key)? else { return Ok(RoomPage::default()) };
-                after
-            }
-            None => 0,
-        };
+        let Some(after) = self.id_of(user, query.after.as_ref())? else { return Ok(RoomPage::default()) };
         let most = if query.unread_only { MEMBERSHIPS_LOOKED_AT } else { query.bound.items.max(1) };
         let mut looked_at = self.memberships(user, id, (after, i64::from(most) + 1))?;
         let more = looked_at.len() > most as usize;
@@ -48,6 +41,29 @@ impl Reader {
         }
         let end = page.items.last().map(|summary| summary.room.room.clone());
         Ok(RoomPage { rooms: page.items, next: if page.full { end } else { last } })
+    }
+
+    /// The names of a user's rooms.
+    pub(in super::super) fn room_names_of(
+        &mut self,
+        user: &UserKey,
+        after: Option<&RoomName>,
+        most: u32,
+    ) -> Result<RoomPage<RoomName>> {
+        let Some(id) = user_id(&self.db, &user.tenant, &user.user)? else { return Ok(RoomPage::default()) };
+        let Some(after) = self.id_of(user, after)? else { return Ok(RoomPage::default()) };
+        let most = most.max(1);
+        let found = self.memberships(user, id, (after, i64::from(most) + 1))?;
+        let more = found.len() > most as usize;
+        let rooms: Vec<_> = found.into_iter().take(most as usize).map(|(_, key)| key.room).collect();
+        let next = rooms.last().filter(|_| more).cloned();
+        Ok(RoomPage { rooms, next })
+    }
+
+    /// The id of the room after which a page begins: 0 at first, `None` where there is no such room.
+    fn id_of(&self, user: &UserKey, after: Option<&RoomName>) -> Result<Option<i64>> {
+        let Some(room) = after else { return Ok(Some(0)) };
+        room_id(&self.db, &RoomKey { tenant: user.tenant.clone(), room: room.clone() })
     }
 
     fn memberships(&self, user: &UserKey, id: i64, (after, most): (i64, i64)) -> Result<Memberships> {

@@ -1,0 +1,133 @@
+//! Leases of nodes, and what is kept of their lives.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use carillon_hub::bus::registry::limits::SharedLimits;
+use carillon_hub::bus::registry::redis::RedisRegistry;
+use carillon_hub::bus::registry::{Registry, Writing};
+use carillon_hub::bus::sessions::Life;
+use carillon_hub::domain::names::{SessionId, TenantId};
+use carillon_hub::redis::Options;
+use carillon_test_redis::{Keeps, Server};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::harness::soon;
+
+const LEASE: Duration = Duration::from_secs(60);
+
+struct Node {
+    registry: RedisRegistry,
+    life: Life,
+    _guard: DropGuard,
+}
+
+impl Node {
+    async fn start(server: &Server, number: u64) -> Self {
+        let registry = RedisRegistry::new(Options::new(server.url()), number).unwrap();
+        let cancel = CancellationToken::new();
+        tokio::spawn(registry.clone().keep(cancel.clone()));
+        let life = Life { node: number, number: 1 };
+        soon("a lease", async {
+            while registry.renew(life, LEASE, true).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        Self { registry, life, _guard: cancel.drop_guard() }
+    }
+
+    /// Keeps a session of a tenant.
+    async fn writes(&self, counter: u64) {
+        let writing = Writing {
+            tenant: TenantId::parse("acme").unwrap(),
+            life: self.life,
+            counter,
+            follows: (counter > 1).then(|| counter - 1),
+            is_last: false,
+            set: vec![(SessionId(1), b"record".to_vec())],
+            gone: Vec::new(),
+            message: Bytes::from_static(b"message"),
+        };
+        self.registry.write(writing).await.unwrap();
+    }
+
+    /// Whose leases have not ended, as this node sees it when it renews its own; `None` where that had.
+    async fn renews(&self) -> Option<Vec<u64>> {
+        let leases = self.registry.renew(self.life, LEASE, false).await.unwrap();
+        assert!(leases.all.iter().all(|lease| lease.left.is_none_or(|left| left <= LEASE)));
+        let alive = leases.all.iter().filter(|lease| lease.left.is_some());
+        let mut alive: Vec<_> = alive.map(|lease| lease.life.node).collect();
+        alive.sort_unstable();
+        leases.is_renewed.then_some(alive)
+    }
+}
+
+/// What is kept of a life: its tenants, and its sessions of one.
+fn kept(server: &Server) -> Vec<String> {
+    let mut keys: Vec<String> = server.command("KEYS *0000000000000001*");
+    keys.sort_unstable();
+    keys
+}
+
+fn left(server: &Server, key: &str) -> i64 {
+    server.command(&format!("PTTL {key}"))
+}
+
+const LASTS: std::ops::RangeInclusive<i64> = 470_000..=480_000;
+
+#[tokio::test]
+async fn what_is_kept_of_a_life_goes_with_its_lease_and_stays_with_it() {
+    let server = Server::start(Keeps::Nothing);
+    let (one, other) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
+    one.writes(1).await;
+    let keys = kept(&server);
+    assert_eq!(keys.len(), 2, "{keys:?}");
+    for key in &keys {
+        assert!(LASTS.contains(&left(&server, key)), "eight leases");
+        // As where nothing is written for long.
+        server.command::<i64>(&format!("PEXPIRE {key} 100000"));
+    }
+    assert_eq!(one.renews().await, Some(vec![1, 2]));
+    for key in &keys {
+        assert!(LASTS.contains(&left(&server, key)), "with its lease {key} is kept");
+    }
+    // Another node has removed what was kept, and what it still writes goes by itself.
+    other.registry.remove(one.life).await.unwrap();
+    assert_eq!(kept(&server), [""; 0]);
+    one.writes(1).await;
+    one.writes(2).await;
+    for key in kept(&server) {
+        assert!(LASTS.contains(&left(&server, &key)), "{key}");
+    }
+    assert_eq!(one.renews().await, None, "a lease that was removed is not renewed");
+}
+
+/// As where another server takes over whose clock is ahead, or behind: what is kept is older, or younger, than it was.
+fn becomes(server: &Server, older: i64) {
+    let key: Vec<String> = server.command("KEYS *:nodes");
+    for life in server.command::<Vec<String>>(&format!("ZRANGE {} 0 -1", key[0])) {
+        server.command::<f64>(&format!("ZINCRBY {} {} {life}", key[0], -older));
+    }
+    server.command::<i64>(&format!("DECRBY {}/seen {older}", key[0]));
+}
+
+#[tokio::test]
+async fn no_lease_ends_because_another_servers_clock_differs() {
+    let server = Server::start(Keeps::Nothing);
+    let (one, other) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
+    for older in [100_000, 40_000, -100_000, 3_600_000] {
+        becomes(&server, older);
+        assert_eq!(one.registry.nodes().await.unwrap(), [1, 2], "{older}");
+        assert_eq!(one.renews().await, Some(vec![1, 2]), "{older}");
+        assert_eq!(other.renews().await, Some(vec![1, 2]), "{older}");
+    }
+    // One that is not renewed while others are ends.
+    let key: Vec<String> = server.command("KEYS *:nodes");
+    let lives: Vec<String> = server.command(&format!("ZRANGE {} 0 -1", key[0]));
+    let life = lives.iter().find(|life| life.contains("0000000000000002")).unwrap();
+    server.command::<f64>(&format!("ZINCRBY {} -61000 {life}", key[0]));
+    assert_eq!(one.registry.nodes().await.unwrap(), [1]);
+    assert_eq!(one.renews().await, Some(vec![1]));
+    assert_eq!(other.renews().await, None);
+}
