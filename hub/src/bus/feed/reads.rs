@@ -19,12 +19,7 @@ pub(super) type Done = (Topic, u64, Result<Page<Change>, StoreError>);
 
 impl Inner {
     /// Does a read. `None` where nobody can be asked for it any more.
-    pub(super) fn read(
-        &self,
-        store: &Arc<dyn Store>,
-        topic: Topic,
-        read: Read,
-    ) -> Option<BoxFuture<'static, Done>> {
+    pub(super) fn read(store: &Arc<dyn Store>, topic: Topic, read: Read) -> Option<BoxFuture<'static, Done>> {
         let store = Arc::clone(store);
         let page = match &topic {
             Topic::Room(room) => room_page(store, room.clone(), read.after).boxed(),

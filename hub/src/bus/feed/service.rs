@@ -132,7 +132,7 @@ impl Service {
         while under_way.reads < BUS_READS
             && let Some((topic, read)) = waiting.reads.pop_front()
         {
-            match inner.read(&self.store, topic.clone(), read) {
+            match Inner::read(&self.store, topic.clone(), read) {
                 Some(reading) => {
                     under_way.reads += 1;
                     under_way.tasks.push(Box::pin(async move { Finished::Read(reading.await) }));
