@@ -1,6 +1,6 @@
 //! What a message in a conversation costs where many are connected who do not follow it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use carillon_hub::delivery::LatestMessage;
 use carillon_hub::domain::entry::EntryBody;
@@ -42,7 +42,7 @@ async fn tell(hub: &Hub, room: &RoomKey, connected: &[UserId]) -> (BTreeMap<Stri
     let latest = LatestMessage { seq: head.head.seq, number: head.head_number };
     let following = &connected[connected.len() - 10..];
     hub.reads();
-    let here = connected.iter().collect();
+    let here: HashSet<_> = connected.iter().collect();
     let told = absent_members(&*hub.store, room, latest, &here, &|user| !following.contains(user)).await;
     let told = told.unwrap();
     assert!(told.iter().all(|told| told.may_read));

@@ -17,23 +17,23 @@ use crate::store::{Change, EntryRange, InboxLog, PageBound, Store, StoreError};
 /// A read that is done: of what, and the page.
 pub(super) type Done = (Topic, u64, Result<Page<Change>, StoreError>);
 
-/// Does a read. `None` for what is no log.
-pub(super) fn read(store: &Arc<dyn Store>, topic: Topic, read: Read) -> Option<BoxFuture<'static, Done>> {
-    let store = Arc::clone(store);
-    let page = match &topic {
-        Topic::Room(room) => room_page(store, room.clone(), read.after).boxed(),
-        Topic::User(user) => inbox_page(store, InboxLog::Own(user.clone())).boxed(),
-        Topic::Tenant(tenant) => inbox_page(store, InboxLog::Broadcast(tenant.clone())).boxed(),
-        Topic::Hub => return None,
-    };
-    let reading = async move {
-        let page = timeout(COMMAND_TIMEOUT, page).await;
-        (topic, read.id, page.unwrap_or(Err(StoreError::Unavailable)))
-    };
-    Some(reading.boxed())
-}
-
 impl Inner {
+    /// Does a read. `None` where nobody can be asked for it any more.
+    pub(super) fn read(store: &Arc<dyn Store>, topic: Topic, read: Read) -> Option<BoxFuture<'static, Done>> {
+        let store = Arc::clone(store);
+        let page = match &topic {
+            Topic::Room(room) => room_page(store, room.clone(), read.after).boxed(),
+            Topic::User(user) => inbox_page(store, InboxLog::Own(user.clone())).boxed(),
+            Topic::Tenant(tenant) => inbox_page(store, InboxLog::Broadcast(tenant.clone())).boxed(),
+            Topic::Hub => return None,
+        };
+        let reading = async move {
+            let page = timeout(COMMAND_TIMEOUT, page).await;
+            (topic, read.id, page.unwrap_or(Err(StoreError::Unavailable)))
+        };
+        Some(reading.boxed())
+    }
+
     /// Takes what was read.
     pub(super) fn take_read(&self, (topic, id, page): Done) {
         match page {

@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::reads::{self, Done};
+use super::reads::Done;
 use super::telling::Waiting;
 use super::{Feed, Inner};
 use crate::bus::events::Events;
@@ -46,8 +46,6 @@ struct UnderWay {
     reads: usize,
     walks: usize,
     revocations: Revocations,
-    /// Where what is being read of them ends counts no more.
-    restarted: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,11 +104,6 @@ impl Service {
                 Some(finished) = under_way.tasks.next() => self.finish(&mut under_way, finished),
             }
             take_work(&inner, &mut waiting);
-            if std::mem::take(&mut waiting.restarted) {
-                self.revocations_after = 0;
-                under_way.restarted = under_way.revocations.are_read();
-                under_way.revocations.want();
-            }
             self.begin(&inner, &mut under_way, &mut waiting);
         }
     }
@@ -130,9 +123,7 @@ impl Service {
             Finished::Revocations(result) => {
                 let again = under_way.revocations == Revocations::ReadingAgain || result.is_none();
                 under_way.revocations = if again { Revocations::Wanted } else { Revocations::Known };
-                if !std::mem::take(&mut under_way.restarted) {
-                    self.revocations_after = result.unwrap_or(self.revocations_after);
-                }
+                self.revocations_after = result.unwrap_or(self.revocations_after);
             }
         }
     }
@@ -141,7 +132,7 @@ impl Service {
         while under_way.reads < BUS_READS
             && let Some((topic, read)) = waiting.reads.pop_front()
         {
-            match reads::read(&self.store, topic.clone(), read) {
+            match Inner::read(&self.store, topic.clone(), read) {
                 Some(reading) => {
                     under_way.reads += 1;
                     under_way.tasks.push(Box::pin(async move { Finished::Read(reading.await) }));
@@ -184,10 +175,6 @@ async fn or_later<T>(what: &str, result: Result<T, StoreError>) -> Option<T> {
 }
 
 impl Revocations {
-    fn are_read(self) -> bool {
-        matches!(self, Self::Reading | Self::ReadingAgain)
-    }
-
     fn want(&mut self) {
         *self = match self {
             Self::Known | Self::Wanted => Self::Wanted,
@@ -201,7 +188,6 @@ fn take_work(inner: &Inner, waiting: &mut Waiting) {
     let new = std::mem::take(&mut *inner.work.waiting.lock());
     waiting.reads.extend(new.reads);
     waiting.walks.extend(new.walks);
-    waiting.restarted |= new.restarted;
     for user in new.left {
         inner.leave(&user);
     }

@@ -1,7 +1,8 @@
 //! Who of a room's members is to be told of its latest message though they do not follow it. Users are looked up so many
 //! at a time, so that a message costs a few reads, however many are connected.
 
-use rustc_hash::FxHashSet;
+use std::collections::HashSet;
+use std::hash::BuildHasher;
 
 use crate::delivery::LatestMessage;
 use crate::domain::limits::{MEMBERS_READ, USERS_READ};
@@ -27,7 +28,7 @@ pub async fn absent_members(
     store: &dyn Store,
     room: &RoomKey,
     latest: LatestMessage,
-    here: &FxHashSet<&UserId>,
+    here: &HashSet<&UserId, impl BuildHasher + Sync>,
     is_absent: &(dyn Fn(&UserId) -> bool + Sync),
 ) -> Result<Vec<AbsentMember>, StoreError> {
     let mut found = Vec::new();
