@@ -23,7 +23,6 @@ pub struct AbsentMember {
 
 /// The members among the users who are `here`, as far as `is_absent` says that they do not follow the room. Where these are
 /// fewer than the room's members, they are looked up, and not all members.
-#[expect(clippy::implicit_hasher, reason = "there is one hasher in this crate")]
 pub async fn absent_members(
     store: &dyn Store,
     room: &RoomKey,
