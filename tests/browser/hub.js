@@ -11,15 +11,25 @@ const PORTS = ["grpc", "http", "bridge"];
 
 /** A hub with its data. */
 export class Hub {
-  #data = mkdtempSync(join(tmpdir(), "carillon-browser-"));
+  #data;
+  #isBorrowed;
+  #redis;
   #child;
   #ready;
+
+  /** One of its own, or a node on a Redis, which may have the data folder, and so the tokens, of another. */
+  constructor({ redis, of } = {}) {
+    this.#data = of?.#data ?? mkdtempSync(join(tmpdir(), "carillon-browser-"));
+    this.#isBorrowed = of !== undefined;
+    this.#redis = redis;
+  }
 
   /** Starts it, on the ports that it had before. */
   async start() {
     if (PROGRAM === undefined) throw new Error("CARILLON_BIN must name the carillon program");
     const ports = PORTS.flatMap((name) => [`--${name}`, this.#ready?.[name] ?? "127.0.0.1:0"]);
-    const args = ["serve", "--dev", "--json", "--data", this.#data, ...ports];
+    const nodes = this.#redis ? ["--redis", this.#redis.url] : [];
+    const args = ["serve", "--dev", "--json", "--data", this.#data, ...ports, ...nodes];
     this.#child = spawn(PROGRAM, args, { stdio: ["ignore", "pipe", "ignore"] });
     for await (const line of createInterface({ input: this.#child.stdout })) {
       this.#ready = JSON.parse(line);
@@ -40,7 +50,7 @@ export class Hub {
   /** Ends it, and leaves nothing behind. */
   async stop() {
     await this.kill();
-    rmSync(this.#data, { recursive: true, force: true });
+    if (!this.#isBorrowed) rmSync(this.#data, { recursive: true, force: true });
   }
 
   /** Sends a notification as the development service. */
