@@ -305,6 +305,13 @@ impl Limiter {
         reset
     }
 
+    /// Fills the bucket of all that a tenant sends; how many were not full.
+    pub fn reset_tenant(&self, tenant: &TenantId, now: Moment) -> u32 {
+        let Some(shard) = self.shards.get(shard_of(tenant, None)) else { return 0 };
+        let bucket = shard.lock().buckets.remove(&tenants(tenant));
+        u32::from(bucket.is_some_and(|bucket| !bucket.is_full(now)))
+    }
+
     /// How often each kind was refused in a tenant since the node's start.
     pub fn refused(&self, tenant: &TenantId) -> Vec<(Limited, u64)> {
         let refused = self.refused.lock().get(tenant).copied().unwrap_or_default();

@@ -128,14 +128,14 @@ impl Sessions for Ports {
         async move { services.list_sessions(&caller, &list).await }.boxed()
     }
 
-    fn levels(&self, caller: &Caller, user: UserId) -> Answer<UserLevels> {
+    fn levels(&self, caller: &Caller, user: Option<UserId>) -> Answer<UserLevels> {
         let (services, caller) = (Arc::clone(&self.services), caller.clone());
-        async move { services.levels(&caller, &user).await }.boxed()
+        async move { services.levels(&caller, user).await }.boxed()
     }
 
-    fn reset_limits(&self, caller: &Caller, user: UserId) -> Answer<u32> {
+    fn reset_limits(&self, caller: &Caller, user: Option<UserId>) -> Answer<u32> {
         let (services, caller) = (Arc::clone(&self.services), caller.clone());
-        async move { services.reset_limits(&caller, &user).await }.boxed()
+        async move { services.reset_limits(&caller, user).await }.boxed()
     }
 
     fn disconnect(&self, caller: &Caller, disconnect: Disconnect) -> Answer<u32> {

@@ -47,8 +47,8 @@ pub(super) enum Asked {
     SendNotification(SendNotification),
     Erase(UserId),
     Revoke(Revocation),
-    Levels(UserId),
-    ResetLimits(UserId),
+    Levels(Option<UserId>),
+    ResetLimits(Option<UserId>),
     Statistics,
     Sessions(ListSessions),
     Disconnect(Disconnect),
@@ -224,11 +224,11 @@ impl Sessions for FakeHub {
         self.answer(Asked::Sessions(list), listed)
     }
 
-    fn levels(&self, _: &Caller, user: UserId) -> Answer<UserLevels> {
+    fn levels(&self, _: &Caller, user: Option<UserId>) -> Answer<UserLevels> {
         self.answer(Asked::Levels(user), UserLevels::default())
     }
 
-    fn reset_limits(&self, _: &Caller, user: UserId) -> Answer<u32> {
+    fn reset_limits(&self, _: &Caller, user: Option<UserId>) -> Answer<u32> {
         self.answer(Asked::ResetLimits(user), 3)
     }
 

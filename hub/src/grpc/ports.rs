@@ -101,11 +101,11 @@ pub trait Sessions: Send + Sync + 'static {
     /// A page of those of the caller's tenant.
     fn list(&self, caller: &Caller, list: ListSessions) -> Answer<SessionsListed>;
 
-    /// How full the buckets are of a user of the caller's tenant.
-    fn levels(&self, caller: &Caller, user: UserId) -> Answer<UserLevels>;
+    /// How full the buckets are of a user of the caller's tenant; `None` for that of all that the tenant sends.
+    fn levels(&self, caller: &Caller, user: Option<UserId>) -> Answer<UserLevels>;
 
     /// Fills them, and says how many were not full.
-    fn reset_limits(&self, caller: &Caller, user: UserId) -> Answer<u32>;
+    fn reset_limits(&self, caller: &Caller, user: Option<UserId>) -> Answer<u32>;
 
     /// Ends sessions of the caller's tenant, and says how many.
     fn disconnect(&self, caller: &Caller, disconnect: Disconnect) -> Answer<u32>;

@@ -54,9 +54,14 @@ impl Services {
     }
 
     /// How full the buckets are of a user of the caller's tenant: those of commands on this node, those that nodes share, and
-    /// those of the user's sessions on all of them. `UNAVAILABLE` where a node does not answer.
-    pub async fn levels(&self, caller: &Caller, user: &UserId) -> Result<UserLevels, Refusal> {
+    /// those of the user's sessions on all of them; `None` for the bucket of all that the tenant sends. `UNAVAILABLE` where a node
+    /// does not answer.
+    pub async fn levels(&self, caller: &Caller, user: Option<UserId>) -> Result<UserLevels, Refusal> {
         let tenant = &caller.tenant;
+        let Some(user) = &user else {
+            let kinds = self.tenant_level(tenant).await?.into_iter().collect();
+            return Ok(UserLevels { kinds, sessions: Vec::new() });
+        };
         let mut kinds = self.limits.limiter.levels(tenant, user, Moment::now());
         kinds.extend(self.shared_levels(tenant, user).await?);
         let mut sessions = self.command_levels(tenant, user);
@@ -67,10 +72,10 @@ impl Services {
     }
 
     /// Fills them, on all nodes. How many were not full. `UNAVAILABLE` where a node does not answer: the others' were filled.
-    pub async fn reset_limits(&self, caller: &Caller, user: &UserId) -> Result<u32, Refusal> {
+    pub async fn reset_limits(&self, caller: &Caller, user: Option<UserId>) -> Result<u32, Refusal> {
         let tenant = &caller.tenant;
-        let mut reset = self.reset(tenant, user) + self.reset_shared(tenant, user).await?;
-        let question = Question::Reset(user.clone());
+        let mut reset = self.reset(tenant, user.as_ref()) + self.reset_shared(tenant, user.as_ref()).await?;
+        let question = Question::Reset(user);
         reset +=
             self.ask_all_others(tenant, &question, questions::decode_count).await?.into_iter().sum::<u32>();
         Ok(reset)
@@ -85,7 +90,7 @@ impl Services {
                 questions::encode_count(self.disconnect(&tenant, &disconnect))
             }
             Question::Levels(user) => questions::encode_levels(&self.command_levels(&tenant, &user)),
-            Question::Reset(user) => questions::encode_count(self.reset(&tenant, &user)),
+            Question::Reset(user) => questions::encode_count(self.reset(&tenant, user.as_ref())),
         })
     }
 
@@ -148,8 +153,9 @@ impl Services {
         self.sessions_of(tenant, user).iter().map(level).collect()
     }
 
-    fn reset(&self, tenant: &TenantId, user: &UserId) -> u32 {
+    fn reset(&self, tenant: &TenantId, user: Option<&UserId>) -> u32 {
         let now = Moment::now();
+        let Some(user) = user else { return self.limits.limiter.reset_tenant(tenant, now) };
         let mut reset = self.limits.limiter.reset(tenant, user, now);
         for live in self.sessions_of(tenant, user) {
             let bucket = std::mem::take(&mut *live.commands.lock());

@@ -21,8 +21,8 @@ pub(super) enum Question {
     Disconnect(Disconnect),
     /// How much a user's sessions may still send: [`CommandLevels`].
     Levels(UserId),
-    /// Fill a user's buckets: how many were not full, u32.
-    Reset(UserId),
+    /// Fill a user's buckets, or the tenant's: how many were not full, u32.
+    Reset(Option<UserId>),
 }
 
 /// Some of a node's sessions, in order of their ids.
@@ -71,7 +71,7 @@ impl Question {
             }
             Self::Reset(user) => {
                 to.push(4);
-                put_text(&mut to, user.as_str());
+                put_text(&mut to, user.as_ref().map_or("", |user| user.as_str()));
             }
         }
         to
@@ -101,7 +101,7 @@ impl Question {
                 Self::Disconnect(Disconnect { target, code })
             }
             3 => Self::Levels(user(&mut from)?),
-            4 => Self::Reset(user(&mut from)?),
+            4 => Self::Reset(optional_user(&mut from)?),
             _ => return Err(Malformed("a question of an unknown kind")),
         };
         Ok((tenant, question))
@@ -236,7 +236,8 @@ mod tests {
             disconnect(of_user(None), ErrorCode::GoingAway),
             disconnect(of_user(Some(tab)), ErrorCode::Unavailable),
             Question::Levels(user()),
-            Question::Reset(user()),
+            Question::Reset(Some(user())),
+            Question::Reset(None),
         ] {
             let bytes = question.encode(&tenant);
             assert_eq!(Question::decode(&bytes), Ok((tenant.clone(), question)));

@@ -76,10 +76,22 @@ impl Services {
         Ok(taken.map(|((kind, place), left)| level(kind, place, left)).collect())
     }
 
-    /// Fills them. How many were not full.
-    pub(super) async fn reset_shared(&self, tenant: &TenantId, name: &UserId) -> Result<u32, Refusal> {
+    /// Fills them; without a name the bucket of all that the tenant sends. How many were not full.
+    pub(super) async fn reset_shared(
+        &self,
+        tenant: &TenantId,
+        name: Option<&UserId>,
+    ) -> Result<u32, Refusal> {
         let Some(shared) = &self.shared else { return Ok(0) };
-        shared.reset(self.shared_buckets(tenant, name).1).await.map_err(away)
+        let buckets = match name {
+            Some(name) => self.shared_buckets(tenant, name).1,
+            None => {
+                let kind = Limited::TenantMessages;
+                let place = self.shared_for(kind).and_then(|_| self.limits.limiter.place(kind, None));
+                place.iter().map(|place| bucket(tenant, None, kind, place)).collect()
+            }
+        };
+        shared.reset(buckets).await.map_err(away)
     }
 
     fn shared_for(&self, kind: Limited) -> Option<&dyn SharedLimits> {

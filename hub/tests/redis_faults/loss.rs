@@ -126,6 +126,13 @@ async fn what_follows_a_lost_effect_arrives() {
     store.close().await;
 }
 
+/// Commits once there is a connection again.
+async fn at_last(store: &RedisStore, outcome: Outcome) {
+    while store.commit(outcome.clone()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A server whose end was lost: what `kept` has, and what another node writes after it before anybody else is connected.
 async fn goes_back(server: &mut Server, kept: &Backup, outcome: Option<Outcome>) {
     server.kill();
@@ -161,18 +168,16 @@ async fn a_notification_that_was_sent_again_or_removed_is_not_lost() {
     let ((store, setup), (other, _)) = (open(&server), open(&server));
     let before = store.epoch();
     for turn in 0..2 {
-        store.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
+        // Both may still be without a connection, of the turn before.
+        at_last(&store, notify("bob", notice("n1", Priority::Normal))).await;
         if turn == 0 {
-            other.commit(notify("bob", notice("n1", Priority::High))).await.unwrap();
+            at_last(&other, notify("bob", notice("n1", Priority::High))).await;
         } else {
             let delete = Write::Inbox(InboxChange::Delete(vec![NotificationId::parse("n1").unwrap()]));
-            other.commit(outcome(Home::Inbox(user("bob")), "bob").writing(delete)).await.unwrap();
+            at_last(&other, outcome(Home::Inbox(user("bob")), "bob").writing(delete)).await;
         }
         server.command::<u64>("CLIENT KILL TYPE normal");
-        let again = send("conversation:a", "alice", "again").keyed(&turn.to_string(), 1);
-        while store.commit(again.clone()).await.is_err() {
-            tokio::task::yield_now().await;
-        }
+        at_last(&store, send("conversation:a", "alice", "again").keyed(&turn.to_string(), 1)).await;
     }
     assert_eq!(store.epoch(), before);
     assert!(!setup.sink.changes().iter().any(|change| matches!(change, Change::Restarted(_))));
@@ -266,14 +271,16 @@ async fn effects_of_two_epochs_are_applied_once_each() {
         put_bytes16(&mut item, b"bob");
         item
     };
-    let last = 1 << 52;
-    for (number, epoch, id) in [(last, 7, "n2"), (last + 1, 8, "n3"), (last, 7, "n2")] {
-        server.push(&format!("{key}out"), &item(number, epoch, id));
-    }
-    server.command::<u64>(&format!("ZADD {key}due 1 o"));
-    // What comes after them is applied last.
+    let first = server.command::<u64>(&format!("GET {key}outn")) + 1;
+    server.command::<()>(&format!("SET {key}outn {}", first + 1));
+    let come_upon = |number, epoch, id: &str| server.push(&format!("{key}out"), &item(number, epoch, id));
+    come_upon(first, 7, "n2");
+    come_upon(first + 1, 8, "n3");
     store.commit(notify("bob", notice("n4", Priority::Normal))).await.unwrap();
+    // By a node that was late to read it.
+    come_upon(first, 7, "n2");
+    store.commit(notify("bob", notice("n5", Priority::Normal))).await.unwrap();
     let summary = store.inbox_summary(&user_key("bob")).await.unwrap();
-    assert_eq!((summary.unread, summary.head.own), (4, Seq(4)));
+    assert_eq!((summary.unread, summary.head.own), (5, Seq(5)));
     store.close().await;
 }

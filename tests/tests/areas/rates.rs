@@ -238,6 +238,9 @@ async fn a_tenant_sends_so_much_whoever_sends_it() {
     let mut erin = Wire::enters_with(&hub, v1::Hello { token, ..greeting() }).await;
     let said = erin.asks(Command::MessageSend(message("room:lobby", "words"))).await;
     assert!(matches!(said, Kind::MessageSent(_)), "{said:?}");
+    // An administrator fills it.
+    assert_eq!(admin.reset_limits(v1::ResetLimitsRequest::default()).await.unwrap().reset, 1);
+    assert_eq!(left().await, Some((4, 4)));
 }
 
 /// What a new session of a user is told: `connected`, or a code.

@@ -145,6 +145,12 @@ async fn nodes_share_the_limits_that_they_are_told_to() {
         let bob = node.enters("bob").await;
         assert_eq!(verdict(bob.client.send_message(message("room:lobby", "six")).await), "RATE_LIMITED");
     }
+    // Without a name it is the tenant's that is read and filled.
+    let of_tenant = v1::GetLimitsRequest::default();
+    let levels = one.admin().get_limits(of_tenant).await.unwrap().levels;
+    assert_eq!((levels.len(), levels[0].kind.as_str(), levels[0].left), (1, "tenant_messages", 0));
+    assert_eq!(one.admin().reset_limits(v1::ResetLimitsRequest::default()).await.unwrap().reset, 1);
+    other.enters("bob").await.says("room:lobby", "six").await;
 }
 
 async fn sessions(hub: &TestHub, list: v1::ListSessionsRequest) -> v1::ListSessionsResponse {

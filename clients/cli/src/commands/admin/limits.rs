@@ -1,4 +1,4 @@
-//! How full a user's buckets are, and filling them.
+//! How full a user's buckets are, or the tenant's, and filling them.
 
 use carillon_client::{AdminClient, v1};
 use clap::Args;
@@ -9,7 +9,8 @@ use crate::output::Output;
 /// Whose limits.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LimitsArgs {
-    /// The user, or a service's name.
+    /// The user, or a service's name; without one, what all of the tenant send.
+    #[arg(default_value = "")]
     user: String,
     /// Fill the buckets: the user may do as much as the limits allow at once again.
     #[arg(long)]
