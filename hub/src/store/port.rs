@@ -11,7 +11,7 @@ use crate::domain::inbox::{InboxChange, InboxSummary, Notification};
 use crate::domain::marks::Marks;
 use crate::domain::member::Member;
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
-use crate::domain::position::{Epoch, Position, Seq};
+use crate::domain::position::{Epoch, Position, Seq, Tag};
 use crate::domain::revocation::Revocation;
 use crate::domain::room::{Room, RoomSummary};
 use crate::domain::time::Timestamp;
@@ -297,6 +297,12 @@ pub enum Change {
 pub trait CommitSink: Send + Sync + 'static {
     /// Takes a group of changes, after they are durable and before they are acknowledged.
     fn committed(&self, changes: &[Change]);
+
+    /// The same, of one room, whose entry before the first of these has the tag `previous`: by that whoever tells changes of
+    /// several nodes knows that these are the next.
+    fn committed_after(&self, changes: &[Change], _previous: Tag) {
+        self.committed(changes);
+    }
 }
 
 /// A room's head as delivery needs it.

@@ -124,3 +124,36 @@ async fn revocations_that_a_node_did_not_hear_of_are_read_when_it_is_back() {
     )
     .await;
 }
+
+/// Who committed it has the store's word: as long as nobody else wrote in between, their own node's people need not wait for
+/// the bus.
+#[tokio::test]
+async fn what_a_node_commits_while_its_bus_is_away_is_told_at_once_where_it_is_the_next() {
+    let server = Server::start(Keeps::Nothing);
+    server.command::<()>("ACL SETUSER bus on nopass ~* &* +@all");
+    let (a, b) = (Node::start_with_bus_as(&server, 1, Some("bus")).await, Node::start(&server, 2).await);
+    let _holds = (a.follows(Topic::Room(room("x"))).await, b.follows(Topic::Room(room("x"))).await);
+    a.commit(send("x", "alice", "before")).await;
+    let seqs = |node: &Node| node.log(&room("x")).iter().map(|at| at.seq.0).collect::<Vec<_>>();
+    server.command::<()>("ACL SETUSER bus off");
+    server.command::<u64>("CLIENT KILL USER bus");
+    while a.feed.is_connected() {
+        tokio::task::yield_now().await;
+    }
+    for n in 2..=4 {
+        a.commit(send("x", "alice", "alone")).await;
+        assert_eq!(seqs(&a), (1..=n).collect::<Vec<_>>(), "before its sender was answered");
+    }
+    // Of this one it does not hear, so that the next does not follow on what was told.
+    b.commit(send("x", "bob", "unheard")).await;
+    a.commit(send("x", "alice", "after")).await;
+    assert_eq!(seqs(&a), [1, 2, 3, 4]);
+    assert!(!a.feed.is_connected());
+    server.command::<()>("ACL SETUSER bus on");
+    for node in [&a, &b] {
+        node.waits("the log", |told| entries(told, &room("x")).len() >= 6).await;
+        assert_eq!(seqs(node), [1, 2, 3, 4, 5, 6], "in order, each once");
+    }
+    let diverged = |told: &Told| matches!(told, Told::Diverged);
+    assert!(!a.recorder.all().iter().any(diverged));
+}

@@ -115,16 +115,27 @@ pub(crate) fn namespaces() -> Arc<Namespaces> {
 impl Node {
     /// One at a server, or at the cluster that it is of.
     pub(crate) async fn start(server: &Server, number: u64) -> Self {
-        Self::start_with(server, number, Durability::EverySecond).await
+        Self::start_as(server, number, Durability::EverySecond, None).await
     }
 
     /// One that acknowledges by this policy.
     pub(crate) async fn start_with(server: &Server, number: u64, durability: Durability) -> Self {
+        Self::start_as(server, number, durability, None).await
+    }
+
+    /// One whose bus is a user of its own to Redis, without a password.
+    pub(crate) async fn start_with_bus_as(server: &Server, number: u64, user: Option<&str>) -> Self {
+        Self::start_as(server, number, Durability::EverySecond, user).await
+    }
+
+    async fn start_as(server: &Server, number: u64, durability: Durability, user: Option<&str>) -> Self {
         let mut at = redis::Options::new(server.url());
         at.cluster = server.is_of_cluster();
         at.back_off = Duration::from_millis(10);
         at.back_off_most = Duration::from_millis(200);
         let mut options = bus::Options::new(at.clone());
+        options.redis.user = user.map(str::to_owned);
+        options.redis.password = user.map(|_| "any".to_owned());
         options.heartbeat = Duration::from_millis(200);
         let (bus, events, service) = RedisBus::new(options).unwrap();
         let cancel = CancellationToken::new();

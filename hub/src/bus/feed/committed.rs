@@ -12,6 +12,17 @@ use crate::store::{Change, CommitSink};
 
 impl CommitSink for Feed {
     fn committed(&self, changes: &[Change]) {
+        self.take_committed(changes, None);
+    }
+
+    fn committed_after(&self, changes: &[Change], previous: Tag) {
+        self.take_committed(changes, Some(previous));
+    }
+}
+
+impl Feed {
+    /// `previous` is the tag before the first entry, where it is known: the others follow on each other.
+    fn take_committed(&self, changes: &[Change], mut previous: Option<Tag>) {
         if !self.has_others() {
             return self.0.listener.changed(changes);
         }
@@ -20,7 +31,13 @@ impl CommitSink for Feed {
                 self.0.work.add(|waiting| waiting.restarted = true);
             }
             self.0.tell_others(change);
-            self.0.offer(change.clone(), None);
+            let before = match change {
+                Change::Entry { entry, .. } => {
+                    previous.map(|_| entry.tag).and_then(|tag| previous.replace(tag))
+                }
+                _ => None,
+            };
+            self.0.offer(change.clone(), before);
         }
     }
 }

@@ -124,7 +124,7 @@ fn finish(shared: &Arc<Shared>, outboxes: &Outboxes, arrived: Arrived) {
         counter.fetch_add(1, Ordering::Relaxed);
     }
     shared.acknowledged.note(&settled.changes);
-    shared.tell(&settled.changes);
+    shared.tell_after(&settled.changes, settled.previous);
     if settled.waits == 0 {
         let _ = reply.send(settled.result);
         return;

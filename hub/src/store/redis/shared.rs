@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::names::{RoomName, TenantId};
 use crate::domain::namespace::NamespaceRules;
-use crate::domain::position::Epoch;
+use crate::domain::position::{Epoch, Tag};
 use crate::domain::time::Timestamp;
 use crate::redis::message::Head;
 use crate::redis::{Durability, Link, Names, Partition};
@@ -128,6 +128,13 @@ impl Shared {
     pub(super) fn tell(&self, changes: &[Change]) {
         if !changes.is_empty() {
             self.options.sink.committed(changes);
+        }
+    }
+
+    /// Tells the sink what follows on the entry with the tag `previous`. On the store's thread.
+    pub(super) fn tell_after(&self, changes: &[Change], previous: Tag) {
+        if !changes.is_empty() {
+            self.options.sink.committed_after(changes, previous);
         }
     }
 

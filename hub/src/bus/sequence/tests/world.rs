@@ -60,6 +60,8 @@ pub(super) struct World {
     /// What happened, for who replays a seed.
     pub(super) story: Vec<String>,
     pub(super) told: usize,
+    /// Of them this node's own, while the bus was away.
+    pub(super) told_while_away: usize,
     pub(super) diverged: usize,
     pub(super) read: usize,
 }
@@ -87,6 +89,7 @@ impl World {
             now: Instant::now(),
             story: Vec::new(),
             told: 0,
+            told_while_away: 0,
             diverged: 0,
             read: 0,
         }
@@ -161,7 +164,18 @@ impl World {
         let Flying(key, accepted) = self.replies.remove(index);
         self.story.push(format!("reply {key} {:?}", accepted.at));
         let previous = Some(accepted.previous).filter(|_| !self.is_silent);
-        self.offer(key, accepted.at, previous)
+        let last = self.copies.get(&key).and_then(|copy| copy.last);
+        let is_next = last.is_some_and(|last| {
+            (last.epoch, last.seq.next(), Some(last.tag)) == (accepted.at.epoch, accepted.at.seq, previous)
+        });
+        let told = self.told;
+        self.offer(key, accepted.at, previous)?;
+        // Whatever the bus does: what is proven to be the next waits for nothing.
+        if is_next && self.told == told {
+            return Err(format!("{:?} follows on what was told, and waits", accepted.at));
+        }
+        self.told_while_away += usize::from(is_next && !self.knows);
+        Ok(())
     }
 
     fn offer(&mut self, key: Key, at: Position, previous: Option<Tag>) -> Checked {
