@@ -9,7 +9,7 @@
 //! | `t/TENANT/p/LIFE` in the tenant's partition | a hash: records by session, and under `c` the number of the last batch |
 //!
 //! Where a life's lease has ended others remove what is kept of it. What is written after that goes by itself: everything of a
-//! life lasts for [`LASTS`] leases, and is given as much again while its lease is renewed.
+//! life lasts for eight leases, and is given as much again while its lease is renewed.
 //!
 //! A life's tenant is noted before anything of it is kept, so that whoever removes the life finds it all.
 
