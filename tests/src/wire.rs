@@ -257,6 +257,17 @@ pub async fn greeted(hub: &TestHub, token: &str) -> String {
     }
 }
 
+/// A session of a user that says hello, and what it is told: `connected`, or a code.
+pub async fn greets(hub: &TestHub, user: &str, instance: &str) -> (Wire, String) {
+    let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+    let hello = v1::Hello { token: hub.token(user), instance: instance.to_owned(), ..greeting() };
+    let code = match wire.asks(Command::Hello(hello)).await {
+        Kind::Connected(_) => "connected".to_owned(),
+        refused => code(&refused).to_owned(),
+    };
+    (wire, code)
+}
+
 /// A `hello` without a token.
 pub fn greeting() -> v1::Hello {
     v1::Hello { protocol: 1, client: "wire/1".to_owned(), ..v1::Hello::default() }

@@ -4,39 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use carillon_hub::bus::registry::limits::SharedLimits;
-use carillon_hub::bus::registry::redis::RedisRegistry;
 use carillon_hub::bus::registry::{Registry, Writing};
-use carillon_hub::bus::sessions::Life;
 use carillon_hub::domain::names::{SessionId, TenantId};
-use carillon_hub::redis::Options;
 use carillon_test_redis::{Keeps, Server};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::harness::soon;
+use crate::registered::Node;
 
 const LEASE: Duration = Duration::from_secs(60);
 
-struct Node {
-    registry: RedisRegistry,
-    life: Life,
-    _guard: DropGuard,
-}
-
 impl Node {
-    async fn start(server: &Server, number: u64) -> Self {
-        let registry = RedisRegistry::new(Options::new(server.url()), number).unwrap();
-        let cancel = CancellationToken::new();
-        tokio::spawn(registry.clone().keep(cancel.clone()));
-        let life = Life { node: number, number: 1 };
-        soon("a lease", async {
-            while registry.renew(life, LEASE, true).await.is_err() {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
-        Self { registry, life, _guard: cancel.drop_guard() }
-    }
-
     /// Keeps a session of a tenant.
     async fn writes(&self, counter: u64) {
         let writing = Writing {
@@ -79,7 +55,7 @@ const LASTS: std::ops::RangeInclusive<i64> = 470_000..=480_000;
 #[tokio::test]
 async fn what_is_kept_of_a_life_goes_with_its_lease_and_stays_with_it() {
     let server = Server::start(Keeps::Nothing);
-    let (one, other) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
+    let (one, other) = (Node::start(&server, 1, LEASE).await, Node::start(&server, 2, LEASE).await);
     one.writes(1).await;
     let keys = kept(&server);
     assert_eq!(keys.len(), 2, "{keys:?}");
@@ -115,7 +91,7 @@ fn becomes(server: &Server, older: i64) {
 #[tokio::test]
 async fn no_lease_ends_because_another_servers_clock_differs() {
     let server = Server::start(Keeps::Nothing);
-    let (one, other) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
+    let (one, other) = (Node::start(&server, 1, LEASE).await, Node::start(&server, 2, LEASE).await);
     for older in [100_000, 40_000, -100_000, 3_600_000] {
         becomes(&server, older);
         assert_eq!(one.registry.nodes().await.unwrap(), [1, 2], "{older}");

@@ -11,4 +11,5 @@ mod faults;
 mod leases;
 mod local;
 mod redis;
+mod registered;
 mod shared_limits;

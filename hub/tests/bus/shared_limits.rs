@@ -5,40 +5,15 @@ use std::time::Duration;
 
 use carillon_hub::bus::registry::Registry;
 use carillon_hub::bus::registry::limits::{Entrant, Own, SharedBucket, SharedLimits, Whose};
-use carillon_hub::bus::registry::redis::RedisRegistry;
-use carillon_hub::bus::sessions::Life;
 use carillon_hub::domain::names::{TenantId, UserId, UserKey};
 use carillon_hub::domain::rate::Rate;
-use carillon_hub::redis::Options;
 use carillon_test_redis::{Keeps, Server};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::harness::soon;
+use crate::registered::Node;
 
 const LEASE: Duration = Duration::from_mins(5);
 
-struct Node {
-    registry: RedisRegistry,
-    life: Life,
-    _guard: DropGuard,
-}
-
 impl Node {
-    /// One whose lease has begun.
-    async fn start(server: &Server, number: u64) -> Self {
-        let registry = RedisRegistry::new(Options::new(server.url()), number).unwrap();
-        let cancel = CancellationToken::new();
-        tokio::spawn(registry.clone().keep(cancel.clone()));
-        let life = Life { node: number, number: 1 };
-        soon("a lease", async {
-            while registry.renew(life, LEASE, true).await.is_err() {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
-        Self { registry, life, _guard: cancel.drop_guard() }
-    }
-
     /// Whether a session may come in, on top of so many of this node.
     async fn lets_in(&self, whose: &Whose, before: u32, instances: &[u64], most: u32) -> bool {
         let instance = instances.last().copied().unwrap_or(0);
@@ -59,7 +34,7 @@ fn alice() -> UserKey {
 
 async fn two() -> (Server, Node, Node) {
     let server = Server::start(Keeps::Nothing);
-    let (one, other) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
+    let (one, other) = (Node::start(&server, 1, LEASE).await, Node::start(&server, 2, LEASE).await);
     (server, one, other)
 }
 

@@ -10,7 +10,7 @@ use carillon_hub::config::{LimitsSection, RateSetting};
 use carillon_hub::domain::rate::Rate;
 use carillon_tests::hub::TENANT;
 use carillon_tests::story::{message, refusal, verdict};
-use carillon_tests::wire::{Opening, code, greeting, join};
+use carillon_tests::wire::{Opening, code, greeting, greets, join};
 use carillon_tests::{TestHub, Wire, hub};
 
 /// A command, by how often it was asked before.
@@ -243,17 +243,6 @@ async fn a_tenant_sends_so_much_whoever_sends_it() {
     assert_eq!(left().await, Some((4, 4)));
 }
 
-/// What a new session of a user is told: `connected`, or a code.
-async fn greeted(hub: &TestHub, user: &str, instance: &str) -> (Wire, String) {
-    let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
-    let hello = v1::Hello { token: hub.token(user), instance: instance.to_owned(), ..greeting() };
-    let code = match wire.asks(Command::Hello(hello)).await {
-        Kind::Connected(_) => "connected".to_owned(),
-        refused => code(&refused).to_owned(),
-    };
-    (wire, code)
-}
-
 #[tokio::test]
 async fn a_user_a_tenant_and_a_node_have_so_many_sessions() {
     let limits = LimitsSection {
@@ -264,18 +253,18 @@ async fn a_user_a_tenant_and_a_node_have_so_many_sessions() {
     };
     let hub = limited(limits).await;
     let mut phone = Wire::enters(&hub, "alice").await;
-    let (laptop, said) = greeted(&hub, "alice", "laptop").await;
+    let (laptop, said) = greets(&hub, "alice", "laptop").await;
     assert_eq!(said, "connected");
-    assert_eq!(greeted(&hub, "alice", "").await.1, "CONNECTION_LIMIT_EXCEEDED");
+    assert_eq!(greets(&hub, "alice", "").await.1, "CONNECTION_LIMIT_EXCEEDED");
     // One that takes over is none more, and the others stay.
-    let (mut newer, said) = greeted(&hub, "alice", "laptop").await;
+    let (mut newer, said) = greets(&hub, "alice", "laptop").await;
     assert_eq!(said, "connected");
     let mut laptop = laptop;
     laptop.ends_with("SESSION_REPLACED").await;
     assert!(matches!(phone.asks(Command::Ping(v1::Ping {})).await, Kind::Pong(_)));
-    let (bob, said) = greeted(&hub, "bob", "").await;
+    let (bob, said) = greets(&hub, "bob", "").await;
     assert_eq!(said, "connected");
-    assert_eq!(greeted(&hub, "carol", "").await.1, "CONNECTION_LIMIT_EXCEEDED", "the tenant has three");
+    assert_eq!(greets(&hub, "carol", "").await.1, "CONNECTION_LIMIT_EXCEEDED", "the tenant has three");
     let elsewhere = |user| hub.token_of("other", user, Duration::from_secs(60));
     let enters = |token| Wire::enters_with(&hub, v1::Hello { token, ..greeting() });
     let _dave = enters(elsewhere("dave")).await;
@@ -285,7 +274,7 @@ async fn a_user_a_tenant_and_a_node_have_so_many_sessions() {
     assert!(matches!(newer.asks(Command::Ping(v1::Ping {})).await, Kind::Pong(_)));
     // Who was refused has left nothing: the place of one who goes is free again.
     drop(bob);
-    while greeted(&hub, "carol", "").await.1 != "connected" {
+    while greets(&hub, "carol", "").await.1 != "connected" {
         tokio::task::yield_now().await;
     }
 }

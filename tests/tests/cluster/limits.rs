@@ -6,7 +6,7 @@ use carillon_client::{AdminClient, Event, v1};
 use carillon_hub::config::{LimitsSection, RateSetting, SharedLimit};
 use carillon_hub::domain::rate::Rate;
 use carillon_tests::story::{message, verdict};
-use carillon_tests::wire::{Opening, code, greeting};
+use carillon_tests::wire::greets;
 use carillon_tests::{Keeps, Person, Redis, TestHub, Wire, hub};
 use v1::disconnect_session_request::Target;
 use v1::session_request::Command;
@@ -24,17 +24,6 @@ async fn limited(limits: LimitsSection) -> Nodes {
     let node = || hub().without_grace().node_of(&redis).with(|config| config.limits = limits.clone()).start();
     let (one, other) = (node().await, node().await);
     Nodes { redis, one, other }
-}
-
-/// A session that says hello, and what it is told: `connected`, or a code.
-async fn greets(hub: &TestHub, user: &str, instance: &str) -> (Wire, String) {
-    let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
-    let hello = v1::Hello { token: hub.token(user), instance: instance.to_owned(), ..greeting() };
-    let code = match wire.asks(Command::Hello(hello)).await {
-        Kind::Connected(_) => "connected".to_owned(),
-        refused => code(&refused).to_owned(),
-    };
-    (wire, code)
 }
 
 /// Says hello until there is room: what has ended on one node another learns by and by.

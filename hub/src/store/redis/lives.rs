@@ -6,13 +6,12 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cmd;
 
 use crate::domain::position::Epoch;
-use crate::redis::{Durability, Names, Partition, Server};
+use crate::redis::{Durability, Names, Server};
 use crate::store::StoreError;
 
 use super::call::Failure;
 use super::options::Options;
-use super::random;
-use super::script;
+use super::survival;
 
 /// The epoch in which a node that has just been started goes on, where the hub is in `epoch`.
 pub(super) async fn begin(
@@ -28,9 +27,7 @@ pub(super) async fn begin(
     let known: Option<String> = known.query_async(&mut server.connection).await.map_err(away)?;
     let mut next = epoch;
     if may_have_lost(options) && known.is_some_and(|known| known != life) {
-        let mut call = script::RENEW.key(names.partition(Partition::of_hub()));
-        call.arg(epoch.0).arg(random::epoch().0);
-        next = Epoch(call.invoke_async(&mut server.connection).await.map_err(away)?);
+        next = survival::another_epoch(server, names, epoch).await.map_err(away)?;
         tracing::warn!(
             "redis was restarted while no node was there: a new epoch begins, and clients read afresh"
         );

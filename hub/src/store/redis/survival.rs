@@ -141,13 +141,20 @@ pub(super) async fn has_all(shared: &Shared, link: &Link, server: &mut Server) -
 
 /// Gives the hub another epoch, unless another node has.
 pub(super) async fn renew(shared: &Shared, server: &mut Server) -> Result<(), LinkError> {
-    let known = shared.epoch();
-    let next = super::random::epoch();
-    let mut call = script::RENEW.key(shared.names.partition(Partition::of_hub()));
-    call.arg(known.0).arg(next.0);
-    let found = call.invoke_async::<u64>(&mut server.connection).await;
-    adopt(shared, Epoch(found.map_err(|error| LinkError::unreachable(&error))?));
+    let found = another_epoch(server, &shared.names, shared.epoch()).await;
+    adopt(shared, found.map_err(|error| LinkError::unreachable(&error))?);
     Ok(())
+}
+
+/// Asks for another epoch than the known one; gives that in which the hub is now.
+pub(super) async fn another_epoch(
+    server: &mut Server,
+    names: &Names,
+    known: Epoch,
+) -> redis::RedisResult<Epoch> {
+    let mut call = script::RENEW.key(names.partition(Partition::of_hub()));
+    call.arg(known.0).arg(super::random::epoch().0);
+    call.invoke_async(&mut server.connection).await.map(Epoch)
 }
 
 /// Gives this node's latest revocations again, once it can: what is lost of them lets in whom nobody may let in.

@@ -1,0 +1,34 @@
+//! A node's registry, once its lease has begun.
+
+use std::time::Duration;
+
+use carillon_hub::bus::registry::Registry;
+use carillon_hub::bus::registry::redis::RedisRegistry;
+use carillon_hub::bus::sessions::Life;
+use carillon_hub::redis::Options;
+use carillon_test_redis::Server;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::harness::soon;
+
+pub(crate) struct Node {
+    pub(crate) registry: RedisRegistry,
+    pub(crate) life: Life,
+    _guard: DropGuard,
+}
+
+impl Node {
+    pub(crate) async fn start(server: &Server, number: u64, lease: Duration) -> Self {
+        let registry = RedisRegistry::new(Options::new(server.url()), number).unwrap();
+        let cancel = CancellationToken::new();
+        tokio::spawn(registry.clone().keep(cancel.clone()));
+        let life = Life { node: number, number: 1 };
+        soon("a lease", async {
+            while registry.renew(life, lease, true).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        Self { registry, life, _guard: cancel.drop_guard() }
+    }
+}
