@@ -14,7 +14,6 @@
 //! it on its connection, and speaks of what was written over that one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
@@ -28,124 +27,15 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::error::LinkError;
 use super::options::Options;
 use super::seeds::Seeds;
+use super::server::{Server, Way};
 use super::slots::{Address, Topology, slot_of};
 use super::traffic::{LinkFigures, Traffic};
 
 /// A cluster is looked at this often where nobody says that it has changed.
 const LOOKS: Duration = Duration::from_secs(15);
-
-/// What a server that does not know the user, or not with this password, comes to.
-const WRONG_PASSWORD: &str = "the user or the password is wrong, or the user is disabled";
-/// What a server that wants to know who asks comes to.
-const NO_PASSWORD: &str = "it wants a user or a password, and none is configured";
-
-/// Why there is no connection. Its text has no password, and no address but a name that a
-/// certificate is not for.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum LinkError {
-    /// The settings cannot be used.
-    #[error("redis: {0}")]
-    Settings(Arc<str>),
-    /// The server cannot be reached or refuses.
-    #[error("redis cannot be reached: {0}")]
-    Unreachable(Arc<str>),
-}
-
-impl LinkError {
-    pub(super) fn settings(error: &impl ToString) -> Self {
-        Self::Settings(error.to_string().into())
-    }
-
-    /// What the client says of a server that cannot be reached.
-    pub fn unreachable(error: &RedisError) -> Self {
-        let said = error.detail().unwrap_or_default();
-        let text = match error.code() {
-            Some("WRONGPASS") => WRONG_PASSWORD.into(),
-            Some("NOAUTH") => NO_PASSWORD.into(),
-            _ if said.contains("username-password") => WRONG_PASSWORD.into(),
-            _ if said.contains("HELLO AUTH") => NO_PASSWORD.into(),
-            // Why, as of a certificate: the category alone would not say.
-            _ if error.is_io_error() => error.to_string().into(),
-            _ if said.is_empty() => error.category().into(),
-            _ => said.into(),
-        };
-        Self::Unreachable(text)
-    }
-}
-
-/// A connection to one server, which many use at once.
-#[derive(Clone)]
-pub struct Server {
-    /// Where it is.
-    pub address: Address,
-    /// Tells this connection from those before.
-    pub number: u64,
-    /// What reads go over, and writes that nobody waits for.
-    pub connection: MultiplexedConnection,
-    /// What is waited for: another connection to the same server where replicas are waited for, else the same.
-    pub writes: MultiplexedConnection,
-    standing: Arc<Standing>,
-}
-
-/// Which of a server's connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// [`Server::connection`].
-    Reads,
-    /// [`Server::writes`].
-    Writes,
-}
-
-/// What is known of a server's connections.
-#[derive(Default)]
-struct Standing {
-    /// Whether writes go over the same connection as reads.
-    are_one: bool,
-    /// That for reads has brought nothing since an answer was late.
-    is_silent: AtomicBool,
-    /// Nor has that for writes.
-    are_writes_silent: AtomicBool,
-    /// Others have taken their places.
-    is_replaced: AtomicBool,
-}
-
-impl Standing {
-    fn silence(&self, way: Way) -> &AtomicBool {
-        match way {
-            Way::Writes if !self.are_one => &self.are_writes_silent,
-            Way::Reads | Way::Writes => &self.is_silent,
-        }
-    }
-}
-
-impl Server {
-    /// One of its connections.
-    pub fn over(&self, way: Way) -> MultiplexedConnection {
-        match way {
-            Way::Reads => self.connection.clone(),
-            Way::Writes => self.writes.clone(),
-        }
-    }
-
-    /// Whether other connections have taken the places of these.
-    pub fn is_replaced(&self) -> bool {
-        self.standing.is_replaced.load(Ordering::Acquire)
-    }
-
-    /// A connection has brought an answer.
-    pub fn answered(&self, way: Way) {
-        let silence = self.standing.silence(way);
-        if silence.load(Ordering::Acquire) {
-            silence.store(false, Ordering::Release);
-        }
-    }
-
-    fn is_silent(&self) -> bool {
-        [Way::Reads, Way::Writes].into_iter().any(|way| self.standing.silence(way).load(Ordering::Acquire))
-    }
-}
 
 /// Looks at a connection before others get it.
 pub type Check = Box<dyn Fn(Link, Server) -> BoxFuture<'static, Result<(), LinkError>> + Send + Sync>;
@@ -230,6 +120,12 @@ impl Link {
         self.0.state.lock().topology.owner(slot_of(key)) == Some(&server.address)
     }
 
+    /// Where the server is that has a slot; `None` where nobody has it, or there is no connection now.
+    pub fn owner(&self, slot: u16) -> Option<Address> {
+        let state = self.0.state.lock();
+        state.topology.owner(slot).filter(|address| state.servers.contains_key(*address)).cloned()
+    }
+
     /// Whether every key's server is connected.
     pub fn is_whole(&self) -> bool {
         let state = self.0.state.lock();
@@ -281,7 +177,7 @@ impl Link {
 
     /// This connection has not brought an answer in time.
     fn silent(&self, server: &Server, way: Way) {
-        if !server.standing.silence(way).swap(true, Ordering::AcqRel) {
+        if server.silent(way) {
             self.0.changed.notify_one();
         }
     }
@@ -333,15 +229,13 @@ impl Link {
             async || self.connection_to(address).await.map_err(|error| LinkError::unreachable(&error));
         let mut connection = connect().await?;
         self.check_takes_writes(&mut connection).await?;
-        let writes = if self.0.are_apart { connect().await? } else { connection.clone() };
+        let writes = if self.0.are_apart { Some(connect().await?) } else { None };
         let number = {
             let mut state = self.0.state.lock();
             state.opened += 1;
             state.opened
         };
-        let standing = Standing { are_one: !self.0.are_apart, ..Standing::default() };
-        let standing = Arc::new(standing);
-        let server = Server { address: address.clone(), number, connection, writes, standing };
+        let server = Server::new(address.clone(), number, connection, writes);
         check(self.clone(), server.clone()).await?;
         let mut state = self.0.state.lock();
         let is_needed = state.servers.get(address).is_none_or(Server::is_silent);
@@ -350,7 +244,7 @@ impl Link {
             let was_lost = state.lost.remove(address);
             state.reopened += u64::from(was_lost || before.is_some());
             if let Some(before) = before {
-                before.standing.is_replaced.store(true, Ordering::Release);
+                before.replaced();
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 //! Every key bears the hash tag of its home's [`Partition`], so that a script reaches all of a home's keys on whichever
 //! server of a cluster holds them.
 
+mod error;
 pub mod link;
 pub mod message;
 pub mod names;
@@ -10,12 +11,15 @@ pub mod notice;
 pub mod options;
 pub mod record;
 mod seeds;
+pub mod server;
 pub mod slots;
 mod traffic;
 mod wire;
 
-pub use link::{Link, LinkError, Server};
+pub use error::LinkError;
+pub use link::Link;
 pub use names::{Names, Partition};
 pub use options::{Durability, Options};
+pub use server::{Server, Way};
 pub use traffic::{LinkFigures, Traffic};
 pub use wire::{Malformed, Reader, put_bytes16, put_bytes32};

@@ -4,6 +4,7 @@
 
 use std::hash::Hasher;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use siphasher::sip::SipHasher13;
 
@@ -30,7 +31,10 @@ impl Partition {
 
     /// The slot that its keys are in.
     pub fn slot(self) -> u16 {
-        slot_of(self.0.to_string().as_bytes())
+        static SLOTS: LazyLock<Vec<u16>> = LazyLock::new(|| {
+            (0..PARTITIONS).map(|partition| slot_of(partition.to_string().as_bytes())).collect()
+        });
+        SLOTS[usize::from(self.0)]
     }
 
     /// Its number, below [`PARTITIONS`].

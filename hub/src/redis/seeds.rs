@@ -6,7 +6,7 @@ use redis::{
     TlsCertificates,
 };
 
-use super::link::LinkError;
+use super::error::LinkError;
 use super::options::Options;
 use super::slots::Address;
 

@@ -27,7 +27,8 @@ use super::{Asking, Kept, Lease, Leases, Registry, Writing};
 use crate::bus::port::BusError;
 use crate::bus::sessions::Life;
 use crate::domain::names::{SessionId, TenantId};
-use crate::redis::link::{LinkError, Way};
+use crate::redis::LinkError;
+use crate::redis::Way;
 use crate::redis::{Link, LinkFigures, Names, Options, Partition};
 use keeping::Keeping;
 

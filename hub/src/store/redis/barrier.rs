@@ -14,7 +14,7 @@ use redis::{Pipeline, RedisResult, Value};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::redis::link::Way;
+use crate::redis::Way;
 use crate::redis::slots::Address;
 use crate::redis::{Durability, Link, Names, Partition, Server};
 use crate::store::StoreError;

@@ -1,9 +1,11 @@
 //! Asking Redis: a script or a command, its time limit, and what its failures mean.
 
 use redis::aio::ConnectionLike;
-use redis::{Arg, Cmd, ErrorKind, RedisError, RedisResult, Script, ServerErrorKind, ToRedisArgs, Value};
+use redis::{
+    Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Script, ServerErrorKind, ToRedisArgs, Value,
+};
 
-use crate::redis::link::Way;
+use crate::redis::Way;
 use crate::redis::{Partition, Server};
 use crate::store::StoreError;
 
@@ -34,6 +36,11 @@ impl Call {
     /// Adds an argument.
     pub(super) fn push(&mut self, argument: impl ToRedisArgs) {
         self.command.arg(argument);
+    }
+
+    /// The script and the command.
+    pub(super) fn into_parts(self) -> (&'static Script, Cmd) {
+        (self.script, self.command)
     }
 
     /// Asks, and gives the answer's parts.
@@ -76,7 +83,7 @@ impl Call {
 }
 
 /// Why there is no answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Failure {
     /// The server does not know the script.
     NoScript,
@@ -139,6 +146,26 @@ impl Shared {
         let asking = async { connection.req_packed_command(command).await?.extract_error() };
         let answer = self.link.traffic().count(asking).await;
         self.take(server, way, answer)
+    }
+
+    /// Sends commands in one piece; gives each one's answer.
+    pub(super) async fn send_all(
+        &self,
+        server: &Server,
+        way: Way,
+        commands: &Pipeline,
+    ) -> Vec<Result<Value, Failure>> {
+        if commands.is_empty() {
+            return Vec::new();
+        }
+        let mut connection = server.over(way);
+        let asking = connection.req_packed_commands(commands, 0, commands.len());
+        let answers = self.link.traffic().count(asking).await;
+        let each = |answer: Value| answer.extract_error().map_err(|error| self.failed(server, way, &error));
+        match self.take(server, way, answers) {
+            Ok(answers) => answers.into_iter().map(each).collect(),
+            Err(failure) => vec![Err(failure); commands.len()],
+        }
     }
 
     /// Takes an answer. One of a connection that was replaced meanwhile is none: what was asked for over the other one may

@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use crate::domain::entry::{Entry, EntryBody};
 use crate::domain::inbox::{InboxPlace, Notification};
-use crate::domain::limits::{
-    IDEMPOTENCY_WINDOW, IDEMPOTENCY_WINDOW_FLOOR, REACTIONS_PER_MESSAGE, STATE_BYTES, STATE_KEYS,
-};
-use crate::domain::marks::Marks;
+use crate::domain::limits::{REACTIONS_PER_MESSAGE, STATE_BYTES, STATE_KEYS};
 use crate::domain::names::{RoomKey, RoomName};
 use crate::domain::position::{Position, Seq, Tag};
 use crate::domain::time::Timestamp;
-use crate::redis::{notice, record};
-use crate::store::{Change, CommitError, Committed, Condition, Effect, Outcome, StoreError, Write};
+use crate::redis::{Malformed, Reader, notice, record};
+use crate::store::{Change, CommitError, Committed, Condition, Outcome, StoreError, Write};
 
 use super::answer::Answer;
+use super::arguments::{Numbers, begin, count_groups, push_effects};
 use super::call::Call;
-use super::idempotency;
 use super::random;
 use super::script;
 use super::shared::{Shared, partition_of};
@@ -47,74 +44,35 @@ impl From<StoreError> for Settled {
     }
 }
 
+/// Marks, as scripts keep them, have so many bytes.
+const MARKS: usize = 24;
+
 /// The tags of the entries that an outcome appends, in order.
-type Tags = Vec<Tag>;
-
-/// The call that begins with what all homes' calls begin with.
-pub(super) fn begin(
-    shared: &Shared,
-    script: &'static redis::Script,
-    outcome: &Outcome,
-    home: Option<&str>,
-) -> Call {
-    let partition = partition_of(&outcome.tenant, &outcome.home);
-    let mut call =
-        Call::new(script, shared, partition).arg(shared.now().millis()).arg(outcome.tenant.as_str());
-    if let Some(home) = home {
-        call.push(home);
-    }
-    call
-}
-
-/// Adds the arguments that idempotency takes.
-pub(super) fn push_key(call: &mut Call, shared: &Shared, outcome: &Outcome) {
-    let fingerprint = outcome.idempotency.as_ref().map_or(0, |idempotency| idempotency.fingerprint);
-    call.push(idempotency::hash(shared.secret, outcome));
-    call.push(&fingerprint.to_le_bytes()[..]);
-    call.push(shared.keys.limit(partition_of(&outcome.tenant, &outcome.home)));
-    call.push(IDEMPOTENCY_WINDOW.as_millis() as u64);
-    call.push(IDEMPOTENCY_WINDOW_FLOOR.as_millis() as u64);
-}
-
-/// Adds what an outcome causes at other homes: one notice after the other, each with whom it is for.
-pub(super) fn push_effects(call: &mut Call, effects: &[Effect]) {
-    let same = |one: &Effect, other: &Effect| {
-        let (Effect::Notify { notice: one, .. }, Effect::Notify { notice: other, .. }) = (one, other);
-        Arc::ptr_eq(one, other)
-    };
-    let groups: Vec<_> = effects.chunk_by(same).collect();
-    call.push(groups.len());
-    for group in groups {
-        let Some(Effect::Notify { notice, .. }) = group.first() else { continue };
-        call.push(notice::encode(notice));
-        call.push(group.len());
-        for Effect::Notify { user, .. } in group {
-            call.push(user.as_str());
-        }
-    }
-}
+pub(super) type Tags = Vec<Tag>;
 
 /// A room's outcome as a call, and the tags that its entries get.
 pub(super) fn room(shared: &Shared, room: &RoomName, outcome: &Outcome) -> (Call, Tags) {
-    let mut call = begin(shared, &script::ROOM, outcome, Some(room.as_str())).arg(outcome.actor.as_str());
-    push_key(&mut call, shared, outcome);
-    call.push(shared.scripts_publish_with());
-    call.push(&shared.head().to_bytes()[..]);
     let rules = shared.rules(room);
     let age = rules.and_then(|rules| rules.retention_age).map_or(0, |age| age.as_millis() as u64);
-    call.push(rules.and_then(|rules| rules.retention_count).unwrap_or(0));
-    call.push(age);
-    call.push(u8::from(rules.is_some_and(|rules| rules.latest_per_key)));
-    call.push(u8::from(rules.is_none_or(|rules| rules.history_before_join)));
-    call.push(STATE_KEYS);
-    call.push(STATE_BYTES);
-    call.push(REACTIONS_PER_MESSAGE);
-    call.push(outcome.conditions.len());
+    let numbers = Numbers::begin(shared, outcome)
+        .u64(rules.and_then(|rules| rules.retention_count).unwrap_or(0))
+        .u64(age)
+        .u8(u8::from(rules.is_some_and(|rules| rules.latest_per_key)))
+        .u8(u8::from(rules.is_none_or(|rules| rules.history_before_join)))
+        .count(STATE_KEYS)
+        .count(STATE_BYTES)
+        .count(REACTIONS_PER_MESSAGE)
+        .count(outcome.conditions.len())
+        .count(outcome.writes.len())
+        .count(count_groups(&outcome.effects));
+    let names = [room.as_str(), outcome.actor.as_str()];
+    let mut call = begin(shared, &script::ROOM, outcome, &numbers, &names);
+    call.push(shared.scripts_publish_with());
+    call.push(&shared.head().to_bytes()[..]);
     for condition in &outcome.conditions {
         push_condition(&mut call, condition);
     }
     let mut tags = Vec::new();
-    call.push(outcome.writes.len());
     for write in &outcome.writes {
         push_write(&mut call, write, &mut tags);
     }
@@ -164,9 +122,9 @@ fn push_write(call: &mut Call, write: &Write, tags: &mut Tags) {
         Write::Append(body) => {
             let tag = random::tag();
             tags.push(tag);
-            call.push("A");
-            call.push(record::kind(body) as u8);
-            call.push(tag.0);
+            let mut append = vec![b'A', record::kind(body) as u8];
+            append.extend_from_slice(&tag.0.to_le_bytes());
+            call.push(append);
             call.push(record::encode_body(body));
         }
         Write::Create { direct } => {
@@ -190,7 +148,7 @@ fn push_write(call: &mut Call, write: &Write, tags: &mut Tags) {
 /// What an answer begins with.
 pub(super) enum Verdict {
     /// It was committed now.
-    Done(Committed),
+    Done(Done),
     /// It was committed before.
     Before(Committed),
     /// It was refused.
@@ -199,12 +157,25 @@ pub(super) enum Verdict {
     Condition,
 }
 
-/// Takes the beginning that all answers share.
-pub(super) fn take_verdict(shared: &Shared, answer: &mut Answer) -> Result<Verdict, StoreError> {
+/// What was committed now.
+pub(super) struct Done {
+    pub(super) committed: Committed,
+    /// The number of its last effects in the outbox; 0 where there are none.
+    pub(super) waits: u64,
+    /// What else the answer says, of a room.
+    pub(super) more: Vec<u8>,
+}
+
+/// Takes the beginning that all answers share. Notes how many idempotency keys the partition has.
+pub(super) fn take_verdict(
+    shared: &Shared,
+    outcome: &Outcome,
+    answer: &mut Answer,
+) -> Result<Verdict, StoreError> {
     let word = answer.some_bytes()?;
     Ok(match &word[..] {
-        b"ok" => Verdict::Done(take_committed(shared, answer, false)?),
-        b"dup" => Verdict::Before(take_committed(shared, answer, true)?),
+        b"ok" => Verdict::Done(take_done(shared, outcome, &answer.some_bytes()?)?),
+        b"dup" => Verdict::Before(take_committed(shared, &mut Reader::new(&answer.some_bytes()?), true)?),
         b"key" => Verdict::Refused(CommitError::KeyReused),
         b"over" => Verdict::Refused(StoreError::Overloaded.into()),
         b"many" => Verdict::Refused(CommitError::TooManyKeys),
@@ -215,26 +186,27 @@ pub(super) fn take_verdict(shared: &Shared, answer: &mut Answer) -> Result<Verdi
     })
 }
 
-fn take_committed(shared: &Shared, answer: &mut Answer, duplicate: bool) -> Result<Committed, StoreError> {
-    let (seq, tag) = (Seq(answer.count()?), Tag(answer.count()? as u32));
+fn take_committed(shared: &Shared, from: &mut Reader<'_>, duplicate: bool) -> Result<Committed, Malformed> {
+    let (seq, tag) = (Seq(from.u64()?), Tag(from.u32()?));
     Ok(Committed {
         position: Position { epoch: shared.epoch(), seq, tag },
-        number: answer.count()?,
-        time: Timestamp(answer.number()?),
-        version: answer.count()? as u32,
+        number: from.u64()?,
+        time: Timestamp(from.i64()?),
+        version: from.u32()?,
         duplicate,
         marks: None,
         inbox: None,
     })
 }
 
-/// Takes the number of keys that the partition has now, and that of the effects that wait.
-pub(super) fn take_waits(shared: &Shared, outcome: &Outcome, answer: &mut Answer) -> Result<u64, StoreError> {
-    let keys = answer.number()?;
-    if let Ok(keys) = u32::try_from(keys) {
+fn take_done(shared: &Shared, outcome: &Outcome, bytes: &[u8]) -> Result<Done, Malformed> {
+    let mut from = Reader::new(bytes);
+    let committed = take_committed(shared, &mut from, false)?;
+    // Those of an outcome without a key are not counted.
+    if let Ok(keys) = u32::try_from(from.u32()?.cast_signed()) {
         shared.keys.set(partition_of(&outcome.tenant, &outcome.home), keys);
     }
-    answer.count()
+    Ok(Done { committed, waits: from.u64()?, more: from.rest().to_vec() })
 }
 
 /// What the answer to a room's outcome means.
@@ -244,11 +216,11 @@ pub(super) fn settle_room(
     (outcome, tags): (Outcome, Tags),
     mut answer: Answer,
 ) -> Result<Settled, StoreError> {
-    let mut committed = match take_verdict(shared, &mut answer)? {
-        Verdict::Done(committed) => committed,
+    let Done { mut committed, waits, more } = match take_verdict(shared, &outcome, &mut answer)? {
+        Verdict::Done(done) => done,
         Verdict::Before(mut committed) => {
-            if answer.len() == 3 {
-                committed.marks = Some(take_marks(&mut answer)?);
+            if answer.len() > 0 {
+                committed.marks = Some(state::marks(&answer.some_bytes()?)?);
             }
             return Ok(Settled { result: Ok(committed), changes: Vec::new(), waits: 0, previous: Tag(0) });
         }
@@ -258,21 +230,22 @@ pub(super) fn settle_room(
             return Ok(Settled::refused(CommitError::Condition(Box::new(current))));
         }
     };
-    let waits = take_waits(shared, &outcome, &mut answer)?;
-    let (trimmed, marked) = (Seq(answer.count()?), answer.count()? > 0);
-    shared.stored.change(&key.tenant, answer.number()?);
-    let marks = take_marks(&mut answer)?;
-    committed.marks = (marks.delivered.0 != u64::MAX).then_some(marks);
+    let mut from = Reader::new(&more);
+    let trimmed = Seq(from.u64()?);
+    shared.stored.change(&key.tenant, from.i64()?);
+    let (are_changed, are_there) = (from.u8()? > 0, from.u8()? > 0);
+    if are_there {
+        committed.marks = Some(state::marks(from.take(MARKS)?)?);
+    }
     let mut changes = Vec::with_capacity(tags.len() + 1);
     let mut tags = tags.into_iter();
     let mut first_previous = None;
     for write in outcome.writes {
         match write {
             Write::Append(body) => {
-                let (seq, previous) = (Seq(answer.count()?), Tag(answer.count()? as u32));
+                let (seq, previous) = (Seq(from.u64()?), Tag(from.u32()?));
                 first_previous.get_or_insert(previous);
-                let (number, time, version) =
-                    (answer.count()?, Timestamp(answer.number()?), answer.count()? as u32);
+                let (number, time, version) = (from.u64()?, Timestamp(from.i64()?), from.u32()?);
                 let entry = Entry {
                     epoch: shared.epoch(),
                     seq,
@@ -284,8 +257,9 @@ pub(super) fn settle_room(
                 };
                 changes.push(Change::Entry { room: key.clone(), entry: Arc::new(entry) });
             }
-            Write::Marks { .. } if marked => {
-                changes.push(Change::Marks { room: key.clone(), user: outcome.actor.clone(), marks });
+            Write::Marks { .. } if are_changed => {
+                let (room, user) = (key.clone(), outcome.actor.clone());
+                changes.push(Change::Marks { room, user, marks: committed.marks.unwrap_or_default() });
             }
             _ => {}
         }
@@ -303,18 +277,15 @@ fn as_kept(body: EntryBody, assigned: u32) -> EntryBody {
     }
 }
 
-fn take_marks(answer: &mut Answer) -> Result<Marks, StoreError> {
-    Ok(Marks { delivered: Seq(answer.count()?), read: Seq(answer.count()?), read_number: answer.count()? })
-}
-
 /// A tenant's outcome as a call.
 pub(super) fn tenant(shared: &Shared, outcome: &Outcome) -> Call {
-    let mut call = begin(shared, &script::TENANT, outcome, None).arg(outcome.actor.as_str());
-    push_key(&mut call, shared, outcome);
+    let numbers = Numbers::begin(shared, outcome)
+        .u64(shared.options.notification_retention.as_millis() as u64)
+        .count(outcome.writes.len())
+        .count(count_groups(&outcome.effects));
+    let mut call = begin(shared, &script::TENANT, outcome, &numbers, &[outcome.actor.as_str()]);
     call.push(shared.scripts_publish_with());
     call.push(&shared.head().to_bytes()[..]);
-    call.push(shared.options.notification_retention.as_millis() as u64);
-    call.push(outcome.writes.len());
     for write in &outcome.writes {
         match write {
             Write::Broadcast(notice) => {
@@ -337,15 +308,14 @@ pub(super) fn settle_tenant(
     outcome: &Outcome,
     mut answer: Answer,
 ) -> Result<Settled, StoreError> {
-    let committed = match take_verdict(shared, &mut answer)? {
-        Verdict::Done(committed) => committed,
+    let Done { committed, waits, .. } = match take_verdict(shared, outcome, &mut answer)? {
+        Verdict::Done(done) => done,
         Verdict::Before(committed) => {
             return Ok(Settled { result: Ok(committed), changes: Vec::new(), waits: 0, previous: Tag(0) });
         }
         Verdict::Refused(error) => return Ok(Settled::refused(error)),
         Verdict::Condition => return Err(super::answer::damaged("a condition that was not asked for")),
     };
-    let waits = take_waits(shared, outcome, &mut answer)?;
     let mut changes = Vec::new();
     for write in &outcome.writes {
         let Write::Broadcast(notice) = write else { continue };

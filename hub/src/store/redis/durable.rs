@@ -42,7 +42,8 @@ impl Durable {
 }
 
 impl Shared {
-    fn waits_for_replicas(&self) -> bool {
+    /// Whether commits are acknowledged once replicas have them.
+    pub(super) fn waits_for_replicas(&self) -> bool {
         matches!(self.options.durability, Durability::Replicas(_))
     }
 

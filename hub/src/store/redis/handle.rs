@@ -26,10 +26,9 @@ use crate::store::{
 };
 
 use super::erase::Erasures;
-use super::lane::Job;
-use super::limits::QUEUES;
+use super::lane::Lanes;
 use super::options::{OpenError, Options};
-use super::shared::{Shared, partition_of};
+use super::shared::Shared;
 use super::worker::{self, Order, Ready};
 use super::{audit, read, revocations};
 
@@ -47,8 +46,7 @@ struct Inner {
 /// The ways into the thread; without them it ends.
 #[derive(Clone)]
 struct Senders {
-    /// One for each partition.
-    lanes: Arc<[mpsc::Sender<Job>]>,
+    lanes: Arc<Lanes>,
     orders: mpsc::Sender<Order>,
 }
 
@@ -61,7 +59,7 @@ impl RedisStore {
             .spawn(move || worker::run(options, &ready))?;
         // A thread that ends without a word has panicked.
         let Ready { shared, lanes, orders, erasures } = begun.recv().unwrap_or(Err(OpenError::Damaged))?;
-        let senders = Mutex::new(Some(Senders { lanes: lanes.into(), orders }));
+        let senders = Mutex::new(Some(Senders { lanes, orders }));
         Ok(Self(Arc::new(Inner { shared, erasures, senders, thread: Mutex::new(Some(thread)) })))
     }
 
@@ -131,18 +129,7 @@ impl Store for RedisStore {
             return Box::pin(std::future::ready(Err(StoreError::malformed().into())));
         }
         let (reply, answer) = oneshot::channel();
-        let partition = partition_of(&outcome.tenant, &outcome.home);
-        let taken = self.senders().and_then(|senders| {
-            let lane = senders.lanes.get(usize::from(partition.number())).ok_or(StoreError::Unavailable)?;
-            let queued = &self.0.shared.counters.queued;
-            let most = self.0.shared.options.queue as u64 * QUEUES;
-            let given = if queued.fetch_add(1, Ordering::Relaxed) < most {
-                give(lane, Job::Commit(Box::new(outcome), reply))
-            } else {
-                Err(StoreError::Overloaded)
-            };
-            given.inspect_err(|_| _ = queued.fetch_sub(1, Ordering::Relaxed))
-        });
+        let taken = self.senders().and_then(|senders| senders.lanes.commit(outcome, reply));
         Box::pin(async move {
             taken?;
             answer.await.unwrap_or(Err(CommitError::Store(StoreError::Unavailable)))
@@ -259,13 +246,7 @@ impl Store for RedisStore {
             if !self.0.erasures.join(user, reply) {
                 return Ok(());
             }
-            let mut fences = Vec::with_capacity(senders.lanes.len());
-            for lane in senders.lanes.iter() {
-                let (fence, passed) = oneshot::channel();
-                give(lane, Job::Fence(fence))?;
-                fences.push(passed);
-            }
-            give(&senders.orders, Order::Erase(user.clone(), fences))
+            give(&senders.orders, Order::Erase(user.clone(), senders.lanes.fence()))
         });
         if begun.is_err() {
             self.0.erasures.give_up(user);

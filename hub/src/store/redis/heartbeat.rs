@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::domain::position::Epoch;
 use crate::domain::time::Timestamp;
-use crate::redis::link::Way;
+use crate::redis::Way;
 use crate::redis::{Durability, Server};
 
 use super::answer::number;

@@ -1,72 +1,91 @@
 //! Outcomes whose home is a user's inbox. The tenant's broadcasts are another home: what the change is about of those is
 //! looked up first; one that arrives meanwhile is not in the summary, and is told by itself.
 
+use std::sync::Arc;
+
 use crate::domain::inbox::InboxChange;
 use crate::domain::names::{NotificationId, UserId, UserKey};
 use crate::domain::position::Tag;
-use crate::store::{Change, CommitError, Outcome, StoreError, Write};
+use crate::store::{Change, Outcome, StoreError, Write};
 
-use super::barrier::Written;
-use super::broadcasts::State;
+use super::answer::{Answer, damaged};
+use super::arguments::{Numbers, begin, count_groups, push_effects};
+use super::broadcasts::{Broadcasts, State};
 use super::call::Call;
-use super::commit::{Settled, Verdict, begin, push_effects, push_key, take_verdict, take_waits};
+use super::commit::{Settled, Verdict, take_verdict};
 use super::script;
 use super::shared::Shared;
 
-/// Commits one.
-pub(super) async fn commit(
+/// One that was asked for, with what was looked up before.
+pub(super) struct Asked {
+    pub(super) outcome: Outcome,
+    user: UserKey,
+    broadcasts: Arc<Broadcasts>,
+    known_from: Option<u64>,
+}
+
+/// Looks up what one is about; gives the call that commits it.
+pub(super) async fn ask(
     shared: &Shared,
     user: UserId,
     outcome: Outcome,
-) -> Result<(Settled, Written), StoreError> {
+) -> Result<(Call, Asked), StoreError> {
     let user = UserKey { tenant: outcome.tenant.clone(), user };
     let (broadcasts, known_from, before) = futures::try_join!(
         shared.broadcasts(&user.tenant),
         shared.known_from(&user),
         shared.inbox_state(&user)
     )?;
-    let mut call = begin(shared, &script::INBOX, &outcome, Some(user.user.as_str()));
-    push_key(&mut call, shared, &outcome);
+    let asked = Asked { outcome, user, broadcasts, known_from };
+    let outcome = &asked.outcome;
+    let numbers =
+        Numbers::begin(shared, outcome).count(asked.changes().count()).count(count_groups(&outcome.effects));
+    let mut call = begin(shared, &script::INBOX, outcome, &numbers, &[asked.user.user.as_str()]);
     call.push(&shared.head().to_bytes()[..]);
-    call.push(broadcasts.head);
+    call.push(asked.broadcasts.head);
     call.push(known_from.map_or(-1, u64::cast_signed));
-    call.push(broadcasts.oldest);
-    let (places, are_all) = broadcasts.after(before.read.max(known_from.unwrap_or(0)));
+    call.push(asked.broadcasts.oldest);
+    let (places, are_all) = asked.broadcasts.after(before.read.max(known_from.unwrap_or(0)));
     call.push(u8::from(are_all));
     call.push(places.len());
     for place in places {
         call.push(place);
     }
-    let changes: Vec<&InboxChange> = outcome.writes.iter().filter_map(inbox_change).collect();
-    call.push(changes.len());
-    for change in &changes {
-        push_change(shared, &mut call, (&user, known_from), change).await?;
+    for change in asked.changes() {
+        push_change(shared, &mut call, (&asked.user, known_from), change).await?;
     }
-    push_effects(&mut call, &outcome.effects);
-    let (mut answer, written) = call.write(shared).await?;
-    let now = shared.now();
-    let (mut committed, is_new) = match take_verdict(shared, &mut answer)? {
-        Verdict::Done(committed) => (committed, true),
-        Verdict::Before(committed) => (committed, false),
-        Verdict::Refused(error) => return Ok((Settled::refused(error), written)),
-        Verdict::Condition => return Err(super::answer::damaged("a condition that was not asked for")),
-    };
-    let waits = if is_new { take_waits(shared, &outcome, &mut answer)? } else { 0 };
-    let state = State::take(answer.list()?)?;
-    let summary = state.summary(shared.epoch(), &broadcasts, known_from, now);
-    committed.inbox = (!changes.is_empty()).then_some(summary);
-    let mut told = Vec::new();
-    if is_new {
-        let mut changed = answer.list()?;
-        for change in changes {
-            // What changed nothing is nobody's concern.
-            if changed.number()? > 0 {
-                told.push(Change::Inbox { user: user.clone(), change: change.clone(), summary });
+    push_effects(&mut call, &asked.outcome.effects);
+    Ok((call, asked))
+}
+
+impl Asked {
+    fn changes(&self) -> impl Iterator<Item = &InboxChange> {
+        self.outcome.writes.iter().filter_map(inbox_change)
+    }
+
+    /// What the answer means.
+    pub(super) fn settle(self, shared: &Shared, mut answer: Answer) -> Result<Settled, StoreError> {
+        let (mut committed, is_new, waits) = match take_verdict(shared, &self.outcome, &mut answer)? {
+            Verdict::Done(done) => (done.committed, true, done.waits),
+            Verdict::Before(committed) => (committed, false, 0),
+            Verdict::Refused(error) => return Ok(Settled::refused(error)),
+            Verdict::Condition => return Err(damaged("a condition that was not asked for")),
+        };
+        let state = State::take(answer.list()?)?;
+        let summary = state.summary(shared.epoch(), &self.broadcasts, self.known_from, shared.now());
+        committed.inbox = self.changes().next().is_some().then_some(summary);
+        let mut changes = Vec::new();
+        if is_new {
+            let mut changed = answer.list()?;
+            for change in self.changes() {
+                // What changed nothing is nobody's concern.
+                if changed.number()? > 0 {
+                    changes.push(Change::Inbox { user: self.user.clone(), change: change.clone(), summary });
+                }
             }
         }
+        Ok(Settled { result: Ok(committed), changes, waits, previous: Tag(0) })
     }
-    let settled = Settled { result: Ok::<_, CommitError>(committed), changes: told, waits, previous: Tag(0) };
-    Ok((settled, written))
 }
 
 fn inbox_change(write: &Write) -> Option<&InboxChange> {
@@ -118,6 +137,6 @@ async fn broadcast_places(
     for id in ids {
         command.arg(id.as_str());
     }
-    let found = super::answer::Answer::new(shared.send(&command).await?).numbers()?;
+    let found = Answer::new(shared.send(&command).await?).numbers()?;
     Ok(found.into_iter().map(i64::cast_unsigned).filter(|seq| *seq > known_from).collect())
 }

@@ -1,123 +1,160 @@
-//! A lane: a partition's outcomes on their way, told in the order in which they were asked for. Partitions do not wait for each
-//! other: one may be on a server that stands still.
+//! A lane: a server's outcomes on their way. Servers do not wait for each other: one may stand still.
 //!
-//! A lane sends an outcome without waiting for the answers to those before, up to [`IN_FLIGHT`] at a time; the connection
-//! keeps their order. An answer is told to the sink, then to who asked. Where an outcome causes little elsewhere, who asked
-//! is told when that has happened, so that they find it there.
+//! A lane sends what waits as one piece ([`batch`]), and the next without waiting for the answers to [`DEPTH`] before it; the
+//! connection keeps their order. While nothing is under way an outcome goes at once, so that a piece grows with what there is
+//! to do. An answer is told to the sink, then to who asked. Where an outcome causes little elsewhere, who asked is told when
+//! that has happened, so that they find it there.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::StreamExt;
-use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
 
-use crate::domain::names::RoomKey;
+use crate::redis::slots::Address;
 use crate::store::{CommitError, Committed, Home, Outcome, StoreError};
 
-use super::commit::{self, Settled};
+use super::asked::{Asked, Effects, Place, Reply, What};
+use super::batch::{self, Carried};
 use super::inbox;
-use super::limits::{IN_FLIGHT, SLICE};
+use super::limits::{BATCH, DEPTH};
 use super::outbox::Outboxes;
-use super::publish;
-use super::shared::{Shared, partition_of};
-
-/// Who waits for an outcome.
-pub(super) type Reply = oneshot::Sender<Result<Committed, CommitError>>;
+use super::queue::{Era, Queue};
+use super::shared::Shared;
 
 /// What a lane is asked.
-pub(super) enum Job {
+enum Order {
     /// Commit this.
-    Commit(Box<Outcome>, Reply),
+    Commit(Box<Asked>),
     /// Say when everything asked before has been told.
     Fence(oneshot::Sender<()>),
 }
 
-/// What is on its way.
-enum Arrived {
-    Commit { settled: Settled, effects: Effects, reply: Reply },
-    Fence(oneshot::Sender<()>),
+/// The lanes: one for each server that something was asked of.
+pub(super) struct Lanes {
+    shared: Arc<Shared>,
+    outboxes: Outboxes,
+    tasks: TaskTracker,
+    by_server: Mutex<FxHashMap<Address, mpsc::UnboundedSender<Order>>>,
 }
 
-/// What an outcome causes elsewhere.
-#[derive(Clone, Copy)]
-struct Effects {
-    partition: crate::redis::Partition,
-    are_few: bool,
+impl Lanes {
+    /// `tasks` ends when they have told all that they were asked, and nobody can ask any more.
+    pub(super) fn new(shared: Arc<Shared>, outboxes: Outboxes, tasks: TaskTracker) -> Self {
+        Self { shared, outboxes, tasks, by_server: Mutex::default() }
+    }
+
+    /// Has an outcome committed; `reply` is told. Fails where it cannot be taken on.
+    pub(super) fn commit(self: &Arc<Self>, outcome: Outcome, reply: Reply) -> Result<(), StoreError> {
+        let place = Place::take(&self.shared)?;
+        let Home::Inbox(user) = outcome.home.clone() else {
+            return self.give(Asked::new(Asked::at_once(&self.shared, outcome), place, reply));
+        };
+        let lanes = Arc::clone(self);
+        let reading = async move {
+            match inbox::ask(&lanes.shared, user, outcome).await {
+                // Where it is not given to anybody the reply is dropped, and says so.
+                Ok((call, asked)) => drop(lanes.give(Asked::new((call, What::Inbox(asked)), place, reply))),
+                Err(error) => tell(reply, Err(error.into())),
+            }
+        };
+        self.tasks.spawn_on(reading, &self.shared.runtime);
+        Ok(())
+    }
+
+    /// Says for each lane when everything asked before has been told.
+    pub(super) fn fence(&self) -> Vec<oneshot::Receiver<()>> {
+        let lanes = self.by_server.lock();
+        let fences = lanes.values().map(|lane| {
+            let (fence, passed) = oneshot::channel();
+            // One that has ended drops it.
+            let _ = lane.send(Order::Fence(fence));
+            passed
+        });
+        fences.collect()
+    }
+
+    /// Gives it to its server's lane; where there is none now, or no lane any more, who asked hears so.
+    fn give(&self, asked: Asked) -> Result<(), StoreError> {
+        let owner = self.shared.link.owner(asked.partition.slot()).ok_or(StoreError::Unavailable)?;
+        let mut lanes = self.by_server.lock();
+        let lane = match lanes.get(&owner) {
+            Some(lane) => lane,
+            None => {
+                // Those that have left the cluster end with what they have.
+                let there = self.shared.link.addresses();
+                lanes.retain(|address, _| there.contains(address));
+                let (lane, orders) = mpsc::unbounded_channel();
+                let address = owner.clone();
+                let running = run(Arc::clone(&self.shared), self.outboxes.clone(), address, orders);
+                self.tasks.spawn_on(running, &self.shared.runtime);
+                lanes.entry(owner).or_insert(lane)
+            }
+        };
+        lane.send(Order::Commit(Box::new(asked))).map_err(|_| StoreError::Unavailable)
+    }
 }
 
 /// Runs a lane until nobody can ask any more, and then what is on its way.
-pub(super) async fn run(shared: Arc<Shared>, outboxes: Outboxes, mut jobs: mpsc::Receiver<Job>) {
-    let mut under_way: FuturesOrdered<BoxFuture<'static, Arrived>> = FuturesOrdered::new();
-    let mut open = true;
-    while open || !under_way.is_empty() {
+async fn run(
+    shared: Arc<Shared>,
+    outboxes: Outboxes,
+    address: Address,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+) {
+    let mut queue = Queue::new(shared.options.queue.max(1));
+    let mut under_way = FuturesOrdered::new();
+    let mut arrived = Vec::with_capacity(BATCH);
+    let mut is_open = true;
+    loop {
+        while under_way.len() < DEPTH && !queue.is_empty() {
+            let (asked, eras): (Vec<_>, Vec<_>) = queue.take(BATCH).into_iter().unzip();
+            under_way.push_back(carry(&shared, &address, asked, eras));
+        }
         tokio::select! {
             biased;
-            Some(arrived) = under_way.next() => finish(&shared, &outboxes, arrived),
-            job = jobs.recv(), if open && under_way.len() < IN_FLIGHT => match job {
-                Some(job) => under_way.push_back(begin(&shared, job)),
-                None => open = false,
-            },
+            Some((carried, eras)) = under_way.next() => {
+                for (carried, era) in carried.into_iter().zip(eras) {
+                    finish(&shared, &outboxes, carried);
+                    queue.finished(era);
+                }
+            }
+            count = orders.recv_many(&mut arrived, BATCH), if is_open => {
+                is_open = count > 0;
+                arrived.drain(..).for_each(|order| take(&mut queue, order));
+            }
+            else => return,
         }
     }
 }
 
-fn begin(shared: &Arc<Shared>, job: Job) -> BoxFuture<'static, Arrived> {
-    let (outcome, reply) = match job {
-        Job::Commit(outcome, reply) => (*outcome, reply),
-        Job::Fence(reply) => return Box::pin(std::future::ready(Arrived::Fence(reply))),
-    };
-    let effects = Effects {
-        partition: partition_of(&outcome.tenant, &outcome.home),
-        are_few: outcome.effects.len() <= SLICE,
-    };
-    let shared = Arc::clone(shared);
-    Box::pin(async move {
-        let settled = commit_one(&shared, outcome).await.unwrap_or_else(Settled::from);
-        Arrived::Commit { settled, effects, reply }
-    })
+async fn carry(
+    shared: &Arc<Shared>,
+    address: &Address,
+    asked: Vec<Asked>,
+    eras: Vec<Era>,
+) -> (Vec<Carried>, Vec<Era>) {
+    (batch::carry(shared, address, asked).await, eras)
 }
 
-async fn commit_one(shared: &Shared, outcome: Outcome) -> Result<Settled, StoreError> {
-    let addressed = publish::Addressed::from(&outcome);
-    let mut in_room = None;
-    let (settled, written) = match outcome.home.clone() {
-        Home::Room(room) => {
-            let (call, tags) = commit::room(shared, &room, &outcome);
-            let key = in_room.insert(RoomKey { tenant: outcome.tenant.clone(), room });
-            let (answer, written) = call.write(shared).await?;
-            (commit::settle_room(shared, key, (outcome, tags), answer)?, written)
+fn take(queue: &mut Queue<Asked>, order: Order) {
+    match order {
+        Order::Commit(asked) => {
+            if let Some(refused) = queue.put(asked.partition, *asked) {
+                let _ = refused.reply.send(Err(StoreError::Overloaded.into()));
+            }
         }
-        Home::Inbox(user) => inbox::commit(shared, user, outcome).await?,
-        Home::Tenant => {
-            let (answer, written) = commit::tenant(shared, &outcome).write(shared).await?;
-            (commit::settle_tenant(shared, &outcome, answer)?, written)
-        }
-    };
-    if let Ok(committed) = &settled.result {
-        shared.make_durable(&written).await?;
-        if let Some(room) = &in_room {
-            shared.note_durable(room, committed.position.seq);
-        }
-        publish::publish(shared, &settled.changes, settled.previous).await?;
-        if committed.duplicate {
-            publish::publish_again(shared, &addressed, committed).await?;
-        }
+        Order::Fence(fence) => queue.fence(fence),
     }
-    Ok(settled)
 }
 
-fn finish(shared: &Arc<Shared>, outboxes: &Outboxes, arrived: Arrived) {
-    let (settled, effects, reply) = match arrived {
-        Arrived::Commit { settled, effects, reply } => (settled, effects, reply),
-        Arrived::Fence(reply) => {
-            // Nobody may be waiting any more.
-            let _ = reply.send(());
-            return;
-        }
-    };
-    shared.counters.queued.fetch_sub(1, Ordering::Relaxed);
+fn finish(shared: &Arc<Shared>, outboxes: &Outboxes, carried: Carried) {
+    let Carried { settled, effects, place, reply } = carried;
+    drop(place);
     if let Ok(committed) = &settled.result {
         let counter =
             if committed.duplicate { &shared.counters.duplicates } else { &shared.counters.committed };
@@ -126,17 +163,23 @@ fn finish(shared: &Arc<Shared>, outboxes: &Outboxes, arrived: Arrived) {
     shared.acknowledged.note(&settled.changes);
     shared.tell_after(&settled.changes, settled.previous);
     if settled.waits == 0 {
-        let _ = reply.send(settled.result);
+        tell(reply, settled.result);
         return;
     }
-    let applied = outboxes.apply(effects.partition, settled.waits);
-    if effects.are_few {
+    let Effects { partition, are_few } = effects;
+    let applied = outboxes.apply(partition, settled.waits);
+    if are_few {
         tokio::spawn(async move {
             // Where it cannot be applied now it waits: it is durable.
             let _ = applied.await;
-            let _ = reply.send(settled.result);
+            tell(reply, settled.result);
         });
     } else {
-        let _ = reply.send(settled.result);
+        tell(reply, settled.result);
     }
+}
+
+/// Nobody may be waiting any more.
+fn tell(reply: Reply, result: Result<Committed, CommitError>) {
+    let _ = reply.send(result);
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-/// Outcomes that may wait and be on their way in all, as a multiple of those that may wait in one lane.
+/// Outcomes that may wait and be on their way in all, as a multiple of those of one partition that may wait.
 pub(super) const QUEUES: u64 = 16;
-/// Outcomes of a lane that are on their way at a time.
-pub(super) const IN_FLIGHT: usize = 256;
+/// Outcomes that go to a server in one piece.
+pub(super) const BATCH: usize = 128;
+/// Pieces that are on their way to a server at a time.
+pub(super) const DEPTH: usize = 4;
 /// Effects of one item of an outbox, at most; whoever causes more is answered before they are applied.
 pub(super) const SLICE: usize = 128;
 /// Items of an outbox that are read at a time.

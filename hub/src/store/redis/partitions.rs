@@ -5,7 +5,7 @@ use redis::aio::ConnectionLike;
 use redis::{Pipeline, Value};
 use rustc_hash::FxHashMap;
 
-use crate::redis::link::Way;
+use crate::redis::Way;
 use crate::redis::slots::Address;
 use crate::redis::{Partition, Server};
 use crate::store::StoreError;

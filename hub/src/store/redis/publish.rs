@@ -3,14 +3,15 @@
 //! Whoever dies in between, or hears of too few replicas, has committed what nobody was told. It is not acknowledged either:
 //! with the attempt that is, others hear how far the log has got, and read what they miss.
 
-use redis::cmd;
+use redis::{Cmd, cmd};
 
 use crate::domain::inbox::{InboxPlace, Notification};
 use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
 use crate::domain::position::{Seq, Tag};
-use crate::redis::{Durability, Names, Server, message};
+use crate::redis::{Names, Server, message};
 use crate::store::{Change, Committed, Home, Outcome, StoreError};
 
+use super::commit::Settled;
 use super::options::{OpenError, Options};
 use super::shared::Shared;
 
@@ -19,6 +20,14 @@ pub(super) struct Addressed {
     tenant: TenantId,
     home: Home,
     actor: UserId,
+}
+
+impl Addressed {
+    /// The room, where it belongs to one.
+    pub(super) fn room(&self) -> Option<RoomKey> {
+        let Home::Room(room) = &self.home else { return None };
+        Some(RoomKey { tenant: self.tenant.clone(), room: room.clone() })
+    }
 }
 
 impl From<&Outcome> for Addressed {
@@ -38,42 +47,49 @@ pub(super) async fn check(server: &mut Server, names: &Names, options: &Options)
 
 /// Publishes changes where scripts did not. `previous` is the tag of the entry before the first one.
 pub(super) async fn publish(shared: &Shared, changes: &[Change], previous: Tag) -> Result<(), StoreError> {
-    if !is_ours(shared) {
-        return Ok(());
-    }
-    let mut previous = previous;
-    for change in changes {
-        if let Some((channel, message)) = message(shared, change, &mut previous) {
-            send(shared, &channel, &message).await?;
-        }
+    for command in of_changes(shared, changes, previous) {
+        shared.send(&command).await?;
     }
     Ok(())
 }
 
-/// Publishes what an attempt before may have committed without others having been told.
-pub(super) async fn publish_again(
-    shared: &Shared,
-    outcome: &Addressed,
-    committed: &Committed,
-) -> Result<(), StoreError> {
+/// What publishes what an outcome came to, where scripts did not; and where it is a retry, what an attempt before may have
+/// committed without others having been told.
+pub(super) fn commands(shared: &Shared, outcome: &Addressed, settled: &Settled) -> Vec<Cmd> {
+    let mut commands = of_changes(shared, &settled.changes, settled.previous);
+    if let Ok(committed) = settled.result.as_ref()
+        && committed.duplicate
+        && is_ours(shared)
+    {
+        of_retry(shared, outcome, committed, &mut commands);
+    }
+    commands
+}
+
+fn of_changes(shared: &Shared, changes: &[Change], previous: Tag) -> Vec<Cmd> {
     if !is_ours(shared) {
-        return Ok(());
+        return Vec::new();
     }
-    let (names, head, Addressed { tenant, home, actor }) = (&shared.names, shared.head(), outcome);
-    match home {
-        Home::Room(room) => {
-            let channel = names.room_channel(&RoomKey { tenant: tenant.clone(), room: room.clone() });
+    let mut previous = previous;
+    let messages = changes.iter().filter_map(|change| message(shared, change, &mut previous));
+    messages.map(|(channel, message)| command(shared, &channel, &message)).collect()
+}
+
+fn of_retry(shared: &Shared, outcome: &Addressed, committed: &Committed, commands: &mut Vec<Cmd>) {
+    let head = shared.head();
+    let channel = match (outcome.room(), &outcome.home) {
+        (Some(room), _) => {
+            let channel = shared.names.room_channel(&room);
             if let Some(marks) = committed.marks {
-                send(shared, &channel, &message::marks(head, actor, marks)).await?;
+                commands.push(command(shared, &channel, &message::marks(head, &outcome.actor, marks)));
             }
-            send(shared, &channel, &message::reached(head, committed.position.seq)).await
+            channel
         }
-        Home::Tenant => {
-            send(shared, &names.tenant_channel(tenant), &message::reached(head, committed.position.seq)).await
-        }
+        (None, Home::Tenant) => shared.names.tenant_channel(&outcome.tenant),
         // Nobody else is told of what a user does to their own inbox.
-        Home::Inbox(_) => Ok(()),
-    }
+        (None, _) => return,
+    };
+    commands.push(command(shared, &channel, &message::reached(head, committed.position.seq)));
 }
 
 /// Has other nodes look at users' inboxes: something may have arrived there without their having been told.
@@ -87,20 +103,19 @@ pub(super) async fn publish_inboxes(
     }
     for user in users {
         let channel = shared.names.user_channel(&UserKey { tenant: tenant.clone(), user: user.clone() });
-        send(shared, &channel, &message::reached(shared.head(), Seq::MAX)).await?;
+        shared.send(&command(shared, &channel, &message::reached(shared.head(), Seq::MAX))).await?;
     }
     Ok(())
 }
 
 fn is_ours(shared: &Shared) -> bool {
-    matches!(shared.options.durability, Durability::Replicas(_))
+    shared.waits_for_replicas()
 }
 
-async fn send(shared: &Shared, channel: &str, message: &[u8]) -> Result<(), StoreError> {
+fn command(shared: &Shared, channel: &str, message: &[u8]) -> Cmd {
     let mut command = cmd(shared.publishes_with());
     command.arg(channel).arg(message);
-    shared.send(&command).await?;
-    Ok(())
+    command
 }
 
 /// The channel that a change is for, and what is said there.

@@ -9,13 +9,12 @@ use crate::domain::audit::ChainHead;
 use crate::domain::names::UserKey;
 use crate::domain::revocation::Revocation;
 use crate::redis::link::Check;
-use crate::redis::names::PARTITIONS;
 use crate::redis::{Durability, Link, Names};
 use crate::store::StoreError;
 
 use super::erase::Erasures;
 use super::identity;
-use super::lane::{self, Job};
+use super::lane::Lanes;
 use super::options::{OpenError, Options};
 use super::outbox::Outboxes;
 use super::shared::Shared;
@@ -34,7 +33,7 @@ pub(super) enum Order {
 /// What the handle gets when the thread is ready.
 pub(super) struct Ready {
     pub(super) shared: Arc<Shared>,
-    pub(super) lanes: Vec<mpsc::Sender<Job>>,
+    pub(super) lanes: Arc<Lanes>,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) erasures: Erasures,
 }
@@ -53,12 +52,7 @@ pub(super) fn run(options: Options, ready: &std::sync::mpsc::SyncSender<Result<R
         let (served, tasks) = (TaskTracker::new(), TaskTracker::new());
         let outboxes = Outboxes::new(Arc::clone(&shared));
         let erasures = Erasures::default();
-        let mut lanes = Vec::new();
-        for _ in 0..PARTITIONS {
-            let (lane, jobs) = mpsc::channel(shared.options.queue.max(1));
-            served.spawn(lane::run(Arc::clone(&shared), outboxes.clone(), jobs));
-            lanes.push(lane);
-        }
+        let lanes = Arc::new(Lanes::new(Arc::clone(&shared), outboxes.clone(), served.clone()));
         let (orders, taken) = mpsc::channel(shared.options.queue.max(1));
         tasks.spawn(heartbeat::run(Arc::clone(&shared)));
         tasks.spawn(upkeep::run(Arc::clone(&shared), outboxes.clone()));

@@ -1,6 +1,7 @@
 -- Commits an outcome whose home is a user's inbox. What of the tenant's broadcasts it is about was looked up before.
-local now, tenant, user = num(), arg(), arg()
-local key = take_key()
+local now, limit, window, floor, writes, groups = struct.unpack('<i8I4I8I8I4I4', arg())
+local tenant, user = arg(), arg()
+local key = take_key(limit, window, floor)
 local head = arg()
 -- The broadcasts' head, from where they are the user's (-1: none are), the oldest, and those that the user has not read
 -- all before, where that is known.
@@ -11,7 +12,7 @@ local base = P .. 'u/' .. tenant .. '/' .. user
 
 local before = answer_of_before(key, now)
 if before then
-  if before[1] == 'dup' then before[7] = inbox_state(base, now) end
+  if before[1] == 'dup' then before[3] = inbox_state(base, now) end
   return before
 end
 if not make_place(key, now) then return { 'many' } end
@@ -46,7 +47,7 @@ local function advance(read)
 end
 
 local changes = {}
-for _ = 1, num() do
+for _ = 1, writes do
   local op = arg()
   local changed = false
   if op == 'U' then
@@ -85,6 +86,6 @@ for _ = 1, num() do
   changes[#changes + 1] = changed and 1 or 0
 end
 if #changes > 0 then call('SADD', P .. 'tenants', tenant) end
-local waits = take_effects(tenant, now, head)
-local keys = keep_key(key, { seq = 0, tag = 0, number = 0, time = now, version = 0 })
-return { 'ok', 0, 0, 0, now, 0, keys, waits, inbox_state(base, now), changes }
+local waits = take_effects(groups, tenant, now, head)
+local done = keep_key(key, { seq = 0, tag = 0, number = 0, time = now, version = 0 }, waits)
+return { 'ok', done, inbox_state(base, now), changes }

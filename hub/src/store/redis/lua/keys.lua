@@ -1,22 +1,23 @@
--- Idempotency: what a key gave first. A record is seq, tag, number, time, version, then the fingerprint.
+-- Idempotency: what a key gave first. A record is what was done (seq, tag, number, time, version), then the fingerprint.
+local DONE = '<I8I4I8i8I4'
 
--- The arguments that it takes: which key (none: empty), what makes a retry the same, how many keys the partition may have, how
--- long they are remembered and how long at least.
-local function take_key()
-  return { hash = arg(), fingerprint = arg(), limit = num(), window = num(), floor = num() }
+-- The arguments that it takes: which key (none: empty), and what makes a retry the same. With how many keys the partition may
+-- have, how long they are remembered and how long at least.
+local function take_key(limit, window, floor)
+  return { hash = arg(), fingerprint = arg(), limit = limit, window = window, floor = floor }
 end
 
 -- The answer that an attempt before makes; nil where this is the first one.
 local function answer_of_before(key, now)
   local record = key.hash ~= '' and call('HGET', P .. 'keys', key.hash)
   if not record then return nil end
-  local seq, tag, number, time, version, place = struct.unpack('<I8I4I8i8I4', record)
+  local _, _, _, time, _, place = struct.unpack(DONE, record)
   if time + key.window <= now then
     call('HDEL', P .. 'keys', key.hash)
     return nil
   end
   if string.sub(record, place) ~= key.fingerprint then return { 'key' } end
-  return { 'dup', seq, tag, number, time, version }
+  return { 'dup', string.sub(record, 1, place - 1) }
 end
 
 local function key_time(hash)
@@ -55,11 +56,15 @@ local function make_place(key, now)
   return true
 end
 
--- Remembers what a key gave. How many the partition has now; -1 without one.
-local function keep_key(key, done)
-  if key.hash == '' then return -1 end
-  local record = struct.pack('<I8I4I8i8I4', done.seq, done.tag, done.number, done.time, done.version)
-  call('HSET', P .. 'keys', key.hash, record .. key.fingerprint)
-  call('RPUSH', P .. 'keyq', key.hash)
-  return key.others + 1
+-- Remembers what a key gave. What the answer begins with: what was done, how many keys the partition has now (-1 without one),
+-- and the number of the last effects that wait (0 where none do).
+local function keep_key(key, done, waits)
+  local record = struct.pack(DONE, done.seq, done.tag, done.number, done.time, done.version)
+  local keys = -1
+  if key.hash ~= '' then
+    call('HSET', P .. 'keys', key.hash, record .. key.fingerprint)
+    call('RPUSH', P .. 'keyq', key.hash)
+    keys = key.others + 1
+  end
+  return record .. struct.pack('<i4I8', keys, waits)
 end

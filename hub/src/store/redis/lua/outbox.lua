@@ -16,9 +16,9 @@ local function put_out(kind, tenant, body, now, head)
 end
 
 -- Takes the arguments of effects: groups of a notice and whom it is for. Gives the last number; 0 where there are none.
-local function take_effects(tenant, now, head)
+local function take_effects(groups, tenant, now, head)
   local last = 0
-  for _ = 1, num() do
+  for _ = 1, groups do
     local notice, users = arg(), num()
     local left = users
     while left > 0 do

@@ -1,9 +1,10 @@
 -- Commits an outcome whose home is a room.
-local now, tenant, room, actor = num(), arg(), arg(), arg()
-local key = take_key()
+local now, limit, window, floor, count, age, latest, whole, state_keys, state_bytes, most_reactions, condition_count, write_count,
+  groups = struct.unpack('<i8I4I8I8I8i8BBI4I4I4I4I4I4', arg())
+local tenant, room, actor = arg(), arg(), arg()
+local key = take_key(limit, window, floor)
 local publish, head = arg(), arg()
-local count, age, keeps_latest, from_start = num(), num(), arg() == '1', arg() == '1'
-local state_keys, state_bytes, most_reactions = num(), num(), num()
+local keeps_latest, from_start = latest == 1, whole == 1
 
 local r = read_room(P .. 'r/' .. tenant .. '/' .. room)
 local channel = r.base .. '/c'
@@ -14,9 +15,11 @@ local function marks_of(user)
   return struct.unpack('<I8I8I8', record)
 end
 
+local function pack_marks(delivered, read, number) return struct.pack('<I8I8I8', delivered, read, number) end
+
 -- Takes the conditions and the writes off the arguments.
 local conditions, writes = {}, {}
-for n = 1, num() do
+for n = 1, condition_count do
   local op = arg()
   local c = { op = op }
   if op == 'V' or op == 'B' or op == 'H' then c.number = num()
@@ -28,11 +31,13 @@ end
 local marks_wanted = false
 -- Whether something may have to wait in the outbox.
 local may_wait = false
-for n = 1, num() do
-  local op = arg()
+for n = 1, write_count do
+  local first = arg()
+  local op = string.sub(first, 1, 1)
   local w = { op = op }
   if op == 'A' then
-    w.kind, w.tag, w.body = num(), num(), arg()
+    w.kind, w.tag = struct.unpack('<BI4', first, 2)
+    w.body = arg()
     if w.kind == 1 then marks_wanted = true end
     if w.kind == 5 then may_wait = true end
     if w.kind >= 2 and w.kind <= 4 then w.target = struct.unpack('<I8', w.body) end
@@ -44,11 +49,11 @@ for n = 1, num() do
   writes[n] = w
 end
 
-if ARGV[at + 1] ~= '0' then may_wait = true end
+if groups > 0 then may_wait = true end
 
 local before = answer_of_before(key, now)
 if before then
-  if before[1] == 'dup' and marks_wanted then before[7], before[8], before[9] = marks_of(actor) end
+  if before[1] == 'dup' and marks_wanted then before[3] = pack_marks(marks_of(actor)) end
   return before
 end
 if may_wait and outbox_is_full() then return { 'over' } end
@@ -125,14 +130,14 @@ end
 if not make_place(key, now) then return { 'many' } end
 
 local done = { seq = 0, tag = 0, number = 0, time = now, version = 0 }
-local marks, appended, index = nil, {}, {}
+local marks, appended, index = '', {}, {}
 
 local function note_writer(user)
   call('SADD', P .. 'wrote/' .. tenant .. '/' .. user, room)
 end
 
 local function set_marks(user, delivered, read, number)
-  if call('HSET', r.base .. '/k', user, struct.pack('<I8I8I8', delivered, read, number)) == 1 then note_writer(user) end
+  if call('HSET', r.base .. '/k', user, pack_marks(delivered, read, number)) == 1 then note_writer(user) end
 end
 
 local function change_member(seq, change, role, user)
@@ -223,10 +228,10 @@ local function append(w)
   stored = stored + stored_bytes(w.kind, w.body)
   if w.kind == 7 and keeps_latest then keep_latest(seq, record, w.body) end
   tell(publish, head, channel, 1, struct.pack('<I8I4', seq, r.tag) .. record)
-  appended[#appended + 1] = { seq, r.tag, r.number, time, version }
+  appended[#appended + 1] = struct.pack(DONE, seq, r.tag, r.number, time, version)
   r.head, r.tag, r.time = seq, w.tag, time
   if w.kind == 1 then
-    marks = { seq, seq, r.number }
+    marks = pack_marks(seq, seq, r.number)
     set_marks(actor, seq, seq, r.number)
   elseif call('HEXISTS', r.base .. '/k', actor) == 0 then
     set_marks(actor, 0, 0, 0)
@@ -242,10 +247,10 @@ local function raise(delivered, read)
   if read > m then number = math.max(n, number_at(r, read)) end
   local up_to = math.max(read, m)
   local reached = math.max(d, delivered, up_to)
-  marks = { reached, up_to, number }
+  marks = pack_marks(reached, up_to, number)
   if reached > d or up_to > m or number > n then
     set_marks(actor, reached, up_to, number)
-    tell(publish, head, channel, 2, text16(actor) .. struct.pack('<I8I8I8', reached, up_to, number))
+    tell(publish, head, channel, 2, text16(actor) .. pack_marks(reached, up_to, number))
     marks_changed = 1
   end
 end
@@ -280,16 +285,8 @@ local waits = 0
 for from = 1, #index, 128 do
   waits = put_out(2, tenant, text16(room) .. table.concat(index, '', from, math.min(from + 127, #index)), now, head)
 end
-local effects = take_effects(tenant, now, head)
+local effects = take_effects(groups, tenant, now, head)
 if effects > 0 then waits = effects end
-local keys = keep_key(key, done)
+local answer = keep_key(key, done, waits) .. struct.pack('<I8i8BB', trimmed, stored, marks_changed, marks == '' and 0 or 1) .. marks
 tell_all()
-
-local reply = {
-  'ok', done.seq, done.tag, done.number, done.time, done.version, keys, waits, trimmed, marks_changed, stored,
-  marks and marks[1] or -1, marks and marks[2] or -1, marks and marks[3] or -1
-}
-for _, a in ipairs(appended) do
-  for n = 1, 5 do reply[#reply + 1] = a[n] end
-end
-return reply
+return { 'ok', answer .. table.concat(appended) }

@@ -1,12 +1,12 @@
 -- Commits an outcome whose home is the tenant: its broadcasts, its directory, effects on many.
-local now, tenant, actor = num(), arg(), arg()
-local key = take_key()
-local publish, head, retention = arg(), arg(), num()
+local now, limit, window, floor, retention, writes, groups = struct.unpack('<i8I4I8I8I8I4I4', arg())
+local tenant, actor = arg(), arg()
+local key = take_key(limit, window, floor)
+local publish, head = arg(), arg()
 
 local before = answer_of_before(key, now)
 if before then return before end
--- Without effects the last argument is how many there are.
-if ARGV[#ARGV] ~= '0' and outbox_is_full() then return { 'over' } end
+if groups > 0 and outbox_is_full() then return { 'over' } end
 if not make_place(key, now) then return { 'many' } end
 
 local base = P .. 't/' .. tenant
@@ -37,7 +37,7 @@ local function broadcast(id, priority, expires, notice)
   told[#told + 1] = time
 end
 
-for _ = 1, num() do
+for _ = 1, writes do
   local op = arg()
   if op == 'K' then
     if call('HSETNX', base .. '/d', actor, call('HGET', base, 'head') or 0) == 1 then call('SADD', P .. 'tenants', tenant) end
@@ -46,9 +46,8 @@ for _ = 1, num() do
     broadcast(id, priority, expires, notice)
   end
 end
-local waits = take_effects(tenant, now, head)
-local keys = keep_key(key, done)
+local waits = take_effects(groups, tenant, now, head)
+local reply = { 'ok', keep_key(key, done, waits) }
 tell_all()
-local reply = { 'ok', done.seq, done.tag, done.number, done.time, done.version, keys, waits }
 for _, number in ipairs(told) do reply[#reply + 1] = number end
 return reply
