@@ -7,8 +7,8 @@ import uuid
 
 import grpc
 import pytest
-from carillon.v1 import common_pb2, conversations_pb2, messages_pb2
-from client import Session
+from carillon.v1 import common_pb2, connection_pb2, conversations_pb2, messages_pb2
+from client import Refused, Session
 from deployment import DEPLOY, NODES, ORIGIN, Deployment, compose, mounted
 from process import PATIENCE
 from websockets.exceptions import ConnectionClosed
@@ -73,6 +73,16 @@ class Browser:
 def say(person: Session, room: str, words: str) -> int:
     send = messages_pb2.MessageSend(room=room, content=common_pb2.Content(text=words))
     return person.call(uuid.uuid4().bytes, message_send=send).message_sent.position.seq
+
+
+def talk(alice: Session, bob: Browser) -> str:
+    """A conversation in which he has heard her."""
+    create = conversations_pb2.ConversationCreate(members=[conversations_pb2.Member(user="bob")])
+    room = alice.call(uuid.uuid4().bytes, conversation_create=create).conversation_created.room
+    bob.call(join={"room": room})
+    say(alice, room, "here we are")
+    bob.hears("here we are")
+    return room
 
 
 def test_the_compose_file_is_whole():
@@ -154,8 +164,14 @@ def test_redis_is_closed_to_who_does_not_know_the_password(deployed):
         deployed.start_node("node3")
 
 
-def test_the_balancer_sends_nobody_to_nodes_whose_redis_is_away(deployed):
-    deployed.kill("redis")
-    for node in NODES:
-        deployed.until(f"{node} is not ready", lambda node=node: deployed.ask(node, "/health/ready")[0] == 503)
-    deployed.until("the balancer has nobody", lambda: deployed.through_balancer("/v1/session") == 503)
+def test_nodes_whose_redis_is_away_get_nobody_new_and_keep_whom_they_have(deployed):
+    with OverTls(deployed, "alice") as alice, Browser(deployed, "bob") as bob:
+        room = talk(alice, bob)
+        deployed.kill("redis")
+        for node in NODES:
+            deployed.until(f"{node} is not ready", lambda node=node: deployed.ask(node, "/health/ready")[0] == 503)
+        deployed.until("the balancer has nobody", lambda: deployed.through_balancer("/v1/session") == 503)
+        alice.call(ping=connection_pb2.Ping())
+        assert "pong" in bob.call(ping={})
+        with pytest.raises(Refused, match="UNAVAILABLE"):
+            say(alice, room, "nobody has this")

@@ -10,6 +10,9 @@ use super::error::LinkError;
 use super::options::Options;
 use super::slots::Address;
 
+/// Why a database with a number is refused: two hubs there would hear each other.
+const ANOTHER_DATABASE: &str = "databases have keys of their own but share channels: leave the number out of the URL, and give each hub a prefix";
+
 /// The servers that the settings name, and what their certificates are checked against.
 pub(super) struct Seeds {
     seeds: Vec<ConnectionInfo>,
@@ -57,6 +60,9 @@ impl Seeds {
 /// What a server's URL and the settings beside it come to.
 fn info(server: &str, options: &Options) -> Result<ConnectionInfo, LinkError> {
     let info = server.into_connection_info().map_err(|error| LinkError::settings(&error))?;
+    if info.redis_settings().db() != 0 {
+        return Err(LinkError::Settings(ANOTHER_DATABASE.into()));
+    }
     let mut settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
     if let (None, Some(user)) = (settings.username(), &options.user) {
         settings = settings.set_username(user);

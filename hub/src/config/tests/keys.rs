@@ -214,6 +214,17 @@ fn a_password_of_digits_is_a_password() {
 }
 
 #[test]
+fn a_database_with_a_number_is_refused() {
+    let redis = |server: &str| good(&format!("[redis]\nservers = [\"{server}\"]"));
+    for server in ["redis://127.0.0.1/1", "unix:///run/redis.sock?db=2"] {
+        let why = "FILE: redis.servers: redis: databases have keys of their own but share channels: leave the number out of the \
+                   URL, and give each hub a prefix";
+        assert_refused(&redis(server), &[], why);
+    }
+    load(&redis("redis://127.0.0.1/0"), &[]).unwrap();
+}
+
+#[test]
 fn every_claim_has_a_name() {
     let claims = |name: &str, claim: &str| {
         auth(&format!("secret = \"{SECRET}\"\n[auth.claims]\n{name} = \"{claim}\""))
