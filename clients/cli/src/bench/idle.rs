@@ -24,7 +24,8 @@ pub(crate) struct Options {
     /// Sessions that share a connection.
     #[arg(long, default_value_t = 1, value_parser = count(1..=10_000))]
     per_connection: usize,
-    /// A room that every session joins, as room:idle. Without it: none but those that are joined automatically.
+    /// A room that every session joins, as room:idle; with {} in it, where the session's number stands, one for each. Without it:
+    /// none but those that are joined automatically.
     #[arg(long)]
     room: Option<String>,
     /// Seconds after the last session was opened before memory is read, so that what opening took is given back.
@@ -41,8 +42,8 @@ pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     target.check_two_way()?;
     target.check_shared(options.per_connection)?;
     let mut fleet = Fleet::new()?;
-    let opening =
-        |index| Ok(Opening::Session { token: target.credentials.token(index), room: options.room.clone() });
+    let room = |index: usize| options.room.as_ref().map(|room| room.replace("{}", &index.to_string()));
+    let opening = |index| Ok(Opening::Session { token: target.credentials.token(index), room: room(index) });
     let gathering = |sessions, per_connection, title| Gathering {
         address: target.address,
         speech: target.speech,
