@@ -40,17 +40,21 @@ pub(super) struct Outage {
     /// Until when all revocations were known.
     known: Instant,
     has_ended: bool,
+    /// Cancelled when the store has failed for good.
+    failed: CancellationToken,
 }
 
 impl Outage {
-    /// Of a hub that knows the revocations up to a place.
+    /// Of a hub that knows the revocations up to a place; `failed` is cancelled when its store has failed for good.
     pub(super) fn new(
         services: &Arc<Services>,
         health: &Health,
         patience: Patience,
         revocations_after: u64,
+        failed: CancellationToken,
     ) -> Self {
         Self {
+            failed,
             services: Arc::clone(services),
             health: health.clone(),
             patience,
@@ -69,6 +73,9 @@ impl Outage {
             loop {
                 ticks.tick().await;
                 self.look_at_health().await;
+                if self.services.store.has_failed() {
+                    self.failed.cancel();
+                }
                 if let Some(stale) = self.patience.stale {
                     self.look_at_revocations(stale).await;
                 }

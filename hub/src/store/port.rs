@@ -150,6 +150,11 @@ pub trait Store: Send + Sync + 'static {
         self.figures().healthy
     }
 
+    /// Whether it has failed for good: only opening it again may help.
+    fn has_failed(&self) -> bool {
+        false
+    }
+
     /// For how long it has not been heard of: what others wrote since may not be known.
     fn silence(&self) -> Duration {
         Duration::ZERO
