@@ -138,10 +138,15 @@ pub(crate) async fn of_inbox_and_tenant<F: Fixture>() {
     let broadcast = outcome(Home::Tenant, "robot")
         .writing(Write::Broadcast(notice("n1", Priority::Normal)))
         .keyed("b", 1);
+    let asked = broadcast.clone().given(Condition::NEVER);
+    let nothing = scene.store().commit(asked.clone()).await;
+    assert!(matches!(nothing, Err(CommitError::Condition(_))), "it was not done before: {nothing:?}");
     let first = scene.commit(broadcast.clone()).await;
     scene.reopen();
-    let again = scene.commit(broadcast).await;
-    assert_eq!((first.position.seq, again.position.seq, again.duplicate), (Seq(1), Seq(1), true));
+    for again in [broadcast, asked] {
+        let again = scene.commit(again).await;
+        assert_eq!((first.position.seq, again.position.seq, again.duplicate), (Seq(1), Seq(1), true));
+    }
     assert_eq!(scene.store().inbox_summary(&user_key("bob")).await.unwrap().unread, 1);
     let read = Write::Inbox(InboxChange::Read(vec![notice("n1", Priority::Normal).id.clone()]));
     let read = outcome(Home::Inbox(user("bob")), "bob").writing(read).keyed("r", 1);

@@ -1,11 +1,13 @@
 -- Commits an outcome whose home is the tenant: its broadcasts, its directory, effects on many.
-local now, limit, window, floor, retention, writes, groups = struct.unpack('<i8I4I8I8I8I4I4', arg())
+local now, limit, window, floor, retention, conditions, writes, groups = struct.unpack('<i8I4I8I8I8I4I4I4', arg())
 local tenant, actor = arg(), arg()
 local key = take_key(limit, window, floor)
 local publish, head = arg(), arg()
 
 local before = answer_of_before(key, now)
 if before then return before end
+-- All that it may be under is one that never holds.
+if conditions > 0 then return { 'cond' } end
 if groups > 0 and outbox_is_full() then return { 'over' } end
 if not make_place(key, now) then return { 'many' } end
 
