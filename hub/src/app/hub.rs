@@ -122,11 +122,7 @@ impl Hub {
         if let Some(tls) = door.tls {
             tasks.spawn(tls.follow(run.clone()));
         }
-        let failed = CancellationToken::new();
-        let outage =
-            Outage::new(&services, &health, stores::patience(config), revocations_after, failed.clone());
-        tasks.spawn(outage.watch(run.clone()));
-        let http = begin_tasks(config, facts, (&tasks, &run)).await?;
+        let (http, failed) = begin_tasks(config, facts, &health, revocations_after, (&tasks, &run)).await?;
         drop(stop);
         health.serving().await;
         audit.started();
@@ -257,12 +253,15 @@ impl Hub {
     }
 }
 
-/// Begins what belongs to no worker. Gives the address of health and metrics.
+/// Begins what belongs to no worker. Gives the address of health and metrics, and what is cancelled when the store has failed
+/// for good.
 async fn begin_tasks(
     config: &Config,
     facts: HubFacts,
+    health: &Health,
+    revocations_after: u64,
     (tasks, run): (&TaskTracker, &CancellationToken),
-) -> Result<SocketAddr, StartError> {
+) -> Result<(SocketAddr, CancellationToken), StartError> {
     let services = &Arc::clone(&facts.services);
     tasks.spawn(send_unread(Arc::clone(services), run.clone()));
     tasks.spawn(tell_missed_marks(Arc::clone(services), run.clone()));
@@ -270,8 +269,11 @@ async fn begin_tasks(
     let options = http::Options::new(config.http.listen);
     let (web, handle) = http::Service::bind(options, Arc::new(facts)).await?;
     tasks.spawn(web.run(run.clone()));
+    let failed = CancellationToken::new();
+    let outage = Outage::new(services, health, stores::patience(config), revocations_after, failed.clone());
+    tasks.spawn(outage.watch(run.clone()));
     keys::start(config, &services.authenticator, &services.metrics, tasks, run);
-    Ok(handle.address())
+    Ok((handle.address(), failed))
 }
 
 /// The services, their store, and the way to other nodes where there may be any.

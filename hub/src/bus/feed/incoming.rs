@@ -66,9 +66,6 @@ impl Inner {
             (Body::Marks(user, marks), Topic::Room(room)) => {
                 self.listener.changed(&[Change::Marks { room: room.clone(), user, marks }]);
             }
-            (Body::Trimmed(first), Topic::Room(room)) => {
-                self.listener.changed(&[Change::Trimmed { room: room.clone(), first }]);
-            }
             (Body::Reached(seq), _) => self.expect(topic, seq, None),
             (Body::Erased(user), _) => self.listener.changed(&[Change::Erased { user }]),
             (Body::Question(id, question), Topic::Hub) => self.answer(head.node, id, &question),

@@ -50,7 +50,7 @@ impl Lanes {
 
     /// Has an outcome committed; `reply` is told. Fails where it cannot be taken on.
     pub(super) fn commit(self: &Arc<Self>, outcome: Outcome, reply: Reply) -> Result<(), StoreError> {
-        let place = Place::take(&self.shared)?;
+        let place = Place::take(&self.shared, &outcome)?;
         let Home::Inbox(user) = outcome.home.clone() else {
             return self.give(Asked::new(Asked::at_once(&self.shared, outcome), place, reply));
         };

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Outcomes that may wait and be on their way in all, as a multiple of those of one partition that may wait.
 pub(super) const QUEUES: u64 = 16;
+/// Bytes of all those, about: past that nothing is taken on.
+pub(super) const QUEUED_BYTES: u64 = 256 << 20;
 /// Outcomes that go to a server in one piece.
 pub(super) const BATCH: usize = 128;
 /// Pieces that are on their way to a server at a time.

@@ -28,7 +28,8 @@ pub struct Options {
     pub durability: Durability,
     /// Whether servers that do not keep what that promises are refused; else it is logged.
     pub strict: bool,
-    /// Outcomes that may wait for each partition; past that, or sixteen times as many in all, [`StoreError::Overloaded`].
+    /// Outcomes that may wait for each partition; past that, or sixteen times as many or 256 MiB in all,
+    /// [`StoreError::Overloaded`].
     pub queue: usize,
     /// Idempotency keys that are remembered, in all partitions; about 170 bytes of Redis' memory each.
     pub idempotency_keys: usize,

@@ -33,6 +33,7 @@ scripts! {
     INBOX_READ = ["common", "inbox_state", "inbox_read"];
     BROADCASTS = ["common", "broadcasts"];
     IDENTITY = ["common", "identity"];
+    MEMBERS = ["common", "members"];
     MESSAGES = ["common", "room_state", "messages"];
     SURVIVES = ["common", "room_state", "survives"];
     RENEW = ["common", "renew"];

@@ -30,6 +30,7 @@ pub(super) struct Counters {
     pub(super) committed: AtomicU64,
     pub(super) duplicates: AtomicU64,
     pub(super) queued: AtomicU64,
+    pub(super) queued_bytes: AtomicU64,
     /// How long upkeep's last question was answered after, in microseconds.
     round_trip: AtomicU64,
 }
