@@ -221,13 +221,17 @@ impl Session {
             Input::Refused(id, _) | Input::Unreadable(id, _) if self.in_flight.contains(&id) => {
                 self.end(Some(ErrorCode::ProtocolError.into()));
             }
-            Input::Refused(id, refusal) if self.is_open() => self.refuse(id, &refusal),
+            Input::Refused(id, refusal) if self.is_open() => {
+                self.refuse(id, &self.limit_refused().err().unwrap_or(refusal));
+            }
             Input::Refused(id, refusal) => self.refuse_and_end(id, refusal),
+            Input::Unreadable(id, answer) if self.is_open() => match self.limit_refused() {
+                Ok(()) => self.send(answer),
+                Err(limited) => self.refuse(id, &limited),
+            },
             Input::Unreadable(_, answer) => {
                 self.send(answer);
-                if !self.is_open() {
-                    self.stage = Stage::Ending(Some(ErrorCode::InvalidArgument.into()));
-                }
+                self.stage = Stage::Ending(Some(ErrorCode::InvalidArgument.into()));
             }
             Input::Broken(refusal) => self.end(Some(refusal)),
             Input::Closed => self.finish(None),

@@ -184,6 +184,17 @@ pub(super) enum TooOften {
 }
 
 impl Session {
+    /// Takes what is no command that can be carried out: to refuse it is work as well.
+    pub(super) fn limit_refused(&self) -> Result<(), Refusal> {
+        let Some(established) = &self.established else { return Ok(()) };
+        let limited =
+            take(&mut established.live.commands.lock(), self.services.limits.commands, Moment::now());
+        limited.inspect_err(|refusal| {
+            self.services.count_limited("refused", refusal);
+            self.services.tell_limited(&established.source, &established.caller, refusal);
+        })
+    }
+
     /// Takes a command from the session's bucket, and from that of its kind where nothing else asks for it.
     pub(super) fn limit(&self, command: &Command) -> Result<(), TooOften> {
         let Some(established) = &self.established else { return Ok(()) };
