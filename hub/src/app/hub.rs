@@ -329,6 +329,7 @@ pub(super) fn build(
         shared: nodes.as_ref().map(Nodes::limits),
         revocations: Revocations::default(),
         tickets: Tickets::default(),
+        shared_tickets: nodes.as_ref().map(Nodes::tickets),
         sessions,
         audit,
         metrics,

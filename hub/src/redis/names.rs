@@ -66,6 +66,11 @@ impl Partition {
         Self::of(b't', tenant.as_str(), "")
     }
 
+    /// That of a service, of whatever tenants: the tickets that it holds.
+    pub fn of_service(name: &UserId) -> Self {
+        Self::of(b's', "", name.as_str())
+    }
+
     /// An address's: how many sessions it has.
     pub fn of_address(address: IpAddr) -> Self {
         Self::of(b'a', "", &address.to_string())

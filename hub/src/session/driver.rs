@@ -202,9 +202,10 @@ impl Session {
     }
 
     /// Whether another frame should be read now. Between `hello` and `connected`, which is the first frame of a session,
-    /// past the commands that may be in flight, and while much waits to be written, the stream waits.
+    /// and before while a ticket is exchanged, past the commands that may be in flight, and while much waits to be written, the stream waits.
     pub fn wants_input(&self) -> bool {
-        let opening = self.established.as_ref().is_some_and(|established| established.feed.is_none());
+        let is_exchanging = || !self.in_flight.is_empty();
+        let opening = self.established.as_ref().map_or_else(is_exchanging, |e| e.feed.is_none());
         matches!(self.stage, Stage::Waiting(_) | Stage::Open)
             && !opening
             && self.in_flight.len() < COMMANDS_IN_FLIGHT

@@ -66,6 +66,10 @@ impl Session {
                     }
                 }
             }
+            Done::Exchanged(id, hello, token) => {
+                self.answered(id);
+                self.finish_exchange(id, hello, token);
+            }
             Done::Joined(id, slot, room, reason, joined) => self.finish_join(id, slot, room, reason, *joined),
             Done::Answered(id, answer) => {
                 self.answered(id);

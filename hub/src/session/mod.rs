@@ -35,6 +35,7 @@ mod services;
 mod signals;
 mod slots;
 mod sweep;
+mod tickets;
 mod unread;
 
 pub use batch::Batch;

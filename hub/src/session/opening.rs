@@ -37,23 +37,25 @@ pub(super) struct Welcome {
     pub(super) before: Option<u32>,
 }
 
-/// Checks the token of `hello`, or the one that came with the stream.
-pub(super) fn identify(
-    services: &Services,
-    hello: &Hello,
-    metadata: Result<Option<Token>, Refusal>,
-    now: Timestamp,
-) -> Result<Caller, Refusal> {
+/// Whether anybody is let in now.
+pub(super) fn is_open(services: &Services) -> Result<(), Refusal> {
     if services.is_draining() {
         return Err(ErrorCode::GoingAway.into());
     }
     if !services.audit.admits() {
         return Err(ErrorCode::Unavailable.into());
     }
-    match &hello.token {
-        Some(token) => services.authenticate(token, now),
-        None => services.authenticate(&metadata?.ok_or(ErrorCode::AuthRequired)?, now),
-    }
+    Ok(())
+}
+
+/// Checks the token that was shown.
+pub(super) fn identify(
+    services: &Services,
+    shown: Result<Option<Token>, Refusal>,
+    now: Timestamp,
+) -> Result<Caller, Refusal> {
+    is_open(services)?;
+    services.authenticate(&shown?.ok_or(ErrorCode::AuthRequired)?, now)
 }
 
 /// Makes the session of a caller known to others: from now on what is meant for the user waits in its mailbox.

@@ -13,6 +13,7 @@ mod nodes;
 mod presence;
 mod revoked;
 mod rooms;
+mod tickets;
 mod transports;
 mod users;
 mod ways;

@@ -15,6 +15,7 @@
 
 mod keeping;
 mod limits;
+mod tickets;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
