@@ -246,7 +246,7 @@ impl Store for RedisStore {
             if !self.0.erasures.join(user, reply) {
                 return Ok(());
             }
-            give(&senders.orders, Order::Erase(user.clone(), senders.lanes.fence()))
+            give(&senders.orders, Order::Erase(user.clone(), senders.lanes.fence()?))
         });
         if begun.is_err() {
             self.0.erasures.give_up(user);
