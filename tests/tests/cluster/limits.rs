@@ -19,7 +19,7 @@ fn only(burst: u32) -> RateSetting {
     RateSetting(Some(Rate::new(burst, Duration::from_hours(1))))
 }
 
-async fn limited(limits: LimitsSection) -> Nodes {
+pub(crate) async fn limited(limits: LimitsSection) -> Nodes {
     let redis = Redis::start(Keeps::Always);
     let node = || hub().without_grace().node_of(&redis).with(|config| config.limits = limits.clone()).start();
     let (one, other) = (node().await, node().await);
