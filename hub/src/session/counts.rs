@@ -53,7 +53,9 @@ impl Services {
         let sessions = match whose {
             Whose::User(user) => {
                 let live = self.of_user(user);
-                let instances = live.iter().filter_map(|live| live.instance_from()).collect();
+                // Who waits for another place may yet be refused.
+                let let_in = live.iter().filter(|live| live.places().has(Places::ADMITTED));
+                let instances = let_in.filter_map(|live| live.instance_from()).collect();
                 return Own { sessions: live.len() as u32, instances };
             }
             Whose::Tenant(tenant) => self.sessions.of_tenant(tenant),
@@ -91,6 +93,11 @@ pub(super) fn counted(limits: &SessionLimits, live: &Live) -> impl Iterator<Item
         let most = most(&limits, &whose);
         (whose, most)
     })
+}
+
+/// Whether a session is let in where there is room among its user's: nothing else is limited.
+pub(super) fn is_all(limits: &SessionLimits, live: &Live) -> bool {
+    limits.tenant == 0 && (limits.address == 0 || live.counted_at().is_none())
 }
 
 /// How many sessions there may be.

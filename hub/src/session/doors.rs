@@ -37,7 +37,7 @@ impl Waiting {
     }
 
     /// Answers. One who has gone is not told, and has given up all places.
-    pub(super) fn is_answered(self, answer: Result<(), Refusal>) {
+    pub(super) fn tell(self, answer: Result<(), Refusal>) {
         let _ = self.answer.send(answer);
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{InstanceId, SessionId, UserKey};
 use crate::domain::time::Timestamp;
 
-use super::counts::{counted, most};
+use super::counts::{counted, is_all, most};
 use super::doors::Waiting;
 use super::limits::SessionLimits;
 use super::live::Live;
@@ -63,22 +63,30 @@ impl Services {
 
     /// The same, when it is the turn of its user's sessions.
     pub(super) async fn enter_in_turn(self: &Arc<Self>, live: &Arc<Live>) -> Result<(), Refusal> {
-        let entered = match self.find_places(live).await {
-            Ok(()) => {
-                let older = || self.of_instance(live.user(), live.instance.as_ref(), live.id());
-                let older = self.sessions.let_in(live, |_, _| Ok(older()));
-                older.and_then(|older| self.takes_its_place(live, older))
+        let entered = self.find_places(live).await.and_then(|takes_over| {
+            if live.mailbox.is_closed() {
+                // It was told to end while it waited: it takes nobody's place.
+                return Err(ErrorCode::Unavailable.into());
             }
-            Err(refusal) => Err(refusal),
-        };
+            let of_instance = || self.of_instance(live.user(), live.instance.as_ref(), live.id());
+            let older = self.sessions.let_in(live, |_, _| Ok::<_, Refusal>(of_instance()))?;
+            self.takes_its_place(live, older)?;
+            Ok(takes_over)
+        });
         if entered.is_err() {
             self.sessions.give_up(live);
-            self.note_count(live);
         }
-        entered
+        match &entered {
+            // Others know that there is one more; that it may be taken over from only where it was let in at once.
+            Ok(TakesOver::Nobody) if live.instance.is_none() || is_all(&self.limits.sessions, live) => {}
+            Ok(TakesOver::Nobody) => self.note_count_of([Whose::User(live.user().clone())]),
+            _ => self.note_count(live),
+        }
+        entered.map(drop)
     }
 
-    async fn find_places(self: &Arc<Self>, live: &Arc<Live>) -> Result<(), Refusal> {
+    /// Places for it among all that are limited, and whose it takes.
+    async fn find_places(self: &Arc<Self>, live: &Arc<Live>) -> Result<TakesOver, Refusal> {
         loop {
             let older = self.older(live);
             let mut takes_over = match &older {
@@ -97,12 +105,9 @@ impl Services {
                     }
                 }
             }
-            if takes_over != TakesOver::Nobody {
-                self.note_count(live);
-            }
             // Its place may have become free meanwhile, and be another's.
             if older.is_none_or(|older| older.places().has(Places::ADMITTED)) {
-                return Ok(());
+                return Ok(takes_over);
             }
         }
     }
@@ -110,7 +115,7 @@ impl Services {
     async fn find_place_of_user(&self, whose: &Whose, most: u32, live: &Live) -> Result<TakesOver, Refusal> {
         let Some(shared) = &self.shared else { return Ok(TakesOver::Nobody) };
         let (own, instance) = (self.own(whose), live.instance_from());
-        let entrants = Entrants { many: 1, most, instance };
+        let entrants = Entrants { many: 1, most, instance, is_all: is_all(&self.limits.sessions, live) };
         let entered = shared.count(whose.clone(), own, Some(entrants)).await;
         let entered = entered.map_err(|_| ErrorCode::Unavailable)?;
         if entered.many == 0 {
@@ -135,11 +140,11 @@ impl Services {
         let waiting: Vec<_> = waiting.into_iter().filter(|waiting| !waiting.has_gone()).collect();
         let (own, most) = (self.own(whose), most(&self.limits.sessions, whose));
         let many = waiting.iter().filter(|waiting| waiting.entrant.is_some()).count() as u32;
-        let entrants = Entrants { many, most, instance: None };
+        let entrants = Entrants { many, most, instance: None, is_all: false };
         let mut room = match shared.count(whose.clone(), own, (many > 0).then_some(entrants)).await {
             Ok(entered) => entered.many,
             Err(_) => {
-                let unavailable = |waiting: Waiting| waiting.is_answered(Err(ErrorCode::Unavailable.into()));
+                let unavailable = |waiting: Waiting| waiting.tell(Err(ErrorCode::Unavailable.into()));
                 return waiting.into_iter().for_each(unavailable);
             }
         };
@@ -154,7 +159,7 @@ impl Services {
                 Some(_) => Err(ErrorCode::Unavailable.into()),
                 None => Ok(()),
             };
-            waiting.is_answered(answer);
+            waiting.tell(answer);
         }
         if room > 0 {
             self.note_count_of([whose.clone()]);
@@ -169,7 +174,7 @@ impl Services {
                 Some(live) => self.enter_in_turn(live).await,
                 None => self.say_count(whose).await,
             };
-            waiting.is_answered(answer);
+            waiting.tell(answer);
         }
     }
 

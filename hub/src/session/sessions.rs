@@ -106,7 +106,9 @@ impl Sessions {
         if !taken.take(live, Places::ALL) {
             return Ok(None);
         }
-        older.iter().for_each(|older| taken.give_up(older, Places::NONE));
+        for older in &older {
+            taken.give_up(older, Places::NONE);
+        }
         Ok(Some(older))
     }
 

@@ -24,13 +24,13 @@ impl Node {
     /// How many of so many may.
     async fn lets_in_of(&self, whose: &Whose, before: u32, many: u32, most: u32) -> u32 {
         let own = Own { sessions: before, instances: Vec::new() };
-        let entrants = Entrants { many, most, instance: None };
+        let entrants = Entrants { many, most, instance: None, is_all: false };
         self.registry.count(whose.clone(), own, Some(entrants)).await.unwrap().many
     }
 
     /// Whether a session of an instance may come in where the node has none, and in whose place.
     async fn lets_in_as(&self, whose: &Whose, instance: Instance, most: u32) -> (u32, TakesOver) {
-        let entrants = Entrants { many: 1, most, instance: Some(instance) };
+        let entrants = Entrants { many: 1, most, instance: Some(instance), is_all: true };
         let entered = self.registry.count(whose.clone(), Own::default(), Some(entrants)).await.unwrap();
         (entered.many, entered.takes_over)
     }
@@ -79,13 +79,28 @@ async fn who_takes_over_from_another_node_is_none_more() {
     let whose = Whose::User(alice());
     let [seven, eight, nine] = [7, 8, 9].map(|mark| Instance { mark, from: mark + 100 });
     let own = Own { sessions: 1, instances: vec![seven] };
-    let entrants = Entrants { many: 1, most: 2, instance: Some(eight) };
+    let entrants = Entrants { many: 1, most: 2, instance: Some(eight), is_all: true };
     assert_eq!(one.registry.count(whose.clone(), own, Some(entrants)).await.unwrap().many, 1);
     assert!(!other.lets_in(&whose, 0, 1).await);
     assert_eq!(other.lets_in_as(&whose, nine, 1).await, (0, TakesOver::Nobody));
     assert_eq!(other.lets_in_as(&whose, seven, 1).await, (1, TakesOver::FromThere));
     let elsewhere = Instance { from: 99, ..eight };
     assert_eq!(other.lets_in_as(&whose, elsewhere, 1).await, (1, TakesOver::Instance));
+}
+
+/// Who waits to be counted as something else too may yet be refused.
+#[tokio::test]
+async fn nobody_takes_over_from_one_that_was_not_let_in() {
+    let (_server, one, other) = two().await;
+    let whose = Whose::User(alice());
+    let tab = Instance { mark: 7, from: 107 };
+    for (is_all, expected) in [(false, TakesOver::Nobody), (true, TakesOver::FromThere)] {
+        let entrants = Entrants { many: 1, most: 2, instance: Some(tab), is_all };
+        let entered = one.registry.count(whose.clone(), Own::default(), Some(entrants)).await.unwrap();
+        assert_eq!(entered.many, 1, "it counts");
+        assert_eq!(other.lets_in_as(&whose, tab, 2).await, (1, expected));
+        other.has(&whose, 0).await;
+    }
 }
 
 #[tokio::test]

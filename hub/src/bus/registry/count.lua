@@ -1,14 +1,15 @@
 -- What nodes say of somebody's sessions: a hash of nodes, each with until when it holds (i64, the server's clock, in
 -- milliseconds), sessions (u32) and marks of instances (8 bytes each). Lets more in where there is room.
 -- Arguments: this node, how long what it says holds, its sessions, their marks; how many more are to be let in, how many there
--- may be then, the marks of the one who names an instance: of that, and of it where it is opened from; then nodes that are no more.
+-- may be then, the marks of the one who names an instance: of that, and of it where it is opened from, and whether it is let in
+-- where there is room here (its marks are kept then, so that others may take over from it); then nodes that are no more.
 -- Answers how many were let in, whether in the place of another (2: of one opened from there too), and the other nodes that
 -- have some where not all were.
 local key, node, lasts, sessions, marks = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local many, most, mark, from = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for n = 9, #ARGV do redis.call('HDEL', key, ARGV[n]) end
+for n = 10, #ARGV do redis.call('HDEL', key, ARGV[n]) end
 
 -- Whether a node's sessions have one of that mark.
 local function has(record, place, wanted)
@@ -38,7 +39,7 @@ if many > 0 then
   if room >= many then others = {} end
   many = math.min(many, room)
   sessions = sessions + many
-  if many > 0 then marks = marks .. mark .. from end
+  if many > 0 and ARGV[9] == '1' then marks = marks .. mark .. from end
 end
 if sessions > 0 then
   redis.call('HSET', key, node, struct.pack('<i8I4', now + lasts, sessions) .. marks)

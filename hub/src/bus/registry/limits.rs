@@ -45,6 +45,8 @@ pub struct Entrants {
     pub most: u32,
     /// The tab or process of one that names it. Where it takes over from a session on another node it is none more.
     pub instance: Option<Instance>,
+    /// Whether they are let in where there is room for them here: from then on others may take over from them.
+    pub is_all: bool,
 }
 
 /// What became of them.

@@ -53,13 +53,13 @@ impl Inner {
         let key = count_key(&self.names, whose);
         let marks = |instance: &Instance| [instance.mark.to_le_bytes(), instance.from.to_le_bytes()];
         let own_marks: Vec<u8> = own.instances.iter().flat_map(marks).flatten().collect();
-        let Entrants { many, most, instance } =
-            entrants.unwrap_or(Entrants { many: 0, most: 0, instance: None });
+        let nobody = Entrants { many: 0, most: 0, instance: None, is_all: false };
+        let Entrants { many, most, instance, is_all } = entrants.unwrap_or(nobody);
         let instance = instance.as_ref().map(marks);
         let [mark, from] = instance.as_ref().map_or([&[][..]; 2], |[mark, from]| [&mark[..], &from[..]]);
         let mut call = COUNT.key(&key);
         call.arg(name(self.node)).arg(millis(SESSION_COUNT_LASTS)).arg(own.sessions).arg(own_marks);
-        call.arg(many).arg(most).arg(mark).arg(from).arg(gone);
+        call.arg(many).arg(most).arg(mark).arg(from).arg(u8::from(is_all)).arg(gone);
         let (many, takes_over, others): (u32, u8, Vec<String>) =
             self.ask(&key, async |at| call.invoke_async(at).await).await?;
         let takes_over = match takes_over {
