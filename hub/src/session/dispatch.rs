@@ -155,10 +155,8 @@ impl Session {
         };
         let source = &welcome.live.source;
         self.services.audit.tell(event::SESSION_OPENED, source, Some(&caller), About::default(), Ok(()));
-        let entrance = (Arc::clone(&welcome.live), welcome.before);
+        let live = Arc::clone(&welcome.live);
         let mut established = Established::new(welcome.live, welcome.caller);
-        let live = &established.live;
-        self.services.presence.connect_as(live.user(), live.id(), live.instance.as_ref(), Timestamp::now());
         let resume = welcome.resume.unwrap_or_default();
         let automatic = opening::automatic_joins(&self.services, &caller);
         let automatic = automatic.into_iter().filter(|a| !resume.rooms.iter().any(|r| r.room == a.room));
@@ -167,7 +165,7 @@ impl Session {
         established.resume_inbox = resume.inbox;
         self.established = Some(Box::new(established));
         self.opened();
-        let open = opening::open(Arc::clone(&self.services), caller, resume.inbox, entrance);
+        let open = opening::open(Arc::clone(&self.services), caller, resume.inbox, live);
         let limit = self.services.settings.command_timeout;
         self.begin(id, async move {
             let opened = tokio::time::timeout(limit, open).await;

@@ -56,14 +56,7 @@ impl Session {
                 self.answered(id);
                 match *opened {
                     Ok(opened) => self.finish_opening(id, opened),
-                    Err(refusal) => {
-                        // Whoever has too many elsewhere has not been away.
-                        self.left_for_good |= matches!(
-                            refusal.code,
-                            ErrorCode::ConnectionLimitExceeded | ErrorCode::TooManyConnections
-                        );
-                        self.refuse_and_end(id, refusal);
-                    }
+                    Err(refusal) => self.refuse_and_end(id, refusal),
                 }
             }
             Done::Exchanged(id, hello, token) => {

@@ -26,12 +26,13 @@ use crate::telemetry::{Metrics, Seldom, SeldomEach};
 
 use super::connection::Waiting;
 use super::counts::Changed;
+use super::doors::Doors;
 use super::executor::{Answer, Executor, Turn};
 use super::limits::Limits;
-use super::live::Sessions;
 use super::memory::Memory;
 use super::once::Once;
 use super::quotas::was_sent;
+use super::sessions::Sessions;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
 const KNOWN_USERS: usize = 100_000;
@@ -107,6 +108,8 @@ pub struct Upkeep {
     pub(crate) turned_away: SeldomEach<Option<IpAddr>>,
     /// Counts of sessions that other nodes are to be told.
     pub(super) counts: Changed,
+    /// Who waits to be counted with other nodes' sessions.
+    pub(super) doors: Doors,
     refused_tokens: Seldom,
     draining: AtomicBool,
     out_of_service: AtomicBool,
@@ -128,6 +131,7 @@ impl Upkeep {
             full: SeldomEach::default(),
             turned_away: SeldomEach::default(),
             counts: Changed::default(),
+            doors: Doors::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             out_of_service: AtomicBool::new(false),

@@ -207,12 +207,16 @@ async fn what_one_asks_the_others_answer() {
         )
         .await;
     }
-    for (asker, question) in [(&a, "one"), (&b, "two"), (&a, "three")] {
-        let answers = asker.feed.ask(question.as_bytes(), 2).await.unwrap();
-        assert_eq!(answers, [format!("re: {question}"), format!("re: {question}")]);
+    for (asker, question, others) in [(&a, "one", [2, 3]), (&b, "two", [1, 3]), (&a, "three", [3, 2])] {
+        let mut answers = asker.feed.ask(question.as_bytes(), &others).await.unwrap();
+        answers.sort_unstable();
+        let mut expected = others.map(|node| (node, Bytes::from(format!("re: {question}"))));
+        expected.sort_unstable();
+        assert_eq!(answers, expected);
     }
-    assert!(a.feed.ask(b"nobody", 0).await.unwrap().is_empty());
-    // One more than there are is waited for, in vain.
-    assert_eq!(b.feed.ask(b"more", 3).await.unwrap().len(), 2);
-    assert!(a.feed.ask(b"silence", 2).await.unwrap().is_empty());
+    assert!(a.feed.ask(b"nobody", &[]).await.unwrap().is_empty());
+    // One that is not there is waited for, in vain: nobody answers in its place.
+    let answers = b.feed.ask(b"more", &[1, 4]).await.unwrap();
+    assert_eq!(answers, [(1, Bytes::from_static(b"re: more"))]);
+    assert!(a.feed.ask(b"silence", &[2, 3]).await.unwrap().is_empty());
 }

@@ -19,7 +19,7 @@ fn only(burst: u32) -> RateSetting {
     RateSetting(Some(Rate::new(burst, Duration::from_hours(1))))
 }
 
-async fn limited(limits: LimitsSection) -> Nodes {
+pub(crate) async fn limited(limits: LimitsSection) -> Nodes {
     let redis = Redis::start(Keeps::Always);
     let node = || hub().without_grace().node_of(&redis).with(|config| config.limits = limits.clone()).start();
     let (one, other) = (node().await, node().await);
@@ -203,14 +203,38 @@ async fn administrators_see_and_end_the_sessions_of_all_nodes() {
 async fn a_node_that_does_not_answer_is_told_of() {
     let (redis, folder) = (Redis::start(Keeps::Always), tempfile::tempdir().unwrap());
     let mut mortal = carillon_tests::process::HubProcess::node(folder.path(), &redis.url());
+    let leases = || {
+        let keys: Vec<String> = redis.command("KEYS *nodes");
+        redis
+            .command::<Vec<String>>(&format!("ZRANGE {} 0 -1", keys[0]))
+            .into_iter()
+            .map(move |life| (keys[0].clone(), life))
+    };
+    let of_mortal: Vec<_> = leases().collect();
     let other = carillon_tests::process::HubProcess::node(folder.path(), &redis.url());
     let admin = AdminClient::new(other.options("service"), "dev").unwrap();
     let list = || v1::ListSessionsRequest::default();
+    let command = |more: &[&str]| {
+        let at = format!("http://{}", other.address());
+        let sessions = [&["admin", "sessions", "--addr", &at], more].concat();
+        other.carillon("service", &sessions).run()
+    };
     assert_eq!(admin.list_sessions(list()).await.unwrap().silent_nodes, 0);
+    assert_eq!(command(&["--json"]).good().out, "");
     mortal.is_killed();
     // Its lease goes on for a while.
     assert_eq!(admin.list_sessions(list()).await.unwrap().silent_nodes, 1);
+    // The command says it too.
+    let warning = "warning: 1 of the hub's nodes did not answer: what they have is missing\n";
+    for (more, out) in [(&["--json"][..], "{\"silent_nodes\":1}\n"), (&[], "")] {
+        let said = command(more);
+        assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(3), out, warning));
+    }
     let alice = v1::UserInstance { user: "alice".into(), instance: String::new() };
     let request = v1::DisconnectSessionRequest { target: Some(Target::User(alice)), ..Default::default() };
+    assert_eq!(verdict(admin.disconnect_session(request.clone()).await), "UNAVAILABLE");
+    // Nor where the lease of the one that asks is over: it is none of those that it waits for.
+    let (key, own) = leases().find(|lease| !of_mortal.contains(lease)).unwrap();
+    assert_eq!(redis.command::<u64>(&format!("ZREM {key} {own}")), 1);
     assert_eq!(verdict(admin.disconnect_session(request).await), "UNAVAILABLE");
 }

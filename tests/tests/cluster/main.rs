@@ -4,6 +4,7 @@
 
 mod cut_off;
 mod deaths;
+mod entering;
 mod faults;
 mod figures;
 mod limits;

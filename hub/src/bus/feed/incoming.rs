@@ -69,7 +69,7 @@ impl Inner {
             (Body::Reached(seq), _) => self.expect(topic, seq, None),
             (Body::Erased(user), _) => self.listener.changed(&[Change::Erased { user }]),
             (Body::Question(id, question), Topic::Hub) => self.answer(head.node, id, &question),
-            (Body::Answer(to, answer), Topic::Hub) => self.take_answer(to, answer),
+            (Body::Answer(to, answer), Topic::Hub) => self.take_answer(head.node, to, answer),
             (Body::Live(live), _) => self.listener.live(topic, live),
             (Body::Sessions(batch), Topic::Tenant(tenant)) => self.listener.sessions(tenant, &batch),
             (Body::Control(control), Topic::User(user)) => {
