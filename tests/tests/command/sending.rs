@@ -1,4 +1,4 @@
-//! `send`, `publish`, `history` and `chat`.
+//! `send`, `publish` and `history`.
 
 use carillon_tests::process::HubProcess;
 use serde_json::{Value, json};
@@ -102,16 +102,4 @@ fn events_are_published_durable_or_not() {
     let passing =
         hub.carillon("alice", &["publish", "live:a", "pointer", "3,4", "--json"]).run().good().object();
     assert_eq!(passing, json!({"durable": false}));
-}
-
-#[test]
-fn a_chat_that_is_piped_says_what_was_not_done() {
-    let folder = tempfile::tempdir().unwrap();
-    let hub = HubProcess::start(folder.path());
-    let good = hub.carillon("alice", &["chat", "room:a"]).input("hello\n/quit\n").run().good();
-    assert!(good.out.contains("hello"), "{good:?}");
-    let bad = hub.carillon("alice", &["chat", "room:a"]).input("/edit #99 other words\nstill here\n").run();
-    assert_eq!(bad.code, Some(1), "{bad:?}");
-    assert!(bad.out.contains("* not done: ") && bad.out.contains("still here"), "{bad:?}");
-    assert!(bad.err.starts_with("error: not all that was typed was done"), "{bad:?}");
 }
