@@ -61,6 +61,11 @@ impl Shared {
         Ok(answers)
     }
 
+    /// All servers; fails where one is away.
+    pub(super) fn all_servers(&self) -> Result<Vec<Server>, StoreError> {
+        if self.link.is_whole() { Ok(self.link.servers()) } else { Err(StoreError::Unavailable) }
+    }
+
     /// A server's time, in milliseconds.
     pub(super) async fn time_of(&self, server: &Server) -> Result<i64, StoreError> {
         let mut connection = server.connection.clone();
