@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::names::{RoomName, TenantId};
@@ -62,6 +63,8 @@ pub(super) struct Shared {
     pub(super) barriers: Barriers,
     pub(super) durable: Durable,
     pub(super) put_off: PutOff,
+    /// What was said last of servers' settings.
+    pub(super) warned: Mutex<String>,
     /// Set when it is closing: nothing new begins.
     pub(super) closing: AtomicBool,
     /// Ends what goes on by itself.
@@ -87,6 +90,7 @@ impl Shared {
             barriers: Barriers::default(),
             durable: Durable::default(),
             put_off: PutOff::default(),
+            warned: Mutex::default(),
             closing: AtomicBool::new(false),
             cancel: CancellationToken::new(),
         }
