@@ -14,6 +14,7 @@ mod load;
 mod loss;
 mod nodes;
 mod replicas;
+mod replicas_know;
 mod restart;
 mod rights;
 mod settings;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use carillon_hub::domain::inbox::Priority;
 use carillon_hub::domain::position::Seq;
-use carillon_hub::redis;
+use carillon_hub::redis::{self, Partition};
 use carillon_hub::store::redis::{Options, RedisStore};
 use carillon_hub::store::{EntryRange, PageBound, Store};
 
@@ -63,4 +64,37 @@ async fn clocks_that_differ_harm_nobody() {
     assert!(log.windows(2).all(|pair| pair[0].time <= pair[1].time));
     assert_eq!(log.len(), 50);
     assert!(log[49].time >= of_late.clock.now() && of_early.clock.now() < log[49].time);
+}
+
+/// What a node whose clock is ahead has put out, and is lost, does not hide what another one puts out after it.
+#[tokio::test]
+async fn effects_are_told_apart_whatever_clocks_say() {
+    let server = Server::start(Keeps::EverySecond);
+    let ((early, _), (late, of_late)) = (node(&server, 1), node(&server, 2));
+    of_late.clock.advance(Duration::from_secs(3_600));
+    late.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
+    let key = format!("carillon:{{{}}}:outn", Partition::of_tenant(&tenant()).number());
+    assert_eq!(server.command::<u64>(&format!("DEL {key}")), 1);
+    early.commit(notify("bob", notice("n2", Priority::Normal))).await.unwrap();
+    assert_eq!(early.inbox_summary(&user_key("bob")).await.unwrap().unread, 2);
+}
+
+/// A node whose clock was ahead leaves effects behind: one whose clock is not applies them.
+#[tokio::test]
+async fn effects_that_wait_are_found_whatever_clocks_say() {
+    let server = Server::start(Keeps::EverySecond);
+    let ((early, _), (late, of_late)) = (node(&server, 1), node(&server, 2));
+    of_late.clock.advance(Duration::from_secs(3_600));
+    let applied = format!("carillon:{{{}}}:fx", Partition::of_user(&tenant(), &user("bob")).number());
+    server.command::<()>(&format!("SET {applied} nonsense"));
+    late.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
+    late.close().await;
+    server.command::<u64>(&format!("DEL {applied}"));
+    let arrives = async {
+        while early.inbox_summary(&user_key("bob")).await.unwrap().unread == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), arrives).await.expect("it is found");
+    early.close().await;
 }

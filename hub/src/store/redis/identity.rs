@@ -10,6 +10,7 @@ use super::answer::Answer;
 use super::call::Failure;
 use super::lives;
 use super::options::OpenError;
+use super::policy;
 use super::random;
 use super::script;
 use super::shared::Shared;
@@ -63,6 +64,7 @@ pub(super) async fn check(
         let _ = script.load_async(&mut server.connection).await;
     }
     let Some(shared) = shared else { return Ok(()) };
+    policy::check_again(&shared, &mut server).await?;
     let is_hubs = link.is_owner(&server, shared.names.hub().as_bytes());
     let mut others_found_loss = false;
     if is_hubs {

@@ -50,3 +50,5 @@ pub(super) const PASS_AGAIN: Duration = Duration::from_mins(1);
 pub(super) const PASS_HELD: Duration = Duration::from_mins(1);
 /// How long a partition counts as gone over: nodes that knew other rules may have written to it since.
 pub(super) const PASS_HOLDS: Duration = Duration::from_hours(6);
+/// Effects that have waited for so long are applied by whoever finds them: who put them in has gone, or is held up.
+pub(super) const EFFECTS_WAIT: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::names::{RoomName, TenantId};
@@ -63,6 +64,8 @@ pub(super) struct Shared {
     pub(super) barriers: Barriers,
     pub(super) durable: Durable,
     pub(super) put_off: PutOff,
+    /// What was said last of servers' settings.
+    pub(super) warned: Mutex<String>,
     /// Set when it is closing: nothing new begins.
     pub(super) closing: AtomicBool,
     /// Ends what goes on by itself.
@@ -88,6 +91,7 @@ impl Shared {
             barriers: Barriers::default(),
             durable: Durable::default(),
             put_off: PutOff::default(),
+            warned: Mutex::default(),
             closing: AtomicBool::new(false),
             cancel: CancellationToken::new(),
         }

@@ -48,7 +48,7 @@ for _ = 1, writes do
     broadcast(id, priority, expires, notice)
   end
 end
-local waits = take_effects(groups, tenant, now, head)
+local waits = take_effects(groups, tenant, head)
 local reply = { 'ok', keep_key(key, done, waits) }
 tell_all()
 for _, number in ipairs(told) do reply[#reply + 1] = number end
