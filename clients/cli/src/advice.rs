@@ -10,6 +10,14 @@ use carillon_client::{Code, CommandError, ConnectError, Refusal};
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
+/// So many nodes of the hub did not answer: all else was printed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} of the hub's nodes did not answer: what they have is missing")]
+pub(crate) struct Incomplete(pub(crate) u32);
+
+/// What an incomplete answer exits with.
+const INCOMPLETE: u8 = 3;
+
 /// As a shell reports a command that SIGINT ended: 128 + 2.
 const INTERRUPTED: u8 = 130;
 
@@ -32,6 +40,10 @@ pub(crate) enum Kind {
 pub(crate) fn report(error: &anyhow::Error, kind: Kind) -> ExitCode {
     if error.is::<Interrupted>() {
         return ExitCode::from(INTERRUPTED);
+    }
+    if let Some(incomplete) = error.downcast_ref::<Incomplete>() {
+        eprintln!("warning: {incomplete}");
+        return ExitCode::from(INCOMPLETE);
     }
     // Whoever reads has read enough, as `head` does.
     let closed = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;

@@ -11,9 +11,12 @@ mod connect;
 
 pub(crate) use connect::ConnectArgs;
 
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, \
+    3 printed without what nodes have that did not answer, 130 interrupted.";
+
 /// A realtime hub: messaging, presence and notifications over one gRPC stream.
 #[derive(Debug, Parser)]
-#[command(name = "carillon", version, about, max_term_width = 110)]
+#[command(name = "carillon", version, about, max_term_width = 110, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// Print data as one JSON object per line.
     #[arg(long, global = true)]
