@@ -77,7 +77,7 @@ fn nothing_older_is_deleted_for_a_line_that_was_refused() {
 fn a_chat_goes_on_in_a_log_that_took_the_place_of_another() {
     let folder = tempfile::tempdir().unwrap();
     let mut hub = HubProcess::start(folder.path());
-    let lines: String = (1..=9).map(|n| format!("old {n}\n")).collect();
+    let lines = (1..=9).map(|n| format!("old {n}\n")).collect::<Vec<_>>().concat();
     let mut alice = hub.carillon("alice", &["chat", "room:a"]).start_typing();
     let mut bob = hub.carillon("bob", &["chat", "room:a"]).start_typing();
     bob.says("room:a, ");
