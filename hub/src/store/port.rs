@@ -54,6 +54,9 @@ pub trait Store: Send + Sync + 'static {
     /// The epoch of all logs. Where another one begins [`Change::Restarted`] says so.
     fn epoch(&self) -> Epoch;
 
+    /// Another node was heard to commit this in an epoch. Who shares a store that may lose something looks whether it is there.
+    fn heard(&self, _epoch: Epoch, _change: &Change) {}
+
     /// A room; `None` where nothing was ever written to it.
     fn room(&self, room: &RoomKey) -> Reading<Option<Room>>;
 

@@ -9,6 +9,7 @@
 mod harness;
 
 mod failover;
+mod gone;
 mod lanes;
 mod load;
 mod loss;
@@ -16,6 +17,7 @@ mod nodes;
 mod replicas;
 mod replicas_know;
 mod restart;
+mod revoked;
 mod rights;
 mod settings;
 mod stall;

@@ -1,5 +1,7 @@
 //! What the bus brings.
 
+use std::sync::Weak;
+
 use bytes::Bytes;
 
 use super::{Inner, now};
@@ -85,8 +87,11 @@ impl Inner {
         false
     }
 
-    /// What is of a topic that was let go of meanwhile is passed over.
+    /// What is of a topic that was let go of meanwhile is passed over; the store has it all the same.
     fn sequence(&self, topic: &Topic, item: Item<Change>) {
+        if let Some(store) = self.store.get().and_then(Weak::upgrade) {
+            store.heard(item.at.epoch, &item.what);
+        }
         self.with_shard(topic, |sequencer, out| {
             let _ = sequencer.offer(topic, item, now(), &mut |step| out(topic, step));
         });

@@ -20,7 +20,7 @@ use crate::domain::revocation::Revocation;
 use crate::domain::room::{Room, RoomSummary};
 use crate::redis::Link;
 use crate::store::{
-    CommitError, Committed, EntryPage, EntryRange, Erased, InboxLog, InboxPage, InboxQuery, Outcome,
+    Change, CommitError, Committed, EntryPage, EntryRange, Erased, InboxLog, InboxPage, InboxQuery, Outcome,
     PageBound, Reading, RevocationPage, RoomPage, RoomsQuery, ServerFigures, Store, StoreError, StoreFigures,
     TenantFigures,
 };
@@ -138,6 +138,10 @@ impl Store for RedisStore {
 
     fn epoch(&self) -> Epoch {
         self.0.shared.epoch()
+    }
+
+    fn heard(&self, epoch: Epoch, change: &Change) {
+        self.0.shared.hear(epoch, change);
     }
 
     fn room(&self, room: &RoomKey) -> Reading<Option<Room>> {

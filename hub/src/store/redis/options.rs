@@ -86,7 +86,9 @@ pub enum OpenError {
         known: u64,
     },
     /// What is there is not Carillon's, or damaged.
-    #[error("redis holds something else under this prefix, or it is damaged")]
+    #[error(
+        "redis holds something else under this prefix, or it is damaged: choose another redis.prefix, or restore it from a copy"
+    )]
     Damaged,
     /// It does not keep what it is given, as its settings say.
     #[error("redis does not keep what it is given: {0}")]

@@ -20,6 +20,7 @@ use super::durable::Durable;
 use super::heartbeat::Beats;
 use super::idempotency::Keys;
 use super::identity::Identity;
+use super::lives::Life;
 use super::options::Options;
 use super::stored::Stored;
 use super::survival::Acknowledged;
@@ -57,6 +58,7 @@ pub(super) struct Shared {
     pub(super) secret: [u8; 16],
     pub(super) keys: Keys,
     pub(super) acknowledged: Acknowledged,
+    pub(super) life: Life,
     pub(super) broadcasts: Cache,
     pub(super) stored: Stored,
     pub(super) counters: Counters,
@@ -74,7 +76,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Of a store that was just connected.
-    pub(super) fn new(options: Options, link: Link, names: Names, identity: Identity) -> Self {
+    pub(super) fn new(options: Options, link: Link, names: Names, identity: Identity, life: Life) -> Self {
         Self {
             beats: Beats::new((options.clock)()),
             keys: Keys::new(options.idempotency_keys),
@@ -85,6 +87,7 @@ impl Shared {
             epoch: AtomicU64::new(identity.epoch.0),
             secret: identity.secret,
             acknowledged: Acknowledged::default(),
+            life,
             broadcasts: Cache::default(),
             stored: Stored::default(),
             counters: Counters::default(),
@@ -102,9 +105,9 @@ impl Shared {
         Epoch(self.epoch.load(Ordering::Acquire))
     }
 
-    /// Sets it; gives the one before.
-    pub(super) fn set_epoch(&self, epoch: Epoch) -> Epoch {
-        Epoch(self.epoch.swap(epoch.0, Ordering::AcqRel))
+    /// Sets it where it is still the one `before`; whether it was.
+    pub(super) fn replace_epoch(&self, before: Epoch, epoch: Epoch) -> bool {
+        self.epoch.compare_exchange(before.0, epoch.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// What messages to other nodes begin with.
