@@ -14,7 +14,7 @@ use carillon_hub::store::redis::{Options, RedisStore};
 use carillon_hub::store::{Change, Home, Outcome, Store, Write};
 
 use crate::harness::*;
-use carillon_test_redis::{Backup, Keeps, Server};
+use carillon_test_redis::{Backup, Keeps, Proxy, Server};
 
 /// A store whose sink can be asked what it heard.
 fn open(server: &Server) -> (RedisStore, Setup) {
@@ -254,6 +254,81 @@ async fn a_restart_that_nobody_saw_begins_another_epoch() {
     let (store, _) = open(&server);
     assert_ne!(store.epoch(), first);
     drop(setup);
+}
+
+/// A node, as the registry has it.
+fn is_among_nodes(server: &Server, life: &str) {
+    let hubs: Vec<String> = server.command("KEYS *:hub");
+    let nodes = format!("{}nodes", hubs[0].strip_suffix("hub").unwrap());
+    assert_eq!(server.command::<u64>(&format!("ZADD {nodes} 1 {life}")), 1);
+}
+
+/// One that gives up soon, and tries again soon.
+fn open_at(url: &str) -> (RedisStore, Setup) {
+    let soon = Duration::from_millis(300);
+    let setup = Setup::new();
+    let redis =
+        redis::Options { connect_timeout: soon, back_off_most: soon, ..redis::Options::new(url.to_owned()) };
+    let options = Options::new(redis, Arc::clone(&setup.namespaces), setup.sink.clone());
+    (RedisStore::open(Options { strict: false, ..options }).unwrap(), setup)
+}
+
+/// Whoever starts while others are on their way back takes their word for it that nothing is lost.
+#[tokio::test]
+async fn a_restart_that_others_will_have_seen_is_theirs_to_judge() {
+    let mut server = Server::start(Keeps::Always);
+    let network = Proxy::to(&server);
+    let (there, _setup) = open_at(&network.url());
+    let first = there.epoch();
+    there.commit(send("conversation:a", "alice", "kept")).await.unwrap();
+    is_among_nodes(&server, "0000000000000001.1");
+    network.cuts();
+    server.kill();
+    server.restart();
+    let url = server.url();
+    let starting = tokio::task::spawn_blocking(move || {
+        let setup = Setup::new();
+        let options =
+            Options::new(redis::Options::new(url), Arc::clone(&setup.namespaces), setup.sink.clone());
+        RedisStore::open(Options { strict: false, ..options }).unwrap()
+    });
+    // It has looked who else there is.
+    while !starting.is_finished()
+        && !server.command::<String>("INFO commandstats").contains("cmdstat_zrange:")
+    {
+        tokio::task::yield_now().await;
+    }
+    network.heals();
+    let started = starting.await.unwrap();
+    assert_eq!((started.epoch(), there.epoch()), (first, first));
+    started.close().await;
+    there.close().await;
+}
+
+/// Those who died before are not waited for without end, and those who stopped not at all.
+#[tokio::test]
+async fn a_restart_that_only_the_dead_could_have_seen_begins_another_epoch() {
+    let mut server = Server::start(Keeps::Always);
+    let (store, _setup) = open(&server);
+    let first = store.epoch();
+    is_among_nodes(&server, "0000000000000001.1");
+    store.close().await;
+    server.end();
+    server.restart();
+    let (store, _setup) = open_at(&server.url());
+    let second = store.epoch();
+    assert_ne!(second, first);
+    store.close().await;
+    let hubs: Vec<String> = server.command("KEYS *:hub");
+    let left = format!("{}nodes/left", hubs[0].strip_suffix("hub").unwrap());
+    assert_eq!(server.command::<u64>(&format!("SADD {left} 0000000000000001.1")), 1);
+    server.end();
+    server.restart();
+    let (store, _setup) = open(&server);
+    assert_ne!(store.epoch(), second);
+    // It has looked who else there is once.
+    assert!(server.command::<String>("INFO commandstats").contains("cmdstat_zrange:calls=1,"));
+    store.close().await;
 }
 
 /// Effects of two epochs in one outbox are each applied once, in whichever order they are come upon again.
