@@ -121,6 +121,16 @@ impl Names {
         format!("{}hub", self.partition(Partition::of_hub()))
     }
 
+    /// The key of the nodes' leases, without its suffix: lives by when they end.
+    pub fn nodes(&self) -> String {
+        format!("{}nodes", self.partition(Partition::of_hub()))
+    }
+
+    /// The key of those among them that have stopped.
+    pub fn nodes_left(&self) -> String {
+        format!("{}/left", self.nodes())
+    }
+
     /// The channel of what is committed in a room.
     pub fn room_channel(&self, room: &RoomKey) -> String {
         format!("{}/c", self.room(room))
