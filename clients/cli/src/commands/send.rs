@@ -98,7 +98,7 @@ async fn send_lines(client: &Client, message: &v1::MessageSend, output: Output) 
                 }
             },
             Some((line, outcome)) = under_way.next() => {
-                settle(line, outcome, &mut flow, &mut tally, |number, sent| progress.sent(number, sent, output));
+                settle(&line, outcome, &mut flow, &mut tally, |number, sent| progress.sent(number, sent, output));
             }
         }
         open &= tally.is_good();
@@ -129,7 +129,7 @@ async fn send_line(
 
 /// Takes the hub's answer to a line: it is stored, or goes out again, or ends it all.
 fn settle(
-    line: Line,
+    line: &Line,
     outcome: Result<v1::MessageSent, CommandError>,
     flow: &mut Flow,
     tally: &mut Tally,
@@ -142,10 +142,10 @@ fn settle(
             }
             show(line.number, sent);
         }
-        Err(error) if tally.is_good() && flow.puts_off(&line, error, Instant::now()) => return,
+        Err(error) if tally.is_good() && flow.puts_off(line, error, Instant::now()) => return,
         Err(_) => {}
     }
-    tally.count(&line, outcome);
+    tally.count(line, outcome);
     if !tally.is_good() {
         for (line, error) in flow.gives_up() {
             tally.count(&line, Err(error));

@@ -24,12 +24,9 @@ pub(super) struct Tally {
 impl Tally {
     /// Counts an outcome.
     pub(super) fn count(&mut self, line: &Line, outcome: Result<v1::MessageSent, CommandError>) {
-        let error = match outcome {
-            Ok(_) => {
-                self.acknowledged += 1;
-                return;
-            }
-            Err(error) => error,
+        let Err(error) = outcome else {
+            self.acknowledged += 1;
+            return;
         };
         let refused = was_not_stored(&error) && !line.in_doubt;
         if refused { &mut self.refused } else { &mut self.unknown }.push(line.number);
