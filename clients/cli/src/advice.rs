@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Reads,
     /// As a user: changes something.
     Writes,
+    /// What is for users, with a service's token.
+    AsService,
     /// As a service: reads.
     ServiceReads,
     /// As a service: changes something.
@@ -83,7 +85,7 @@ fn advice(error: &anyhow::Error, kind: Kind) -> Option<&'static str> {
                 CommandError::Unreachable(_) => Some(UNREACHABLE),
                 CommandError::Refused(refusal) => of_command(refusal, kind),
                 CommandError::TimedOut(_) => Some(match kind {
-                    Kind::Writes | Kind::ServiceWrites => {
+                    Kind::Writes | Kind::AsService | Kind::ServiceWrites => {
                         "the hub may have done it all the same: look before you repeat it"
                     }
                     Kind::Reads | Kind::ServiceReads | Kind::Local => "try again",
@@ -111,6 +113,7 @@ fn of_command(refusal: &Refusal, kind: Kind) -> Option<&'static str> {
         Code::PermissionDenied if service => {
             Some("this needs a service token that lists the tenant: --as service, or --token")
         }
+        Code::PermissionDenied if kind == Kind::AsService => Some(USERS_ONLY),
         Code::AccessDenied if !service => {
             Some("ask for it: `carillon admin add-member ROOM USER` makes one a member")
         }
@@ -160,6 +163,7 @@ mod tests {
         let denied = refused(Code::PermissionDenied);
         assert!(advice(&denied, Kind::ServiceWrites).unwrap().contains("service token"));
         assert!(advice(&denied, Kind::Writes).unwrap().contains("your role"));
+        assert_eq!(advice(&denied, Kind::AsService), Some(USERS_ONLY));
         assert_eq!(advice(&refused(Code::AccessDenied), Kind::ServiceWrites), None);
         let late = || CommandError::TimedOut(std::time::Duration::from_secs(1)).into();
         assert!(advice(&late(), Kind::Writes).unwrap().contains("look before"));

@@ -67,6 +67,15 @@ pub(crate) enum Command {
 impl Command {
     /// What advice depends on.
     pub(crate) fn kind(&self) -> Kind {
+        let user = match self {
+            Self::Rooms(args) => Some(&args.connect),
+            Self::History(args) => Some(&args.connect),
+            Self::Publish(args) => Some(&args.connect),
+            _ => None,
+        };
+        if user.is_some_and(ConnectArgs::is_service) {
+            return Kind::AsService;
+        }
         match self {
             Self::Listen(_) | Self::Rooms(_) | Self::History(_) => Kind::Reads,
             Self::Chat(_) | Self::Send(_) | Self::Publish(_) => Kind::Writes,
