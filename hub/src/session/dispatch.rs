@@ -239,27 +239,27 @@ impl Session {
         let waiting = established.joins.len();
         match established.slots.find(&join.room) {
             Some(slot) => {
-                if let Some(Slot::Joining { asked, again, leave, .. }) = established.slots.get_mut(slot) {
-                    if *asked || again.is_some() || leave.is_some() {
-                        return self.refuse(id, &ErrorCode::Conflict.into());
-                    }
+                if established.slots.is_spoken_for(slot) {
+                    return self.refuse(id, &ErrorCode::Conflict.into());
+                }
+                if let Some(Slot::Joining { again, .. }) = established.slots.get_mut(slot) {
                     // The client cannot know that the hub joins it at this moment.
                     *again = Some(Box::new((id, join)));
                     return self.in_flight.push(id);
                 }
-                // Joining again begins anew, from where the client says.
-                self.drop_slot(slot);
             }
             None if established.slots.occupied() + waiting >= limit => {
                 return self.refuse(id, &ErrorCode::RoomLimitExceeded.into());
             }
             None => {}
         }
-        let _ = self.begin_join(id, join, JoinReason::Command);
+        self.begin_join(id, join, JoinReason::Command);
     }
 
-    pub(super) fn begin_join(&mut self, id: u32, join: Join, reason: JoinReason) -> Option<u32> {
-        let established = self.established.as_mut()?;
+    /// Begins a join. Where the room is followed already, that waits until it is done: a join that fails takes nothing away,
+    /// and one that does not begins anew, from where the client says.
+    pub(super) fn begin_join(&mut self, id: u32, join: Join, reason: JoinReason) {
+        let Some(established) = &mut self.established else { return };
         let slot = established.slots.reserve(join.room.clone(), reason == JoinReason::Command);
         let mailbox = Arc::clone(&established.live.mailbox);
         let caller = established.caller.clone();
@@ -278,7 +278,6 @@ impl Session {
         } else {
             self.begin(id, command);
         }
-        Some(slot)
     }
 
     /// Begins those joins that wait for their turn.
@@ -290,7 +289,7 @@ impl Session {
         {
             if established.slots.find(&join.room).is_none() {
                 established.joins_under_way += 1;
-                let _ = self.begin_join(0, join, reason);
+                self.begin_join(0, join, reason);
             }
         }
     }
@@ -300,7 +299,7 @@ impl Session {
         established.joins.retain(|(join, _)| join.room != *room);
         let slot = established.slots.find(room);
         if let Some(slot) = slot
-            && let Some(Slot::Joining { leave, .. }) = established.slots.get_mut(slot)
+            && let Some(leave) = established.slots.leave_of_join(slot)
         {
             if leave.is_some() {
                 return self.refuse(id, &ErrorCode::Conflict.into());

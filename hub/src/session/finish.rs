@@ -20,7 +20,7 @@ use super::executor::Answer;
 use super::inbox_feed::InboxFeed;
 use super::join::{Joining, Start};
 use super::opening::{self, Opened};
-use super::slots::{LiveSlot, Slot};
+use super::slots::{LiveSlot, Waited};
 
 impl Session {
     /// Runs a command that needs no session.
@@ -154,7 +154,7 @@ impl Session {
         if reason != JoinReason::Command {
             established.joins_under_way = established.joins_under_way.saturating_sub(1);
         }
-        let Slot::Joining { again, leave, .. } = established.slots.clear(slot) else { return };
+        let Some(Waited { again, leave }) = established.slots.end_join(slot) else { return };
         // The token may have been renewed meanwhile, and say less.
         let rules = self.services.namespaces.rules(&room);
         let joined = joined.and_then(|joining| {
@@ -167,14 +167,23 @@ impl Session {
         let about = About { room: Some(room.as_str()), ..About::default() };
         self.services.audit.tell("join", &source, Some(&established.caller), about, result);
         match joined {
-            Ok(joining) => self.follow(id, slot, joining),
-            Err(refusal) if reason == JoinReason::Command => self.refuse(id, &refusal),
+            Ok(joining) => {
+                self.drop_slot(slot);
+                self.follow(id, slot, joining);
+            }
+            Err(refusal) if reason == JoinReason::Command => {
+                // Who may not join may not go on either.
+                if matches!(refusal.code, ErrorCode::AccessDenied | ErrorCode::PermissionDenied) {
+                    self.leave_unasked(slot, LeaveReason::Denied);
+                }
+                self.refuse(id, &refusal);
+            }
             // The client comes back and resumes: a room that could not be read now is not given up for good.
             Err(refusal) if refusal.code.row().retryable => return self.end(Some(refusal)),
             Err(_) => self.push(&Push::Left { room: room.clone(), reason: LeaveReason::Denied }),
         }
         if let Some(again) = again {
-            self.join_anew(slot, *again, leave);
+            self.join_anew(*again, leave);
         } else if let Some(leave) = leave {
             self.answered(leave);
             self.drop_slot(slot);
@@ -184,12 +193,13 @@ impl Session {
     }
 
     /// Begins the join that waited for another of its room; what waited for both goes on waiting.
-    fn join_anew(&mut self, slot: u32, (id, join): (u32, Join), then_leave: Option<u32>) {
+    fn join_anew(&mut self, (id, join): (u32, Join), then_leave: Option<u32>) {
         self.answered(id);
-        self.drop_slot(slot);
-        let slot = self.begin_join(id, join, JoinReason::Command);
+        let room = join.room.clone();
+        self.begin_join(id, join, JoinReason::Command);
         let Some(established) = &mut self.established else { return };
-        if let Some(Slot::Joining { leave, .. }) = slot.and_then(|slot| established.slots.get_mut(slot)) {
+        let slots = &mut established.slots;
+        if let Some(leave) = slots.find(&room).and_then(|slot| slots.leave_of_join(slot)) {
             *leave = then_leave;
         }
     }
@@ -248,10 +258,10 @@ impl Session {
         }
     }
 
-    /// Ends a join.
+    /// Ends following the room of a slot, where it is followed.
     pub(super) fn drop_slot(&mut self, slot: u32) {
         let Some(established) = &mut self.established else { return };
-        let Slot::Live(live) = established.slots.clear(slot) else { return };
+        let Some(live) = established.slots.take(slot) else { return };
         let key: RoomKey = live.following.room.key.clone();
         established.live.rooms.lock().retain(|room| *room != key.room);
         let (shows_presence, shows_typing) = (live.shows_presence, live.shows_typing);

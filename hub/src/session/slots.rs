@@ -53,11 +53,30 @@ pub(super) struct LiveSlot {
     pub(super) shows_typing: bool,
     /// What the authoriser was not asked about, as a role of the token gives it.
     pub(super) by_role: ByRole,
+    /// A join of the same room that is under way. Until it is done nothing is pulled, so that what follows it comes once;
+    /// where it fails, this goes on.
+    anew: Option<Anew>,
     page: VecDeque<Frame>,
     page_bytes: usize,
     queued: bool,
     /// Reading the store; until then nothing is pulled.
     behind: bool,
+}
+
+/// A command joins a room anew that is followed.
+#[derive(Default)]
+struct Anew {
+    /// The command that leaves it again, which waits.
+    leave: Option<u32>,
+}
+
+/// What waited for a join that is done.
+#[derive(Default)]
+pub(super) struct Waited {
+    /// The command that joins the room anew.
+    pub(super) again: Option<Box<(u32, Join)>>,
+    /// The command that leaves it, after that.
+    pub(super) leave: Option<u32>,
 }
 
 /// One place in the session's list of rooms. Its number is what wake-ups name.
@@ -126,8 +145,32 @@ impl Slots {
         self.list.iter().filter(|slot| !matches!(slot, Slot::Empty)).count()
     }
 
-    /// Takes a free slot for a join that begins.
+    /// Whether a command that joins the room of a slot, or leaves it after a join, is under way.
+    pub(super) fn is_spoken_for(&self, slot: u32) -> bool {
+        match self.list.get(slot as usize) {
+            Some(Slot::Joining { asked, again, leave, .. }) => *asked || again.is_some() || leave.is_some(),
+            Some(Slot::Live(live)) => live.anew.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Where a room is being joined: the command that leaves it, which waits for that.
+    pub(super) fn leave_of_join(&mut self, slot: u32) -> Option<&mut Option<u32>> {
+        match self.list.get_mut(slot as usize)? {
+            Slot::Empty => None,
+            Slot::Joining { leave, .. } => Some(leave),
+            Slot::Live(live) => live.anew.as_mut().map(|anew| &mut anew.leave),
+        }
+    }
+
+    /// A slot for a join that begins: that of the room where it is followed already, else a free one.
     pub(super) fn reserve(&mut self, room: RoomName, asked: bool) -> u32 {
+        if let Some(slot) = self.find(&room)
+            && let Some(live) = self.live_mut(slot)
+        {
+            live.anew = Some(Anew::default());
+            return slot;
+        }
         let joining = Slot::Joining { room, asked, again: None, leave: None };
         if let Some(index) = self.list.iter().position(|slot| matches!(slot, Slot::Empty)) {
             self.list[index] = joining;
@@ -155,6 +198,7 @@ impl Slots {
                 member_since,
                 shows_typing,
                 by_role: ByRole::default(),
+                anew: None,
                 page: VecDeque::new(),
                 page_bytes: 0,
                 queued: false,
@@ -164,14 +208,31 @@ impl Slots {
         }
     }
 
-    /// Frees a slot and gives what was in it.
-    pub(super) fn clear(&mut self, slot: u32) -> Slot {
-        let Some(place) = self.list.get_mut(slot as usize) else { return Slot::Empty };
-        let cleared = std::mem::replace(place, Slot::Empty);
-        if let Slot::Live(live) = &cleared {
-            self.page_bytes -= live.page_bytes;
+    /// A join is done. Gives what waited for it; `None` where nothing does. Its slot is free, but for what is still followed
+    /// there from before.
+    pub(super) fn end_join(&mut self, slot: u32) -> Option<Waited> {
+        let place = self.list.get_mut(slot as usize)?;
+        if let Slot::Live(live) = place {
+            let Anew { leave } = live.anew.take()?;
+            self.mark_ready(slot);
+            return Some(Waited { again: None, leave });
         }
-        cleared
+        match std::mem::replace(place, Slot::Empty) {
+            Slot::Joining { again, leave, .. } => Some(Waited { again, leave }),
+            _ => None,
+        }
+    }
+
+    /// Takes out the room that is followed in a slot. Where it is being joined anew, the slot is that join's.
+    pub(super) fn take(&mut self, slot: u32) -> Option<LiveSlot> {
+        let place = self.list.get_mut(slot as usize)?;
+        let Slot::Live(live) = place else { return None };
+        let room = live.following.room.key.room.clone();
+        let joining = |Anew { leave }| Slot::Joining { room, asked: true, again: None, leave };
+        let left = live.anew.take().map_or(Slot::Empty, joining);
+        let Slot::Live(live) = std::mem::replace(place, left) else { return None };
+        self.page_bytes -= live.page_bytes;
+        Some(*live)
     }
 
     /// All rooms that are followed, taken out.
@@ -277,7 +338,7 @@ impl LiveSlot {
     }
 
     fn pull(&mut self, batch: &mut Batch) -> Past {
-        if self.behind {
+        if self.behind || self.anew.is_some() {
             return Past::Nothing;
         }
         while let Some(frame) = self.page.pop_front() {
@@ -292,59 +353,4 @@ impl LiveSlot {
 }
 
 #[cfg(test)]
-mod tests {
-    use carillon_proto::v1;
-
-    use super::*;
-    use crate::delivery::mailbox::Mailbox;
-    use crate::domain::names::{RoomKey, SessionId, TenantId, UserId, UserKey};
-    use crate::domain::position::{Epoch, Position, Tag};
-
-    fn page() -> VecDeque<Frame> {
-        let error = v1::Error { message: "x".repeat(1_000), ..v1::Error::default() };
-        let kind = Some(v1::session_response::Kind::Error(error));
-        let frame = Frame::encode(&v1::SessionResponse { command_id: 0, kind });
-        vec![frame; CATCH_UP_BYTES / 1_000].into()
-    }
-
-    /// A session that follows so many rooms and is behind in all of them.
-    fn behind(rooms: u32) -> Slots {
-        let user =
-            UserKey { tenant: TenantId::parse("acme").unwrap(), user: UserId::parse("alice").unwrap() };
-        let mailbox = Arc::new(Mailbox::new(SessionId(1), user.clone(), 0, 1_024));
-        let mut slots = Slots::default();
-        for number in 0..rooms {
-            let name = RoomName::parse(&format!("room:{number}")).unwrap();
-            let slot = slots.reserve(name.clone(), true);
-            let room = Arc::new(ActiveRoom::new(RoomKey { tenant: user.tenant.clone(), room: name }, 1));
-            let head = Position { epoch: Epoch(1), seq: Seq(9), tag: Tag(1) };
-            room.append(head, Seq(0), Timestamp(0), None);
-            let follower = Follower::new(Arc::clone(&mailbox), slot, false);
-            slots.begin(slot, Following::begin(room, follower), Seq(0), false, None, false);
-        }
-        assert!(slots.fill(&mut Batch::default()).is_none());
-        slots
-    }
-
-    #[test]
-    fn a_session_holds_two_pages_at_most_however_many_rooms_are_behind() {
-        const ROOMS: u32 = 20;
-        let mut slots = behind(ROOMS);
-        let (mut read, mut most) = (0, 0);
-        while read < ROOMS {
-            while slots.may_read() {
-                let (slot, ..) = slots.next_behind().unwrap();
-                slots.take_page(slot, page(), Seq(9));
-                read += 1;
-            }
-            most = most.max(slots.page_bytes);
-            assert!(slots.fill(&mut Batch::default()).is_none());
-        }
-        let one: usize = page().iter().map(Frame::len).sum();
-        assert!((one..CATCH_UP_BYTES + one).contains(&most), "{most}");
-        // A room that is left takes its page with it.
-        let held = slots.page_bytes;
-        (0..ROOMS).for_each(|slot| drop(slots.clear(slot)));
-        assert!(held > 0 && slots.page_bytes == 0);
-    }
-}
+mod tests;

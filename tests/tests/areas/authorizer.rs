@@ -24,13 +24,13 @@ use tonic::{Request, Response, Status};
 /// Lets alice and carol follow and send, and others follow, until told to shut bob out; fails or never answers where told
 /// to.
 #[derive(Default)]
-struct Office {
+pub(crate) struct Office {
     asked: AtomicUsize,
     /// Told of each question.
-    rings: Notify,
-    shuts_out: AtomicBool,
-    fails: AtomicBool,
-    hangs: AtomicBool,
+    pub(crate) rings: Notify,
+    pub(crate) shuts_out: AtomicBool,
+    pub(crate) fails: AtomicBool,
+    pub(crate) hangs: AtomicBool,
 }
 
 /// Where the office is asked.
@@ -75,7 +75,7 @@ impl AuthorizerService for Door {
 }
 
 /// An office that listens, and where.
-async fn opens() -> (Arc<Office>, SocketAddr) {
+pub(crate) async fn opens() -> (Arc<Office>, SocketAddr) {
     let office = Arc::new(Office::default());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -85,7 +85,7 @@ async fn opens() -> (Arc<Office>, SocketAddr) {
     (office, address)
 }
 
-fn asking(config: &mut Config, address: SocketAddr) {
+pub(crate) fn asking(config: &mut Config, address: SocketAddr) {
     config.namespaces.push(NamespaceSection {
         name: "case".to_owned(),
         join: Who::Authorizer,
@@ -206,7 +206,7 @@ async fn what_cannot_be_asked_is_allowed_where_that_is_configured() {
 }
 
 /// What is said in a room, or that it was left.
-fn heard(kind: &Kind) -> Option<Result<String, v1::LeaveReason>> {
+pub(crate) fn heard(kind: &Kind) -> Option<Result<String, v1::LeaveReason>> {
     match kind {
         Kind::Message(message) => Some(Ok(message.room.clone())),
         Kind::Left(left) => Some(Err(left.reason())),

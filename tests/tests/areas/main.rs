@@ -16,6 +16,7 @@ mod grants;
 mod history;
 mod html;
 mod inbox;
+mod joining_again;
 mod large_rooms;
 mod limits;
 mod marks;

@@ -22,8 +22,9 @@ export const file_carillon_v1_rooms: GenFile = /*@__PURE__*/
 
 /**
  * Receive what happens in a room from now on. Joining a joined room again gives a new `joined` and starts anew from
- * `since` or `rewind`; where the hub joins it by itself at that moment, after that. CONFLICT while another join of the
- * client's own for the room is under way.
+ * `since` or `rewind`; where the hub joins it by itself at that moment, after that. Where the command fails the room stays
+ * joined as it was, and what came meanwhile follows; unless the user may not join it any more: then `left` comes before
+ * the error. CONFLICT while another join of the client's own for the room is under way.
  *
  * @generated from message carillon.v1.Join
  */
