@@ -1,4 +1,5 @@
-//! What a hub does while its store is away, or what other nodes say is not heard.
+//! What a hub does while its store is away, what other nodes say is not heard, or its own lease has ended: to the others it is
+//! gone then, and it lets nobody in, as it does not know who is there.
 //!
 //! Whoever watches health sends no one here any more. What was revoked meanwhile is not known: nobody new is let in, also when
 //! the store is back, until that has been read; and where it lasts, sessions end. While only the bus is away revocations are
@@ -87,7 +88,8 @@ impl Outage {
         }
     }
 
-    /// Takes the hub out of service while its store has not answered or committed for a while, or other nodes are not heard.
+    /// Takes the hub out of service while its store has not answered or committed for a while, other nodes are not heard, or they
+    /// take this one to be gone.
     async fn look_at_health(&mut self) {
         let fault = fault(&self.services);
         if fault.is_none() {
@@ -150,10 +152,12 @@ impl Outage {
 fn fault(services: &Services) -> Option<&'static str> {
     let store = services.store.figures();
     let is_heard = services.delivery.feed().is_none_or(Feed::is_connected);
-    match (store.healthy, store.writable, is_heard) {
+    let is_there = services.presence.is_among_nodes();
+    match (store.healthy, store.writable, is_heard, is_there) {
         (false, ..) => Some("the store does not answer"),
-        (_, false, _) => Some("the store takes no writes"),
-        (.., false) => Some("other nodes are not heard"),
+        (_, false, ..) => Some("the store takes no writes"),
+        (.., false, _) => Some("other nodes are not heard"),
+        (.., false) => Some("this node's lease has ended"),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use carillon_hub::domain::names::{InstanceId, SessionId};
 use carillon_hub::domain::position::Seq;
 use carillon_hub::domain::revocation::{Revocation, Revoked, Scope};
 use carillon_hub::domain::time::Timestamp;
-use carillon_hub::store::{Change, Home, Outcome, Write};
+use carillon_hub::store::{Change, CommitSink, Home, Outcome, Write};
 use futures::future::join_all;
 
 use crate::node::{
@@ -189,6 +189,30 @@ async fn marks_are_told_where_the_room_is_followed() {
         |told| matches!(told, Told::Changed(Change::Marks { user: of, .. }) if *of == user("bob").user),
     )
     .await;
+}
+
+/// A replica has taken over that lost some, and its clock is behind: what is revoked there has places before the last that others
+/// know.
+#[tokio::test]
+async fn after_a_loss_revocations_are_read_from_the_first() {
+    let (server, a, b) = two().await;
+    let revoke = |name: &str| {
+        let what = Revoked::User { user: user(name).user, before: Timestamp(1_000) };
+        Revocation { scope: Scope::Tenant(tenant()), what }
+    };
+    let hubs: Vec<String> = server.command("KEYS *:hub");
+    server.command::<u64>(&format!("HSET {} revocations 8000000000000000", hubs[0]));
+    let tells = |name: &str| {
+        let revocation = revoke(name);
+        move |told: &Told| matches!(told, Told::Changed(Change::Revoked(found)) if *found == revocation)
+    };
+    a.store.revoke(revoke("alice")).await.unwrap();
+    b.waits_for("what is lost then", tells("alice")).await;
+    server.command::<u64>(&format!("DEL {}/v {}/vz", hubs[0], hubs[0]));
+    server.command::<u64>(&format!("HDEL {} revocations", hubs[0]));
+    a.store.revoke(revoke("bob")).await.unwrap();
+    b.feed.committed(&[Change::Restarted(b.store.epoch())]);
+    b.waits_for("what came after", tells("bob")).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use carillon_hub::domain::inbox::Priority;
 use carillon_hub::domain::position::Seq;
+use carillon_hub::domain::revocation::{Revocation, Revoked, Scope};
+use carillon_hub::domain::time::Timestamp;
 use carillon_hub::redis::{self, Partition};
 use carillon_hub::store::redis::{Options, RedisStore};
 use carillon_hub::store::{EntryRange, PageBound, Store};
@@ -45,6 +47,26 @@ async fn one_key_on_two_nodes_at_once_is_one_entry() {
     }
     let log = log(&one).await;
     assert_eq!((log.len(), log[199].seq), (200, Seq(200)));
+}
+
+/// A node whose clock is ahead revokes somebody, and Redis loses that. What others revoke then has a later place, whatever their
+/// clocks say: nodes read on from the last that they know.
+#[tokio::test]
+async fn what_is_revoked_after_a_loss_is_found_by_who_knew_what_is_lost() {
+    let server = Server::start(Keeps::EverySecond);
+    let ((early, _), (late, of_late)) = (node(&server, 1), node(&server, 2));
+    of_late.clock.advance(Duration::from_secs(60));
+    let revoke = |name: &str| {
+        let what = Revoked::User { user: user(name), before: Timestamp(1_000) };
+        Revocation { scope: Scope::Tenant(tenant()), what }
+    };
+    late.revoke(revoke("alice")).await.unwrap();
+    let known = early.revocations(0, 10).await.unwrap().last;
+    let hubs: Vec<String> = server.command("KEYS *:hub");
+    server.command::<u64>(&format!("DEL {}/v {}/vz", hubs[0], hubs[0]));
+    server.command::<u64>(&format!("HDEL {} revocations", hubs[0]));
+    early.revoke(revoke("bob")).await.unwrap();
+    assert_eq!(late.revocations(known, 10).await.unwrap().revocations, [revoke("bob")]);
 }
 
 /// Clocks a minute apart: times in a room never go backwards, keys are remembered, and what is to go by its age goes.

@@ -66,6 +66,8 @@ pub(in super::super) struct Nodes {
     pub(super) is_told: watch::Sender<bool>,
     /// How many looks at the leases have begun.
     pub(super) looks: AtomicU64,
+    /// Until when the others take this node to be there at least: a [`Moment`].
+    good_until: AtomicU64,
     pub(super) counters: Counters,
 }
 
@@ -96,6 +98,7 @@ impl Nodes {
             notify: Notify::new(),
             is_told: watch::channel(true).0,
             looks: AtomicU64::new(0),
+            good_until: AtomicU64::new(0),
             counters: Counters::default(),
         }
     }
@@ -119,6 +122,15 @@ impl Nodes {
     /// What is known of the others' sessions of a tenant that is followed.
     pub(super) fn others(&self, tenant: &TenantId) -> Option<Arc<Others>> {
         self.tenants.lock().get(tenant).map(|following| Arc::clone(&following.others))
+    }
+
+    /// This node's lease is good until then.
+    pub(super) fn note_lease(&self, good_until: Moment) {
+        self.good_until.store(good_until.0, Ordering::Release);
+    }
+
+    fn has_lease(&self) -> bool {
+        Moment::now() < Moment(self.good_until.load(Ordering::Acquire))
     }
 
     /// Others are to be told something of a tenant.
@@ -160,12 +172,20 @@ impl Presence {
         }
     }
 
+    /// Whether this node is one among the others: they take it to be there, and it knows of them. So it is where there are none.
+    pub fn is_among_nodes(&self) -> bool {
+        self.nodes().is_none_or(|nodes| nodes.has_lease())
+    }
+
     /// Figures of what nodes say of their sessions; `None` where there are no others.
     pub fn figures_of_nodes(&self) -> Option<SessionsFigures> {
-        let counters = &self.nodes()?.counters;
+        let nodes = self.nodes()?;
+        let (counters, has_lease) = (&nodes.counters, nodes.has_lease());
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Some(SessionsFigures {
-            others: read(&counters.others),
+            has_lease,
+            // Who does not reach the leases knows of nobody.
+            others: if has_lease { read(&counters.others) } else { 0 },
             told: read(&counters.told),
             untold: read(&counters.untold),
             heard: read(&counters.heard),

@@ -59,6 +59,11 @@ impl Lease {
         now < self.good_until
     }
 
+    /// Until when they take it to be there at least.
+    pub(super) fn good_until(&self) -> Moment {
+        self.good_until
+    }
+
     /// When it is to be renewed, or another's looked at.
     pub(super) fn next_deadline(&self) -> Moment {
         self.next

@@ -263,6 +263,7 @@ impl Service {
         self.is_renewing = false;
         let Ok(leases) = result else { return self.lease.failed(now, SEQUENCE_RETRY) };
         let Found { alive, ended, is_reborn } = self.lease.answered(&leases, asked, now);
+        self.nodes.note_lease(self.lease.good_until());
         if is_reborn {
             self.nodes.counters.lives.fetch_add(1, Ordering::Relaxed);
             tracing::warn!("the lease of this node had ended: its sessions are told anew");

@@ -72,7 +72,6 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
         .arg(&name)
         .arg(kind)
         .arg(instant.millis())
-        .arg(shared.now().millis())
         .arg(shared.scripts_publish_with())
         .arg(&shared.head().to_bytes()[..])
         .arg(&name);
