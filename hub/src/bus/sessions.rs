@@ -67,6 +67,24 @@ pub struct Record {
     pub continues: Vec<SessionId>,
 }
 
+#[cfg(test)]
+impl Record {
+    /// A session that is online in these rooms, and has done nothing yet.
+    pub(crate) fn online(user: UserId, rooms: Vec<RoomName>) -> Self {
+        Self {
+            user,
+            instance: 0,
+            status: Status::Online,
+            text: String::new(),
+            text_order: 0,
+            last_active: Timestamp(0),
+            grace_left: None,
+            rooms,
+            continues: Vec::new(),
+        }
+    }
+}
+
 /// What a node says of one of its sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {

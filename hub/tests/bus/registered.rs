@@ -6,10 +6,20 @@ use carillon_hub::bus::registry::Registry;
 use carillon_hub::bus::registry::redis::RedisRegistry;
 use carillon_hub::bus::sessions::Life;
 use carillon_hub::redis::Options;
-use carillon_test_redis::Server;
+use carillon_test_redis::{Keeps, Server};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::harness::soon;
+
+/// Longer than any test.
+pub(crate) const LEASE: Duration = Duration::from_mins(5);
+
+/// Two nodes on one server.
+pub(crate) async fn two() -> (Server, Node, Node) {
+    let server = Server::start(Keeps::Nothing);
+    let (one, other) = (Node::start(&server, 1, LEASE).await, Node::start(&server, 2, LEASE).await);
+    (server, one, other)
+}
 
 pub(crate) struct Node {
     pub(crate) registry: RedisRegistry,

@@ -9,11 +9,8 @@ use carillon_hub::bus::registry::limits::{
 };
 use carillon_hub::domain::names::{TenantId, UserId, UserKey};
 use carillon_hub::domain::rate::Rate;
-use carillon_test_redis::{Keeps, Server};
 
-use crate::registered::Node;
-
-const LEASE: Duration = Duration::from_mins(5);
+use crate::registered::{LEASE, Node, two};
 
 impl Node {
     /// Whether a session may come in, on top of so many of this node.
@@ -44,12 +41,6 @@ impl Node {
 
 fn alice() -> UserKey {
     UserKey { tenant: TenantId::parse("acme").unwrap(), user: UserId::parse("alice").unwrap() }
-}
-
-async fn two() -> (Server, Node, Node) {
-    let server = Server::start(Keeps::Nothing);
-    let (one, other) = (Node::start(&server, 1, LEASE).await, Node::start(&server, 2, LEASE).await);
-    (server, one, other)
 }
 
 #[tokio::test]

@@ -5,13 +5,12 @@ use std::time::Duration;
 use carillon_hub::bus::registry::redis::RedisRegistry;
 use carillon_hub::bus::registry::tickets::{Holder, Keeping, SharedTickets, TicketKey};
 use carillon_hub::domain::names::{TenantId, UserId, UserKey};
-use carillon_test_redis::{Cluster, Keeps, Server};
+use carillon_test_redis::{Cluster, Keeps};
 use futures::future::join_all;
 
 use crate::harness::soon;
-use crate::registered::Node;
+use crate::registered::{LEASE, Node, two};
 
-const LEASE: Duration = Duration::from_mins(5);
 const LIFE: Duration = Duration::from_secs(30);
 
 fn user(name: &str) -> Holder {
@@ -36,12 +35,6 @@ async fn puts(at: &RedisRegistry, holder: &Holder, name: &str, life: Duration) -
 async fn takes(at: &RedisRegistry, holder: &Holder, name: &str) -> Option<String> {
     let taken = at.take(key(at, holder, name)).await.unwrap();
     taken.map(|sealed| String::from_utf8(sealed).unwrap())
-}
-
-async fn two() -> (Server, Node, Node) {
-    let server = Server::start(Keeps::Nothing);
-    let (one, other) = (Node::start(&server, 1, LEASE).await, Node::start(&server, 2, LEASE).await);
-    (server, one, other)
 }
 
 #[tokio::test]

@@ -282,7 +282,6 @@ mod tests {
     use super::*;
     use crate::bus::sessions::{Follows, Record};
     use crate::domain::names::{SessionId, UserId, UserKey};
-    use crate::domain::presence::Status;
     use crate::presence::{Notice, NoticeSink, Options};
 
     /// Holds up the notice that comes after it was told to.
@@ -307,17 +306,7 @@ mod tests {
 
     /// What another node says: somebody has come to it.
     fn batch(name: &str) -> Bytes {
-        let record = Record {
-            user: user(name).user,
-            instance: 0,
-            status: Status::Online,
-            text: String::new(),
-            text_order: 0,
-            last_active: Timestamp(0),
-            grace_left: None,
-            continues: Vec::new(),
-            rooms: Vec::new(),
-        };
+        let record = Record::online(user(name).user, Vec::new());
         let told = vec![Told { session: SessionId(9), has_left: false, record: Some(record) }];
         let life = Life { node: 2, number: 1 };
         let mut bytes = Vec::new();

@@ -75,11 +75,6 @@ pub(super) fn groups(effects: &[Effect]) -> impl Iterator<Item = &[Effect]> {
     effects.chunk_by(same)
 }
 
-/// How many groups of effects there are.
-pub(super) fn count_groups(effects: &[Effect]) -> usize {
-    groups(effects).count()
-}
-
 /// Adds what an outcome causes at other homes: one notice after the other, each with whom it is for.
 pub(super) fn push_effects(call: &mut Call, effects: &[Effect]) {
     for group in groups(effects) {

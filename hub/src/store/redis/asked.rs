@@ -19,7 +19,7 @@ use super::limits::{QUEUED_BYTES, QUEUES, SLICE};
 use super::publish::Addressed;
 use super::shared::{Shared, partition_of};
 
-/// Who waits for an outcome.
+/// Where the answer to an outcome goes.
 pub(super) type Reply = oneshot::Sender<Result<Committed, CommitError>>;
 
 /// What a part of an outcome takes beside its content, about.
@@ -27,10 +27,16 @@ const PART_BYTES: u64 = 128;
 
 /// One outcome on its way.
 pub(super) struct Asked {
-    pub(super) partition: Partition,
     pub(super) call: Call,
     pub(super) what: What,
-    pub(super) effects: Effects,
+    pub(super) waiter: Waiter,
+}
+
+/// Who waits for an outcome, and for how long: where it belongs, and whether it causes so little elsewhere that its reply waits
+/// for that as well.
+pub(super) struct Waiter {
+    pub(super) partition: Partition,
+    pub(super) effects_are_few: bool,
     pub(super) place: Place,
     pub(super) reply: Reply,
 }
@@ -40,13 +46,6 @@ pub(super) enum What {
     Room(RoomKey, Outcome, Tags),
     Tenant(Outcome),
     Inbox(inbox::Asked),
-}
-
-/// What an outcome causes elsewhere.
-#[derive(Clone, Copy)]
-pub(super) struct Effects {
-    pub(super) partition: Partition,
-    pub(super) are_few: bool,
 }
 
 /// A place among those that may wait and be on their way in all, for so many bytes.
@@ -86,8 +85,8 @@ impl Asked {
     pub(super) fn new((call, what): (Call, What), place: Place, reply: Reply) -> Self {
         let outcome = what.outcome();
         let partition = partition_of(&outcome.tenant, &outcome.home);
-        let effects = Effects { partition, are_few: outcome.effects.len() <= SLICE };
-        Self { partition, call, what, effects, place, reply }
+        let effects_are_few = outcome.effects.len() <= SLICE;
+        Self { call, what, waiter: Waiter { partition, effects_are_few, place, reply } }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::redis::slots::Address;
 use crate::store::{CommitError, StoreError};
 
 use super::answer::Answer;
-use super::asked::{Asked, Effects, Place, Reply, What};
+use super::asked::{Asked, Waiter, What};
 use super::barrier::Written;
 use super::call::{Call, Failure};
 use super::commit::Settled;
@@ -19,25 +19,22 @@ use super::shared::Shared;
 /// An outcome of which it is known what became of it.
 pub(super) struct Carried {
     pub(super) settled: Settled,
-    pub(super) effects: Effects,
-    pub(super) place: Place,
-    pub(super) reply: Reply,
+    pub(super) waiter: Waiter,
 }
 
 /// Commits outcomes whose homes are at a server's; gives what became of each, in order.
 pub(super) async fn carry(shared: &Shared, address: &Address, asked: Vec<Asked>) -> Vec<Carried> {
     let (mut calls, mut others) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()));
-    for Asked { call, what, effects, place, reply, .. } in asked {
+    for Asked { call, what, waiter } in asked {
         calls.push(call);
-        others.push((what, (effects, place, reply)));
+        others.push((what, waiter));
     }
-    let (whats, waiting): (Vec<_>, Vec<_>) = others.into_iter().unzip();
+    let (whats, waiters): (Vec<_>, Vec<_>) = others.into_iter().unzip();
     let settled = match shared.link.server_at(address) {
         Some(server) => settle(shared, &server, calls, whats).await,
         None => whats.iter().map(|_| StoreError::Unavailable.into()).collect(),
     };
-    let carried = settled.into_iter().zip(waiting);
-    carried.map(|(settled, (effects, place, reply))| Carried { settled, effects, place, reply }).collect()
+    settled.into_iter().zip(waiters).map(|(settled, waiter)| Carried { settled, waiter }).collect()
 }
 
 async fn settle(shared: &Shared, server: &Server, calls: Vec<Call>, whats: Vec<What>) -> Vec<Settled> {

@@ -12,7 +12,7 @@ use crate::redis::{Malformed, Reader, notice, record};
 use crate::store::{Change, CommitError, Committed, Condition, Outcome, StoreError, Write};
 
 use super::answer::Answer;
-use super::arguments::{Numbers, begin, count_groups, push_effects};
+use super::arguments::{Numbers, begin, groups, push_effects};
 use super::call::Call;
 use super::random;
 use super::script;
@@ -64,7 +64,7 @@ pub(super) fn room(shared: &Shared, room: &RoomName, outcome: &Outcome) -> (Call
         .count(REACTIONS_PER_MESSAGE)
         .count(outcome.conditions.len())
         .count(outcome.writes.len())
-        .count(count_groups(&outcome.effects));
+        .count(groups(&outcome.effects).count());
     let names = [room.as_str(), outcome.actor.as_str()];
     let mut call = begin(shared, &script::ROOM, outcome, &numbers, &names);
     call.push(shared.scripts_publish_with());
@@ -283,7 +283,7 @@ pub(super) fn tenant(shared: &Shared, outcome: &Outcome) -> Call {
         .u64(shared.options.notification_retention.as_millis() as u64)
         .count(outcome.conditions.len())
         .count(outcome.writes.len())
-        .count(count_groups(&outcome.effects));
+        .count(groups(&outcome.effects).count());
     let mut call = begin(shared, &script::TENANT, outcome, &numbers, &[outcome.actor.as_str()]);
     call.push(shared.scripts_publish_with());
     call.push(&shared.head().to_bytes()[..]);

@@ -26,7 +26,7 @@ use crate::store::{
 };
 
 use super::erase::Erasures;
-use super::lane::Lanes;
+use super::lane::{Lanes, give};
 use super::options::{OpenError, Options};
 use super::shared::Shared;
 use super::worker::{self, Order, Ready};
@@ -97,13 +97,6 @@ impl RedisStore {
         let reading = self.0.shared.runtime.spawn(read(Arc::clone(&self.0.shared)));
         Box::pin(async move { reading.await.unwrap_or(Err(StoreError::Unavailable)) })
     }
-}
-
-fn give<T>(to: &mpsc::Sender<T>, what: T) -> Result<(), StoreError> {
-    to.try_send(what).map_err(|error| match error {
-        mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
-        mpsc::error::TrySendError::Closed(_) => StoreError::Unavailable,
-    })
 }
 
 impl Inner {

@@ -9,7 +9,7 @@ use crate::domain::position::Tag;
 use crate::store::{Change, Outcome, StoreError, Write};
 
 use super::answer::{Answer, damaged};
-use super::arguments::{Numbers, begin, count_groups, push_effects};
+use super::arguments::{Numbers, begin, groups, push_effects};
 use super::broadcasts::{Broadcasts, State};
 use super::call::Call;
 use super::commit::{Settled, Verdict, take_verdict};
@@ -38,8 +38,9 @@ pub(super) async fn ask(
     )?;
     let asked = Asked { outcome, user, broadcasts, known_from };
     let outcome = &asked.outcome;
-    let numbers =
-        Numbers::begin(shared, outcome).count(asked.changes().count()).count(count_groups(&outcome.effects));
+    let numbers = Numbers::begin(shared, outcome)
+        .count(asked.changes().count())
+        .count(groups(&outcome.effects).count());
     let mut call = begin(shared, &script::INBOX, outcome, &numbers, &[asked.user.user.as_str()]);
     call.push(&shared.head().to_bytes()[..]);
     call.push(asked.broadcasts.head);

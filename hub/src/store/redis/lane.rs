@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::redis::slots::Address;
 use crate::store::{CommitError, Committed, Home, Outcome, StoreError};
 
-use super::asked::{Asked, Effects, Place, Reply, What};
+use super::asked::{Asked, Place, Reply, Waiter, What};
 use super::batch::{self, Carried};
 use super::inbox;
 use super::limits::{BATCH, DEPTH, QUEUES};
@@ -79,7 +79,7 @@ impl Lanes {
 
     /// Gives it to its server's lane; where there is none now, or no lane any more, who asked hears so.
     fn give(&self, asked: Asked) -> Result<(), StoreError> {
-        let owner = self.shared.link.owner(asked.partition.slot()).ok_or(StoreError::Unavailable)?;
+        let owner = self.shared.link.owner(asked.waiter.partition.slot()).ok_or(StoreError::Unavailable)?;
         let mut lanes = self.by_server.lock();
         let lane = match lanes.get(&owner) {
             Some(lane) => lane,
@@ -100,8 +100,9 @@ impl Lanes {
     }
 }
 
-fn give(lane: &mpsc::Sender<Order>, order: Order) -> Result<(), StoreError> {
-    lane.try_send(order).map_err(|error| match error {
+/// Gives an order to whoever takes it, who may have too many or have ended.
+pub(super) fn give<T>(to: &mpsc::Sender<T>, order: T) -> Result<(), StoreError> {
+    to.try_send(order).map_err(|error| match error {
         TrySendError::Full(_) => StoreError::Overloaded,
         TrySendError::Closed(_) => StoreError::Unavailable,
     })
@@ -111,9 +112,12 @@ fn give(lane: &mpsc::Sender<Order>, order: Order) -> Result<(), StoreError> {
 async fn run(shared: Arc<Shared>, outboxes: Outboxes, address: Address, mut orders: mpsc::Receiver<Order>) {
     let mut queue = Queue::new(shared.options.queue.max(1));
     let mut under_way = FuturesOrdered::new();
-    let mut arrived = Vec::with_capacity(BATCH);
     let mut is_open = true;
     loop {
+        // All that is there, so that partitions take turns however much has arrived.
+        while let Ok(order) = orders.try_recv() {
+            take(&mut queue, order);
+        }
         while under_way.len() < DEPTH && !queue.is_empty() {
             let (asked, eras): (Vec<_>, Vec<_>) = queue.take(BATCH).into_iter().unzip();
             under_way.push_back(carry(&shared, &address, asked, eras));
@@ -126,10 +130,11 @@ async fn run(shared: Arc<Shared>, outboxes: Outboxes, address: Address, mut orde
                     queue.finished(era);
                 }
             }
-            count = orders.recv_many(&mut arrived, BATCH), if is_open => {
-                is_open = count > 0;
-                arrived.drain(..).for_each(|order| take(&mut queue, order));
-            }
+            // While as much is on its way as may be, what arrives goes with the next piece and wakes nobody.
+            order = orders.recv(), if is_open && under_way.len() < DEPTH => match order {
+                Some(order) => take(&mut queue, order),
+                None => is_open = false,
+            },
             else => return,
         }
     }
@@ -147,8 +152,8 @@ async fn carry(
 fn take(queue: &mut Queue<Asked>, order: Order) {
     match order {
         Order::Commit(asked) => {
-            if let Some(refused) = queue.put(asked.partition, *asked) {
-                let _ = refused.reply.send(Err(StoreError::Overloaded.into()));
+            if let Some(refused) = queue.put(asked.waiter.partition, *asked) {
+                let _ = refused.waiter.reply.send(Err(StoreError::Overloaded.into()));
             }
         }
         Order::Fence(fence) => queue.fence(fence),
@@ -156,7 +161,7 @@ fn take(queue: &mut Queue<Asked>, order: Order) {
 }
 
 fn finish(shared: &Arc<Shared>, outboxes: &Outboxes, carried: Carried) {
-    let Carried { settled, effects, place, reply } = carried;
+    let Carried { settled, waiter: Waiter { partition, effects_are_few, place, reply } } = carried;
     drop(place);
     if let Ok(committed) = &settled.result {
         let counter =
@@ -169,9 +174,8 @@ fn finish(shared: &Arc<Shared>, outboxes: &Outboxes, carried: Carried) {
         tell(reply, settled.result);
         return;
     }
-    let Effects { partition, are_few } = effects;
     let applied = outboxes.apply(partition, settled.waits);
-    if are_few {
+    if effects_are_few {
         tokio::spawn(async move {
             // Where it cannot be applied now it waits: it is durable.
             let _ = applied.await;

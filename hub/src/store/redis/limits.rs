@@ -9,7 +9,7 @@ pub(super) const QUEUED_BYTES: u64 = 256 << 20;
 /// Outcomes that go to a server in one piece.
 pub(super) const BATCH: usize = 128;
 /// Pieces that are on their way to a server at a time.
-pub(super) const DEPTH: usize = 4;
+pub(super) const DEPTH: usize = 2;
 /// Effects of one item of an outbox, at most; whoever causes more is answered before they are applied.
 pub(super) const SLICE: usize = 128;
 /// Items of an outbox that are read at a time.

@@ -32,17 +32,7 @@ fn board(large_room: usize) -> Board {
 }
 
 fn record() -> Record {
-    Record {
-        user: user("alice"),
-        instance: 0,
-        status: Status::Online,
-        text: String::new(),
-        text_order: 0,
-        last_active: Timestamp(0),
-        grace_left: None,
-        continues: Vec::new(),
-        rooms: vec![lobby()],
-    }
+    Record::online(user("alice"), vec![lobby()])
 }
 
 fn told(session: SessionId, record: Record) -> Told {
