@@ -143,15 +143,26 @@ impl Socket {
             if !matches!(self.stage, Stage::Open) {
                 continue;
             }
-            match self.poll_write(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
+            if ready!(self.poll_exchange(cx)).is_err() {
+                return Poll::Ready(());
             }
+        }
+    }
+
+    /// Writes what waits and asks for more, as long as there is any. Ready when what comes in has to be looked at again, or
+    /// nothing more can be written: once reading has found nothing it wakes the task by itself, and is not tried after each
+    /// write.
+    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        loop {
+            ready!(self.poll_write(cx))?;
             match self.poll_frames(cx) {
-                Poll::Ready(()) => {}
+                // Writing uses up the task's budget, so that reading has its turn however much there is to write.
+                Poll::Ready(()) if matches!(self.stage, Stage::Open) && !self.starved => {}
+                Poll::Ready(()) => return Poll::Ready(Ok(())),
                 // What was written or answered made room for the next command: read on.
-                Poll::Pending if self.starved && self.hub.poll_ready(cx).is_ready() => {}
+                Poll::Pending if self.starved && self.hub.poll_ready(cx).is_ready() => {
+                    return Poll::Ready(Ok(()));
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }

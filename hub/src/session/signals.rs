@@ -14,6 +14,9 @@ impl Session {
             return false;
         }
         let Some(established) = &mut self.established else { return false };
+        if !established.live.mailbox.has_waiting() {
+            return false;
+        }
         if established.feed.is_none() {
             return self.take_end(now);
         }

@@ -1,12 +1,14 @@
-//! One master of a cluster stands still: what is committed on the others is told and answered meanwhile.
+//! What is committed while a server stands still, or has forgotten the scripts.
 
 use carillon_hub::redis::{self, Names, Partition};
 use carillon_hub::store::Store;
+use futures::StreamExt;
 use futures::future::{Either, select};
+use futures::stream::FuturesOrdered;
 
 use crate::harness::*;
 use crate::load::open;
-use carillon_test_redis::{Cluster, Keeps, LAST};
+use carillon_test_redis::{Cluster, Keeps, LAST, Server};
 
 /// Homes once shared one of sixteen ways to Redis with others like these.
 const WAYS: u16 = 16;
@@ -47,5 +49,27 @@ async fn a_master_that_stands_still_holds_up_no_commits_on_others() {
     }
     first.await.unwrap_err();
     cluster.servers[0].thaw();
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_its_scripts_keeps_the_order() {
+    let server = Server::start(Keeps::Nothing);
+    let redis = redis::Options::new(server.url());
+    let store = open(redis, |options| options.strict = false);
+    for round in 0..40 {
+        let mut under_way = FuturesOrdered::new();
+        for number in 0..200 {
+            under_way.push_back(store.commit(send("room:lobby", "alice", &format!("{round} {number}"))));
+            if number % 50 == 0 {
+                server.command::<()>("SCRIPT FLUSH");
+                // What was asked so far is on its way, or waits.
+                tokio::task::yield_now().await;
+            }
+        }
+        let committed: Vec<_> = under_way.map(Result::unwrap).collect().await;
+        let seqs = committed.into_iter().map(|committed| committed.position.seq.0);
+        assert!(seqs.eq(round * 200 + 1..=(round + 1) * 200), "in the order in which they were asked for");
+    }
     store.close().await;
 }

@@ -17,8 +17,18 @@ pub struct Cluster {
 impl Cluster {
     /// Starts one, and waits until it is whole.
     pub fn start(with_replicas: bool, keeps: Keeps) -> Self {
+        Self::start_with(with_replicas, keeps, &[])
+    }
+
+    /// The same, where servers speak TLS with each other, and with others on a port besides. `tls` says with what, as on a
+    /// command line.
+    pub fn start_within_tls(with_replicas: bool, keeps: Keeps, tls: &[&str]) -> Self {
+        Self::start_with(with_replicas, keeps, tls)
+    }
+
+    fn start_with(with_replicas: bool, keeps: Keeps, tls: &[&str]) -> Self {
         let count = if with_replicas { 6 } else { 3 };
-        let servers: Vec<_> = (0..count).map(|_| Server::start_for_cluster(keeps)).collect();
+        let servers: Vec<_> = (0..count).map(|_| Server::start_for_cluster(keeps, tls)).collect();
         let (masters, replicas) = servers.split_at(LAST.len());
         let mut first = 0;
         for (master, last) in masters.iter().zip(LAST) {
@@ -27,6 +37,7 @@ impl Cluster {
         }
         for server in &servers[1..] {
             let (port, bus) = server.ports();
+            let port = server.secure_port().unwrap_or(port);
             servers[0].command::<()>(&format!("CLUSTER MEET 127.0.0.1 {port} {bus}"));
         }
         for server in &servers {
@@ -51,6 +62,12 @@ impl Cluster {
     /// Where its servers are.
     pub fn urls(&self) -> Vec<String> {
         self.servers.iter().map(Server::url).collect()
+    }
+
+    /// Where its servers are within TLS.
+    pub fn urls_within_tls(&self) -> Vec<String> {
+        let ports = self.servers.iter().filter_map(Server::secure_port);
+        ports.map(|port| format!("rediss://127.0.0.1:{port}")).collect()
     }
 
     /// Waits until the first master's replica has taken over from it.

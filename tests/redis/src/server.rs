@@ -89,15 +89,21 @@ impl Server {
         Self::start_at(at, keeps)
     }
 
-    /// Starts one that is to be part of a cluster.
-    pub(crate) fn start_for_cluster(keeps: Keeps) -> Self {
-        // Held until both are there, so that they are not the same.
-        let free = || TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let (port, bus) = (free(), free());
-        let number = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
-        let at = At::Port(number(&port), number(&bus));
-        drop((port, bus));
-        Self::start_at(at, keeps)
+    /// Starts one that is to be part of a cluster; where there are settings of TLS it has a port for that besides, and speaks
+    /// so to the others.
+    pub(crate) fn start_for_cluster(keeps: Keeps, tls: &[&str]) -> Self {
+        // Held until all are there, so that they are not the same.
+        let free = [(); 3].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
+        let [port, bus, secure] = free.each_ref().map(|free| free.local_addr().expect("it is bound").port());
+        drop(free);
+        let mut server = Self::new(At::Port(port, bus), keeps);
+        if !tls.is_empty() {
+            let secure = secure.to_string();
+            let speaks = ["--tls-port", &secure, "--tls-cluster", "yes", "--tls-replication", "yes"];
+            server.more = speaks.iter().chain(tls).map(|&word| word.to_owned()).collect();
+        }
+        server.restart();
+        server
     }
 
     fn start_at(at: At, keeps: Keeps) -> Self {
@@ -146,6 +152,12 @@ impl Server {
             At::Socket => Target::Unix(self.socket()),
             At::Alone(port) | At::Port(port, _) => Target::Tcp(([127, 0, 0, 1], port).into()),
         }
+    }
+
+    /// Its port within TLS, where it has one.
+    pub(crate) fn secure_port(&self) -> Option<u16> {
+        let of_tls = self.more.windows(2).find(|words| words[0] == "--tls-port")?;
+        of_tls[1].parse().ok()
     }
 
     /// Whether it is for a cluster.

@@ -6,35 +6,31 @@ use std::time::Duration;
 use carillon_hub::config::Config;
 use carillon_tests::certificates::Authority;
 use carillon_tests::command::carillon;
-use carillon_tests::{Keeps, Plan, Redis, hub, seq, words};
+use carillon_tests::{Cluster, Keeps, Plan, Redis, hub, seq, words};
 
 use crate::faults::ROOM;
 
 /// Of the ACL user that nodes are.
 const PASSWORD: &str = "a-password-nobody-prints";
 
+/// What a server speaks TLS with, as on its command line.
+fn certificates(authority: &Authority) -> [String; 8] {
+    let pair = authority.signs_local();
+    let file = |path: &std::path::Path| path.to_str().expect("text").to_owned();
+    let (certificate, key, ca) = (file(&pair.certificate), file(&pair.key), file(&authority.file()));
+    let named = ["--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file", "--tls-auth-clients"];
+    let [of_cert, of_key, of_ca, of_clients] = named.map(str::to_owned);
+    [of_cert, certificate, of_key, key, of_ca, ca, of_clients, "no".to_owned()]
+}
+
 /// A server within TLS, and its URL.
 fn within_tls(authority: &Authority) -> (Redis, String) {
-    let pair = authority.signs_local();
+    let certificates = certificates(authority);
     let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let port = free.local_addr().expect("it is bound").port().to_string();
     drop(free);
-    let file = |path: &std::path::Path| path.to_str().expect("text").to_owned();
-    let (certificate, key, ca) = (file(&pair.certificate), file(&pair.key), file(&authority.file()));
-    let settings = [
-        "--bind",
-        "127.0.0.1",
-        "--tls-port",
-        &port,
-        "--tls-cert-file",
-        &certificate,
-        "--tls-key-file",
-        &key,
-        "--tls-ca-cert-file",
-        &ca,
-        "--tls-auth-clients",
-        "no",
-    ];
+    let mut settings = vec!["--bind", "127.0.0.1", "--tls-port", &port];
+    settings.extend(certificates.iter().map(String::as_str));
     (Redis::start_with(Keeps::EverySecond, &settings), format!("rediss://localhost:{port}"))
 }
 
@@ -85,6 +81,23 @@ async fn nodes_share_a_redis_within_tls_as_a_user() {
     let ca = authority.file();
     talk(|| {
         let plan = hub().node_at(&url).with(as_user("node", PASSWORD));
+        plan.with(|config| config.redis.ca = Some(ca.clone()))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_share_a_cluster_within_tls() {
+    let authority = Authority::new();
+    let certificates = certificates(&authority);
+    let settings: Vec<_> = certificates.iter().map(String::as_str).collect();
+    let start = || Cluster::start_within_tls(false, Keeps::EverySecond, &settings);
+    let cluster = tokio::task::block_in_place(start);
+    let urls = cluster.urls_within_tls();
+    assert_eq!(urls.len(), cluster.servers.len());
+    let ca = authority.file();
+    talk(|| {
+        let plan = hub().node_at(&urls[0]).with(|config| config.redis.cluster = true);
         plan.with(|config| config.redis.ca = Some(ca.clone()))
     })
     .await;

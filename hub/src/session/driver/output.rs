@@ -95,6 +95,9 @@ impl Session {
     }
 
     fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.commands.is_empty() {
+            return false;
+        }
         let mut moved = false;
         // What is done stays where it is while much waits to be written: a client that asks and does not read holds no
         // more than this.
@@ -164,10 +167,12 @@ impl Session {
             }
             // Before `connected` nothing else is sent: it is the first frame of a session.
             let Some(feed) = &mut established.feed else { return };
-            established.live.mailbox.take_pushes(|waiting| match waiting.place {
-                Some(place) if !feed.accept(place) => true,
-                _ => batch.push(waiting.frame),
-            });
+            if established.live.mailbox.has_waiting() {
+                established.live.mailbox.take_pushes(|waiting| match waiting.place {
+                    Some(place) if !feed.accept(place) => true,
+                    _ => batch.push(waiting.frame),
+                });
+            }
             let Some((slot, reason)) = established.slots.fill(batch) else { return };
             self.leave_unasked(slot, reason);
         }

@@ -1,6 +1,6 @@
 //! Outcomes that go to a server in one piece: asked, made durable and told to others together, each answered for itself.
 
-use redis::{Pipeline, Value};
+use redis::{Arg, Cmd, Pipeline, Script, Value, cmd};
 
 use crate::redis::Server;
 use crate::redis::Way;
@@ -53,7 +53,8 @@ async fn settle(shared: &Shared, server: &Server, calls: Vec<Call>, whats: Vec<W
     settled
 }
 
-/// Asks all in one piece; once more those whose script the server did not know.
+/// Asks all in one piece; once more those whose script the server did not know. Each of these goes with its script, so that nothing
+/// that is asked meanwhile comes before it, and another who has the scripts forgotten changes nothing.
 async fn ask(shared: &Shared, server: &Server, calls: Vec<Call>) -> Vec<Result<Value, Failure>> {
     let mut scripts = Vec::with_capacity(calls.len());
     let mut pipeline = Pipeline::with_capacity(calls.len());
@@ -68,21 +69,28 @@ async fn ask(shared: &Shared, server: &Server, calls: Vec<Call>) -> Vec<Result<V
     if unknown.is_empty() {
         return answers;
     }
-    for script in script::all() {
-        if unknown.iter().any(|place| scripts[*place].get_hash() == script.get_hash()) {
-            // Where it is not loaded the calls say so again.
-            let _ = script.load_async(&mut server.over(Way::Writes)).await;
-        }
-    }
     let mut again = Pipeline::with_capacity(unknown.len());
-    for command in unknown.iter().filter_map(|place| pipeline.cmd_iter().nth(*place)) {
-        again.add_command(command.clone());
+    let commands: Vec<&Cmd> = pipeline.cmd_iter().collect();
+    for place in &unknown {
+        again.add_command(with_text(commands[*place], scripts[*place]));
     }
     let others = shared.send_all(server, Way::Writes, &again).await;
     for (place, answer) in unknown.into_iter().zip(others) {
         answers[place] = answer;
     }
     answers
+}
+
+/// A call of a script with its text instead of its hash.
+fn with_text(call: &Cmd, script: &Script) -> Cmd {
+    let mut whole = cmd("EVAL");
+    whole.arg(script::text_of(script));
+    for argument in call.args_iter().skip(2) {
+        if let Arg::Simple(bytes) = argument {
+            whole.arg(bytes);
+        }
+    }
+    whole
 }
 
 /// Waits until what was committed is durable, and only then tells other nodes. What is not, or is not told, is not

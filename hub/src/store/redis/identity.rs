@@ -99,7 +99,7 @@ pub(super) async fn check(
 /// In one piece. What is not loaded here calls load.
 async fn load_scripts(server: &mut Server) {
     let mut load = Pipeline::new();
-    for text in script::text::ALL {
+    for (_, text) in script::all() {
         load.cmd("SCRIPT").arg("LOAD").arg(text);
     }
     let _ = server.connection.req_packed_commands(&load, 0, load.len()).await;

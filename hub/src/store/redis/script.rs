@@ -12,15 +12,18 @@ macro_rules! scripts {
         pub(super) mod text {
             $(pub(in crate::store::redis) const $name: &str =
                 concat!($(include_str!(concat!("lua/", $part, ".lua"))),+);)+
-            /// All of them.
-            pub(in crate::store::redis) const ALL: &[&str] = &[$($name),+];
         }
 
-        /// All of them.
-        pub(super) fn all() -> impl Iterator<Item = &'static Script> {
-            [$(&$name),+].into_iter().map(|script| &**script)
+        /// All of them, with their texts.
+        pub(super) fn all() -> impl Iterator<Item = (&'static Script, &'static str)> {
+            [$((&$name, text::$name)),+].into_iter().map(|(script, text)| (&**script, text))
         }
     };
+}
+
+/// A script's text.
+pub(super) fn text_of(script: &Script) -> &'static str {
+    all().find(|(other, _)| other.get_hash() == script.get_hash()).map_or("", |(_, text)| text)
 }
 
 scripts! {
