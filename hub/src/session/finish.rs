@@ -214,9 +214,6 @@ impl Session {
         let Some(rules) = self.services.namespaces.rules(&key.room) else { return };
         let session = established.live.id();
         let presence = &self.services.presence;
-        if let Some(role) = joining.role.filter(|_| joining.member_since.is_some()) {
-            joining.following.follower.joins_as(role);
-        }
         // Before the snapshot is taken: what changes after it is heard.
         joining.following.follower.begin();
         if rules.presence {

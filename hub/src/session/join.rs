@@ -9,8 +9,8 @@ use std::sync::Arc;
 use carillon_proto::Frame;
 
 use crate::access::rules::{Capability, Permit, reads_as_one};
+use crate::delivery::follower::Follower;
 use crate::delivery::mailbox::Mailbox;
-use crate::delivery::room::Follower;
 use crate::domain::caller::Caller;
 use crate::domain::command::Join;
 use crate::domain::entry::Entry;
@@ -86,10 +86,13 @@ pub(super) async fn join(
     };
     let following = Following::begin(room, Follower::new(mailbox, slot, presence));
     let permit = services.executor.authorise(&caller, &join.room, Capability::Join).await?;
+    let member = permit.member.as_ref().map(|member| member.version);
+    // At once: what is heard until then cannot be told from what was read.
+    following.follower.joins_as(member.zip(permit.role));
     let mut joining = Joining {
         following,
         start: Start::Head,
-        member_since: permit.member.as_ref().map(|member| member.version),
+        member_since: member,
         role: permit.role,
         marks: Marks::default(),
         state: Vec::new(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use carillon_proto::Frame;
 
-use crate::delivery::room::{ActiveRoom, Follower};
+use crate::delivery::follower::Follower;
+use crate::delivery::room::ActiveRoom;
 use crate::delivery::tail::Past;
 use crate::domain::command::Join;
 use crate::domain::limits::CATCH_UP_BYTES;
