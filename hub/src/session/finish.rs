@@ -18,7 +18,7 @@ use super::dispatch::Done;
 use super::driver::Session;
 use super::executor::Answer;
 use super::inbox_feed::InboxFeed;
-use super::join::{Joining, Start};
+use super::join::Joining;
 use super::opening::{self, Opened};
 use super::slots::{LiveSlot, Waited};
 
@@ -226,12 +226,12 @@ impl Session {
             (Vec::new(), false)
         };
         let position = joining.following.room.head();
-        let cursor = if let Start::After(seq) = joining.start { seq } else { position.seq };
+        let cursor = joining.start.after.unwrap_or(position.seq);
         let joined = Joined {
             room: key.room.clone(),
             position,
             recovered: cursor < position.seq || !joining.state.is_empty(),
-            truncated: joining.start == Start::Truncated,
+            truncated: joining.start.truncated,
             user: established.live.user().user.clone(),
             marks: joining.marks,
             occupancy: presence.occupancy(&key),

@@ -12,6 +12,7 @@ use crate::domain::limits::{OUTBOX_BYTES, SLOW_CONSUMER_FACTOR};
 use crate::domain::time::Moment;
 use crate::session::batch::Batch;
 use crate::session::catch_up::{self, CatchUp};
+use crate::session::services::Services;
 use crate::store::refuse;
 
 impl Session {
@@ -117,8 +118,10 @@ impl Session {
             && established.slots.may_read()
             && let Some((slot, room, after)) = established.slots.next_behind()
         {
-            self.services.metrics.counters().catch_ups.increment();
-            established.catch_up = Some(CatchUp::begin(&*self.services.store, slot, room, after));
+            let Services { metrics, namespaces, store, .. } = &*self.services;
+            metrics.counters().catch_ups.increment();
+            let keeps_latest = namespaces.rules(&room.key.room).is_some_and(|rules| rules.latest_per_key);
+            established.catch_up = Some(CatchUp::begin(store, slot, room, after, keeps_latest));
         }
         let Some(reading) = &mut established.catch_up else { return false };
         let Poll::Ready(page) = reading.page.as_mut().poll(cx) else { return false };
