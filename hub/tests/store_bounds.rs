@@ -116,3 +116,33 @@ fn marks_of_the_erased_stay_gone_after_a_crash() {
     let store = SqliteStore::open(&options(folder.path())).unwrap();
     assert_eq!(block_on(store.marks(&room, &bob)).unwrap().delivered, Seq(2), "what comes after is kept");
 }
+
+#[test]
+fn a_program_that_locks_the_database_holds_up_what_is_committed_and_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    block_on(store.commit(send("room:a", 1))).unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("carillon.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting = store.commit(send("room:a", 1));
+    while store.is_healthy() {
+        std::thread::yield_now();
+    }
+    assert!(!store.has_failed());
+    // What is there can be read.
+    assert_eq!(block_on(store.room(&key("room:a"))).unwrap().unwrap().head.seq, Seq(1));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(block_on(waiting).unwrap().position.seq, Seq(2));
+    assert!(store.is_healthy());
+}
+
+#[test]
+fn a_store_that_is_locked_out_can_be_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("carillon.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting = store.commit(send("room:a", 1));
+    block_on(store.close());
+    assert!(block_on(waiting).is_err());
+}

@@ -22,6 +22,8 @@ class HubProcess:
         # Where browsers connect.
         self.bridge = ""
         self.tokens: dict[str, str] = {}
+        # What the command is started by.
+        self.starter: list[str] = []
         self.process: subprocess.Popen | None = None
 
     def __enter__(self) -> "HubProcess":
@@ -35,7 +37,7 @@ class HubProcess:
     def start(self) -> None:
         """Starts it and waits for its line that says where it serves."""
         self.process = subprocess.Popen(
-            [CARILLON, "serve", "--dev", "--json", "--data", self.data]
+            [*self.starter, CARILLON, "serve", "--dev", "--json", "--data", self.data]
             + ["--grpc", self.address, "--http", "127.0.0.1:0", "--bridge", "127.0.0.1:0"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -57,9 +59,13 @@ class HubProcess:
         self.process.wait(PATIENCE)
         self.process.stdout.close()
 
-    def stop(self) -> int:
-        """SIGTERM; gives the exit code."""
-        self.process.send_signal(signal.SIGTERM)
+    def end(self) -> int:
+        """Waits until it has ended by itself; gives the exit code."""
         code = self.process.wait(PATIENCE)
         self.process.stdout.close()
         return code
+
+    def stop(self) -> int:
+        """SIGTERM; gives the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.end()

@@ -98,7 +98,13 @@ impl Positions {
             },
             Some(Kind::Left(left)) => self.rooms.remove(&left.room).is_some(),
             Some(Kind::Connected(connected)) => {
-                if self.inbox.is_none_or(|own| Some(own.epoch) != connected.inbox.map(|inbox| inbox.epoch)) {
+                // One beyond the head is of what the hub has lost: others will take those places.
+                let is_good = |own: InboxPosition| {
+                    connected.inbox.is_some_and(|head| {
+                        own.epoch == head.epoch && own.own <= head.own && own.broadcast <= head.broadcast
+                    })
+                };
+                if !self.inbox.is_some_and(is_good) {
                     // Where unread ones follow, the listener is before them.
                     self.inbox = connected.inbox_after.or(connected.inbox);
                 }
@@ -256,5 +262,18 @@ mod tests {
         let mut fresh = Positions::default();
         assert!(fresh.note(&push(Kind::Connected(nothing))));
         assert_eq!(fresh.inbox, inbox);
+    }
+
+    #[test]
+    fn an_inbox_beyond_the_hubs_head_begins_anew() {
+        let connected =
+            |inbox| push(Kind::Connected(Connected { inbox: Some(inbox), ..Connected::default() }));
+        for (own, broadcast, begins_anew) in [(5, 5, false), (6, 5, true), (5, 6, true), (0, 0, false)] {
+            let mut positions = Positions::default();
+            positions.note(&connected(place(own, broadcast)));
+            positions.note(&connected(place(5, 5)));
+            let expected = if begins_anew { place(5, 5) } else { place(own, broadcast) };
+            assert_eq!(positions.inbox, Some(expected), "{own}, {broadcast}");
+        }
     }
 }

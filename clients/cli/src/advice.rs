@@ -10,6 +10,14 @@ use carillon_client::{Code, CommandError, ConnectError, Refusal};
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
+/// So many nodes of the hub did not answer: all else was printed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} of the hub's nodes did not answer: what they have is missing")]
+pub(crate) struct Incomplete(pub(crate) u32);
+
+/// What an incomplete answer exits with.
+const INCOMPLETE: u8 = 3;
+
 /// As a shell reports a command that SIGINT ended: 128 + 2.
 const INTERRUPTED: u8 = 130;
 
@@ -20,6 +28,8 @@ pub(crate) enum Kind {
     Reads,
     /// As a user: changes something.
     Writes,
+    /// What is for users, with a service's token.
+    AsService,
     /// As a service: reads.
     ServiceReads,
     /// As a service: changes something.
@@ -32,6 +42,10 @@ pub(crate) enum Kind {
 pub(crate) fn report(error: &anyhow::Error, kind: Kind) -> ExitCode {
     if error.is::<Interrupted>() {
         return ExitCode::from(INTERRUPTED);
+    }
+    if let Some(incomplete) = error.downcast_ref::<Incomplete>() {
+        eprintln!("warning: {incomplete}");
+        return ExitCode::from(INCOMPLETE);
     }
     // Whoever reads has read enough, as `head` does.
     let closed = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
@@ -71,7 +85,7 @@ fn advice(error: &anyhow::Error, kind: Kind) -> Option<&'static str> {
                 CommandError::Unreachable(_) => Some(UNREACHABLE),
                 CommandError::Refused(refusal) => of_command(refusal, kind),
                 CommandError::TimedOut(_) => Some(match kind {
-                    Kind::Writes | Kind::ServiceWrites => {
+                    Kind::Writes | Kind::AsService | Kind::ServiceWrites => {
                         "the hub may have done it all the same: look before you repeat it"
                     }
                     Kind::Reads | Kind::ServiceReads | Kind::Local => "try again",
@@ -99,6 +113,7 @@ fn of_command(refusal: &Refusal, kind: Kind) -> Option<&'static str> {
         Code::PermissionDenied if service => {
             Some("this needs a service token that lists the tenant: --as service, or --token")
         }
+        Code::PermissionDenied if kind == Kind::AsService => Some(USERS_ONLY),
         Code::AccessDenied if !service => {
             Some("ask for it: `carillon admin add-member ROOM USER` makes one a member")
         }
@@ -148,6 +163,7 @@ mod tests {
         let denied = refused(Code::PermissionDenied);
         assert!(advice(&denied, Kind::ServiceWrites).unwrap().contains("service token"));
         assert!(advice(&denied, Kind::Writes).unwrap().contains("your role"));
+        assert_eq!(advice(&denied, Kind::AsService), Some(USERS_ONLY));
         assert_eq!(advice(&refused(Code::AccessDenied), Kind::ServiceWrites), None);
         let late = || CommandError::TimedOut(std::time::Duration::from_secs(1)).into();
         assert!(advice(&late(), Kind::Writes).unwrap().contains("look before"));

@@ -79,13 +79,17 @@ pub(crate) fn run(
             bridge: browsers.as_ref().map(Browsers::address),
             bridge_tls: config.bridge.tls.certificate.is_some(),
         });
-        if told.is_ok() {
+        let ended = if told.is_ok() {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                _ = terminate.recv() => told,
+                _ = interrupt.recv() => told,
+                // Whoever watches over the process starts another one.
+                () = hub.failed() => Err(anyhow::anyhow!("the store has failed: the log says why")),
             }
-        }
+        } else {
+            told
+        };
         hub.stop().await;
-        told
+        ended
     })
 }

@@ -33,7 +33,7 @@ mod wire;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+/// The exit codes stand in `args`, for `--help`.
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
     let kind = cli.command.kind();

@@ -87,8 +87,8 @@ impl Client {
         self.done(Command::Typing(v1::TypingSet { room: room.into(), active })).await
     }
 
-    /// Publishes an event. The entry is `None` where events are ephemeral; then a retry after a broken connection may
-    /// reach others twice.
+    /// Publishes an event. The entry is `None` where events are ephemeral. Their idempotency keys are remembered for a
+    /// minute, and by the node that took them alone: one that is sent again later, or on another node, may come twice.
     pub async fn publish(&self, event: v1::EventPublish) -> Answer<Option<v1::EntryAccepted>> {
         self.ask(Command::EventPublish(event)).await
     }

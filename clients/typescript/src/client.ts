@@ -180,6 +180,7 @@ export class Client extends Commands {
   private tell<Type extends keyof ClientEvents>(type: Type, value: ClientEvents[Type]): void {
     const named = value as { readonly room?: string } | undefined;
     if (typeof named === "object" && named.room) this.openRooms.get(named.room)?.hear(type, value);
+    if (type === "connected") for (const room of this.openRooms.values()) room.connected();
     if (type === "disconnected")
       for (const room of this.openRooms.values()) room.disconnected(value as Disconnected);
     this.roomList.hear(type, value);

@@ -1,4 +1,5 @@
 /** One's notifications as an object. */
+import { Again } from "./again.js";
 import { type Changes, Changing } from "./changing.js";
 import type { Client } from "./client.js";
 import type { CommandOptions } from "./commands.js";
@@ -6,6 +7,8 @@ import type { ClientEvent, ClientEvents, PushEvents } from "./events.js";
 import { type Notification, NotificationPriority } from "./gen/carillon/v1/inbox_pb.js";
 import type { InboxPlace } from "./received-inbox.js";
 
+/** Notifications per page, where what is loaded is read again. */
+const PAGE = 200;
 /** Notifications kept in memory; the oldest are dropped, and can be loaded again. */
 const KEEP = 1_000;
 
@@ -26,10 +29,12 @@ export class Inbox extends Changing<InboxEvents> {
   private ordered: readonly Notification[] | undefined;
   private cursor = "";
   private opened = false;
+  private readonly again: Again;
 
   /** Made by `Client`. */
   constructor(private readonly client: Client) {
     super();
+    this.again = new Again(client, () => this.refresh());
   }
 
   /** Those that are loaded, newest first. The same array until something changes. */
@@ -86,11 +91,18 @@ export class Inbox extends Changing<InboxEvents> {
   /** An event. Called by the client. */
   hear<Type extends keyof ClientEvents>(type: Type, value: ClientEvents[Type]): void {
     const event = { type, value } as ClientEvent;
-    if (event.type === "connected") this.count(event.value.inboxUnread);
+    if (event.type === "connected") this.onConnected(event.value.inboxUnread);
     else if (event.type === "inboxUnread") this.count(event.value.count);
     else if (event.type === "notification") this.onNotification(event.value);
     else if (event.type === "notificationState") this.onState(event.value);
     else if (event.type === "inboxTruncated") this.onTruncated();
+  }
+
+  private onConnected(unread: bigint): void {
+    this.count(unread);
+    // What was read or removed meanwhile on another device is in the pages alone.
+    if (this.byId.size > 0) this.again.soon();
+    else this.again.connected();
   }
 
   private onNotification(notification: Notification): void {
@@ -113,15 +125,30 @@ export class Inbox extends Changing<InboxEvents> {
   private onTruncated(): void {
     this.byId.clear();
     this.touch();
-    if (this.opened) void this.open().catch(() => {});
+    if (this.opened) this.again.soon();
   }
 
-  private async readPage(limit: number, options?: CommandOptions): Promise<void> {
+  /** Reads again as much as is loaded, a page at least; what is not there any more is dropped. */
+  private async refresh(): Promise<void> {
+    const gone = new Set(this.byId.keys());
+    let left = gone.size;
+    this.cursor = "";
+    do {
+      const page = await this.readPage(PAGE);
+      for (const { id } of page) gone.delete(id);
+      left -= page.length;
+    } while (this.hasMore && left > 0);
+    for (const id of gone) this.byId.delete(id);
+    this.touch();
+  }
+
+  private async readPage(limit: number, options?: CommandOptions): Promise<readonly Notification[]> {
     const page = await this.client.notifications({ cursor: this.cursor, limit }, options);
     for (const notification of page.notifications) this.byId.set(notification.id, notification);
     this.cursor = page.nextCursor;
     this.hasMore = page.nextCursor !== "";
     this.count(page.inboxUnread);
+    return page.notifications;
   }
 
   private count(unread: bigint): void {

@@ -1,7 +1,10 @@
 //! Tickets: what a page shows where it can show no token, as in the address of an event stream. A ticket speaks for the
 //! token that it was made for, once, and not for long.
 //!
-//! They are kept in memory: those of a hub that ends are gone, and whoever holds one asks for another.
+//! Those of a hub alone are kept in memory: they are gone with it, and whoever holds one asks for another. Nodes that share
+//! Redis keep them there ([`SharedTicket`]), so that each of them is good on every node.
+
+mod shared;
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -14,6 +17,7 @@ use crate::domain::limits::{TICKET_LIFE, TICKETS, TICKETS_PER_BEARER};
 use crate::domain::time::Timestamp;
 
 use super::authentication::Verified;
+pub use shared::SharedTicket;
 
 /// What every ticket begins with; no token does.
 const MARK: &str = "ticket_";
@@ -77,13 +81,25 @@ impl Tickets {
         let bearer = bearer(&verified);
         let held = issued.held.get(&bearer).copied().unwrap_or(0);
         if held >= TICKETS_PER_BEARER || issued.good.len() >= TICKETS || issued.ends.len() >= 4 * TICKETS {
-            return Err(Refusal { retry_after: Some(TICKET_LIFE), ..ErrorCode::RateLimited.into() });
+            return Err(too_many());
         }
         *issued.held.entry(bearer).or_default() += 1;
         issued.good.insert(ticket.clone(), (end, verified));
         // Kept for its whole life, so that the list stays in order where a token ends before.
         issued.ends.push_back((now.plus(TICKET_LIFE), ticket.clone()));
         Ok((ticket, end))
+    }
+
+    /// Counts one that is made here and kept elsewhere. `RATE_LIMITED` where this node has made [`TICKETS`] within the life of
+    /// one.
+    pub fn count(&self, now: Timestamp) -> Result<(), Refusal> {
+        let mut issued = self.0.lock();
+        issued.forget_ended(now);
+        if issued.ends.len() >= TICKETS {
+            return Err(too_many());
+        }
+        issued.ends.push_back((now.plus(TICKET_LIFE), String::new()));
+        Ok(())
     }
 
     /// Whether this is a ticket and no token.
@@ -107,6 +123,10 @@ impl Tickets {
             _ => Err(ErrorCode::InvalidToken.into()),
         }
     }
+}
+
+fn too_many() -> Refusal {
+    Refusal { retry_after: Some(TICKET_LIFE), ..ErrorCode::RateLimited.into() }
 }
 
 #[cfg(test)]
@@ -150,6 +170,17 @@ mod tests {
         let (ticket, end) = tickets.issue(alice(5_000), Timestamp(0)).unwrap();
         assert_eq!(end, Timestamp(5_000));
         assert_eq!(tickets.redeem(&ticket, Timestamp(5_000)), Err(ErrorCode::InvalidToken.into()));
+    }
+
+    #[test]
+    fn a_node_makes_so_many_within_the_life_of_one() {
+        let tickets = Tickets::default();
+        for _ in 0..TICKETS {
+            tickets.count(Timestamp(0)).unwrap();
+        }
+        let full = tickets.count(Timestamp(1)).unwrap_err();
+        assert_eq!((full.code, full.retry_after), (ErrorCode::RateLimited, Some(TICKET_LIFE)));
+        tickets.count(Timestamp(0).plus(TICKET_LIFE)).unwrap();
     }
 
     #[test]

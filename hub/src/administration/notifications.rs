@@ -9,7 +9,7 @@ use crate::domain::inbox::Notice;
 use crate::domain::limits;
 use crate::domain::names::{NotificationId, RoomKey, RoomName, UserId};
 use crate::domain::time::Timestamp;
-use crate::store::{Effect, Home, Outcome, Store, Write, refuse, refuse_commit};
+use crate::store::{CommitError, Condition, Effect, Home, Outcome, Store, Write, refuse, refuse_commit};
 
 use super::commands::{Audience, NotificationSent, SendNotification};
 
@@ -29,19 +29,61 @@ pub(super) async fn send(
     send: &SendNotification,
     now: Timestamp,
 ) -> Result<NotificationSent, Refusal> {
+    let id = NotificationId::parse(&format!("{:032x}", id(store.secret(), caller, send)?))?;
+    let recipients = match admit(store, caller, send, now).await {
+        Ok(recipients) => recipients,
+        // What was sent is not refused by now.
+        Err(refusal) => return sent_before(store, caller, send, id).await?.ok_or(refusal),
+    };
+    let outcome = outcome(caller, send, id.clone(), &recipients);
+    let committed = store.commit(outcome).await.map_err(refuse_commit)?;
+    let recipients = count(store, caller, &recipients).await?;
+    Ok(NotificationSent { id, recipients, duplicate: committed.duplicate })
+}
+
+/// Whom it is for, where it can be sent now.
+async fn admit(
+    store: &dyn Store,
+    caller: &Caller,
+    send: &SendNotification,
+    now: Timestamp,
+) -> Result<Recipients, Refusal> {
     if send.expires.is_some_and(|expires| expires <= now) {
         return Err(Refusal::invalid("expires_ms", "in the future"));
     }
-    let recipients = recipients(store, caller, &send.audience).await?;
-    let id = NotificationId::parse(&format!("{:032x}", id(store.secret(), caller, send)?))?;
-    let outcome = outcome(caller, send, id.clone(), &recipients);
-    let committed = store.commit(outcome).await.map_err(refuse_commit)?;
-    let count = match &recipients {
-        Recipients::Each(users) => users.len() as u64,
+    recipients(store, caller, &send.audience).await
+}
+
+/// What an earlier attempt with the same key gave, if there was one.
+async fn sent_before(
+    store: &dyn Store,
+    caller: &Caller,
+    send: &SendNotification,
+    id: NotificationId,
+) -> Result<Option<NotificationSent>, Refusal> {
+    if send.idempotency.is_none() {
+        return Ok(None);
+    }
+    let nobody = Recipients::Each(Vec::new());
+    let outcome =
+        Outcome { conditions: vec![Condition::NEVER], ..outcome(caller, send, id.clone(), &nobody) };
+    match store.commit(outcome).await {
+        Ok(_) => {}
+        Err(CommitError::Condition(_) | CommitError::TooManyKeys) => return Ok(None),
+        Err(error) => return Err(refuse_commit(error)),
+    }
+    // Of a room that is no more nobody is left.
+    let recipients = recipients(store, caller, &send.audience).await.unwrap_or(nobody);
+    let recipients = count(store, caller, &recipients).await?;
+    Ok(Some(NotificationSent { id, recipients, duplicate: true }))
+}
+
+async fn count(store: &dyn Store, caller: &Caller, recipients: &Recipients) -> Result<u64, Refusal> {
+    match recipients {
+        Recipients::Each(users) => Ok(users.len() as u64),
         // An emergency is on its way before anything is counted.
-        Recipients::All => store.known_users(&caller.tenant).await.map_err(refuse)?,
-    };
-    Ok(NotificationSent { id, recipients: count, duplicate: committed.duplicate })
+        Recipients::All => store.known_users(&caller.tenant).await.map_err(refuse),
+    }
 }
 
 /// Of the sender and their idempotency key, so that a retry has the same; random without one.

@@ -76,6 +76,8 @@ pub struct Hub {
     /// What serves beside gRPC: each ends when it has answered its last call.
     fronts: TaskTracker,
     audit: Running,
+    /// Cancelled when the store has failed for good.
+    failed: CancellationToken,
     drain_timeout: Duration,
     /// How long those whose session ends with the hub may come back without having been away.
     grace: Duration,
@@ -120,7 +122,7 @@ impl Hub {
         if let Some(tls) = door.tls {
             tasks.spawn(tls.follow(run.clone()));
         }
-        let http = begin_tasks(config, facts, &health, revocations_after, (&tasks, &run)).await?;
+        let (http, failed) = begin_tasks(config, facts, &health, revocations_after, (&tasks, &run)).await?;
         drop(stop);
         health.serving().await;
         audit.started();
@@ -138,6 +140,7 @@ impl Hub {
             in_flight,
             fronts: serving_fronts,
             audit,
+            failed,
             drain_timeout: config.session.drain_timeout,
             grace: config.presence.grace,
         })
@@ -161,6 +164,12 @@ impl Hub {
     /// Calls without a session that are being answered, those without end aside.
     pub fn calls_in_flight(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// Waits until the store has failed for good, as the embedded one does when it cannot write: nothing goes on until a hub
+    /// is started anew.
+    pub async fn failed(&self) {
+        self.failed.cancelled().await;
     }
 
     /// What all sessions share.
@@ -244,14 +253,15 @@ impl Hub {
     }
 }
 
-/// Begins what belongs to no worker. Gives the address of health and metrics.
+/// Begins what belongs to no worker. Gives the address of health and metrics, and what is cancelled when the store has failed
+/// for good.
 async fn begin_tasks(
     config: &Config,
     facts: HubFacts,
     health: &Health,
     revocations_after: u64,
     (tasks, run): (&TaskTracker, &CancellationToken),
-) -> Result<SocketAddr, StartError> {
+) -> Result<(SocketAddr, CancellationToken), StartError> {
     let services = &Arc::clone(&facts.services);
     tasks.spawn(send_unread(Arc::clone(services), run.clone()));
     tasks.spawn(tell_missed_marks(Arc::clone(services), run.clone()));
@@ -259,10 +269,11 @@ async fn begin_tasks(
     let options = http::Options::new(config.http.listen);
     let (web, handle) = http::Service::bind(options, Arc::new(facts)).await?;
     tasks.spawn(web.run(run.clone()));
-    let outage = Outage::new(services, health, stores::patience(config), revocations_after);
+    let failed = CancellationToken::new();
+    let outage = Outage::new(services, health, stores::patience(config), revocations_after, failed.clone());
     tasks.spawn(outage.watch(run.clone()));
     keys::start(config, &services.authenticator, &services.metrics, tasks, run);
-    Ok(handle.address())
+    Ok((handle.address(), failed))
 }
 
 /// The services, their store, and the way to other nodes where there may be any.
@@ -318,6 +329,7 @@ pub(super) fn build(
         shared: nodes.as_ref().map(Nodes::limits),
         revocations: Revocations::default(),
         tickets: Tickets::default(),
+        shared_tickets: nodes.as_ref().map(Nodes::tickets),
         sessions,
         audit,
         metrics,

@@ -14,6 +14,7 @@ use crate::bus::feed::{Feed, Service};
 use crate::bus::redis::{self, Options, RedisBus};
 use crate::bus::registry::limits::SharedLimits;
 use crate::bus::registry::redis::RedisRegistry;
+use crate::bus::registry::tickets::SharedTickets;
 use crate::bus::{Bus, Events};
 use crate::config::Config;
 use crate::presence::{Presence, nodes};
@@ -67,6 +68,11 @@ impl Nodes {
 
     /// What is counted with them.
     pub(super) fn limits(&self) -> Arc<dyn SharedLimits> {
+        Arc::new(self.registry.clone())
+    }
+
+    /// Tickets that are good on all of them.
+    pub(super) fn tickets(&self) -> Arc<dyn SharedTickets> {
         Arc::new(self.registry.clone())
     }
 

@@ -1,4 +1,5 @@
-//! What a hub does while its store is away, or what other nodes say is not heard.
+//! What a hub does while its store is away, what other nodes say is not heard, or its own lease has ended: to the others it is
+//! gone then, and it lets nobody in, as it does not know who is there.
 //!
 //! Whoever watches health sends no one here any more. What was revoked meanwhile is not known: nobody new is let in, also when
 //! the store is back, until that has been read; and where it lasts, sessions end. While only the bus is away revocations are
@@ -40,17 +41,21 @@ pub(super) struct Outage {
     /// Until when all revocations were known.
     known: Instant,
     has_ended: bool,
+    /// Cancelled when the store has failed for good.
+    failed: CancellationToken,
 }
 
 impl Outage {
-    /// Of a hub that knows the revocations up to a place.
+    /// Of a hub that knows the revocations up to a place; `failed` is cancelled when its store has failed for good.
     pub(super) fn new(
         services: &Arc<Services>,
         health: &Health,
         patience: Patience,
         revocations_after: u64,
+        failed: CancellationToken,
     ) -> Self {
         Self {
+            failed,
             services: Arc::clone(services),
             health: health.clone(),
             patience,
@@ -69,6 +74,9 @@ impl Outage {
             loop {
                 ticks.tick().await;
                 self.look_at_health().await;
+                if self.services.store.has_failed() {
+                    self.failed.cancel();
+                }
                 if let Some(stale) = self.patience.stale {
                     self.look_at_revocations(stale).await;
                 }
@@ -80,7 +88,8 @@ impl Outage {
         }
     }
 
-    /// Takes the hub out of service while its store has not answered or committed for a while, or other nodes are not heard.
+    /// Takes the hub out of service while its store has not answered or committed for a while, other nodes are not heard, or they
+    /// take this one to be gone.
     async fn look_at_health(&mut self) {
         let fault = fault(&self.services);
         if fault.is_none() {
@@ -143,10 +152,12 @@ impl Outage {
 fn fault(services: &Services) -> Option<&'static str> {
     let store = services.store.figures();
     let is_heard = services.delivery.feed().is_none_or(Feed::is_connected);
-    match (store.healthy, store.writable, is_heard) {
+    let is_there = services.presence.is_among_nodes();
+    match (store.healthy, store.writable, is_heard, is_there) {
         (false, ..) => Some("the store does not answer"),
-        (_, false, _) => Some("the store takes no writes"),
-        (.., false) => Some("other nodes are not heard"),
+        (_, false, ..) => Some("the store takes no writes"),
+        (.., false, _) => Some("other nodes are not heard"),
+        (.., false) => Some("this node's lease has ended"),
         _ => None,
     }
 }

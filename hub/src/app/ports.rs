@@ -49,6 +49,11 @@ impl Ports {
 }
 
 impl Authenticate for Ports {
+    fn exchange(&self, token: &str) -> Option<Answer<String>> {
+        let exchange = self.services.exchange(&Token(token.to_owned()))?;
+        Some(exchange.map(|token| token.map(|token| token.0)).boxed())
+    }
+
     fn user(&self, token: &str) -> Result<Caller, Refusal> {
         self.services.authenticate(&Token(token.to_owned()), Timestamp::now())
     }
@@ -75,8 +80,9 @@ impl Authenticate for Ports {
         Ok(Box::new(move || services.check_operator(&operator, Timestamp::now())))
     }
 
-    fn ticket(&self, token: &str) -> Result<(String, Timestamp), Refusal> {
-        self.services.issue_ticket(&Token(token.to_owned()), Timestamp::now())
+    fn ticket(&self, token: &str) -> Answer<(String, Timestamp)> {
+        let (services, token) = (Arc::clone(&self.services), Token(token.to_owned()));
+        async move { services.issue_ticket(&token, Timestamp::now()).await }.boxed()
     }
 }
 

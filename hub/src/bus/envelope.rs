@@ -81,8 +81,6 @@ pub enum Body {
     Revoked,
     /// A user's content was blanked.
     Erased(UserKey),
-    /// Retention removed entries before this one.
-    Trimmed(Seq),
     /// To be passed on as it is.
     Live(Live),
     /// To be acted on.
@@ -143,7 +141,6 @@ pub fn read(bytes: &Bytes, own: u64) -> Result<Envelope, Malformed> {
             let tenant = TenantId::parse(from.text16()?).map_err(|_| Malformed("tenant"))?;
             Body::Erased(UserKey { tenant, user: user(&mut from)? })
         }
-        8 => Body::Trimmed(Seq(from.u64()?)),
         9 => Body::Live(read_live(from, bytes)?),
         10 => read_control(from)?,
         11 => Body::Sessions(bytes.slice_ref(from.rest())),

@@ -27,6 +27,8 @@ pub struct Life {
 /// Figures of what nodes have said of their sessions, since this one began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionsFigures {
+    /// Whether this node's own lease is good.
+    pub has_lease: bool,
     /// Other nodes that are there now, as their leases say.
     pub others: u64,
     /// Batches that this node has told.

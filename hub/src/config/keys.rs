@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use super::auth::{AuthSection, HiddenText};
 use super::check::{Broken, duration, require};
 use crate::access::authentication::{Algorithm, Key, NamedKey, Remote, Secret};
-use crate::domain::limits::KEY_FILE_BYTES;
+use crate::domain::limits::{KEY_FILE_BYTES, SECRET_BYTES};
 
 /// One of several keys of an issuer. Exactly one of the three that hold it must be set.
 #[derive(Clone, Debug, Default, serde::Deserialize, serde::Serialize)]
@@ -94,7 +94,12 @@ impl Holder<'_> {
             }
             (None, Some(path), None) => {
                 let bytes = read(&name("secret_file"), path)?;
-                (name("secret_file"), Key::Secret(Secret::new(bytes.trim_ascii())))
+                let secret = Secret::new(bytes.trim_ascii());
+                // Which file is not known to whoever did not name it, as in development.
+                let rule = || format!("{} holds less than {SECRET_BYTES} bytes", path.display());
+                let fits = algorithm != Algorithm::Hs256 || secret.is_long_enough();
+                fits.then_some(()).ok_or_else(|| Broken::new(name("secret_file"), rule()))?;
+                (name("secret_file"), Key::Secret(secret))
             }
             (None, None, Some(path)) => {
                 let bytes = read(&name("public_key_file"), path)?;

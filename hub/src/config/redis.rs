@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::check::{Broken, duration, number, require};
 use super::keys::is_loopback;
 use super::{HiddenText, span};
-use crate::domain::limits::NODE_LEASE;
-use crate::domain::limits::REVOCATION_STALE;
+use crate::domain::limits::{COMES_BACK, NODE_LEASE, REVOCATION_STALE};
 use crate::redis::{Durability, Link, Options, options};
 
 /// What plain text to another machine needs.
@@ -97,7 +96,9 @@ impl RedisSection {
 
     /// How it is spoken to.
     pub fn options(&self) -> Options {
+        let options = Options::new("");
         Options {
+            back_off_most: options.back_off_most.min(self.lease / COMES_BACK),
             servers: self.servers.iter().map(|server| server.as_str().to_owned()).collect(),
             cluster: self.cluster,
             user: self.user.clone(),
@@ -106,7 +107,7 @@ impl RedisSection {
             prefix: self.prefix.clone(),
             connect_timeout: self.connect_timeout,
             answer_timeout: self.answer_timeout,
-            ..Options::new("")
+            ..options
         }
     }
 

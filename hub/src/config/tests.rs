@@ -296,9 +296,11 @@ fn development_needs_nothing_and_keeps_its_secret() {
     assert_eq!((of("user:alice").join, of("user:alice").auto_join), (Who::Owner, AutoJoin::User));
     assert!(of("state:x").latest_per_key && of("room:x").durable && !of("live:x").durable);
 
-    fs::write(data.join("dev-secret"), "short\n").unwrap();
+    let secret = data.join("dev-secret");
+    fs::write(&secret, "short\n").unwrap();
     let error = Config::development(&data).unwrap_err().to_string();
-    assert!(error.starts_with("settings: auth.secret_file: at least 32 bytes"), "{error}");
+    let file = secret.display();
+    assert_eq!(error, format!("settings: auth.secret_file: {file} holds less than 32 bytes"));
 }
 
 /// A file of `docs/`.

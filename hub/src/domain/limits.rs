@@ -382,6 +382,9 @@ pub const PRESENCE_LATER: usize = 256;
 pub const PRESENCE_LINGER: Duration = Duration::from_secs(10);
 /// A node's lease: where it does not renew it, its sessions are over by then. Renewed at a third.
 pub const NODE_LEASE: Duration = Duration::from_secs(15);
+/// While Redis is away a node waits at most this part of its lease between two attempts to connect: two thirds of the lease
+/// are left when the first node is back and gives all of them the time of the outage, and an attempt takes time itself.
+pub const COMES_BACK: u32 = 5;
 /// What a node has said of somebody's sessions holds for so long.
 pub const SESSION_COUNT_LASTS: Duration = Duration::from_mins(3);
 /// A node says again what it has of everybody's sessions after so long.

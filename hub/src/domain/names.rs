@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::Hasher;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
@@ -80,6 +81,18 @@ impl InstanceId {
     pub fn mark(&self) -> u64 {
         let mut hasher = SipHasher13::new();
         hasher.write(self.as_str().as_bytes());
+        hasher.finish().max(1)
+    }
+
+    /// By which nodes know that it comes from there too.
+    pub fn mark_at(&self, address: Option<IpAddr>) -> u64 {
+        let mut hasher = SipHasher13::new();
+        hasher.write(self.as_str().as_bytes());
+        match address {
+            Some(IpAddr::V4(address)) => hasher.write(&[&[0, 4][..], &address.octets()].concat()),
+            Some(IpAddr::V6(address)) => hasher.write(&[&[0, 6][..], &address.octets()].concat()),
+            None => hasher.write(&[0]),
+        }
         hasher.finish().max(1)
     }
 }

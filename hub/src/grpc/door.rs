@@ -156,6 +156,30 @@ impl Visitor {
         } else {
             self.try_call(headers, || false)?.judge(admitted.as_ref().err().map(|refusal| refusal.code));
         }
+        self.certified(headers, admitted)
+    }
+
+    /// The same for a call that was let try before anybody could say whose it is.
+    pub(super) fn judge(
+        &self,
+        trial: Trial,
+        headers: &HeaderMap,
+        admitted: Result<Admitted, Refusal>,
+    ) -> Result<Admitted, Refusal> {
+        if is_good(&admitted) {
+            trial.succeeded();
+        } else {
+            trial.judge(admitted.as_ref().err().map(|refusal| refusal.code));
+        }
+        self.certified(headers, admitted)
+    }
+
+    /// What was said of who calls, unless it is a service that would have to show a certificate.
+    fn certified(
+        &self,
+        headers: &HeaderMap,
+        admitted: Result<Admitted, Refusal>,
+    ) -> Result<Admitted, Refusal> {
         let needs = self.door.services_need_certificate && matches!(admitted, Ok(Admitted::Service));
         if needs && !self.is_certified(headers) { Err(ErrorCode::PermissionDenied.into()) } else { admitted }
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, Request, Response};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
@@ -21,6 +22,7 @@ use tower::Service;
 
 use super::call::{REQUEST_ID, RequestId};
 use super::door::{Admitted, Visitor};
+use super::ports::Answer;
 use super::{errors, streams};
 use crate::audit::event;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -30,6 +32,9 @@ use crate::session::Closer;
 /// Who calls, by the headers alone.
 type Admit = Arc<dyn Fn(&HeaderMap) -> Result<Admitted, Refusal> + Send + Sync>;
 
+/// What a call of this path bears a ticket for, which others keep; `None` where what it bears is judged as it is.
+type Exchange = Arc<dyn Fn(&str, &HeaderMap) -> Option<Answer<String>> + Send + Sync>;
+
 /// How long a call of this path may take.
 type Limit = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;
 
@@ -38,6 +43,8 @@ type Limit = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;
 pub(super) struct Terms {
     /// Whether a call that bears these headers is read at all; `None` where anyone may call.
     pub(super) admit: Option<Admit>,
+    /// The token in the place of which a call bears a ticket.
+    pub(super) exchange: Exchange,
     /// How long the call of a path may take from its headers to the answer, and the client to take that; `None` where
     /// calls have no end.
     pub(super) limit: Limit,
@@ -48,7 +55,12 @@ pub(super) struct Terms {
 impl Terms {
     /// Anyone may call, for as long as they like.
     pub(super) fn open() -> Self {
-        Self { admit: None, limit: Arc::new(|_| None), in_flight: TaskTracker::new() }
+        Self {
+            admit: None,
+            exchange: Arc::new(|_, _| None),
+            limit: Arc::new(|_| None),
+            in_flight: TaskTracker::new(),
+        }
     }
 }
 
@@ -72,34 +84,87 @@ impl<S: NamedService> NamedService for Edge<S> {
     const NAME: &'static str = S::NAME;
 }
 
+type Answered = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
 impl<S> Service<Request<Body>> for Edge<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = Answered;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.server.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Some(admit) = self.terms.admit.clone() else {
+            let request_id = RequestId::of(request.headers());
+            return self.serve(request, request_id);
+        };
+        let (headers, visitor) = (request.headers(), Visitor::of(request.extensions()));
+        let Some(exchange) = (self.terms.exchange)(request.uri().path(), headers) else {
+            let admitted = visitor.admit(headers, || admit(headers));
+            return self.answer(request, admitted);
+        };
+        // tonic's servers are always ready, which is why a clone may be called at once.
+        let mut this = self.clone();
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            let admitted = admit_ticket(&visitor, &mut parts.headers, exchange, &admit).await;
+            this.answer(Request::from_parts(parts, body), admitted).await
+        })
+    }
+}
+
+/// Asks who a call is of that bears a ticket which others keep. Its address is asked first: to look for a ticket that was made
+/// up costs those others something. From then on the call bears the token.
+async fn admit_ticket(
+    visitor: &Arc<Visitor>,
+    headers: &mut HeaderMap,
+    exchange: Answer<String>,
+    admit: &Admit,
+) -> Result<Admitted, Refusal> {
+    let trial = visitor.try_call(headers, || false)?;
+    let admitted = match exchange.await {
+        Ok(token) => show(headers, &token).and_then(|()| admit(headers)),
+        Err(refusal) => Err(refusal),
+    };
+    visitor.judge(trial, headers, admitted)
+}
+
+fn show(headers: &mut HeaderMap, token: &str) -> Result<(), Refusal> {
+    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ErrorCode::InvalidToken)?;
+    bearer.set_sensitive(true);
+    headers.insert(AUTHORIZATION, bearer);
+    Ok(())
+}
+
+impl<S> Edge<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    /// Serves who was admitted, and tells others why not.
+    fn answer(&mut self, mut request: Request<Body>, admitted: Result<Admitted, Refusal>) -> Answered {
         let request_id = RequestId::of(request.headers());
-        let closer = streams::closer(request.extensions());
-        if let Some(admit) = &self.terms.admit {
-            let (headers, visitor) = (request.headers(), Visitor::of(request.extensions()));
-            match visitor.admit(headers, || admit(headers)) {
-                Ok(Admitted::User(caller)) => _ = request.extensions_mut().insert(caller),
-                Ok(Admitted::Service) => {}
-                Err(refusal) => {
-                    visitor.tell_refused(event::AUTHENTICATION, headers, refusal.code);
-                    let refused = errors::status(&refusal, &request_id).into_http();
-                    return Box::pin(async { Ok(refused) });
-                }
+        match admitted {
+            Ok(Admitted::User(caller)) => _ = request.extensions_mut().insert(caller),
+            Ok(Admitted::Service) => {}
+            Err(refusal) => {
+                let visitor = Visitor::of(request.extensions());
+                visitor.tell_refused(event::AUTHENTICATION, request.headers(), refusal.code);
+                let refused = errors::status(&refusal, &request_id).into_http();
+                return Box::pin(async { Ok(refused) });
             }
         }
+        self.serve(request, request_id)
+    }
+
+    fn serve(&mut self, request: Request<Body>, request_id: RequestId) -> Answered {
+        let closer = streams::closer(request.extensions());
         closer.settle();
         closer.moved(Moment::now());
         let limit = (self.terms.limit)(request.uri().path());

@@ -9,9 +9,9 @@ use http::HeaderMap;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::call::{RequestId, answer, required_bearer};
+use super::call::{RequestId, answer, bearer, required_bearer};
 use super::door::{Admitted, Visitor};
-use super::ports::{Authenticate, Execute};
+use super::ports::{Answer, Authenticate, Execute};
 use super::{decode, encode};
 use crate::audit::{Source, Trail};
 use crate::domain::caller::Caller;
@@ -42,11 +42,21 @@ impl HubApi {
         self.authenticate.user(required_bearer(headers)?)
     }
 
+    /// The token that a ticket in these headers speaks for; `None` where they are judged as they are.
+    pub(super) fn exchange(&self, headers: &HeaderMap) -> Option<Answer<String>> {
+        self.authenticate.exchange(bearer(headers).ok()??)
+    }
+
     /// Who calls, before anything is read. A service may ask for a ticket and nothing else.
     pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
         match self.caller(headers) {
             Ok(caller) => Ok(Admitted::User(caller)),
             Err(refusal) if refusal.code == ErrorCode::PermissionDenied => Ok(Admitted::Service),
+            // One of several tenants names none here.
+            Err(refusal) if refusal.code == ErrorCode::InvalidArgument => {
+                self.authenticate.any_service(required_bearer(headers)?).map_err(|_| refusal)?;
+                Ok(Admitted::Service)
+            }
             Err(refusal) => Err(refusal),
         }
     }
@@ -106,14 +116,14 @@ impl HubService for HubApi {
     }
 
     /// `AUTH_REQUIRED` without a token, `INVALID_TOKEN`, `TOKEN_EXPIRED` or `TOKEN_REVOKED` for a bad one or a ticket;
-    /// `RATE_LIMITED` where too many tickets are about.
+    /// `RATE_LIMITED` where too many tickets are about; `UNAVAILABLE` where the nodes share them and cannot keep it.
     async fn create_ticket(
         &self,
         request: Request<v1::CreateTicketRequest>,
     ) -> Result<Response<v1::CreateTicketResponse>, Status> {
         let headers = request.metadata().as_ref();
         let work = async {
-            let (ticket, expires) = self.authenticate.ticket(required_bearer(headers)?)?;
+            let (ticket, expires) = self.authenticate.ticket(required_bearer(headers)?).await?;
             Ok(v1::CreateTicketResponse { ticket, expires_ms: expires.millis() })
         };
         answer(RequestId::of(headers), self.timeout, work).await

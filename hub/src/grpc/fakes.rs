@@ -59,6 +59,7 @@ pub(super) struct FakeHub {
     reply: Mutex<Option<Result<Reply, Refusal>>>,
     asked: Mutex<Vec<Asked>>,
     tokens: AtomicUsize,
+    taken: Arc<AtomicUsize>,
 }
 
 impl FakeHub {
@@ -68,6 +69,7 @@ impl FakeHub {
             reply: Mutex::new(reply.into()),
             asked: Mutex::default(),
             tokens: AtomicUsize::new(0),
+            taken: Arc::default(),
         })
     }
 
@@ -85,6 +87,11 @@ impl FakeHub {
     /// How many users' tokens it was asked about.
     pub(super) fn tokens_seen(&self) -> usize {
         self.tokens.load(Ordering::Relaxed)
+    }
+
+    /// How many tickets it was asked to exchange.
+    pub(super) fn tickets_taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     pub(super) fn hub_api(self: &Arc<Self>) -> HubApi {
@@ -136,6 +143,15 @@ pub(super) fn room() -> Room {
 }
 
 impl Authenticate for FakeHub {
+    fn exchange(&self, token: &str) -> Option<Answer<String>> {
+        let ticket = token.strip_prefix("ticket_")?.to_owned();
+        let taken = Arc::clone(&self.taken);
+        Some(Box::pin(async move {
+            taken.fetch_add(1, Ordering::Relaxed);
+            if ticket == "of-alice" { Ok(ALICE.to_owned()) } else { Err(ErrorCode::InvalidToken.into()) }
+        }))
+    }
+
     fn user(&self, token: &str) -> Result<Caller, Refusal> {
         self.tokens.fetch_add(1, Ordering::Relaxed);
         match token {
@@ -168,8 +184,9 @@ impl Authenticate for FakeHub {
         if token == OPERATOR { Ok(Box::new(|| Ok(()))) } else { Err(ErrorCode::PermissionDenied.into()) }
     }
 
-    fn ticket(&self, token: &str) -> Result<(String, Timestamp), Refusal> {
-        self.user(token).map(|caller| (format!("ticket_{}", caller.user), Timestamp(30_000)))
+    fn ticket(&self, token: &str) -> Answer<(String, Timestamp)> {
+        let caller = self.user(token);
+        Box::pin(ready(caller.map(|caller| (format!("ticket_{}", caller.user), Timestamp(30_000)))))
     }
 }
 

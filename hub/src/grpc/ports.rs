@@ -23,8 +23,12 @@ use crate::telemetry::Snapshot;
 pub type Answer<T> = BoxFuture<'static, Result<T, Refusal>>;
 
 /// Who a token is of. Answers from memory: keys that must be fetched are fetched by someone else, and their lack is
-/// `UNAVAILABLE`.
+/// `UNAVAILABLE`. Only tickets that all nodes share are elsewhere.
 pub trait Authenticate: Send + Sync + 'static {
+    /// The token that a ticket speaks for, which is good no more from then on; the token is then judged as if it had been
+    /// shown. `None` for what is judged as it is.
+    fn exchange(&self, token: &str) -> Option<Answer<String>>;
+
     /// The caller that a token names, for the service for users.
     fn user(&self, token: &str) -> Result<Caller, Refusal>;
 
@@ -45,7 +49,7 @@ pub trait Authenticate: Send + Sync + 'static {
     fn operator(&self, token: &str) -> Result<StillGood, Refusal>;
 
     /// A ticket for the bearer of a token, and when it ends.
-    fn ticket(&self, token: &str) -> Result<(String, Timestamp), Refusal>;
+    fn ticket(&self, token: &str) -> Answer<(String, Timestamp)>;
 }
 
 /// Says why a token is good no more, if so: that it has expired or was revoked.

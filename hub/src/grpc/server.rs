@@ -24,6 +24,8 @@ use crate::domain::limits;
 
 /// The path of the one call that may take longer than others.
 const ERASE_PATH: &str = "/carillon.v1.AdminService/EraseUser";
+/// The call that makes a ticket.
+const TICKET_PATH: &str = "/carillon.v1.HubService/CreateTicket";
 /// The call that watches a node.
 const WATCH_PATH: &str = "/carillon.v1.AdminService/WatchOverview";
 
@@ -118,13 +120,20 @@ where
     pub fn router(self) -> Result<Router<S>, ServeError> {
         let Calls { frame_bytes, timeout, .. } = self.calls;
         let (users, services) = (Arc::clone(&self.hub), self.admin.clone());
-        let of_users = Terms {
-            admit: Some(Arc::new(move |headers| users.admit(headers))),
-            limit: Arc::new(move |_| Some(timeout)),
-            in_flight: self.in_flight.clone(),
-        };
+        let (tickets_of_users, tickets_of_services) = (Arc::clone(&self.hub), self.admin.clone());
+        let of_users =
+            Terms {
+                admit: Some(Arc::new(move |headers| users.admit(headers))),
+                // With a ticket there is no ticket to be had: it is refused as the token that it is not.
+                exchange: Arc::new(move |path, headers| {
+                    if path == TICKET_PATH { None } else { tickets_of_users.exchange(headers) }
+                }),
+                limit: Arc::new(move |_| Some(timeout)),
+                in_flight: self.in_flight.clone(),
+            };
         let of_services = Terms {
             admit: Some(Arc::new(move |headers| services.admit(headers))),
+            exchange: Arc::new(move |_, headers| tickets_of_services.exchange(headers)),
             limit: Arc::new(move |path| {
                 match path {
                     ERASE_PATH => Some(timeout.max(limits::ERASURE_TIMEOUT)),

@@ -16,8 +16,8 @@ pub trait Facts: Send + Sync + 'static {
 pub struct Readiness {
     /// Whether it is stopping.
     pub draining: bool,
-    /// Whether its store is there and commits, and other nodes are heard; or not for so short a time that nobody need go
-    /// elsewhere.
+    /// Whether its store is there and commits, other nodes are heard, and they take this one to be there; or not for so short
+    /// a time that nobody need go elsewhere.
     pub in_service: bool,
     /// The store's figures.
     pub store: StoreFigures,

@@ -16,7 +16,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::{BoxFuture, join_all};
+use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -290,16 +292,23 @@ impl Link {
         known.extend(self.0.seeds.addresses());
         known.sort();
         known.dedup();
-        let views = join_all(known.iter().map(|address| self.view(address))).await;
+        let (mut views, mut answered) =
+            (known.iter().map(|address| self.view(address)).collect::<FuturesUnordered<_>>(), 0);
         let mut failed = None;
         let mut newest = None;
-        for view in views {
+        // Where most have answered, one of them knows who took over last: whoever is cut off is not waited for.
+        while let Some(view) = views.next().await {
             match view {
-                Ok((epoch, topology)) if newest.as_ref().is_none_or(|(known, _)| *known <= epoch) => {
-                    newest = Some((epoch, topology));
+                Ok((epoch, topology)) => {
+                    answered += 1;
+                    if newest.as_ref().is_none_or(|(known, _)| *known <= epoch) {
+                        newest = Some((epoch, topology));
+                    }
                 }
-                Ok(_) => {}
                 Err(error) => failed = Some(LinkError::unreachable(&error)),
+            }
+            if answered > known.len() / 2 {
+                break;
             }
         }
         let nobody =

@@ -66,6 +66,11 @@ impl Partition {
         Self::of(b't', tenant.as_str(), "")
     }
 
+    /// That of a service, of whatever tenants: the tickets that it holds.
+    pub fn of_service(name: &UserId) -> Self {
+        Self::of(b's', "", name.as_str())
+    }
+
     /// An address's: how many sessions it has.
     pub fn of_address(address: IpAddr) -> Self {
         Self::of(b'a', "", &address.to_string())
@@ -114,6 +119,16 @@ impl Names {
     /// The key of what belongs to no tenant.
     pub fn hub(&self) -> String {
         format!("{}hub", self.partition(Partition::of_hub()))
+    }
+
+    /// The key of the nodes' leases, without its suffix: lives by when they end.
+    pub fn nodes(&self) -> String {
+        format!("{}nodes", self.partition(Partition::of_hub()))
+    }
+
+    /// The key of those among them that have stopped.
+    pub fn nodes_left(&self) -> String {
+        format!("{}/left", self.nodes())
     }
 
     /// The channel of what is committed in a room.

@@ -104,11 +104,12 @@ impl Services {
         let (Some(feed), Some(shared)) = (self.delivery.feed(), &self.shared) else {
             return Ok((Vec::new(), 0));
         };
-        // This one is among them.
-        let nodes = shared.nodes().await.map_err(|_| ErrorCode::Unavailable)?.len().saturating_sub(1);
-        let answers = feed.ask(&question.encode(tenant), nodes).await.map_err(|_| ErrorCode::Unavailable)?;
-        let answers: Vec<_> = answers.iter().filter_map(|answer| read(answer).ok()).collect();
-        let silent = nodes.saturating_sub(answers.len()) as u32;
+        // This one is among them, unless its own lease has ended.
+        let mut nodes = shared.nodes().await.map_err(|_| ErrorCode::Unavailable)?;
+        nodes.retain(|node| *node != feed.node());
+        let answers = feed.ask(&question.encode(tenant), &nodes).await.map_err(|_| ErrorCode::Unavailable)?;
+        let answers: Vec<_> = answers.iter().filter_map(|(_, answer)| read(answer).ok()).collect();
+        let silent = nodes.len().saturating_sub(answers.len()) as u32;
         Ok((answers, silent))
     }
 

@@ -13,14 +13,15 @@ use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::registry::limits::{Entrant, Own, SharedLimits, Whose};
+use crate::bus::registry::limits::{Own, Whose};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{SESSION_COUNT_AGAIN, SESSION_COUNTS_AT_ONCE};
-use crate::domain::names::InstanceId;
+use crate::domain::names::UserKey;
 
 use super::limits::SessionLimits;
 use super::live::Live;
 use super::services::Services;
+use super::sessions::Places;
 
 /// After a count could not be said the next waits for so long.
 const RETRY: Duration = Duration::from_millis(500);
@@ -33,74 +34,87 @@ pub(super) struct Changed {
 }
 
 impl Services {
-    /// Whether all nodes' sessions leave room for one that this node's do: on top of `before` of its user here, and `None`
-    /// where it takes over from another.
-    pub(super) async fn enter(&self, live: &Live, before: Option<u32>) -> Result<(), Refusal> {
-        let Some(shared) = &self.shared else { return Ok(()) };
-        let Some(before) = before else {
-            self.note_count(live);
-            return Ok(());
-        };
-        let instance = live.instance.as_ref().map_or(0, InstanceId::mark);
-        for (whose, most) in counted(&self.limits.sessions, live) {
-            let own = self.own(&whose);
-            // Of the user's what was there before is known; of the others' this one is among those that are.
-            let (before, refused) = match whose {
-                Whose::User(_) => (before, ErrorCode::ConnectionLimitExceeded),
-                Whose::Tenant(_) => (own.sessions.saturating_sub(1), ErrorCode::ConnectionLimitExceeded),
-                Whose::Address(_) => (own.sessions.saturating_sub(1), ErrorCode::TooManyConnections),
-            };
-            let entrant = Entrant { before, instance, most };
-            if !shared.count(whose, own, Some(entrant)).await.map_err(|_| ErrorCode::Unavailable)? {
-                return Err(refused.into());
-            }
-        }
-        Ok(())
-    }
-
     /// A session has come or gone of which others count.
     pub(super) fn note_count(&self, live: &Live) {
         if self.shared.is_some() {
-            let changed = &self.upkeep.counts;
-            changed.whose.lock().extend(counted(&self.limits.sessions, live).map(|(whose, _)| whose));
-            changed.notify.notify_one();
+            self.note_count_of(counted(&self.limits.sessions, live).map(|(whose, _)| whose));
         }
+    }
+
+    /// Others are to be told how many there are of these.
+    pub(super) fn note_count_of(&self, whose: impl IntoIterator<Item = Whose>) {
+        let changed = &self.upkeep.counts;
+        changed.whose.lock().extend(whose);
+        changed.notify.notify_one();
     }
 
     /// What this node has of somebody's sessions.
-    fn own(&self, whose: &Whose) -> Own {
-        let registry = self.delivery.registry();
-        match whose {
+    pub(super) fn own(&self, whose: &Whose) -> Own {
+        let sessions = match whose {
             Whose::User(user) => {
-                let open = registry.sessions_of(user).into_iter().filter(|mailbox| !mailbox.is_closed());
-                let live: Vec<_> = open.filter_map(|mailbox| self.sessions.get(mailbox.session())).collect();
-                let marks = live.iter().filter_map(|live| live.instance.as_ref());
-                Own { sessions: live.len() as u32, instances: marks.map(InstanceId::mark).collect() }
+                let live = self.of_user(user);
+                // Who waits for another place may yet be refused.
+                let let_in = live.iter().filter(|live| live.places().has(Places::ADMITTED));
+                let instances = let_in.filter_map(|live| live.instance_from()).collect();
+                return Own { sessions: live.len() as u32, instances };
             }
-            Whose::Tenant(tenant) => {
-                let shards = 0..self.delivery.shards().len();
-                let sessions = shards.map(|shard| registry.count_in(shard, tenant)).sum::<usize>() as u32;
-                Own { sessions, instances: Vec::new() }
-            }
-            Whose::Address(address) => {
-                Own { sessions: self.sessions.at_address(*address) as u32, instances: Vec::new() }
-            }
-        }
+            Whose::Tenant(tenant) => self.sessions.of_tenant(tenant),
+            Whose::Address(address) => self.sessions.at_address(*address),
+        };
+        Own { sessions: sessions as u32, instances: Vec::new() }
+    }
+
+    /// Sessions of a user here that have a place among them, and were not told to end.
+    pub(super) fn of_user(&self, user: &UserKey) -> Vec<Arc<Live>> {
+        let mailboxes = self.delivery.registry().sessions_of(user);
+        let open = mailboxes.iter().filter(|mailbox| !mailbox.is_closed());
+        let live = open.filter_map(|mailbox| self.sessions.get(mailbox.session()));
+        live.filter(|live| live.places().has(Places::USER)).collect()
+    }
+
+    /// Says how many there are of a user's sessions here, when it is their turn.
+    pub(super) async fn say_count(&self, whose: &Whose) -> Result<(), Refusal> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let said = shared.count(whose.clone(), self.own(whose), None).await;
+        said.map(drop).map_err(|_| ErrorCode::Unavailable.into())
     }
 }
 
-/// Whose sessions are limited of which this one is, and how many there may be.
-fn counted(limits: &SessionLimits, live: &Live) -> impl Iterator<Item = (Whose, u32)> {
-    let address = live.counted_at().map(|address| (Whose::Address(address), limits.address));
-    let user = (Whose::User(live.user().clone()), limits.user);
-    let tenant = (Whose::Tenant(live.user().tenant.clone()), limits.tenant);
-    let all = [Some(user), Some(tenant), address].into_iter().flatten();
-    all.filter(|(_, most)| *most > 0).map(|(whose, most)| (whose, u32::try_from(most).unwrap_or(u32::MAX)))
+/// Whose sessions are limited of which this one is, and how many there may be; its user's first. Where only others are limited a
+/// user's are known all the same, as far as one may take over from another.
+pub(super) fn counted(limits: &SessionLimits, live: &Live) -> impl Iterator<Item = (Whose, u32)> + use<> {
+    let address = live.counted_at().filter(|_| limits.address > 0).map(Whose::Address);
+    let tenant = (limits.tenant > 0).then(|| Whose::Tenant(live.user().tenant.clone()));
+    let takes_over = live.instance.is_some() && (tenant.is_some() || address.is_some());
+    let user = (limits.user > 0 || takes_over).then(|| Whose::User(live.user().clone()));
+    let limits = *limits;
+    let all = [user, tenant, address].into_iter().flatten();
+    all.map(move |whose| {
+        let most = most(&limits, &whose);
+        (whose, most)
+    })
+}
+
+/// Whether a session is let in where there is room among its user's: nothing else is limited.
+pub(super) fn is_all(limits: &SessionLimits, live: &Live) -> bool {
+    limits.tenant == 0 && (limits.address == 0 || live.counted_at().is_none())
+}
+
+/// How many sessions there may be.
+pub(super) fn most(limits: &SessionLimits, whose: &Whose) -> u32 {
+    let most = match whose {
+        Whose::User(_) => limits.user,
+        Whose::Tenant(_) => limits.tenant,
+        Whose::Address(_) => limits.address,
+    };
+    if most == 0 { u32::MAX } else { u32::try_from(most).unwrap_or(u32::MAX) }
 }
 
 /// Says how many sessions there are here, as that changes and now and then, until cancelled.
 pub async fn tell_counts(services: Arc<Services>, cancel: CancellationToken) {
-    let Some(shared) = &services.shared else { return };
+    if services.shared.is_none() {
+        return;
+    }
     let mut again = interval(SESSION_COUNT_AGAIN);
     again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -110,7 +124,7 @@ pub async fn tell_counts(services: Arc<Services>, cancel: CancellationToken) {
                 _ = again.tick() => services.sessions.all().iter().for_each(|live| services.note_count(live)),
             }
             let whose = std::mem::take(&mut *services.upkeep.counts.whose.lock());
-            let failed = say(&services, shared.as_ref(), whose).await;
+            let failed = say(&services, whose).await;
             if !failed.is_empty() {
                 services.upkeep.counts.whose.lock().extend(failed);
                 tokio::time::sleep(RETRY).await;
@@ -124,9 +138,9 @@ pub async fn tell_counts(services: Arc<Services>, cancel: CancellationToken) {
 }
 
 /// Says some counts. Those that could not be said.
-async fn say(services: &Services, shared: &dyn SharedLimits, whose: FxHashSet<Whose>) -> Vec<Whose> {
+async fn say(services: &Arc<Services>, whose: FxHashSet<Whose>) -> Vec<Whose> {
     let saying = futures::stream::iter(whose).map(|whose| async move {
-        let said = shared.count(whose.clone(), services.own(&whose), None).await;
+        let said = services.take_turn(whose.clone(), None).await;
         said.is_err().then_some(whose)
     });
     saying.buffer_unordered(SESSION_COUNTS_AT_ONCE).filter_map(std::future::ready).collect().await

@@ -32,6 +32,8 @@ const JOINS_UNDER_WAY: usize = 4;
 pub(super) enum Done {
     /// `hello`.
     Opened(u32, Box<Result<Opened, Refusal>>),
+    /// A ticket was exchanged for its token: that of a `hello`, or of a `refresh_token` where there is none.
+    Exchanged(u32, Option<Box<Hello>>, Result<Token, Refusal>),
     /// A join; the session's room number.
     Joined(u32, u32, RoomName, JoinReason, Box<Result<Joining, Refusal>>),
     /// A command that needs no session.
@@ -65,7 +67,8 @@ impl Session {
             }
         }
         match command {
-            Command::Hello(_) if self.established.is_some() => {
+            // Another, or one more before the first one's ticket was exchanged.
+            Command::Hello(_) if self.established.is_some() || !self.in_flight.is_empty() => {
                 self.end(Some(ErrorCode::ProtocolError.into()));
             }
             Command::Hello(hello) => self.hello(command_id, *hello),
@@ -78,7 +81,12 @@ impl Session {
                 self.finish(None);
             }
             Command::Ping => self.reply(command_id, &Reply::Pong(Timestamp::now())),
-            Command::RefreshToken(token) => self.refresh_token(command_id, &token),
+            Command::RefreshToken(token) => match self.services.exchange(&token) {
+                Some(token) => {
+                    self.begin(command_id, async move { Done::Exchanged(command_id, None, token.await) });
+                }
+                None => self.refresh_token(command_id, Ok(token)),
+            },
             Command::Join(join) => self.join(command_id, join),
             Command::Leave(room) => self.leave(command_id, &room),
             Command::Typing { room, active } => self.typing(command_id, room, active),
@@ -103,11 +111,40 @@ impl Session {
         }
     }
 
-    fn hello(&mut self, id: u32, hello: Hello) {
+    fn hello(&mut self, id: u32, mut hello: Hello) {
         self.services.metrics.counters().attempts.increment();
-        let token = std::mem::replace(&mut self.token, Ok(None));
+        let metadata = std::mem::replace(&mut self.token, Ok(None));
+        let shown = hello.token.take().map_or(metadata, |token| Ok(Some(token)));
+        // Who is not let in anyway keeps the ticket.
+        if opening::is_open(&self.services).is_ok()
+            && let Ok(Some(token)) = &shown
+            && let Some(token) = self.services.exchange(token)
+        {
+            let hello = Some(Box::new(hello));
+            return self.begin(id, async move { Done::Exchanged(id, hello, token.await) });
+        }
+        self.admit(id, hello, shown);
+    }
+
+    /// Goes on with who showed a ticket.
+    pub(super) fn finish_exchange(
+        &mut self,
+        id: u32,
+        hello: Option<Box<Hello>>,
+        token: Result<Token, Refusal>,
+    ) {
+        match hello {
+            None => self.refresh_token(id, token),
+            // The client has left meanwhile.
+            Some(_) if self.is_open() => {}
+            Some(hello) => self.admit(id, *hello, token.map(Some)),
+        }
+    }
+
+    /// Opens the session of who has shown this, or refuses to.
+    fn admit(&mut self, id: u32, hello: Hello, shown: Result<Option<Token>, Refusal>) {
         let now = Timestamp::now();
-        let caller = match opening::identify(&self.services, &hello, token, now) {
+        let caller = match opening::identify(&self.services, shown, now) {
             Ok(caller) => caller,
             Err(refusal) => return self.refuse_hello(id, None, refusal),
         };
@@ -118,10 +155,8 @@ impl Session {
         };
         let source = &welcome.live.source;
         self.services.audit.tell(event::SESSION_OPENED, source, Some(&caller), About::default(), Ok(()));
-        let entrance = (Arc::clone(&welcome.live), welcome.before);
+        let live = Arc::clone(&welcome.live);
         let mut established = Established::new(welcome.live, welcome.caller);
-        let live = &established.live;
-        self.services.presence.connect_as(live.user(), live.id(), live.instance.as_ref(), Timestamp::now());
         let resume = welcome.resume.unwrap_or_default();
         let automatic = opening::automatic_joins(&self.services, &caller);
         let automatic = automatic.into_iter().filter(|a| !resume.rooms.iter().any(|r| r.room == a.room));
@@ -130,7 +165,7 @@ impl Session {
         established.resume_inbox = resume.inbox;
         self.established = Some(Box::new(established));
         self.opened();
-        let open = opening::open(Arc::clone(&self.services), caller, resume.inbox, entrance);
+        let open = opening::open(Arc::clone(&self.services), caller, resume.inbox, live);
         let limit = self.services.settings.command_timeout;
         self.begin(id, async move {
             let opened = tokio::time::timeout(limit, open).await;
@@ -165,12 +200,11 @@ impl Session {
         self.commands.push(command);
     }
 
-    fn refresh_token(&mut self, id: u32, token: &Token) {
+    fn refresh_token(&mut self, id: u32, token: Result<Token, Refusal>) {
         let now = Timestamp::now();
         let Some(established) = &mut self.established else { return };
-        let refreshed = self
-            .services
-            .verify(token, now)
+        let refreshed = token
+            .and_then(|token| self.services.verify(&token, now))
             .and_then(|caller| established.live.life.lock().refresh(&caller, now).map(|()| caller));
         let mut source = established.source.clone().of_command(id);
         if let Ok(caller) = &refreshed {

@@ -202,9 +202,10 @@ impl Session {
     }
 
     /// Whether another frame should be read now. Between `hello` and `connected`, which is the first frame of a session,
-    /// past the commands that may be in flight, and while much waits to be written, the stream waits.
+    /// and before while a ticket is exchanged, past the commands that may be in flight, and while much waits to be written, the stream waits.
     pub fn wants_input(&self) -> bool {
-        let opening = self.established.as_ref().is_some_and(|established| established.feed.is_none());
+        let is_exchanging = || !self.in_flight.is_empty();
+        let opening = self.established.as_ref().map_or_else(is_exchanging, |e| e.feed.is_none());
         matches!(self.stage, Stage::Waiting(_) | Stage::Open)
             && !opening
             && self.in_flight.len() < COMMANDS_IN_FLIGHT
@@ -221,13 +222,17 @@ impl Session {
             Input::Refused(id, _) | Input::Unreadable(id, _) if self.in_flight.contains(&id) => {
                 self.end(Some(ErrorCode::ProtocolError.into()));
             }
-            Input::Refused(id, refusal) if self.is_open() => self.refuse(id, &refusal),
+            Input::Refused(id, refusal) if self.is_open() => {
+                self.refuse(id, &self.limit_refused().err().unwrap_or(refusal));
+            }
             Input::Refused(id, refusal) => self.refuse_and_end(id, refusal),
+            Input::Unreadable(id, answer) if self.is_open() => match self.limit_refused() {
+                Ok(()) => self.send(answer),
+                Err(limited) => self.refuse(id, &limited),
+            },
             Input::Unreadable(_, answer) => {
                 self.send(answer);
-                if !self.is_open() {
-                    self.stage = Stage::Ending(Some(ErrorCode::InvalidArgument.into()));
-                }
+                self.stage = Stage::Ending(Some(ErrorCode::InvalidArgument.into()));
             }
             Input::Broken(refusal) => self.end(Some(refusal)),
             Input::Closed => self.finish(None),

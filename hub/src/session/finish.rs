@@ -56,15 +56,12 @@ impl Session {
                 self.answered(id);
                 match *opened {
                     Ok(opened) => self.finish_opening(id, opened),
-                    Err(refusal) => {
-                        // Whoever has too many elsewhere has not been away.
-                        self.left_for_good |= matches!(
-                            refusal.code,
-                            ErrorCode::ConnectionLimitExceeded | ErrorCode::TooManyConnections
-                        );
-                        self.refuse_and_end(id, refusal);
-                    }
+                    Err(refusal) => self.refuse_and_end(id, refusal),
                 }
+            }
+            Done::Exchanged(id, hello, token) => {
+                self.answered(id);
+                self.finish_exchange(id, hello, token);
             }
             Done::Joined(id, slot, room, reason, joined) => self.finish_join(id, slot, room, reason, *joined),
             Done::Answered(id, answer) => {

@@ -7,17 +7,14 @@ use std::time::Duration;
 use crate::access::limits::{Limited, Limiter};
 use crate::access::storage::StorageLimit;
 use crate::audit::Source;
-use crate::delivery::mailbox::Mailbox;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Command, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::SESSIONS_WARNING;
-use crate::domain::names::InstanceId;
 use crate::domain::rate::{Bucket, Rate};
 use crate::domain::time::Moment;
 
 use super::driver::Session;
-use super::live::Live;
 use super::services::Services;
 
 /// How many sessions there may be; 0 where there is no limit.
@@ -139,40 +136,6 @@ impl Services {
     pub fn count_limited(&self, name: &'static str, refusal: &Refusal) {
         self.metrics.commands().record(name, Err(refusal.code), Duration::ZERO);
     }
-
-    /// Whether there may be one more session, which is there already: `before` are its user's other ones. One that takes
-    /// over from another of its instance is none more. Gives how many of the user's it comes on top of; `None` where it takes
-    /// over.
-    pub(super) fn limit_sessions(
-        &self,
-        live: &Live,
-        before: &[Arc<Mailbox>],
-    ) -> Result<Option<u32>, Refusal> {
-        let SessionLimits { user, tenant, address, node } = self.limits.sessions;
-        let is_same = |other: &Option<InstanceId>| live.instance.is_some() && *other == live.instance;
-        let open: Vec<_> =
-            before.iter().filter(|m| !m.is_closed()).filter_map(|m| self.sessions.get(m.session())).collect();
-        if open.iter().any(|other| is_same(&other.instance)) {
-            return Ok(None);
-        }
-        if user > 0 && open.len() >= user {
-            return Err(ErrorCode::ConnectionLimitExceeded.into());
-        }
-        let registry = self.delivery.registry();
-        let shards = 0..self.delivery.shards().len();
-        let of_tenant = || shards.map(|shard| registry.count_in(shard, &live.user().tenant)).sum::<usize>();
-        if tenant > 0 && of_tenant() > tenant {
-            return Err(ErrorCode::ConnectionLimitExceeded.into());
-        }
-        let at_address = || live.counted_at().map_or(0, |address| self.sessions.at_address(address));
-        if address > 0 && at_address() > address {
-            return Err(ErrorCode::TooManyConnections.into());
-        }
-        if node > 0 && self.sessions.len() > node {
-            return Err(ErrorCode::TooManyConnections.into());
-        }
-        Ok(Some(open.len() as u32))
-    }
 }
 
 /// What becomes of a command that came too often.
@@ -184,6 +147,17 @@ pub(super) enum TooOften {
 }
 
 impl Session {
+    /// Takes what is no command that can be carried out: to refuse it is work as well.
+    pub(super) fn limit_refused(&self) -> Result<(), Refusal> {
+        let Some(established) = &self.established else { return Ok(()) };
+        let limited =
+            take(&mut established.live.commands.lock(), self.services.limits.commands, Moment::now());
+        limited.inspect_err(|refusal| {
+            self.services.count_limited("refused", refusal);
+            self.services.tell_limited(&established.source, &established.caller, refusal);
+        })
+    }
+
     /// Takes a command from the session's bucket, and from that of its kind where nothing else asks for it.
     pub(super) fn limit(&self, command: &Command) -> Result<(), TooOften> {
         let Some(established) = &self.established else { return Ok(()) };

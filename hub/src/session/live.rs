@@ -1,16 +1,16 @@
 //! What others see of a session: the sweep, administrators, and a newer session that takes over.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use carillon_net::addresses::network;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 
 use crate::access::authentication::TokenLife;
 use crate::audit::Source;
+use crate::bus::registry::limits::Instance;
 use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -21,6 +21,7 @@ use crate::domain::time::{Moment, Timestamp};
 use crate::telemetry::{OpenSession, Seldom};
 
 use super::connection::{Closer, Waiting};
+use super::sessions::Places;
 
 /// A session's commands move its user's `last_active` at most this often: presence is shared by a tenant's sessions.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -59,6 +60,8 @@ pub struct Live {
     closer: Closer,
     released: Arc<AtomicBool>,
     gone: AtomicBool,
+    /// What it counts as: see [`Places`].
+    places: AtomicU8,
 }
 
 impl Live {
@@ -94,6 +97,7 @@ impl Live {
             closer,
             released: Arc::default(),
             gone: AtomicBool::new(false),
+            places: AtomicU8::new(Places::NONE.0),
         }
     }
 
@@ -112,6 +116,22 @@ impl Live {
     /// The address by which it is counted.
     pub(super) fn counted_at(&self) -> Option<IpAddr> {
         self.peer().address.map(network)
+    }
+
+    /// By which other nodes know its tab or process, where that has a name.
+    pub(super) fn instance_from(&self) -> Option<Instance> {
+        let instance = self.instance.as_ref()?;
+        Some(Instance { mark: instance.mark(), from: instance.mark_at(self.counted_at()) })
+    }
+
+    /// What it counts as.
+    pub(super) fn places(&self) -> Places {
+        Places(self.places.load(Ordering::SeqCst))
+    }
+
+    /// Whoever counts has changed that.
+    pub(super) fn set_places(&self, places: Places) {
+        self.places.store(places.0, Ordering::SeqCst);
     }
 
     /// Its id.
@@ -225,85 +245,6 @@ impl Live {
     /// Notes that it is gone; `true` for the first who says so, who then cleans up.
     pub fn begin_end(&self) -> bool {
         !self.gone.swap(true, Ordering::SeqCst)
-    }
-}
-
-/// All live sessions of this node, by runtime and id.
-pub struct Sessions {
-    shards: Vec<Mutex<FxHashMap<SessionId, Arc<Live>>>>,
-    /// How many there are of each address: no more than sessions.
-    addresses: Mutex<FxHashMap<IpAddr, usize>>,
-}
-
-impl Sessions {
-    /// None yet, for this many runtimes.
-    pub fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| Mutex::default()).collect(), addresses: Mutex::default() }
-    }
-
-    /// Adds a session.
-    pub fn insert(&self, live: Arc<Live>) {
-        if let Some(shard) = self.shards.get(live.mailbox.shard()) {
-            if let Some(address) = live.counted_at() {
-                *self.addresses.lock().entry(address).or_default() += 1;
-            }
-            shard.lock().insert(live.id(), live);
-        }
-    }
-
-    /// Removes a session.
-    pub fn remove(&self, live: &Live) {
-        if let Some(shard) = self.shards.get(live.mailbox.shard()) {
-            let mut sessions = shard.lock();
-            if sessions.remove(&live.id()).is_some() {
-                self.forget_address(live);
-            }
-            if sessions.capacity() > 64 && sessions.len() < sessions.capacity() / 4 {
-                sessions.shrink_to_fit();
-            }
-        }
-    }
-
-    fn forget_address(&self, live: &Live) {
-        let mut addresses = self.addresses.lock();
-        if let Some(address) = live.counted_at()
-            && let Some(count) = addresses.get_mut(&address)
-        {
-            *count -= 1;
-            if *count == 0 {
-                addresses.remove(&address);
-            }
-        }
-    }
-
-    /// How many there are of an address, as it is counted.
-    pub(super) fn at_address(&self, address: IpAddr) -> usize {
-        self.addresses.lock().get(&address).copied().unwrap_or(0)
-    }
-
-    /// A session by its id.
-    pub fn get(&self, id: SessionId) -> Option<Arc<Live>> {
-        self.shards.iter().find_map(|shard| shard.lock().get(&id).cloned())
-    }
-
-    /// All of a runtime.
-    pub fn of_shard(&self, shard: usize) -> Vec<Arc<Live>> {
-        self.shards.get(shard).map(|s| s.lock().values().cloned().collect()).unwrap_or_default()
-    }
-
-    /// All.
-    pub fn all(&self) -> Vec<Arc<Live>> {
-        (0..self.shards.len()).flat_map(|shard| self.of_shard(shard)).collect()
-    }
-
-    /// How many.
-    pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().len()).sum()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

@@ -10,8 +10,8 @@ use crate::domain::time::Moment;
 use crate::events::EphemeralEvent;
 use crate::presence::{Audience, Notice, NoticeSink};
 
-use super::live::Sessions;
 use super::services::Services;
+use super::sessions::Sessions;
 
 /// Takes presence's notices to the sessions that they are for.
 pub struct NoticeRouter {

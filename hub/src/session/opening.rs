@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::access::authentication::TokenLife;
 use crate::audit::Source;
-use crate::bus::envelope::Control;
 use crate::bus::feed::Reach;
 use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::caller::Caller;
@@ -13,7 +12,7 @@ use crate::domain::command::{Hello, Join, Resume, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::inbox::InboxSummary;
 use crate::domain::limits::{CONNECTED_BYTES, CONNECTED_ROOMS, PAGE_BYTES, PAGE_DEFAULT};
-use crate::domain::names::{InstanceId, SessionId, UserKey};
+use crate::domain::names::SessionId;
 use crate::domain::position::InboxPosition;
 use crate::domain::reply::Connected;
 use crate::domain::room::RoomSummary;
@@ -33,27 +32,27 @@ pub(super) struct Welcome {
     pub(super) caller: Caller,
     /// Where the client was.
     pub(super) resume: Option<Resume>,
-    /// How many of its user's sessions there are on this node besides; `None` where it takes over from one of them.
-    pub(super) before: Option<u32>,
 }
 
-/// Checks the token of `hello`, or the one that came with the stream.
-pub(super) fn identify(
-    services: &Services,
-    hello: &Hello,
-    metadata: Result<Option<Token>, Refusal>,
-    now: Timestamp,
-) -> Result<Caller, Refusal> {
+/// Whether anybody is let in now.
+pub(super) fn is_open(services: &Services) -> Result<(), Refusal> {
     if services.is_draining() {
         return Err(ErrorCode::GoingAway.into());
     }
     if !services.audit.admits() {
         return Err(ErrorCode::Unavailable.into());
     }
-    match &hello.token {
-        Some(token) => services.authenticate(token, now),
-        None => services.authenticate(&metadata?.ok_or(ErrorCode::AuthRequired)?, now),
-    }
+    Ok(())
+}
+
+/// Checks the token that was shown.
+pub(super) fn identify(
+    services: &Services,
+    shown: Result<Option<Token>, Refusal>,
+    now: Timestamp,
+) -> Result<Caller, Refusal> {
+    is_open(services)?;
+    services.authenticate(&shown?.ok_or(ErrorCode::AuthRequired)?, now)
 }
 
 /// Makes the session of a caller known to others: from now on what is meant for the user waits in its mailbox.
@@ -83,52 +82,14 @@ pub(super) fn welcome(
         Moment::now(),
     );
     let live = Arc::new(live.from(source, &caller));
-    services.sessions.insert(Arc::clone(&live));
-    let before = services.delivery.registry().insert(mailbox);
-    let beside = services.limit_sessions(&live, &before).inspect_err(|_| {
-        services.end_session(&live, true, now);
-    })?;
-    replace_older(services, &live, &before, now);
+    let all = services.sessions.insert(Arc::clone(&live));
+    services.delivery.registry().insert(mailbox);
+    services.admit_here(&live, all).inspect_err(|_| services.end_session(&live, true, now))?;
     if services.is_draining() {
         // The drain may have gone over the sessions before this one was among them.
         live.mailbox.signal(Signal::Drain(Duration::ZERO));
     }
-    Ok(Welcome { live, caller, resume: hello.resume, before: beside })
-}
-
-/// A session of the same user and instance is the same tab or process: the newer one takes over.
-/// To presence the device is the same, so nobody is told.
-fn replace_older(services: &Services, live: &Live, before: &[Arc<Mailbox>], now: Timestamp) {
-    if live.instance.is_none() {
-        return;
-    }
-    for mailbox in before {
-        if let Some(older) = services.sessions.get(mailbox.session())
-            && older.instance == live.instance
-        {
-            // Before the new one is counted, so that nobody is told of two devices.
-            services.presence.disconnect(&live.user().tenant, older.id(), now);
-            older.close(ErrorCode::SessionReplaced);
-        }
-    }
-    if let (Some(feed), Some(instance)) = (services.delivery.feed(), &live.instance) {
-        feed.tell(live.user(), &Control::Replaced { instance: instance.clone(), by: live.id() });
-    }
-}
-
-impl Services {
-    /// A newer session of an instance has been opened on another node: those here end.
-    pub fn replaced(&self, user: &UserKey, instance: &InstanceId, by: SessionId, now: Timestamp) {
-        for mailbox in self.delivery.registry().sessions_of(user) {
-            if let Some(older) = self.sessions.get(mailbox.session())
-                && older.instance.as_ref() == Some(instance)
-                && older.id() != by
-            {
-                self.presence.disconnect(&user.tenant, older.id(), now);
-                older.close(ErrorCode::SessionReplaced);
-            }
-        }
-    }
+    Ok(Welcome { live, caller, resume: hello.resume })
 }
 
 /// What `connected` says.
@@ -150,9 +111,9 @@ pub(super) async fn open(
     services: Arc<Services>,
     caller: Caller,
     resume: Option<InboxPosition>,
-    (live, before): (Arc<Live>, Option<u32>),
+    live: Arc<Live>,
 ) -> Result<Opened, Refusal> {
-    services.enter(&live, before).await?;
+    services.enter(&live).await?;
     let user = caller.key();
     // Before anything is read: what is accepted later is told.
     let reach = match services.delivery.feed() {

@@ -10,6 +10,7 @@ use crate::access::revocation::{Bearer, Revocations};
 use crate::access::tickets::Tickets;
 use crate::audit::{Source, Trail};
 use crate::bus::registry::limits::SharedLimits;
+use crate::bus::registry::tickets::SharedTickets;
 use crate::delivery::Delivery;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Cursor, Stateless, Token};
@@ -25,12 +26,13 @@ use crate::telemetry::{Metrics, Seldom, SeldomEach};
 
 use super::connection::Waiting;
 use super::counts::Changed;
+use super::doors::Doors;
 use super::executor::{Answer, Executor, Turn};
 use super::limits::Limits;
-use super::live::Sessions;
 use super::memory::Memory;
 use super::once::Once;
 use super::quotas::was_sent;
+use super::sessions::Sessions;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
 const KNOWN_USERS: usize = 100_000;
@@ -74,8 +76,10 @@ pub struct Services {
     pub shared: Option<Arc<dyn SharedLimits>>,
     /// Which tokens are good no more.
     pub revocations: Revocations,
-    /// Tickets, which speak for tokens.
+    /// Tickets, which speak for tokens: those of this node alone.
     pub tickets: Tickets,
+    /// Those of all nodes, where there may be others.
+    pub shared_tickets: Option<Arc<dyn SharedTickets>>,
     /// From configuration.
     pub settings: Settings,
     /// All live sessions.
@@ -104,6 +108,8 @@ pub struct Upkeep {
     pub(crate) turned_away: SeldomEach<Option<IpAddr>>,
     /// Counts of sessions that other nodes are to be told.
     pub(super) counts: Changed,
+    /// Who waits to be counted with other nodes' sessions.
+    pub(super) doors: Doors,
     refused_tokens: Seldom,
     draining: AtomicBool,
     out_of_service: AtomicBool,
@@ -125,6 +131,7 @@ impl Upkeep {
             full: SeldomEach::default(),
             turned_away: SeldomEach::default(),
             counts: Changed::default(),
+            doors: Doors::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             out_of_service: AtomicBool::new(false),
@@ -172,7 +179,7 @@ impl Services {
 
     /// The caller that a token is for, unless it was revoked. `UNAVAILABLE` where the store cannot say what was: then
     /// nobody new gets in.
-    fn admit(&self, verified: &Verified, named: Option<&TenantId>) -> Result<Caller, Refusal> {
+    pub(super) fn admit(&self, verified: &Verified, named: Option<&TenantId>) -> Result<Caller, Refusal> {
         let caller = verified.caller(named)?;
         let bearer = Bearer { name: &caller.user, service: caller.service, mark: &caller.token };
         self.check(Some(&caller.tenant), &bearer)?;
@@ -180,14 +187,19 @@ impl Services {
     }
 
     fn check(&self, tenant: Option<&TenantId>, bearer: &Bearer<'_>) -> Result<(), Refusal> {
-        if !self.store.is_healthy() || self.revocations.are_stale() {
-            return Err(ErrorCode::Unavailable.into());
-        }
+        self.can_admit()?;
         self.revocations.check(tenant, bearer)
     }
 
-    /// What the token says, or the one that the ticket was made for. Whether it was revoked is not asked.
-    fn identify(&self, token: &Token, now: Timestamp) -> Result<Verified, Refusal> {
+    /// `UNAVAILABLE` where nobody can say who was revoked.
+    pub(super) fn can_admit(&self) -> Result<(), Refusal> {
+        let can = self.store.is_healthy() && !self.revocations.are_stale();
+        if can { Ok(()) } else { Err(ErrorCode::Unavailable.into()) }
+    }
+
+    /// What the token says, or the one that a ticket of this node was made for; one of all nodes is [exchanged](Self::exchange)
+    /// before. Whether it was revoked is not asked.
+    pub(super) fn identify(&self, token: &Token, now: Timestamp) -> Result<Verified, Refusal> {
         let identified = if Tickets::is_ticket(&token.0) {
             self.tickets.redeem(&token.0, now)
         } else {
@@ -206,20 +218,6 @@ impl Services {
         identified
     }
 
-    /// Makes a ticket for who bears the token; with a ticket there is none to be had.
-    pub fn issue_ticket(&self, token: &Token, now: Timestamp) -> Result<(String, Timestamp), Refusal> {
-        if Tickets::is_ticket(&token.0) {
-            return Err(ErrorCode::InvalidToken.into());
-        }
-        let verified = self.identify(token, now)?;
-        match &verified {
-            Verified::User(_) => self.limit_tickets(&self.admit(&verified, None)?)?,
-            // Which tenant a service's is for is asked when it is used.
-            Verified::Service(_) => {}
-        }
-        self.tickets.issue(verified, now)
-    }
-
     /// Which service bears the token, where it may act for `tenant`.
     pub fn authenticate_service(
         &self,
@@ -233,7 +231,7 @@ impl Services {
     }
 
     /// Whether a call with this token may be a service's, of whatever tenants, and is read. A ticket is left as it is: it
-    /// is good once, for the call itself.
+    /// is good once, for the call itself; one of all nodes is not good here before it is exchanged.
     pub fn admits_service(&self, token: &Token, now: Timestamp) -> Result<(), Refusal> {
         if Tickets::is_ticket(&token.0) {
             return self.tickets.is_good(&token.0, now);

@@ -56,12 +56,13 @@ pub struct Outcome {
 impl Outcome {
     /// Whether its parts belong to its home.
     pub(super) fn is_well_formed(&self) -> bool {
-        let in_room = matches!(self.home, Home::Room(_));
-        (in_room || self.conditions.is_empty())
+        let (in_room, in_tenant) = (matches!(self.home, Home::Room(_)), matches!(self.home, Home::Tenant));
+        let never = |condition: &Condition| *condition == Condition::NEVER;
+        (in_room || self.conditions.is_empty() || in_tenant && self.conditions.iter().all(never))
             && self.writes.iter().all(|write| match write {
                 Write::Append(_) | Write::Create { .. } | Write::Marks { .. } | Write::Already(_) => in_room,
                 Write::Inbox(_) => matches!(self.home, Home::Inbox(_)),
-                Write::Broadcast(_) | Write::Know => matches!(self.home, Home::Tenant),
+                Write::Broadcast(_) | Write::Know => in_tenant,
             })
     }
 }

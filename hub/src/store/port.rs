@@ -54,6 +54,9 @@ pub trait Store: Send + Sync + 'static {
     /// The epoch of all logs. Where another one begins [`Change::Restarted`] says so.
     fn epoch(&self) -> Epoch;
 
+    /// Another node was heard to commit this in an epoch. Who shares a store that may lose something looks whether it is there.
+    fn heard(&self, _epoch: Epoch, _change: &Change) {}
+
     /// A room; `None` where nothing was ever written to it.
     fn room(&self, room: &RoomKey) -> Reading<Option<Room>>;
 
@@ -148,6 +151,11 @@ pub trait Store: Send + Sync + 'static {
     /// Whether it answers: what is read is current. Whether it commits as well, [`StoreFigures::writable`] says.
     fn is_healthy(&self) -> bool {
         self.figures().healthy
+    }
+
+    /// Whether it has failed for good: only opening it again may help.
+    fn has_failed(&self) -> bool {
+        false
     }
 
     /// For how long it has not been heard of: what others wrote since may not be known.

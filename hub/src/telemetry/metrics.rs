@@ -265,7 +265,7 @@ mod tests {
             nodes: Some(NodesFigures {
                 bus: BusFigures { topics: 4, ..BusFigures::default() },
                 logs: Counts { gaps: 6, ..Counts::default() },
-                sessions: SessionsFigures { others: 2, ..SessionsFigures::default() },
+                sessions: SessionsFigures { has_lease: true, others: 2, ..SessionsFigures::default() },
                 registry: LinkFigures {
                     waited: Duration::from_millis(1_500),
                     answered_ago: Some(Duration::from_millis(250)),
@@ -312,6 +312,7 @@ mod tests {
             "carillon_bus_topics 4",
             "carillon_bus_gaps_total 6",
             "carillon_other_nodes 2",
+            "carillon_lease_good 1",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
         }

@@ -208,6 +208,9 @@ pub const BUS_DIVERGED: Family = counter(
 /// Other nodes.
 pub const OTHER_NODES: Family =
     gauge("carillon_other_nodes", "Other nodes that are there, as their leases say");
+/// Whether the own lease is good.
+pub const LEASE_GOOD: Family =
+    gauge("carillon_lease_good", "1 while this node's lease is good: the others take it to be there");
 /// Own leases that ended.
 pub const LEASES_LOST: Family = counter(
     "carillon_leases_lost_total",
@@ -237,7 +240,7 @@ pub const PRESENCE_READS: Family = counter(
 pub const MEMORY_BYTES: Family = gauge("process_resident_memory_bytes", "Resident memory of the process");
 
 /// All of them, in the order in which they are shown.
-pub const ALL: [Family; 59] = [
+pub const ALL: [Family; 60] = [
     SESSIONS_ACTIVE,
     SESSIONS_PEAK,
     SESSIONS_LIMIT,
@@ -291,6 +294,7 @@ pub const ALL: [Family; 59] = [
     BUS_REPEATED,
     BUS_DIVERGED,
     OTHER_NODES,
+    LEASE_GOOD,
     LEASES_LOST,
     PRESENCE_TOLD,
     PRESENCE_UNTOLD,

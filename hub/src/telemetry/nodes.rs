@@ -27,6 +27,7 @@ impl NodesFigures {
         self.write_bus(text);
         let sessions = &self.sessions;
         text.single(names::OTHER_NODES, sessions.others);
+        text.single(names::LEASE_GOOD, u64::from(sessions.has_lease));
         text.single(names::LEASES_LOST, sessions.lives);
         text.single(names::PRESENCE_TOLD, sessions.told);
         text.single(names::PRESENCE_UNTOLD, sessions.untold);

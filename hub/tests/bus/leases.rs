@@ -98,6 +98,13 @@ async fn no_lease_ends_because_another_servers_clock_differs() {
         assert_eq!(one.renews().await, Some(vec![1, 2]), "{older}");
         assert_eq!(other.renews().await, Some(vec![1, 2]), "{older}");
     }
+    // Nor for a node that begins before the others have come back to the server.
+    becomes(&server, 200_000);
+    let new = Node::start(&server, 3, LEASE).await;
+    assert_eq!(new.registry.nodes().await.unwrap(), [1, 2, 3]);
+    assert_eq!(one.renews().await, Some(vec![1, 2, 3]));
+    assert_eq!(other.renews().await, Some(vec![1, 2, 3]));
+    new.registry.remove(new.life).await.unwrap();
     // One that is not renewed while others are ends.
     let key: Vec<String> = server.command("KEYS *:nodes");
     let lives: Vec<String> = server.command(&format!("ZRANGE {} 0 -1", key[0]));

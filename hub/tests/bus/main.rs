@@ -13,3 +13,4 @@ mod local;
 mod redis;
 mod registered;
 mod shared_limits;
+mod shared_tickets;

@@ -19,7 +19,9 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start(server: &Server, number: u64, lease: Duration) -> Self {
-        let registry = RedisRegistry::new(Options::new(server.url()), number).unwrap();
+        let mut options = Options::new(server.url());
+        options.cluster = server.is_of_cluster();
+        let registry = RedisRegistry::new(options, number).unwrap();
         let cancel = CancellationToken::new();
         tokio::spawn(registry.clone().keep(cancel.clone()));
         let life = Life { node: number, number: 1 };

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use carillon_hub::bus::registry::Registry;
-use carillon_hub::bus::registry::limits::{Entrant, Own, SharedBucket, SharedLimits, Whose};
+use carillon_hub::bus::registry::limits::{
+    Entrants, Instance, Own, SharedBucket, SharedLimits, TakesOver, Whose,
+};
 use carillon_hub::domain::names::{TenantId, UserId, UserKey};
 use carillon_hub::domain::rate::Rate;
 use carillon_test_redis::{Keeps, Server};
@@ -15,16 +17,28 @@ const LEASE: Duration = Duration::from_mins(5);
 
 impl Node {
     /// Whether a session may come in, on top of so many of this node.
-    async fn lets_in(&self, whose: &Whose, before: u32, instances: &[u64], most: u32) -> bool {
-        let instance = instances.last().copied().unwrap_or(0);
-        let own = Own { sessions: before + 1, instances: instances.to_vec() };
-        let entrant = Entrant { before, instance, most };
-        self.registry.count(whose.clone(), own, Some(entrant)).await.unwrap()
+    async fn lets_in(&self, whose: &Whose, before: u32, most: u32) -> bool {
+        self.lets_in_of(whose, before, 1, most).await == 1
+    }
+
+    /// How many of so many may.
+    async fn lets_in_of(&self, whose: &Whose, before: u32, many: u32, most: u32) -> u32 {
+        let own = Own { sessions: before, instances: Vec::new() };
+        let entrants = Entrants { many, most, instance: None, is_all: false };
+        self.registry.count(whose.clone(), own, Some(entrants)).await.unwrap().many
+    }
+
+    /// Whether a session of an instance may come in where the node has none, and in whose place.
+    async fn lets_in_as(&self, whose: &Whose, instance: Instance, most: u32) -> (u32, TakesOver) {
+        let entrants = Entrants { many: 1, most, instance: Some(instance), is_all: true };
+        let entered = self.registry.count(whose.clone(), Own::default(), Some(entrants)).await.unwrap();
+        (entered.many, entered.takes_over)
     }
 
     async fn has(&self, whose: &Whose, sessions: u32) {
         let own = Own { sessions, instances: Vec::new() };
-        assert!(self.registry.count(whose.clone(), own, None).await.unwrap());
+        let said = self.registry.count(whose.clone(), own, None).await.unwrap();
+        assert_eq!(said.many, 0);
     }
 }
 
@@ -43,15 +57,19 @@ async fn sessions_of_all_nodes_count() {
     let (_server, one, other) = two().await;
     let address: IpAddr = "2001:db8::".parse().unwrap();
     for whose in [Whose::User(alice()), Whose::Tenant(alice().tenant), Whose::Address(address)] {
-        assert!(one.lets_in(&whose, 0, &[], 3).await);
-        assert!(one.lets_in(&whose, 1, &[], 3).await);
-        assert!(other.lets_in(&whose, 0, &[], 3).await);
-        assert!(!other.lets_in(&whose, 1, &[], 3).await, "{whose:?}");
-        assert!(!one.lets_in(&whose, 2, &[], 3).await);
+        assert!(one.lets_in(&whose, 0, 3).await);
+        assert!(one.lets_in(&whose, 1, 3).await);
+        assert!(other.lets_in(&whose, 0, 3).await);
+        assert!(!other.lets_in(&whose, 1, 3).await, "{whose:?}");
+        assert!(!one.lets_in(&whose, 2, 3).await);
         // Whoever was refused does not count.
-        assert!(other.lets_in(&whose, 1, &[], 4).await);
+        assert!(other.lets_in(&whose, 1, 4).await);
         one.has(&whose, 0).await;
-        assert!(other.lets_in(&whose, 2, &[], 3).await, "those on the other node have ended");
+        assert!(other.lets_in(&whose, 2, 3).await, "those on the other node have ended");
+        // Of several as many as there is room for, and they count.
+        assert_eq!(one.lets_in_of(&whose, 0, 4, 5).await, 2);
+        assert_eq!(other.lets_in_of(&whose, 3, 1, 5).await, 0);
+        assert_eq!(other.lets_in_of(&whose, 3, 2, 7).await, 2);
     }
 }
 
@@ -59,10 +77,30 @@ async fn sessions_of_all_nodes_count() {
 async fn who_takes_over_from_another_node_is_none_more() {
     let (_server, one, other) = two().await;
     let whose = Whose::User(alice());
-    assert!(one.lets_in(&whose, 0, &[7, 8], 1).await);
-    assert!(!other.lets_in(&whose, 0, &[], 1).await);
-    assert!(!other.lets_in(&whose, 0, &[9], 1).await);
-    assert!(other.lets_in(&whose, 0, &[7], 1).await);
+    let [seven, eight, nine] = [7, 8, 9].map(|mark| Instance { mark, from: mark + 100 });
+    let own = Own { sessions: 1, instances: vec![seven] };
+    let entrants = Entrants { many: 1, most: 2, instance: Some(eight), is_all: true };
+    assert_eq!(one.registry.count(whose.clone(), own, Some(entrants)).await.unwrap().many, 1);
+    assert!(!other.lets_in(&whose, 0, 1).await);
+    assert_eq!(other.lets_in_as(&whose, nine, 1).await, (0, TakesOver::Nobody));
+    assert_eq!(other.lets_in_as(&whose, seven, 1).await, (1, TakesOver::FromThere));
+    let elsewhere = Instance { from: 99, ..eight };
+    assert_eq!(other.lets_in_as(&whose, elsewhere, 1).await, (1, TakesOver::Instance));
+}
+
+/// Who waits to be counted as something else too may yet be refused.
+#[tokio::test]
+async fn nobody_takes_over_from_one_that_was_not_let_in() {
+    let (_server, one, other) = two().await;
+    let whose = Whose::User(alice());
+    let tab = Instance { mark: 7, from: 107 };
+    for (is_all, expected) in [(false, TakesOver::Nobody), (true, TakesOver::FromThere)] {
+        let entrants = Entrants { many: 1, most: 2, instance: Some(tab), is_all };
+        let entered = one.registry.count(whose.clone(), Own::default(), Some(entrants)).await.unwrap();
+        assert_eq!(entered.many, 1, "it counts");
+        assert_eq!(other.lets_in_as(&whose, tab, 2).await, (1, expected));
+        other.has(&whose, 0).await;
+    }
 }
 
 #[tokio::test]
@@ -71,14 +109,14 @@ async fn what_a_node_has_ends_with_it() {
     let whose = Whose::User(alice());
     for stops in [true, false] {
         one.has(&whose, 1).await;
-        assert!(!other.lets_in(&whose, 0, &[], 1).await);
+        assert!(!other.lets_in(&whose, 0, 1).await);
         if stops {
             one.registry.leave(one.life, LEASE).await.unwrap();
         } else {
             one.registry.remove(one.life).await.unwrap();
         }
         assert_eq!(other.registry.nodes().await.unwrap(), [2]);
-        assert!(other.lets_in(&whose, 0, &[], 1).await, "stops: {stops}");
+        assert!(other.lets_in(&whose, 0, 1).await, "stops: {stops}");
         other.has(&whose, 0).await;
         one.registry.remove(one.life).await.unwrap();
         one.registry.renew(one.life, LEASE, true).await.unwrap();

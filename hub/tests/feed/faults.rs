@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use carillon_hub::bus::Topic;
 use carillon_hub::domain::revocation::{Revocation, Revoked, Scope};
 use carillon_hub::domain::time::Timestamp;
+use carillon_hub::redis::Durability;
 use carillon_hub::store::Change;
 
 use crate::node::{Node, Told, entries, notified, notify, room, send, tenant, user};
@@ -156,4 +157,25 @@ async fn what_a_node_commits_while_its_bus_is_away_is_told_at_once_where_it_is_t
     }
     let diverged = |told: &Told| matches!(told, Told::Diverged);
     assert!(!a.recorder.all().iter().any(diverged));
+}
+
+/// The node that acknowledged it is gone together with what Redis lost: whoever heard of it knows.
+#[tokio::test]
+async fn what_only_a_node_that_is_gone_acknowledged_is_missed_by_who_heard_it() {
+    let mut server = Server::start(Keeps::EverySecond);
+    // Settled by its marks alone, as of a server that is not asked which life it is in.
+    let always = Durability::Always;
+    let (a, b) = (Node::start_with(&server, 1, always).await, Node::start_with(&server, 2, always).await);
+    let _hold = a.follows(Topic::User(user("bob"))).await;
+    let epoch = a.store.epoch();
+    b.commit(notify("bob", "n1")).await;
+    let kept = server.back_up();
+    b.commit(notify("bob", "n2")).await;
+    a.waits("both", |told| notified(told) == [1, 2]).await;
+    server.kill();
+    drop(b);
+    server.go_back(&kept);
+    server.restart();
+    a.waits_for("another epoch", |told| matches!(told, Told::Changed(Change::Restarted(_)))).await;
+    assert_ne!(a.store.epoch(), epoch);
 }

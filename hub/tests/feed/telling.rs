@@ -8,7 +8,7 @@ use carillon_hub::domain::names::{InstanceId, SessionId};
 use carillon_hub::domain::position::Seq;
 use carillon_hub::domain::revocation::{Revocation, Revoked, Scope};
 use carillon_hub::domain::time::Timestamp;
-use carillon_hub::store::{Change, Home, Outcome, Write};
+use carillon_hub::store::{Change, CommitSink, Home, Outcome, Write};
 use futures::future::join_all;
 
 use crate::node::{
@@ -191,6 +191,30 @@ async fn marks_are_told_where_the_room_is_followed() {
     .await;
 }
 
+/// A replica has taken over that lost some, and its clock is behind: what is revoked there has places before the last that others
+/// know.
+#[tokio::test]
+async fn after_a_loss_revocations_are_read_from_the_first() {
+    let (server, a, b) = two().await;
+    let revoke = |name: &str| {
+        let what = Revoked::User { user: user(name).user, before: Timestamp(1_000) };
+        Revocation { scope: Scope::Tenant(tenant()), what }
+    };
+    let hubs: Vec<String> = server.command("KEYS *:hub");
+    server.command::<u64>(&format!("HSET {} revocations 8000000000000000", hubs[0]));
+    let tells = |name: &str| {
+        let revocation = revoke(name);
+        move |told: &Told| matches!(told, Told::Changed(Change::Revoked(found)) if *found == revocation)
+    };
+    a.store.revoke(revoke("alice")).await.unwrap();
+    b.waits_for("what is lost then", tells("alice")).await;
+    server.command::<u64>(&format!("DEL {}/v {}/vz", hubs[0], hubs[0]));
+    server.command::<u64>(&format!("HDEL {} revocations", hubs[0]));
+    a.store.revoke(revoke("bob")).await.unwrap();
+    b.feed.committed(&[Change::Restarted(b.store.epoch())]);
+    b.waits_for("what came after", tells("bob")).await;
+}
+
 #[tokio::test]
 async fn what_one_asks_the_others_answer() {
     let server = Server::start(Keeps::Nothing);
@@ -207,12 +231,16 @@ async fn what_one_asks_the_others_answer() {
         )
         .await;
     }
-    for (asker, question) in [(&a, "one"), (&b, "two"), (&a, "three")] {
-        let answers = asker.feed.ask(question.as_bytes(), 2).await.unwrap();
-        assert_eq!(answers, [format!("re: {question}"), format!("re: {question}")]);
+    for (asker, question, others) in [(&a, "one", [2, 3]), (&b, "two", [1, 3]), (&a, "three", [3, 2])] {
+        let mut answers = asker.feed.ask(question.as_bytes(), &others).await.unwrap();
+        answers.sort_unstable();
+        let mut expected = others.map(|node| (node, Bytes::from(format!("re: {question}"))));
+        expected.sort_unstable();
+        assert_eq!(answers, expected);
     }
-    assert!(a.feed.ask(b"nobody", 0).await.unwrap().is_empty());
-    // One more than there are is waited for, in vain.
-    assert_eq!(b.feed.ask(b"more", 3).await.unwrap().len(), 2);
-    assert!(a.feed.ask(b"silence", 2).await.unwrap().is_empty());
+    assert!(a.feed.ask(b"nobody", &[]).await.unwrap().is_empty());
+    // One that is not there is waited for, in vain: nobody answers in its place.
+    let answers = b.feed.ask(b"more", &[1, 4]).await.unwrap();
+    assert_eq!(answers, [(1, Bytes::from_static(b"re: more"))]);
+    assert!(a.feed.ask(b"silence", &[2, 3]).await.unwrap().is_empty());
 }

@@ -14,14 +14,15 @@ use carillon_hub::store::redis::{Options, RedisStore};
 use carillon_hub::store::{Change, Home, Outcome, Store, Write};
 
 use crate::harness::*;
-use carillon_test_redis::{Backup, Keeps, Server};
+use crate::upkeep::rooms_of;
+use carillon_test_redis::{Backup, Cluster, Keeps, Server};
 
 /// A store whose sink can be asked what it heard.
-fn open(server: &Server) -> (RedisStore, Setup) {
+pub(crate) fn open(server: &Server) -> (RedisStore, Setup) {
     open_with(server, Durability::EverySecond)
 }
 
-fn open_with(server: &Server, durability: Durability) -> (RedisStore, Setup) {
+pub(crate) fn open_with(server: &Server, durability: Durability) -> (RedisStore, Setup) {
     let setup = Setup::new();
     let redis = redis::Options::new(server.url());
     let options = Options::new(redis, Arc::clone(&setup.namespaces), setup.sink.clone());
@@ -29,11 +30,11 @@ fn open_with(server: &Server, durability: Durability) -> (RedisStore, Setup) {
 }
 
 /// One that does not ask what became of its server while no node was there.
-fn open_without_asking(server: &Server) -> RedisStore {
+pub(crate) fn open_without_asking(server: &Server) -> RedisStore {
     open_with(server, Durability::Always).0
 }
 
-fn epoch_told(setup: &Setup) -> u64 {
+pub(crate) fn epoch_told(setup: &Setup) -> u64 {
     let restarted = |change: &Change| matches!(change, Change::Restarted(_));
     match setup.sink.wait_for(restarted) {
         Change::Restarted(epoch) => epoch.0,
@@ -127,14 +128,14 @@ async fn what_follows_a_lost_effect_arrives() {
 }
 
 /// Commits once there is a connection again.
-async fn at_last(store: &RedisStore, outcome: Outcome) {
+pub(crate) async fn at_last(store: &RedisStore, outcome: Outcome) {
     while store.commit(outcome.clone()).await.is_err() {
         tokio::task::yield_now().await;
     }
 }
 
 /// A server whose end was lost: what `kept` has, and what another node writes after it before anybody else is connected.
-async fn goes_back(server: &mut Server, kept: &Backup, outcome: Option<Outcome>) {
+pub(crate) async fn goes_back(server: &mut Server, kept: &Backup, outcome: Option<Outcome>) {
     server.kill();
     let mut elsewhere = Server::start_over(kept, Keeps::EverySecond);
     if let Some(outcome) = outcome {
@@ -183,7 +184,7 @@ async fn a_notification_that_was_sent_again_or_removed_is_not_lost() {
     assert!(!setup.sink.changes().iter().any(|change| matches!(change, Change::Restarted(_))));
 }
 
-fn revoke(name: &str) -> Revocation {
+pub(crate) fn revoke(name: &str) -> Revocation {
     let what = Revoked::User { user: user(name), before: Timestamp(1_000) };
     Revocation { scope: Scope::Tenant(tenant()), what }
 }
@@ -282,5 +283,62 @@ async fn effects_of_two_epochs_are_applied_once_each() {
     store.commit(notify("bob", notice("n5", Priority::Normal))).await.unwrap();
     let summary = store.inbox_summary(&user_key("bob")).await.unwrap();
     assert_eq!((summary.unread, summary.head.own), (5, Seq(5)));
+    store.close().await;
+}
+
+/// An epoch that began for what one server lost does not hide what another one loses after it.
+#[tokio::test]
+async fn two_servers_that_lose_something_are_both_noticed() {
+    let start = || Cluster::start(false, Keeps::EverySecond);
+    let mut cluster = tokio::task::spawn_blocking(start).await.unwrap();
+    let setup = Setup::new();
+    let redis = redis::Options { servers: cluster.urls(), cluster: true, ..redis::Options::new("") };
+    let options = Options::new(redis, Arc::clone(&setup.namespaces), setup.sink.clone());
+    let store = RedisStore::open(options).unwrap();
+    let rooms = rooms_of(&cluster, "conversation");
+    let hubs = u64::from(Partition::of_hub().slot());
+    let others = (0..3).filter(|server| {
+        let first = if *server == 0 { 0 } else { u64::from(carillon_test_redis::LAST[server - 1]) + 1 };
+        !(first..=u64::from(carillon_test_redis::LAST[*server])).contains(&hubs)
+    });
+    let others: Vec<usize> = others.collect();
+    let kept: Vec<_> = others.iter().map(|server| cluster.servers[*server].back_up()).collect();
+    for server in &others {
+        at_last(&store, send(&rooms[*server], "alice", "lost")).await;
+    }
+    let mut known = vec![store.epoch()];
+    for (server, kept) in others.iter().zip(&kept) {
+        cluster.servers[*server].kill();
+        cluster.servers[*server].go_back(kept);
+        cluster.servers[*server].restart();
+        let (sink, before) = (Arc::clone(&setup.sink), known.clone());
+        let another =
+            move |change: &Change| matches!(change, Change::Restarted(epoch) if !before.contains(epoch));
+        tokio::task::spawn_blocking(move || sink.wait_for(another)).await.unwrap();
+        known.push(store.epoch());
+    }
+    store.close().await;
+}
+
+/// However much was acknowledged, it is asked for in one piece.
+#[tokio::test]
+async fn what_is_looked_for_is_asked_in_one_piece() {
+    let server = Server::start(Keeps::EverySecond);
+    let (store, _setup) = open(&server);
+    let commits = (0..400).map(|n| store.commit(send(&format!("conversation:{n}"), "alice", "kept")));
+    for committed in futures::future::join_all(commits).await {
+        committed.unwrap();
+    }
+    let figure = |name: &str| -> u64 {
+        let figures: String = server.command("INFO stats");
+        figures.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().parse().unwrap()
+    };
+    let (reads, commands) = (figure("total_reads_processed:"), figure("total_commands_processed:"));
+    server.command::<u64>("CLIENT KILL TYPE normal");
+    at_last(&store, send("conversation:a", "alice", "again").keyed("again", 1)).await;
+    let (reads, commands) =
+        (figure("total_reads_processed:") - reads, figure("total_commands_processed:") - commands);
+    // Some three hundred partitions have a mark; what goes on by itself is asked in pieces too.
+    assert!(commands > 250 && reads < 100, "{commands} commands in {reads} pieces");
     store.close().await;
 }

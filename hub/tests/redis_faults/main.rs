@@ -9,12 +9,15 @@
 mod harness;
 
 mod failover;
+mod gone;
 mod lanes;
 mod load;
 mod loss;
 mod nodes;
 mod replicas;
+mod replicas_know;
 mod restart;
+mod revoked;
 mod rights;
 mod settings;
 mod stall;

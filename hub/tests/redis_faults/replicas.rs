@@ -15,13 +15,13 @@ use crate::upkeep::calls;
 use crate::writes::commits_at_last;
 use carillon_test_redis::{Keeps, Server};
 
-struct Pair {
-    master: Server,
-    replica: Server,
+pub(crate) struct Pair {
+    pub(crate) master: Server,
+    pub(crate) replica: Server,
 }
 
 impl Pair {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let start = || {
             let (master, replica) = (
                 Server::start_for_replication(Keeps::Nothing),
@@ -34,8 +34,13 @@ impl Pair {
     }
 
     /// A store that waits for the replica no longer than half of this.
-    fn open(&self, answer_timeout: Duration) -> RedisStore {
+    pub(crate) fn open(&self, answer_timeout: Duration) -> RedisStore {
+        self.open_telling(answer_timeout, &Setup::new())
+    }
+
+    pub(crate) fn open_telling(&self, answer_timeout: Duration, setup: &Setup) -> RedisStore {
         open(redis::Options::new(self.master.url()), |options| {
+            options.sink = setup.sink.clone();
             options.durability = Durability::Replicas(1);
             options.strict = false;
             options.sweep = Duration::from_millis(50);
@@ -46,10 +51,10 @@ impl Pair {
 
 /// Longer than all that happens meanwhile.
 const PATIENT: Duration = Duration::from_secs(60);
-const HASTY: Duration = Duration::from_secs(1);
+pub(crate) const HASTY: Duration = Duration::from_secs(1);
 
 /// Sends once, however often it has to be asked.
-async fn sends(store: &RedisStore, room: &str, text: &str) {
+pub(crate) async fn sends(store: &RedisStore, room: &str, text: &str) {
     commits_at_last(store, send(room, "alice", text).keyed(text, 1)).await;
 }
 

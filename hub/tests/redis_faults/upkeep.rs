@@ -133,7 +133,7 @@ async fn partitions_take_turns() {
         tokio::task::yield_now().await;
     }
     // The heartbeat is as frequent as looks are.
-    let beats = calls(&server, "hget");
+    let beats = calls(&server, "hmget");
     assert!(beats >= 24, "all partitions were asked eight times in {beats} beats");
     store.close().await;
 }

@@ -132,16 +132,43 @@ pub(crate) async fn expire<F: Fixture>() {
     assert!(!scene.commit(outcome).await.duplicate);
 }
 
+pub(crate) async fn one_that_is_used_again_is_a_young_one<F: Fixture>() {
+    let scene = Scene::<F>::with(Setup { idempotency_keys: 6, ..Setup::new() });
+    let keyed = |key: &str| send("conversation:a", "alice", "x").keyed(key, 1);
+    // Not an instant in which what has expired is looked for.
+    scene.setup.clock.advance(Duration::from_millis(1));
+    scene.commit(keyed("again")).await;
+    scene.setup.clock.advance(IDEMPOTENCY_WINDOW / 2);
+    for key in ["b", "c", "d"] {
+        scene.commit(keyed(key)).await;
+    }
+    scene.setup.clock.advance(IDEMPOTENCY_WINDOW / 2 + Duration::from_secs(16));
+    scene.commit(send("conversation:a", "alice", "any")).await;
+    assert!(!scene.commit(keyed("again")).await.duplicate, "its window is over");
+    scene.setup.clock.advance(IDEMPOTENCY_WINDOW_FLOOR + Duration::from_secs(1));
+    // The oldest give way to these, and that is not the one which was used again.
+    for key in ["e", "f", "g", "h", "i"] {
+        scene.commit(keyed(key)).await;
+    }
+    assert!(scene.commit(keyed("again")).await.duplicate);
+    assert!(!scene.commit(keyed("b")).await.duplicate, "it gave way");
+}
+
 pub(crate) async fn of_inbox_and_tenant<F: Fixture>() {
     let mut scene = Scene::<F>::new();
     scene.commit(outcome(Home::Tenant, "bob").writing(Write::Know)).await;
     let broadcast = outcome(Home::Tenant, "robot")
         .writing(Write::Broadcast(notice("n1", Priority::Normal)))
         .keyed("b", 1);
+    let asked = broadcast.clone().given(Condition::NEVER);
+    let nothing = scene.store().commit(asked.clone()).await;
+    assert!(matches!(nothing, Err(CommitError::Condition(_))), "it was not done before: {nothing:?}");
     let first = scene.commit(broadcast.clone()).await;
     scene.reopen();
-    let again = scene.commit(broadcast).await;
-    assert_eq!((first.position.seq, again.position.seq, again.duplicate), (Seq(1), Seq(1), true));
+    for again in [broadcast, asked] {
+        let again = scene.commit(again).await;
+        assert_eq!((first.position.seq, again.position.seq, again.duplicate), (Seq(1), Seq(1), true));
+    }
     assert_eq!(scene.store().inbox_summary(&user_key("bob")).await.unwrap().unread, 1);
     let read = Write::Inbox(InboxChange::Read(vec![notice("n1", Priority::Normal).id.clone()]));
     let read = outcome(Home::Inbox(user("bob")), "bob").writing(read).keyed("r", 1);

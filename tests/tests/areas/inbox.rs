@@ -265,15 +265,25 @@ async fn a_notification_vanishes_when_it_expires() {
     let now = alice.client.ping().await.unwrap().time_ms;
     let brief = v1::SendNotificationRequest {
         expires_ms: now + 700,
+        idempotency_key: b"once only".to_vec().into(),
         ..notice(to(&["alice"]), "news", "brief", Priority::Critical)
     };
-    hub.admin().send_notification(brief.clone()).await.unwrap();
+    let sent = hub.admin().send_notification(brief.clone()).await.unwrap();
     let page = list(&alice, v1::NotificationFilter::default(), "").await;
     assert_eq!((page.inbox_unread, page.notifications[0].expires_ms), (1, now + 700));
     while alice.client.ping().await.unwrap().time_ms <= now + 700 {}
     let page = list(&alice, v1::NotificationFilter::default(), "").await;
     assert_eq!((page.inbox_unread, page.notifications.len()), (0, 0));
-    assert_eq!(wrong_field(hub.admin().send_notification(brief).await), "expires_ms");
+    // Whoever was not answered asks again, and hears that it was sent.
+    let again = hub.admin().send_notification(brief.clone()).await.unwrap();
+    assert_eq!((again.id, again.recipients, again.duplicate), (sent.id, 1, true));
+    for key in ["", "another one"] {
+        let late =
+            v1::SendNotificationRequest { idempotency_key: key.as_bytes().to_vec().into(), ..brief.clone() };
+        assert_eq!(wrong_field(hub.admin().send_notification(late).await), "expires_ms");
+    }
+    let page = list(&alice, v1::NotificationFilter::default(), "").await;
+    assert_eq!(page.notifications.len(), 0);
     let options = ClientOptions::new(hub.url()).token(hub.token("alice"));
     assert_eq!(Person::connect("alice", options).await.client.connected().inbox_unread, 0);
 }

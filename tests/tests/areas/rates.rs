@@ -82,6 +82,20 @@ async fn each_kind_of_command_has_its_limit() {
 }
 
 #[tokio::test]
+async fn what_is_no_command_takes_from_them_too() {
+    let hub = limited(LimitsSection { commands: only(3), ..LimitsSection::off() }).await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let mut codes = Vec::new();
+    for _ in 0..5 {
+        codes.push(code(&alice.asks(Command::Join(join("no name of a room"))).await).to_owned());
+    }
+    assert_eq!(codes[..3], ["INVALID_ARGUMENT"; 3]);
+    assert_eq!(codes[3..], ["RATE_LIMITED"; 2]);
+    let mut bob = Wire::enters(&hub, "bob").await;
+    bob.joins(join("room:lobby")).await;
+}
+
+#[tokio::test]
 async fn a_session_has_so_many_commands_and_others_have_theirs() {
     let hub = limited(LimitsSection { commands: only(5), ..LimitsSection::off() }).await;
     let mut alice = Wire::enters(&hub, "alice").await;
@@ -100,7 +114,7 @@ async fn a_session_has_so_many_commands_and_others_have_theirs() {
         assert_eq!(matches!(answer, Kind::Done(_)), is_typing, "{command:?}: {answer:?}");
     }
     // Marks are exempt, and so is the answer to a ping.
-    let marked = alice.asks(Command::MarkRead(v1::MarkRead { room: "room:lobby".into(), up_to: 0 })).await;
+    let marked = alice.asks(Command::MarkRead(v1::MarkRead { room: "room:lobby".into(), up_to: 1 })).await;
     assert!(!matches!(marked, Kind::Error(ref error) if error.code == "RATE_LIMITED"));
     let mut phone = Wire::enters(&hub, "alice").await;
     assert!(matches!(phone.asks(Command::Ping(v1::Ping {})).await, Kind::Pong(_)));

@@ -1,10 +1,14 @@
 //! Event streams: the same frames, and nothing lost between two of them.
 
 use carillon_client::v1;
+use carillon_client::v1::hub_service_client::HubServiceClient;
 use carillon_client::v1::send_notification_request::Audience;
 use carillon_client::v1::session_response::Kind;
 use carillon_tests::browser::{Beside, Events, request};
 use carillon_tests::hub;
+use serde_json::json;
+use tonic::Request;
+use tonic::transport::Endpoint;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_comes_back_with_the_last_id_and_misses_nothing() {
@@ -112,6 +116,21 @@ async fn a_ticket_opens_one_stream() {
         request(bridge.address(), "POST", "/v1/tickets", &[("authorization", &again)], "").await.status,
         401
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_get_tickets_over_grpc_as_well() {
+    let hub = hub().start().await;
+    let mut client =
+        HubServiceClient::new(Endpoint::from_shared(hub.url()).unwrap().connect().await.unwrap());
+    let several = json!({"sub": "billing", "svc": true, "tenants": ["acme", "umbrella"]});
+    let everybodys = json!({"sub": "ops", "svc": true, "tenants": "*"});
+    for token in [hub.service_token(), hub.token_that_says(&several), hub.token_that_says(&everybodys)] {
+        let mut request = Request::new(v1::CreateTicketRequest::default());
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let made = client.create_ticket(request).await.unwrap().into_inner();
+        assert!(made.ticket.starts_with("ticket_"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -114,6 +114,46 @@ async fn a_node_that_hears_no_others_is_out_of_service() {
     assert!(is_ready(&node).await);
 }
 
+/// A figure that it shows.
+async fn shown(node: &TestHub, name: &str) -> u64 {
+    let text = request(node.hub.http_address(), "GET", "/metrics", &[], "").await.body;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.and_then(|value| value.parse().ok()).expect("it is shown")
+}
+
+/// Everything works but its lease: to the others it is gone, and it knows nothing of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_lease_has_ended_is_out_of_service() {
+    let redis = Redis::start(Keeps::Always);
+    let node = || {
+        hub().node_of(&redis).with(|config| {
+            config.redis.unready_after = Duration::from_secs(1);
+            config.redis.lease = Duration::from_secs(3);
+        })
+    };
+    let (one, _other) = (node().start().await, node().start().await);
+    let mut health = health_of(&one).await;
+    let sees_another = async {
+        while shown(&one, "carillon_other_nodes").await != 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, sees_another).await.expect("they know each other");
+    let permits = |keys: &str| {
+        tokio::task::block_in_place(|| redis.command::<String>(&format!("ACL SETUSER default {keys}")));
+    };
+    // All keys but those of the leases: `nodes`, and what begins with that.
+    permits("resetkeys ~carillon:nothing ~carillon:{*}: ~carillon:{*}:[^n]* ~carillon:{*}:n[^o]*");
+    comes_to(&mut health, false).await;
+    assert!(!is_ready(&one).await);
+    let figures = [shown(&one, "carillon_lease_good").await, shown(&one, "carillon_other_nodes").await];
+    assert_eq!((figures, shown(&one, "carillon_store_healthy").await), ([0, 0], 1));
+    permits("allkeys");
+    comes_to(&mut health, true).await;
+    assert!(is_ready(&one).await);
+    one.enters("alice").await;
+}
+
 /// A node between whom and Redis stands what a test cuts, and another one that is as ever.
 struct Pair {
     network: Proxy,

@@ -19,7 +19,7 @@ fn only(burst: u32) -> RateSetting {
     RateSetting(Some(Rate::new(burst, Duration::from_hours(1))))
 }
 
-async fn limited(limits: LimitsSection) -> Nodes {
+pub(crate) async fn limited(limits: LimitsSection) -> Nodes {
     let redis = Redis::start(Keeps::Always);
     let node = || hub().without_grace().node_of(&redis).with(|config| config.limits = limits.clone()).start();
     let (one, other) = (node().await, node().await);
@@ -203,14 +203,38 @@ async fn administrators_see_and_end_the_sessions_of_all_nodes() {
 async fn a_node_that_does_not_answer_is_told_of() {
     let (redis, folder) = (Redis::start(Keeps::Always), tempfile::tempdir().unwrap());
     let mut mortal = carillon_tests::process::HubProcess::node(folder.path(), &redis.url());
+    let key = redis.command::<Vec<String>>("KEYS *nodes").remove(0);
+    let leases = || redis.command::<Vec<String>>(&format!("ZRANGE {key} 0 -1"));
+    let of_mortal = leases();
     let other = carillon_tests::process::HubProcess::node(folder.path(), &redis.url());
     let admin = AdminClient::new(other.options("service"), "dev").unwrap();
     let list = || v1::ListSessionsRequest::default();
+    let command = |more: &[&str]| {
+        let at = format!("http://{}", other.address());
+        let sessions = other.carillon("service", &[&["admin", "sessions", "--addr", &at], more].concat());
+        tokio::task::spawn_blocking(|| sessions.run())
+    };
     assert_eq!(admin.list_sessions(list()).await.unwrap().silent_nodes, 0);
+    assert_eq!(command(&["--json"]).await.unwrap().good().out, "");
     mortal.is_killed();
-    // Its lease goes on for a while.
-    assert_eq!(admin.list_sessions(list()).await.unwrap().silent_nodes, 1);
+    // Its lease goes on for a while: all at once, so that it does not end meanwhile.
     let alice = v1::UserInstance { user: "alice".into(), instance: String::new() };
     let request = v1::DisconnectSessionRequest { target: Some(Target::User(alice)), ..Default::default() };
+    let (listed, ended, json, text) = tokio::join!(
+        admin.list_sessions(list()),
+        admin.disconnect_session(request.clone()),
+        command(&["--json"]),
+        command(&[]),
+    );
+    assert_eq!(listed.unwrap().silent_nodes, 1);
+    assert_eq!(verdict(ended), "UNAVAILABLE");
+    // The command says it too.
+    let warning = "warning: 1 of the hub's nodes did not answer: what they have is missing\n";
+    for (said, out) in [(json.unwrap(), "{\"silent_nodes\":1}\n"), (text.unwrap(), "")] {
+        assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(3), out, warning));
+    }
+    // Nor where the lease of the one that asks is over: it is none of those that it waits for.
+    let own = leases().into_iter().find(|lease| !of_mortal.contains(lease)).unwrap();
+    assert_eq!(redis.command::<u64>(&format!("ZREM {key} {own}")), 1);
     assert_eq!(verdict(admin.disconnect_session(request).await), "UNAVAILABLE");
 }

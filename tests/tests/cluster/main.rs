@@ -4,6 +4,7 @@
 
 mod cut_off;
 mod deaths;
+mod entering;
 mod faults;
 mod figures;
 mod limits;
@@ -13,6 +14,7 @@ mod nodes;
 mod presence;
 mod revoked;
 mod rooms;
+mod tickets;
 mod transports;
 mod users;
 mod ways;

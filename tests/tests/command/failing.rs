@@ -57,9 +57,29 @@ fn advice_fits_the_command() {
         service.err.contains("this is for users") && !service.err.contains("service token"),
         "{service:?}"
     );
+    let tokens = |command: &[&str]| {
+        let given = carillon(command).arg("--token").arg(hub.token("service"));
+        [hub.carillon("service", command), given.arg("--addr").arg(hub.address())]
+    };
+    for command in [&["history", "room:lobby"][..], &["rooms"], &["publish", "room:lobby", "bell"]] {
+        for asked in tokens(command) {
+            let ran = asked.run().fails("PERMISSION_DENIED");
+            assert!(ran.err.contains("this is for users") && !ran.err.contains("your role"), "{ran:?}");
+        }
+    }
     let member =
         ["admin", "create-room", "conversation:1", "--member", "alice:owner", "--member", "bob:reader"];
     hub.carillon("service", &member).run().good();
     let guest = hub.carillon("bob", &["send", "conversation:1", "hello"]).run().fails("PERMISSION_DENIED");
     assert!(guest.err.contains("your role") && guest.err.contains("admin set-role"), "{guest:?}");
+}
+
+#[test]
+fn a_development_secret_that_is_damaged_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("dev-secret");
+    std::fs::write(&secret, "short").unwrap();
+    for command in [&["serve", "--dev"][..], &["token", "alice"]] {
+        carillon(command).arg("--data").arg(folder.path()).run().fails(secret.to_str().unwrap());
+    }
 }

@@ -53,6 +53,77 @@ fn what_could_not_be_printed_is_printed_by_the_next_run() {
 }
 
 #[test]
+fn only_rooms_that_are_named_are_carried_on_and_the_others_places_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = HubProcess::start(folder.path());
+    let file = folder.path().join("since.json");
+    let listen = |arguments: &[&str]| {
+        let arguments = [&["listen", "--json", "--since-file", file.to_str().unwrap()], arguments].concat();
+        hub.carillon("bob", &arguments)
+    };
+    for room in ["room:a", "room:b", "org:dev"] {
+        hub.carillon("alice", &["send", room]).input("one").run().good();
+    }
+    // Two of rooms that are named, and one of a room that the hub joins by itself, which begins at its end.
+    let mut first = listen(&["room:a", "room:b", "--rewind", "5", "--count", "3"]).start();
+    first.says("\"text\":\"one\"");
+    first.says("\"text\":\"one\"");
+    hub.carillon("alice", &["send", "org:dev", "two"]).run().good();
+    assert_eq!(first.ended().code, Some(0));
+
+    hub.carillon("alice", &["send", "room:b"]).input("two\nthree").run().good();
+    hub.carillon("alice", &["send", "org:dev", "three"]).run().good();
+    hub.carillon("alice", &["send", "room:a", "two"]).run().good();
+    let mut second = listen(&["room:a", "--presence", "--count", "3"]).start();
+    let mut lines = Vec::new();
+    while lines.iter().filter(|line: &&String| line.contains("\"type\":\"message\"")).count() < 2 {
+        lines.push(second.line());
+    }
+    hub.carillon("alice", &["send", "room:a", "three"]).run().good();
+    let ran = second.ended();
+    lines.extend(ran.lines().into_iter().map(str::to_owned));
+    let objects: Vec<serde_json::Value> =
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = |room: &str| {
+        let messages = objects.iter().filter(|object| object["type"] == "message" && object["room"] == room);
+        messages.map(|message| message["text"].as_str().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((said("room:a"), said("room:b")), (vec!["two", "three"], vec![]), "{lines:?}");
+    assert_eq!(said("org:dev"), ["three"], "what the hub joins by itself is carried on");
+    let joined = objects.iter().find(|object| object["type"] == "joined" && object["room"] == "room:a");
+    assert_eq!(joined.unwrap()["presence"][0]["user"], "bob", "presence was asked for now");
+
+    let third = listen(&["room:b", "--count", "2"]).run().good();
+    assert!(third.out.contains("\"text\":\"two\"") && third.out.contains("\"text\":\"three\""), "{third:?}");
+}
+
+#[test]
+fn a_room_of_the_file_that_is_not_there_for_one_any_more_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = HubProcess::start(folder.path());
+    let room = "conversation:1";
+    let administers = |arguments: &[&str]| {
+        hub.carillon("service", &[&["admin"], arguments].concat()).run().good();
+    };
+    let file = folder.path().join("since.json");
+    let listens = || {
+        let listen = ["listen", room, "--rewind", "5", "--count", "1"];
+        hub.carillon("bob", &listen).arg("--since-file").arg(&file).run()
+    };
+    administers(&["create-room", room, "--member", "alice", "--member", "bob"]);
+    hub.carillon("alice", &["send", room, "one"]).run().good();
+    listens().good();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(room), "{text}");
+    administers(&["remove-member", room, "bob"]);
+    let ran = listens();
+    assert!(ran.code == Some(1) && ran.err.starts_with("error: ACCESS_DENIED: conversation:1"), "{ran:?}");
+    assert!(ran.err.contains("`carillon admin add-member conversation:1 bob`"), "{ran:?}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(room), "the place is kept: {text}");
+}
+
+#[test]
 fn a_room_that_is_not_there_for_one_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let hub = HubProcess::start(folder.path());

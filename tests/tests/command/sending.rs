@@ -1,5 +1,6 @@
-//! `send`, `publish`, `history` and `chat`.
+//! `send`, `publish` and `history`.
 
+use carillon_tests::command::carillon;
 use carillon_tests::process::HubProcess;
 use serde_json::{Value, json};
 
@@ -76,6 +77,34 @@ fn a_line_that_is_refused_ends_the_sending_and_the_account_is_true() {
 }
 
 #[test]
+fn lines_that_a_limit_puts_off_keep_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let shown = carillon(["config", "show", "--dev", "--data"]).arg(&data).run().good().out;
+    let limited = shown.replace("\nsend = \"off\"", "\nsend = \"5 + 1/1s\"");
+    assert_ne!(limited, shown);
+    let file = folder.path().join("hub.toml");
+    let free = ["7420", "7421", "7422"].iter().fold(limited, |text, port| text.replace(port, "0"));
+    std::fs::write(&file, free).unwrap();
+    let mut hub = carillon(["hub", "--json", "--config"]).arg(&file).start();
+    let ready: Value = serde_json::from_str(&hub.line()).unwrap();
+    let token = carillon(["token", "alice", "--data"]).arg(&data).run().good().out;
+    let alice = |arguments: &[&str]| {
+        carillon(arguments)
+            .arg("--token")
+            .arg(token.trim())
+            .arg("--addr")
+            .arg(ready["grpc"].as_str().unwrap())
+    };
+    let words: Vec<_> = (1..=9).map(|n| format!("line {n}")).collect();
+    let sent = alice(&["send", "room:a", "--json"]).input(words.join("\n")).run().good().objects();
+    assert!(sent.iter().map(|object| object["line"].as_u64().unwrap()).eq(1..=9), "{sent:?}");
+    let stored = alice(&["history", "room:a", "--all", "--json"]).run().good().objects();
+    assert_eq!(texts(&stored), words);
+    assert_eq!(hub.signalled("TERM").code, Some(0));
+}
+
+#[test]
 fn lines_without_an_answer_are_not_called_refused() {
     let folder = tempfile::tempdir().unwrap();
     let hub = HubProcess::start(folder.path());
@@ -102,16 +131,4 @@ fn events_are_published_durable_or_not() {
     let passing =
         hub.carillon("alice", &["publish", "live:a", "pointer", "3,4", "--json"]).run().good().object();
     assert_eq!(passing, json!({"durable": false}));
-}
-
-#[test]
-fn a_chat_that_is_piped_says_what_was_not_done() {
-    let folder = tempfile::tempdir().unwrap();
-    let hub = HubProcess::start(folder.path());
-    let good = hub.carillon("alice", &["chat", "room:a"]).input("hello\n/quit\n").run().good();
-    assert!(good.out.contains("hello"), "{good:?}");
-    let bad = hub.carillon("alice", &["chat", "room:a"]).input("/edit #99 other words\nstill here\n").run();
-    assert_eq!(bad.code, Some(1), "{bad:?}");
-    assert!(bad.out.contains("* not done: ") && bad.out.contains("still here"), "{bad:?}");
-    assert!(bad.err.starts_with("error: not all that was typed was done"), "{bad:?}");
 }

@@ -37,3 +37,16 @@ fn no_secret_is_made_for_a_token() {
     std::fs::create_dir(folder.path().join("carillon-data")).unwrap();
     carillon(["token", "carol"]).within(folder.path()).run().fails("there is no development secret in");
 }
+
+#[test]
+fn a_development_secret_that_was_copied_makes_tokens_good_in_both_places() {
+    let (first, other, alone) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let hub = HubProcess::start(first.path());
+    std::fs::copy(first.path().join("dev-secret"), other.path().join("dev-secret")).unwrap();
+    let asks = |hub_there: &HubProcess| {
+        carillon(["rooms", "--token", hub.token("alice"), "--addr", hub_there.address()]).run()
+    };
+    asks(&HubProcess::start(other.path())).good();
+    asks(&HubProcess::start(alone.path())).fails("INVALID_TOKEN");
+}

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 
+use crate::dev_tokens;
 use crate::environment;
 
 /// Which hub, and as whom.
@@ -58,8 +61,23 @@ impl ConnectArgs {
         self.token.clone().or_else(variable)
     }
 
+    /// Whether a service asks, as far as that can be told here: by the development token's name, or by the claim in which
+    /// hubs look for it unless they are configured otherwise.
+    pub(crate) fn is_service(&self) -> bool {
+        match (&self.as_name, self.token()) {
+            (Some(name), _) => [dev_tokens::SERVICE, dev_tokens::OPERATOR].contains(&name.as_str()),
+            (None, token) => token.is_some_and(|token| claims(&token)["svc"] == true),
+        }
+    }
+
     /// The data folder of `serve --dev`.
     pub(crate) fn data(&self) -> PathBuf {
         environment::data(self.data.as_ref())
     }
+}
+
+/// What a token says of itself; null where it is none. For advice alone: nothing here is checked.
+fn claims(token: &str) -> serde_json::Value {
+    let payload = token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+    payload.and_then(|payload| serde_json::from_slice(&payload).ok()).unwrap_or_default()
 }

@@ -11,9 +11,12 @@ mod connect;
 
 pub(crate) use connect::ConnectArgs;
 
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, \
+    3 printed without what nodes have that did not answer, 130 interrupted.";
+
 /// A realtime hub: messaging, presence and notifications over one gRPC stream.
 #[derive(Debug, Parser)]
-#[command(name = "carillon", version, about, max_term_width = 110)]
+#[command(name = "carillon", version, about, max_term_width = 110, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// Print data as one JSON object per line.
     #[arg(long, global = true)]
@@ -64,6 +67,15 @@ pub(crate) enum Command {
 impl Command {
     /// What advice depends on.
     pub(crate) fn kind(&self) -> Kind {
+        let user = match self {
+            Self::Rooms(args) => Some(&args.connect),
+            Self::History(args) => Some(&args.connect),
+            Self::Publish(args) => Some(&args.connect),
+            _ => None,
+        };
+        if user.is_some_and(ConnectArgs::is_service) {
+            return Kind::AsService;
+        }
         match self {
             Self::Listen(_) | Self::Rooms(_) | Self::History(_) => Kind::Reads,
             Self::Chat(_) | Self::Send(_) | Self::Publish(_) => Kind::Writes,

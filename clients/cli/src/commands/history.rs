@@ -18,7 +18,7 @@ pub(crate) struct HistoryArgs {
     /// The room.
     room: String,
     #[command(flatten)]
-    connect: ConnectArgs,
+    pub(crate) connect: ConnectArgs,
     /// How many entries at most.
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use carillon_client::{Client, Event, Events, Positions, v1};
+use carillon_client::{Client, Event, Events, v1};
 use clap::Args;
 use futures::FutureExt;
 
 use crate::advice::Interrupted;
 use crate::args::ConnectArgs;
 use crate::output::{Output, line};
-use crate::positions_file;
+use crate::positions_file::Kept;
 use crate::render::{json, text};
 
 /// Events after which positions are stored even while more are coming.
@@ -21,7 +21,7 @@ const STORE_EVERY: u32 = 256;
 pub(crate) struct ListenArgs {
     /// The rooms to join.
     rooms: Vec<String>,
-    /// Keep positions in this file: a later run prints what this one had not.
+    /// Keep positions in this file: a later run prints what this one had not, of the rooms that it names.
     #[arg(long, value_name = "FILE")]
     since_file: Option<PathBuf>,
     /// Print this many earlier entries of each room first; not of rooms in the file.
@@ -42,9 +42,11 @@ pub(crate) struct ListenArgs {
 
 /// Prints until Ctrl-C, or the session ends for good.
 pub(crate) async fn run(args: ListenArgs, output: Output) -> anyhow::Result<()> {
-    let stored = args.since_file.as_deref().map(positions_file::read).transpose()?.unwrap_or_default();
+    let kept = args.since_file.as_deref().map(Kept::read).transpose()?.unwrap_or_default();
+    let stored = kept.resume(&args.rooms, args.presence);
     let known: Vec<_> = stored.rooms.keys().cloned().collect();
-    let mut printed = Printed { file: args.since_file.clone(), positions: stored.clone(), unstored: 0 };
+    let (file, named) = (args.since_file.clone(), args.rooms.clone());
+    let mut printed = Printed { file, named, kept, unstored: 0 };
     let set =
         |options: carillon_client::ClientOptions| options.resume(stored).instance(args.instance.clone());
     let (client, mut events) = args.connect.client(set).await?;
@@ -107,12 +109,26 @@ async fn print_all(
         {
             bail!("the session has ended: {}", how.reason);
         }
+        if let Event::Left(left) = &event
+            && left.reason() == v1::LeaveReason::Denied
+            && args.rooms.contains(&left.room)
+        {
+            return Err(denied(&left.room, &client.user()));
+        }
         counted +=
             u64::from(event.entry().is_some() || matches!(event, Event::Event(_) | Event::Notification(_)));
         if args.count.is_some_and(|count| counted >= count) {
             return Ok(());
         }
     }
+}
+
+/// As when a room is not there for one that the file does not have.
+fn denied(room: &str, user: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "ACCESS_DENIED: {room} does not exist, or {user} may not follow it\n\
+         ask for it: `carillon admin add-member {room} {user}` makes one a member"
+    )
 }
 
 fn print(event: &Event, output: Output) -> anyhow::Result<()> {
@@ -127,7 +143,9 @@ fn print(event: &Event, output: Output) -> anyhow::Result<()> {
 /// Where what was printed ends. The client's own positions are an event ahead while that is being printed.
 struct Printed {
     file: Option<PathBuf>,
-    positions: Positions,
+    /// The rooms that were asked for.
+    named: Vec<String>,
+    kept: Kept,
     /// Events since the last time.
     unstored: u32,
 }
@@ -141,27 +159,22 @@ impl Printed {
         self.unstored += 1;
         match (event, event.entry()) {
             (_, Some((room, header))) => {
-                if let Some(place) = self.positions.rooms.get_mut(room) {
-                    place.position =
-                        Some(v1::Position { epoch: header.epoch, seq: header.seq, tag: header.tag });
-                }
+                let to = v1::Position { epoch: header.epoch, seq: header.seq, tag: header.tag };
+                self.kept.moves(room, to, &self.named);
             }
+            (Event::Left(left), None) => self.kept.left(&left.room, &self.named),
             // What these change is the client's to know.
             (
-                Event::Connected(_)
-                | Event::Joined(_)
-                | Event::Left(_)
-                | Event::Truncated { .. }
-                | Event::Notification(_),
+                Event::Connected(_) | Event::Joined(_) | Event::Truncated { .. } | Event::Notification(_),
                 None,
-            ) => self.positions = client.positions(),
+            ) => self.kept.take_over(&client.positions(), &self.named),
             _ => {}
         }
     }
 
     fn store(&mut self) -> anyhow::Result<()> {
         match &self.file {
-            Some(file) if self.unstored > 0 => positions_file::write(file, &self.positions)?,
+            Some(file) if self.unstored > 0 => self.kept.write(file)?,
             _ => {}
         }
         self.unstored = 0;

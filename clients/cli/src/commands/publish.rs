@@ -20,7 +20,7 @@ pub(crate) struct PublishArgs {
     #[arg(default_value = "")]
     payload: String,
     #[command(flatten)]
-    connect: ConnectArgs,
+    pub(crate) connect: ConnectArgs,
     /// Ephemeral events of one key merge: a slow reader gets the latest only.
     #[arg(long, value_name = "KEY", default_value = "")]
     key: String,

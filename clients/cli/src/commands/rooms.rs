@@ -15,7 +15,7 @@ const PAGE: u32 = 200;
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RoomsArgs {
     #[command(flatten)]
-    connect: ConnectArgs,
+    pub(crate) connect: ConnectArgs,
     /// Only rooms with unread messages.
     #[arg(long)]
     unread: bool,

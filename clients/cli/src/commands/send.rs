@@ -1,24 +1,25 @@
 //! `carillon send`: one message, or one for each line of standard input.
 
 use std::io::{IsTerminal, stdin};
-use std::time::Duration;
 
+use anyhow::Context;
 use carillon_client::{Client, CommandError, text, v1};
 use clap::Args;
 use futures::stream::{FuturesOrdered, StreamExt};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
 
 use super::pairs;
 use crate::args::ConnectArgs;
 use crate::output::{Output, line};
 use crate::render::json;
 use crate::stdin;
+use flow::{Flow, Line};
 use tally::Tally;
 
+mod flow;
 mod tally;
 
-/// Messages without an acknowledgement yet: what a hub takes from one session.
-const IN_FLIGHT: usize = 64;
 /// Lines after which a progress bar shows.
 const MANY: u64 = 100;
 
@@ -61,8 +62,8 @@ pub(crate) async fn run(args: SendArgs, output: Output) -> anyhow::Result<()> {
     outcome
 }
 
-/// Sends the lines as they come, in their order, without waiting for one before the next. After the first that fails no
-/// more are taken.
+/// Sends the lines as they come, in their order, without waiting for one before the next. Where the hub puts one off
+/// nothing new goes out before it. After the first that fails no more are taken.
 async fn send_lines(client: &Client, message: &v1::MessageSend, output: Output) -> anyhow::Result<()> {
     if stdin().is_terminal() {
         output.hint("type messages, one a line; end with Ctrl-D");
@@ -70,51 +71,84 @@ async fn send_lines(client: &Client, message: &v1::MessageSend, output: Output) 
     let mut lines = stdin::lines();
     let mut under_way = FuturesOrdered::new();
     let mut progress = Progress::new(output);
-    let mut tally = Tally::default();
+    let (mut flow, mut tally) = (Flow::new(Instant::now()), Tally::default());
     let mut open = true;
     let mut number: u64 = 0;
-    while open || !under_way.is_empty() {
-        tokio::select! {
-            line = lines.recv(), if open && under_way.len() < IN_FLIGHT => match line {
-                None => open = false,
-                Some(Err(error)) => {
-                    let what = format!("cannot read line {} of standard input", number + 1);
-                    tally.fail(anyhow::Error::new(error).context(what));
-                    open = false;
+    loop {
+        if under_way.is_empty() {
+            match flow.again() {
+                Some((when, line)) => {
+                    tokio::time::sleep_until(when).await;
+                    under_way.push_back(send_line(client, message, line));
                 }
-                Some(Ok(line)) => {
+                None if !open => break,
+                None => {}
+            }
+        }
+        tokio::select! {
+            line = lines.recv(), if open && flow.takes(under_way.len()) => match line {
+                None => open = false,
+                Some(line) => {
                     number += 1;
-                    if !line.is_empty() {
-                        let message = v1::MessageSend { content: Some(text(line)), ..message.clone() };
-                        under_way.push_back(send_line(client, number, message));
+                    match taken(number, line) {
+                        Ok(line) if line.text.is_empty() => {}
+                        Ok(line) => under_way.push_back(send_line(client, message, line)),
+                        Err(error) => tally.fail(error),
                     }
                 }
             },
-            Some((number, sent)) = under_way.next() => {
-                if let Some(sent) = tally.count(number, sent) {
-                    progress.sent(number, &sent, output);
-                }
-                open &= tally.is_good();
+            Some((line, outcome)) = under_way.next() => {
+                settle(&line, outcome, &mut flow, &mut tally, |number, sent| progress.sent(number, sent, output));
             }
         }
+        open &= tally.is_good();
     }
     progress.finish();
+    tally.warn();
     tally.outcome(number)?;
     progress.printed
 }
 
+/// A line as it was read.
+fn taken(number: u64, line: std::io::Result<String>) -> anyhow::Result<Line> {
+    let text = line.with_context(|| format!("cannot read line {number} of standard input"))?;
+    let mut key = vec![0; 16];
+    getrandom::fill(&mut key).context("there are no random numbers for a key")?;
+    Ok(Line { number, text, key, in_doubt: false })
+}
+
 async fn send_line(
     client: &Client,
-    number: u64,
-    message: v1::MessageSend,
-) -> (u64, Result<v1::MessageSent, CommandError>) {
-    loop {
-        match client.send_message(message.clone()).await {
-            // The hub says when it takes more: piped lines can wait. Nothing was stored, so a new key is right.
-            Err(CommandError::Refused(refusal)) if refusal.code == carillon_client::Code::RateLimited => {
-                tokio::time::sleep(refusal.retry_after.unwrap_or(Duration::from_secs(1))).await;
+    message: &v1::MessageSend,
+    line: Line,
+) -> (Line, Result<v1::MessageSent, CommandError>) {
+    let message = v1::MessageSend { content: Some(text(line.text.clone())), ..message.clone() };
+    let sent = client.with_key(line.key.clone()).send_message(message).await;
+    (line, sent)
+}
+
+/// Takes the hub's answer to a line: it is stored, or goes out again, or ends it all.
+fn settle(
+    line: &Line,
+    outcome: Result<v1::MessageSent, CommandError>,
+    flow: &mut Flow,
+    tally: &mut Tally,
+    show: impl FnOnce(u64, &v1::MessageSent),
+) {
+    match &outcome {
+        Ok(sent) => {
+            if flow.acknowledged(line.number) {
+                tally.overtook(line.number);
             }
-            outcome => return (number, outcome),
+            show(line.number, sent);
+        }
+        Err(error) if tally.is_good() && flow.puts_off(line, error, Instant::now()) => return,
+        Err(_) => {}
+    }
+    tally.count(line, outcome);
+    if !tally.is_good() {
+        for (line, error) in flow.gives_up() {
+            tally.count(&line, Err(error));
         }
     }
 }

@@ -91,9 +91,18 @@ function usePane(): [Pane, (pane: Pane) => void] {
 }
 
 function paneOf(hash: string): Pane {
-  const name = decodeURIComponent(hash.slice(1));
+  const name = decoded(hash.slice(1));
   if (name === "inbox") return "inbox";
   return name.includes(":") ? { room: name } : undefined;
+}
+
+/** Empty where it is no percent-encoding, as in an address that somebody cut off. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
 }
 
 /** What waits, in the window's title. */

@@ -1,4 +1,5 @@
 /** The rooms that one is a member of, with unread counts and last messages, kept current. */
+import { Again } from "../again.js";
 import { type Changes, Changing } from "../changing.js";
 import type { Client } from "../client.js";
 import type { CommandOptions } from "../commands.js";
@@ -28,10 +29,14 @@ export class RoomList extends Changing<Changes> {
   private ordered: readonly ListedRoom[] | undefined;
   private wanted = false;
   private refreshing: Promise<void> | undefined;
+  /** Something happened that the reading under way may be too early for. */
+  private isStale = false;
+  private readonly again: Again;
 
   /** Made by `Client`. */
   constructor(private readonly client: Client) {
     super();
+    this.again = new Again(client, () => this.refresh());
   }
 
   /** Reads the list; from then on it is kept current, over all reconnects. */
@@ -94,13 +99,17 @@ export class RoomList extends Changing<Changes> {
   }
 
   private refreshSoon(): void {
-    void this.refresh().catch(() => {});
+    if (this.refreshing === undefined) this.again.soon();
+    else this.isStale = true;
   }
 
   /** Several callers at once share one reading. */
   private refresh(options?: CommandOptions): Promise<void> {
     this.refreshing ??= this.readAll(options).finally(() => {
       this.refreshing = undefined;
+      if (!this.isStale) return;
+      this.isStale = false;
+      this.refreshSoon();
     });
     return this.refreshing;
   }

@@ -85,7 +85,8 @@ export class Messages {
   clear(): void {
     this.bySeq.clear();
     this.recent.length = 0;
-    this.hasEarlier = false;
+    // Until a page says otherwise.
+    this.hasEarlier = true;
     this.lowest = undefined;
     this.ordered = undefined;
   }
@@ -150,8 +151,12 @@ export class Messages {
         ...held,
         message: { ...message, content: value.content, version: value.version, editedMs },
       });
-    } else if ((value.header?.seq ?? 0n) > held.asOf) {
-      this.put({ ...held, message: { ...message, reactions: react(message.reactions, value) } });
+    } else if (value.header && value.header.seq > held.asOf) {
+      // Counted once, however often what is remembered is applied again.
+      this.put({
+        message: { ...message, reactions: react(message.reactions, value) },
+        asOf: value.header.seq,
+      });
     }
   }
 

@@ -1,4 +1,5 @@
 /** A room as an object: its messages, its people, and what one does there. */
+import { Again } from "../again.js";
 import { type Changes, Changing } from "../changing.js";
 import type { Client } from "../client.js";
 import type { CommandOptions, Words } from "../commands.js";
@@ -16,8 +17,6 @@ import type { ReadState } from "./unread.js";
 const MARK_PAUSE_MS = 1_000;
 /** Typing is told again after this long. */
 const TYPING_PAUSE_MS = 3_000;
-/** How long to wait before joining again where the hub said that it cannot serve the room now. */
-const REJOIN_MS = 3_000;
 /** Messages kept in memory as new ones come. */
 const KEEP = 5_000;
 
@@ -55,7 +54,8 @@ export class Room extends Changing<RoomEvents> {
   private readonly read: Throttle;
   private opened: OpenOptions | undefined;
   private typingSince = 0;
-  private rejoining: ReturnType<typeof setTimeout> | undefined;
+  private readonly opening: Again;
+  private readonly reloading: Again;
 
   /** Made by `Client.room`. */
   constructor(
@@ -69,29 +69,30 @@ export class Room extends Changing<RoomEvents> {
     // Where the room is not joined the entry will not come.
     const hasArrived = (seq: bigint) => !this.joined || this.messageList.get(seq) !== undefined;
     this.outbox = new Outbox(client, name, hasArrived, () => this.changed());
-    this.delivered = new Throttle(
-      MARK_PAUSE_MS,
-      (seq) => void client.markDelivered(name, seq).catch(() => {}),
-    );
-    this.read = new Throttle(MARK_PAUSE_MS, (seq) => void client.markRead(name, seq).catch(() => {}));
+    this.delivered = new Throttle(client, MARK_PAUSE_MS, (seq) => client.markDelivered(name, seq));
+    this.read = new Throttle(client, MARK_PAUSE_MS, (seq) => client.markRead(name, seq));
+    this.opening = new Again(client, (signal) => this.joinAndRead(signal));
+    this.reloading = new Again(client, () => this.reload());
   }
 
-  /** Joins, and reads the newest messages. Call it again to change how. */
+  /**
+   * Joins, and reads the newest messages. Call it again to change how. Where it fails in a way that may pass (no answer in
+   * time, a refusal that is retryable) it rejects, and the room is opened as soon as that goes, until `close`.
+   */
   async open(options: OpenOptions = {}): Promise<this> {
     this.opened = options;
-    const { presence = true, signal } = options;
-    const join = { case: "join", value: { room: this.name, presence } } as const;
-    const reply = await this.client.call(join, { continues: true, ...(signal && { signal }) });
-    if (reply.case === "joined" && reply.value.rules?.durable) await this.reload();
+    await this.opening.now(options.signal);
     return this;
   }
 
   /** Leaves the room (not the membership) and forgets its state. `Client.room` then makes a new object. */
   async close(options?: CommandOptions): Promise<void> {
     this.onClose();
+    // A join that is under way, or was not answered in time, may still be carried out.
+    const mayBeJoined = this.joined !== undefined || this.opening.isWanted;
     this.settleDown();
     this.endStreams();
-    if (this.joined !== undefined) await this.client.leave(this.name, options);
+    if (mayBeJoined) await this.client.leave(this.name, options);
   }
 
   /** The messages that are loaded, the oldest first. The same array until something changes. */
@@ -191,6 +192,11 @@ export class Room extends Changing<RoomEvents> {
     this.changed();
   }
 
+  /** A session is open: what is owed is done. Called by the client. */
+  connected(): void {
+    for (const owing of [this.opening, this.reloading, this.delivered, this.read]) owing.connected();
+  }
+
   /** The session ended. Called by the client. */
   disconnected({ reconnectAfterMs }: Disconnected): void {
     this.people.stopTyping();
@@ -210,7 +216,7 @@ export class Room extends Changing<RoomEvents> {
         break;
       case "truncated":
         this.messageList.clear();
-        if (this.opened) void this.reload().catch(() => {});
+        if (this.opened) this.reloading.soon();
         break;
       case "message":
         this.onMessage(event.value);
@@ -271,9 +277,9 @@ export class Room extends Changing<RoomEvents> {
     this.joined = undefined;
     this.leftBecause = reason;
     this.people.stopTyping();
-    if (reason !== LeaveReason.UNAVAILABLE || this.opened === undefined) return;
-    const again = () => void this.open(this.opened).catch(() => {});
-    this.rejoining = setTimeout(again, REJOIN_MS * (1 + Math.random()));
+    if (this.opened === undefined) return;
+    if (reason === LeaveReason.UNAVAILABLE) this.opening.later();
+    else this.opening.stop();
   }
 
   private deliver(header: EntryHeader | undefined): void {
@@ -282,9 +288,18 @@ export class Room extends Changing<RoomEvents> {
       this.delivered.raise(header.seq);
   }
 
+  private async joinAndRead(signal?: AbortSignal): Promise<void> {
+    const { presence = true } = this.opened ?? {};
+    const join = { case: "join", value: { room: this.name, presence } } as const;
+    const reply = await this.client.call(join, { continues: true, ...(signal && { signal }) });
+    // Closed meanwhile: nobody reads them.
+    if (this.opened === undefined) return;
+    if (reply.case === "joined" && reply.value.rules?.durable) await this.reload(signal);
+  }
+
   /** The newest messages. */
-  private async reload(): Promise<void> {
-    const { history = 50, signal } = this.opened ?? {};
+  private async reload(signal?: AbortSignal): Promise<void> {
+    const { history = 50 } = this.opened ?? {};
     if (history === 0) return;
     const page = await this.client.history({ room: this.name, limit: history }, signal && { signal });
     this.messageList.addPage(page);
@@ -309,7 +324,8 @@ export class Room extends Changing<RoomEvents> {
 
   private settleDown(): void {
     this.opened = undefined;
-    clearTimeout(this.rejoining);
+    this.opening.stop();
+    this.reloading.stop();
     this.people.stopTyping();
     this.delivered.stop();
     this.read.stop();

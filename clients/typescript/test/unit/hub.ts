@@ -6,7 +6,7 @@ import {
   SessionRequestSchema,
   SessionResponseSchema,
 } from "../../src/gen/carillon/v1/session_pb.js";
-import { Client, type ClientOptions } from "../../src/index.js";
+import { Client, type ClientOptions, type Room } from "../../src/index.js";
 
 type ResponseKind = NonNullable<MessageInitShape<typeof SessionResponseSchema>["kind"]>;
 type CommandCase = NonNullable<SessionRequest["command"]["case"]>;
@@ -181,4 +181,23 @@ export function message(seq: bigint, more: object = {}) {
     case: "message",
     value: { room: ROOM, header, number: seq, version: 1, content, ...more },
   } as ResponseKind;
+}
+
+/** A page of the room's messages from `from` to `to`. */
+export function page(from: bigint, to: bigint, more = false, asOf = to) {
+  const entries = [];
+  for (let seq = from; seq <= to; seq += 1n) entries.push({ entry: message(seq) });
+  return { case: "historyPage", value: { entries, asOf: at(asOf), more } } as never;
+}
+
+/** The room, opened: the hub says where its log ends, and gives all of it. */
+export async function opens(story: Story, head = 3n, read = 0n): Promise<Room> {
+  const room = story.client.room(ROOM);
+  const opening = room.open();
+  const marks = { user: "alice", read, delivered: read };
+  story.socket.push({ case: "joined", value: joined(head, { marks }) }, story.socket.last("join").id);
+  await settle();
+  story.socket.push(page(1n, head), story.socket.last("history").id);
+  await opening;
+  return room;
 }

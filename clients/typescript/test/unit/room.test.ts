@@ -1,7 +1,7 @@
 // Room objects, the list of rooms and the inbox: their state after what the hub says.
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { NotificationPriority, PresenceReason, PresenceStatus, type Room } from "../../src/index.js";
-import { at, joined, message, ROOM, Story, settle } from "./hub.js";
+import { at, joined, message, opens, page, ROOM, Story, settle } from "./hub.js";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -12,24 +12,6 @@ afterEach(() => {
 
 function header(seq: bigint, sender = "bob") {
   return { ...at(seq), sender, timeMs: seq * 1_000n };
-}
-
-/** A page of the room's messages from `from` to `to`. */
-function page(from: bigint, to: bigint, more = false, asOf = to) {
-  const entries = [];
-  for (let seq = from; seq <= to; seq += 1n) entries.push({ entry: message(seq) });
-  return { case: "historyPage", value: { entries, asOf: at(asOf), more } } as never;
-}
-
-async function opens(story: Story, head = 3n, read = 0n): Promise<Room> {
-  const room = story.client.room(ROOM);
-  const opening = room.open();
-  const marks = { user: "alice", read, delivered: read };
-  story.socket.push({ case: "joined", value: joined(head, { marks }) }, story.socket.last("join").id);
-  await settle();
-  story.socket.push(page(1n, head), story.socket.last("history").id);
-  await opening;
-  return room;
 }
 
 const words = (room: Room) => room.messages.map(({ content }) => content?.body.value);
@@ -116,6 +98,21 @@ test("a reaction that a page already counts is not counted twice", async () => {
   expect(room.messages[0]?.reactions[0]?.count).toBe(30);
   story.socket.push({ case: "reaction", value: reaction(5n) });
   expect(room.messages[0]?.reactions[0]?.count).toBe(31);
+});
+
+test("a reaction that was counted is not counted again when a page is read", async () => {
+  const story = await new Story().connects();
+  const room = await opens(story, 1n);
+  const reactions = [{ key: "👍", users: ["bob"], count: 30 }];
+  story.socket.push(message(2n, { reactions }));
+  const value = { room: ROOM, header: header(3n, "zoe"), targetSeq: 2n, key: "👍", add: false };
+  story.socket.push({ case: "reaction", value });
+  const reloading = room.open();
+  story.socket.push({ case: "joined", value: joined(3n, { recovered: true }) }, story.socket.last("join").id);
+  await settle();
+  story.socket.push(page(1n, 1n), story.socket.last("history").id);
+  await reloading;
+  expect(room.messages[1]?.reactions).toEqual([{ key: "👍", users: ["bob"], count: 29 }]);
 });
 
 test("a truncated room drops its copy and reads history again", async () => {
@@ -269,6 +266,48 @@ test("the list of rooms keeps counts and last messages, and learns of new rooms"
   expect(list.get(ROOM)?.unread).toBe(1);
   story.socket.push({ case: "marks", value: { room: ROOM, user: "alice", delivered: 4n, read: 4n } });
   expect(list.get(ROOM)?.unread).toBe(0);
+});
+
+test("a room that is new while the list is being read is in the list", async () => {
+  const story = await new Story().connects();
+  const list = story.client.roomList;
+  const opening = list.open();
+  story.socket.push({ case: "unread", value: { room: ROOM, count: 1n } });
+  story.socket.push({ case: "roomsPage", value: {} }, story.socket.last("rooms").id);
+  await opening;
+  await settle();
+  expect(story.socket.all("rooms")).toHaveLength(2);
+  const rooms = [{ room: ROOM, headNumber: 1n, unread: 1n }];
+  story.socket.push({ case: "roomsPage", value: { rooms } }, story.socket.last("rooms").id);
+  await settle();
+  expect(list.rooms).toMatchObject([{ room: ROOM, unread: 1 }]);
+  expect(story.socket.all("rooms"), "it is read no third time").toHaveLength(2);
+});
+
+test("after a reconnect the inbox drops what is gone, and alerts that were read", async () => {
+  const story = await new Story().connects();
+  const { inbox } = story.client;
+  const notification = (own: bigint, read = false) => {
+    const priority = NotificationPriority.CRITICAL;
+    return { id: `n${own}`, position: { own, epoch: 1n }, timeMs: own, title: "", priority, read };
+  };
+  const pages = (notifications: object[], nextCursor = "") => {
+    const value = { notifications, nextCursor } as never;
+    story.socket.push({ case: "notificationsPage", value }, story.socket.last("notifications").id);
+    return settle();
+  };
+  const opening = inbox.open(3);
+  await pages([notification(4n), notification(3n), notification(2n)], "before 2");
+  await opening;
+  await story.breaksAndReturns();
+  await pages([notification(4n, true)], "before 4");
+  expect(story.socket.last("notifications").value.cursor).toBe("before 4");
+  story.socket.push({ case: "notification", value: notification(5n) });
+  await pages([notification(2n), notification(1n)], "before 1");
+  expect(inbox.notifications.map(({ id }) => id)).toEqual(["n5", "n4", "n2", "n1"]);
+  expect(inbox.alerts.map(({ id }) => id)).toEqual(["n5", "n2", "n1"]);
+  void inbox.loadMore().catch(() => {});
+  expect(story.socket.last("notifications").value.cursor).toBe("before 1");
 });
 
 test("the inbox keeps what is new, read and deleted", async () => {

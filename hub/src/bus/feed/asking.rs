@@ -14,7 +14,13 @@ use crate::domain::limits::NODES_ANSWER;
 #[derive(Default)]
 pub(super) struct Asked {
     last: u64,
-    waiting: FxHashMap<u64, mpsc::Sender<Bytes>>,
+    waiting: FxHashMap<u64, Awaited>,
+}
+
+/// Whose answers are waited for, and where they go.
+struct Awaited {
+    nodes: Vec<u64>,
+    answers: mpsc::Sender<(u64, Bytes)>,
 }
 
 /// A question that waits. Dropping it lets go of the answers that come later.
@@ -30,26 +36,32 @@ impl Drop for Waiting<'_> {
 }
 
 impl Feed {
-    /// Asks all other nodes, and waits for so many answers, but no longer than [`NODES_ANSWER`]: what was answered by then.
-    pub async fn ask(&self, question: &[u8], nodes: usize) -> Result<Vec<Bytes>, BusError> {
-        if nodes == 0 {
+    /// This node's id.
+    pub fn node(&self) -> u64 {
+        self.0.node
+    }
+
+    /// Asks these other nodes, and waits for their answers, but no longer than [`NODES_ANSWER`]: what was answered by then, by
+    /// whom. Others hear the question too; what they answer is passed over.
+    pub async fn ask(&self, question: &[u8], nodes: &[u64]) -> Result<Vec<(u64, Bytes)>, BusError> {
+        if nodes.is_empty() {
             return Ok(Vec::new());
         }
         let inner = &*self.0;
-        let (answer, mut answers) = mpsc::channel(nodes);
+        let (answers, mut answered) = mpsc::channel(nodes.len());
         let waiting = {
             let mut asked = inner.asked.lock();
             asked.last += 1;
             let id = asked.last;
-            asked.waiting.insert(id, answer);
+            asked.waiting.insert(id, Awaited { nodes: nodes.to_vec(), answers });
             Waiting { inner, id }
         };
         let message = envelope::question(inner.head(), waiting.id, question);
         let deadline = Instant::now() + NODES_ANSWER;
         inner.bus.publish(&Topic::Hub, message).await?;
-        let mut all = Vec::with_capacity(nodes);
-        while all.len() < nodes
-            && let Ok(Some(answer)) = timeout_at(deadline, answers.recv()).await
+        let mut all = Vec::with_capacity(nodes.len());
+        while all.len() < nodes.len()
+            && let Ok(Some(answer)) = timeout_at(deadline, answered.recv()).await
         {
             all.push(answer);
         }
@@ -66,13 +78,15 @@ impl Inner {
         }
     }
 
-    /// Another node has answered.
-    pub(super) fn take_answer(&self, (asker, id): (u64, u64), answer: Bytes) {
+    /// A node has answered.
+    pub(super) fn take_answer(&self, node: u64, (asker, id): (u64, u64), answer: Bytes) {
         if asker == self.node
-            && let Some(waiting) = self.asked.lock().waiting.get(&id)
+            && let Some(awaited) = self.asked.lock().waiting.get_mut(&id)
+            && let Some(index) = awaited.nodes.iter().position(|awaited| *awaited == node)
         {
-            // More nodes than were known have answered: whoever asks has enough.
-            let _ = waiting.try_send(answer);
+            // Each is waited for once, so that there is room.
+            awaited.nodes.swap_remove(index);
+            let _ = awaited.answers.try_send((node, answer));
         }
     }
 }

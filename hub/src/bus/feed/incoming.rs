@@ -1,5 +1,7 @@
 //! What the bus brings.
 
+use std::sync::Weak;
+
 use bytes::Bytes;
 
 use super::{Inner, now};
@@ -66,13 +68,10 @@ impl Inner {
             (Body::Marks(user, marks), Topic::Room(room)) => {
                 self.listener.changed(&[Change::Marks { room: room.clone(), user, marks }]);
             }
-            (Body::Trimmed(first), Topic::Room(room)) => {
-                self.listener.changed(&[Change::Trimmed { room: room.clone(), first }]);
-            }
             (Body::Reached(seq), _) => self.expect(topic, seq, None),
             (Body::Erased(user), _) => self.listener.changed(&[Change::Erased { user }]),
             (Body::Question(id, question), Topic::Hub) => self.answer(head.node, id, &question),
-            (Body::Answer(to, answer), Topic::Hub) => self.take_answer(to, answer),
+            (Body::Answer(to, answer), Topic::Hub) => self.take_answer(head.node, to, answer),
             (Body::Live(live), _) => self.listener.live(topic, live),
             (Body::Sessions(batch), Topic::Tenant(tenant)) => self.listener.sessions(tenant, &batch),
             (Body::Control(control), Topic::User(user)) => {
@@ -88,8 +87,11 @@ impl Inner {
         false
     }
 
-    /// What is of a topic that was let go of meanwhile is passed over.
+    /// What is of a topic that was let go of meanwhile is passed over; the store has it all the same.
     fn sequence(&self, topic: &Topic, item: Item<Change>) {
+        if let Some(store) = self.store.get().and_then(Weak::upgrade) {
+            store.heard(item.at.epoch, &item.what);
+        }
         self.with_shard(topic, |sequencer, out| {
             let _ = sequencer.offer(topic, item, now(), &mut |step| out(topic, step));
         });

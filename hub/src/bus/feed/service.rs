@@ -46,6 +46,8 @@ struct UnderWay {
     reads: usize,
     walks: usize,
     revocations: Revocations,
+    /// The page that is being read says nothing of up to where revocations are known.
+    is_void: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +106,9 @@ impl Service {
                 Some(finished) = under_way.tasks.next() => self.finish(&mut under_way, finished),
             }
             take_work(&inner, &mut waiting);
+            if std::mem::take(&mut waiting.restarted) {
+                self.read_revocations_anew(&mut under_way);
+            }
             self.begin(&inner, &mut under_way, &mut waiting);
         }
     }
@@ -123,9 +128,18 @@ impl Service {
             Finished::Revocations(result) => {
                 let again = under_way.revocations == Revocations::ReadingAgain || result.is_none();
                 under_way.revocations = if again { Revocations::Wanted } else { Revocations::Known };
-                self.revocations_after = result.unwrap_or(self.revocations_after);
+                let known = result.filter(|_| !std::mem::take(&mut under_way.is_void));
+                self.revocations_after = known.unwrap_or(self.revocations_after);
             }
         }
+    }
+
+    /// All revocations are read again.
+    fn read_revocations_anew(&mut self, under_way: &mut UnderWay) {
+        self.revocations_after = 0;
+        let is_reading = matches!(under_way.revocations, Revocations::Reading | Revocations::ReadingAgain);
+        under_way.is_void = is_reading;
+        under_way.revocations.want();
     }
 
     fn begin(&self, inner: &Arc<Inner>, under_way: &mut UnderWay, waiting: &mut Waiting) {
@@ -188,6 +202,7 @@ fn take_work(inner: &Inner, waiting: &mut Waiting) {
     let new = std::mem::take(&mut *inner.work.waiting.lock());
     waiting.reads.extend(new.reads);
     waiting.walks.extend(new.walks);
+    waiting.restarted |= new.restarted;
     for user in new.left {
         inner.leave(&user);
     }

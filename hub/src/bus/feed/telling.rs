@@ -33,7 +33,8 @@ pub(super) struct Waiting {
     /// Users whose rooms are to be looked up.
     pub(super) walks: Walks,
     pub(super) memberships: Vec<Membership>,
-    /// The store has lost something: places of revocations, which are counted, may be had by others than before.
+    /// The store has lost something: other revocations may have places before the last that is known, where a replica has taken
+    /// over whose clock is behind.
     pub(super) restarted: bool,
 }
 

@@ -23,19 +23,51 @@ pub enum Whose {
 pub struct Own {
     /// How many.
     pub sessions: u32,
-    /// The tabs or processes of a user's, by their marks.
-    pub instances: Vec<u64>,
+    /// The tabs or processes of a user's.
+    pub instances: Vec<Instance>,
 }
 
-/// A session that is to be let in.
+/// A tab or process, by what nodes know it by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entrant {
-    /// How many of this node it comes on top of.
-    pub before: u32,
-    /// The mark of its tab or process; 0 where none is named. One that takes over from a session elsewhere is none more.
-    pub instance: u64,
-    /// How many there may be with it, 1 at least.
+pub struct Instance {
+    /// Its mark.
+    pub mark: u64,
+    /// The mark of it where it is opened from.
+    pub from: u64,
+}
+
+/// Sessions that are to be let in, on top of what the node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entrants {
+    /// How many, 1 at least.
+    pub many: u32,
+    /// How many there may be with them, 1 at least.
     pub most: u32,
+    /// The tab or process of one that names it. Where it takes over from a session on another node it is none more.
+    pub instance: Option<Instance>,
+    /// Whether they are let in where there is room for them here: from then on others may take over from them.
+    pub is_all: bool,
+}
+
+/// What became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Entered {
+    /// How many were let in.
+    pub many: u32,
+    /// Whether that is in the place of another.
+    pub takes_over: TakesOver,
+}
+
+/// Whose place a session takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TakesOver {
+    /// Nobody's.
+    #[default]
+    Nobody,
+    /// That of a session of its instance.
+    Instance,
+    /// That of one which was opened from the same address.
+    FromThere,
 }
 
 /// A bucket that all nodes take from.
@@ -58,9 +90,8 @@ pub struct SharedBucket {
 /// What a node says of its sessions holds for a while, and no longer than the node's lease: it says it again now and then, and
 /// what it could not say rights itself.
 pub trait SharedLimits: Send + Sync + 'static {
-    /// Says what this node has of somebody's sessions. Where one is to be let in: whether all nodes' leave room for it; where they
-    /// do not, nothing is said.
-    fn count(&self, whose: Whose, own: Own, entrant: Option<Entrant>) -> Asking<bool>;
+    /// Says what this node has of somebody's sessions, and lets in as many more as all nodes' leave room for.
+    fn count(&self, whose: Whose, own: Own, entrants: Option<Entrants>) -> Asking<Entered>;
 
     /// Takes one; where there is none, after how long there will be.
     fn take(&self, bucket: SharedBucket, rate: Rate) -> Asking<Option<Duration>>;

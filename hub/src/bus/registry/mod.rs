@@ -1,8 +1,9 @@
 //! What nodes keep beside their channels, so that others can read it who come later: that they are there, their sessions
-//! of each tenant, and what they count together.
+//! of each tenant, what they count together, and tickets.
 
 pub mod limits;
 pub mod redis;
+pub mod tickets;
 
 use std::time::Duration;
 

@@ -15,6 +15,7 @@
 
 mod keeping;
 mod limits;
+mod tickets;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -29,7 +30,7 @@ use crate::bus::sessions::Life;
 use crate::domain::names::{SessionId, TenantId};
 use crate::redis::LinkError;
 use crate::redis::Way;
-use crate::redis::{Link, LinkFigures, Names, Options, Partition};
+use crate::redis::{Link, LinkFigures, Names, Options};
 use keeping::Keeping;
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
@@ -75,11 +76,11 @@ impl RedisRegistry {
 
 impl Inner {
     fn leases(&self) -> String {
-        format!("{}nodes", self.names.partition(Partition::of_hub()))
+        self.names.nodes()
     }
 
     fn left(&self) -> String {
-        format!("{}/left", self.leases())
+        self.names.nodes_left()
     }
 
     fn seen(&self) -> String {

@@ -234,3 +234,12 @@ fn every_claim_has_a_name() {
         load(&claims(name, "groups"), &[]).unwrap();
     }
 }
+
+/// A node that waited longer than the others would lose its lease to them.
+#[test]
+fn a_redis_that_is_away_is_looked_for_often_within_a_lease() {
+    for (lease, most) in [("15s", Duration::from_secs(3)), ("5m", Duration::from_secs(30))] {
+        let text = format!("[redis]\nservers = [\"redis://127.0.0.1\"]\nlease = \"{lease}\"");
+        assert_eq!(load(&good(&text), &[]).unwrap().redis.options().back_off_most, most);
+    }
+}

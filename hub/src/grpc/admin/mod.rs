@@ -24,9 +24,9 @@ use futures::stream::{BoxStream, StreamExt};
 use http::HeaderMap;
 use tonic::{Request, Response, Status};
 
-use super::call::{RequestId, answer, required_bearer};
+use super::call::{RequestId, answer, bearer, required_bearer};
 use super::door::{Admitted, Visitor};
-use super::ports::{Administer, Authenticate, Execute, Observe, Sessions, StillGood};
+use super::ports::{Administer, Answer, Authenticate, Execute, Observe, Sessions, StillGood};
 use super::{encode, errors, overview};
 use crate::access::storage::is_full;
 use crate::audit::{About, Source, Trail};
@@ -146,6 +146,11 @@ impl AdminApi {
         operator.inspect_err(|refusal| {
             self.audit.tell(call, source, None, About::default(), Err(refusal.code));
         })
+    }
+
+    /// The token that a ticket in these headers speaks for; `None` where they are judged as they are.
+    pub(super) fn exchange(&self, headers: &HeaderMap) -> Option<Answer<String>> {
+        self.authenticate.exchange(bearer(headers).ok()??)
     }
 
     /// Whether a call with these headers may come from a service: which tenant it is for, only its request says.

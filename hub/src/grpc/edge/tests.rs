@@ -1,5 +1,6 @@
 //! Both services behind their edges, as a connection would call them.
 
+use carillon_net::addresses::{AddressLimits, Addresses};
 use carillon_proto::v1;
 use carillon_proto::v1::execute_request::Command;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -40,12 +41,16 @@ impl Service<Request<Body>> for NoSessions {
 }
 
 async fn router(hub: &Arc<FakeHub>) -> Router<NoSessions> {
+    router_at(hub, Door::default()).await
+}
+
+async fn router_at(hub: &Arc<FakeHub>, door: Door) -> Router<NoSessions> {
     let front = Front {
         session: NoSessions,
         hub: Arc::new(hub.hub_api()),
         admin: hub.admin_api(),
         health: Health::starting().await,
-        door: Door::default(),
+        door,
         http2: Http2 {
             streams: limits::HTTP2_STREAMS,
             stream_window: limits::HTTP2_STREAM_WINDOW,
@@ -201,4 +206,45 @@ async fn a_caller_is_looked_at_once() {
     let request = request(EXECUTE, Some(ALICE), sent(&execute.encode_to_vec()), &Closer::default());
     let response = router(&hub).await.call(request).await.unwrap();
     assert_eq!((reason(&response).as_str(), hub.tokens_seen()), ("CONFLICT", 1));
+}
+
+/// Calls with a ticket on a connection of its own; the code.
+async fn shows(router: &mut Router<NoSessions>, door: &Door, path: &str, ticket: &str) -> String {
+    let address = "192.0.2.1".parse().unwrap();
+    let visitor = Visitor::new(door.clone(), address, door.arrival(address), None);
+    let mut request = request(path, Some(ticket), sent(b""), &Closer::default());
+    request.extensions_mut().insert(Arc::new(visitor));
+    reason(&router.call(request).await.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn made_up_tickets_count_at_their_address_and_honest_ones_do_not() {
+    let hub = FakeHub::answering(None);
+    let limits = AddressLimits { unauthenticated: 100, attempts_per_minute: 4 };
+    let door = Door { addresses: Addresses::new(Some(limits)), ..Door::default() };
+    let mut router = router_at(&hub, door.clone()).await;
+    // Whoever bears it is known: the command is wrong.
+    for _ in 0..10 {
+        assert_eq!(shows(&mut router, &door, EXECUTE, "ticket_of-alice").await, "INVALID_ARGUMENT");
+    }
+    let taken = hub.tickets_taken();
+    assert_eq!(taken, 10);
+    for path in [EXECUTE, GET_ROOM, EXECUTE, GET_ROOM] {
+        assert_eq!(shows(&mut router, &door, path, "ticket_made-up").await, "INVALID_TOKEN");
+    }
+    for path in [EXECUTE, GET_ROOM] {
+        assert_eq!(shows(&mut router, &door, path, "ticket_made-up").await, "TOO_MANY_CONNECTIONS");
+    }
+    assert_eq!(hub.tickets_taken(), taken + 4, "what comes too often is not looked for");
+}
+
+/// It is refused as the token that it is not, and stays good for what it is for.
+#[tokio::test(start_paused = true)]
+async fn a_ticket_buys_no_ticket() {
+    let hub = FakeHub::answering(None);
+    let door = Door::default();
+    let mut router = router_at(&hub, door.clone()).await;
+    let path = "/carillon.v1.HubService/CreateTicket";
+    assert_eq!(shows(&mut router, &door, path, "ticket_of-alice").await, "INVALID_TOKEN");
+    assert_eq!(hub.tickets_taken(), 0);
 }

@@ -14,9 +14,10 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 
 use super::call::RequestId;
-use super::ports::{Authenticate, Execute, Observe};
+use super::ports::{Authenticate, Execute, Observe, StillGood};
 use super::{decode, encode, overview};
 use crate::audit::{About, Source, event};
+use crate::domain::caller::Caller;
 use crate::domain::command::Token;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::peer::Peer;
@@ -26,6 +27,7 @@ use crate::session::{Closer, Services, Session};
 use stream::LocalStream;
 
 /// The hub on one runtime, which carries the sessions that are opened here.
+#[derive(Clone)]
 pub struct LocalHub {
     services: Arc<Services>,
     shard: usize,
@@ -61,6 +63,31 @@ impl LocalHub {
 }
 
 impl LocalHub {
+    /// The token of a call, or the one that its ticket speaks for.
+    async fn token(&self, call: &Call) -> Result<String, Refusal> {
+        let shown = shown(call)?;
+        match self.authenticate.exchange(shown) {
+            Some(token) => token.await,
+            None => Ok(shown.to_owned()),
+        }
+    }
+
+    async fn caller(&self, call: &Call) -> Result<Caller, Refusal> {
+        if !self.services.audit.admits() {
+            return Err(ErrorCode::Unavailable.into());
+        }
+        let caller = self.token(call).await.and_then(|token| self.authenticate.user(&token));
+        caller.inspect_err(|refusal| self.tell_refused(call, refusal))
+    }
+
+    async fn operator(&self, call: &Call) -> Result<StillGood, Refusal> {
+        let operator = self.token(call).await.and_then(|token| {
+            self.refuse_services(&token)?;
+            self.authenticate.operator(&token)
+        });
+        operator.inspect_err(|refusal| self.tell_refused(call, refusal))
+    }
+
     fn tell_refused(&self, call: &Call, refusal: &Refusal) {
         let source = Source::call(RequestId::of_text(&call.request_id).as_str(), peer(&call.peer));
         self.services.audit.tell(event::AUTHENTICATION, &source, None, About::default(), Err(refusal.code));
@@ -86,24 +113,19 @@ impl HubPort for LocalHub {
         call: Call,
         request: v1::ExecuteRequest,
     ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
-        let execute = Arc::clone(&self.execute);
+        let this = self.clone();
         let limit = self.services.settings.command_timeout;
         let request_id = RequestId::of_text(&call.request_id);
         let source = Source::call(request_id.as_str(), peer(&call.peer));
-        let caller = if self.services.audit.admits() {
-            let caller = token(&call).and_then(|token| self.authenticate.user(token));
-            caller.inspect_err(|refusal| self.tell_refused(&call, refusal))
-        } else {
-            Err(ErrorCode::Unavailable.into())
-        };
-        let caller_is_known = caller.is_ok();
-        let work = async move {
-            let caller = caller?;
-            let (idempotency, command) = decode::execute(request)?;
-            let reply = execute.execute(&caller, idempotency, command, source).await?;
-            encode::execute_response(&reply).ok_or_else(|| Refusal::from(ErrorCode::Internal))
-        };
         async move {
+            let caller = this.caller(&call).await;
+            let caller_is_known = caller.is_ok();
+            let work = async {
+                let caller = caller?;
+                let (idempotency, command) = decode::execute(request)?;
+                let reply = this.execute.execute(&caller, idempotency, command, source).await?;
+                encode::execute_response(&reply).ok_or_else(|| Refusal::from(ErrorCode::Internal))
+            };
             let done = tokio::time::timeout(limit, work).await;
             done.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into())).map_err(|refusal| {
                 let error = encode::error(&refusal, request_id.as_str());
@@ -118,16 +140,21 @@ impl HubPort for LocalHub {
         call: Call,
         _: v1::CreateTicketRequest,
     ) -> BoxFuture<'static, Result<v1::CreateTicketResponse, v1::Error>> {
-        let issued = token(&call).and_then(|token| {
-            self.refuse_services(token)?;
-            self.authenticate.ticket(token)
-        });
-        let issued = issued.inspect_err(|refusal| self.tell_refused(&call, refusal));
-        let request_id = RequestId::of_text(&call.request_id);
-        let answer = issued
-            .map(|(ticket, expires)| v1::CreateTicketResponse { ticket, expires_ms: expires.millis() })
-            .map_err(|refusal| encode::error(&refusal, request_id.as_str()));
-        futures::future::ready(answer).boxed()
+        let this = self.clone();
+        async move {
+            let issued = async {
+                // What is a ticket is not exchanged: it buys no other.
+                let token = shown(&call)?;
+                this.refuse_services(token)?;
+                this.authenticate.ticket(token).await
+            };
+            let issued = issued.await.inspect_err(|refusal| this.tell_refused(&call, refusal));
+            let request_id = RequestId::of_text(&call.request_id);
+            issued
+                .map(|(ticket, expires)| v1::CreateTicketResponse { ticket, expires_ms: expires.millis() })
+                .map_err(|refusal| encode::error(&refusal, request_id.as_str()))
+        }
+        .boxed()
     }
 
     fn watch_overview(
@@ -135,24 +162,18 @@ impl HubPort for LocalHub {
         call: Call,
         _: v1::WatchOverviewRequest,
     ) -> BoxStream<'static, Result<v1::WatchOverviewResponse, v1::Error>> {
-        let operator = token(&call).and_then(|token| {
-            self.refuse_services(token)?;
-            self.authenticate.operator(token)
-        });
-        match operator.inspect_err(|refusal| self.tell_refused(&call, refusal)) {
-            Ok(operator) => {
-                let request_id = RequestId::of_text(&call.request_id);
-                let told = move |refusal: Refusal| encode::error(&refusal, request_id.as_str());
-                overview::watch(Arc::clone(&self.observe), operator)
+        let this = self.clone();
+        let watch = async move {
+            let request_id = RequestId::of_text(&call.request_id);
+            let told = move |refusal: Refusal| encode::error(&refusal, request_id.as_str());
+            match this.operator(&call).await {
+                Ok(operator) => overview::watch(Arc::clone(&this.observe), operator)
                     .map(move |figures| figures.map_err(&told))
-                    .boxed()
+                    .boxed(),
+                Err(refusal) => futures::stream::once(futures::future::ready(Err(told(refusal)))).boxed(),
             }
-            Err(refusal) => {
-                let request_id = RequestId::of_text(&call.request_id);
-                let error = encode::error(&refusal, request_id.as_str());
-                futures::stream::once(futures::future::ready(Err(error))).boxed()
-            }
-        }
+        };
+        watch.flatten_stream().boxed()
     }
 
     fn turned_away(&self, peer: &port::Peer, why: TurnedAway) {
@@ -185,6 +206,7 @@ fn peer(peer: &port::Peer) -> Peer {
     Peer::new(peer.address, peer.agent.as_deref(), peer.origin.as_deref())
 }
 
-fn token(call: &Call) -> Result<&str, Refusal> {
+/// What a call bears.
+fn shown(call: &Call) -> Result<&str, Refusal> {
     call.token.as_deref().ok_or_else(|| ErrorCode::AuthRequired.into())
 }

@@ -1,6 +1,7 @@
 //! The tenants whose sessions on other nodes are followed here, and what is to be done for them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -20,14 +21,27 @@ use crate::domain::names::TenantId;
 use crate::domain::time::{Moment, Timestamp};
 
 /// A tenant that is followed.
-pub(super) struct Following {
+struct Following {
+    others: Arc<Others>,
+    /// Since when it has had no session here.
+    idle_since: Option<Moment>,
+}
+
+/// The other nodes' sessions of a tenant.
+pub(super) struct Others {
+    /// Held while the tenant's followers are told, so that they are in order. Whoever opens a session does not take it.
+    pub(super) known: Mutex<Known>,
+    /// Whether they are known.
+    is_whole: watch::Sender<bool>,
+}
+
+/// What is known of them.
+pub(super) struct Known {
     pub(super) mirror: Mirror,
     /// Keeps the tenant's topic followed; there once it is heard.
     pub(super) hold: Option<Hold>,
-    /// Whether the others' sessions are known.
-    is_whole: watch::Sender<bool>,
-    /// Since when it has had no session here.
-    idle_since: Option<Moment>,
+    /// The tenant is followed no more.
+    is_over: bool,
 }
 
 /// What is to be done. Bounded by the tenants that have sessions here.
@@ -41,16 +55,19 @@ pub(super) struct Work {
     pub(super) changed: FxHashSet<TenantId>,
 }
 
-/// What a node knows of others' sessions. Locks are taken in this order: tenants, a shard of presence, work.
+/// What a node knows of others' sessions. Locks are taken in this order: tenants, one tenant's, a shard of presence, work; that
+/// of all tenants is never held while anybody is told something.
 pub(in super::super) struct Nodes {
     pub(super) node: u64,
-    pub(super) tenants: Mutex<FxHashMap<TenantId, Following>>,
+    tenants: Mutex<FxHashMap<TenantId, Following>>,
     pub(super) work: Mutex<Work>,
     pub(super) notify: Notify,
     /// Whether all changes have been told.
     pub(super) is_told: watch::Sender<bool>,
     /// How many looks at the leases have begun.
     pub(super) looks: AtomicU64,
+    /// Until when the others take this node to be there at least: a [`Moment`].
+    good_until: AtomicU64,
     pub(super) counters: Counters,
 }
 
@@ -65,6 +82,13 @@ pub(super) struct Counters {
     pub(super) lives: AtomicU64,
 }
 
+impl Others {
+    /// Whether they are known; once they are it stays so.
+    pub(super) fn is_whole(&self) -> bool {
+        *self.is_whole.borrow()
+    }
+}
+
 impl Nodes {
     pub(in super::super) fn new(node: u64) -> Self {
         Self {
@@ -74,6 +98,7 @@ impl Nodes {
             notify: Notify::new(),
             is_told: watch::channel(true).0,
             looks: AtomicU64::new(0),
+            good_until: AtomicU64::new(0),
             counters: Counters::default(),
         }
     }
@@ -83,14 +108,29 @@ impl Nodes {
         let mut tenants = self.tenants.lock();
         if let Some(following) = tenants.get_mut(tenant) {
             following.idle_since = None;
-            return following.is_whole.subscribe();
+            return following.others.is_whole.subscribe();
         }
         let (is_whole, becomes_whole) = watch::channel(false);
-        let mirror = Mirror::new(self.node);
-        tenants.insert(tenant.clone(), Following { mirror, hold: None, is_whole, idle_since: None });
+        let known = Known { mirror: Mirror::new(self.node), hold: None, is_over: false };
+        let others = Arc::new(Others { known: Mutex::new(known), is_whole });
+        tenants.insert(tenant.clone(), Following { others, idle_since: None });
         self.work.lock().begun.push_back(tenant.clone());
         self.notify.notify_one();
         becomes_whole
+    }
+
+    /// What is known of the others' sessions of a tenant that is followed.
+    pub(super) fn others(&self, tenant: &TenantId) -> Option<Arc<Others>> {
+        self.tenants.lock().get(tenant).map(|following| Arc::clone(&following.others))
+    }
+
+    /// This node's lease is good until then.
+    pub(super) fn note_lease(&self, good_until: Moment) {
+        self.good_until.store(good_until.0, Ordering::Release);
+    }
+
+    fn has_lease(&self) -> bool {
+        Moment::now() < Moment(self.good_until.load(Ordering::Acquire))
     }
 
     /// Others are to be told something of a tenant.
@@ -132,12 +172,20 @@ impl Presence {
         }
     }
 
+    /// Whether this node is one among the others: they take it to be there, and it knows of them. So it is where there are none.
+    pub fn is_among_nodes(&self) -> bool {
+        self.nodes().is_none_or(|nodes| nodes.has_lease())
+    }
+
     /// Figures of what nodes say of their sessions; `None` where there are no others.
     pub fn figures_of_nodes(&self) -> Option<SessionsFigures> {
-        let counters = &self.nodes()?.counters;
+        let nodes = self.nodes()?;
+        let (counters, has_lease) = (&nodes.counters, nodes.has_lease());
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Some(SessionsFigures {
-            others: read(&counters.others),
+            has_lease,
+            // Who does not reach the leases knows of nobody.
+            others: if has_lease { read(&counters.others) } else { 0 },
             told: read(&counters.told),
             untold: read(&counters.untold),
             heard: read(&counters.heard),
@@ -175,19 +223,22 @@ impl Presence {
     /// Lets a tenant's mirror take something, and puts what comes of it on the board.
     pub(super) fn follow_up(&self, tenant: &TenantId, take: impl FnOnce(&mut Mirror, u64) -> Vec<Told>) {
         let Some(nodes) = self.nodes() else { return };
-        let mut tenants = nodes.tenants.lock();
-        let Some(following) = tenants.get_mut(tenant) else { return };
-        let told = take(&mut following.mirror, nodes.looks.load(Ordering::Acquire));
+        let Some(others) = nodes.others(tenant) else { return };
+        let mut known = others.known.lock();
+        if known.is_over {
+            return;
+        }
+        let told = take(&mut known.mirror, nodes.looks.load(Ordering::Acquire));
         self.put(tenant, &told);
         for session in self.released(tenant) {
-            following.mirror.doubt(session);
+            known.mirror.doubt(session);
         }
-        if following.mirror.is_whole() && !*following.is_whole.borrow() {
+        if known.mirror.is_whole() && !others.is_whole() {
             self.with_board(tenant, |board| board.become_whole(Timestamp::now()));
-            following.is_whole.send_replace(true);
+            others.is_whole.send_replace(true);
             nodes.notify.notify_one();
         }
-        if following.mirror.next_deadline().is_some() {
+        if known.mirror.next_deadline().is_some() {
             nodes.work.lock().reads.insert(tenant.clone());
             nodes.notify.notify_one();
         }
@@ -211,11 +262,104 @@ impl Presence {
                 return true;
             }
             let since = *following.idle_since.get_or_insert(now);
-            let stays = now.since(since) < PRESENCE_LINGER;
-            if !stays {
-                self.remove_board(tenant);
+            if now.since(since) < PRESENCE_LINGER {
+                return true;
             }
-            stays
+            // While something is being told of it, it is not idle.
+            let Some(mut known) = following.others.known.try_lock() else { return true };
+            known.is_over = true;
+            self.remove_board(tenant);
+            false
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use super::*;
+    use crate::bus::sessions::{Follows, Record};
+    use crate::domain::names::{SessionId, UserId, UserKey};
+    use crate::domain::presence::Status;
+    use crate::presence::{Notice, NoticeSink, Options};
+
+    /// Holds up the notice that comes after it was told to.
+    struct HeldUp {
+        next: AtomicBool,
+        is_held: AtomicBool,
+        go: Mutex<Receiver<()>>,
+    }
+
+    impl NoticeSink for HeldUp {
+        fn deliver(&self, _: Notice) {
+            if self.next.swap(false, Ordering::SeqCst) {
+                self.is_held.store(true, Ordering::SeqCst);
+                self.go.lock().recv().unwrap();
+            }
+        }
+    }
+
+    fn user(name: &str) -> UserKey {
+        UserKey { tenant: TenantId::parse("acme").unwrap(), user: UserId::parse(name).unwrap() }
+    }
+
+    /// What another node says: somebody has come to it.
+    fn batch(name: &str) -> Bytes {
+        let record = Record {
+            user: user(name).user,
+            instance: 0,
+            status: Status::Online,
+            text: String::new(),
+            text_order: 0,
+            last_active: Timestamp(0),
+            grace_left: None,
+            continues: Vec::new(),
+            rooms: Vec::new(),
+        };
+        let told = vec![Told { session: SessionId(9), has_left: false, record: Some(record) }];
+        let life = Life { node: 2, number: 1 };
+        let mut bytes = Vec::new();
+        Batch { life, follows: Follows::Nothing, counter: 1, told }.encode(&mut bytes);
+        bytes.into()
+    }
+
+    #[test]
+    fn sessions_open_while_others_are_told_of_another_nodes() {
+        let (go, wait) = sync_channel(1);
+        let (next, is_held) = (AtomicBool::new(false), AtomicBool::new(false));
+        let sink = Arc::new(HeldUp { next, is_held, go: Mutex::new(wait) });
+        let presence = Presence::shared(Options::default(), Arc::clone(&sink) as _, 1);
+        let (zoe, bob) = (user("zoe"), user("bob"));
+        presence.connect(&zoe, SessionId(1), Timestamp(0));
+        presence.watch(&zoe.tenant, SessionId(1), &[user("alice").user]);
+        presence.follow_up(&zoe.tenant, |mirror, _| {
+            mirror.begin(0);
+            Vec::new()
+        });
+        presence.look(&[], 1);
+        sink.next.store(true, Ordering::SeqCst);
+        let (done, opened) = sync_channel(2);
+        let telling = {
+            let presence = presence.clone();
+            std::thread::spawn(move || presence.hear(&zoe.tenant, &batch("alice")))
+        };
+        while !sink.is_held.load(Ordering::SeqCst) && !telling.is_finished() {
+            std::thread::yield_now();
+        }
+        assert!(sink.is_held.load(Ordering::SeqCst), "somebody is told");
+        let opening = std::thread::spawn(move || {
+            let elsewhere = UserKey { tenant: TenantId::parse("other").unwrap(), ..bob.clone() };
+            for (user, session) in [(&bob, 2), (&elsewhere, 3)] {
+                presence.connect(user, SessionId(session), Timestamp(0));
+                done.send(session).unwrap();
+            }
+        });
+        let came = [(); 2].map(|()| opened.recv_timeout(Duration::from_secs(20)));
+        go.send(()).unwrap();
+        telling.join().unwrap();
+        opening.join().unwrap();
+        assert_eq!(came, [Ok(2), Ok(3)], "meanwhile");
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Lease {
     /// It is good until then at least: counted from when it was asked for.
     good_until: Moment,
     next: Moment,
+    /// Who is there is to be known by a look that has not begun yet.
+    looks_again: bool,
     /// Looks so far: each renewal is one.
     looks: u64,
 }
@@ -36,7 +38,15 @@ impl Lease {
     /// Of a node, with leases of `time`. It is to be renewed at once.
     pub(super) fn new(node: u64, time: Duration) -> Self {
         let life = Life { node, number: 1 };
-        Self { life, time, is_new: true, good_until: Moment(0), next: Moment(0), looks: 0 }
+        Self {
+            life,
+            time,
+            is_new: true,
+            good_until: Moment(0),
+            next: Moment(0),
+            looks_again: false,
+            looks: 0,
+        }
     }
 
     /// Which life it is.
@@ -49,6 +59,11 @@ impl Lease {
         now < self.good_until
     }
 
+    /// Until when they take it to be there at least.
+    pub(super) fn good_until(&self) -> Moment {
+        self.good_until
+    }
+
     /// When it is to be renewed, or another's looked at.
     pub(super) fn next_deadline(&self) -> Moment {
         self.next
@@ -59,14 +74,16 @@ impl Lease {
         self.looks
     }
 
-    /// Who is there is to be known now.
+    /// Who is there is to be known by a look that begins now; where one is under way, by another one right after it.
     pub(super) fn look_now(&mut self) {
+        self.looks_again = true;
         self.next = Moment(0);
     }
 
     /// It is asked for; gives whether it is the life's first.
     pub(super) fn ask(&mut self) -> bool {
         self.looks += 1;
+        self.looks_again = false;
         self.is_new
     }
 
@@ -94,7 +111,7 @@ impl Lease {
         if leases.is_renewed {
             self.is_new = false;
             self.good_until = asked.plus(self.time);
-            self.next = now.plus(first);
+            self.next = if self.looks_again { now } else { now.plus(first) };
         } else {
             self.life.number += 1;
             self.is_new = true;
@@ -142,6 +159,18 @@ mod tests {
         assert_eq!(found.alive.len(), 2);
         assert_eq!(found.ended, [Life { node: 9, number: 1 }]);
         assert_eq!(lease.next_deadline(), Moment(2_002));
+    }
+
+    #[test]
+    fn who_is_to_be_known_during_a_look_is_looked_for_after_it() {
+        let mut lease = Lease::new(7, TIME);
+        lease.ask();
+        lease.look_now();
+        lease.answered(&leases(true, &[]), Moment(1), Moment(2));
+        assert_eq!(lease.next_deadline(), Moment(2));
+        lease.ask();
+        lease.answered(&leases(true, &[]), Moment(2), Moment(3));
+        assert_eq!(lease.next_deadline(), Moment(3).plus(TIME / 3));
     }
 
     #[test]

@@ -84,6 +84,8 @@ impl Mirror {
             node.begin(batch.life.number);
         }
         node.take(batch, &mut told);
+        // One that follows on nothing is all there is to know of its node: no read is waited for.
+        self.check_whole();
         told
     }
 
@@ -274,6 +276,16 @@ mod tests {
         mirror.was_read(read, Some(kept(5)), NOW);
         assert!(mirror.is_whole() && mirror.next_read(NOW).is_none());
         mirror
+    }
+
+    #[test]
+    fn a_node_that_says_everything_itself_need_not_be_read() {
+        let mut mirror = Mirror::new(1);
+        mirror.begin(0);
+        mirror.look(&[OTHER], 1);
+        mirror.next_read(NOW).unwrap();
+        assert!(mirror.hear(batch(Follows::Nothing, 6, &[]), 1).is_empty());
+        assert!(mirror.is_whole() && mirror.next_deadline().is_none());
     }
 
     #[test]

@@ -50,7 +50,10 @@ enum Step {
     Lose,
     /// The next message is lost, and nobody says so.
     Drop,
-    Renew(Fate),
+    /// The tenant's topic is heard, where it was not yet.
+    Follow,
+    BeginRenewing(Fate),
+    EndRenewing,
     /// What it found of the dead is removed.
     Remove,
     BeginRead,
@@ -80,7 +83,9 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
         2 => Just(Step::Lose),
         1 => Just(Step::Drop),
         4 => Just(Step::Remove),
-        6 => fate().prop_map(Step::Renew),
+        2 => Just(Step::Follow),
+        6 => fate().prop_map(Step::BeginRenewing),
+        6 => Just(Step::EndRenewing),
         8 => Just(Step::BeginRead),
         8 => prop::bool::weighted(0.8).prop_map(Step::EndRead),
         8 => (1..6_000u64).prop_map(Step::Wait),
@@ -151,14 +156,16 @@ impl Run {
             Step::Lose => node.lose(),
             Step::Drop => self.is_dropped |= node.drop_next(),
             Step::Remove => node.remove(&mut self.registry),
-            Step::Renew(fate) => node.renew(&mut self.registry, fate, now),
+            Step::Follow => node.follow(),
+            Step::BeginRenewing(fate) => node.begin_renewing(&mut self.registry, fate, now),
+            Step::EndRenewing => node.end_renewing(now),
             Step::BeginRead => node.begin_read(&self.registry, now),
             Step::EndRead(succeeds) => node.end_read(succeeds, now),
             Step::Wait(time) => self.wait(time),
             Step::Kill => self.nodes[at] = self.start(),
             Step::Stop => self.stop(at),
         }
-        self.nodes.iter_mut().for_each(|node| node.check());
+        self.nodes.iter().for_each(|node| node.check(self.now));
     }
 
     fn tell(&mut self, at: usize, fate: Fate) {
@@ -196,7 +203,10 @@ impl Run {
             for at in 0..NODES {
                 let now = self.now;
                 let node = &mut self.nodes[at];
-                node.renew(&mut self.registry, Fate::Done, now);
+                node.follow();
+                node.end_renewing(now);
+                node.begin_renewing(&mut self.registry, Fate::Done, now);
+                node.end_renewing(now);
                 node.remove(&mut self.registry);
                 while node.hears_something() {
                     node.hear(now);
@@ -209,7 +219,7 @@ impl Run {
                 self.tell(at, Fate::Done);
             }
             self.wait(3_000);
-            self.nodes.iter_mut().for_each(|node| node.check());
+            self.nodes.iter().for_each(|node| node.check(self.now));
         }
     }
 
@@ -268,16 +278,20 @@ proptest! {
 /// Texts of one instant, set on two nodes, and a session that is continued on another: what is shown stays.
 #[test]
 fn of_texts_of_one_instant_the_same_stays() {
-    use Step::{Connect, Hear, Join, Kill, Renew, Set, Stop};
+    use Step::{BeginRenewing, Connect, EndRenewing, Follow, Hear, Join, Kill, Set, Stop};
     let mut run = Run::new();
     for (at, step) in [
         (1, Kill),
+        (0, Follow),
+        (1, Follow),
+        (2, Follow),
         (0, Connect(1, 0)),
         (1, Connect(1, 0)),
         (1, Set(0, Status::Online, "lunch")),
         (0, Set(0, Status::Online, "")),
         (0, Connect(1, 2)),
-        (0, Renew(Fate::Done)),
+        (0, BeginRenewing(Fate::Done)),
+        (0, EndRenewing),
         (0, Connect(0, 0)),
         (0, Join(0, 0)),
         (0, Connect(0, 0)),

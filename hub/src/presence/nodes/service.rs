@@ -168,21 +168,21 @@ impl Service {
         let mut next: Option<Duration> = None;
         let mut later = Vec::new();
         for tenant in tenants {
-            let mut following = self.nodes.tenants.lock();
+            let Some(others) = self.nodes.others(&tenant) else { continue };
+            let mut known = others.known.lock();
             // Before the topic is heard something might be missed after the read.
-            let Some(following) = following.get_mut(&tenant).filter(|following| following.hold.is_some())
-            else {
+            if known.hold.is_none() {
                 continue;
-            };
+            }
             while self.under_way < BUS_READS
-                && let Some(read) = following.mirror.next_read(now)
+                && let Some(read) = known.mirror.next_read(now)
             {
                 self.under_way += 1;
                 let asking: Asking<Kept> = self.registry.read(&tenant, read.life);
                 let tenant = tenant.clone();
                 self.tasks.push(Box::pin(async move { Done::Read(tenant, read, asking.await) }));
             }
-            if let Some(deadline) = following.mirror.next_deadline() {
+            if let Some(deadline) = known.mirror.next_deadline() {
                 let wait = deadline.since(now);
                 next = Some(next.map_or(wait, |next| next.min(wait)));
                 later.push(tenant);
@@ -208,11 +208,11 @@ impl Service {
     /// What the others are to be told, of tenants whose others are known.
     fn take_changes(&mut self) -> Vec<Writing> {
         let changed: Vec<_> = {
-            let tenants = self.nodes.tenants.lock();
-            let mut work = self.nodes.work.lock();
+            let waiting: Vec<_> = self.nodes.work.lock().changed.iter().cloned().collect();
             let is_whole =
-                |tenant: &TenantId| tenants.get(tenant).is_some_and(|following| following.mirror.is_whole());
-            work.changed.extract_if(is_whole).collect()
+                |tenant: &TenantId| self.nodes.others(tenant).is_some_and(|others| others.is_whole());
+            let whole: FxHashSet<_> = waiting.into_iter().filter(is_whole).collect();
+            self.nodes.work.lock().changed.extract_if(|tenant| whole.contains(tenant)).collect()
         };
         let (life, now) = (self.lease.life(), Timestamp::now());
         let mut writings = Vec::with_capacity(changed.len());
@@ -246,9 +246,11 @@ impl Service {
     fn finish_following(&mut self, tenant: TenantId, result: Result<Hold, BusError>) {
         match result {
             Ok(hold) => {
-                if let Some(following) = self.nodes.tenants.lock().get_mut(&tenant) {
-                    following.hold = Some(hold);
-                    following.mirror.begin(self.lease.looks());
+                if let Some(others) = self.nodes.others(&tenant) {
+                    let mut known = others.known.lock();
+                    known.hold = Some(hold);
+                    known.mirror.begin(self.lease.looks());
+                    drop(known);
                     self.nodes.work.lock().reads.insert(tenant);
                 }
                 self.lease.look_now();
@@ -261,6 +263,7 @@ impl Service {
         self.is_renewing = false;
         let Ok(leases) = result else { return self.lease.failed(now, SEQUENCE_RETRY) };
         let Found { alive, ended, is_reborn } = self.lease.answered(&leases, asked, now);
+        self.nodes.note_lease(self.lease.good_until());
         if is_reborn {
             self.nodes.counters.lives.fetch_add(1, Ordering::Relaxed);
             tracing::warn!("the lease of this node had ended: its sessions are told anew");

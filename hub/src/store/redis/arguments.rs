@@ -67,7 +67,7 @@ pub(super) fn begin(
 }
 
 /// What an outcome causes at other homes, in groups of one notice each.
-fn groups(effects: &[Effect]) -> impl Iterator<Item = &[Effect]> {
+pub(super) fn groups(effects: &[Effect]) -> impl Iterator<Item = &[Effect]> {
     let same = |one: &Effect, other: &Effect| {
         let (Effect::Notify { notice: one, .. }, Effect::Notify { notice: other, .. }) = (one, other);
         Arc::ptr_eq(one, other)

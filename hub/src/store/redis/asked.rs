@@ -5,20 +5,25 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
+use crate::domain::inbox::Notice;
 use crate::domain::names::RoomKey;
 use crate::redis::Partition;
-use crate::store::{CommitError, Committed, Home, Outcome, StoreError};
+use crate::store::{CommitError, Committed, Effect, Home, Outcome, StoreError, Write};
 
 use super::answer::Answer;
+use super::arguments::groups;
 use super::call::Call;
 use super::commit::{self, Settled, Tags};
 use super::inbox;
-use super::limits::{QUEUES, SLICE};
+use super::limits::{QUEUED_BYTES, QUEUES, SLICE};
 use super::publish::Addressed;
 use super::shared::{Shared, partition_of};
 
 /// Who waits for an outcome.
 pub(super) type Reply = oneshot::Sender<Result<Committed, CommitError>>;
+
+/// What a part of an outcome takes beside its content, about.
+const PART_BYTES: u64 = 128;
 
 /// One outcome on its way.
 pub(super) struct Asked {
@@ -44,23 +49,26 @@ pub(super) struct Effects {
     pub(super) are_few: bool,
 }
 
-/// A place among those that may wait and be on their way in all.
-pub(super) struct Place(Arc<Shared>);
+/// A place among those that may wait and be on their way in all, for so many bytes.
+pub(super) struct Place(Arc<Shared>, u64);
 
 impl Place {
-    /// Takes one, where there is any.
-    pub(super) fn take(shared: &Arc<Shared>) -> Result<Self, StoreError> {
-        let place = Self(Arc::clone(shared));
+    /// Takes one for an outcome, where there is any.
+    pub(super) fn take(shared: &Arc<Shared>, outcome: &Outcome) -> Result<Self, StoreError> {
+        let bytes = bytes_of(outcome);
+        let place = Self(Arc::clone(shared), bytes);
         let most = shared.options.queue as u64 * QUEUES;
         let before = shared.counters.queued.fetch_add(1, Ordering::Relaxed);
+        let bytes_before = shared.counters.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         // A place that is given back at once counts no longer.
-        if before < most { Ok(place) } else { Err(StoreError::Overloaded) }
+        if before < most && bytes_before < QUEUED_BYTES { Ok(place) } else { Err(StoreError::Overloaded) }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.counters.queued.fetch_sub(1, Ordering::Relaxed);
+        self.0.counters.queued_bytes.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 
@@ -104,4 +112,24 @@ impl What {
             Self::Inbox(asked) => asked.settle(shared, answer),
         }
     }
+}
+
+/// How large an outcome is, about: what it writes and causes, and a little for each of its parts.
+fn bytes_of(outcome: &Outcome) -> u64 {
+    let written = outcome.writes.iter().map(|write| match write {
+        Write::Append(body) => body.stored_bytes(),
+        Write::Broadcast(notice) => notice_bytes(notice),
+        _ => PART_BYTES,
+    });
+    let caused = groups(&outcome.effects).map(|group| match group {
+        [Effect::Notify { notice, .. }, ..] => notice_bytes(notice) + group.len() as u64 * PART_BYTES,
+        [] => 0,
+    });
+    PART_BYTES + written.sum::<u64>() + caused.sum::<u64>()
+}
+
+fn notice_bytes(notice: &Notice) -> u64 {
+    let body = notice.body.as_ref().map_or(0, |body| body.as_bytes().len());
+    let data: usize = notice.data.as_map().iter().map(|(key, value)| key.len() + value.len()).sum();
+    PART_BYTES + (notice.title.len() + body + data) as u64
 }

@@ -19,7 +19,7 @@ pub(super) async fn anchor(shared: &Shared, head: ChainHead) -> Result<(), Store
         .arg(head.time.millis())
         .arg(&head.seal.0[..])
         .arg(AUDIT_HEADS);
-    call.ask(shared).await.map(drop)
+    call.write_durably(shared).await.map(drop)
 }
 
 /// What was noted, the oldest first.

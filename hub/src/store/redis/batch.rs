@@ -5,7 +5,7 @@ use redis::{Pipeline, Value};
 use crate::redis::Server;
 use crate::redis::Way;
 use crate::redis::slots::Address;
-use crate::store::StoreError;
+use crate::store::{CommitError, StoreError};
 
 use super::answer::Answer;
 use super::asked::{Asked, Effects, Place, Reply, What};
@@ -89,13 +89,14 @@ async fn ask(shared: &Shared, server: &Server, calls: Vec<Call>) -> Vec<Result<V
 }
 
 /// Waits until what was committed is durable, and only then tells other nodes. What is not, or is not told, is not
-/// acknowledged.
+/// acknowledged; nor is it said what a condition that does not hold was checked against.
 async fn make_durable(shared: &Shared, server: &Server, settled: &mut [Settled], addressed: &[Addressed]) {
-    if settled.iter().all(|settled| settled.result.is_err()) {
+    let shows = |settled: &Settled| matches!(settled.result, Ok(_) | Err(CommitError::Condition(_)));
+    if !settled.iter().any(shows) {
         return;
     }
     if let Err(error) = shared.make_durable(&Written(server.clone())).await {
-        for settled in settled.iter_mut().filter(|settled| settled.result.is_ok()) {
+        for settled in settled.iter_mut().filter(|settled| shows(settled)) {
             *settled = error.clone().into();
         }
         return;

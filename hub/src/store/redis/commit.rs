@@ -281,6 +281,7 @@ fn as_kept(body: EntryBody, assigned: u32) -> EntryBody {
 pub(super) fn tenant(shared: &Shared, outcome: &Outcome) -> Call {
     let numbers = Numbers::begin(shared, outcome)
         .u64(shared.options.notification_retention.as_millis() as u64)
+        .count(outcome.conditions.len())
         .count(outcome.writes.len())
         .count(count_groups(&outcome.effects));
     let mut call = begin(shared, &script::TENANT, outcome, &numbers, &[outcome.actor.as_str()]);
@@ -314,7 +315,7 @@ pub(super) fn settle_tenant(
             return Ok(Settled { result: Ok(committed), changes: Vec::new(), waits: 0, previous: Tag(0) });
         }
         Verdict::Refused(error) => return Ok(Settled::refused(error)),
-        Verdict::Condition => return Err(super::answer::damaged("a condition that was not asked for")),
+        Verdict::Condition => return Ok(Settled::refused(CommitError::Condition(Box::default()))),
     };
     let mut changes = Vec::new();
     for write in &outcome.writes {

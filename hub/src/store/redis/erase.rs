@@ -1,18 +1,22 @@
 //! Erasing a user: what waits for them is applied, then the rooms that they ever wrote to are walked through in small steps
-//! between other outcomes, again until nothing new was written meanwhile, then their inbox goes. Repeating it carries on.
+//! between other outcomes, again until nothing new was written meanwhile, then their inbox goes. Where replicas are waited for
+//! they have it then. Repeating it carries on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures::future::try_join_all;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
 use crate::domain::names::{RoomName, UserKey};
 use crate::domain::position::Seq;
-use crate::redis::Partition;
+use crate::redis::{Partition, Server};
 use crate::store::{Change, Erased, StoreError};
 
 use super::answer::Answer;
+use super::barrier::Written;
 use super::call::Call;
 use super::limits::{ERASED_AT_ONCE, WALKS};
 use super::outbox::Outboxes;
@@ -78,6 +82,7 @@ impl Erasures {
 
 async fn erase(shared: &Shared, outboxes: &Outboxes, user: &UserKey) -> Result<Erased, StoreError> {
     shared.check_open()?;
+    let servers = shared.all_servers()?;
     let mut erased = Erased::default();
     outboxes.apply_all().await?;
     let mut done: FxHashMap<RoomName, Seq> = FxHashMap::default();
@@ -98,8 +103,22 @@ async fn erase(shared: &Shared, outboxes: &Outboxes, user: &UserKey) -> Result<E
     let mut command = redis::cmd("HDEL");
     command.arg(format!("{}/d", shared.names.tenant(&user.tenant))).arg(user.user.as_str());
     shared.send(&command).await?;
+    make_durable(shared, servers).await?;
     shared.tell(&[Change::Erased { user: user.clone() }]);
     Ok(erased)
+}
+
+/// Waits until replicas have what is blanked, at every server: an attempt before this one may have blanked some and not have
+/// waited. One whose connection is another one than when it began may have lost it.
+async fn make_durable(shared: &Shared, servers: Vec<Server>) -> Result<(), StoreError> {
+    let numbers = |servers: &[Server]| servers.iter().map(|server| server.number).collect::<BTreeSet<_>>();
+    if !shared.waits_for_replicas() {
+        return Ok(());
+    }
+    let before = numbers(&servers);
+    let written: Vec<_> = servers.into_iter().map(Written).collect();
+    try_join_all(written.iter().map(|written| shared.make_durable(written))).await?;
+    if numbers(&shared.all_servers()?) == before { Ok(()) } else { Err(StoreError::Unavailable) }
 }
 
 /// The rooms where a user wrote something since they were last walked through.

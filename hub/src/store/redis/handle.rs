@@ -20,7 +20,7 @@ use crate::domain::revocation::Revocation;
 use crate::domain::room::{Room, RoomSummary};
 use crate::redis::Link;
 use crate::store::{
-    CommitError, Committed, EntryPage, EntryRange, Erased, InboxLog, InboxPage, InboxQuery, Outcome,
+    Change, CommitError, Committed, EntryPage, EntryRange, Erased, InboxLog, InboxPage, InboxQuery, Outcome,
     PageBound, Reading, RevocationPage, RoomPage, RoomsQuery, ServerFigures, Store, StoreError, StoreFigures,
     TenantFigures,
 };
@@ -140,6 +140,10 @@ impl Store for RedisStore {
         self.0.shared.epoch()
     }
 
+    fn heard(&self, epoch: Epoch, change: &Change) {
+        self.0.shared.hear(epoch, change);
+    }
+
     fn room(&self, room: &RoomKey) -> Reading<Option<Room>> {
         let room = room.clone();
         self.read(|shared| async move { read::room(&shared, &room).await })
@@ -246,7 +250,7 @@ impl Store for RedisStore {
             if !self.0.erasures.join(user, reply) {
                 return Ok(());
             }
-            give(&senders.orders, Order::Erase(user.clone(), senders.lanes.fence()))
+            give(&senders.orders, Order::Erase(user.clone(), senders.lanes.fence()?))
         });
         if begun.is_err() {
             self.0.erasures.give_up(user);

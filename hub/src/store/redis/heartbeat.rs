@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use parking_lot::Mutex;
 use redis::aio::ConnectionLike;
-use redis::cmd;
+use redis::{Value, cmd};
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::position::Epoch;
@@ -16,10 +16,11 @@ use crate::domain::time::Timestamp;
 use crate::redis::Way;
 use crate::redis::{Durability, Server};
 
-use super::answer::number;
+use super::answer::Answer;
 use super::barrier::{self, Written};
+use super::epochs;
+use super::lives;
 use super::shared::Shared;
-use super::survival;
 
 /// When all servers last did what they were asked.
 pub(super) struct Beats {
@@ -79,7 +80,7 @@ fn ticks(shared: &Shared) -> tokio::time::Interval {
     ticks
 }
 
-async fn reads(shared: &Shared) {
+async fn reads(shared: &Arc<Shared>) {
     let mut ticks = ticks(shared);
     loop {
         ticks.tick().await;
@@ -91,14 +92,13 @@ async fn reads(shared: &Shared) {
     }
 }
 
-/// Whether a server answers. What the one says that has the hub's identity counts: another node may have found that
-/// something was lost.
-async fn read(shared: &Shared, mut server: Server) -> bool {
+/// Whether a server answers. What the one says that has the hub's identity counts.
+async fn read(shared: &Arc<Shared>, mut server: Server) -> bool {
     let hub = shared.names.hub();
     let is_hubs = shared.link.is_owner(&server, hub.as_bytes());
-    let mut question = cmd(if is_hubs { "HGET" } else { "GET" });
+    let mut question = cmd(if is_hubs { "HMGET" } else { "GET" });
     if is_hubs {
-        question.arg(hub).arg("epoch");
+        question.arg(hub).arg("epoch").arg("secret");
     } else {
         question.arg(barrier::beat(&shared.link, &shared.names, &server).unwrap_or_default());
     }
@@ -108,16 +108,30 @@ async fn read(shared: &Shared, mut server: Server) -> bool {
         Ok(answer) => {
             server.answered(Way::Reads);
             shared.counters.note_round_trip(asked.elapsed());
-            if let (true, Ok(epoch)) = (is_hubs, number(&answer)) {
-                survival::adopt(shared, Epoch(epoch.cast_unsigned()));
-            }
-            true
+            !is_hubs || take_identity(shared, server, answer)
         }
         Err(error) => {
             shared.link.failed(&server, &error, Way::Reads);
             false
         }
     }
+}
+
+/// Takes what a server says of epoch and secret. Another epoch: another node has found that something was lost. None: all of
+/// it is, while the connection stayed; another one is opened, and looks what is there.
+fn take_identity(shared: &Arc<Shared>, server: Server, answer: Value) -> bool {
+    let mut answer = Answer::new(answer);
+    let (Ok(epoch), Ok(secret)) = (answer.count(), answer.bytes()) else { return true };
+    if epoch == 0 || secret.is_none() {
+        shared.link.lost(&server);
+        return false;
+    }
+    if Epoch(epoch) != shared.epoch() {
+        let shared_there = Arc::clone(shared);
+        // Beside the beat: replicas may have to be waited for.
+        shared.runtime.spawn(async move { epochs::adopt(&shared_there, &server, Epoch(epoch)).await });
+    }
+    true
 }
 
 /// What came of a write.
@@ -157,6 +171,12 @@ async fn write(shared: &Shared, mut server: Server) -> Write {
             tracing::error!(code, "redis refuses what is written: nothing is committed");
         }
         return Write::Refused;
+    }
+    if shared.link.is_owner(&server, shared.names.hub().as_bytes())
+        && let Err(error) = lives::beat(shared, &mut server).await
+    {
+        shared.link.failed(&server, &error, Way::Reads);
+        return Write::Unknown;
     }
     if !matches!(shared.options.durability, Durability::Replicas(_)) {
         return Write::Taken;

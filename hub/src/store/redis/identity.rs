@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use redis::Pipeline;
+use redis::aio::ConnectionLike;
+
 use crate::domain::position::Epoch;
 use crate::redis::{Link, LinkError, Names, Partition, Server};
 use crate::store::StoreError;
 
 use super::answer::Answer;
 use super::call::Failure;
+use super::epochs;
 use super::lives;
 use super::options::OpenError;
+use super::policy;
 use super::random;
 use super::script;
 use super::shared::Shared;
@@ -58,38 +63,44 @@ pub(super) async fn check(
     link: Link,
     mut server: Server,
 ) -> Result<(), LinkError> {
-    for script in script::all() {
-        // What is not loaded here calls load.
-        let _ = script.load_async(&mut server.connection).await;
-    }
+    load_scripts(&mut server).await;
     let Some(shared) = shared else { return Ok(()) };
+    policy::check_again(&shared, &mut server).await?;
     let is_hubs = link.is_owner(&server, shared.names.hub().as_bytes());
-    let mut others_found_loss = false;
+    let mut has_begun = false;
     if is_hubs {
         match read(&mut server, &shared.names, Some(shared.secret)).await {
             Ok(found) if found.secret == shared.secret => {
-                others_found_loss = survival::adopt(&shared, found.epoch);
+                has_begun = epochs::adopt(&shared, &server, found.epoch).await?;
             }
             Ok(_) => return Err(LinkError::Settings("it holds another hub's state".into())),
             Err(error) => return Err(LinkError::Settings(error.to_string().into())),
         }
     }
-    let has_all = survival::has_all(&shared, &link, &mut server).await?;
-    if !has_all || others_found_loss {
-        let (runtime, shared) = (shared.runtime.clone(), Arc::clone(&shared));
-        runtime.spawn(async move { survival::revoke_again(&shared).await });
-    }
-    if has_all {
+    let lost = survival::lost(&shared, &link, &server).await?;
+    let unreachable = |error: redis::RedisError| LinkError::unreachable(&error);
+    if lost.is_nothing() {
         if is_hubs {
-            // Where it could not be noted the next start may begin a new epoch for nothing.
-            let _ = lives::note(&mut server, &shared.names).await;
+            lives::found(&shared, &mut server).await.map_err(unreachable)?;
         }
         return Ok(());
     }
     let elsewhere = || LinkError::Unreachable("the server that has the hub's identity is away".into());
     let mut hubs =
         if is_hubs { server } else { link.server(shared.names.hub().as_bytes()).ok_or_else(elsewhere)? };
-    survival::renew(&shared, &mut hubs).await?;
-    let _ = lives::note(&mut hubs, &shared.names).await;
-    Ok(())
+    // What this server has lost, it had lost before it was given the epoch that it has.
+    if !has_begun {
+        epochs::renew(&shared, &hubs).await?;
+    }
+    shared.acknowledged.forget(&lost);
+    lives::begun(&shared, &mut hubs).await.map_err(unreachable)
+}
+
+/// In one piece. What is not loaded here calls load.
+async fn load_scripts(server: &mut Server) {
+    let mut load = Pipeline::new();
+    for text in script::text::ALL {
+        load.cmd("SCRIPT").arg("LOAD").arg(text);
+    }
+    let _ = server.connection.req_packed_commands(&load, 0, load.len()).await;
 }

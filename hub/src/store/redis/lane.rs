@@ -12,6 +12,7 @@ use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -21,7 +22,7 @@ use crate::store::{CommitError, Committed, Home, Outcome, StoreError};
 use super::asked::{Asked, Effects, Place, Reply, What};
 use super::batch::{self, Carried};
 use super::inbox;
-use super::limits::{BATCH, DEPTH};
+use super::limits::{BATCH, DEPTH, QUEUES};
 use super::outbox::Outboxes;
 use super::queue::{Era, Queue};
 use super::shared::Shared;
@@ -39,7 +40,7 @@ pub(super) struct Lanes {
     shared: Arc<Shared>,
     outboxes: Outboxes,
     tasks: TaskTracker,
-    by_server: Mutex<FxHashMap<Address, mpsc::UnboundedSender<Order>>>,
+    by_server: Mutex<FxHashMap<Address, mpsc::Sender<Order>>>,
 }
 
 impl Lanes {
@@ -50,7 +51,7 @@ impl Lanes {
 
     /// Has an outcome committed; `reply` is told. Fails where it cannot be taken on.
     pub(super) fn commit(self: &Arc<Self>, outcome: Outcome, reply: Reply) -> Result<(), StoreError> {
-        let place = Place::take(&self.shared)?;
+        let place = Place::take(&self.shared, &outcome)?;
         let Home::Inbox(user) = outcome.home.clone() else {
             return self.give(Asked::new(Asked::at_once(&self.shared, outcome), place, reply));
         };
@@ -67,13 +68,11 @@ impl Lanes {
     }
 
     /// Says for each lane when everything asked before has been told.
-    pub(super) fn fence(&self) -> Vec<oneshot::Receiver<()>> {
+    pub(super) fn fence(&self) -> Result<Vec<oneshot::Receiver<()>>, StoreError> {
         let lanes = self.by_server.lock();
         let fences = lanes.values().map(|lane| {
             let (fence, passed) = oneshot::channel();
-            // One that has ended drops it.
-            let _ = lane.send(Order::Fence(fence));
-            passed
+            give(lane, Order::Fence(fence)).map(|()| passed)
         });
         fences.collect()
     }
@@ -88,24 +87,28 @@ impl Lanes {
                 // Those that have left the cluster end with what they have.
                 let there = self.shared.link.addresses();
                 lanes.retain(|address, _| there.contains(address));
-                let (lane, orders) = mpsc::unbounded_channel();
+                // What may wait in all bounds it: here it is never full.
+                let most = self.shared.options.queue.max(1).saturating_mul(QUEUES as usize);
+                let (lane, orders) = mpsc::channel(most);
                 let address = owner.clone();
                 let running = run(Arc::clone(&self.shared), self.outboxes.clone(), address, orders);
                 self.tasks.spawn_on(running, &self.shared.runtime);
                 lanes.entry(owner).or_insert(lane)
             }
         };
-        lane.send(Order::Commit(Box::new(asked))).map_err(|_| StoreError::Unavailable)
+        give(lane, Order::Commit(Box::new(asked)))
     }
 }
 
+fn give(lane: &mpsc::Sender<Order>, order: Order) -> Result<(), StoreError> {
+    lane.try_send(order).map_err(|error| match error {
+        TrySendError::Full(_) => StoreError::Overloaded,
+        TrySendError::Closed(_) => StoreError::Unavailable,
+    })
+}
+
 /// Runs a lane until nobody can ask any more, and then what is on its way.
-async fn run(
-    shared: Arc<Shared>,
-    outboxes: Outboxes,
-    address: Address,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-) {
+async fn run(shared: Arc<Shared>, outboxes: Outboxes, address: Address, mut orders: mpsc::Receiver<Order>) {
     let mut queue = Queue::new(shared.options.queue.max(1));
     let mut under_way = FuturesOrdered::new();
     let mut arrived = Vec::with_capacity(BATCH);

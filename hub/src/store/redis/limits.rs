@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Outcomes that may wait and be on their way in all, as a multiple of those of one partition that may wait.
 pub(super) const QUEUES: u64 = 16;
+/// Bytes of all those, about: past that nothing is taken on.
+pub(super) const QUEUED_BYTES: u64 = 256 << 20;
 /// Outcomes that go to a server in one piece.
 pub(super) const BATCH: usize = 128;
 /// Pieces that are on their way to a server at a time.
@@ -48,3 +50,12 @@ pub(super) const PASS_AGAIN: Duration = Duration::from_mins(1);
 pub(super) const PASS_HELD: Duration = Duration::from_mins(1);
 /// How long a partition counts as gone over: nodes that knew other rules may have written to it since.
 pub(super) const PASS_HOLDS: Duration = Duration::from_hours(6);
+/// Revocations that a node can give again where Redis has lost them; about 200 bytes each.
+pub(super) const REVOCATIONS_KEPT: usize = 10_000;
+/// Revocations that are looked for in one command.
+pub(super) const REVOCATIONS_ASKED: usize = 500;
+/// A node that was not heard of for so long before its server ended was gone, and what it wrote is on the disk: the log
+/// reaches it within two seconds, and a node says more often that it is there.
+pub(super) const SILENT: Duration = Duration::from_secs(10);
+/// Effects that have waited for so long are applied by whoever finds them: who put them in has gone, or is held up.
+pub(super) const EFFECTS_WAIT: Duration = Duration::from_secs(2);

@@ -1,44 +1,158 @@
-//! Which life of its server the hub has seen. Nodes notice what a server loses while they are there: they know what they
-//! acknowledged. A server that was restarted while no node was may have lost the end of its log, and nobody knows what
-//! that was: then a new epoch begins as well.
+//! Which life of its server the hub has seen. A server that was restarted may have lost the end of its log, and only who was
+//! told of that end knows what it was. So each node says again and again that it is there, in Redis itself, and after a
+//! restart that it has found all that it acknowledged. Where one that was there does not say so, since it is gone as well, or
+//! nobody was there, nobody knows what is lost: then a new epoch begins.
+//!
+//! The log keeps a beginning of what was written: what a node acknowledged is there, or that it was there is, or what it wrote
+//! last is among what the disk had in time.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cmd;
+use redis::{RedisResult, cmd};
 
 use crate::domain::position::Epoch;
-use crate::redis::{Durability, Names, Server};
+use crate::redis::{Durability, LinkError, Names, Partition, Server};
 use crate::store::StoreError;
 
 use super::call::Failure;
+use super::epochs;
+use super::limits::SILENT;
 use super::options::Options;
-use super::survival;
+use super::random;
+use super::script;
+use super::shared::Shared;
 
-/// The epoch in which a node that has just been started goes on, where the hub is in `epoch`.
-pub(super) async fn begin(
-    server: &mut Server,
-    names: &Names,
-    options: &Options,
-    epoch: Epoch,
-) -> Result<Epoch, StoreError> {
-    let Some(life) = life(&mut server.connection).await else { return Ok(epoch) };
-    let away = |error: redis::RedisError| StoreError::from(Failure::of(&error));
-    let mut known = cmd("HGET");
-    known.arg(names.hub()).arg("life");
-    let known: Option<String> = known.query_async(&mut server.connection).await.map_err(away)?;
-    let mut next = epoch;
-    if may_have_lost(options) && known.is_some_and(|known| known != life) {
-        next = survival::another_epoch(server, names, epoch).await.map_err(away)?;
-        tracing::warn!(
-            "redis was restarted while no node was there: a new epoch begins, and clients read afresh"
-        );
-    }
-    note(server, names).await.map_err(away)?;
-    Ok(next)
+/// This node, and the life of the server in which it has found all.
+pub(super) struct Life {
+    node: u64,
+    seen: Mutex<Option<String>>,
 }
 
-/// What this node acknowledged is there in the server's life: it is known from now on.
-pub(super) async fn note(server: &mut Server, names: &Names) -> redis::RedisResult<()> {
+/// What a node says.
+#[derive(Clone, Copy)]
+enum Step {
+    Beat,
+    Start,
+    Again,
+    Begin,
+}
+
+impl Life {
+    /// Of a node that starts.
+    pub(super) fn new() -> Self {
+        Self { node: random::epoch().0, seen: Mutex::new(None) }
+    }
+
+    async fn say(&self, server: &mut Server, names: &Names, step: Step, life: &str) -> RedisResult<bool> {
+        let step = match step {
+            Step::Beat => "beat",
+            Step::Start => "start",
+            Step::Again => "again",
+            Step::Begin => "begin",
+        };
+        let mut call = script::LIVES.key(names.partition(Partition::of_hub()));
+        call.arg(step).arg(self.node).arg(life).arg(SILENT.as_millis() as u64);
+        call.invoke_async(&mut server.connection).await
+    }
+
+    /// The epoch in which a node that has just been started goes on, where the hub is in `epoch`.
+    pub(super) async fn start(
+        &self,
+        server: &mut Server,
+        names: &Names,
+        options: &Options,
+        epoch: Epoch,
+    ) -> Result<Epoch, StoreError> {
+        let Some(life) = life(&mut server.connection).await else { return Ok(epoch) };
+        let away = |error: redis::RedisError| StoreError::from(Failure::of(&error));
+        let mut next = epoch;
+        if !may_have_lost(options) {
+            note(server, names, &life).await.map_err(away)?;
+        } else if !self.say(server, names, Step::Start, &life).await.map_err(away)? {
+            next = epochs::another(server, names, epoch).await.map_err(away)?;
+            self.say(server, names, Step::Begin, &life).await.map_err(away)?;
+            tracing::warn!(
+                "redis was restarted, and nobody knows what it has lost: a new epoch begins, and clients read afresh"
+            );
+        }
+        *self.seen.lock() = Some(life);
+        Ok(next)
+    }
+}
+
+/// All that this node acknowledged is there in the server's life. Where others that were there do not find so in time, a new
+/// epoch begins.
+pub(super) async fn found(shared: &Arc<Shared>, server: &mut Server) -> RedisResult<()> {
     let Some(life) = life(&mut server.connection).await else { return Ok(()) };
+    if !may_have_lost(&shared.options) {
+        return note(server, &shared.names, &life).await;
+    }
+    let are_all = shared.life.say(server, &shared.names, Step::Again, &life).await?;
+    *shared.life.seen.lock() = Some(life.clone());
+    if !are_all {
+        shared.runtime.spawn(wait_for_others(Arc::clone(shared), server.clone(), life));
+    }
+    Ok(())
+}
+
+/// An epoch has begun in the server's life.
+pub(super) async fn begun(shared: &Shared, server: &mut Server) -> RedisResult<()> {
+    let Some(life) = life(&mut server.connection).await else { return Ok(()) };
+    if !may_have_lost(&shared.options) {
+        return note(server, &shared.names, &life).await;
+    }
+    shared.life.say(server, &shared.names, Step::Begin, &life).await?;
+    *shared.life.seen.lock() = Some(life);
+    Ok(())
+}
+
+async fn wait_for_others(shared: Arc<Shared>, mut server: Server, life: String) {
+    let redis = &shared.options.redis;
+    // Whoever is there has connected again by then.
+    let longest = redis.back_off_most + redis.connect_timeout + redis.answer_timeout;
+    tokio::select! {
+        () = tokio::time::sleep(longest) => {}
+        () = shared.cancel.cancelled() => return,
+    }
+    // Where it fails the next connection is looked at as this one was.
+    let _ = decide(&shared, &mut server, &life).await;
+}
+
+async fn decide(shared: &Arc<Shared>, server: &mut Server, life: &str) -> Result<(), LinkError> {
+    let unreachable = |error: redis::RedisError| LinkError::unreachable(&error);
+    if shared.life.say(server, &shared.names, Step::Again, life).await.map_err(unreachable)? {
+        return Ok(());
+    }
+    tracing::warn!("redis was restarted, and a node that was there is gone: what it alone knew may be lost");
+    epochs::renew(shared, server).await?;
+    begun(shared, server).await.map_err(unreachable)
+}
+
+/// Says that this node is there; where it has found all.
+pub(super) async fn beat(shared: &Shared, server: &mut Server) -> RedisResult<()> {
+    let seen = shared.life.seen.lock().clone();
+    match seen {
+        Some(life) if may_have_lost(&shared.options) => {
+            shared.life.say(server, &shared.names, Step::Beat, &life).await.map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// This node ends, and all it was asked is answered. Where the server is away nobody is told, and a restart of it begins an
+/// epoch.
+pub(super) async fn leave(shared: &Shared) {
+    let hub = shared.names.hub();
+    if let Some(mut server) = shared.link.server(hub.as_bytes()) {
+        let mut leave = cmd("HDEL");
+        leave.arg(format!("{hub}/l")).arg(shared.life.node);
+        let _: RedisResult<()> = leave.query_async(&mut server.connection).await;
+    }
+}
+
+async fn note(server: &mut Server, names: &Names, life: &str) -> RedisResult<()> {
     let mut note = cmd("HSET");
     note.arg(names.hub()).arg("life").arg(life);
     note.query_async(&mut server.connection).await

@@ -28,7 +28,8 @@ pub struct Options {
     pub durability: Durability,
     /// Whether servers that do not keep what that promises are refused; else it is logged.
     pub strict: bool,
-    /// Outcomes that may wait for each partition; past that, or sixteen times as many in all, [`StoreError::Overloaded`].
+    /// Outcomes that may wait for each partition; past that, or sixteen times as many or 256 MiB in all,
+    /// [`StoreError::Overloaded`].
     pub queue: usize,
     /// Idempotency keys that are remembered, in all partitions; about 170 bytes of Redis' memory each.
     pub idempotency_keys: usize,
@@ -85,7 +86,9 @@ pub enum OpenError {
         known: u64,
     },
     /// What is there is not Carillon's, or damaged.
-    #[error("redis holds something else under this prefix, or it is damaged")]
+    #[error(
+        "redis holds something else under this prefix, or it is damaged: choose another redis.prefix, or restore it from a copy"
+    )]
     Damaged,
     /// It does not keep what it is given, as its settings say.
     #[error("redis does not keep what it is given: {0}")]

@@ -13,15 +13,18 @@ use crate::domain::inbox::{InboxPlace, Notice, Notification};
 use crate::domain::names::{TenantId, UserId, UserKey};
 use crate::domain::position::{Seq, Tag};
 use crate::domain::time::Timestamp;
-use crate::redis::{Partition, Reader, notice};
+use crate::redis::{Partition, Reader, Server, notice};
 use crate::store::{Change, StoreError};
 
-use super::answer::{Answer, damaged};
+use super::answer::{self, Answer, damaged};
 use super::call::Call;
-use super::limits::ITEMS;
+use super::limits::{EFFECTS_WAIT, ITEMS};
 use super::publish;
 use super::script;
 use super::shared::Shared;
+
+/// Items' numbers go with their server's time: so many for each millisecond, as `lua/outbox.lua` has it.
+const PLACES_A_MILLISECOND: u64 = 1_024;
 
 /// Who waits for an outbox to be applied up to a number.
 type Waiting = Vec<(u64, oneshot::Sender<()>)>;
@@ -68,6 +71,32 @@ impl Outboxes {
         let outboxes = self.clone();
         tokio::spawn(async move { outboxes.work(partition).await });
         applied
+    }
+
+    /// Has those outboxes of a server applied whose first item has waited for [`EFFECTS_WAIT`], by that server's time, in which
+    /// it was put in.
+    pub(super) async fn apply_late(
+        &self,
+        server: &Server,
+        partitions: &[Partition],
+    ) -> Result<(), StoreError> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let now = self.shared.time_of(server).await?;
+        let firsts = self.shared.ask_server(server, partitions, |names, pipeline| {
+            pipeline.cmd("LINDEX").arg(format!("{names}out")).arg(0);
+        });
+        for (partition, first) in firsts.await? {
+            let first = answer::bytes(first?)?.unwrap_or_default();
+            let put_in =
+                Reader::new(&first).u64().map(|number| (number / PLACES_A_MILLISECOND).cast_signed());
+            let is_new = |put_in| (0..EFFECTS_WAIT.as_millis() as i64).contains(&(now - put_in));
+            if !put_in.is_ok_and(is_new) {
+                drop(self.apply(partition, 0));
+            }
+        }
+        Ok(())
     }
 
     /// Applies all there is, and all that somebody waits for.

@@ -10,6 +10,7 @@ use crate::redis::slots::Address;
 use crate::redis::{Partition, Server};
 use crate::store::StoreError;
 
+use super::answer::Answer;
 use super::limits::PARTITIONS_AT_ONCE;
 use super::shared::Shared;
 
@@ -58,6 +59,21 @@ impl Shared {
             }
         }
         Ok(answers)
+    }
+
+    /// All servers; fails where one is away.
+    pub(super) fn all_servers(&self) -> Result<Vec<Server>, StoreError> {
+        if self.link.is_whole() { Ok(self.link.servers()) } else { Err(StoreError::Unavailable) }
+    }
+
+    /// A server's time, in milliseconds.
+    pub(super) async fn time_of(&self, server: &Server) -> Result<i64, StoreError> {
+        let mut connection = server.connection.clone();
+        let time = redis::cmd("TIME");
+        let asking = async { connection.req_packed_command(&time).await?.extract_error() };
+        let answer = self.link.traffic().count(asking).await;
+        let mut answer = Answer::new(self.take(server, Way::Reads, answer)?);
+        Ok(answer.number()? * 1_000 + answer.number()? / 1_000)
     }
 
     /// The partitions that are at an address now.

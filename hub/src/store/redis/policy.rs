@@ -5,11 +5,12 @@
 //! With replicas scripts publish nothing, as that would be too early: the node does once they have answered.
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Value, cmd};
+use redis::{Pipeline, Value, cmd};
 
-use crate::redis::{Durability, Link};
+use crate::redis::{Durability, Link, LinkError, Server};
 
 use super::options::{OpenError, Options};
+use super::shared::Shared;
 
 /// What of the servers' settings does not keep what the policy promises.
 pub(super) async fn check(link: &Link, options: &Options) -> Result<(), OpenError> {
@@ -22,6 +23,12 @@ pub(super) async fn check(link: &Link, options: &Options) -> Result<(), OpenErro
                     "redis does not tell its settings: whether it keeps what it is given is not checked"
                 );
             }
+        }
+        if let Durability::Replicas(wanted) = options.durability
+            && let Some(found) = replicas(&mut server.connection).await
+            && found < wanted
+        {
+            faults.push(format!("redis.replicas is {wanted}, and a server has {found}"));
         }
     }
     faults.dedup();
@@ -36,43 +43,60 @@ pub(super) async fn check(link: &Link, options: &Options) -> Result<(), OpenErro
     Ok(())
 }
 
-/// `None` where the server does not say.
-async fn faults_of(connection: &mut MultiplexedConnection, durability: Durability) -> Option<Vec<String>> {
-    let mut faults = Vec::new();
-    if setting(connection, "maxmemory").await? != "0"
-        && setting(connection, "maxmemory-policy").await? != "noeviction"
-    {
-        faults.push("maxmemory-policy must be noeviction".to_owned());
+/// The same of a server that was connected later: it may be another one, or have other settings by now. How many replicas it
+/// has each write finds out.
+pub(super) async fn check_again(shared: &Shared, server: &mut Server) -> Result<(), LinkError> {
+    let options = &shared.options;
+    let faults = faults_of(&mut server.connection, options.durability).await.unwrap_or_default().join("; ");
+    if options.strict && !faults.is_empty() {
+        return Err(LinkError::Settings(OpenError::NotDurable(faults).to_string().into()));
     }
-    let (is_logged, sync) =
-        (setting(connection, "appendonly").await?, setting(connection, "appendfsync").await?);
-    match durability {
-        Durability::EverySecond if is_logged != "yes" || sync == "no" => {
-            faults.push(
-                "redis.durability = \"every_second\" needs appendonly yes and appendfsync everysec"
-                    .to_owned(),
-            );
-        }
-        Durability::Always if is_logged != "yes" || sync != "always" => {
-            faults
-                .push("redis.durability = \"always\" needs appendonly yes and appendfsync always".to_owned());
-        }
-        Durability::Replicas(wanted) => {
-            let found = replicas(connection).await?;
-            if found < wanted {
-                faults.push(format!("redis.replicas is {wanted}, and a server has {found}"));
-            }
-        }
-        Durability::EverySecond | Durability::Always => {}
+    let mut warned = shared.warned.lock();
+    if !faults.is_empty() && *warned != faults {
+        tracing::warn!(faults, "redis does not keep what it is given");
     }
-    Some(faults)
+    *warned = faults;
+    Ok(())
 }
 
-/// A setting; `None` where the server does not say.
-async fn setting(connection: &mut MultiplexedConnection, name: &str) -> Option<String> {
-    let mut get = cmd("CONFIG");
-    get.arg("GET").arg(name);
-    first_text(connection.req_packed_command(&get).await.ok()?)
+/// `None` where the server does not say.
+async fn faults_of(connection: &mut MultiplexedConnection, durability: Durability) -> Option<Vec<String>> {
+    let names = ["maxmemory", "maxmemory-policy", "appendonly", "appendfsync", "no-appendfsync-on-rewrite"];
+    let [memory, policy, is_logged, sync, no_sync_on_rewrite] = settings(connection, names).await?;
+    let mut faults = Vec::new();
+    if memory != "0" && policy != "noeviction" {
+        faults.push("maxmemory-policy must be noeviction");
+    }
+    match durability {
+        Durability::EverySecond if is_logged != "yes" || sync == "no" => {
+            faults.push("redis.durability = \"every_second\" needs appendonly yes and appendfsync everysec");
+        }
+        Durability::Always if is_logged != "yes" || sync != "always" || no_sync_on_rewrite != "no" => {
+            faults.push(
+                "redis.durability = \"always\" needs appendonly yes, appendfsync always and no-appendfsync-on-rewrite no",
+            );
+        }
+        // A master that is started again without it is empty, and its replicas become so.
+        Durability::Replicas(_) if is_logged != "yes" => {
+            faults.push("redis.durability = \"replicas\" needs appendonly yes");
+        }
+        Durability::EverySecond | Durability::Always | Durability::Replicas(_) => {}
+    }
+    Some(faults.into_iter().map(str::to_owned).collect())
+}
+
+/// Settings, in one piece; `None` where the server does not say.
+async fn settings<const N: usize>(
+    connection: &mut MultiplexedConnection,
+    names: [&str; N],
+) -> Option<[String; N]> {
+    let mut get = Pipeline::with_capacity(N);
+    for name in names {
+        get.cmd("CONFIG").arg("GET").arg(name);
+    }
+    let answers = connection.req_packed_commands(&get, 0, N).await.ok()?;
+    let texts: Option<Vec<String>> = answers.into_iter().map(first_text).collect();
+    texts?.try_into().ok()
 }
 
 fn first_text(value: Value) -> Option<String> {

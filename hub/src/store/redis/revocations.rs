@@ -72,7 +72,6 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
         .arg(&name)
         .arg(kind)
         .arg(instant.millis())
-        .arg(shared.now().millis())
         .arg(shared.scripts_publish_with())
         .arg(&shared.head().to_bytes()[..])
         .arg(&name);
@@ -84,7 +83,7 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
     Ok(())
 }
 
-/// A page, in order.
+/// A page, in order. Whoever reads one can give it again.
 pub(super) async fn page(shared: &Shared, after: u64, most: u32) -> Result<RevocationPage, StoreError> {
     let call = Call::new(&script::REVOCATIONS, shared, Partition::of_hub());
     let mut answer = call.arg(after).arg(most).arg(shared.now().millis()).ask(shared).await?;
@@ -94,7 +93,9 @@ pub(super) async fn page(shared: &Shared, after: u64, most: u32) -> Result<Revoc
         let place = answer.some_bytes()?;
         let mut from = Reader::new(&place);
         page.last = from.u64()?;
-        page.revocations.push(read(&name, Timestamp(from.i64()?))?);
+        let revocation = read(&name, Timestamp(from.i64()?))?;
+        shared.acknowledged.revoked.learn(&revocation);
+        page.revocations.push(revocation);
     }
     page.more = page.revocations.len() == most as usize;
     Ok(page)

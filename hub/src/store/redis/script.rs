@@ -6,8 +6,15 @@ use redis::Script;
 
 macro_rules! scripts {
     ($($name:ident = [$($part:literal),+];)+) => {
-        $(pub(super) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(concat!($(include_str!(concat!("lua/", $part, ".lua"))),+)));)+
+        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| Script::new(text::$name));)+
+
+        /// Their texts.
+        pub(super) mod text {
+            $(pub(in crate::store::redis) const $name: &str =
+                concat!($(include_str!(concat!("lua/", $part, ".lua"))),+);)+
+            /// All of them.
+            pub(in crate::store::redis) const ALL: &[&str] = &[$($name),+];
+        }
 
         /// All of them.
         pub(super) fn all() -> impl Iterator<Item = &'static Script> {
@@ -33,8 +40,10 @@ scripts! {
     INBOX_READ = ["common", "inbox_state", "inbox_read"];
     BROADCASTS = ["common", "broadcasts"];
     IDENTITY = ["common", "identity"];
+    MEMBERS = ["common", "members"];
     MESSAGES = ["common", "room_state", "messages"];
     SURVIVES = ["common", "room_state", "survives"];
+    LIVES = ["common", "lives"];
     RENEW = ["common", "renew"];
     REVOKE = ["common", "revoke"];
     REVOCATIONS = ["common", "revocations"];

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::names::{RoomName, TenantId};
@@ -19,6 +20,7 @@ use super::durable::Durable;
 use super::heartbeat::Beats;
 use super::idempotency::Keys;
 use super::identity::Identity;
+use super::lives::Life;
 use super::options::Options;
 use super::stored::Stored;
 use super::survival::Acknowledged;
@@ -30,6 +32,7 @@ pub(super) struct Counters {
     pub(super) committed: AtomicU64,
     pub(super) duplicates: AtomicU64,
     pub(super) queued: AtomicU64,
+    pub(super) queued_bytes: AtomicU64,
     /// How long upkeep's last question was answered after, in microseconds.
     round_trip: AtomicU64,
 }
@@ -55,6 +58,7 @@ pub(super) struct Shared {
     pub(super) secret: [u8; 16],
     pub(super) keys: Keys,
     pub(super) acknowledged: Acknowledged,
+    pub(super) life: Life,
     pub(super) broadcasts: Cache,
     pub(super) stored: Stored,
     pub(super) counters: Counters,
@@ -62,6 +66,8 @@ pub(super) struct Shared {
     pub(super) barriers: Barriers,
     pub(super) durable: Durable,
     pub(super) put_off: PutOff,
+    /// What was said last of servers' settings.
+    pub(super) warned: Mutex<String>,
     /// Set when it is closing: nothing new begins.
     pub(super) closing: AtomicBool,
     /// Ends what goes on by itself.
@@ -70,7 +76,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Of a store that was just connected.
-    pub(super) fn new(options: Options, link: Link, names: Names, identity: Identity) -> Self {
+    pub(super) fn new(options: Options, link: Link, names: Names, identity: Identity, life: Life) -> Self {
         Self {
             beats: Beats::new((options.clock)()),
             keys: Keys::new(options.idempotency_keys),
@@ -81,12 +87,14 @@ impl Shared {
             epoch: AtomicU64::new(identity.epoch.0),
             secret: identity.secret,
             acknowledged: Acknowledged::default(),
+            life,
             broadcasts: Cache::default(),
             stored: Stored::default(),
             counters: Counters::default(),
             barriers: Barriers::default(),
             durable: Durable::default(),
             put_off: PutOff::default(),
+            warned: Mutex::default(),
             closing: AtomicBool::new(false),
             cancel: CancellationToken::new(),
         }
@@ -97,9 +105,9 @@ impl Shared {
         Epoch(self.epoch.load(Ordering::Acquire))
     }
 
-    /// Sets it; gives the one before.
-    pub(super) fn set_epoch(&self, epoch: Epoch) -> Epoch {
-        Epoch(self.epoch.swap(epoch.0, Ordering::AcqRel))
+    /// Sets it where it is still the one `before`; whether it was.
+    pub(super) fn replace_epoch(&self, before: Epoch, epoch: Epoch) -> bool {
+        self.epoch.compare_exchange(before.0, epoch.0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// What messages to other nodes begin with.

@@ -104,6 +104,7 @@ async fn look(
         command.arg("LIMIT").arg(0).arg(DUE_AT_ONCE);
     });
     let (mut full, mut rooms, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+    let mut effects = Vec::new();
     for (partition, value) in due.await? {
         let Ok(members) = value.and_then(|value| Answer::new(value).all_bytes()) else { continue };
         if members.len() == DUE_AT_ONCE {
@@ -113,12 +114,15 @@ async fn look(
         for member in members {
             let member = String::from_utf8(member).unwrap_or_default();
             match member.split_once('/') {
-                None => drop(outboxes.apply(partition, 0)),
+                None => effects.push(partition),
                 Some(("a", room)) => rooms.extend(parse_room(room)),
                 Some(_) => has_ended = true,
             }
         }
         ended.extend(has_ended.then_some(partition));
+    }
+    if let Err(error) = outboxes.apply_late(&server, &effects).await {
+        tracing::debug!(error = %error, "effects have to wait");
     }
     let trims = stream::iter(&rooms);
     trims.for_each_concurrent(TRIMS_AT_ONCE, |room| trim_or_put_off(shared, room)).await;

@@ -15,6 +15,7 @@ use crate::store::StoreError;
 use super::erase::Erasures;
 use super::identity;
 use super::lane::Lanes;
+use super::lives::Life;
 use super::options::{OpenError, Options};
 use super::outbox::Outboxes;
 use super::shared::Shared;
@@ -67,6 +68,7 @@ pub(super) fn run(options: Options, ready: &std::sync::mpsc::SyncSender<Result<R
         shared.cancel.cancel();
         tasks.close();
         tasks.wait().await;
+        lives::leave(&shared).await;
         shared.link.close();
     });
 }
@@ -87,8 +89,9 @@ async fn open(options: Options) -> Result<Arc<Shared>, OpenError> {
     let mut server = link.server(names.hub().as_bytes()).ok_or(StoreError::Unavailable)?;
     publish::check(&mut server, &names, &options).await?;
     let mut identity = identity::read(&mut server, &names, None).await?;
-    identity.epoch = lives::begin(&mut server, &names, &options, identity.epoch).await?;
-    let shared = Arc::new(Shared::new(options, link, names, identity));
+    let life = Life::new();
+    identity.epoch = life.start(&mut server, &names, &options, identity.epoch).await?;
+    let shared = Arc::new(Shared::new(options, link, names, identity, life));
     shared.count_keys().await?;
     Ok(shared)
 }

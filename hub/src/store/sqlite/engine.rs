@@ -30,8 +30,13 @@ pub(super) type Result<T> = std::result::Result<T, EngineError>;
 /// Prepared statements that each connection keeps.
 const STATEMENTS: usize = 128;
 
-/// How long a connection waits for another's lock. Only checkpoints lock, and shortly.
-const BUSY: Duration = Duration::from_secs(10);
+/// How long a connection waits for another's lock. Of the store's own only checkpoints lock, and shortly.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Whether another connection has what was asked for locked.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+}
 
 /// Opens a connection that writes durably: every commit is synced.
 ///

@@ -44,7 +44,7 @@ mod writer;
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use futures::future::BoxFuture;
@@ -80,7 +80,6 @@ struct Inner {
     identity: Identity,
     jobs: Arc<Queue>,
     readers: Mutex<Option<Arc<Readers>>>,
-    closing: AtomicBool,
     counters: Arc<Counters>,
     threads: Mutex<Option<Threads>>,
 }
@@ -131,14 +130,14 @@ impl SqliteStore {
             identity,
             jobs,
             readers: Mutex::new(Some(Arc::new(readers))),
-            closing: AtomicBool::new(false),
             counters,
             threads: Mutex::new(Some(threads)),
         }))
     }
 
     fn submit(&self, job: Job) -> Result<(), StoreError> {
-        if self.0.closing.load(Ordering::Acquire) || self.0.counters.stopped.load(Ordering::Acquire) {
+        if self.0.counters.closing.load(Ordering::Acquire) || self.0.counters.stopped.load(Ordering::Acquire)
+        {
             return Err(StoreError::Unavailable);
         }
         self.0.jobs.push(job)
@@ -160,7 +159,7 @@ impl Inner {
     /// Ends the threads, after what is queued. `go_home`: with everything settled.
     fn end(&self, go_home: bool) {
         self.jobs.close(go_home);
-        self.closing.store(true, Ordering::Release);
+        self.counters.closing.store(true, Ordering::Release);
         if let Some(readers) = self.readers.lock().take() {
             readers.stop();
         }
@@ -334,7 +333,15 @@ impl Store for SqliteStore {
     }
 
     fn is_healthy(&self) -> bool {
-        !self.0.counters.stopped.load(Ordering::Acquire) && !self.0.closing.load(Ordering::Acquire)
+        let counters = &self.0.counters;
+        ![&counters.stopped, &counters.closing, &counters.is_held_up]
+            .iter()
+            .any(|is| is.load(Ordering::Acquire))
+    }
+
+    fn has_failed(&self) -> bool {
+        let counters = &self.0.counters;
+        counters.stopped.load(Ordering::Acquire) && !counters.closing.load(Ordering::Acquire)
     }
 
     fn figures(&self) -> StoreFigures {

@@ -18,7 +18,7 @@ use crate::store::{CommitSink, Outcome};
 
 use super::apply::Applied;
 use super::checkpoint::{Checkpoints, Progress};
-use super::engine::{EngineError, Result};
+use super::engine::{self, EngineError, Result};
 use super::erase::{Erasure, ErasureReply, Step};
 use super::options::Clock;
 use super::outbox::SLICE;
@@ -43,6 +43,10 @@ pub(super) struct Counters {
     pub(super) keys: AtomicU64,
     /// Set when the writer has ended, or fails from now on.
     pub(super) stopped: AtomicBool,
+    /// Set when it is closing: nothing new begins.
+    pub(super) closing: AtomicBool,
+    /// Whether another program keeps the writer from the database.
+    pub(super) is_held_up: AtomicBool,
     /// Checkpoints.
     pub(super) progress: Arc<Progress>,
 }
@@ -254,9 +258,27 @@ impl Writer {
     }
 
     fn begin(&mut self) -> Result<()> {
-        self.state.now = (self.clock)();
         self.state.wrote = false;
-        self.db.prepare_cached("BEGIN IMMEDIATE")?.raw_execute()?;
+        let held_up = &self.counters.is_held_up;
+        loop {
+            match self.db.prepare_cached("BEGIN IMMEDIATE")?.raw_execute() {
+                Ok(_) => break,
+                // Nothing is written yet: what there is to commit waits.
+                Err(error) if engine::is_busy(&error) && !self.counters.closing.load(Ordering::Acquire) => {
+                    if !held_up.swap(true, Ordering::AcqRel) {
+                        tracing::error!(
+                            "another program has locked the database: nothing is committed until it lets go"
+                        );
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if held_up.swap(false, Ordering::AcqRel) {
+            tracing::info!("the database is not locked any longer");
+        }
+        // What waited is of now.
+        self.state.now = (self.clock)();
         Ok(())
     }
 

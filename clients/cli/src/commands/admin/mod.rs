@@ -45,6 +45,9 @@ enum AdminCommand {
     /// List a room's members.
     Members(members::MembersArgs),
     /// List open sessions.
+    ///
+    /// Of all the hub's nodes. Where some do not answer, a warning says how many, with --json a last object with silent_nodes
+    /// too, and the exit code is 3.
     Sessions(users::SessionsArgs),
     /// End sessions.
     Disconnect(users::DisconnectArgs),

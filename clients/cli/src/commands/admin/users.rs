@@ -6,6 +6,7 @@ use carillon_client::{AdminClient, v1};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use crate::advice::Incomplete;
 use crate::output::Output;
 use crate::render::{json, text};
 
@@ -77,16 +78,25 @@ pub(crate) struct EraseArgs {
 
 pub(crate) async fn sessions(admin: &AdminClient, args: SessionsArgs, output: Output) -> anyhow::Result<()> {
     let mut request = v1::ListSessionsRequest { user: args.user, limit: PAGE, ..Default::default() };
+    let mut silent_nodes = 0;
     loop {
         let page = admin.list_sessions(request.clone()).await?;
+        silent_nodes = page.silent_nodes.max(silent_nodes);
         for session in &page.sessions {
             output.data(&json::session(session), || line(session))?;
         }
         if page.next_cursor.is_empty() {
-            return Ok(());
+            break;
         }
         request.cursor = page.next_cursor;
     }
+    if silent_nodes == 0 {
+        return Ok(());
+    }
+    if output.is_json() {
+        output.data(&json!({"silent_nodes": silent_nodes}), String::new)?;
+    }
+    bail!(Incomplete(silent_nodes))
 }
 
 fn line(session: &v1::SessionInfo) -> String {

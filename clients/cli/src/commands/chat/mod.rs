@@ -11,11 +11,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::advice::Interrupted;
 use crate::args::ConnectArgs;
 use crate::output::Output;
-use outbox::{Done, Task};
+use outbox::{Done, Target, Task};
 use screen::{Input, Screen};
 use typed::Typed;
 use view::View;
 
+mod log;
 mod outbox;
 mod screen;
 mod typed;
@@ -58,16 +59,15 @@ pub(crate) async fn run(args: ChatArgs, output: Output) -> anyhow::Result<()> {
         screen: Screen::open(output)?,
         client: client.clone(),
         room,
-        marked: 0,
-        wrote: 0,
+        unsaid: 0,
         failed: false,
         ends_at: None,
     };
     let outcome = chat.talk(events).await;
     // What is on the screen was read. When the hub is away there is nobody to tell.
-    if chat.view.receipts && chat.view.shown > chat.marked && outcome.is_ok() {
+    if let Some(place) = chat.view.to_mark().filter(|_| outcome.is_ok()) {
         let brief = chat.client.with_timeout(MARK_EVERY);
-        let _ = brief.mark_read(chat.room.clone(), chat.view.shown).await;
+        let _ = brief.mark_read(chat.room.clone(), place.seq).await;
     }
     drop(chat);
     client.close().await;
@@ -101,10 +101,8 @@ struct Chat {
     room: String,
     view: View,
     screen: Screen,
-    /// Read mark that the hub has.
-    marked: u64,
-    /// The last entry that was written from here.
-    wrote: u64,
+    /// Messages that wait to be written.
+    unsaid: usize,
     /// Whether something that was typed was not done.
     failed: bool,
     /// When the input has ended: the latest that the chat may go on.
@@ -143,16 +141,14 @@ impl Chat {
                 }
                 () = &mut work, if works => works = false,
                 Some(report) = done.recv() => self.report(report)?,
-                _ = mark.tick(), if self.view.receipts && self.view.shown > self.marked => {
-                    self.mark(&marks);
-                }
-                Some(up_to) = marked.recv() => self.marked = self.marked.max(up_to),
+                _ = mark.tick(), if self.view.to_mark().is_some() => self.mark(&marks),
+                Some(place) = marked.recv() => self.view.log.is_marked(place),
                 () = tokio::time::sleep_until(late.unwrap_or_else(Instant::now)), if late.is_some() => {
                     bail!("the hub did not take all that was typed");
                 }
                 _ = tokio::signal::ctrl_c() => return Err(Interrupted.into()),
             }
-            if queue.is_none() && !works && done.is_empty() && self.view.shown >= self.wrote {
+            if queue.is_none() && !works && done.is_empty() && self.view.log.is_caught_up() {
                 // A person has seen it; a script sees the exit code.
                 if self.failed && !self.screen.is_terminal() {
                     bail!("not all that was typed was done: see above");
@@ -174,41 +170,58 @@ impl Chat {
             Input::Line(line) => line,
         };
         let typed = Typed::parse(&line);
+        let says = matches!(typed, Typed::Say(_));
         let target = match typed {
             Typed::Quit => return Ok(false),
-            Typed::React(..) => self.view.last_message,
-            _ => self.view.last_own,
+            _ if self.unsaid > 0 => Target::Said,
+            Typed::React(..) => Target::Known(self.view.log.last_message()),
+            _ => Target::Known(self.view.log.last_own()),
         };
         if typed != Typed::Empty
             && let Some(queue) = queue
-            && queue.try_send(Task { typed, target }).is_err()
         {
-            self.failed = true;
-            self.screen.show("* too much is waiting for the hub: this line was not taken")?;
+            if queue.try_send(Task { typed, target }).is_ok() {
+                self.unsaid += usize::from(says);
+            } else {
+                self.fails("* too much is waiting for the hub: this line was not taken")?;
+            }
         }
         self.screen.next_line();
         Ok(true)
     }
 
     fn report(&mut self, report: Done) -> anyhow::Result<()> {
+        if let Done::Said(_) | Done::NotSaid(_) = report {
+            self.unsaid = self.unsaid.saturating_sub(1);
+        }
         match report {
-            Done::Wrote(seq) => self.wrote = self.wrote.max(seq),
-            Done::Say(line) => self.screen.show(&line)?,
-            Done::Failed(line) => {
-                self.failed = true;
-                self.screen.show(&line)?;
+            Done::Said(place) => self.view.log.wrote(place, true),
+            Done::Wrote(place) => self.view.log.wrote(place, false),
+            Done::Show(line) => self.screen.show(&line)?,
+            Done::NotSaid(line) => {
+                self.view.log.is_lost();
+                self.fails(&line)?;
             }
+            Done::Failed(line) => self.fails(&line)?,
         }
         Ok(())
     }
 
+    /// Something that was typed was not done.
+    fn fails(&mut self, why: &str) -> anyhow::Result<()> {
+        self.failed = true;
+        self.screen.show(why)
+    }
+
     /// Tells the hub how far was read; one at a time, which the channel's only place is for.
-    fn mark(&mut self, marks: &mpsc::Sender<u64>) {
-        let Ok(place) = marks.clone().try_reserve_owned() else { return };
-        let (client, room, up_to) = (self.client.clone(), self.room.clone(), self.view.shown);
+    fn mark(&mut self, marks: &mpsc::Sender<v1::Position>) {
+        let (Ok(free), Some(place)) = (marks.clone().try_reserve_owned(), self.view.to_mark()) else {
+            return;
+        };
+        let (client, room) = (self.client.clone(), self.room.clone());
         tokio::spawn(async move {
-            if client.mark_read(room, up_to).await.is_ok() {
-                place.send(up_to);
+            if client.mark_read(room, place.seq).await.is_ok() {
+                free.send(place);
             }
         });
     }

@@ -13,17 +13,29 @@ const PAGE: u32 = 200;
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) typed: Typed,
-    /// What it is done to where the line names none.
-    pub(super) target: Option<u64>,
+    pub(super) target: Target,
+}
+
+/// What a line is about that names no message.
+#[derive(Debug)]
+pub(super) enum Target {
+    /// The message that was the last when it was typed.
+    Known(Option<u64>),
+    /// What was said before it, and had not been done then.
+    Said,
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub(super) enum Done {
-    /// An entry was written.
-    Wrote(u64),
+    /// A message was written.
+    Said(v1::Position),
+    /// Another entry was written.
+    Wrote(v1::Position),
     /// Something to show.
-    Say(String),
+    Show(String),
+    /// A message was not written, or nobody knows, and why.
+    NotSaid(String),
     /// Nothing was done, and why.
     Failed(String),
 }
@@ -35,37 +47,56 @@ pub(super) async fn work(
     mut queue: mpsc::Receiver<Task>,
     done: mpsc::Sender<Done>,
 ) {
-    while let Some(task) = queue.recv().await {
-        let outcome = perform(&client, &room, task).await;
-        let outcome = outcome.unwrap_or_else(|error| Done::Failed(format!("* not done: {error}")));
+    // The place of what was said last; `None`: it has none that is known.
+    let mut said = None;
+    while let Some(Task { typed, target }) = queue.recv().await {
+        let says = matches!(typed, Typed::Say(_));
+        let target = match target {
+            Target::Known(seq) => seq,
+            Target::Said => said,
+        };
+        let outcome = perform(&client, &room, typed, target).await.unwrap_or_else(|error| {
+            let why = format!("* not done: {error}");
+            if says { Done::NotSaid(why) } else { Done::Failed(why) }
+        });
+        match &outcome {
+            Done::Said(place) => said = Some(place.seq),
+            Done::NotSaid(_) => said = None,
+            _ => {}
+        }
         if done.send(outcome).await.is_err() {
             return;
         }
     }
 }
 
-async fn perform(client: &Client, room: &str, task: Task) -> Result<Done, CommandError> {
-    let wrote = |position: Option<v1::Position>| Done::Wrote(position.unwrap_or_default().seq);
+async fn perform(
+    client: &Client,
+    room: &str,
+    typed: Typed,
+    target: Option<u64>,
+) -> Result<Done, CommandError> {
+    let wrote = |accepted: v1::EntryAccepted| Done::Wrote(accepted.position.unwrap_or_default());
     let which = || Done::Failed("* which message: name it, as #7".to_owned());
-    Ok(match task.typed {
-        Typed::Say(words) => wrote(client.send(room, words).await?.position),
-        Typed::Edit(seq, words) => match seq.or(task.target) {
-            Some(seq) => wrote(client.edit(room, seq, words).await?.position),
+    Ok(match typed {
+        Typed::Say(words) => Done::Said(client.send(room, words).await?.position.unwrap_or_default()),
+        Typed::Edit(seq, words) => match seq.or(target) {
+            Some(seq) => wrote(client.edit(room, seq, words).await?),
             None => which(),
         },
-        Typed::Delete(seq) => match seq.or(task.target) {
-            Some(seq) => wrote(client.delete(room, seq).await?.position),
+        Typed::Delete(seq) => match seq.or(target) {
+            Some(seq) => wrote(client.delete(room, seq).await?),
             None => which(),
         },
-        Typed::React(seq, key) => match seq.or(task.target) {
-            Some(seq) => wrote(client.react(room, seq, key, true).await?.position),
+        Typed::React(seq, key) => match seq.or(target) {
+            Some(seq) => wrote(client.react(room, seq, key, true).await?),
             None => which(),
         },
-        Typed::Members => Done::Say(members(client, room).await?),
-        Typed::Who => Done::Say(who(client, room).await?),
-        Typed::Help => Done::Say(HELP.to_owned()),
+        Typed::Members => Done::Show(members(client, room).await?),
+        Typed::Who => Done::Show(who(client, room).await?),
+        Typed::Help => Done::Show(HELP.to_owned()),
         Typed::Wrong(why) => Done::Failed(format!("* {why}")),
-        Typed::Empty | Typed::Quit => Done::Say(String::new()),
+        Typed::Empty | Typed::Quit => Done::Show(String::new()),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use carillon_client::{Event, v1};
 
+use super::log::{Log, Step, What};
 use crate::render::text;
 
 /// One room, as seen by one user.
@@ -9,20 +10,14 @@ use crate::render::text;
 pub(super) struct View {
     me: String,
     room: String,
-    /// The log's end when the room was joined: what was done to messages before it shows on them already.
-    head: Option<u64>,
-    /// The last entry shown.
-    pub(super) shown: u64,
-    /// The last message shown, anyone's.
-    pub(super) last_message: Option<u64>,
-    /// One's own last message.
-    pub(super) last_own: Option<u64>,
+    /// What was seen of its log.
+    pub(super) log: Log,
+    /// Where the log ended when the room was joined last; `None` before.
+    joined_at: Option<v1::Position>,
     /// Who types.
     typing: Vec<String>,
-    /// Of each other user, the marks that were shown.
-    marks: Vec<v1::Marks>,
     /// Whether the hub keeps one's marks here.
-    pub(super) receipts: bool,
+    receipts: bool,
     /// Whether the session broke since the last line.
     away: bool,
     /// Whether the user may be here no more.
@@ -34,16 +29,18 @@ impl View {
         Self {
             me: me.to_owned(),
             room: room.to_owned(),
-            head: None,
-            shown: 0,
-            last_message: None,
-            last_own: None,
+            log: Log::default(),
+            joined_at: None,
             typing: Vec::new(),
-            marks: Vec::new(),
             receipts: false,
             away: false,
             over: false,
         }
+    }
+
+    /// The place to mark as read that the hub does not have.
+    pub(super) fn to_mark(&self) -> Option<v1::Position> {
+        self.log.to_mark().filter(|_| self.receipts)
     }
 
     /// The line that an event is worth.
@@ -75,6 +72,8 @@ impl View {
                 Some(format!("* {}", text::presence(state)))
             }
             Event::Truncated { room } if *room == self.room => {
+                // The hub told of the join before.
+                self.log.is_replaced(self.joined_at.unwrap_or_default());
                 Some("* messages were missed that cannot be recovered: see `carillon history`".to_owned())
             }
             Event::Gap(gap) if gap.room == self.room => {
@@ -87,32 +86,27 @@ impl View {
     }
 
     fn entry(&mut self, event: &Event, header: &v1::EntryHeader, said: &str) -> Option<String> {
-        self.shown = self.shown.max(header.seq);
         self.typing.retain(|user| *user != header.sender);
-        let is_message = matches!(event, Event::Message(_));
-        if is_message {
-            self.last_message = Some(header.seq);
-            if header.sender == self.me {
-                self.last_own = Some(header.seq);
-            }
-        }
-        // The message shows it: replay brings the current content.
-        let shows_on_message =
-            matches!(event, Event::MessageEdited(_) | Event::MessageDeleted(_) | Event::Reaction(_));
-        if shows_on_message && self.head.is_some_and(|head| header.seq <= head) {
+        let what = match event {
+            Event::Message(_) => What::Message,
+            Event::MessageEdited(_) | Event::MessageDeleted(_) | Event::Reaction(_) => What::Change,
+            _ => What::Other,
+        };
+        if !self.log.shows(header, what, header.sender == self.me) {
             return None;
         }
         let place = if header.seq > 0 { format!("#{} ", header.seq) } else { String::new() };
-        let star = if is_message { "" } else { "* " };
+        let star = if what == What::Message { "" } else { "* " };
         Some(format!("{place}{} {star}{}{said}", text::time_of_day(header.time_ms), header.sender))
     }
 
     fn joined(&mut self, joined: &v1::Joined) -> Option<String> {
         self.receipts = joined.marks.is_some();
-        if self.head.is_some() {
+        let end = joined.position.unwrap_or_default();
+        if self.joined_at.replace(end).is_some() {
             return None;
         }
-        self.head = Some(joined.position.unwrap_or_default().seq);
+        self.log = Log::from(end);
         let present: Vec<_> = joined.presence.iter().map(|state| state.user.as_str()).collect();
         let present = if present.is_empty() { String::new() } else { format!(": {}", present.join(", ")) };
         Some(format!("* {}, {} here{present} (times are UTC, /help for help)", self.room, joined.occupancy))
@@ -133,15 +127,10 @@ impl View {
         if marks.user == self.me {
             return None;
         }
-        let before = self.marks.iter().position(|known| known.user == marks.user);
-        let before = before.map(|index| self.marks.swap_remove(index)).unwrap_or_default();
-        self.marks.push(marks.clone());
-        let own = self.last_own?;
-        let passed = |from: u64, to: u64| from < own && to >= own;
-        if passed(before.read, marks.read) {
-            return Some(format!("  ✓✓ #{own} read by {}", marks.user));
-        }
-        passed(before.delivered, marks.delivered).then(|| format!("  ✓ #{own} delivered to {}", marks.user))
+        Some(match self.log.step(marks)? {
+            Step::Read(own) => format!("  ✓✓ #{own} read by {}", marks.user),
+            Step::Delivered(own) => format!("  ✓ #{own} delivered to {}", marks.user),
+        })
     }
 }
 
@@ -204,7 +193,15 @@ mod tests {
         };
         assert_eq!(view.apply(&edit(3)), None);
         assert!(view.apply(&edit(4)).is_some());
-        assert_eq!(view.shown, 4);
+        let again = v1::Joined {
+            room: ROOM.into(),
+            position: Some(v1::Position { epoch: 2, seq: 0, tag: 0 }),
+            ..Default::default()
+        };
+        view.apply(&Event::Joined(Box::new(again)));
+        assert_eq!(view.apply(&edit(2)), None, "it may be the same log");
+        assert!(view.apply(&Event::Truncated { room: ROOM.into() }).is_some());
+        assert!(view.apply(&edit(2)).is_some());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use carillon_client::{Code, CommandError, v1};
 
+use super::flow::Line;
 use crate::advice::describe;
 
 /// Line numbers of each kind that are named; more are counted.
@@ -15,26 +16,33 @@ pub(super) struct Tally {
     refused: Vec<u64>,
     /// Lines that it may have stored.
     unknown: Vec<u64>,
+    /// Lines that have overtaken others.
+    early: Vec<u64>,
     first: Option<anyhow::Error>,
 }
 
 impl Tally {
-    /// Counts an outcome. Gives back what was acknowledged.
-    pub(super) fn count(
-        &mut self,
-        line: u64,
-        outcome: Result<v1::MessageSent, CommandError>,
-    ) -> Option<v1::MessageSent> {
-        let error = match outcome {
-            Ok(sent) => {
-                self.acknowledged += 1;
-                return Some(sent);
-            }
-            Err(error) => error,
+    /// Counts an outcome.
+    pub(super) fn count(&mut self, line: &Line, outcome: Result<v1::MessageSent, CommandError>) {
+        let Err(error) = outcome else {
+            self.acknowledged += 1;
+            return;
         };
-        if was_not_stored(&error) { &mut self.refused } else { &mut self.unknown }.push(line);
-        self.fail(anyhow::Error::new(error).context(format!("line {line} was not acknowledged")));
-        None
+        let refused = was_not_stored(&error) && !line.in_doubt;
+        if refused { &mut self.refused } else { &mut self.unknown }.push(line.number);
+        self.fail(anyhow::Error::new(error).context(format!("line {} was not acknowledged", line.number)));
+    }
+
+    /// This line is stored before one that was read before it.
+    pub(super) fn overtook(&mut self, line: u64) {
+        self.early.push(line);
+    }
+
+    /// Tells what nobody can put right any more.
+    pub(super) fn warn(&self) {
+        if !self.early.is_empty() {
+            eprintln!("warning: stored before a line that the hub put off: {}", numbers(&self.early));
+        }
     }
 
     /// No more is to be sent, for this reason; the first counts.
@@ -48,8 +56,11 @@ impl Tally {
     }
 
     /// The end, when `taken` lines were read: an error with the whole account where anything failed.
-    pub(super) fn outcome(self, taken: u64) -> anyhow::Result<()> {
+    pub(super) fn outcome(mut self, taken: u64) -> anyhow::Result<()> {
         let Some(first) = self.first else { return Ok(()) };
+        // What was put off is counted after what has overtaken it.
+        self.refused.sort_unstable();
+        self.unknown.sort_unstable();
         let mut parts = vec![format!("{} acknowledged", self.acknowledged)];
         for (what, lines) in [("refused", &self.refused), ("unknown whether stored", &self.unknown)] {
             if !lines.is_empty() {
@@ -63,10 +74,10 @@ impl Tally {
     }
 }
 
-/// Whether the hub said no. Where its time ran out, or it failed itself, the message may be there.
+/// Whether the hub said no. Where its time ran out, its store did not answer, or it failed itself, the message may be there.
 fn was_not_stored(error: &CommandError) -> bool {
     let CommandError::Refused(refusal) = error else { return false };
-    !matches!(refusal.code, Code::DeadlineExceeded | Code::Internal | Code::Other(_))
+    !matches!(refusal.code, Code::DeadlineExceeded | Code::Unavailable | Code::Internal | Code::Other(_))
 }
 
 fn numbers(lines: &[u64]) -> String {
@@ -83,6 +94,10 @@ mod tests {
     use carillon_client::Refusal;
     use std::time::Duration;
 
+    fn line(number: u64) -> Line {
+        Line { number, text: String::new(), key: Vec::new(), in_doubt: false }
+    }
+
     fn refused(code: Code) -> Result<v1::MessageSent, CommandError> {
         Err(CommandError::Refused(Refusal {
             code,
@@ -97,16 +112,22 @@ mod tests {
     #[test]
     fn lines_are_told_apart_by_what_became_of_them() {
         let mut tally = Tally::default();
-        assert!(tally.count(1, Ok(v1::MessageSent::default())).is_some() && tally.is_good());
-        tally.count(2, refused(Code::InvalidArgument));
-        tally.count(3, refused(Code::DeadlineExceeded));
-        tally.count(5, Err(CommandError::TimedOut(Duration::from_secs(30))));
-        assert!(tally.count(6, Ok(v1::MessageSent::default())).is_some() && !tally.is_good());
-        let error = tally.outcome(6).unwrap_err();
+        tally.count(&line(1), Ok(v1::MessageSent::default()));
+        assert!(tally.is_good());
+        tally.count(&line(4), refused(Code::InvalidArgument));
+        tally.count(&line(2), refused(Code::RateLimited));
+        tally.count(&line(3), refused(Code::DeadlineExceeded));
+        tally.count(&line(5), Err(CommandError::TimedOut(Duration::from_secs(30))));
+        tally.count(&line(6), refused(Code::Unavailable));
+        tally.count(&Line { in_doubt: true, ..line(7) }, refused(Code::RateLimited));
+        tally.count(&line(8), Ok(v1::MessageSent::default()));
+        assert!(!tally.is_good());
+        let error = tally.outcome(8).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 2 was not acknowledged: INVALID_ARGUMENT: no\n\
-             2 acknowledged; refused: line 2; unknown whether stored: line 3, line 5; nothing after line 6 was sent"
+            "line 4 was not acknowledged: INVALID_ARGUMENT: no\n\
+             2 acknowledged; refused: line 2, line 4; \
+             unknown whether stored: line 3, line 5, line 6, line 7; nothing after line 8 was sent"
         );
         assert!(error.chain().any(|cause| cause.downcast_ref::<CommandError>().is_some()));
     }
@@ -114,7 +135,7 @@ mod tests {
     #[test]
     fn all_is_well_where_nothing_failed() {
         let mut tally = Tally::default();
-        tally.count(1, Ok(v1::MessageSent::default()));
+        tally.count(&line(1), Ok(v1::MessageSent::default()));
         assert!(tally.outcome(1).is_ok());
     }
 }

@@ -8,12 +8,14 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use redis::{Pipeline, Script, Value, cmd};
+use redis::{Pipeline, Script, cmd};
 
 use super::{Inner, RedisRegistry, millis, parse};
 use crate::bus::port::BusError;
 use crate::bus::registry::Asking;
-use crate::bus::registry::limits::{Entrant, Own, SharedBucket, SharedLimits, Whose};
+use crate::bus::registry::limits::{
+    Entered, Entrants, Instance, Own, SharedBucket, SharedLimits, TakesOver, Whose,
+};
 use crate::domain::limits::SESSION_COUNT_LASTS;
 use crate::domain::rate::Rate;
 use crate::redis::{Names, Partition};
@@ -24,48 +26,48 @@ static BUCKET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../
 /// Lives with when their leases end.
 type Leases = Vec<(String, f64)>;
 
-/// What became of somebody who is to be let in.
-enum Count {
-    LetIn,
-    /// These nodes have some too.
-    Full(Vec<String>),
-}
-
 impl Inner {
-    async fn count(&self, whose: &Whose, own: &Own, entrant: Option<Entrant>) -> Result<bool, BusError> {
-        let Count::Full(others) = self.count_without(whose, own, entrant, &[]).await? else {
-            return Ok(true);
-        };
+    async fn count(&self, whose: &Whose, own: &Own, entrants: Option<Entrants>) -> Result<Entered, BusError> {
+        let (entered, others) = self.count_without(whose, own, entrants, &[]).await?;
+        if others.is_empty() {
+            return Ok(entered);
+        }
         // Some of those may be no more.
         let alive = self.nodes().await?;
         let gone: Vec<_> =
             others.into_iter().filter(|other| !alive.iter().any(|id| name(*id) == *other)).collect();
         if gone.is_empty() {
-            return Ok(false);
+            return Ok(entered);
         }
-        Ok(matches!(self.count_without(whose, own, entrant, &gone).await?, Count::LetIn))
+        // What was said is said anew, and so are those who were let in.
+        Ok(self.count_without(whose, own, entrants, &gone).await?.0)
     }
 
     async fn count_without(
         &self,
         whose: &Whose,
         own: &Own,
-        entrant: Option<Entrant>,
+        entrants: Option<Entrants>,
         gone: &[String],
-    ) -> Result<Count, BusError> {
+    ) -> Result<(Entered, Vec<String>), BusError> {
         let key = count_key(&self.names, whose);
-        let marks: Vec<u8> = own.instances.iter().flat_map(|mark| mark.to_le_bytes()).collect();
-        let entrant = entrant.unwrap_or(Entrant { before: 0, instance: 0, most: 0 });
-        let mark = entrant.instance.to_le_bytes();
+        let marks = |instance: &Instance| [instance.mark.to_le_bytes(), instance.from.to_le_bytes()];
+        let own_marks: Vec<u8> = own.instances.iter().flat_map(marks).flatten().collect();
+        let nobody = Entrants { many: 0, most: 0, instance: None, is_all: false };
+        let Entrants { many, most, instance, is_all } = entrants.unwrap_or(nobody);
+        let instance = instance.as_ref().map(marks);
+        let [mark, from] = instance.as_ref().map_or([&[][..]; 2], |[mark, from]| [&mark[..], &from[..]]);
         let mut call = COUNT.key(&key);
-        call.arg(name(self.node)).arg(millis(SESSION_COUNT_LASTS)).arg(own.sessions).arg(marks);
-        call.arg(entrant.before).arg(if entrant.instance == 0 { &[][..] } else { &mark }).arg(entrant.most);
-        call.arg(gone);
-        let answer: Value = self.ask(&key, async |at| call.invoke_async(at).await).await?;
-        Ok(match answer {
-            Value::Array(others) => Count::Full(others.into_iter().filter_map(super::text).collect()),
-            _ => Count::LetIn,
-        })
+        call.arg(name(self.node)).arg(millis(SESSION_COUNT_LASTS)).arg(own.sessions).arg(own_marks);
+        call.arg(many).arg(most).arg(mark).arg(from).arg(u8::from(is_all)).arg(gone);
+        let (many, takes_over, others): (u32, u8, Vec<String>) =
+            self.ask(&key, async |at| call.invoke_async(at).await).await?;
+        let takes_over = match takes_over {
+            0 => TakesOver::Nobody,
+            1 => TakesOver::Instance,
+            _ => TakesOver::FromThere,
+        };
+        Ok((Entered { many, takes_over }, others))
     }
 
     async fn take(
@@ -126,9 +128,9 @@ impl Inner {
 }
 
 impl SharedLimits for RedisRegistry {
-    fn count(&self, whose: Whose, own: Own, entrant: Option<Entrant>) -> Asking<bool> {
+    fn count(&self, whose: Whose, own: Own, entrants: Option<Entrants>) -> Asking<Entered> {
         let inner = Arc::clone(&self.0);
-        Box::pin(async move { inner.count(&whose, &own, entrant).await })
+        Box::pin(async move { inner.count(&whose, &own, entrants).await })
     }
 
     fn take(&self, bucket: SharedBucket, rate: Rate) -> Asking<Option<Duration>> {

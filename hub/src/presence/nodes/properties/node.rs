@@ -9,6 +9,7 @@ use super::registry::Registry;
 use super::{Fate, GRACE, LEASE, ROOMS, room, seen};
 use crate::bus::registry::{Kept, Leases};
 use crate::bus::sessions::{Batch, Life, Told};
+use crate::domain::limits::SEQUENCE_RETRY;
 use crate::domain::names::{RoomName, SessionId, TenantId, UserId};
 use crate::domain::presence::{Status, UserState};
 use crate::domain::push::Push;
@@ -27,14 +28,25 @@ pub(super) struct Node {
     on_its_way: VecDeque<Batch>,
     came: Vec<Batch>,
     was_lost: bool,
+    /// Whether the tenant's topic is heard.
+    is_followed: bool,
     reading: Option<(Read, Kept)>,
+    renewing: Option<Renewing>,
     removing: Vec<Life>,
     observer: SessionId,
     views: BTreeMap<RoomName, View>,
 }
 
+/// A renewal of the lease that is under way.
+struct Renewing {
+    look: u64,
+    asked: Moment,
+    /// What comes of it; `None` where that is nothing.
+    leases: Option<Leases>,
+}
+
 impl Node {
-    /// A process that hears the tenant's topic. An observer follows all rooms.
+    /// A process that is about to hear the tenant's topic. An observer follows all rooms.
     pub(super) fn start(id: u64, observer: SessionId, now: u64) -> Self {
         let options = Options { grace: GRACE, large_room: usize::MAX, shared: true, ..Options::default() };
         let mut node = Self {
@@ -49,12 +61,13 @@ impl Node {
             on_its_way: VecDeque::new(),
             came: Vec::new(),
             was_lost: false,
+            is_followed: false,
             reading: None,
+            renewing: None,
             removing: Vec::new(),
             observer,
             views: BTreeMap::new(),
         };
-        node.mirror.begin(node.lease.looks());
         let time = node.time(now);
         node.board.connect(observer, &UserId::parse(&format!("observer{id}")).unwrap(), time);
         for number in 0..ROOMS {
@@ -206,13 +219,30 @@ impl Node {
         }
     }
 
-    pub(super) fn renew(&mut self, registry: &mut Registry, fate: Fate, now: u64) {
+    /// The tenant's topic is heard from now on.
+    pub(super) fn follow(&mut self) {
+        if !std::mem::replace(&mut self.is_followed, true) {
+            self.mirror.begin(self.lease.looks());
+            self.lease.look_now();
+        }
+    }
+
+    pub(super) fn begin_renewing(&mut self, registry: &mut Registry, fate: Fate, now: u64) {
+        if self.renewing.is_some() {
+            return;
+        }
         let is_new = self.lease.ask();
         let look = self.lease.looks();
         let answer: Option<Leases> =
             (fate != Fate::Failed).then(|| registry.renew(self.lease.life(), LEASE, is_new, now));
-        let Some(leases) = answer.filter(|_| fate == Fate::Done) else { return };
-        let found = self.lease.answered(&leases, Moment(now), Moment(now));
+        let leases = answer.filter(|_| fate == Fate::Done);
+        self.renewing = Some(Renewing { look, asked: Moment(now), leases });
+    }
+
+    pub(super) fn end_renewing(&mut self, now: u64) {
+        let Some(Renewing { look, asked, leases }) = self.renewing.take() else { return };
+        let Some(leases) = leases else { return self.lease.failed(Moment(now), SEQUENCE_RETRY) };
+        let found = self.lease.answered(&leases, asked, Moment(now));
         if found.is_reborn {
             self.telling.begin_anew();
         }
@@ -222,7 +252,7 @@ impl Node {
     }
 
     pub(super) fn begin_read(&mut self, registry: &Registry, now: u64) {
-        if self.reading.is_none() {
+        if self.reading.is_none() && self.is_followed {
             let read = self.mirror.next_read(Moment(now));
             self.reading = read.map(|read| (read, registry.read(read.life)));
         }
@@ -260,8 +290,13 @@ impl Node {
         }
     }
 
-    /// Whoever follows a room knows who is present there.
-    pub(super) fn check(&self) {
+    /// Whoever follows a room knows who is present there, and nobody waits for what is not under way, nor about to begin.
+    pub(super) fn check(&self, now: u64) {
+        let waits_for_nothing = self.reading.is_none()
+            && self.renewing.is_none()
+            && self.mirror.next_deadline().is_none()
+            && self.lease.next_deadline() > Moment(now).plus(SEQUENCE_RETRY);
+        assert!(!self.is_followed || self.is_whole || !waits_for_nothing, "what node {} waits for", self.id);
         for (room, view) in &self.views {
             let present: View =
                 self.present(room).into_iter().map(|state| (state.user.clone(), state)).collect();

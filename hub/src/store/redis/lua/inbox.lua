@@ -86,6 +86,6 @@ for _ = 1, writes do
   changes[#changes + 1] = changed and 1 or 0
 end
 if #changes > 0 then call('SADD', P .. 'tenants', tenant) end
-local waits = take_effects(groups, tenant, now, head)
+local waits = take_effects(groups, tenant, head)
 local done = keep_key(key, { seq = 0, tag = 0, number = 0, time = now, version = 0 }, waits)
 return { 'ok', done, inbox_state(base, now), changes }

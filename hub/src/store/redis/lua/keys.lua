@@ -14,6 +14,8 @@ local function answer_of_before(key, now)
   local _, _, _, time, _, place = struct.unpack(DONE, record)
   if time + key.window <= now then
     call('HDEL', P .. 'keys', key.hash)
+    -- Its place goes too, and is near the beginning: it would be taken for that of the record to come.
+    call('LREM', P .. 'keyq', 1, key.hash)
     return nil
   end
   if string.sub(record, place) ~= key.fingerprint then return { 'key' } end

@@ -1,5 +1,5 @@
 -- Keeps a revocation behind all others. Of two of the same the later instant stays.
-local subject, kind, instant, now, publish, head, body = arg(), arg(), num(), num(), arg(), arg(), arg()
+local subject, kind, instant, publish, head, body = arg(), arg(), num(), arg(), arg(), arg()
 local base = P .. 'hub/v'
 local old = call('HGET', base, subject)
 if old then
@@ -7,7 +7,10 @@ if old then
   call('ZREM', base .. 'z', subject)
   instant = math.max(instant, before)
 end
--- Places go with the time, so that those which were lost are not given out again: nodes read on from where they were.
+-- Places go with the server's time, so that those which were lost are not given out again: nodes read on from where they were.
+-- A node's own would not do: one whose clock is ahead would have places that the others' come before.
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local place = math.max(tonumber(call('HGET', P .. 'hub', 'revocations') or 0) + 1, now * 1024)
 call('HSET', P .. 'hub', 'revocations', string.format('%.0f', place))
 call('HSET', base, subject, struct.pack('<I8i8', place, instant))

@@ -283,9 +283,9 @@ save_stored(tenant)
 
 local waits = 0
 for from = 1, #index, 128 do
-  waits = put_out(2, tenant, text16(room) .. table.concat(index, '', from, math.min(from + 127, #index)), now, head)
+  waits = put_out(2, tenant, text16(room) .. table.concat(index, '', from, math.min(from + 127, #index)), head)
 end
-local effects = take_effects(groups, tenant, now, head)
+local effects = take_effects(groups, tenant, head)
 if effects > 0 then waits = effects end
 local answer = keep_key(key, done, waits) .. struct.pack('<I8i8BB', trimmed, stored, marks_changed, marks == '' and 0 or 1) .. marks
 tell_all()

@@ -1,5 +1,4 @@
--- Whether something that was acknowledged is still there, or was removed: an entry by its tag, a notification by its id, a
--- revocation by what it names.
+-- Whether something that was acknowledged is still there, or was removed: an entry by its tag, a notification by its id.
 local kind, base, seq, mark = arg(), arg(), num(), arg()
 if kind == 'r' then
   local r = read_room(base)
@@ -8,7 +7,6 @@ if kind == 'r' then
   -- Retention removed it, or it is lost.
   return r.first > seq and r.head >= seq and 1 or 0
 end
-if kind == 'v' then return call('HEXISTS', base, mark) end
 -- One of the same id that came later has taken its place.
 local found = call('HGET', base .. '/i', mark)
 if found then return tonumber(found) >= seq and 1 or 0 end

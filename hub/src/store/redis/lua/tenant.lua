@@ -1,11 +1,13 @@
 -- Commits an outcome whose home is the tenant: its broadcasts, its directory, effects on many.
-local now, limit, window, floor, retention, writes, groups = struct.unpack('<i8I4I8I8I8I4I4', arg())
+local now, limit, window, floor, retention, conditions, writes, groups = struct.unpack('<i8I4I8I8I8I4I4I4', arg())
 local tenant, actor = arg(), arg()
 local key = take_key(limit, window, floor)
 local publish, head = arg(), arg()
 
 local before = answer_of_before(key, now)
 if before then return before end
+-- All that it may be under is one that never holds.
+if conditions > 0 then return { 'cond' } end
 if groups > 0 and outbox_is_full() then return { 'over' } end
 if not make_place(key, now) then return { 'many' } end
 
@@ -46,7 +48,7 @@ for _ = 1, writes do
     broadcast(id, priority, expires, notice)
   end
 end
-local waits = take_effects(groups, tenant, now, head)
+local waits = take_effects(groups, tenant, head)
 local reply = { 'ok', keep_key(key, done, waits) }
 tell_all()
 for _, number in ipairs(told) do reply[#reply + 1] = number end

@@ -3,9 +3,12 @@
 use crate::domain::marks::Marks;
 use crate::domain::member::Member;
 use crate::domain::names::{RoomKey, UserId};
+use crate::redis::Partition;
 use crate::store::StoreError;
 
 use super::super::answer::{Answer, bytes};
+use super::super::call::Call;
+use super::super::script;
 use super::super::shared::Shared;
 use super::super::state;
 use super::rooms::command;
@@ -29,13 +32,16 @@ pub(in super::super) async fn members(
     after: Option<&UserId>,
     limit: u32,
 ) -> Result<Vec<Member>, StoreError> {
-    let base = shared.names.room(key);
-    let mut read = command("ZRANGEBYLEX", &format!("{base}/o"));
-    read.arg(after.map_or_else(|| "-".to_owned(), |after| format!("({after}"))).arg("+");
-    read.arg("LIMIT").arg(0).arg(limit);
-    let users = Answer::new(shared.send(&read).await?).all_bytes()?;
-    let users: Vec<_> = users.iter().map(|user| state::user(user)).collect::<Result<_, _>>()?;
-    members_among(shared, key, &users).await
+    // In one piece: of those who leave in between fewer would come, as on a last page.
+    let mut answer = Call::new(&script::MEMBERS, shared, Partition::of_room(&key.tenant, &key.room))
+        .arg(format!("r/{}/{}", key.tenant, key.room))
+        .arg(after.map_or_else(|| "-".to_owned(), |after| format!("({after}")))
+        .arg(limit)
+        .ask(shared)
+        .await?;
+    let (users, found) = (answer.list()?.all_bytes()?, answer.list()?.all_bytes()?);
+    let member = |(user, found): (&Vec<u8>, &Vec<u8>)| Ok(state::member(&state::user(user)?, found)?);
+    users.iter().zip(&found).map(member).collect()
 }
 
 /// Those of some users who are members.

@@ -64,6 +64,8 @@ impl State {
                 }
                 self.apply_to_inbox(db, &user, outcome, hash).map(Ok)
             }
+            // All that it may be under is one that never holds.
+            Home::Tenant if !outcome.conditions.is_empty() => Ok(Err(CommitError::Condition(Box::default()))),
             Home::Tenant => {
                 if !self.has_place(db, hash)? {
                     return Ok(Err(CommitError::TooManyKeys));

@@ -1,0 +1,100 @@
+//! Tickets: kept by this node where it is alone, and where all nodes find them where there may be others.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::access::authentication::Verified;
+use crate::access::tickets::{SharedTicket, Tickets};
+use crate::bus::registry::tickets::{Holder, Keeping, SharedTickets, TicketKey};
+use crate::domain::command::Token;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::{TICKET_LIFE, TICKETS_PER_BEARER};
+use crate::domain::names::UserKey;
+use crate::domain::time::Timestamp;
+
+use super::services::Services;
+
+impl Services {
+    /// Makes a ticket for who bears the token, and says when it ends; with a ticket there is none to be had.
+    pub async fn issue_ticket(&self, token: &Token, now: Timestamp) -> Result<(String, Timestamp), Refusal> {
+        if Tickets::is_ticket(&token.0) {
+            return Err(ErrorCode::InvalidToken.into());
+        }
+        let verified = self.identify(token, now)?;
+        match &verified {
+            Verified::User(_) => self.limit_tickets(&self.admit(&verified, None)?)?,
+            // Which tenant a service's is for is asked when it is used.
+            Verified::Service(_) => {}
+        }
+        match &self.shared_tickets {
+            Some(shared) => self.share_ticket(shared.as_ref(), token, &verified, now).await,
+            None => self.tickets.issue(verified, now),
+        }
+    }
+
+    async fn share_ticket(
+        &self,
+        shared: &dyn SharedTickets,
+        token: &Token,
+        verified: &Verified,
+        now: Timestamp,
+    ) -> Result<(String, Timestamp), Refusal> {
+        self.tickets.count(now)?;
+        let end = now.plus(TICKET_LIFE).min(verified.expires());
+        let holder = holder(verified);
+        let ticket = SharedTicket::new(shared.place(&holder))?;
+        let keeping = Keeping {
+            key: key(&ticket),
+            sealed: ticket.seal(&token.0)?,
+            life: end.since(now),
+            most: TICKETS_PER_BEARER,
+        };
+        match shared.put(holder, keeping).await.map_err(|_| ErrorCode::Unavailable)? {
+            None => Ok((ticket.text().to_owned(), end)),
+            Some(after) => Err(Refusal { retry_after: Some(after), ..ErrorCode::RateLimited.into() }),
+        }
+    }
+
+    /// The token that a ticket speaks for, to be judged as if it had been shown; the ticket is good no more. `None` where this
+    /// is no ticket that all nodes find: then it is judged as it is.
+    ///
+    /// `INVALID_TOKEN` for one that is not, or no longer, good; `UNAVAILABLE` where nobody can say.
+    pub fn exchange(self: &Arc<Self>, token: &Token) -> Option<BoxFuture<'static, Result<Token, Refusal>>> {
+        let shared = self.shared_tickets.clone()?;
+        let ticket = SharedTicket::parse(&token.0)?;
+        let services = Arc::clone(self);
+        let exchange = async move { services.take_ticket(shared.as_ref(), &ticket).await };
+        Some(exchange.boxed())
+    }
+
+    async fn take_ticket(&self, shared: &dyn SharedTickets, ticket: &SharedTicket) -> Result<Token, Refusal> {
+        // While nobody is let in it stays good for later.
+        self.can_admit()?;
+        let sealed = shared.take(key(ticket)).await.map_err(|_| ErrorCode::Unavailable)?;
+        let Some(token) = sealed.and_then(|sealed| ticket.open(sealed)) else {
+            self.metrics.counters().tokens_refused.increment();
+            return Err(ErrorCode::InvalidToken.into());
+        };
+        // Whether the token is still good is asked by whoever asked for this.
+        if let Ok(verified) = self.authenticator.verify(&token, Timestamp::now()) {
+            // Where it cannot be said it counts until its end.
+            let _ = shared.used(holder(&verified), key(ticket)).await;
+        }
+        Ok(Token(token))
+    }
+}
+
+fn key(ticket: &SharedTicket) -> TicketKey {
+    TicketKey { place: ticket.place(), name: ticket.name() }
+}
+
+fn holder(verified: &Verified) -> Holder {
+    match verified {
+        Verified::User(token) => {
+            Holder::User(UserKey { tenant: token.tenant.clone(), user: token.user.clone() })
+        }
+        Verified::Service(token) => Holder::Service(token.name.clone()),
+    }
+}
