@@ -109,7 +109,8 @@ impl Rooms {
         room.presence = presence;
         let truncated = joined.truncated || (resumed && room.owed) || room.misses(joined);
         if truncated || (room.position.is_none() && !room.owed) {
-            room = Room { position: joined.position, presence, ..Room::default() };
+            room = Room::anew(joined);
+            room.presence = presence;
         }
         self.by_name.insert(joined.room.clone(), room);
         truncated
@@ -183,6 +184,12 @@ impl Room {
         let seq = if rewound { 0 } else { head.seq };
         let tag = if seq == 0 { 0 } else { head.tag };
         Self { position: Some(Position { epoch: head.epoch, seq, tag }), ..Self::default() }
+    }
+
+    /// Where nothing of before counts any more: the head, unless the room's state follows, which begins before it.
+    fn anew(joined: &Joined) -> Self {
+        let position = joined.position.filter(|_| !joined.recovered);
+        Self { position, owed: joined.recovered, ..Self::default() }
     }
 
     /// Whether entries lie between the position and the head that the hub does not say will follow.

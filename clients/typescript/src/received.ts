@@ -94,7 +94,9 @@ export class Received {
     const resumed = asked === undefined && known !== undefined;
     const truncated = joined.truncated || (resumed && state.owed) || misses(state, joined);
     if (truncated || (state.position === undefined && !state.owed)) {
-      state = { position: joined.position, owed: false, skipped: 0n, presence };
+      // Where the room's state follows, that begins before the head.
+      const { position, recovered } = joined;
+      state = { position: recovered ? undefined : position, owed: recovered, skipped: 0n, presence };
     }
     this.rooms.set(joined.room, { ...state, presence });
     return truncated;

@@ -1,7 +1,7 @@
 //! From a committed entry to the sessions that follow its room.
 //!
 //! A room that is followed has a [`room::ActiveRoom`]: its head, and a [`tail::Tail`] of the last entries, each already
-//! encoded. A session that follows it holds a cursor and a [`room::Follower`]. What the store commits comes in through
+//! encoded. A session that follows it holds a cursor and a [`follower::Follower`]. What the store commits comes in through
 //! [`Delivery::committed`](crate::store::CommitSink): the entry goes into the tail, and each runtime that has followers
 //! gets one wake-up ([`shard::Shard`]); there the followers' [`mailbox::Mailbox`]es learn that the room has something
 //! past their cursor. The session then pulls from the tail, or from the store where the tail begins too late. Join,
@@ -15,6 +15,7 @@
 
 mod elsewhere;
 pub mod encoder;
+pub mod follower;
 pub mod mailbox;
 mod marks;
 mod merging;

@@ -1,7 +1,7 @@
 //! A room that somebody follows.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use carillon_proto::Frame;
 use parking_lot::{Mutex, RwLock};
@@ -16,87 +16,10 @@ use crate::domain::position::{Position, Seq};
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
 
-use super::mailbox::{Mailbox, Signal};
+use super::follower::Follower;
+use super::mailbox::Signal;
 use super::marks::ToldMarks;
 use super::tail::{Past, Tail};
-
-/// A session's place among a room's followers.
-pub struct Follower {
-    /// Where wake-ups go.
-    pub mailbox: Arc<Mailbox>,
-    /// Which of the session's rooms this is.
-    pub slot: u32,
-    /// Whether it asked for presence.
-    pub presence: bool,
-    /// Whether the mailbox knows already that there is something.
-    ready: AtomicBool,
-    /// Whether the session was told that it joined: pushes that are in no log are for it from then on.
-    joined: AtomicBool,
-    /// The last entry that it may see: lowered when its user is removed.
-    until: AtomicU64,
-    /// Its user's role as a number; 0 where none is known.
-    role: AtomicU8,
-    /// Its place in the list, kept by the list.
-    index: AtomicUsize,
-}
-
-impl Follower {
-    /// A follower that may see everything, and hears pushes that are in no log once [`Self::begin`] was called.
-    pub fn new(mailbox: Arc<Mailbox>, slot: u32, presence: bool) -> Arc<Self> {
-        Arc::new(Self {
-            mailbox,
-            slot,
-            presence,
-            ready: AtomicBool::new(false),
-            joined: AtomicBool::new(false),
-            until: AtomicU64::new(u64::MAX),
-            role: AtomicU8::new(0),
-            index: AtomicUsize::new(0),
-        })
-    }
-
-    /// The last entry that it may see.
-    pub fn until(&self) -> Seq {
-        Seq(self.until.load(Ordering::Acquire))
-    }
-
-    /// The session is told that it joined: from now on pushes that are in no log follow.
-    pub fn begin(&self) {
-        self.joined.store(true, Ordering::Release);
-    }
-
-    /// Whether pushes that are in no log are for it: not before `joined`, and not once its user was removed.
-    pub fn hears(&self) -> bool {
-        self.joined.load(Ordering::Acquire) && self.until.load(Ordering::Acquire) == u64::MAX
-    }
-
-    /// Nothing after `seq` is for it: its user was removed there.
-    pub fn end_at(&self, seq: Seq) {
-        self.until.fetch_min(seq.0, Ordering::AcqRel);
-    }
-
-    /// The role that the membership said which was read for the join. What was heard since it follows is newer.
-    pub fn joins_as(&self, role: Role) {
-        let _ = self.role.compare_exchange(0, role as u8, Ordering::AcqRel, Ordering::Acquire);
-    }
-
-    /// Its user's role now; `None` in rooms without roles.
-    pub fn role(&self) -> Option<Role> {
-        Role::from_number(self.role.load(Ordering::Acquire))
-    }
-
-    /// Called by the session before it pulls: an entry after this wakes it again.
-    pub fn clear_ready(&self) {
-        self.ready.store(false, Ordering::SeqCst);
-    }
-
-    /// Tells the session that there is something past its cursor.
-    pub fn wake(&self) {
-        if !self.ready.swap(true, Ordering::SeqCst) {
-            self.mailbox.mark_ready(self.slot);
-        }
-    }
-}
 
 /// The followers of one room on one runtime. They are changed by that runtime alone; its fan-out and others, which look
 /// for a user that is removed, only read, so that they never wait for each other.
@@ -180,7 +103,7 @@ impl ActiveRoom {
     pub fn follow(&self, shard: usize, follower: &Arc<Follower>) -> Position {
         if let Some(followers) = self.followers.get(shard) {
             let mut list = followers.list.write();
-            follower.index.store(list.len(), Ordering::Relaxed);
+            follower.set_index(list.len());
             list.push(Arc::clone(follower));
             followers.count.store(list.len(), Ordering::SeqCst);
         }
@@ -205,11 +128,11 @@ impl ActiveRoom {
     pub fn unfollow(&self, shard: usize, follower: &Arc<Follower>, now: Timestamp) {
         if let Some(followers) = self.followers.get(shard) {
             let mut list = followers.list.write();
-            let index = follower.index.load(Ordering::Relaxed);
+            let index = follower.index();
             if list.get(index).is_some_and(|found| Arc::ptr_eq(found, follower)) {
                 list.swap_remove(index);
                 if let Some(moved) = list.get(index) {
-                    moved.index.store(index, Ordering::Relaxed);
+                    moved.set_index(index);
                 }
                 if list.capacity() > 16 && list.len() < list.capacity() / 4 {
                     list.shrink_to_fit();
@@ -334,14 +257,10 @@ impl ActiveRoom {
         }
     }
 
-    /// The user was removed at `seq`: none of their sessions sees anything later.
-    pub fn remove_user(&self, user: &UserId, seq: Seq) {
-        self.for_each_of(user, |follower| follower.end_at(seq));
-    }
-
-    /// The user's role is another one from now on.
-    pub fn change_role(&self, user: &UserId, role: Role) {
-        self.for_each_of(user, |follower| follower.role.store(role as u8, Ordering::Release));
+    /// The user's membership is another one from `seq` on: of this role, or where there is none ended, so that none of their
+    /// sessions sees anything later.
+    pub fn change_member(&self, user: &UserId, seq: Seq, role: Option<Role>) {
+        self.for_each_of(user, |follower| follower.member_changed(seq, role));
     }
 
     fn for_each_of(&self, user: &UserId, each: impl Fn(&Follower)) {

@@ -152,10 +152,8 @@ impl Delivery {
         let about = self.revise(&room, entry);
         let frame = (room.follower_count() > 0).then(|| self.encoder.entry(&key.room, entry));
         room.append(entry.position(), about, now, frame);
-        match &entry.body {
-            EntryBody::Membership { user, change, .. } if change.ends() => room.remove_user(user, entry.seq),
-            EntryBody::Membership { user, role, .. } => room.change_role(user, *role),
-            _ => {}
+        if let EntryBody::Membership { user, change, role } = &entry.body {
+            room.change_member(user, entry.seq, (!change.ends()).then_some(*role));
         }
         self.wake_followers(&room);
     }

@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use carillon_proto::Frame;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::delivery::encoder::FrameEncoder;
 use crate::delivery::room::ActiveRoom;
 use crate::domain::entry::{Entry, EntryBody};
-use crate::domain::limits::{CATCH_UP_BYTES, HISTORY_LIMIT};
-use crate::domain::names::{RoomName, UserId};
+use crate::domain::limits::{CATCH_UP_BYTES, HISTORY_LIMIT, STATE_BYTES, STATE_KEYS};
+use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::position::Seq;
 use crate::domain::push::Push;
 use crate::store::{EntryPage, EntryRange, PageBound, Store, StoreError};
@@ -25,21 +26,58 @@ pub(super) struct CatchUp {
     /// The place after which it was read.
     pub(super) after: Seq,
     /// The page.
-    pub(super) page: BoxFuture<'static, Result<EntryPage, StoreError>>,
+    pub(super) page: BoxFuture<'static, Result<Page, StoreError>>,
+}
+
+/// What a session is behind by.
+pub(super) struct Page {
+    /// What the log has of it.
+    log: EntryPage,
+    /// The last events of keys that retention took out of the log before that, in order of seq.
+    state: Vec<Entry>,
 }
 
 impl CatchUp {
-    /// Begins to read what is after `after`.
-    pub(super) fn begin(store: &dyn Store, slot: u32, room: Arc<ActiveRoom>, after: Seq) -> Self {
+    /// Begins to read what is after `after`. Where the room keeps the latest event of each key, those of them that the log
+    /// no longer has are read as well.
+    pub(super) fn begin(
+        store: &Arc<dyn Store>,
+        slot: u32,
+        room: Arc<ActiveRoom>,
+        after: Seq,
+        keeps_latest: bool,
+    ) -> Self {
         let bound = PageBound { items: HISTORY_LIMIT, bytes: CATCH_UP_BYTES };
-        let page = store.entries(&room.key, EntryRange::After(after), bound);
-        Self { slot, room, after, page }
+        let log = store.entries(&room.key, EntryRange::After(after), bound);
+        let (store, key) = (Arc::clone(store), room.key.clone());
+        let page = async move {
+            let log = log.await?;
+            let mut state = Vec::new();
+            if keeps_latest && first_kept(&log) > after.next() {
+                state = latest_events(&*store, &key).await?;
+                // What is newer is in the log, or will be.
+                state.retain(|event| event.seq > after && event.seq < first_kept(&log));
+            }
+            Ok(Page { log, state })
+        };
+        Self { slot, room, after, page: page.boxed() }
     }
+}
+
+/// The last event of each key of a room, in order of seq.
+pub(super) async fn latest_events(store: &dyn Store, room: &RoomKey) -> Result<Vec<Entry>, StoreError> {
+    // All of it: publishing keeps within these bounds.
+    let bound = PageBound { items: STATE_KEYS as u32, bytes: 2 * STATE_BYTES };
+    store.latest_events(room, bound).await
+}
+
+fn first_kept(log: &EntryPage) -> Seq {
+    log.entries.first().map_or(log.first, |entry| entry.seq)
 }
 
 /// Where a page ends the membership that the session joined under: nothing after it is for the user, though delivery may
 /// not have said so yet. `since` is the membership's version.
-pub(super) fn removal(page: &EntryPage, user: &UserId, since: Option<Seq>) -> Option<Seq> {
+pub(super) fn removal(page: &Page, user: &UserId, since: Option<Seq>) -> Option<Seq> {
     let since = since?;
     let ends = |entry: &&Entry| match &entry.body {
         EntryBody::Membership { user: whose, change, .. } => {
@@ -47,21 +85,22 @@ pub(super) fn removal(page: &EntryPage, user: &UserId, since: Option<Seq>) -> Op
         }
         _ => false,
     };
-    page.entries.iter().find(ends).map(|entry| entry.seq)
+    page.log.entries.iter().find(ends).map(|entry| entry.seq)
 }
 
 /// The frames of a page that was read after `after`, not past `until`, and the new cursor. Where retention removed
-/// entries, a `gap` says which.
+/// entries, a `gap` says which, and what is kept of them follows it.
 pub(super) fn frames(
     encoder: &dyn FrameEncoder,
     room: &RoomName,
-    page: &EntryPage,
+    page: &Page,
     after: Seq,
     until: Seq,
 ) -> (VecDeque<Frame>, Seq) {
-    let mut frames = VecDeque::with_capacity(page.entries.len() + 1);
+    let Page { log, state } = page;
+    let mut frames = VecDeque::with_capacity(state.len() + log.entries.len() + 1);
     let mut cursor = after;
-    let first_kept = page.entries.first().map_or(page.first, |entry| entry.seq);
+    let first_kept = first_kept(log);
     if first_kept > after.next() {
         let to = Seq(first_kept.0 - 1).min(until);
         if to > after {
@@ -69,7 +108,8 @@ pub(super) fn frames(
         }
         cursor = to.max(after);
     }
-    for entry in page.entries.iter().take_while(|entry| entry.seq <= until) {
+    frames.extend(state.iter().filter(|event| event.seq <= until).map(|event| encoder.entry(room, event)));
+    for entry in log.entries.iter().take_while(|entry| entry.seq <= until) {
         frames.push_back(encoder.entry(room, entry));
         cursor = entry.seq;
     }

@@ -18,6 +18,7 @@ use crate::domain::caller::Caller;
 use crate::domain::command::{Join, Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{COMMANDS_IN_FLIGHT, OUTBOX_READ_BYTES};
+use crate::domain::names::RoomName;
 use crate::domain::peer::Peer;
 use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
@@ -98,6 +99,8 @@ pub(super) struct Established {
     /// Joins that wait for their turn: those of a resume.
     pub(super) joins: VecDeque<(Join, JoinReason)>,
     pub(super) joins_under_way: usize,
+    /// Rooms of a resume for which there is no place, until `connected` was sent.
+    pub(super) left_out: Vec<RoomName>,
     /// Whether the authoriser still lets it follow its rooms.
     pub(super) asking: Asking,
 }
@@ -119,6 +122,7 @@ impl Established {
             pages: Pages::default(),
             joins: VecDeque::new(),
             joins_under_way: 0,
+            left_out: Vec::new(),
             asking: Asking::default(),
         }
     }

@@ -18,7 +18,7 @@ use super::dispatch::Done;
 use super::driver::Session;
 use super::executor::Answer;
 use super::inbox_feed::InboxFeed;
-use super::join::{Joining, Start};
+use super::join::Joining;
 use super::opening::{self, Opened};
 use super::slots::{LiveSlot, Waited};
 
@@ -94,9 +94,13 @@ impl Session {
         );
         established.feed = Some(feed);
         established.reach = opened.reach;
+        let left_out = std::mem::take(&mut established.left_out);
         self.reply(id, &Reply::Connected(Box::new(connected)));
         for frame in frames {
             self.send(frame);
+        }
+        for room in left_out {
+            self.push(&Push::Left { room, reason: LeaveReason::Unavailable });
         }
         self.begin_waiting_joins();
     }
@@ -211,9 +215,6 @@ impl Session {
         let Some(rules) = self.services.namespaces.rules(&key.room) else { return };
         let session = established.live.id();
         let presence = &self.services.presence;
-        if let Some(role) = joining.role.filter(|_| joining.member_since.is_some()) {
-            joining.following.follower.joins_as(role);
-        }
         // Before the snapshot is taken: what changes after it is heard.
         joining.following.follower.begin();
         if rules.presence {
@@ -226,12 +227,12 @@ impl Session {
             (Vec::new(), false)
         };
         let position = joining.following.room.head();
-        let cursor = if let Start::After(seq) = joining.start { seq } else { position.seq };
+        let cursor = joining.start.after.unwrap_or(position.seq);
         let joined = Joined {
             room: key.room.clone(),
             position,
             recovered: cursor < position.seq || !joining.state.is_empty(),
-            truncated: joining.start == Start::Truncated,
+            truncated: joining.start.truncated,
             user: established.live.user().user.clone(),
             marks: joining.marks,
             occupancy: presence.occupancy(&key),
@@ -242,7 +243,8 @@ impl Session {
             reason: joining.reason,
         };
         let (member_since, types) = (joining.member_since, joining.types);
-        established.slots.begin(slot, joining.following, cursor, rules.presence, member_since, types);
+        let begins = (cursor, position.seq);
+        established.slots.begin(slot, joining.following, begins, rules.presence, member_since, types);
         if let Some(live) = established.slots.live_mut(slot) {
             live.by_role = joining.by_role;
         }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use carillon_proto::Frame;
 
 use crate::access::rules::{Capability, Permit, reads_as_one};
+use crate::delivery::follower::Follower;
 use crate::delivery::mailbox::Mailbox;
-use crate::delivery::room::Follower;
 use crate::domain::caller::Caller;
 use crate::domain::command::Join;
 use crate::domain::entry::Entry;
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::{CATCH_UP_BYTES, STATE_BYTES, STATE_KEYS};
+use crate::domain::limits::CATCH_UP_BYTES;
 use crate::domain::marks::Marks;
 use crate::domain::member::Role;
 use crate::domain::names::{RoomKey, RoomName};
@@ -24,19 +24,29 @@ use crate::domain::position::{Position, Seq};
 use crate::domain::reply::JoinReason;
 use crate::store::{EntryRange, PageBound, refuse};
 
+use super::catch_up;
 use super::permitted::ByRole;
 use super::services::Services;
 use super::slots::Following;
 
 /// Where a session begins in a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Start {
-    /// From the entry after this one; entries up to the head are recovered.
-    After(Seq),
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Start {
+    /// After this entry; those up to the head are recovered. `None`: from now on.
+    pub(super) after: Option<Seq>,
+    /// Whether the copy that the client has is of another log.
+    pub(super) truncated: bool,
+}
+
+impl Start {
     /// From now on.
-    Head,
-    /// From now on, and the copy that the client has is of another log.
-    Truncated,
+    const HEAD: Self = Self { after: None, truncated: false };
+    /// From now on, as the copy that the client has is of another log.
+    const TRUNCATED: Self = Self { after: None, truncated: true };
+
+    fn after(seq: Seq) -> Self {
+        Self { after: Some(seq), ..Self::HEAD }
+    }
 }
 
 /// A join that was permitted: what is left is to put it into the session.
@@ -51,7 +61,7 @@ pub(super) struct Joining {
     pub(super) role: Option<Role>,
     /// The user's marks.
     pub(super) marks: Marks,
-    /// The last event of each key, where the namespace keeps those.
+    /// The last event of each key before that, where the namespace keeps those.
     pub(super) state: Vec<Frame>,
     /// Whether the client asked for presence.
     pub(super) presence: bool,
@@ -86,10 +96,13 @@ pub(super) async fn join(
     };
     let following = Following::begin(room, Follower::new(mailbox, slot, presence));
     let permit = services.executor.authorise(&caller, &join.room, Capability::Join).await?;
+    let member = permit.member.as_ref().map(|member| member.version);
+    // At once: what is heard until then cannot be told from what was read.
+    following.follower.joins_as(member.zip(permit.role));
     let mut joining = Joining {
         following,
-        start: Start::Head,
-        member_since: permit.member.as_ref().map(|member| member.version),
+        start: Start::HEAD,
+        member_since: member,
         role: permit.role,
         marks: Marks::default(),
         state: Vec::new(),
@@ -103,7 +116,9 @@ pub(super) async fn join(
         let history = may(&services, rules, &caller, &join, Capability::ReadHistory).await?;
         joining.start = find_start(&services, &key, &join, &permit, history).await?;
         joining.marks = marks.await.map_err(refuse)?;
-        read_state(&services, rules, &key, &mut joining).await?;
+        if rules.latest_per_key && (join.since.is_none() || joining.start.truncated) {
+            read_state(&services, &key, &mut joining).await?;
+        }
     }
     Ok(joining)
 }
@@ -144,30 +159,29 @@ async fn find_start(
 ) -> Result<Start, Refusal> {
     let Some(since) = join.since else {
         if join.rewind == 0 || !history {
-            return Ok(Start::Head);
+            return Ok(Start::HEAD);
         }
         let page = read(services, key, EntryRange::Before(Seq(u64::MAX)), 1).await?;
         let from = page.head.seq.0.saturating_sub(u64::from(join.rewind));
-        return Ok(Start::After(Seq(from
-            .max(page.first.0 - 1)
-            .max(permit.history_from.0.saturating_sub(1)))));
+        let from = from.max(page.first.0 - 1).max(permit.history_from.0.saturating_sub(1));
+        return Ok(Start::after(Seq(from)));
     };
     let before = Seq(since.seq.0.saturating_sub(1));
     let page = read(services, key, EntryRange::After(before), 1).await?;
     if !is_in_log(since, page.entries.first(), page.head, services.store.epoch()) {
-        return Ok(Start::Truncated);
+        return Ok(Start::TRUNCATED);
     }
     // Who may not read history goes on where they have been: the tag of an entry that is there proves it, and at the head
     // there is nothing to read. The beginning proves nothing, nor does an entry that was removed.
     let is_proven = page.entries.first().is_some_and(|entry| entry.seq == since.seq);
     if !history && !is_proven && since.seq != page.head.seq {
-        return Ok(Start::Truncated);
+        return Ok(Start::TRUNCATED);
     }
     // What lies between is not theirs to read, so the copy cannot be made complete.
     if since.seq.next() < permit.history_from {
-        return Ok(Start::Truncated);
+        return Ok(Start::TRUNCATED);
     }
-    Ok(Start::After(since.seq))
+    Ok(Start::after(since.seq))
 }
 
 async fn read(
@@ -197,28 +211,19 @@ fn is_in_log(
     }
 }
 
-/// Shared state is handed over on join: the last event of each key, instead of the log.
-async fn read_state(
-    services: &Services,
-    rules: &NamespaceRules,
-    key: &RoomKey,
-    joining: &mut Joining,
-) -> Result<(), Refusal> {
-    if !rules.latest_per_key || joining.start != Start::Head {
-        return Ok(());
-    }
-    let head = joining.following.room.head();
-    // All of it: publishing keeps within these bounds.
-    let bound = PageBound { items: STATE_KEYS as u32, bytes: 2 * STATE_BYTES };
-    let events = services.store.latest_events(key, bound).await.map_err(refuse)?;
+/// Shared state is handed over on join: the last event of each key up to where the session begins. Who comes back from a
+/// position has what was before that; where the log has lost what follows, catching up hands it over.
+async fn read_state(services: &Services, key: &RoomKey, joining: &mut Joining) -> Result<(), Refusal> {
+    let begins = joining.start.after.unwrap_or_else(|| joining.following.room.head().seq);
+    let events = catch_up::latest_events(&*services.store, key).await.map_err(refuse)?;
     let encoder = services.delivery.encoder();
     joining.state = events
         .iter()
         // Later ones come past the cursor.
-        .filter(|event| event.seq <= head.seq)
+        .filter(|event| event.seq <= begins)
         .map(|event| encoder.entry(&key.room, event))
         .collect();
-    joining.start = Start::After(head.seq);
+    joining.start.after = Some(begins);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! From `hello` to `connected`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use crate::domain::command::{Hello, Join, Resume, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::inbox::InboxSummary;
 use crate::domain::limits::{CONNECTED_BYTES, CONNECTED_ROOMS, PAGE_BYTES, PAGE_DEFAULT};
-use crate::domain::names::SessionId;
+use crate::domain::names::{RoomName, SessionId};
 use crate::domain::position::InboxPosition;
-use crate::domain::reply::Connected;
+use crate::domain::reply::{Connected, JoinReason};
 use crate::domain::room::RoomSummary;
 use crate::domain::time::{Moment, Timestamp};
 use crate::store::{InboxPage, PageBound, RoomsQuery, refuse};
@@ -63,10 +64,6 @@ pub(super) fn welcome(
     (shard, source, closer): (usize, Source, Closer),
     now: Timestamp,
 ) -> Result<Welcome, Refusal> {
-    let resumed = hello.resume.as_ref().map_or(0, |resume| resume.rooms.len());
-    if resumed > services.settings.terms.rooms_per_session as usize {
-        return Err(ErrorCode::RoomLimitExceeded.into());
-    }
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|_| ErrorCode::Internal)?;
     let id = SessionId(u128::from_le_bytes(random));
@@ -155,9 +152,36 @@ pub(super) fn connected(services: &Services, live: &Live, opened: &Opened, now: 
     }
 }
 
-/// The rooms that a session of the user is joined to by itself.
-pub(super) fn automatic_joins(services: &Services, caller: &Caller) -> Vec<Join> {
-    let rooms =
-        services.namespaces.iter().filter_map(|rules| rules.automatic_room(&caller.tenant, &caller.user));
-    rooms.map(|room| Join { room, since: None, rewind: 0, presence: false }).collect()
+/// What a session joins without a command.
+pub(super) struct FirstJoins {
+    /// These, in turn.
+    pub(super) joins: VecDeque<(Join, JoinReason)>,
+    /// Rooms of the client's for which there is no place, as after an operator has lowered the limit.
+    pub(super) left_out: Vec<RoomName>,
+}
+
+/// The rooms that a session of the user is joined to by itself, and those that it had: the first of these, as many as a session
+/// may follow.
+pub(super) fn first_joins(services: &Services, caller: &Caller, resumed: Vec<Join>) -> FirstJoins {
+    let namespaces = services.namespaces.iter();
+    let automatic: Vec<RoomName> =
+        namespaces.filter_map(|rules| rules.automatic_room(&caller.tenant, &caller.user)).collect();
+    let by_itself = |room: &RoomName| automatic.contains(room);
+    let asked: Vec<Join> = automatic
+        .iter()
+        .filter(|room| resumed.iter().all(|join| join.room != **room))
+        .map(|room| Join { room: room.clone(), since: None, rewind: 0, presence: false })
+        .collect();
+    let mut joins: VecDeque<_> = asked.into_iter().map(|join| (join, JoinReason::Automatic)).collect();
+    let (mut places, mut left_out) = (services.settings.terms.rooms_per_session, Vec::new());
+    for join in resumed {
+        let has_place = places > 0 || by_itself(&join.room);
+        places = places.saturating_sub(1);
+        if has_place {
+            joins.push_back((join, JoinReason::Resumed));
+        } else {
+            left_out.push(join.room);
+        }
+    }
+    FirstJoins { joins, left_out }
 }

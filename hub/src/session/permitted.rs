@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use crate::access::rules::{follows_by_token, types_by_token};
-use crate::delivery::room::Follower;
+use crate::delivery::follower::Follower;
 use crate::domain::caller::Caller;
 use crate::domain::names::{RoomName, SessionId};
 use crate::domain::namespace::{NamespaceRules, Who};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use carillon_proto::Frame;
 
-use crate::delivery::room::{ActiveRoom, Follower};
+use crate::delivery::follower::Follower;
+use crate::delivery::room::ActiveRoom;
 use crate::delivery::tail::Past;
 use crate::domain::command::Join;
 use crate::domain::limits::CATCH_UP_BYTES;
@@ -45,6 +46,8 @@ pub(super) struct LiveSlot {
     pub(super) following: Following,
     /// The last entry that was sent, or is in `page`.
     pub(super) cursor: Seq,
+    /// The head when `joined` was sent: what is up to there was promised.
+    pub(super) promised: Seq,
     /// Whether the namespace shows presence, and so must be told when the session leaves.
     pub(super) shows_presence: bool,
     /// The version of the membership that it was joined under.
@@ -180,12 +183,12 @@ impl Slots {
         (self.list.len() - 1) as u32
     }
 
-    /// The join is done: from `cursor` on, everything is sent.
+    /// The join is done: from `cursor` on, everything is sent; up to `promised` the client was told so.
     pub(super) fn begin(
         &mut self,
         slot: u32,
         following: Following,
-        cursor: Seq,
+        (cursor, promised): (Seq, Seq),
         shows_presence: bool,
         member_since: Option<Seq>,
         shows_typing: bool,
@@ -194,6 +197,7 @@ impl Slots {
             *place = Slot::Live(Box::new(LiveSlot {
                 following,
                 cursor,
+                promised,
                 shows_presence,
                 member_since,
                 shows_typing,
@@ -292,6 +296,13 @@ impl Slots {
     /// read next, a session holds two at most, however many of its rooms are behind.
     pub(super) fn may_read(&self) -> bool {
         !self.behind.is_empty() && self.page_bytes < CATCH_UP_BYTES
+    }
+
+    /// Whether something that was promised to the client has not been sent.
+    pub(super) fn owe(&self) -> bool {
+        self.followed().any(|(_, live)| {
+            !live.page.is_empty() || live.cursor < live.promised.min(live.following.follower.until())
+        })
     }
 
     /// Whether everything that is known of was handed over.

@@ -17,6 +17,7 @@ mod history;
 mod html;
 mod inbox;
 mod joining_again;
+mod keyed;
 mod large_rooms;
 mod limits;
 mod marks;

@@ -7,6 +7,7 @@ mod bursts;
 mod cursors;
 mod drain;
 mod full_speed;
+mod half_closed;
 mod health;
 mod heartbeat;
 mod idempotency;

@@ -107,11 +107,33 @@ async fn a_session_has_room_for_so_many_rooms() {
         assert_eq!(code(&denied), "ACCESS_DENIED");
     }
     alice.joins(join("room:4")).await;
-    // Nor does a resume get round it.
-    let rooms =
-        (0..6).map(|n| v1::RoomPosition { room: format!("room:{n}"), ..Default::default() }).collect();
-    let resume = Some(v1::Resume { rooms, inbox: None });
-    let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
-    let answer = wire.asks(Command::Hello(v1::Hello { token: hub.token("bob"), resume, ..greeting() })).await;
-    assert_eq!(code(&answer), "ROOM_LIMIT_EXCEEDED");
+}
+
+/// As after an operator has lowered the limit: the session opens, with the rooms that there is place for.
+#[tokio::test]
+async fn a_resume_of_more_rooms_than_a_session_has_place_for_says_which_are_left_out() {
+    let hub = hub().with(|config| config.session.rooms_per_session = 5).start().await;
+    let named = ["room:0", "room:1", "room:2", "room:3", "org:acme", "room:4", "room:5"];
+    let rooms = named.iter().map(|room| v1::RoomPosition { room: (*room).to_owned(), ..Default::default() });
+    let resume = Some(v1::Resume { rooms: rooms.collect(), inbox: None });
+    let mut wire = Wire::enters_with(&hub, v1::Hello { token: hub.token("bob"), resume, ..greeting() }).await;
+    let (mut joined, mut left) = (Vec::new(), Vec::new());
+    while joined.len() < 6 || left.len() < 2 {
+        match wire.next().await.unwrap().kind.unwrap() {
+            Kind::Joined(room) => joined.push(room.room),
+            Kind::Left(room) => left.push((room.room.clone(), room.reason())),
+            _ => {}
+        }
+    }
+    joined.sort();
+    // The automatic ones are joined in any case; user:bob was not named.
+    assert_eq!(joined, ["org:acme", "room:0", "room:1", "room:2", "room:3", "user:bob"]);
+    let unavailable = |room: &str| (room.to_owned(), LeaveReason::Unavailable);
+    assert_eq!(left, [unavailable("room:4"), unavailable("room:5")]);
+    // A place that becomes free may be taken.
+    assert_eq!(code(&wire.asks(Command::Join(join("room:4"))).await), "ROOM_LIMIT_EXCEEDED");
+    for room in ["room:0", "room:1"] {
+        wire.asks(Command::Leave(v1::Leave { room: room.to_owned() })).await;
+    }
+    wire.joins(join("room:4")).await;
 }

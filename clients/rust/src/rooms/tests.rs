@@ -101,6 +101,24 @@ fn truncated_moves_the_position_to_the_head() {
 }
 
 #[test]
+fn state_follows_truncated() {
+    let mut rooms = Rooms::default();
+    rooms.joined(&joined(5), Some(&Join::default()));
+    let other_life = Position { epoch: 2, seq: 30, tag: 9 };
+    let cut = Joined { position: Some(other_life), truncated: true, ..recovered(0) };
+    let entry = |seq| EntryHeader { epoch: 2, ..header(seq) };
+    // Broken off before any of it came, it comes from its beginning.
+    for _ in 0..2 {
+        assert!(rooms.joined(&cut, None));
+        assert_eq!(position(&rooms), None);
+    }
+    assert!(rooms.entry(ROOM, &entry(3)) && rooms.entry(ROOM, &entry(7)) && !rooms.entry(ROOM, &entry(7)));
+    assert_eq!(position(&rooms).unwrap().seq, 7);
+    assert!(!rooms.joined(&Joined { truncated: false, ..cut }, None), "the rest of it follows");
+    assert!(!rooms.entry(ROOM, &entry(7)) && rooms.entry(ROOM, &entry(12)));
+}
+
+#[test]
 fn joined_that_recovers_nothing_of_what_is_missing_counts_as_truncated() {
     let mut rooms = Rooms::default();
     rooms.joined(&joined(5), Some(&Join::default()));

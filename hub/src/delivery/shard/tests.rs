@@ -1,8 +1,9 @@
 use carillon_proto::v1;
 
 use super::*;
+use crate::delivery::follower::Follower;
 use crate::delivery::mailbox::Signal;
-use crate::delivery::room::Follower;
+use crate::domain::member::Role;
 use crate::domain::names::{RoomKey, RoomName, SessionId, UserId, UserKey};
 use crate::domain::position::Seq;
 
@@ -33,6 +34,7 @@ fn room(name: &str, mailbox: &Arc<Mailbox>) -> Arc<ActiveRoom> {
     let room = RoomName::parse(name).unwrap();
     let room = Arc::new(ActiveRoom::new(RoomKey { tenant: tenant(), room }, 1));
     let follower = Follower::new(Arc::clone(mailbox), 0, false);
+    follower.joins_as(Some((Seq(3), Role::Member)));
     follower.begin();
     room.follow(0, &follower);
     room
@@ -142,7 +144,7 @@ async fn fan_out_holds_up_no_one_else() {
     let mailbox = runtime.session(1, 64 * 1024);
     let room = room("room:a", &mailbox);
     room.for_each_follower(0, |follower| {
-        room.remove_user(&mailbox.user().user, Seq(7));
+        room.change_member(&mailbox.user().user, Seq(7), None);
         assert_eq!(follower.until(), Seq(7), "a removal does not wait for it");
     });
     runtime.registry.for_each_in(0, &tenant(), |_| {

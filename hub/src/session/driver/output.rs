@@ -12,6 +12,7 @@ use crate::domain::limits::{OUTBOX_BYTES, SLOW_CONSUMER_FACTOR};
 use crate::domain::time::Moment;
 use crate::session::batch::Batch;
 use crate::session::catch_up::{self, CatchUp};
+use crate::session::services::Services;
 use crate::store::refuse;
 
 impl Session {
@@ -39,8 +40,10 @@ impl Session {
                 return Poll::Ready(Output::Frames);
             }
             moved |= self.may_catch_up();
+            let owes = self.owes_entries();
             match &mut self.stage {
-                Stage::Draining(refusal) if self.in_flight.is_empty() => {
+                // Whom the hub ends comes back and resumes.
+                Stage::Draining(refusal) if self.in_flight.is_empty() && (refusal.is_some() || !owes) => {
                     let refusal = refusal.take();
                     self.end(refusal);
                 }
@@ -83,6 +86,12 @@ impl Session {
         self.established.as_ref().is_some_and(|e| e.catch_up.is_none() && e.slots.may_read())
     }
 
+    /// Whether the client sends no more, and has not got all that `joined` has promised.
+    fn owes_entries(&self) -> bool {
+        matches!(self.stage, Stage::Draining(None))
+            && self.established.as_ref().is_some_and(|e| e.slots.owe())
+    }
+
     fn poll_hello_deadline(&mut self, cx: &mut Context<'_>) {
         if let Stage::Waiting(deadline) = &mut self.stage
             && self.established.is_none()
@@ -122,8 +131,10 @@ impl Session {
             && established.slots.may_read()
             && let Some((slot, room, after)) = established.slots.next_behind()
         {
-            self.services.metrics.counters().catch_ups.increment();
-            established.catch_up = Some(CatchUp::begin(&*self.services.store, slot, room, after));
+            let Services { metrics, namespaces, store, .. } = &*self.services;
+            metrics.counters().catch_ups.increment();
+            let keeps_latest = namespaces.rules(&room.key.room).is_some_and(|rules| rules.latest_per_key);
+            established.catch_up = Some(CatchUp::begin(store, slot, room, after, keeps_latest));
         }
         let Some(reading) = &mut established.catch_up else { return false };
         let Poll::Ready(page) = reading.page.as_mut().poll(cx) else { return false };

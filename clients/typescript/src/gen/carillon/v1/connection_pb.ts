@@ -78,8 +78,8 @@ export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
  */
 export type Resume = Message<"carillon.v1.Resume"> & {
   /**
-   * The rooms to join again, at most `Limits.rooms_per_session`, no room twice. Each gets a `joined`, or a `left`
-   * where that is not allowed any more.
+   * The rooms to join again, no room twice. Each gets a `joined`, or a `left` where that is not allowed any more. Past
+   * `Limits.rooms_per_session` of them, those that are not joined automatically get `left` with LEAVE_REASON_UNAVAILABLE.
    *
    * @generated from field: repeated carillon.v1.RoomPosition rooms = 1;
    */
