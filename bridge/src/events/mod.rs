@@ -2,7 +2,9 @@
 //! `id:` says where the listener is, and coming back with it as `Last-Event-ID` misses nothing.
 
 mod body;
+mod joins;
 mod positions;
+mod wanted;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -15,32 +17,18 @@ use carillon_proto::v1::session_response::Kind;
 use carillon_proto::v1::{self, SessionRequest, SessionResponse};
 use carillon_proto::{Frame, WireRow};
 use futures::StreamExt;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use prost::Message as _;
 
-use crate::caller::{queries, query, raw_queries};
 use crate::options::Options;
 use crate::place::Trial;
 use crate::respond::{self, Body, refusal};
 use body::EventBody;
+use joins::Joins;
+#[cfg(feature = "fuzzing")]
 pub(crate) use positions::Positions;
-
-/// Rooms that one stream listens to at most.
-const ROOMS: usize = 50;
-
-/// Bytes of an address that asks for a stream, the id of an earlier event aside. That one must fit into a request too, in
-/// which the listener comes back.
-const ADDRESS_BYTES: usize = 16 * 1_024;
-
-/// What a listener asks for.
-pub(crate) struct Wanted {
-    rooms: Vec<String>,
-    rewind: u32,
-    positions: Positions,
-    /// Whether it takes nothing but a stream: an `EventSource`, which gives up for good where it gets none.
-    is_event_source: bool,
-}
+pub(crate) use wanted::{Wanted, wanted};
 
 /// Opens a stream. The answer waits for the session: where that is refused, so is the request, with the status of the
 /// code, which an `EventSource` does not retry.
@@ -64,7 +52,7 @@ pub(crate) async fn open(
     let hello = v1::Hello {
         protocol: 1,
         client: "sse".to_owned(),
-        resume: Some(wanted.positions.resume()),
+        resume: Some(wanted.resume()),
         ..v1::Hello::default()
     };
     let mut hello = Some(encode(1, Command::Hello(hello)));
@@ -89,11 +77,8 @@ pub(crate) async fn open(
         }
     }
     trial.succeeded();
-    let joins = wanted.rooms.iter().filter(|room| !wanted.positions.knows(room));
-    let joins =
-        joins.map(|room| v1::Join { room: room.clone(), rewind: wanted.rewind, ..v1::Join::default() });
-    let requests = joins.zip(2..).map(|(join, id)| encode(id, Command::Join(join))).collect();
-    let body = EventBody::new(stream, requests, wanted.positions, &first, options.event_heartbeat);
+    let joins = Joins::new(wanted.joins());
+    let body = EventBody::new(stream, joins, wanted.positions, &first, options.event_heartbeat);
     event_stream(body.boxed_unsync())
 }
 
@@ -132,40 +117,6 @@ fn event_stream(body: Body) -> Response<Body> {
     response
 }
 
-/// What a request asks for, or the field that breaks a rule.
-pub(crate) fn wanted<B>(request: &Request<B>) -> Result<Wanted, v1::Violation> {
-    let violation =
-        |field: &str, rule: &str| v1::Violation { field: field.to_owned(), rule: rule.to_owned() };
-    let uri = request.uri();
-    let mut rooms: Vec<String> = queries(uri, "room").collect();
-    rooms.sort();
-    rooms.dedup();
-    if rooms.len() > ROOMS {
-        return Err(violation("room", "at most 50 rooms"));
-    }
-    let id_bytes: usize = raw_queries(uri, "lastEventId").map(str::len).sum();
-    if uri.path_and_query().map_or(0, |all| all.as_str().len()) - id_bytes > ADDRESS_BYTES {
-        return Err(violation("room", "names that make an address of at most 16 KiB"));
-    }
-    let rewind = match query(uri, "rewind") {
-        Some(text) => text.parse().map_err(|_| violation("rewind", "a number of entries"))?,
-        None => 0,
-    };
-    // What cannot set headers names it in the address.
-    let header = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let last = header.or_else(|| query(uri, "lastEventId")).filter(|id| !id.is_empty());
-    let positions = match last {
-        Some(id) => {
-            let parsed = Positions::parse(&id, &rooms);
-            parsed.ok_or_else(|| violation("lastEventId", "the id of an earlier event"))?
-        }
-        None => Positions::none(&rooms),
-    };
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let is_event_source = accept.is_some_and(|accept| accept.contains("text/event-stream"));
-    Ok(Wanted { rooms, rewind, positions, is_event_source })
-}
-
 fn encode(command_id: u32, command: Command) -> Bytes {
     let request = SessionRequest { command_id, command: Some(command), ..SessionRequest::default() };
     request.encode_to_vec().into()
@@ -183,13 +134,23 @@ fn opened(frames: &[Frame]) -> bool {
 fn refused(end: Option<End>, frames: &[Frame], request_id: &str) -> v1::Error {
     for frame in frames {
         match decode(frame).kind {
-            Some(Kind::Error(error)) => return error,
+            Some(Kind::Error(error)) => return in_words_of_the_address(error),
             Some(Kind::Disconnected(end)) => return refusal(&end.code, request_id),
             _ => {}
         }
     }
     let row = end.flatten().unwrap_or_else(|| WireRow::of("UNAVAILABLE"));
     refusal(row.name, request_id)
+}
+
+/// The same of what the request itself has: it knows of no `hello`.
+fn in_words_of_the_address(mut error: v1::Error) -> v1::Error {
+    for violation in &mut error.violations {
+        if violation.field == "resume.rooms[].room" {
+            "room".clone_into(&mut violation.field);
+        }
+    }
+    error
 }
 
 /// One event: its data, and its id where the listener has moved.

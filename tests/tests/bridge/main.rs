@@ -5,6 +5,7 @@
 mod broken;
 mod edge;
 mod events;
+mod listening;
 mod posted;
 mod revoked;
 mod sockets;
