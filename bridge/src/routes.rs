@@ -114,7 +114,7 @@ async fn dispatch(
                 Err(wait) => return too_many(shared, wait, &call),
             };
             let (limit, within) = (options.frame_bytes, options.handshake_timeout);
-            match commands::execute(hub, call, request.into_body(), limit, within).await {
+            match commands::execute(hub, call, request, limit, within).await {
                 (response, true) => {
                     trial.succeeded();
                     response

@@ -85,16 +85,20 @@ pub struct Refused {
     pub caller_is_known: bool,
 }
 
+/// A command that is still on its way to a front, or what its client is told where it cannot be read.
+pub type Pending = BoxFuture<'static, Result<v1::ExecuteRequest, v1::Error>>;
+
 /// A hub, as fronts see it.
 pub trait HubPort: Send + Sync + 'static {
     /// Opens a session. What goes wrong is the stream's end.
     fn open(&self, call: Call) -> Box<dyn FrameStream>;
 
-    /// `HubService.Execute`.
+    /// `HubService.Execute`. Whoever shows no good token is answered without waiting for `request`: a hub in this process
+    /// does not begin to read it before, and one elsewhere is asked while it comes.
     fn execute(
         &self,
         call: Call,
-        request: v1::ExecuteRequest,
+        request: Pending,
     ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>>;
 
     /// `HubService.CreateTicket`.

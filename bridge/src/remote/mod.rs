@@ -6,6 +6,7 @@
 
 mod codec;
 mod endpoint;
+mod posted;
 mod status;
 mod stream;
 mod turned_away;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use carillon_net::tls::{ClientTls, TlsError};
-use carillon_proto::port::{self, Call, FrameStream, HubPort, Peer, Refused, TurnedAway};
+use carillon_proto::port::{self, Call, FrameStream, HubPort, Peer, Pending, Refused, TurnedAway};
 use carillon_proto::v1;
 use carillon_proto::v1::admin_service_client::AdminServiceClient;
 use carillon_proto::v1::hub_service_client::HubServiceClient;
@@ -146,22 +147,17 @@ impl HubPort for RemoteHub {
     fn execute(
         &self,
         call: Call,
-        request: v1::ExecuteRequest,
+        request: Pending,
     ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
-        let (lease, request) = (self.first().lease(), self.request(&call, request));
+        let lease = self.first().lease();
+        let (hand_over, message) = posted::later();
+        let asked = self.request(&call, message);
+        let id = call.request_id;
         async move {
-            let mut client = HubServiceClient::new(lease.channel());
-            match tokio::time::timeout(COMMAND_TIMEOUT, client.execute(request)).await {
-                Ok(Ok(response)) => Ok(response.into_inner()),
-                Ok(Err(status)) => Err(Refused {
-                    error: status::error(&status, &call.request_id),
-                    caller_is_known: status.metadata().contains_key(port::CALLER),
-                }),
-                Err(_) => Err(Refused {
-                    error: refusal("DEADLINE_EXCEEDED", &call.request_id),
-                    caller_is_known: false,
-                }),
-            }
+            let carried_out = posted::carry_out(lease, asked, request, hand_over, &id);
+            tokio::time::timeout(COMMAND_TIMEOUT, carried_out).await.unwrap_or_else(|_| {
+                Err(Refused { error: refusal("DEADLINE_EXCEEDED", &id), caller_is_known: false })
+            })
         }
         .boxed()
     }
