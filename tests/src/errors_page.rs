@@ -22,7 +22,8 @@ personal data. `violations` name fields and rules, and `request_id` is what the 
 
 A command's error never ends the session. A broken frame, a failed authentication, a frame that is too large and a
 limit on connections do. Over HTTP (`POST /v1/commands`, `POST /v1/tickets`, an event stream that does not begin) the
-answer has the code's HTTP status and the `Error` as JSON.
+answer has the code's HTTP status and the `Error` as JSON; to an `EventSource`, which gives up for good at any status but
+200, what has **retry** is told in a stream that ends ([server-sent events](client-guide.md#server-sent-events)).
 
 | code | message | gRPC | HTTP | close | retry | reconnect | when, and what to do |
 |---|---|---|---|---|---|---|---|

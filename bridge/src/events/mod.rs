@@ -4,6 +4,7 @@
 mod body;
 mod joins;
 mod positions;
+mod refused;
 mod wanted;
 
 use std::convert::Infallible;
@@ -23,29 +24,29 @@ use prost::Message as _;
 
 use crate::options::Options;
 use crate::place::Trial;
-use crate::respond::{self, Body, refusal};
+use crate::respond::{Body, refusal};
 use body::EventBody;
 use joins::Joins;
 #[cfg(feature = "fuzzing")]
 pub(crate) use positions::Positions;
+pub(crate) use refused::{is_event_source, refuse};
 pub(crate) use wanted::{Wanted, wanted};
 
-/// Opens a stream. The answer waits for the session: where that is refused, so is the request, with the status of the
-/// code, which an `EventSource` does not retry.
+/// Opens a stream. The answer waits for the session: where that is refused, so is the request.
 pub(crate) async fn open(
     hub: &dyn HubPort,
     call: Call,
     trial: Trial,
     wanted: Result<Wanted, v1::Violation>,
     options: &Options,
-) -> Response<Body> {
+) -> Result<Response<Body>, v1::Error> {
     let request_id = call.request_id.clone();
     let wanted = match wanted {
         Ok(wanted) => wanted,
         Err(violation) => {
             trial.spared();
             let error = refusal("INVALID_ARGUMENT", &request_id);
-            return respond::error(&v1::Error { violations: vec![violation], ..error });
+            return Err(v1::Error { violations: vec![violation], ..error });
         }
     };
     let mut stream = hub.open(call);
@@ -64,46 +65,41 @@ pub(crate) async fn open(
         stream.poll_frames(cx, &mut |frame| first.push(frame))
     });
     match begun.await {
-        None if opened(&first) => {}
+        None if opened(&first) => trial.succeeded(),
         end => {
-            let error = refused(end, &first, &request_id);
-            let status = StatusCode::from_u16(WireRow::of(&error.code).http);
-            trial.judge(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-            return if wanted.is_event_source && WireRow::of(&error.code).reconnect {
-                later()
-            } else {
-                respond::error(&error)
-            };
+            let error = why_not(end, &first, &request_id);
+            trial.judge(refused::status(&error));
+            return Err(error);
         }
     }
-    trial.succeeded();
     let joins = Joins::new(wanted.joins());
     let body = EventBody::new(stream, joins, wanted.positions, &first, options.event_heartbeat);
-    event_stream(body.boxed_unsync())
+    Ok(event_stream(body.boxed_unsync()))
 }
 
 /// `AdminService.WatchOverview` as events.
-pub(crate) async fn overview(hub: &dyn HubPort, call: Call) -> Response<Body> {
+pub(crate) async fn overview(
+    hub: &dyn HubPort,
+    call: Call,
+    trial: Trial,
+) -> Result<Response<Body>, v1::Error> {
     let request_id = call.request_id.clone();
     let mut figures = hub.watch_overview(call, v1::WatchOverviewRequest {});
-    let first = match figures.next().await {
-        Some(Ok(first)) => first,
-        Some(Err(error)) => return respond::error(&error),
-        None => return respond::error(&refusal("GOING_AWAY", &request_id)),
+    let first = figures.next().await.unwrap_or_else(|| Err(refusal("GOING_AWAY", &request_id)));
+    let first = match first {
+        Ok(first) => first,
+        Err(error) => {
+            trial.judge(refused::status(&error));
+            return Err(error);
+        }
     };
+    trial.succeeded();
     let rest = figures.take_while(|next| std::future::ready(next.is_ok())).filter_map(async |next| next.ok());
     let events = futures::stream::iter([first]).chain(rest).map(|figures| {
         let data = serde_json::to_string(&figures).unwrap_or_default();
         Ok::<_, Infallible>(http_body::Frame::data(Bytes::from(format!("data: {data}\n\n"))))
     });
-    event_stream(StreamBody::new(events).boxed_unsync())
-}
-
-/// A stream that ends at once, and says when to come back.
-fn later() -> Response<Body> {
-    let mut response = event_stream(respond::full("retry: 2000\n\n"));
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
+    Ok(event_stream(StreamBody::new(events).boxed_unsync()))
 }
 
 fn event_stream(body: Body) -> Response<Body> {
@@ -131,7 +127,7 @@ fn opened(frames: &[Frame]) -> bool {
 }
 
 /// Why a session did not open: the error that it answered, else its end's code.
-fn refused(end: Option<End>, frames: &[Frame], request_id: &str) -> v1::Error {
+fn why_not(end: Option<End>, frames: &[Frame], request_id: &str) -> v1::Error {
     for frame in frames {
         match decode(frame).kind {
             Some(Kind::Error(error)) => return in_words_of_the_address(error),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use carillon_proto::v1::{Join, Resume, RoomPosition, Violation};
-use http::{Request, header};
+use http::Request;
 
 use super::positions::Positions;
 use crate::caller::{queries, query, raw_queries};
@@ -20,8 +20,6 @@ pub(crate) struct Wanted {
     rooms: Vec<String>,
     rewind: u32,
     pub(super) positions: Positions,
-    /// Whether it takes nothing but a stream: an `EventSource`, which gives up for good where it gets none.
-    pub(super) is_event_source: bool,
 }
 
 impl Wanted {
@@ -75,7 +73,5 @@ pub(crate) fn wanted<B>(request: &Request<B>) -> Result<Wanted, Violation> {
         }
         None => Positions::none(&rooms),
     };
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let is_event_source = accept.is_some_and(|accept| accept.contains("text/event-stream"));
-    Ok(Wanted { rooms, rewind, positions, is_event_source })
+    Ok(Wanted { rooms, rewind, positions })
 }

@@ -184,14 +184,3 @@ async fn rooms_joined_automatically_are_resumed_too() {
     let mut listener = Events::open(bridge.address(), "/v1/events", &headers).await.expect("a stream");
     assert_eq!(listener.hears().await, "to all");
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hub_that_is_away_is_told_at_once() {
-    let nowhere = ["http://127.0.0.1:1".to_owned()];
-    let bridge = Beside::apart(&nowhere, &tokio_util::sync::CancellationToken::new());
-    assert_eq!(Events::open(bridge.address(), "/v1/events", &[]).await.err(), Some(503));
-    // An EventSource gives up for good where it gets no stream.
-    let accept = [("accept", "text/event-stream")];
-    let mut stream = Events::open(bridge.address(), "/v1/events", &accept).await.expect("a stream");
-    assert!(stream.next().await.is_none());
-}

@@ -7,5 +7,6 @@ mod edge;
 mod events;
 mod listening;
 mod posted;
+mod refusals;
 mod revoked;
 mod sockets;
