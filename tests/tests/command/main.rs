@@ -5,6 +5,7 @@
 
 mod administering;
 mod auditing;
+mod bridging;
 mod chatting;
 mod failing;
 mod hostile;
