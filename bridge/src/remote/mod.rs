@@ -27,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::respond::refusal;
+use crate::respond::{REQUEST_ID, refusal};
+use crate::trace::TRACE_PARENT;
 use endpoint::Endpoint;
 use stream::RemoteStream;
 use turned_away::Telling;
@@ -127,8 +128,8 @@ impl RemoteHub {
             }
         };
         insert("authorization", call.token.as_ref().map(|token| format!("Bearer {token}")).as_deref());
-        insert("x-request-id", Some(&call.request_id));
-        insert("traceparent", call.peer.trace_parent.as_deref());
+        insert(REQUEST_ID, Some(&call.request_id));
+        insert(TRACE_PARENT, call.peer.trace_parent.as_deref());
         insert(port::CLIENT_ADDRESS, call.peer.address.map(|address| address.to_string()).as_deref());
         insert(port::CLIENT_AGENT, call.peer.agent.as_deref());
         insert(port::CLIENT_ORIGIN, call.peer.origin.as_deref());

@@ -44,6 +44,7 @@ async fn pages_that_may_ask_are_told_so() {
     for line in [
         "access-control-allow-origin: https://app.example.org",
         "access-control-allow-methods: GET, POST",
+        "access-control-allow-headers: authorization, content-type, last-event-id, traceparent, tracestate, x-request-id",
         "vary: origin",
     ] {
         assert!(asked.head.contains(line), "{line} is not in\n{}", asked.head);

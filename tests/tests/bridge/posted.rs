@@ -72,6 +72,32 @@ async fn what_is_wrong_is_said_with_its_status() {
     drain.cancel();
 }
 
+/// Errors of the hub, where it is elsewhere too, and answers are found again by what the caller knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_known_by_its_own_id_or_by_that_of_its_trace() {
+    let beside = Beside::bind(|options| options);
+    let hub = hub().start_with(&beside).await;
+    let drain = CancellationToken::new();
+    let apart = Beside::apart(&[hub.url()], &drain);
+    let bearer = format!("Bearer {}", hub.token("alice"));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    let parent = ("traceparent", &*parent);
+    let body = json!({"history": {"room": "conversation:of-others"}}).to_string();
+    for bridge in [&beside, &apart] {
+        for (headers, id) in [(&[parent][..], trace), (&[parent, ("x-request-id", "order-7")], "order-7")] {
+            for (token, code) in [(&*bearer, "ACCESS_DENIED"), ("Bearer a.b.c", "INVALID_TOKEN")] {
+                let headers = [headers, &[("authorization", token)]].concat();
+                let answer = request(bridge.address(), "POST", "/v1/commands", &headers, &body).await;
+                let said = answer.json();
+                assert_eq!((said["code"].as_str(), said["requestId"].as_str()), (Some(code), Some(id)));
+                assert!(answer.head.contains(&format!("x-request-id: {id}")), "{}", answer.head);
+            }
+        }
+    }
+    drain.cancel();
+}
+
 /// Begins to post a command of 100 bytes.
 async fn post_head(stream: &mut TcpStream, headers: &str) {
     let head = format!("POST /v1/commands HTTP/1.1\r\nhost: hub\r\ncontent-length: 100\r\n{headers}\r\n");
