@@ -12,6 +12,7 @@ mod hostile;
 mod listening;
 mod measuring;
 mod notifying;
+mod page;
 mod precedence;
 mod sending;
 mod settings;
