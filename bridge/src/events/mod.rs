@@ -11,7 +11,6 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 
 use bytes::Bytes;
-use carillon_proto::frame::to_json;
 use carillon_proto::port::{Call, End, HubPort};
 use carillon_proto::v1::session_request::Command;
 use carillon_proto::v1::session_response::Kind;
@@ -149,7 +148,7 @@ fn in_words_of_the_address(mut error: v1::Error) -> v1::Error {
     error
 }
 
-/// One event: its data, and its id where the listener has moved.
+/// One event: its data, which is made once for all listeners and sockets, and its id where the listener has moved.
 fn event(text: &mut Vec<u8>, frame: &Frame, id: Option<&str>) {
     if let Some(id) = id {
         text.extend_from_slice(b"id: ");
@@ -157,6 +156,6 @@ fn event(text: &mut Vec<u8>, frame: &Frame, id: Option<&str>) {
         text.push(b'\n');
     }
     text.extend_from_slice(b"data: ");
-    text.extend_from_slice(&to_json(&frame.message()));
+    text.extend_from_slice(&frame.json());
     text.extend_from_slice(b"\n\n");
 }
