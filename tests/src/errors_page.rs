@@ -35,8 +35,8 @@ const CLOSES: &str = "
 A session that ends is told `disconnected` with its code, or, where its `hello` failed, an `error` under that command's
 id; then the socket is closed with the code's close code, and the code's name as the reason. A client needs the close
 code alone to decide: 4000 to 4499 mean reconnect and resume, 4500 to 4999 mean do not, and so do 1009 and frames that no
-server takes (1002, 1003, 1007). After any other, and where the connection breaks without one, reconnect, later where
-`retry_after_ms` or `reconnect_after_ms` said so.
+server takes (1002, 1003, 1007). After any other, 1008 among them, and where the connection breaks without one, reconnect,
+later where `retry_after_ms` or `reconnect_after_ms` said so.
 
 | close | code | when | reconnect |
 |---|---|---|---|
@@ -63,7 +63,11 @@ pub fn page() -> String {
     }
     page.push_str(CLOSES);
     let broken = CLOSE_TABLE.map(|row| {
-        let fault = "a fault of the client: it would come again";
+        let fault = if WireRow::of(row.code).reconnect {
+            "yes, though it is a fault of the client"
+        } else {
+            "a fault of the client: it would come again"
+        };
         (row.close, format!("| {} | `{}` | {} | {fault} |", row.close, row.code, row.when))
     });
     let codes = WIRE_TABLE.map(|row| {
