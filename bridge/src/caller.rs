@@ -7,6 +7,7 @@ use http::{HeaderMap, Uri, header};
 
 use crate::options::Options;
 use crate::respond::REQUEST_ID;
+use crate::trace::{TRACE_PARENT, trace_id};
 
 /// The sub-protocol by which a page shows its token where it cannot send a header.
 const BEARER: &str = "bearer.";
@@ -24,7 +25,7 @@ pub(crate) fn call(headers: &HeaderMap, uri: &Uri, address: IpAddr, options: &Op
             address: Some(address),
             agent: text(headers, header::USER_AGENT.as_str()).map(|agent| cut(agent, AGENT_BYTES)),
             origin: text(headers, header::ORIGIN.as_str()).map(|origin| cut(origin, AGENT_BYTES)),
-            trace_parent: text(headers, "traceparent").map(|trace| cut(trace, 64)),
+            trace_parent: trace_parent(headers).map(str::to_owned),
         },
     }
 }
@@ -96,11 +97,21 @@ fn cut(text: &str, most: usize) -> String {
     text.chars().take(most).collect()
 }
 
+fn trace_parent(headers: &HeaderMap) -> Option<&str> {
+    let mut parents = headers.get_all(TRACE_PARENT).iter();
+    // Two of them say nothing.
+    let parent = parents.next().filter(|_| parents.next().is_none())?;
+    parent.to_str().ok().filter(|parent| trace_id(parent).is_some())
+}
+
+/// The caller's own, else that of the trace that the request is a part of, else a new one: errors, answers, logs and the audit
+/// log of the hub have it.
 fn request_id(headers: &HeaderMap) -> String {
     let given = text(headers, REQUEST_ID).filter(|id| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:@|+=-".contains(&byte);
         (1..=64).contains(&id.len()) && id.bytes().all(fits)
     });
+    let given = given.or_else(|| trace_parent(headers).and_then(trace_id));
     given.map_or_else(|| format!("{:016x}", getrandom::u64().unwrap_or_default()), str::to_owned)
 }
 
@@ -154,5 +165,24 @@ mod tests {
         let id = |given: &str| request_id(&headers(&[("x-request-id", given)]));
         assert_eq!(id("trace-1"), "trace-1");
         assert_eq!(id("a b").len(), 16);
+    }
+
+    #[test]
+    fn a_trace_gives_its_id_where_the_caller_gives_none() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+        let of = |pairs: &[(&'static str, &str)]| {
+            let called =
+                call(&headers(pairs), &Uri::default(), IpAddr::from([192, 0, 2, 1]), &options(false));
+            (called.request_id, called.peer.trace_parent)
+        };
+        assert_eq!(of(&[("traceparent", &parent)]), (trace.to_owned(), Some(parent.clone())));
+        let both = [("x-request-id", "order-7"), ("traceparent", &*parent)];
+        assert_eq!(of(&both), ("order-7".to_owned(), Some(parent.clone())));
+        let (made, none) = of(&[("traceparent", "00-nothing-01")]);
+        assert_eq!((made.len(), none), (16, None));
+        let mut twice = headers(&[("traceparent", &parent)]);
+        twice.append("traceparent", HeaderValue::from_str(&parent).unwrap());
+        assert_eq!(trace_parent(&twice), None);
     }
 }

@@ -6,34 +6,58 @@ use std::time::Duration;
 use bytes::Bytes;
 use carillon_proto::port::{Call, HubPort, Refused};
 use carillon_proto::v1;
-use http::Response;
+use futures::FutureExt;
+use http::{Request, Response, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::sync::Mutex;
 
 use crate::json::{self, JsonError};
 use crate::respond::{self, Body, refusal};
 
+/// A posted body, as far as it was read.
+type Posted<B> = Arc<Mutex<Limited<B>>>;
+
 /// `POST /v1/commands`: an `ExecuteRequest` as JSON, answered with its response or an error, each as JSON; and whether it is
-/// known whose it is, whatever the answer says.
+/// known whose it is, whatever the answer says. Whoever shows no good token is answered before it is read.
 pub(crate) async fn execute<B>(
     hub: Arc<dyn HubPort>,
     call: Call,
-    body: B,
+    request: Request<B>,
     limit: usize,
     within: Duration,
 ) -> (Response<Body>, bool)
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let id = call.request_id.clone();
-    let request = match read(body, limit, within).await.and_then(|text| parse::<v1::ExecuteRequest>(&text)) {
-        Ok(request) => request,
-        Err(error) => return (respond::error(&v1::Error { request_id: id, ..*error }), false),
+    let request_id = call.request_id.clone();
+    let asks_first = request.headers().contains_key(header::EXPECT);
+    let body = Arc::new(Mutex::new(Limited::new(request.into_body(), limit)));
+    let posted = Arc::clone(&body);
+    let command = async move {
+        let command = read(&posted, within).await.and_then(|text| parse::<v1::ExecuteRequest>(&text));
+        command.map_err(|error| v1::Error { request_id, ..*error })
     };
-    match hub.execute(call, request).await {
+    let answered = hub.execute(call, command.boxed()).await;
+    // Who asks whether to send it sends nothing now.
+    if !asks_first && !body.lock().await.is_end_stream() {
+        tokio::spawn(tokio::time::timeout(within, read_on(body)));
+    }
+    match answered {
         Ok(response) => (respond::json(&response), true),
         Err(Refused { error, caller_is_known }) => (respond::error(&error), caller_is_known),
     }
+}
+
+/// Reads what an answer did not wait for, and forgets it: to close a connection on which something is unread would reset
+/// it, and take the answer with it.
+async fn read_on<B: http_body::Body<Data = Bytes> + Unpin>(body: Posted<B>)
+where
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut body = body.lock().await;
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 /// `POST /v1/tickets`: for the bearer of the token in the header.
@@ -44,12 +68,13 @@ pub(crate) async fn create_ticket(hub: Arc<dyn HubPort>, call: Call) -> Response
     }
 }
 
-async fn read<B>(body: B, limit: usize, within: Duration) -> Result<Bytes, Box<v1::Error>>
+async fn read<B>(body: &Posted<B>, within: Duration) -> Result<Bytes, Box<v1::Error>>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let read = tokio::time::timeout(within, Limited::new(body, limit).collect()).await;
+    let mut body = body.lock().await;
+    let read = tokio::time::timeout(within, (&mut *body).collect()).await;
     match read {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Box::new(refusal("MESSAGE_TOO_LARGE", ""))),

@@ -24,6 +24,7 @@ mod respond;
 mod routes;
 mod server;
 mod socket;
+mod trace;
 mod upgrade;
 
 pub use carillon_net::addresses::AddressLimits;

@@ -129,7 +129,8 @@ pub(crate) fn preflight(request: &HeaderMap) -> Response<Body> {
     let mut response = with_type(StatusCode::NO_CONTENT, "text/plain", Bytes::new());
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-    let allowed = "authorization, content-type, last-event-id, x-request-id";
+    // What tracing in a page adds to each of its requests would otherwise make the browser hold all of them back.
+    let allowed = "authorization, content-type, last-event-id, traceparent, tracestate, x-request-id";
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     allow_origin(&mut response, request);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use carillon_net::addresses::Addresses;
 use carillon_net::forwarded::client_address;
 use carillon_proto::port::{Call, HubPort, TurnedAway};
+use carillon_proto::v1;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
@@ -100,21 +101,21 @@ async fn dispatch(
     let options = &shared.options;
     match (request.method().as_str(), request.uri().path()) {
         ("GET", "/v1/session") => open_socket(shared, connection, address, call, request),
-        ("GET", "/v1/events") => match connection.place.try_request(&shared.addresses, address) {
-            Ok(trial) => events::open(&*hub, call, trial, events::wanted(&request), options).await,
-            Err(wait) => too_many(shared, wait, &call),
-        },
-        ("GET", "/v1/overview") => match connection.place.try_request(&shared.addresses, address) {
-            Ok(trial) => judge(trial, events::overview(&*hub, call).await),
-            Err(wait) => too_many(shared, wait, &call),
-        },
+        ("GET", path @ ("/v1/events" | "/v1/overview")) => {
+            let opened = match connection.place.try_request(&shared.addresses, address) {
+                Ok(trial) if path == "/v1/overview" => events::overview(&*hub, call, trial).await,
+                Ok(trial) => events::open(&*hub, call, trial, events::wanted(&request), options).await,
+                Err(wait) => Err(too_many(shared, wait, &call)),
+            };
+            opened.unwrap_or_else(|error| events::refuse(error, events::is_event_source(&request)))
+        }
         ("POST", "/v1/commands") => {
             let trial = match connection.place.try_request(&shared.addresses, address) {
                 Ok(trial) => trial,
-                Err(wait) => return too_many(shared, wait, &call),
+                Err(wait) => return respond::error(&too_many(shared, wait, &call)),
             };
             let (limit, within) = (options.frame_bytes, options.handshake_timeout);
-            match commands::execute(hub, call, request.into_body(), limit, within).await {
+            match commands::execute(hub, call, request, limit, within).await {
                 (response, true) => {
                     trial.succeeded();
                     response
@@ -124,7 +125,7 @@ async fn dispatch(
         }
         ("POST", "/v1/tickets") => match connection.place.try_request(&shared.addresses, address) {
             Ok(trial) => judge(trial, commands::create_ticket(hub, call).await),
-            Err(wait) => too_many(shared, wait, &call),
+            Err(wait) => respond::error(&too_many(shared, wait, &call)),
         },
         (_, "/v1/session" | "/v1/events" | "/v1/overview" | "/v1/commands" | "/v1/tickets") => {
             respond::plain(StatusCode::METHOD_NOT_ALLOWED)
@@ -142,12 +143,12 @@ fn judge(trial: Trial, response: Response<Body>) -> Response<Body> {
     response
 }
 
-fn too_many(shared: &Shared, wait: Duration, call: &Call) -> Response<Body> {
+fn too_many(shared: &Shared, wait: Duration, call: &Call) -> v1::Error {
     shared.hub.turned_away(&call.peer, TurnedAway::TooMany);
-    respond::error(&carillon_proto::v1::Error {
+    v1::Error {
         retry_after_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
         ..refusal("TOO_MANY_CONNECTIONS", &call.request_id)
-    })
+    }
 }
 
 /// Completes the handshake; the socket then lives in a task of its own.
@@ -167,7 +168,7 @@ fn open_socket(
     };
     let trial = match connection.place.try_request(&shared.addresses, address) {
         Ok(trial) => trial,
-        Err(wait) => return too_many(shared, wait, &call),
+        Err(wait) => return respond::error(&too_many(shared, wait, &call)),
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let (hub, options) = (Arc::clone(&shared.hub), Arc::clone(&shared.options));

@@ -82,6 +82,17 @@ impl Frame {
         }
     }
 
+    /// The canonical JSON alone: the payload of the WebSocket's text frame, in the memory that all receivers share.
+    pub fn json(&self) -> Bytes {
+        let frame = self.web_socket(WebSocketForm::Json);
+        let header = match frame.get(1) {
+            Some(127) => 10,
+            Some(126) => 4,
+            _ => 2,
+        };
+        frame.slice(header.min(frame.len())..)
+    }
+
     /// Bytes of the gRPC form, prefix included; at least 5. What a session's memory bound counts.
     #[expect(clippy::len_without_is_empty, reason = "the prefix is always there")]
     pub fn len(&self) -> usize {
@@ -217,6 +228,18 @@ mod tests {
         assert_eq!(value["message"]["header"]["seq"], "7");
         assert_eq!(value["message"]["content"]["data"], "AP8=");
         assert_eq!(serde_json::from_slice::<SessionResponse>(&json[4..]).unwrap(), response);
+    }
+
+    #[test]
+    fn json_alone_is_the_payload_of_the_text_frame_and_shares_its_memory() {
+        for length in [0, 20, 200, 70_000] {
+            let left = v1::Left { room: "x".repeat(length), ..v1::Left::default() };
+            let frame = Frame::encode(&SessionResponse { command_id: 0, kind: Some(Kind::Left(left)) });
+            let json = frame.json();
+            assert_eq!(json, to_json(&frame.message()));
+            let whole = frame.web_socket(WebSocketForm::Json);
+            assert_eq!(json.as_ptr_range().end, whole.as_ptr_range().end);
+        }
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub const KNOWN: &str = "known";
 pub struct Call {
     /// A token or ticket that came with the call; `hello` may bring another.
     pub token: Option<String>,
-    /// What errors and logs name: 1 to 64 bytes of the room alphabet.
+    /// What errors, logs and the audit log name: the caller's own, or the id of its trace, or one that the front made; 1 to 64
+    /// bytes of the room alphabet. A hub elsewhere gets it as `x-request-id`.
     pub request_id: String,
     /// Where the call came from.
     pub peer: Peer,
@@ -47,7 +48,7 @@ pub struct Peer {
     pub agent: Option<String>,
     /// The page's origin.
     pub origin: Option<String>,
-    /// The W3C trace context.
+    /// The W3C trace context, where it is well formed. A hub elsewhere gets it as `traceparent`.
     pub trace_parent: Option<String>,
 }
 
@@ -85,16 +86,20 @@ pub struct Refused {
     pub caller_is_known: bool,
 }
 
+/// A command that is still on its way to a front, or what its client is told where it cannot be read.
+pub type Pending = BoxFuture<'static, Result<v1::ExecuteRequest, v1::Error>>;
+
 /// A hub, as fronts see it.
 pub trait HubPort: Send + Sync + 'static {
     /// Opens a session. What goes wrong is the stream's end.
     fn open(&self, call: Call) -> Box<dyn FrameStream>;
 
-    /// `HubService.Execute`.
+    /// `HubService.Execute`. Whoever shows no good token is answered without waiting for `request`: a hub in this process
+    /// does not begin to read it before, and one elsewhere is asked while it comes.
     fn execute(
         &self,
         call: Call,
-        request: v1::ExecuteRequest,
+        request: Pending,
     ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>>;
 
     /// `HubService.CreateTicket`.

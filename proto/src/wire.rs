@@ -134,7 +134,8 @@ pub const TOO_MANY_PINGS: CloseRow = CloseRow {
     when: "More than ten pings and pongs of the WebSocket's own a second, for half a minute.",
 };
 
-/// What a socket is closed with beside the codes' own. A client would do the same again: it is a fault of the client.
+/// What a socket is closed with beside the codes' own: a fault of the client. Whether it should come back the code says, as
+/// `disconnected` does: not where it would do the same again.
 pub const CLOSE_TABLE: [CloseRow; 4] = [BROKEN_FRAME, WRONG_KIND, NOT_UTF8, TOO_MANY_PINGS];
 
 impl WireRow {

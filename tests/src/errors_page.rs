@@ -22,7 +22,8 @@ personal data. `violations` name fields and rules, and `request_id` is what the 
 
 A command's error never ends the session. A broken frame, a failed authentication, a frame that is too large and a
 limit on connections do. Over HTTP (`POST /v1/commands`, `POST /v1/tickets`, an event stream that does not begin) the
-answer has the code's HTTP status and the `Error` as JSON.
+answer has the code's HTTP status and the `Error` as JSON; to an `EventSource`, which gives up for good at any status but
+200, what has **retry** is told in a stream that ends ([server-sent events](client-guide.md#server-sent-events)).
 
 | code | message | gRPC | HTTP | close | retry | reconnect | when, and what to do |
 |---|---|---|---|---|---|---|---|
@@ -34,8 +35,8 @@ const CLOSES: &str = "
 A session that ends is told `disconnected` with its code, or, where its `hello` failed, an `error` under that command's
 id; then the socket is closed with the code's close code, and the code's name as the reason. A client needs the close
 code alone to decide: 4000 to 4499 mean reconnect and resume, 4500 to 4999 mean do not, and so do 1009 and frames that no
-server takes (1002, 1003, 1007). After any other, and where the connection breaks without one, reconnect, later where
-`retry_after_ms` or `reconnect_after_ms` said so.
+server takes (1002, 1003, 1007). After any other, 1008 among them, and where the connection breaks without one, reconnect,
+later where `retry_after_ms` or `reconnect_after_ms` said so.
 
 | close | code | when | reconnect |
 |---|---|---|---|
@@ -62,7 +63,11 @@ pub fn page() -> String {
     }
     page.push_str(CLOSES);
     let broken = CLOSE_TABLE.map(|row| {
-        let fault = "a fault of the client: it would come again";
+        let fault = if WireRow::of(row.code).reconnect {
+            "yes, though it is a fault of the client"
+        } else {
+            "a fault of the client: it would come again"
+        };
         (row.close, format!("| {} | `{}` | {} | {fault} |", row.close, row.code, row.when))
     });
     let codes = WIRE_TABLE.map(|row| {

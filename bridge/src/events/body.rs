@@ -1,6 +1,5 @@
 //! The body of an event stream: a session, polled as fast as the listener reads.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,11 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use carillon_proto::Frame;
 use carillon_proto::port::FrameStream;
-use carillon_proto::v1::Pong;
 use carillon_proto::v1::session_request::Command;
 use carillon_proto::v1::session_response::Kind;
-use tokio::time::{Instant, Sleep, sleep};
+use carillon_proto::v1::{Pong, SessionResponse};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use super::joins::{Answered, Joins};
 use super::positions::Positions;
 use super::{decode, encode, event};
 
@@ -23,8 +23,12 @@ const COMMENT: &[u8] = b":\n\n";
 /// The body.
 pub(super) struct EventBody {
     stream: Box<dyn FrameStream>,
-    /// What is still to be asked of the session: joins, then answers to its pings.
-    requests: VecDeque<Bytes>,
+    joins: Joins,
+    /// Until when no join is asked for: the hub has said how long.
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Pings of the hub that are to be answered.
+    pings: u32,
+    /// That of the next command; 1 was `hello`.
     next_id: u32,
     positions: Positions,
     /// What was there at the start.
@@ -35,24 +39,24 @@ pub(super) struct EventBody {
 }
 
 impl EventBody {
-    /// Of a session that is open: `first` are its first frames, `requests` what it is to be asked, with ids from 2.
+    /// Of a session that is open: `first` are its first frames, `joins` what it is to be asked besides.
     pub(super) fn new(
         stream: Box<dyn FrameStream>,
-        requests: VecDeque<Bytes>,
+        joins: Joins,
         positions: Positions,
         first: &[Frame],
         interval: Duration,
     ) -> Self {
-        let next_id = requests.len() as u32 + 2;
-        let heartbeat = Box::pin(sleep(interval));
         let mut body = Self {
             stream,
-            requests,
-            next_id,
+            joins,
+            pause: None,
+            pings: 0,
+            next_id: 2,
             positions,
             begun: Vec::new(),
             interval,
-            heartbeat,
+            heartbeat: Box::pin(sleep(interval)),
             ended: false,
         };
         // How soon to come back, before anything else is said.
@@ -64,22 +68,58 @@ impl EventBody {
         body
     }
 
-    /// Writes a frame as an event. The hub's ping is answered here and not shown.
+    /// Writes a frame as an event. The hub's ping is answered here and not shown, nor is a join that is asked for again.
     fn tell(&mut self, frame: &Frame, text: &mut Vec<u8>) {
         let response = decode(frame);
         if matches!(response.kind, Some(Kind::Ping(_))) {
-            self.requests.push_back(encode(self.next_id, Command::Pong(Pong::default())));
-            self.next_id = self.next_id.wrapping_add(1).max(2);
+            self.pings += 1;
             return;
+        }
+        let answered = self.joins.note(&response);
+        if let Answered::Again(after) = answered {
+            return self.pause_for(after);
         }
         let id = self.positions.note(&response).then(|| self.positions.id());
         event(text, frame, id.as_deref());
+        if let Answered::Refused(left) = answered {
+            let left = SessionResponse { command_id: 0, kind: Some(Kind::Left(left)) };
+            event(text, &Frame::encode(&left), None);
+        }
+    }
+
+    fn pause_for(&mut self, after: Duration) {
+        let until = Instant::now() + after;
+        if self.pause.as_ref().is_none_or(|pause| pause.deadline() < until) {
+            self.pause = Some(Box::pin(sleep_until(until)));
+        }
+    }
+
+    /// Whether there is something to ask of the session, now or once a pause is over.
+    fn poll_asks(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.pings > 0 {
+            return true;
+        }
+        if !self.joins.is_next() {
+            return false;
+        }
+        if self.pause.as_mut().is_some_and(|pause| pause.as_mut().poll(cx).is_pending()) {
+            return false;
+        }
+        self.pause = None;
+        true
     }
 
     fn ask(&mut self, cx: &mut Context<'_>) {
-        while !self.requests.is_empty() && self.stream.poll_ready(cx).is_ready() {
-            if let Some(request) = self.requests.pop_front() {
-                self.stream.send(request);
+        while self.poll_asks(cx) && self.stream.poll_ready(cx).is_ready() {
+            let command = if self.pings > 0 {
+                self.pings -= 1;
+                Some(Command::Pong(Pong::default()))
+            } else {
+                self.joins.ask(self.next_id).map(Command::Join)
+            };
+            if let Some(command) = command {
+                self.stream.send(encode(self.next_id, command));
+                self.next_id = self.next_id.wrapping_add(1).max(2);
             }
         }
     }
@@ -107,7 +147,7 @@ impl http_body::Body for EventBody {
                     this.ended = true;
                     return Poll::Ready(None);
                 }
-                Poll::Pending if !this.requests.is_empty() && this.stream.poll_ready(cx).is_ready() => {}
+                Poll::Pending if this.poll_asks(cx) && this.stream.poll_ready(cx).is_ready() => {}
                 Poll::Pending => {
                     if this.heartbeat.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;

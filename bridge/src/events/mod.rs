@@ -2,69 +2,57 @@
 //! `id:` says where the listener is, and coming back with it as `Last-Event-ID` misses nothing.
 
 mod body;
+mod joins;
 mod positions;
+mod refused;
+mod wanted;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
 
 use bytes::Bytes;
-use carillon_proto::frame::to_json;
 use carillon_proto::port::{Call, End, HubPort};
 use carillon_proto::v1::session_request::Command;
 use carillon_proto::v1::session_response::Kind;
 use carillon_proto::v1::{self, SessionRequest, SessionResponse};
 use carillon_proto::{Frame, WireRow};
 use futures::StreamExt;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use prost::Message as _;
 
-use crate::caller::{queries, query, raw_queries};
 use crate::options::Options;
 use crate::place::Trial;
-use crate::respond::{self, Body, refusal};
+use crate::respond::{Body, refusal};
 use body::EventBody;
+use joins::Joins;
+#[cfg(feature = "fuzzing")]
 pub(crate) use positions::Positions;
+pub(crate) use refused::{is_event_source, refuse};
+pub(crate) use wanted::{Wanted, wanted};
 
-/// Rooms that one stream listens to at most.
-const ROOMS: usize = 50;
-
-/// Bytes of an address that asks for a stream, the id of an earlier event aside. That one must fit into a request too, in
-/// which the listener comes back.
-const ADDRESS_BYTES: usize = 16 * 1_024;
-
-/// What a listener asks for.
-pub(crate) struct Wanted {
-    rooms: Vec<String>,
-    rewind: u32,
-    positions: Positions,
-    /// Whether it takes nothing but a stream: an `EventSource`, which gives up for good where it gets none.
-    is_event_source: bool,
-}
-
-/// Opens a stream. The answer waits for the session: where that is refused, so is the request, with the status of the
-/// code, which an `EventSource` does not retry.
+/// Opens a stream. The answer waits for the session: where that is refused, so is the request.
 pub(crate) async fn open(
     hub: &dyn HubPort,
     call: Call,
     trial: Trial,
     wanted: Result<Wanted, v1::Violation>,
     options: &Options,
-) -> Response<Body> {
+) -> Result<Response<Body>, v1::Error> {
     let request_id = call.request_id.clone();
     let wanted = match wanted {
         Ok(wanted) => wanted,
         Err(violation) => {
             trial.spared();
             let error = refusal("INVALID_ARGUMENT", &request_id);
-            return respond::error(&v1::Error { violations: vec![violation], ..error });
+            return Err(v1::Error { violations: vec![violation], ..error });
         }
     };
     let mut stream = hub.open(call);
     let hello = v1::Hello {
         protocol: 1,
         client: "sse".to_owned(),
-        resume: Some(wanted.positions.resume()),
+        resume: Some(wanted.resume()),
         ..v1::Hello::default()
     };
     let mut hello = Some(encode(1, Command::Hello(hello)));
@@ -76,49 +64,41 @@ pub(crate) async fn open(
         stream.poll_frames(cx, &mut |frame| first.push(frame))
     });
     match begun.await {
-        None if opened(&first) => {}
+        None if opened(&first) => trial.succeeded(),
         end => {
-            let error = refused(end, &first, &request_id);
-            let status = StatusCode::from_u16(WireRow::of(&error.code).http);
-            trial.judge(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-            return if wanted.is_event_source && WireRow::of(&error.code).reconnect {
-                later()
-            } else {
-                respond::error(&error)
-            };
+            let error = why_not(end, &first, &request_id);
+            trial.judge(refused::status(&error));
+            return Err(error);
         }
     }
-    trial.succeeded();
-    let joins = wanted.rooms.iter().filter(|room| !wanted.positions.knows(room));
-    let joins =
-        joins.map(|room| v1::Join { room: room.clone(), rewind: wanted.rewind, ..v1::Join::default() });
-    let requests = joins.zip(2..).map(|(join, id)| encode(id, Command::Join(join))).collect();
-    let body = EventBody::new(stream, requests, wanted.positions, &first, options.event_heartbeat);
-    event_stream(body.boxed_unsync())
+    let joins = Joins::new(wanted.joins());
+    let body = EventBody::new(stream, joins, wanted.positions, &first, options.event_heartbeat);
+    Ok(event_stream(body.boxed_unsync()))
 }
 
 /// `AdminService.WatchOverview` as events.
-pub(crate) async fn overview(hub: &dyn HubPort, call: Call) -> Response<Body> {
+pub(crate) async fn overview(
+    hub: &dyn HubPort,
+    call: Call,
+    trial: Trial,
+) -> Result<Response<Body>, v1::Error> {
     let request_id = call.request_id.clone();
     let mut figures = hub.watch_overview(call, v1::WatchOverviewRequest {});
-    let first = match figures.next().await {
-        Some(Ok(first)) => first,
-        Some(Err(error)) => return respond::error(&error),
-        None => return respond::error(&refusal("GOING_AWAY", &request_id)),
+    let first = figures.next().await.unwrap_or_else(|| Err(refusal("GOING_AWAY", &request_id)));
+    let first = match first {
+        Ok(first) => first,
+        Err(error) => {
+            trial.judge(refused::status(&error));
+            return Err(error);
+        }
     };
+    trial.succeeded();
     let rest = figures.take_while(|next| std::future::ready(next.is_ok())).filter_map(async |next| next.ok());
     let events = futures::stream::iter([first]).chain(rest).map(|figures| {
         let data = serde_json::to_string(&figures).unwrap_or_default();
         Ok::<_, Infallible>(http_body::Frame::data(Bytes::from(format!("data: {data}\n\n"))))
     });
-    event_stream(StreamBody::new(events).boxed_unsync())
-}
-
-/// A stream that ends at once, and says when to come back.
-fn later() -> Response<Body> {
-    let mut response = event_stream(respond::full("retry: 2000\n\n"));
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
+    Ok(event_stream(StreamBody::new(events).boxed_unsync()))
 }
 
 fn event_stream(body: Body) -> Response<Body> {
@@ -130,40 +110,6 @@ fn event_stream(body: Body) -> Response<Body> {
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     *response.status_mut() = StatusCode::OK;
     response
-}
-
-/// What a request asks for, or the field that breaks a rule.
-pub(crate) fn wanted<B>(request: &Request<B>) -> Result<Wanted, v1::Violation> {
-    let violation =
-        |field: &str, rule: &str| v1::Violation { field: field.to_owned(), rule: rule.to_owned() };
-    let uri = request.uri();
-    let mut rooms: Vec<String> = queries(uri, "room").collect();
-    rooms.sort();
-    rooms.dedup();
-    if rooms.len() > ROOMS {
-        return Err(violation("room", "at most 50 rooms"));
-    }
-    let id_bytes: usize = raw_queries(uri, "lastEventId").map(str::len).sum();
-    if uri.path_and_query().map_or(0, |all| all.as_str().len()) - id_bytes > ADDRESS_BYTES {
-        return Err(violation("room", "names that make an address of at most 16 KiB"));
-    }
-    let rewind = match query(uri, "rewind") {
-        Some(text) => text.parse().map_err(|_| violation("rewind", "a number of entries"))?,
-        None => 0,
-    };
-    // What cannot set headers names it in the address.
-    let header = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let last = header.or_else(|| query(uri, "lastEventId")).filter(|id| !id.is_empty());
-    let positions = match last {
-        Some(id) => {
-            let parsed = Positions::parse(&id, &rooms);
-            parsed.ok_or_else(|| violation("lastEventId", "the id of an earlier event"))?
-        }
-        None => Positions::none(&rooms),
-    };
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let is_event_source = accept.is_some_and(|accept| accept.contains("text/event-stream"));
-    Ok(Wanted { rooms, rewind, positions, is_event_source })
 }
 
 fn encode(command_id: u32, command: Command) -> Bytes {
@@ -180,10 +126,10 @@ fn opened(frames: &[Frame]) -> bool {
 }
 
 /// Why a session did not open: the error that it answered, else its end's code.
-fn refused(end: Option<End>, frames: &[Frame], request_id: &str) -> v1::Error {
+fn why_not(end: Option<End>, frames: &[Frame], request_id: &str) -> v1::Error {
     for frame in frames {
         match decode(frame).kind {
-            Some(Kind::Error(error)) => return error,
+            Some(Kind::Error(error)) => return in_words_of_the_address(error),
             Some(Kind::Disconnected(end)) => return refusal(&end.code, request_id),
             _ => {}
         }
@@ -192,7 +138,17 @@ fn refused(end: Option<End>, frames: &[Frame], request_id: &str) -> v1::Error {
     refusal(row.name, request_id)
 }
 
-/// One event: its data, and its id where the listener has moved.
+/// The same of what the request itself has: it knows of no `hello`.
+fn in_words_of_the_address(mut error: v1::Error) -> v1::Error {
+    for violation in &mut error.violations {
+        if violation.field == "resume.rooms[].room" {
+            "room".clone_into(&mut violation.field);
+        }
+    }
+    error
+}
+
+/// One event: its data, which is made once for all listeners and sockets, and its id where the listener has moved.
 fn event(text: &mut Vec<u8>, frame: &Frame, id: Option<&str>) {
     if let Some(id) = id {
         text.extend_from_slice(b"id: ");
@@ -200,6 +156,6 @@ fn event(text: &mut Vec<u8>, frame: &Frame, id: Option<&str>) {
         text.push(b'\n');
     }
     text.extend_from_slice(b"data: ");
-    text.extend_from_slice(&to_json(&frame.message()));
+    text.extend_from_slice(&frame.json());
     text.extend_from_slice(b"\n\n");
 }

@@ -6,6 +6,7 @@
 
 mod codec;
 mod endpoint;
+mod posted;
 mod status;
 mod stream;
 mod turned_away;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use carillon_net::tls::{ClientTls, TlsError};
-use carillon_proto::port::{self, Call, FrameStream, HubPort, Peer, Refused, TurnedAway};
+use carillon_proto::port::{self, Call, FrameStream, HubPort, Peer, Pending, Refused, TurnedAway};
 use carillon_proto::v1;
 use carillon_proto::v1::admin_service_client::AdminServiceClient;
 use carillon_proto::v1::hub_service_client::HubServiceClient;
@@ -26,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 
-use crate::respond::refusal;
+use crate::respond::{REQUEST_ID, refusal};
+use crate::trace::TRACE_PARENT;
 use endpoint::Endpoint;
 use stream::RemoteStream;
 use turned_away::Telling;
@@ -126,8 +128,8 @@ impl RemoteHub {
             }
         };
         insert("authorization", call.token.as_ref().map(|token| format!("Bearer {token}")).as_deref());
-        insert("x-request-id", Some(&call.request_id));
-        insert("traceparent", call.peer.trace_parent.as_deref());
+        insert(REQUEST_ID, Some(&call.request_id));
+        insert(TRACE_PARENT, call.peer.trace_parent.as_deref());
         insert(port::CLIENT_ADDRESS, call.peer.address.map(|address| address.to_string()).as_deref());
         insert(port::CLIENT_AGENT, call.peer.agent.as_deref());
         insert(port::CLIENT_ORIGIN, call.peer.origin.as_deref());
@@ -146,22 +148,17 @@ impl HubPort for RemoteHub {
     fn execute(
         &self,
         call: Call,
-        request: v1::ExecuteRequest,
+        request: Pending,
     ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
-        let (lease, request) = (self.first().lease(), self.request(&call, request));
+        let lease = self.first().lease();
+        let (hand_over, message) = posted::later();
+        let asked = self.request(&call, message);
+        let id = call.request_id;
         async move {
-            let mut client = HubServiceClient::new(lease.channel());
-            match tokio::time::timeout(COMMAND_TIMEOUT, client.execute(request)).await {
-                Ok(Ok(response)) => Ok(response.into_inner()),
-                Ok(Err(status)) => Err(Refused {
-                    error: status::error(&status, &call.request_id),
-                    caller_is_known: status.metadata().contains_key(port::CALLER),
-                }),
-                Err(_) => Err(Refused {
-                    error: refusal("DEADLINE_EXCEEDED", &call.request_id),
-                    caller_is_known: false,
-                }),
-            }
+            let carried_out = posted::carry_out(lease, asked, request, hand_over, &id);
+            tokio::time::timeout(COMMAND_TIMEOUT, carried_out).await.unwrap_or_else(|_| {
+                Err(Refused { error: refusal("DEADLINE_EXCEEDED", &id), caller_is_known: false })
+            })
         }
         .boxed()
     }

@@ -46,6 +46,7 @@ pub use presence::PresenceSection;
 pub use redis::{Policy, RedisSection};
 pub use roles::NamespaceRoles;
 pub use session::SessionSection;
+pub use span::parse_duration;
 pub use store::StoreSection;
 pub use tls::{Demand, GrpcTlsSection, TlsSection};
 
@@ -135,6 +136,13 @@ impl Config {
     /// Checks settings that a program changed after loading.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.find_broken().map_err(|broken| broken.at(Origin::Program))
+    }
+
+    /// Checks what a bridge that is a process of its own has of these settings: `bridge`, and of `session` what is for it.
+    /// Its files and its address are its own to check.
+    pub fn check_bridge(&self) -> Result<(), ConfigError> {
+        let checked = self.bridge.check(self.mode == Mode::Development);
+        checked.and_then(|()| self.session.check_edge()).map_err(|broken| broken.at(Origin::Program))
     }
 
     /// The rules of all namespaces.

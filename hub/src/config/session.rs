@@ -69,9 +69,16 @@ impl SessionSection {
         }
     }
 
+    /// Checks what a bridge has of them.
+    pub(super) fn check_edge(&self) -> Result<(), Broken> {
+        let allowed = Duration::from_millis(100)..=Duration::from_hours(1);
+        duration("session.heartbeat_interval", self.heartbeat_interval, &allowed)?;
+        number("session.frame_bytes", self.frame_bytes, &(16 * 1024..=limits::FRAME_BYTES_MAX))
+    }
+
     pub(super) fn check(&self) -> Result<(), Broken> {
         let (brief, hour) = (Duration::from_millis(100), Duration::from_hours(1));
-        duration("session.heartbeat_interval", self.heartbeat_interval, &(brief..=hour))?;
+        self.check_edge()?;
         duration("session.heartbeat_timeout", self.heartbeat_timeout, &(brief..=hour))?;
         require(
             self.heartbeat_timeout > self.heartbeat_interval,
@@ -83,7 +90,6 @@ impl SessionSection {
         duration("session.drain_timeout", self.drain_timeout, &(Duration::ZERO..=Duration::from_mins(10)))?;
         duration("session.token_expiring_notice", self.token_expiring_notice, &(Duration::ZERO..=hour))?;
         duration("session.slow_consumer_after", self.slow_consumer_after, &(brief..=hour))?;
-        number("session.frame_bytes", self.frame_bytes, &(16 * 1024..=limits::FRAME_BYTES_MAX))?;
         number("session.rooms_per_session", self.rooms_per_session, &(1..=10_000))?;
         number("session.mailbox_bytes", self.mailbox_bytes, &(16 * 1024..=64 << 20))
     }

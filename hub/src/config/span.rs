@@ -27,6 +27,11 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     (!text.is_empty()).then(|| Duration::from_millis(millis))
 }
 
+/// A duration as settings have it, `30s`, or the rule that the text breaks.
+pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
+    parse(text).ok_or(RULE)
+}
+
 /// Writes the shortest text that reads as the same duration.
 pub(super) fn to_text(duration: Duration) -> String {
     let mut left = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -50,7 +55,7 @@ pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Re
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer).map_err(|_| D::Error::custom(RULE))?;
-    parse(&text).ok_or_else(|| D::Error::custom(RULE))
+    parse_duration(&text).map_err(D::Error::custom)
 }
 
 /// The same where there may be none.

@@ -140,12 +140,14 @@ async fn too_many_pings_end_with_1008() {
             // It may have ended in between.
             let _ = socket.raw().write_all(&frame(first, b"")).await;
         }
-        let (ended, codes) = socket.ends().await;
-        assert_eq!(
-            (ended, &*codes),
-            (closed(1008, "RATE_LIMITED"), &["RATE_LIMITED".to_owned()][..]),
-            "{what}"
-        );
+        let disconnected = socket.until(|response| match response.kind {
+            Some(Kind::Disconnected(disconnected)) => Some(disconnected),
+            _ => None,
+        });
+        let disconnected = disconnected.await;
+        // As the table of close codes says.
+        assert_eq!((&*disconnected.code, disconnected.reconnect), ("RATE_LIMITED", true), "{what}");
+        assert_eq!(socket.ends().await.0, closed(1008, "RATE_LIMITED"), "{what}");
     }
 }
 

@@ -44,6 +44,7 @@ async fn pages_that_may_ask_are_told_so() {
     for line in [
         "access-control-allow-origin: https://app.example.org",
         "access-control-allow-methods: GET, POST",
+        "access-control-allow-headers: authorization, content-type, last-event-id, traceparent, tracestate, x-request-id",
         "vary: origin",
     ] {
         assert!(asked.head.contains(line), "{line} is not in\n{}", asked.head);
@@ -162,7 +163,7 @@ async fn nothing_but_a_good_token_makes_a_connection_known() {
         ("PUT /v1/tickets HTTP/1.1", 405),
         ("OPTIONS /v1/commands HTTP/1.1\r\norigin: https://app.example.org", 204),
         ("GET /v1/events HTTP/1.1\r\norigin: https://evil.example", 403),
-        ("POST /v1/commands HTTP/1.1", 400),
+        ("POST /v1/commands HTTP/1.1", 401),
         ("POST /v1/tickets HTTP/1.1\r\nauthorization: Bearer a.b.c", 401),
     ];
     let mut held = Vec::new();

@@ -5,6 +5,8 @@
 mod broken;
 mod edge;
 mod events;
+mod listening;
 mod posted;
+mod refusals;
 mod revoked;
 mod sockets;

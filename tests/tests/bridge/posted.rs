@@ -36,14 +36,18 @@ async fn a_command_is_carried_out_without_a_session() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_is_said_with_its_status() {
-    let bridge = Beside::bind(|options| options);
-    let hub = hub().start_with(&bridge).await;
+    let beside = Beside::bind(|options| options);
+    let hub = hub().start_with(&beside).await;
+    let drain = CancellationToken::new();
+    let apart = Beside::apart(&[hub.url()], &drain);
     let bearer = format!("Bearer {}", hub.token("alice"));
     let large =
         json!({"messageSend": {"room": "room:a", "content": {"text": "x".repeat(110_000)}}}).to_string();
     for (token, body, status, code, field) in [
         ("", "{\"rooms\": {}}", 401, "AUTH_REQUIRED", ""),
         ("Bearer a.b.c", "{\"rooms\": {}}", 401, "INVALID_TOKEN", ""),
+        ("Bearer a.b.c", "{", 401, "INVALID_TOKEN", ""),
+        ("Bearer a.b.c", &*large, 401, "INVALID_TOKEN", ""),
         (&*bearer, "{", 400, "INVALID_ARGUMENT", "body"),
         (&*bearer, "{}", 400, "INVALID_ARGUMENT", "command"),
         (&*bearer, "{\"join\": {\"room\": \"room:a\"}}", 400, "INVALID_ARGUMENT", "join"),
@@ -51,18 +55,92 @@ async fn what_is_wrong_is_said_with_its_status() {
         (&*bearer, "{\"history\": {\"room\": \"conversation:of-others\"}}", 403, "ACCESS_DENIED", ""),
         (&*bearer, &*large, 413, "MESSAGE_TOO_LARGE", ""),
     ] {
-        let answer =
-            request(bridge.address(), "POST", "/v1/commands", &[("authorization", token)], body).await;
-        let said = answer.json();
-        assert_eq!(
-            (answer.status, said["code"].as_str()),
-            (status, Some(code)),
-            "{}",
-            &body[..body.len().min(80)]
-        );
-        assert_eq!(said["violations"][0]["field"].as_str().unwrap_or_default(), field, "{said}");
-        assert!(answer.head.contains("x-request-id: "), "{}", answer.head);
+        for bridge in [&beside, &apart] {
+            let headers = [("authorization", token)];
+            let answer = request(bridge.address(), "POST", "/v1/commands", &headers, body).await;
+            let said = answer.json();
+            assert_eq!(
+                (answer.status, said["code"].as_str()),
+                (status, Some(code)),
+                "{}",
+                &body[..body.len().min(80)]
+            );
+            assert_eq!(said["violations"][0]["field"].as_str().unwrap_or_default(), field, "{said}");
+            assert!(answer.head.contains("x-request-id: "), "{}", answer.head);
+        }
     }
+    drain.cancel();
+}
+
+/// Errors of the hub, where it is elsewhere too, and answers are found again by what the caller knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_known_by_its_own_id_or_by_that_of_its_trace() {
+    let beside = Beside::bind(|options| options);
+    let hub = hub().start_with(&beside).await;
+    let drain = CancellationToken::new();
+    let apart = Beside::apart(&[hub.url()], &drain);
+    let bearer = format!("Bearer {}", hub.token("alice"));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    let parent = ("traceparent", &*parent);
+    let body = json!({"history": {"room": "conversation:of-others"}}).to_string();
+    for bridge in [&beside, &apart] {
+        for (headers, id) in [(&[parent][..], trace), (&[parent, ("x-request-id", "order-7")], "order-7")] {
+            for (token, code) in [(&*bearer, "ACCESS_DENIED"), ("Bearer a.b.c", "INVALID_TOKEN")] {
+                let headers = [headers, &[("authorization", token)]].concat();
+                let answer = request(bridge.address(), "POST", "/v1/commands", &headers, &body).await;
+                let said = answer.json();
+                assert_eq!((said["code"].as_str(), said["requestId"].as_str()), (Some(code), Some(id)));
+                assert!(answer.head.contains(&format!("x-request-id: {id}")), "{}", answer.head);
+            }
+        }
+    }
+    drain.cancel();
+}
+
+/// Begins to post a command of 100 bytes.
+async fn post_head(stream: &mut TcpStream, headers: &str) {
+    let head = format!("POST /v1/commands HTTP/1.1\r\nhost: hub\r\ncontent-length: 100\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+}
+
+/// The next answer's head and body.
+async fn next_answer(stream: &mut TcpStream) -> (String, String) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(tokio::time::timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
+    let mut body = vec![0; length.parse().unwrap()];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut body)).await.unwrap().unwrap();
+    (head, String::from_utf8(body).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_shows_no_good_token_is_told_so_before_the_command_has_come() {
+    let beside = Beside::bind(|options| options);
+    let hub = hub().start_with(&beside).await;
+    let drain = CancellationToken::new();
+    let apart = Beside::apart(&[hub.url()], &drain);
+    for (headers, code) in [("", "AUTH_REQUIRED"), ("authorization: Bearer a.b.c\r\n", "INVALID_TOKEN")] {
+        for bridge in [&beside, &apart] {
+            let mut stream = TcpStream::connect(bridge.address()).await.unwrap();
+            // What comes after the answer is passed over, so that nothing cuts the answer off.
+            for _ in 0..2 {
+                post_head(&mut stream, headers).await;
+                let (head, body) = next_answer(&mut stream).await;
+                assert!(head.starts_with("HTTP/1.1 401 ") && body.contains(code), "{head}{body}");
+                stream.write_all(&[b'x'; 100]).await.unwrap();
+            }
+        }
+        // Nor is it asked for, where the hub is here.
+        let mut stream = TcpStream::connect(beside.address()).await.unwrap();
+        post_head(&mut stream, &format!("{headers}expect: 100-continue\r\n")).await;
+        let (head, _) = next_answer(&mut stream).await;
+        assert!(head.starts_with("HTTP/1.1 401 "), "{head}");
+    }
+    drain.cancel();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

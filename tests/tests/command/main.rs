@@ -5,12 +5,14 @@
 
 mod administering;
 mod auditing;
+mod bridging;
 mod chatting;
 mod failing;
 mod hostile;
 mod listening;
 mod measuring;
 mod notifying;
+mod page;
 mod precedence;
 mod sending;
 mod settings;

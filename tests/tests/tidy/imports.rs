@@ -65,8 +65,8 @@ const MODULES: [(&str, &[&str]); 19] = [
 const COMMANDS_WITH_A_HUB: [&str; 12] = [
     // It goes over the audit log as the hub does.
     "clients/cli/src/commands/admin/audit.rs",
-    // Its log is the hub's.
-    "clients/cli/src/commands/bridge.rs",
+    // Its log and its settings are the hub's.
+    "clients/cli/src/commands/bridge",
     "clients/cli/src/browsers.rs",
     "clients/cli/src/hub_process.rs",
     "clients/cli/src/dev_tokens.rs",

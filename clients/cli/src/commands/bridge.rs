@@ -1,20 +1,23 @@
 //! `carillon bridge`: browsers' way in as a process of its own, in front of hubs elsewhere.
 
-use std::net::{IpAddr, SocketAddr};
+mod browsers;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use carillon_bridge::remote::{RemoteHub, RemoteOptions};
-use carillon_bridge::{AddressLimits, Bridge, ClientTls, Options, Origins, Page, Protocol, ServerTls};
-use carillon_hub::telemetry::{LogFormat, LogOptions, init_log};
+use carillon_bridge::{Bridge, ClientTls};
+use carillon_hub::config::Mode;
+use carillon_hub::telemetry::{LogOptions, init_log};
 use clap::Args;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::output::Output;
+use browsers::BrowserArgs;
 
 /// On a stop, sockets have this long to be told and to end.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -34,57 +37,22 @@ pub(crate) struct BridgeArgs {
     /// A PEM file with that certificate's key.
     #[arg(long, value_name = "FILE", requires = "hub_certificate")]
     hub_key: Option<PathBuf>,
-    /// Address for browsers; port 0 for a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7422")]
-    listen: SocketAddr,
-    /// A PEM file with the certificate for browsers; without one the bridge speaks plain text.
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    tls_certificate: Option<PathBuf>,
-    /// A PEM file with that certificate's key.
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
-    tls_key: Option<PathBuf>,
-    /// Speak plain text to other machines: behind a proxy that terminates TLS.
-    #[arg(long)]
-    insecure: bool,
-    /// A page's origin that may connect, as `https://app.example.org`; several times for several.
-    #[arg(long = "origin", value_name = "ORIGIN", env = "CARILLON_ORIGINS", value_delimiter = ',')]
-    origins: Vec<String>,
     /// For development: pages of this machine may connect, nobody is counted by address, and the page is served.
     #[arg(long)]
     dev: bool,
     /// The key that proves to the hubs that this is a bridge: their grpc.bridge_key.
     #[arg(long, value_name = "KEY", env = "CARILLON_BRIDGE_KEY", hide_env_values = true)]
     key: Option<String>,
-    /// A proxy whose x-forwarded-for is believed; several times for several.
-    #[arg(long = "trusted-proxy", value_name = "IP")]
-    trusted_proxies: Vec<IpAddr>,
-    /// Bytes of one frame that a client may send: as the hubs' session.frame_bytes.
-    #[arg(long, value_name = "N", default_value_t = 102_400)]
-    frame_bytes: usize,
     /// Threads that serve; 0 for one per core.
     #[arg(long, value_name = "N", default_value_t = 0)]
     workers: usize,
+    #[command(flatten)]
+    browsers: BrowserArgs,
 }
 
 impl BridgeArgs {
-    fn options(&self) -> anyhow::Result<Options> {
-        let origins = Origins::new(&self.origins, self.dev).context("--origin")?;
-        let files = self.tls_certificate.clone().zip(self.tls_key.clone());
-        let tls = files.map(|(certificate, key)| ServerTls {
-            certificate,
-            key,
-            clients: None,
-            protocol: Protocol::Http1,
-        });
-        Ok(Options {
-            tls,
-            insecure: self.insecure,
-            addresses: (!self.dev).then(AddressLimits::default),
-            frame_bytes: self.frame_bytes,
-            trusted_proxies: self.trusted_proxies.clone(),
-            page: self.dev.then(Page::default),
-            ..Options::new(self.listen, origins)
-        })
+    fn mode(&self) -> Mode {
+        if self.dev { Mode::Development } else { Mode::Production }
     }
 
     fn remote(&self) -> RemoteOptions {
@@ -96,14 +64,14 @@ impl BridgeArgs {
 
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) fn run(args: &BridgeArgs, output: Output) -> anyhow::Result<()> {
-    init_log(&LogOptions {
-        filter: "info".to_owned(),
-        format: if args.dev { LogFormat::Text } else { LogFormat::Json },
-    })?;
+    let config = args.browsers.config(args.mode());
+    init_log(&LogOptions { filter: config.log.level.clone(), format: config.log_format() })?;
+    config.check_bridge()?;
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if args.workers == 0 { cores() } else { args.workers };
-    let bridge = Arc::new(Bridge::bind(args.options()?, workers)?);
-    let scheme = if args.tls_certificate.is_some() { "https" } else { "http" };
+    let options = crate::browsers::options(&config, args.browsers.listen(), None)?;
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let bridge = Arc::new(Bridge::bind(options, workers)?);
     let remote = args.remote();
     if !args.dev && args.key.is_none() && args.hub_certificate.is_none() {
         tracing::warn!("without --key or --hub-cert hubs count all clients of this bridge as one address");

@@ -47,8 +47,11 @@ export function watchOverview(
     if (typeof ticket === "string") return again(ticket as "broken" | "refused");
     source = new EventSource(`/v1/overview?ticket=${encodeURIComponent(ticket.ticket)}`);
     source.onmessage = ({ data }) => {
+      const told = JSON.parse(String(data)) as Record<string, unknown>;
+      // Why there is none now; the end follows.
+      if (told.error !== undefined) return;
       onState("live");
-      onReading(readingOf(JSON.parse(String(data)) as Record<string, unknown>));
+      onReading(readingOf(told));
     };
     source.onerror = () => again("broken");
   };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carillon_net::addresses::network;
-use carillon_proto::port::{self, Call, FrameStream, HubPort, Refused, TurnedAway};
+use carillon_proto::port::{self, Call, FrameStream, HubPort, Pending, Refused, TurnedAway};
 use carillon_proto::v1;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -111,26 +111,27 @@ impl HubPort for LocalHub {
     fn execute(
         &self,
         call: Call,
-        request: v1::ExecuteRequest,
+        request: Pending,
     ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
         let this = self.clone();
         let limit = self.services.settings.command_timeout;
         let request_id = RequestId::of_text(&call.request_id);
         let source = Source::call(request_id.as_str(), peer(&call.peer));
         async move {
-            let caller = this.caller(&call).await;
-            let caller_is_known = caller.is_ok();
+            let refused = |refusal: Refusal, caller_is_known| {
+                let error = encode::error(&refusal, request_id.as_str());
+                Refused { error, caller_is_known }
+            };
+            let caller = this.caller(&call).await.map_err(|refusal| refused(refusal, false))?;
+            let request = request.await.map_err(|error| Refused { error, caller_is_known: true })?;
             let work = async {
-                let caller = caller?;
                 let (idempotency, command) = decode::execute(request)?;
                 let reply = this.execute.execute(&caller, idempotency, command, source).await?;
                 encode::execute_response(&reply).ok_or_else(|| Refusal::from(ErrorCode::Internal))
             };
             let done = tokio::time::timeout(limit, work).await;
-            done.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into())).map_err(|refusal| {
-                let error = encode::error(&refusal, request_id.as_str());
-                Refused { error, caller_is_known }
-            })
+            done.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))
+                .map_err(|refusal| refused(refusal, true))
         }
         .boxed()
     }

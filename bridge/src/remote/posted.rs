@@ -1,0 +1,67 @@
+//! One command at a hub elsewhere. The hub judges a call by its headers, before it reads the message: so those go first, and
+//! whoever shows no good token is answered whether or not the command has come.
+
+use bytes::Bytes;
+use carillon_proto::port::{self, Pending, Refused};
+use carillon_proto::v1;
+use futures::Stream;
+use http::uri::PathAndQuery;
+use prost::Message as _;
+use tokio::sync::oneshot;
+use tonic::{Request, Response, Status};
+
+use super::codec::Verbatim;
+use super::endpoint::Lease;
+use super::status;
+use crate::respond::refusal;
+
+/// The path of a command's call.
+const EXECUTE: PathAndQuery = PathAndQuery::from_static("/carillon.v1.HubService/Execute");
+
+/// The message of a call that begins before the message is there: none, where the other half is dropped.
+pub(super) fn later() -> (oneshot::Sender<Bytes>, impl Stream<Item = Bytes> + Send + 'static) {
+    let (hand_over, message) = oneshot::channel();
+    let message = futures::stream::unfold(Some(message), async |message| Some((message?.await.ok()?, None)));
+    (hand_over, Box::pin(message))
+}
+
+/// Begins the call, and hands the command over when it has come.
+pub(super) async fn carry_out<S>(
+    lease: Lease,
+    asked: Request<S>,
+    request: Pending,
+    hand_over: oneshot::Sender<Bytes>,
+    request_id: &str,
+) -> Result<v1::ExecuteResponse, Refused>
+where
+    S: Stream<Item = Bytes> + Send + 'static,
+{
+    let mut client = tonic::client::Grpc::new(lease.channel());
+    let calling = async {
+        client.ready().await.map_err(|_| Status::unavailable("the hub was not reached"))?;
+        client.client_streaming(asked, EXECUTE, Verbatim).await
+    };
+    let reading = async { request.await.map(|request| hand_over.send(request.encode_to_vec().into())) };
+    let mut calling = std::pin::pin!(calling);
+    let (answer, unreadable) = tokio::select! {
+        // Whatever is still to be read is not read any more.
+        answer = &mut calling => (answer, None),
+        read = reading => (calling.await, read.err()),
+    };
+    match (answer, unreadable) {
+        (Ok(response), _) => decode(&response, request_id),
+        // The hub missed its message, and so had nothing against the caller.
+        (Err(status), Some(error)) if status::row(&status).name == "PROTOCOL_ERROR" => {
+            Err(Refused { error, caller_is_known: true })
+        }
+        (Err(status), _) => Err(Refused {
+            error: status::error(&status, request_id),
+            caller_is_known: status.metadata().contains_key(port::CALLER),
+        }),
+    }
+}
+
+fn decode(response: &Response<Bytes>, request_id: &str) -> Result<v1::ExecuteResponse, Refused> {
+    v1::ExecuteResponse::decode(response.get_ref().clone())
+        .map_err(|_| Refused { error: refusal("INTERNAL", request_id), caller_is_known: true })
+}
