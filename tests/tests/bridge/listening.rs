@@ -71,6 +71,28 @@ async fn a_listener_is_in_all_its_rooms_at_once_whatever_joins_are_left() {
     drain.cancel();
 }
 
+/// Those that there is no place for are told so, and the stream goes on with the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_asks_for_too_many_rooms_is_in_the_first() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().with(|config| config.session.rooms_per_session = 2).start_with(&bridge).await;
+    let bearer = format!("Bearer {}", hub.token("bob"));
+    let path = "/v1/events?room=room:1&room=room:2&room=room:3";
+    let headers = [("authorization", &*bearer)];
+    let mut listener = Events::open(bridge.address(), path, &headers).await.expect("a stream");
+    let (mut joined, mut left) = (Vec::new(), Vec::new());
+    while joined.len() < 2 || left.is_empty() {
+        match listener.next().await.expect("the stream goes on").kind {
+            Some(Kind::Joined(room)) if room.room.starts_with("room:") => joined.push(room.room),
+            Some(Kind::Left(room)) => left.push((room.room.clone(), room.reason())),
+            _ => {}
+        }
+    }
+    joined.sort();
+    assert_eq!(joined, ["room:1", "room:2"]);
+    assert_eq!(left, [("room:3".to_owned(), LeaveReason::Unavailable)]);
+}
+
 /// Each of these takes one of the joins that a user has, and goes out again where none was left.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rooms_that_begin_before_now_are_joined_as_soon_as_may_be() {

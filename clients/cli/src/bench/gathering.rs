@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use carillon_proto::v1::session_request::Command;
-use carillon_proto::v1::{Hello, Join};
+use carillon_proto::v1::{Hello, Join, JoinReason, Joined};
 
 use super::BenchError;
 use super::clock::Watchdog;
@@ -85,6 +85,11 @@ impl Gathering {
                         None => ready += 1,
                     },
                     (kind::JOINED, JOIN_ID) => ready += 1,
+                    (kind::JOINED, _) if self.speech == Speech::Events => {
+                        // Its address named one room; others are joined automatically.
+                        let joined: Joined = response.decode()?;
+                        ready += usize::from(joined.reason() != JoinReason::Automatic);
+                    }
                     // The bare peer's word that it has registered a receiver is an empty message.
                     (0, 0) if self.speech == Speech::Bare => ready += 1,
                     _ => {}
