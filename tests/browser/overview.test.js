@@ -1,20 +1,22 @@
 // The operator watches the hub while people come and talk.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { Person, startBrowser } from "./browser.js";
-import { Hub } from "./hub.js";
+import { Hub, WAYS } from "./hub.js";
 
-let hub;
-let browser;
-
-before(async () => {
-  hub = await new Hub().start();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await hub?.stop();
-});
+/** A hub and a browser for the tests around: where they are, once they are there. */
+function house(options) {
+  const here = {};
+  before(async () => {
+    here.hub = await new Hub(options).start();
+    here.browser = await startBrowser();
+  });
+  after(async () => {
+    await here.browser?.close();
+    await here.hub?.stop();
+  });
+  return here;
+}
 
 /** Waits until each chart's picture is another than these; returns the new ones. */
 async function chartsOtherThan(page, before) {
@@ -25,47 +27,57 @@ async function chartsOtherThan(page, before) {
   return moved.jsonValue();
 }
 
-test("the overview's figures follow what happens, and its charts move", async () => {
-  const operator = await Person.at(hub, browser, "operator", "/overview");
-  await operator.is("live");
-  await operator.tile("Live sessions").getByText("0", { exact: true }).waitFor();
-  const first = await chartsOtherThan(operator.page, []);
-  const alice = await Person.at(hub, browser, "alice");
-  await alice.is("connected");
-  await operator.tile("Live sessions").getByText("1", { exact: true }).waitFor();
-  await alice.starts("Notes", "bob");
-  await alice.says("a note");
-  await operator.tile("Active rooms").getByText("0", { exact: true }).waitFor({ state: "detached" });
-  const second = await chartsOtherThan(operator.page, first);
-  await chartsOtherThan(operator.page, second);
-  await hub.kill();
-  await operator.is("broken");
-  await hub.start();
-  await operator.is("live");
-  await alice.leaves();
-  await operator.leaves();
-});
+for (const { way, apart } of WAYS)
+  describe(way, () => {
+    const here = house({ apart });
 
-test("who goes to the overview before the playground has connected stays signed in", async () => {
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  // A hub that says nothing.
-  await page.routeWebSocket(/\/v1\/session/, () => {});
-  await page.goto(`http://${hub.bridge}/#token=${hub.token("alice")}`);
-  await page.locator(".connection-trying").waitFor();
-  await page.getByRole("link", { name: "Overview" }).click();
-  await page.locator('.connection[data-state="live"]').waitFor();
-  await context.close();
-});
+    test("the overview's figures follow what happens, and its charts move", async () => {
+      const operator = await Person.at(here.hub, here.browser, "operator", "/overview");
+      await operator.is("live");
+      await operator.tile("Live sessions").getByText("0", { exact: true }).waitFor();
+      const first = await chartsOtherThan(operator.page, []);
+      const alice = await Person.at(here.hub, here.browser, "alice");
+      await alice.is("connected");
+      await operator.tile("Live sessions").getByText("1", { exact: true }).waitFor();
+      await alice.starts("Notes", "bob");
+      await alice.says("a note");
+      await operator.tile("Active rooms").getByText("0", { exact: true }).waitFor({ state: "detached" });
+      const second = await chartsOtherThan(operator.page, first);
+      await chartsOtherThan(operator.page, second);
+      await here.hub.kill();
+      await operator.is("broken");
+      await here.hub.start();
+      await operator.is("live");
+      await alice.leaves();
+      await operator.leaves();
+    });
+  });
 
-test("a person sees the overview in development, a stranger does not", async () => {
-  const alice = await Person.at(hub, browser, "alice");
-  await alice.page.getByRole("link", { name: "Overview" }).click();
-  await alice.is("live");
-  await alice.leaves();
-  const stranger = await browser.newPage();
-  const url = `http://${hub.bridge}/v1/overview`;
-  const [answer] = await Promise.all([stranger.waitForResponse(url), stranger.goto(url)]);
-  assert.equal(answer.status(), 401);
-  await stranger.close();
+// A person's overview is that of the operator whose token the hub's own process hands out.
+describe("for people", () => {
+  const here = house();
+
+  test("who goes to the overview before the playground has connected stays signed in", async () => {
+    const context = await here.browser.newContext();
+    const page = await context.newPage();
+    // A hub that says nothing.
+    await page.routeWebSocket(/\/v1\/session/, () => {});
+    await page.goto(`http://${here.hub.bridge}/#token=${here.hub.token("alice")}`);
+    await page.locator(".connection-trying").waitFor();
+    await page.getByRole("link", { name: "Overview" }).click();
+    await page.locator('.connection[data-state="live"]').waitFor();
+    await context.close();
+  });
+
+  test("a person sees the overview in development, a stranger does not", async () => {
+    const alice = await Person.at(here.hub, here.browser, "alice");
+    await alice.page.getByRole("link", { name: "Overview" }).click();
+    await alice.is("live");
+    await alice.leaves();
+    const stranger = await here.browser.newPage();
+    const url = `http://${here.hub.bridge}/v1/overview`;
+    const [answer] = await Promise.all([stranger.waitForResponse(url), stranger.goto(url)]);
+    assert.equal(answer.status(), 401);
+    await stranger.close();
+  });
 });

@@ -2,7 +2,7 @@
 import { lazy, Suspense } from "preact/compat";
 import { useState } from "preact/hooks";
 import { useEvent } from "./hooks.js";
-import { currentIdentity, devTokens, type Identity, signIn, signOut } from "./identity.js";
+import { currentIdentity, devTokens, type Identity, isInFragment, signIn, signOut } from "./identity.js";
 import { Playground } from "./playground/playground.js";
 import { SignIn } from "./signin.js";
 import { Skeleton } from "./ui/parts.js";
@@ -18,6 +18,12 @@ export function App() {
   const [place, setPlace] = useState<Place>(() => placeOf(location.pathname));
   const [problem, setProblem] = useState("");
   useEvent(window, "popstate", () => setPlace(placeOf(location.pathname)));
+  // A link to the page that is opened in its own tab loads nothing anew.
+  useEvent(window, "hashchange", () => {
+    if (!isInFragment()) return;
+    setProblem("");
+    setIdentity(currentIdentity());
+  });
 
   const go = (to: Place) => {
     history.pushState(null, "", to === "overview" ? "/overview" : "/");

@@ -17,9 +17,18 @@ export interface DevTokens {
 // One per tab, so that two windows can be two people.
 const KEY = "carillon.token";
 
+/** Whether the address has a token: it came with the page, or was opened in the tab where the page is. */
+export function isInFragment(): boolean {
+  return tokenInFragment() !== null;
+}
+
+function tokenInFragment(): string | null {
+  return new URLSearchParams(location.hash.slice(1)).get("token");
+}
+
 /** The identity of this tab. A token in the fragment wins, and leaves the address bar and the history at once. */
 export function currentIdentity(): Identity | undefined {
-  const fragment = new URLSearchParams(location.hash.slice(1)).get("token");
+  const fragment = tokenInFragment();
   if (fragment !== null) {
     history.replaceState(null, "", location.pathname);
     const identity = identityOf(fragment);
