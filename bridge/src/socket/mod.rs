@@ -7,6 +7,7 @@ mod gate;
 mod inbound;
 mod outgoing;
 mod pace;
+mod readable;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -32,6 +33,7 @@ use gate::Gate;
 use inbound::Inbound;
 use outgoing::Outgoing;
 use pace::Pace;
+use readable::Readable;
 
 /// tungstenite's read buffer: allocated with each socket, and larger messages make it grow for a while.
 const READ_BUFFER: usize = 1_024;
@@ -81,10 +83,11 @@ async fn open(
         frames,
         hub: hub.open(call),
         form,
-        outgoing: Outgoing::default(),
+        outgoing: Outgoing::new(form),
         answers_wait: false,
         attempt,
         pace: Pace::new(Instant::now()),
+        readable: Readable::new(),
         starved: false,
         stage: Stage::Open,
         request_id,
@@ -112,6 +115,7 @@ struct Socket {
     attempt: Option<Attempt>,
     /// How often it may send what is no command.
     pace: Pace,
+    readable: Readable,
     /// Whether reading ended on a bound of ours, so that nothing but another look will wake it.
     starved: bool,
     stage: Stage,
@@ -121,10 +125,10 @@ struct Socket {
 impl Socket {
     /// Ready when the socket is done with and may be dropped.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.hub.poll_cut(cx).is_ready() {
+            return Poll::Ready(());
+        }
         loop {
-            if self.hub.poll_cut(cx).is_ready() {
-                return Poll::Ready(());
-            }
             if let Stage::Closing(limit) = &mut self.stage {
                 if limit.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());
@@ -143,36 +147,29 @@ impl Socket {
             if !matches!(self.stage, Stage::Open) {
                 continue;
             }
-            if ready!(self.poll_exchange(cx)).is_err() {
-                return Poll::Ready(());
+            match self.poll_write(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
             }
-        }
-    }
-
-    /// Writes what waits and asks for more, as long as there is any. Ready when what comes in has to be looked at again, or
-    /// nothing more can be written: once reading has found nothing it wakes the task by itself, and is not tried after each
-    /// write.
-    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        loop {
-            ready!(self.poll_write(cx))?;
             match self.poll_frames(cx) {
-                // Writing uses up the task's budget, so that reading has its turn however much there is to write.
-                Poll::Ready(()) if matches!(self.stage, Stage::Open) && !self.starved => {}
-                Poll::Ready(()) => return Poll::Ready(Ok(())),
+                Poll::Ready(()) => {}
                 // What was written or answered made room for the next command: read on.
-                Poll::Pending if self.starved && self.hub.poll_ready(cx).is_ready() => {
-                    return Poll::Ready(Ok(()));
-                }
+                Poll::Pending if self.starved && self.hub.poll_ready(cx).is_ready() => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
     }
 
-    /// Reads while the hub takes frames. Ready when the other side is gone.
+    /// Reads while the hub takes frames, where there may be something. Ready when the other side is gone.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.readable.take(cx) && !self.starved {
+            return Poll::Pending;
+        }
         self.starved = true;
         while self.outgoing.chunk().len() < OUTGOING_READS && self.hub.poll_ready(cx).is_ready() {
-            let Poll::Ready(read) = Pin::new(&mut self.frames).poll_next(cx) else {
+            let mut reading = Context::from_waker(self.readable.waker());
+            let Poll::Ready(read) = Pin::new(&mut self.frames).poll_next(&mut reading) else {
                 self.starved = false;
                 return Poll::Pending;
             };
@@ -273,12 +270,12 @@ impl Socket {
     }
 
     fn hub_frames(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
-        let Self { hub, outgoing, form, attempt, .. } = self;
+        let Self { hub, outgoing, attempt, .. } = self;
         hub.poll_frames(cx, &mut |frame| {
             if attempt.is_some() && is_connected(&frame) {
                 attempt.take().into_iter().for_each(Attempt::succeeded);
             }
-            outgoing.push(frame.web_socket(*form));
+            outgoing.push(frame);
         })
     }
 
