@@ -158,10 +158,7 @@ impl Session {
         let live = Arc::clone(&welcome.live);
         let mut established = Established::new(welcome.live, welcome.caller);
         let resume = welcome.resume.unwrap_or_default();
-        let automatic = opening::automatic_joins(&self.services, &caller);
-        let automatic = automatic.into_iter().filter(|a| !resume.rooms.iter().any(|r| r.room == a.room));
-        established.joins.extend(automatic.map(|join| (join, JoinReason::Automatic)));
-        established.joins.extend(resume.rooms.iter().cloned().map(|join| (join, JoinReason::Resumed)));
+        (established.joins, established.left_out) = opening::joins(&self.services, &caller, &resume.rooms);
         established.resume_inbox = resume.inbox;
         self.established = Some(Box::new(established));
         self.opened();

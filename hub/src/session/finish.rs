@@ -94,9 +94,13 @@ impl Session {
         );
         established.feed = Some(feed);
         established.reach = opened.reach;
+        let left_out = std::mem::take(&mut established.left_out);
         self.reply(id, &Reply::Connected(Box::new(connected)));
         for frame in frames {
             self.send(frame);
+        }
+        for room in left_out {
+            self.push(&Push::Left { room, reason: LeaveReason::Unavailable });
         }
         self.begin_waiting_joins();
     }

@@ -1,5 +1,6 @@
 //! From `hello` to `connected`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use crate::domain::command::{Hello, Join, Resume, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::inbox::InboxSummary;
 use crate::domain::limits::{CONNECTED_BYTES, CONNECTED_ROOMS, PAGE_BYTES, PAGE_DEFAULT};
-use crate::domain::names::SessionId;
+use crate::domain::names::{RoomName, SessionId};
 use crate::domain::position::InboxPosition;
-use crate::domain::reply::Connected;
+use crate::domain::reply::{Connected, JoinReason};
 use crate::domain::room::RoomSummary;
 use crate::domain::time::{Moment, Timestamp};
 use crate::store::{InboxPage, PageBound, RoomsQuery, refuse};
@@ -63,10 +64,6 @@ pub(super) fn welcome(
     (shard, source, closer): (usize, Source, Closer),
     now: Timestamp,
 ) -> Result<Welcome, Refusal> {
-    let resumed = hello.resume.as_ref().map_or(0, |resume| resume.rooms.len());
-    if resumed > services.settings.terms.rooms_per_session as usize {
-        return Err(ErrorCode::RoomLimitExceeded.into());
-    }
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|_| ErrorCode::Internal)?;
     let id = SessionId(u128::from_le_bytes(random));
@@ -155,9 +152,27 @@ pub(super) fn connected(services: &Services, live: &Live, opened: &Opened, now: 
     }
 }
 
-/// The rooms that a session of the user is joined to by itself.
-pub(super) fn automatic_joins(services: &Services, caller: &Caller) -> Vec<Join> {
+/// The rooms that a session of the user begins with: those that it is joined to by itself, then those that it resumes; and
+/// which of these it has no place for, as where the limit was lowered since.
+pub(super) fn joins(
+    services: &Services,
+    caller: &Caller,
+    resumed: &[Join],
+) -> (VecDeque<(Join, JoinReason)>, Vec<RoomName>) {
     let rooms =
         services.namespaces.iter().filter_map(|rules| rules.automatic_room(&caller.tenant, &caller.user));
-    rooms.map(|room| Join { room, since: None, rewind: 0, presence: false }).collect()
+    let automatic: Vec<_> = rooms.collect();
+    let anew = automatic.iter().filter(|room| !resumed.iter().any(|join| join.room == **room));
+    let anew = anew.map(|room| Join { room: room.clone(), since: None, rewind: 0, presence: false });
+    let mut joins: VecDeque<_> = anew.map(|join| (join, JoinReason::Automatic)).collect();
+    let mut left_out = Vec::new();
+    let limit = services.settings.terms.rooms_per_session as usize;
+    for (place, join) in resumed.iter().enumerate() {
+        if place < limit || automatic.contains(&join.room) {
+            joins.push_back((join.clone(), JoinReason::Resumed));
+        } else {
+            left_out.push(join.room.clone());
+        }
+    }
+    (joins, left_out)
 }

@@ -59,6 +59,8 @@ pub(super) struct LiveSlot {
     anew: Option<Anew>,
     page: VecDeque<Frame>,
     page_bytes: usize,
+    /// What a client that sends no more is still given: everything up to this entry.
+    promised: Seq,
     queued: bool,
     /// Reading the store; until then nothing is pulled.
     behind: bool,
@@ -202,6 +204,7 @@ impl Slots {
                 anew: None,
                 page: VecDeque::new(),
                 page_bytes: 0,
+                promised: Seq(0),
                 queued: false,
                 behind: false,
             }));
@@ -298,6 +301,20 @@ impl Slots {
     /// Whether everything that is known of was handed over.
     pub(super) fn are_caught_up(&self) -> bool {
         self.behind.is_empty() && self.ready.is_empty() && self.page_bytes == 0
+    }
+
+    /// What the rooms have now is to be handed over before the session ends.
+    pub(super) fn promise(&mut self) {
+        for slot in &mut self.list {
+            if let Slot::Live(live) = slot {
+                live.promised = live.following.room.head().seq;
+            }
+        }
+    }
+
+    /// Whether some of what was [promised](Self::promise) was not handed over yet.
+    pub(super) fn owe(&self) -> bool {
+        self.followed().any(|(_, live)| live.cursor < live.promised || !live.page.is_empty())
     }
 
     /// The next room that must be read from the store: its slot, room and cursor.

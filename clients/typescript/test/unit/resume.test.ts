@@ -40,6 +40,17 @@ test("what cannot be recovered is told as truncated, and the room carries on fro
   expect(story.socket.last("hello").value.resume?.rooms[0]?.position).toMatchObject(at(4n, 2n));
 });
 
+test("the state of a room whose log is another one is handed over", async () => {
+  const story = await new Story().connects();
+  await story.joins(5n);
+  await story.breaksAndReturns();
+  const anew = { position: at(30n, 2n), truncated: true, recovered: true };
+  story.socket.push({ case: "joined", value: joined(30n, anew) });
+  for (const seq of [3n, 7n, 7n, 31n])
+    story.socket.push(message(seq, { header: { ...at(seq, 2n), sender: "bob" } }));
+  expect(story.heard.slice(1)).toEqual([`truncated:${ROOM}`, "message:3", "message:7", "message:31"]);
+});
+
 test("a hub that forgets to recover is not believed", async () => {
   const story = await new Story().connects();
   await story.joins(5n);

@@ -30,7 +30,12 @@ impl Session {
             let mut moved = self.poll_commands(cx);
             moved |= self.poll_catch_up(cx);
             moved |= self.take_signals(now);
+            // What comes while the rest is written was not promised: a busy room would keep the session for ever.
+            let has_all = self.has_all_promised();
             self.fill(batch);
+            if has_all {
+                self.end(None);
+            }
             if !batch.is_empty() {
                 self.note_output(now, batch.bytes());
                 let counters = self.services.metrics.counters();
@@ -77,6 +82,23 @@ impl Session {
         if established.pace.gives(bytes, patience, settings.slow_consumer_floor, now) {
             established.live.close(ErrorCode::SlowConsumer);
         }
+    }
+
+    /// Whether a client that sends no more was given what it was promised: the rooms that it resumes, what they had when its
+    /// last command was answered, and what it missed in its inbox.
+    fn has_all_promised(&mut self) -> bool {
+        let Stage::Closing(noted) = &mut self.stage else { return false };
+        let Some(established) = &mut self.established else { return true };
+        let is_reading = established.inbox_under_way
+            || established.feed.as_ref().is_some_and(|feed| feed.next_query().is_some());
+        let is_joining = established.joins_under_way > 0 || !established.joins.is_empty();
+        if !self.in_flight.is_empty() || is_joining || is_reading {
+            return false;
+        }
+        if !std::mem::replace(noted, true) {
+            established.slots.promise();
+        }
+        !established.slots.owe()
     }
 
     /// Whether a room turned out to be behind and nothing is being read yet.
@@ -162,7 +184,9 @@ impl Session {
                 self.outbox = VecDeque::new();
             }
             let Some(established) = &mut self.established else { return };
-            if !batch.has_room() || !matches!(self.stage, Stage::Open | Stage::Draining(_)) {
+            if !batch.has_room()
+                || !matches!(self.stage, Stage::Open | Stage::Closing(_) | Stage::Draining(_))
+            {
                 return;
             }
             // Before `connected` nothing else is sent: it is the first frame of a session.

@@ -78,8 +78,9 @@ export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
  */
 export type Resume = Message<"carillon.v1.Resume"> & {
   /**
-   * The rooms to join again, at most `Limits.rooms_per_session`, no room twice. Each gets a `joined`, or a `left`
-   * where that is not allowed any more.
+   * The rooms to join again, no room twice. Each gets a `joined`, or a `left` where that is not allowed any more. Of more
+   * than `Limits.rooms_per_session` the first are joined, and those that are joined by themselves; the others get a
+   * `left` for LEAVE_REASON_UNAVAILABLE.
    *
    * @generated from field: repeated carillon.v1.RoomPosition rooms = 1;
    */

@@ -37,14 +37,16 @@ export type Join = Message<"carillon.v1.Join"> & {
   room: string;
 
   /**
-   * The last position that the client has: every later entry follows, once. Unset: none but those of `rewind`.
+   * The last position that the client has: every later entry follows, once. Unset: none but those of `rewind`, and the
+   * state of a room that keeps the latest event of each key.
    *
    * @generated from field: carillon.v1.Position since = 2;
    */
   since?: Position | undefined;
 
   /**
-   * Send the last entries first, 0 to 1,000. INVALID_ARGUMENT together with `since`.
+   * Send the last entries first, 0 to 1,000. In a room that keeps the latest event of each key, those from before them
+   * come first. INVALID_ARGUMENT together with `since`.
    *
    * @generated from field: uint32 rewind = 3;
    */
@@ -66,7 +68,9 @@ export const JoinSchema: GenMessage<Join> = /*@__PURE__*/
   messageDesc(file_carillon_v1_rooms, 0);
 
 /**
- * The session receives this room. Then come recovered entries, then live ones, in the order of seq.
+ * The session receives this room. Then come recovered entries, then live ones, in the order of seq. A room that keeps the
+ * latest event of each key hands over its state so: without `Join.since`, or with `truncated`, the latest event of each
+ * key from before where the log begins to follow; where retention took entries, those among them that are the latest.
  *
  * @generated from message carillon.v1.Joined
  */
@@ -86,14 +90,15 @@ export type Joined = Message<"carillon.v1.Joined"> & {
   position?: Position | undefined;
 
   /**
-   * True when everything after `Join.since`, or the entries of `Join.rewind`, follow.
+   * True when everything after `Join.since`, or the entries of `Join.rewind`, or the room's state, follow.
    *
    * @generated from field: bool recovered = 3;
    */
   recovered: boolean;
 
   /**
-   * True when `since` could not be honoured (too old, or of another log): drop the copy of the room, read history.
+   * True when `since` could not be honoured (too old, or of another log): drop the copy of the room, read history. With
+   * `recovered` the state follows, from its first event on.
    *
    * @generated from field: bool truncated = 4;
    */
@@ -248,7 +253,8 @@ export const LeftSchema: GenMessage<Left> = /*@__PURE__*/
   messageDesc(file_carillon_v1_rooms, 4);
 
 /**
- * Retention removed entries that would have come here.
+ * Retention removed entries that would have come here. In a room that keeps the latest event of each key, those among them
+ * that are the latest follow.
  *
  * @generated from message carillon.v1.Gap
  */
@@ -577,7 +583,7 @@ export enum LeaveReason {
   DENIED = 3,
 
   /**
-   * The hub cannot serve this room now: join again later.
+   * The hub cannot serve this room now, or a session may not resume so many rooms: join again later.
    *
    * @generated from enum value: LEAVE_REASON_UNAVAILABLE = 4;
    */
