@@ -125,6 +125,6 @@ pub enum LeaveReason {
     Removed,
     /// Resuming it was denied.
     Denied,
-    /// The room could not be read: join again.
+    /// The room could not be read, or a session may not resume so many: join again.
     Unavailable,
 }

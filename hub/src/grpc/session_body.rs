@@ -42,9 +42,10 @@ impl<B: Body<Data = Bytes> + Unpin> SessionBody<B> {
                 Some(Ok(message)) => decode::input(message),
                 Some(Err(InboundError::TooLarge)) => Input::Broken(ErrorCode::MessageTooLarge.into()),
                 Some(Err(InboundError::Malformed)) => Input::Broken(ErrorCode::ProtocolError.into()),
-                Some(Err(InboundError::Broken)) | None => Input::Closed,
+                Some(Err(InboundError::Broken)) => Input::Gone,
+                None => Input::Closed,
             };
-            if matches!(input, Input::Broken(_) | Input::Closed) {
+            if matches!(input, Input::Broken(_) | Input::Closed | Input::Gone) {
                 self.inbound = None;
             }
             self.session.input(input);

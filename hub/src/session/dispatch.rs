@@ -158,9 +158,7 @@ impl Session {
         let live = Arc::clone(&welcome.live);
         let mut established = Established::new(welcome.live, welcome.caller);
         let resume = welcome.resume.unwrap_or_default();
-        let opening::FirstJoins { joins, left_out } =
-            opening::first_joins(&self.services, &caller, resume.rooms);
-        (established.joins, established.left_out) = (joins, left_out);
+        (established.joins, established.left_out) = opening::joins(&self.services, &caller, &resume.rooms);
         established.resume_inbox = resume.inbox;
         self.established = Some(Box::new(established));
         self.opened();

@@ -48,8 +48,10 @@ pub enum Input {
     Unreadable(u32, Frame),
     /// A frame that is none, or too large: the stream ends.
     Broken(Refusal),
-    /// The client will send no more.
+    /// The client will send no more, and may still read.
     Closed,
+    /// The client has gone, but what it has sent is to be done.
+    Gone,
 }
 
 /// What there is to write.
@@ -66,6 +68,9 @@ enum Stage {
     Waiting(Pin<Box<Sleep>>),
     /// `hello` came.
     Open,
+    /// The client sends no more: what is in flight finishes and what it was promised goes out, then it ends. Whether the
+    /// heads of its rooms were noted up to which that is.
+    Closing(bool),
     /// What is in flight finishes, then it ends.
     Draining(Option<Refusal>),
     /// The last frames go out.
@@ -99,7 +104,7 @@ pub(super) struct Established {
     /// Joins that wait for their turn: those of a resume.
     pub(super) joins: VecDeque<(Join, JoinReason)>,
     pub(super) joins_under_way: usize,
-    /// Rooms of a resume for which there is no place, until `connected` was sent.
+    /// What it was to resume and has no place for, until `connected` was sent.
     pub(super) left_out: Vec<RoomName>,
     /// Whether the authoriser still lets it follow its rooms.
     pub(super) asking: Asking,
@@ -239,7 +244,8 @@ impl Session {
                 self.stage = Stage::Ending(Some(ErrorCode::InvalidArgument.into()));
             }
             Input::Broken(refusal) => self.end(Some(refusal)),
-            Input::Closed => self.finish(None),
+            Input::Closed if matches!(self.stage, Stage::Open) => self.stage = Stage::Closing(false),
+            Input::Closed | Input::Gone => self.finish(None),
         }
     }
 
@@ -308,7 +314,7 @@ impl Session {
 
     /// Reads no more; ends when what is in flight was answered.
     pub(super) fn finish(&mut self, refusal: Option<Refusal>) {
-        if matches!(self.stage, Stage::Waiting(_) | Stage::Open) {
+        if matches!(self.stage, Stage::Waiting(_) | Stage::Open | Stage::Closing(_)) {
             self.stage = Stage::Draining(refusal);
         }
     }

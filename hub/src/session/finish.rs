@@ -243,8 +243,7 @@ impl Session {
             reason: joining.reason,
         };
         let (member_since, types) = (joining.member_since, joining.types);
-        let begins = (cursor, position.seq);
-        established.slots.begin(slot, joining.following, begins, rules.presence, member_since, types);
+        established.slots.begin(slot, joining.following, cursor, rules.presence, member_since, types);
         if let Some(live) = established.slots.live_mut(slot) {
             live.by_role = joining.by_role;
         }

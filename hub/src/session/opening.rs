@@ -152,36 +152,27 @@ pub(super) fn connected(services: &Services, live: &Live, opened: &Opened, now: 
     }
 }
 
-/// What a session joins without a command.
-pub(super) struct FirstJoins {
-    /// These, in turn.
-    pub(super) joins: VecDeque<(Join, JoinReason)>,
-    /// Rooms of the client's for which there is no place, as after an operator has lowered the limit.
-    pub(super) left_out: Vec<RoomName>,
-}
-
-/// The rooms that a session of the user is joined to by itself, and those that it had: the first of these, as many as a session
-/// may follow.
-pub(super) fn first_joins(services: &Services, caller: &Caller, resumed: Vec<Join>) -> FirstJoins {
-    let namespaces = services.namespaces.iter();
-    let automatic: Vec<RoomName> =
-        namespaces.filter_map(|rules| rules.automatic_room(&caller.tenant, &caller.user)).collect();
-    let by_itself = |room: &RoomName| automatic.contains(room);
-    let asked: Vec<Join> = automatic
-        .iter()
-        .filter(|room| resumed.iter().all(|join| join.room != **room))
-        .map(|room| Join { room: room.clone(), since: None, rewind: 0, presence: false })
-        .collect();
-    let mut joins: VecDeque<_> = asked.into_iter().map(|join| (join, JoinReason::Automatic)).collect();
-    let (mut places, mut left_out) = (services.settings.terms.rooms_per_session, Vec::new());
-    for join in resumed {
-        let has_place = places > 0 || by_itself(&join.room);
-        places = places.saturating_sub(1);
-        if has_place {
-            joins.push_back((join, JoinReason::Resumed));
+/// The rooms that a session of the user begins with: those that it is joined to by itself, then those that it resumes; and
+/// which of these it has no place for, as where the limit was lowered since.
+pub(super) fn joins(
+    services: &Services,
+    caller: &Caller,
+    resumed: &[Join],
+) -> (VecDeque<(Join, JoinReason)>, Vec<RoomName>) {
+    let rooms =
+        services.namespaces.iter().filter_map(|rules| rules.automatic_room(&caller.tenant, &caller.user));
+    let automatic: Vec<_> = rooms.collect();
+    let anew = automatic.iter().filter(|room| !resumed.iter().any(|join| join.room == **room));
+    let anew = anew.map(|room| Join { room: room.clone(), since: None, rewind: 0, presence: false });
+    let mut joins: VecDeque<_> = anew.map(|join| (join, JoinReason::Automatic)).collect();
+    let mut left_out = Vec::new();
+    let limit = services.settings.terms.rooms_per_session as usize;
+    for (place, join) in resumed.iter().enumerate() {
+        if place < limit || automatic.contains(&join.room) {
+            joins.push_back((join.clone(), JoinReason::Resumed));
         } else {
-            left_out.push(join.room);
+            left_out.push(join.room.clone());
         }
     }
-    FirstJoins { joins, left_out }
+    (joins, left_out)
 }

@@ -46,8 +46,6 @@ pub(super) struct LiveSlot {
     pub(super) following: Following,
     /// The last entry that was sent, or is in `page`.
     pub(super) cursor: Seq,
-    /// The head when `joined` was sent: what is up to there was promised.
-    pub(super) promised: Seq,
     /// Whether the namespace shows presence, and so must be told when the session leaves.
     pub(super) shows_presence: bool,
     /// The version of the membership that it was joined under.
@@ -61,6 +59,8 @@ pub(super) struct LiveSlot {
     anew: Option<Anew>,
     page: VecDeque<Frame>,
     page_bytes: usize,
+    /// What a client that sends no more is still given: everything up to this entry.
+    promised: Seq,
     queued: bool,
     /// Reading the store; until then nothing is pulled.
     behind: bool,
@@ -183,12 +183,12 @@ impl Slots {
         (self.list.len() - 1) as u32
     }
 
-    /// The join is done: from `cursor` on, everything is sent; up to `promised` the client was told so.
+    /// The join is done: from `cursor` on, everything is sent.
     pub(super) fn begin(
         &mut self,
         slot: u32,
         following: Following,
-        (cursor, promised): (Seq, Seq),
+        cursor: Seq,
         shows_presence: bool,
         member_since: Option<Seq>,
         shows_typing: bool,
@@ -197,7 +197,6 @@ impl Slots {
             *place = Slot::Live(Box::new(LiveSlot {
                 following,
                 cursor,
-                promised,
                 shows_presence,
                 member_since,
                 shows_typing,
@@ -205,6 +204,7 @@ impl Slots {
                 anew: None,
                 page: VecDeque::new(),
                 page_bytes: 0,
+                promised: Seq(0),
                 queued: false,
                 behind: false,
             }));
@@ -298,16 +298,23 @@ impl Slots {
         !self.behind.is_empty() && self.page_bytes < CATCH_UP_BYTES
     }
 
-    /// Whether something that was promised to the client has not been sent.
-    pub(super) fn owe(&self) -> bool {
-        self.followed().any(|(_, live)| {
-            !live.page.is_empty() || live.cursor < live.promised.min(live.following.follower.until())
-        })
-    }
-
     /// Whether everything that is known of was handed over.
     pub(super) fn are_caught_up(&self) -> bool {
         self.behind.is_empty() && self.ready.is_empty() && self.page_bytes == 0
+    }
+
+    /// What the rooms have now is to be handed over before the session ends.
+    pub(super) fn promise(&mut self) {
+        for slot in &mut self.list {
+            if let Slot::Live(live) = slot {
+                live.promised = live.following.room.head().seq;
+            }
+        }
+    }
+
+    /// Whether some of what was [promised](Self::promise) was not handed over yet.
+    pub(super) fn owe(&self) -> bool {
+        self.followed().any(|(_, live)| live.cursor < live.promised || !live.page.is_empty())
     }
 
     /// The next room that must be read from the store: its slot, room and cursor.

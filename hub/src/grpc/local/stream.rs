@@ -51,7 +51,7 @@ impl FrameStream for LocalStream {
     }
 
     fn finish(&mut self) {
-        self.session.input(Input::Closed);
+        self.session.input(Input::Gone);
     }
 
     fn poll_frames(&mut self, cx: &mut Context<'_>, take: &mut dyn FnMut(Frame)) -> Poll<Option<End>> {

@@ -30,7 +30,12 @@ impl Session {
             let mut moved = self.poll_commands(cx);
             moved |= self.poll_catch_up(cx);
             moved |= self.take_signals(now);
+            // What comes while the rest is written was not promised: a busy room would keep the session for ever.
+            let has_all = self.has_all_promised();
             self.fill(batch);
+            if has_all {
+                self.end(None);
+            }
             if !batch.is_empty() {
                 self.note_output(now, batch.bytes());
                 let counters = self.services.metrics.counters();
@@ -40,10 +45,8 @@ impl Session {
                 return Poll::Ready(Output::Frames);
             }
             moved |= self.may_catch_up();
-            let owes = self.owes_entries();
             match &mut self.stage {
-                // Whom the hub ends comes back and resumes.
-                Stage::Draining(refusal) if self.in_flight.is_empty() && (refusal.is_some() || !owes) => {
+                Stage::Draining(refusal) if self.in_flight.is_empty() => {
                     let refusal = refusal.take();
                     self.end(refusal);
                 }
@@ -81,15 +84,26 @@ impl Session {
         }
     }
 
+    /// Whether a client that sends no more was given what it was promised: the rooms that it resumes, what they had when its
+    /// last command was answered, and what it missed in its inbox.
+    fn has_all_promised(&mut self) -> bool {
+        let Stage::Closing(noted) = &mut self.stage else { return false };
+        let Some(established) = &mut self.established else { return true };
+        let is_reading = established.inbox_under_way
+            || established.feed.as_ref().is_some_and(|feed| feed.next_query().is_some());
+        let is_joining = established.joins_under_way > 0 || !established.joins.is_empty();
+        if !self.in_flight.is_empty() || is_joining || is_reading {
+            return false;
+        }
+        if !std::mem::replace(noted, true) {
+            established.slots.promise();
+        }
+        !established.slots.owe()
+    }
+
     /// Whether a room turned out to be behind and nothing is being read yet.
     fn may_catch_up(&self) -> bool {
         self.established.as_ref().is_some_and(|e| e.catch_up.is_none() && e.slots.may_read())
-    }
-
-    /// Whether the client sends no more, and has not got all that `joined` has promised.
-    fn owes_entries(&self) -> bool {
-        matches!(self.stage, Stage::Draining(None))
-            && self.established.as_ref().is_some_and(|e| e.slots.owe())
     }
 
     fn poll_hello_deadline(&mut self, cx: &mut Context<'_>) {
@@ -173,7 +187,9 @@ impl Session {
                 self.outbox = VecDeque::new();
             }
             let Some(established) = &mut self.established else { return };
-            if !batch.has_room() || !matches!(self.stage, Stage::Open | Stage::Draining(_)) {
+            if !batch.has_room()
+                || !matches!(self.stage, Stage::Open | Stage::Closing(_) | Stage::Draining(_))
+            {
                 return;
             }
             // Before `connected` nothing else is sent: it is the first frame of a session.

@@ -24,7 +24,7 @@ fn behind(rooms: u32) -> Slots {
         let head = Position { epoch: Epoch(1), seq: Seq(9), tag: Tag(1) };
         room.append(head, Seq(0), Timestamp(0), None);
         let follower = Follower::new(Arc::clone(&mailbox), slot, false);
-        slots.begin(slot, Following::begin(room, follower), (Seq(0), Seq(0)), false, None, false);
+        slots.begin(slot, Following::begin(room, follower), Seq(0), false, None, false);
     }
     assert!(slots.fill(&mut Batch::default()).is_none());
     slots
