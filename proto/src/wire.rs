@@ -131,7 +131,7 @@ pub const NOT_UTF8: CloseRow =
 pub const TOO_MANY_PINGS: CloseRow = CloseRow {
     close: 1008,
     code: "RATE_LIMITED",
-    when: "More than ten pings and pongs of the WebSocket's own a second, for half a minute.",
+    when: "More than ten pings, pongs and empty fragments of the WebSocket's own a second, for half a minute.",
 };
 
 /// What a socket is closed with beside the codes' own. A client would do the same again: it is a fault of the client.

@@ -3,6 +3,7 @@
 //! tungstenite reads; ready frames are written past it. The hub is asked for frames only when all before are written, so
 //! a socket that stops reading holds nothing but the batch that it does not take.
 
+mod fragments;
 mod gate;
 mod inbound;
 mod outgoing;
@@ -74,8 +75,8 @@ async fn open(
         .max_write_buffer_size(WRITE_BUFFER)
         .max_message_size(Some(options.frame_bytes))
         .max_frame_size(Some(options.frame_bytes));
-    let gate = Gate::new(parts.io.into_inner());
     let early = parts.read_buf.to_vec();
+    let gate = Gate::new(parts.io.into_inner(), &early);
     let frames = WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await;
     Some(Box::new(Socket {
         frames,
@@ -161,7 +162,11 @@ impl Socket {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.starved = true;
         while self.outgoing.chunk().len() < OUTGOING_READS && self.hub.poll_ready(cx).is_ready() {
-            let Poll::Ready(read) = Pin::new(&mut self.frames).poll_next(cx) else {
+            let read = Pin::new(&mut self.frames).poll_next(cx);
+            if !self.admits_fragments() {
+                return self.wrong(cx, WireRow::of(TOO_MANY_PINGS.code), TOO_MANY_PINGS.close);
+            }
+            let Poll::Ready(read) = read else {
                 self.starved = false;
                 return Poll::Pending;
             };
@@ -188,6 +193,15 @@ impl Socket {
             }
         }
         Poll::Pending
+    }
+
+    /// Whether it has sent no more empty fragments than it may.
+    fn admits_fragments(&mut self) -> bool {
+        let empty = self.frames.get_mut().fragments.empty();
+        empty == 0 || {
+            let now = Instant::now();
+            (0..empty).all(|_| self.pace.admit(now))
+        }
     }
 
     /// Ends a session whose client does what must not be. It is told in the protocol's own words first.
