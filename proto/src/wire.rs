@@ -81,9 +81,11 @@ pub const WIRE_TABLE: [WireRow; 22] = table! {
         "A frame or a content above the limits that `connected` told, or more than the tenant's storage has room for \
          (`violations` names `room`). A frame that is too large ends the session, a content does not.";
     "RATE_LIMITED", "too many requests", true, true, ResourceExhausted, 429, 4001,
-        "Too many commands, or no more idempotency keys can be remembered. Wait for `retry_after_ms`.";
+        "Too many commands, too many sessions opened one after the other, or no more idempotency keys can be remembered. \
+         Wait for `retry_after_ms`.";
     "CONNECTION_LIMIT_EXCEEDED", "too many sessions", true, true, ResourceExhausted, 429, 4002,
-        "The user has too many sessions. End one.";
+        "The user, or the tenant, has too many sessions. End one, or wait for `retry_after_ms`: those whose clients are gone \
+         end by themselves.";
     "TOO_MANY_CONNECTIONS", "too many connections", true, true, ResourceExhausted, 429, 4003,
         "The address has too many connections that have not authenticated, attempts that failed or sessions, or \
          the node has too many sessions. Wait for `retry_after_ms`.";

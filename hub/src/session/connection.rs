@@ -52,6 +52,14 @@ impl Closer {
         }
     }
 
+    /// Ends the stream at once, whatever its client takes; the connection where it has that for itself.
+    pub fn cut(&self) {
+        match &self.stream {
+            Some(stream) => stream.abort(),
+            None => self.close(),
+        }
+    }
+
     /// Closes the connection; again is harmless.
     pub fn close(&self) {
         self.connection.closed.store(true, Ordering::SeqCst);

@@ -98,6 +98,8 @@ pub(super) struct Established {
     /// Joins that wait for their turn: those of a resume.
     pub(super) joins: VecDeque<(Join, JoinReason)>,
     pub(super) joins_under_way: usize,
+    /// Whether those wait until their user may resume more rooms.
+    pub(super) joins_pause: bool,
     /// Whether the authoriser still lets it follow its rooms.
     pub(super) asking: Asking,
 }
@@ -119,6 +121,7 @@ impl Established {
             pages: Pages::default(),
             joins: VecDeque::new(),
             joins_under_way: 0,
+            joins_pause: false,
             asking: Asking::default(),
         }
     }

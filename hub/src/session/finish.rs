@@ -72,6 +72,12 @@ impl Session {
                 }
             }
             Done::Inbox(page) => self.finish_inbox(page),
+            Done::JoinsGoOn => {
+                if let Some(established) = &mut self.established {
+                    established.joins_pause = false;
+                }
+                self.begin_waiting_joins();
+            }
             Done::AskAgain => self.finish_wait(),
             Done::AskedAgain(denied) => self.finish_asking(denied),
         }

@@ -81,6 +81,7 @@ pub(super) fn welcome(
         closer,
         Moment::now(),
     );
+    *live.commands.lock() = services.upkeep.spent.take(live.user());
     let live = Arc::new(live.from(source, &caller));
     let all = services.sessions.insert(Arc::clone(&live));
     services.delivery.registry().insert(mailbox);

@@ -32,7 +32,9 @@ use super::limits::Limits;
 use super::memory::Memory;
 use super::once::Once;
 use super::quotas::was_sent;
+use super::replaced::Replaced;
 use super::sessions::Sessions;
+use super::spent::Spent;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
 const KNOWN_USERS: usize = 100_000;
@@ -110,6 +112,10 @@ pub struct Upkeep {
     pub(super) counts: Changed,
     /// Who waits to be counted with other nodes' sessions.
     pub(super) doors: Doors,
+    /// What ended sessions have left of their commands.
+    pub(super) spent: Spent,
+    /// Sessions that were taken over from and are held yet.
+    pub(super) replaced: Replaced,
     refused_tokens: Seldom,
     draining: AtomicBool,
     out_of_service: AtomicBool,
@@ -132,6 +138,8 @@ impl Upkeep {
             turned_away: SeldomEach::default(),
             counts: Changed::default(),
             doors: Doors::default(),
+            spent: Spent::default(),
+            replaced: Replaced::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             out_of_service: AtomicBool::new(false),

@@ -21,6 +21,7 @@ mod large_rooms;
 mod limits;
 mod marks;
 mod members;
+mod openings;
 mod presence;
 mod random_mix;
 mod rates;
