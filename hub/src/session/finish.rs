@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::access::rules::may_go_on;
+use crate::access::rules::{may_go_on, may_see_presence};
 use crate::audit::{About, event};
 use crate::delivery::To;
 use crate::domain::command::{Join, Stateless};
@@ -211,12 +211,17 @@ impl Session {
     }
 
     /// The room is followed from here on: `joined` goes out before anything of it.
-    fn follow(&mut self, id: u32, slot: u32, joining: Joining) {
+    fn follow(&mut self, id: u32, slot: u32, mut joining: Joining) {
         let Some(established) = &mut self.established else { return };
         let key = joining.following.room.key.clone();
         let Some(rules) = self.services.namespaces.rules(&key.room) else { return };
         let session = established.live.id();
         let presence = &self.services.presence;
+        // The token may have been renewed meanwhile, and say less.
+        joining.presence &= may_see_presence(rules, &established.caller, &key.room, joining.role);
+        if !joining.presence {
+            joining.following.follower.end_presence();
+        }
         if let Some(role) = joining.role.filter(|_| joining.member_since.is_some()) {
             joining.following.follower.joins_as(role);
         }
