@@ -21,7 +21,7 @@ use prost::Message as _;
 
 use crate::caller::{queries, query, raw_queries};
 use crate::options::Options;
-use crate::place::Trial;
+use crate::place::{Trial, says_nobody};
 use crate::respond::{self, Body, refusal};
 use body::EventBody;
 pub(crate) use positions::Positions;
@@ -79,13 +79,15 @@ pub(crate) async fn open(
         None if opened(&first) => {}
         end => {
             let error = refused(end, &first, &request_id);
-            let status = StatusCode::from_u16(WireRow::of(&error.code).http);
-            trial.judge(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-            return if wanted.is_event_source && WireRow::of(&error.code).reconnect {
-                later()
+            let row = WireRow::of(&error.code);
+            if stream.caller_is_known() {
+                trial.succeeded();
+            } else if says_nobody(row) {
+                drop(trial);
             } else {
-                respond::error(&error)
-            };
+                trial.judge(StatusCode::from_u16(row.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+            }
+            return if wanted.is_event_source && row.reconnect { later() } else { respond::error(&error) };
         }
     }
     trial.succeeded();

@@ -29,6 +29,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::options::Options;
 use crate::patient::Patient;
+use crate::place::says_nobody;
 use gate::Gate;
 use inbound::Inbound;
 use outgoing::Outgoing;
@@ -258,15 +259,8 @@ impl Socket {
         match ready!(self.hub_frames(cx)) {
             None => {}
             Some(Some(row)) => {
-                // Only who cannot say who they are has failed: not whoever met a hub that stops or is away.
-                if row.http != 401
-                    && let Some(mut attempt) = self.attempt.take()
-                {
-                    // A hub that stops says so of everybody.
-                    if row.http == 503 && row.name != "GOING_AWAY" {
-                        attempt.unjudged(Instant::now().into_std());
-                    }
-                    attempt.succeeded();
+                if let Some(attempt) = self.attempt.take() {
+                    judge(attempt, row, self.hub.caller_is_known());
                 }
                 self.close(row.close, row.name);
             }
@@ -306,6 +300,19 @@ impl Socket {
         }
         self.frames.get_mut().poll_drain(cx)
     }
+}
+
+/// What a session's end says of who tried to open it. Only who cannot say who they are has failed: not whoever met a hub that
+/// stops or is away.
+fn judge(mut attempt: Attempt, row: &WireRow, is_known: bool) {
+    if !is_known && says_nobody(row) {
+        return drop(attempt);
+    }
+    // A hub that stops says so of everybody.
+    if !is_known && row.http == 503 && row.name != "GOING_AWAY" {
+        attempt.unjudged(Instant::now().into_std());
+    }
+    attempt.succeeded();
 }
 
 /// Whether this is the reply that opens a session: from now on it is known whose the connection is.

@@ -15,12 +15,16 @@ use http::{Extensions, HeaderMap};
 use parking_lot::Mutex;
 
 use super::call::RequestId;
-use super::errors::wire;
 use crate::access::bridges::Bridges;
 use crate::audit::{About, Source, Trail, event};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::peer::Peer;
+
+mod trial;
+
+use trial::Counted;
+pub(super) use trial::Trial;
 
 /// What is asked of connections. A clone shares it; the default lets everybody in, in plain text.
 #[derive(Clone, Default)]
@@ -312,79 +316,10 @@ impl Drop for Visitor {
     }
 }
 
-/// Where a call counts of which it is not known yet whose it is.
-enum Counted {
-    /// Nowhere, until it fails.
-    Nowhere,
-    /// As the connection that it is on.
-    InPlace(Attempt),
-    /// By itself.
-    Beside(Attempt),
-}
-
-/// A call of which it is not known yet whose it is. Dropping it is a failure, whoever else is on the connection.
-pub(super) struct Trial {
-    visitor: Arc<Visitor>,
-    /// Where its failure counts; `None` for a bridge's.
-    address: Option<IpAddr>,
-    attempt: Counted,
-}
-
-impl Trial {
-    /// It is known whose it is.
-    pub(super) fn succeeded(mut self) {
-        self.visitor.is_known();
-        self.is_spared();
-    }
-
-    /// What came of it where nobody became known. Only those have failed who cannot say who they are, or who left before
-    /// they did.
-    pub(super) fn judge(mut self, refused: Option<ErrorCode>) {
-        if refused == Some(ErrorCode::Unavailable)
-            && let Counted::InPlace(attempt) | Counted::Beside(attempt) = &mut self.attempt
-        {
-            attempt.unjudged(Instant::now());
-        }
-        if refused.is_some_and(|code| wire(code).http != UNAUTHENTICATED) {
-            self.is_spared();
-        }
-    }
-
-    /// It counts nowhere any more, and has not failed.
-    fn is_spared(&mut self) {
-        self.address = None;
-        match std::mem::replace(&mut self.attempt, Counted::Nowhere) {
-            Counted::Nowhere => {}
-            Counted::InPlace(place) => self.visitor.takes_back(place),
-            Counted::Beside(attempt) => attempt.succeeded(),
-        }
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        let Some(address) = self.address else { return };
-        let now = Instant::now();
-        self.visitor.suspect.store(true, Ordering::Relaxed);
-        match std::mem::replace(&mut self.attempt, Counted::Nowhere) {
-            Counted::Nowhere => self.visitor.door.addresses.failed(address, now),
-            Counted::InPlace(mut place) => {
-                place.failed_once(now);
-                self.visitor.takes_back(place);
-            }
-            // Its end is its failure.
-            Counted::Beside(attempt) => drop(attempt),
-        }
-    }
-}
-
 /// Whether a token was good, whatever it is good for.
 pub(super) fn is_good<T>(answer: &Result<T, Refusal>) -> bool {
     answer.as_ref().map_or_else(|refusal| refusal.code == ErrorCode::PermissionDenied, |_| true)
 }
-
-/// The HTTP status of codes that say that nobody known calls.
-const UNAUTHENTICATED: u16 = 401;
 
 fn too_many(wait: Duration) -> Refusal {
     Refusal { retry_after: Some(wait), ..ErrorCode::TooManyConnections.into() }

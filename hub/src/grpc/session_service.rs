@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::session::{Services, Session};
 
 use super::call::{self, RequestId};
-use super::door::{self, Visitor};
+use super::door::Visitor;
 use super::errors;
 use super::session_body::SessionBody;
 use super::session_inbound::Inbound;
@@ -43,7 +43,7 @@ impl SessionService {
     /// Whether the token that came with a call is good, a user's or a service's. A ticket is not used up.
     fn is_good(&self, token: &Result<Option<Token>, Refusal>) -> bool {
         let Ok(Some(token)) = token else { return false };
-        door::is_good(&self.services.admits_service(token, Timestamp::now()))
+        self.services.whose(token, Timestamp::now()).is_ok()
     }
 }
 

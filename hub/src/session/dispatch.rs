@@ -52,6 +52,11 @@ pub(super) enum Done {
 /// A command that was done, and its turn where the answer is as large as a page: kept until it is in the outbox.
 pub(super) type Finished = (Done, pages::Turn);
 
+/// Whose a token is that goes on with a session of a user: a service's does not, as any other's.
+fn not_the_same(refusal: Refusal) -> Refusal {
+    if refusal.code == ErrorCode::PermissionDenied { ErrorCode::InvalidToken.into() } else { refusal }
+}
+
 impl Session {
     pub(super) fn request(&mut self, request: Request) {
         let Request { command_id, key, fingerprint, command } = request;
@@ -72,10 +77,11 @@ impl Session {
         match command {
             // Another, or one more before the first one's ticket was exchanged.
             Command::Hello(_) if self.established.is_some() || !self.in_flight.is_empty() => {
-                self.end(Some(ErrorCode::ProtocolError.into()));
+                self.end_broken(ErrorCode::ProtocolError.into());
             }
             Command::Hello(hello) => self.hello(command_id, *hello),
             _ if self.established.is_none() => {
+                self.tell_unreadable(ErrorCode::AuthRequired);
                 self.refuse_and_end(command_id, ErrorCode::AuthRequired.into());
             }
             Command::Pong => {}
@@ -194,6 +200,14 @@ impl Session {
         self.refuse_and_end(id, refusal);
     }
 
+    /// Whoever comes does not say who they are in any way that is one.
+    pub(super) fn tell_unreadable(&self, code: ErrorCode) {
+        let services = &self.services;
+        services.metrics.counters().attempts.increment();
+        services.metrics.attempt_failed(code);
+        services.audit.tell(event::SESSION_OPENED, &self.source, None, About::default(), Err(code));
+    }
+
     /// Adds a command to those in flight. It is polled with the session, in the order in which they came.
     pub(super) fn begin(&mut self, id: u32, command: impl Future<Output = Done> + Send + 'static) {
         if id != 0 {
@@ -217,7 +231,7 @@ impl Session {
         let now = Timestamp::now();
         let Some(established) = &mut self.established else { return };
         let refreshed = token
-            .and_then(|token| self.services.verify(&token, now))
+            .and_then(|token| self.services.authenticate(&token, now).map_err(not_the_same))
             .and_then(|caller| established.live.life.lock().refresh(&caller, now).map(|()| caller));
         let mut source = established.source.clone().of_command(id);
         if let Ok(caller) = &refreshed {

@@ -228,16 +228,20 @@ impl Session {
             Input::Refused(id, refusal) if self.is_open() => {
                 self.refuse(id, &self.limit_refused().err().unwrap_or(refusal));
             }
-            Input::Refused(id, refusal) => self.refuse_and_end(id, refusal),
+            Input::Refused(id, refusal) => {
+                self.tell_unreadable(refusal.code);
+                self.refuse_and_end(id, refusal);
+            }
             Input::Unreadable(id, answer) if self.is_open() => match self.limit_refused() {
                 Ok(()) => self.send(answer),
                 Err(limited) => self.refuse(id, &limited),
             },
             Input::Unreadable(_, answer) => {
+                self.tell_unreadable(ErrorCode::InvalidArgument);
                 self.send(answer);
                 self.stage = Stage::Ending(Some(ErrorCode::InvalidArgument.into()));
             }
-            Input::Broken(refusal) => self.end(Some(refusal)),
+            Input::Broken(refusal) => self.end_broken(refusal),
             Input::Closed => self.finish(None),
         }
     }
@@ -303,6 +307,14 @@ impl Session {
             self.push(&Push::Disconnected(refusal.clone()));
         }
         self.stage = Stage::Ending(refusal);
+    }
+
+    /// The client does what must not be: it is told, and the session ends, or never begins.
+    pub(super) fn end_broken(&mut self, refusal: Refusal) {
+        if self.established.is_none() && !self.is_over() {
+            self.tell_unreadable(refusal.code);
+        }
+        self.end(Some(refusal));
     }
 
     /// Reads no more; ends when what is in flight was answered.

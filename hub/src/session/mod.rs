@@ -20,6 +20,7 @@ pub mod executor;
 mod finish;
 mod inbox_feed;
 mod join;
+mod known;
 mod limits;
 mod live;
 mod memory;

@@ -151,15 +151,17 @@ impl Upkeep {
 
 impl Services {
     /// Who bears the token. Services have no sessions: their names are not those of users, whose inboxes and rooms
-    /// they would take over. `PERMISSION_DENIED` for their tokens.
+    /// they would take over. `PERMISSION_DENIED` for their tokens, of however many tenants.
     pub fn authenticate(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
-        let caller = self.verify(token, now)?;
-        if caller.service { Err(ErrorCode::PermissionDenied.into()) } else { Ok(caller) }
-    }
-
-    /// Who bears the token, a service of one tenant too.
-    pub(super) fn verify(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
-        self.admit(&self.identify(token, now)?, None)
+        let verified = self.identify(token, now)?;
+        match &verified {
+            Verified::User(_) => self.admit(&verified, None),
+            Verified::Service(_) => {
+                self.can_admit()?;
+                self.check_bearer(&verified)?;
+                Err(ErrorCode::PermissionDenied.into())
+            }
+        }
     }
 
     /// Who bears a token of a service for all tenants. `PERMISSION_DENIED` for others.
@@ -236,18 +238,6 @@ impl Services {
         let caller = self.admit(&self.identify(token, now)?, Some(tenant))?;
         // A user's token administers nothing, not even its own tenant.
         if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
-    }
-
-    /// Whether a call with this token may be a service's, of whatever tenants, and is read. A ticket is left as it is: it
-    /// is good once, for the call itself; one of all nodes is not good here before it is exchanged.
-    pub fn admits_service(&self, token: &Token, now: Timestamp) -> Result<(), Refusal> {
-        if Tickets::is_ticket(&token.0) {
-            return self.tickets.is_good(&token.0, now);
-        }
-        match self.identify(token, now)? {
-            Verified::Service(_) => Ok(()),
-            Verified::User(_) => Err(ErrorCode::PermissionDenied.into()),
-        }
     }
 
     /// Carries out a command that needs no session. Without a limit in time of its own.
@@ -376,6 +366,6 @@ impl Services {
     }
 }
 
-fn bearer_of(operator: &ServiceToken) -> Bearer<'_> {
+pub(super) fn bearer_of(operator: &ServiceToken) -> Bearer<'_> {
     Bearer { name: &operator.name, service: true, mark: &operator.mark }
 }

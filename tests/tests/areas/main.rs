@@ -4,6 +4,7 @@
 
 mod administration;
 mod audit;
+mod audit_openings;
 mod authorizer;
 mod broadcasts;
 mod content;

@@ -8,3 +8,4 @@ mod events;
 mod posted;
 mod revoked;
 mod sockets;
+mod unknown;

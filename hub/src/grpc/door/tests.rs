@@ -117,12 +117,23 @@ fn a_session_that_never_said_whose_it_is_has_failed_whatever_else_was_asked() {
 }
 
 #[test]
+fn who_says_nothing_that_can_be_read_has_failed() {
+    let (door, none) = (door(None), HeaderMap::new());
+    let visitor = enter(&door, None);
+    let codes = [ErrorCode::InvalidArgument, ErrorCode::ProtocolError, ErrorCode::MessageTooLarge];
+    for code in codes.into_iter().chain([ErrorCode::InvalidToken]) {
+        visitor.try_call(&none, || false).unwrap().judge(Some(code));
+    }
+    assert_eq!(code(visitor.try_call(&none, || false).err()), Some(ErrorCode::TooManyConnections));
+}
+
+#[test]
 fn a_connection_that_made_nobody_known_keeps_its_place() {
     let (door, none) = (door(None), HeaderMap::new());
     let held: Vec<_> = (0..3).map(|_| enter(&door, None)).collect();
     for visitor in &held {
         visitor.asks();
-        visitor.try_call(&none, || false).unwrap().judge(Some(ErrorCode::ProtocolError));
+        visitor.try_call(&none, || false).unwrap().judge(Some(ErrorCode::GoingAway));
         // Nobody knows either whose a token is that cannot be judged, because the issuer's keys cannot be had.
         visitor.admit(&none, || Err(ErrorCode::Unavailable.into())).unwrap_err();
     }
