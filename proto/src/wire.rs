@@ -87,8 +87,8 @@ pub const WIRE_TABLE: [WireRow; 22] = table! {
         "The user, or the tenant, has too many sessions. End one, or wait for `retry_after_ms`: those whose clients are gone \
          end by themselves.";
     "TOO_MANY_CONNECTIONS", "too many connections", true, true, ResourceExhausted, 429, 4003,
-        "The address has too many connections that have not authenticated, attempts that failed or sessions, or \
-         the node has too many sessions. Wait for `retry_after_ms`.";
+        "The address has too many connections that have not authenticated, attempts that failed or sessions, the user too \
+         many connections, or the node too many of either. Wait for `retry_after_ms`.";
     // Not 429, which makes clients repeat what cannot succeed until a room is left.
     "ROOM_LIMIT_EXCEEDED", "too many rooms", false, false, FailedPrecondition, 409, 4508,
         "The session is joined to as many rooms as it may be. Leave one first.";

@@ -265,6 +265,13 @@ pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(100);
 pub const UNAUTHENTICATED_PER_ADDRESS: usize = 10;
 /// Attempts of one address within a minute that failed or are pending, by default (row H5).
 pub const ATTEMPTS_PER_ADDRESS: usize = 10;
+/// Connections of a node at once, by default, those of services and bridges aside.
+pub const CONNECTIONS: usize = 16_000;
+/// Connections of one user of a node at once, by default: each device that comes back on a bad network every few seconds
+/// leaves one until the hub notices that nobody is there ([`HTTP2_KEEPALIVE_INTERVAL`], [`HTTP2_KEEPALIVE_TIMEOUT`]).
+pub const CONNECTIONS_PER_USER: usize = 100;
+/// Who finds too many connections may try again after this long.
+pub const CONNECTIONS_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Who has too many of either is still told so, on so many connections of one worker within [`TURNED_AWAY_FOR`]: within TLS
 /// each costs a handshake. More are closed without a word.
 pub const TURNED_AWAY: usize = 64;

@@ -20,6 +20,7 @@ use crate::audit::{About, Source, Trail, event};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::peer::Peer;
+use crate::session::owners::{Owned, Owners, full};
 
 mod trial;
 
@@ -33,6 +34,8 @@ pub struct Door {
     pub tls: Option<Acceptor>,
     /// What one address may do.
     pub addresses: Addresses,
+    /// How many connections there may be, and one user have.
+    pub owners: Owners,
     /// Proxies whose `x-forwarded-for` is believed, each with its clients' calls on connections of its own.
     pub trusted_proxies: Arc<[IpAddr]>,
     /// Which bridges are believed.
@@ -64,6 +67,8 @@ pub(super) enum Admitted {
     User(Caller),
     /// A service: for which tenant, only the request says.
     Service,
+    /// A user, who may make no such call: `PERMISSION_DENIED`.
+    Barred(Caller),
 }
 
 /// One connection, as its calls see it.
@@ -72,6 +77,8 @@ pub(super) struct Visitor {
     door: Door,
     /// The other end, a proxy's among them.
     address: Option<IpAddr>,
+    /// Whose it is, as far as that is counted.
+    owned: Option<Arc<Owned>>,
     /// What its certificate names, where it showed one.
     names: Option<Vec<String>>,
     /// Its place among those that nobody known uses, until somebody known does. A call that has to show whose it is takes
@@ -104,6 +111,7 @@ impl Visitor {
         let visitor = Self {
             door,
             address: Some(address),
+            owned: None,
             names,
             place: Mutex::new(place),
             asked: AtomicBool::default(),
@@ -115,6 +123,20 @@ impl Visitor {
             visitor.is_known();
         }
         visitor
+    }
+
+    /// The same, of a connection that is counted. Where that is one too many of the node nothing is answered but that, unless
+    /// it is a service's, a bridge's or a trusted proxy's.
+    pub(super) fn on(mut self, owned: Arc<Owned>) -> Self {
+        self.owned = Some(owned);
+        // A proxy's are shared by whoever comes through it.
+        if self.has_bridge_certificate() || self.address.is_some_and(|address| self.door.trusts(address)) {
+            self.is_exempt();
+        }
+        if self.owned.as_ref().is_some_and(|owned| owned.is_too_many()) {
+            *self.turned_away.get_mut() = full().retry_after;
+        }
+        self
     }
 
     /// That of the connection on which a call with these extensions came.
@@ -154,13 +176,13 @@ impl Visitor {
         headers: &HeaderMap,
         ask: impl FnOnce() -> Result<Admitted, Refusal>,
     ) -> Result<Admitted, Refusal> {
-        let admitted = ask();
+        let admitted = self.owned_by(headers, ask());
         if is_good(&admitted) {
             self.is_known();
         } else {
             self.try_call(headers, || false)?.judge(admitted.as_ref().err().map(|refusal| refusal.code));
         }
-        self.certified(headers, admitted)
+        admitted
     }
 
     /// The same for a call that was let try before anybody could say whose it is.
@@ -170,12 +192,29 @@ impl Visitor {
         headers: &HeaderMap,
         admitted: Result<Admitted, Refusal>,
     ) -> Result<Admitted, Refusal> {
+        let admitted = self.owned_by(headers, admitted);
         if is_good(&admitted) {
             trial.succeeded();
         } else {
             trial.judge(admitted.as_ref().err().map(|refusal| refusal.code));
         }
-        self.certified(headers, admitted)
+        admitted
+    }
+
+    /// What was said of who calls, unless they have too many connections: from now on this one is theirs, if it is nobody's.
+    fn owned_by(
+        &self,
+        headers: &HeaderMap,
+        admitted: Result<Admitted, Refusal>,
+    ) -> Result<Admitted, Refusal> {
+        let admitted = self.certified(headers, admitted)?;
+        if let Some(owned) = self.owned.as_ref().filter(|_| !self.is_bridge(headers)) {
+            match &admitted {
+                Admitted::User(caller) | Admitted::Barred(caller) => owned.is_of(&caller.key())?,
+                Admitted::Service => owned.is_exempt(),
+            }
+        }
+        Ok(admitted)
     }
 
     /// What was said of who calls, unless it is a service that would have to show a certificate.
@@ -274,9 +313,14 @@ impl Visitor {
         let is_bridge = self.has_bridge_certificate() || shows_key();
         // It counts its clients itself, and its own address is none of theirs.
         if is_bridge {
+            self.is_exempt();
             self.is_known();
         }
         is_bridge
+    }
+
+    fn is_exempt(&self) {
+        self.owned.iter().for_each(|owned| owned.is_exempt());
     }
 
     fn has_bridge_certificate(&self) -> bool {
@@ -286,7 +330,9 @@ impl Visitor {
     /// Somebody known uses the connection: it counts no more.
     fn is_known(&self) {
         self.known.store(true, Ordering::Relaxed);
-        *self.turned_away.lock() = None;
+        if !self.owned.as_ref().is_some_and(|owned| owned.is_too_many()) {
+            *self.turned_away.lock() = None;
+        }
         self.place.lock().take().into_iter().for_each(Attempt::succeeded);
     }
 

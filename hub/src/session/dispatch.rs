@@ -157,7 +157,7 @@ impl Session {
             Ok(caller) => caller,
             Err(refusal) => return self.refuse_hello(id, None, refusal),
         };
-        if let Err(refusal) = self.services.limit_opening(&caller) {
+        if let Err(refusal) = opening::may_open(&self.services, &caller, &self.closer) {
             return self.refuse_hello(id, Some(&caller), refusal);
         }
         let place = (self.shard, self.source.clone(), self.closer.clone());

@@ -28,6 +28,7 @@ mod missed;
 mod notices;
 mod once;
 mod opening;
+pub mod owners;
 mod pace;
 mod pages;
 mod permitted;
