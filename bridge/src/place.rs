@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use carillon_net::addresses::{Addresses, Attempt};
+use carillon_proto::WireRow;
 use http::StatusCode;
 use parking_lot::Mutex;
 
@@ -67,6 +68,11 @@ impl Drop for Place {
             self.held.lock().take().into_iter().for_each(Attempt::succeeded);
         }
     }
+}
+
+/// Whether a session that ends with this code said in no way who it is: not with a good token, or in nothing that can be read.
+pub(crate) fn says_nobody(row: &WireRow) -> bool {
+    matches!(row.http, 400 | 401 | 413)
 }
 
 /// A request of which it is not known yet whose it is. Dropping it is a failure.

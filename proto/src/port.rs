@@ -151,6 +151,9 @@ pub trait FrameStream: Send {
     /// written for.
     fn poll_frames(&mut self, cx: &mut Context<'_>, take: &mut dyn FnMut(Frame)) -> Poll<Option<End>>;
 
+    /// Whether the token of a session that has ended was good, so that it is known whose it was, whatever became of it.
+    fn caller_is_known(&self) -> bool;
+
     /// Ready when the connection is to be cut, because its client does not take what ends the session.
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }

@@ -81,12 +81,14 @@ pub const WIRE_TABLE: [WireRow; 22] = table! {
         "A frame or a content above the limits that `connected` told, or more than the tenant's storage has room for \
          (`violations` names `room`). A frame that is too large ends the session, a content does not.";
     "RATE_LIMITED", "too many requests", true, true, ResourceExhausted, 429, 4001,
-        "Too many commands, or no more idempotency keys can be remembered. Wait for `retry_after_ms`.";
+        "Too many commands, too many sessions opened one after the other, or no more idempotency keys can be remembered. \
+         Wait for `retry_after_ms`.";
     "CONNECTION_LIMIT_EXCEEDED", "too many sessions", true, true, ResourceExhausted, 429, 4002,
-        "The user has too many sessions. End one.";
+        "The user, or the tenant, has too many sessions. End one, or wait for `retry_after_ms`: those whose clients are gone \
+         end by themselves.";
     "TOO_MANY_CONNECTIONS", "too many connections", true, true, ResourceExhausted, 429, 4003,
-        "The address has too many connections that have not authenticated, attempts that failed or sessions, or \
-         the node has too many sessions. Wait for `retry_after_ms`.";
+        "The address has too many connections that have not authenticated, attempts that failed or sessions, the user too \
+         many connections, or the node too many of either. Wait for `retry_after_ms`.";
     // Not 429, which makes clients repeat what cannot succeed until a room is left.
     "ROOM_LIMIT_EXCEEDED", "too many rooms", false, false, FailedPrecondition, 409, 4508,
         "The session is joined to as many rooms as it may be. Leave one first.";
@@ -131,7 +133,7 @@ pub const NOT_UTF8: CloseRow =
 pub const TOO_MANY_PINGS: CloseRow = CloseRow {
     close: 1008,
     code: "RATE_LIMITED",
-    when: "More than ten pings and pongs of the WebSocket's own a second, for half a minute.",
+    when: "More than ten pings, pongs and empty fragments of the WebSocket's own a second, for half a minute.",
 };
 
 /// What a socket is closed with beside the codes' own: a fault of the client. Whether it should come back the code says, as

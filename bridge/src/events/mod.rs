@@ -22,7 +22,7 @@ use http_body_util::{BodyExt, StreamBody};
 use prost::Message as _;
 
 use crate::options::Options;
-use crate::place::Trial;
+use crate::place::{Trial, says_nobody};
 use crate::respond::{Body, refusal};
 use body::EventBody;
 use joins::Joins;
@@ -67,7 +67,13 @@ pub(crate) async fn open(
         None if opened(&first) => trial.succeeded(),
         end => {
             let error = why_not(end, &first, &request_id);
-            trial.judge(refused::status(&error));
+            if stream.caller_is_known() {
+                trial.succeeded();
+            } else if says_nobody(WireRow::of(&error.code)) {
+                drop(trial);
+            } else {
+                trial.judge(refused::status(&error));
+            }
             return Err(error);
         }
     }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use carillon_proto::port::{Call, End, FrameStream};
+use carillon_proto::port::{self, Call, End, FrameStream};
 use carillon_proto::v1::session_response::Kind;
 use carillon_proto::v1::{Disconnected, GoingAway, SessionResponse};
 use carillon_proto::{Frame, WireRow};
@@ -62,6 +62,8 @@ pub(super) struct RemoteStream {
     begun: bool,
     /// Whether the client sends no more.
     finished: bool,
+    /// Whether the hub said that it knows whose it was.
+    caller_is_known: bool,
 }
 
 impl RemoteStream {
@@ -75,6 +77,7 @@ impl RemoteStream {
             end: None,
             begun: false,
             finished: false,
+            caller_is_known: false,
         }
     }
 
@@ -214,8 +217,10 @@ impl FrameStream for RemoteStream {
                     take(Frame::from_message(&message));
                 }
                 Poll::Ready(end) => {
-                    let row = end.and_then(Result::err).map(|status| status::row(&status));
-                    self.end = Some(row);
+                    let status = end.and_then(Result::err);
+                    self.caller_is_known =
+                        status.as_ref().is_some_and(|status| status.metadata().contains_key(port::CALLER));
+                    self.end = Some(status.as_ref().map(status::row));
                     break;
                 }
                 Poll::Pending if taken == 0 => return Poll::Pending,
@@ -226,6 +231,10 @@ impl FrameStream for RemoteStream {
             Some(end) if taken == 0 => Poll::Ready(Some(end)),
             _ => Poll::Ready(None),
         }
+    }
+
+    fn caller_is_known(&self) -> bool {
+        self.caller_is_known
     }
 
     fn poll_cut(&mut self, _: &mut Context<'_>) -> Poll<()> {

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::fragments::Fragments;
 use crate::patient::Patient;
 
 /// A stream that tungstenite may not write to while a frame of the bridge's is half written.
@@ -14,11 +15,16 @@ pub(super) struct Gate {
     stream: Patient,
     /// Whether the bridge is in the middle of a frame.
     pub(super) shut: bool,
+    /// What was read that tungstenite says nothing of.
+    pub(super) fragments: Fragments,
 }
 
 impl Gate {
-    pub(super) fn new(stream: Patient) -> Self {
-        Self { stream, shut: false }
+    /// Around `stream`, of which `early` was read already.
+    pub(super) fn new(stream: Patient, early: &[u8]) -> Self {
+        let mut fragments = Fragments::default();
+        fragments.take(early);
+        Self { stream, shut: false, fragments }
     }
 
     /// Writes for the bridge.
@@ -57,7 +63,10 @@ impl AsyncRead for Gate {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.fragments.take(buf.filled().get(before..).unwrap_or_default());
+        read
     }
 }
 

@@ -3,6 +3,7 @@
 //! tungstenite reads; ready frames are written past it. The hub is asked for frames only when all before are written, so
 //! a socket that stops reading holds nothing but the batch that it does not take.
 
+mod fragments;
 mod gate;
 mod inbound;
 mod outgoing;
@@ -29,6 +30,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::options::Options;
 use crate::patient::Patient;
+use crate::place::says_nobody;
 use gate::Gate;
 use inbound::Inbound;
 use outgoing::Outgoing;
@@ -76,8 +78,8 @@ async fn open(
         .max_write_buffer_size(WRITE_BUFFER)
         .max_message_size(Some(options.frame_bytes))
         .max_frame_size(Some(options.frame_bytes));
-    let gate = Gate::new(parts.io.into_inner());
     let early = parts.read_buf.to_vec();
+    let gate = Gate::new(parts.io.into_inner(), &early);
     let frames = WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await;
     Some(Box::new(Socket {
         frames,
@@ -169,7 +171,11 @@ impl Socket {
         self.starved = true;
         while self.outgoing.chunk().len() < OUTGOING_READS && self.hub.poll_ready(cx).is_ready() {
             let mut reading = Context::from_waker(self.readable.waker());
-            let Poll::Ready(read) = Pin::new(&mut self.frames).poll_next(&mut reading) else {
+            let read = Pin::new(&mut self.frames).poll_next(&mut reading);
+            if !self.admits_fragments() {
+                return self.wrong(cx, WireRow::of(TOO_MANY_PINGS.code), TOO_MANY_PINGS.close);
+            }
+            let Poll::Ready(read) = read else {
                 self.starved = false;
                 return Poll::Pending;
             };
@@ -196,6 +202,15 @@ impl Socket {
             }
         }
         Poll::Pending
+    }
+
+    /// Whether it has sent no more empty fragments than it may.
+    fn admits_fragments(&mut self) -> bool {
+        let empty = self.frames.get_mut().fragments.empty();
+        empty == 0 || {
+            let now = Instant::now();
+            (0..empty).all(|_| self.pace.admit(now))
+        }
     }
 
     /// Ends a session whose client does what must not be. It is told in the protocol's own words first.
@@ -252,15 +267,8 @@ impl Socket {
         match ready!(self.hub_frames(cx)) {
             None => {}
             Some(Some(row)) => {
-                // Only who cannot say who they are has failed: not whoever met a hub that stops or is away.
-                if row.http != 401
-                    && let Some(mut attempt) = self.attempt.take()
-                {
-                    // A hub that stops says so of everybody.
-                    if row.http == 503 && row.name != "GOING_AWAY" {
-                        attempt.unjudged(Instant::now().into_std());
-                    }
-                    attempt.succeeded();
+                if let Some(attempt) = self.attempt.take() {
+                    judge(attempt, row, self.hub.caller_is_known());
                 }
                 self.close(row.close, row.name);
             }
@@ -300,6 +308,19 @@ impl Socket {
         }
         self.frames.get_mut().poll_drain(cx)
     }
+}
+
+/// What a session's end says of who tried to open it. Only who cannot say who they are has failed: not whoever met a hub that
+/// stops or is away.
+fn judge(mut attempt: Attempt, row: &WireRow, is_known: bool) {
+    if !is_known && says_nobody(row) {
+        return drop(attempt);
+    }
+    // A hub that stops says so of everybody.
+    if !is_known && row.http == 503 && row.name != "GOING_AWAY" {
+        attempt.unjudged(Instant::now().into_std());
+    }
+    attempt.succeeded();
 }
 
 /// Whether this is the reply that opens a session: from now on it is known whose the connection is.

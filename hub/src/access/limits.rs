@@ -45,11 +45,15 @@ pub enum Limited {
     Service,
     /// What all of a tenant send: messages, events and notifications.
     TenantMessages,
+    /// Opening sessions, in the place of others or not.
+    Open,
+    /// Rooms that sessions resume.
+    Resume,
 }
 
 impl Limited {
     /// All, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Send,
         Self::Edit,
         Self::Delete,
@@ -61,6 +65,8 @@ impl Limited {
         Self::Execute,
         Self::Service,
         Self::TenantMessages,
+        Self::Open,
+        Self::Resume,
     ];
 
     /// Its name in configuration, metrics and administration.
@@ -77,6 +83,8 @@ impl Limited {
             Self::Execute => "execute",
             Self::Service => "service",
             Self::TenantMessages => "tenant_messages",
+            Self::Open => "open",
+            Self::Resume => "resume",
         }
     }
 }
@@ -180,6 +188,17 @@ impl Limiter {
         room: Option<&RoomName>,
         now: Moment,
     ) -> Result<(), Refusal> {
+        self.try_take(caller, kind, room, now).map_err(|after| self.refuse(&caller.tenant, kind, after))
+    }
+
+    /// The same for who waits until there is one, and is not refused: after how long that will be.
+    pub fn try_take(
+        &self,
+        caller: &Caller,
+        kind: Limited,
+        room: Option<&RoomName>,
+        now: Moment,
+    ) -> Result<(), Duration> {
         let own = room.and_then(|room| self.own_rate(kind, room));
         let Some(rate) = own.map_or_else(|| self.rates.of(kind), |(_, rate)| rate) else { return Ok(()) };
         let key = Key {
@@ -194,10 +213,9 @@ impl Limiter {
 
     /// Takes one of the bucket of all that a tenant sends.
     pub fn check_tenant(&self, tenant: &TenantId, now: Moment) -> Result<(), Refusal> {
-        match self.rates.of(Limited::TenantMessages) {
-            Some(rate) => self.take(tenants(tenant), rate, now),
-            None => Ok(()),
-        }
+        let kind = Limited::TenantMessages;
+        let Some(rate) = self.rates.of(kind) else { return Ok(()) };
+        self.take(tenants(tenant), rate, now).map_err(|after| self.refuse(tenant, kind, after))
     }
 
     /// Gives back what was taken for something that was not sent after all.
@@ -218,18 +236,16 @@ impl Limiter {
         self.level(&key, bucket.unwrap_or_default(), now)
     }
 
-    fn take(&self, key: Key, rate: Rate, now: Moment) -> Result<(), Refusal> {
+    fn take(&self, key: Key, rate: Rate, now: Moment) -> Result<(), Duration> {
         let Some(shard) = self.shards.get(shard_of(&key.tenant, key.name.as_ref())) else { return Ok(()) };
-        let (tenant, kind) = (key.tenant.clone(), key.kind);
-        let taken = {
-            let mut shard = shard.lock();
-            shard.drop_full(now);
-            shard.buckets.entry(key).or_default().take(rate, now)
-        };
-        taken.map_err(|after| {
-            self.count(&tenant, kind);
-            Refusal { retry_after: Some(after), ..ErrorCode::RateLimited.into() }
-        })
+        let mut shard = shard.lock();
+        shard.drop_full(now);
+        shard.buckets.entry(key).or_default().take(rate, now)
+    }
+
+    fn refuse(&self, tenant: &TenantId, kind: Limited, after: Duration) -> Refusal {
+        self.count(tenant, kind);
+        Refusal { retry_after: Some(after), ..ErrorCode::RateLimited.into() }
     }
 
     /// Counts a refusal by a limit that is kept elsewhere.
@@ -341,106 +357,4 @@ fn shard_of(tenant: &TenantId, name: Option<&UserId>) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::revocation::TokenMark;
-    use crate::domain::time::Timestamp;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn caller(user: &str, service: bool) -> Caller {
-        Caller {
-            tenant: TenantId::parse("acme").unwrap(),
-            user: UserId::parse(user).unwrap(),
-            service,
-            expires: Timestamp(0),
-            token: TokenMark::default(),
-            powers: crate::domain::powers::Powers::default(),
-        }
-    }
-
-    fn limiter() -> Limiter {
-        let rates = Rates::default().with(Limited::Send, Some(Rate::new(2, SECOND)));
-        let own = |rate| FxHashMap::from_iter([(Limited::Send, rate)]);
-        let (busy, free) = (own(Some(Rate::new(1, SECOND))), own(None));
-        Limiter::new(rates, vec![("busy".to_owned(), busy), ("free".to_owned(), free)])
-    }
-
-    fn room(name: &str) -> RoomName {
-        RoomName::parse(name).unwrap()
-    }
-
-    #[test]
-    fn each_user_and_kind_has_a_bucket_of_its_own() {
-        let limiter = limiter();
-        let (alice, bob, service) = (caller("alice", false), caller("bob", false), caller("alice", true));
-        let take = |who: &Caller, at| limiter.check(who, Limited::Send, Some(&room("quiet:1")), Moment(at));
-        assert!(take(&alice, 1).is_ok() && take(&alice, 1).is_ok());
-        let refused = take(&alice, 1).unwrap_err();
-        assert_eq!((refused.code, refused.retry_after), (ErrorCode::RateLimited, Some(SECOND)));
-        assert!(take(&bob, 1).is_ok() && take(&service, 1).is_ok());
-        assert!(limiter.check(&alice, Limited::Edit, None, Moment(1)).is_ok(), "without a rate");
-        assert!(take(&alice, 1_001).is_ok());
-        assert_eq!(limiter.refused(&alice.tenant), [(Limited::Send, 1)]);
-    }
-
-    #[test]
-    fn a_namespace_may_have_a_rate_of_its_own() {
-        let limiter = limiter();
-        let alice = caller("alice", false);
-        let take = |name: &str| limiter.check(&alice, Limited::Send, Some(&room(name)), Moment(1)).is_ok();
-        assert!((0..10).all(|_| take("free:1")));
-        assert_eq!(
-            [take("busy:1"), take("busy:2"), take("quiet:1"), take("quiet:1")],
-            [true, false, true, true]
-        );
-        let level = |namespace: Option<&str>, left, burst| Level {
-            kind: Limited::Send,
-            namespace: namespace.map(str::to_owned),
-            left,
-            burst,
-        };
-        let levels = limiter.levels(&alice.tenant, &alice.user, Moment(1));
-        assert_eq!(levels, [level(None, 0, 2), level(Some("busy"), 0, 1)]);
-        assert_eq!(limiter.reset(&alice.tenant, &alice.user, Moment(1)), 2);
-        assert!(limiter.levels(&alice.tenant, &alice.user, Moment(1)).is_empty());
-        assert!(take("busy:1"));
-    }
-
-    #[test]
-    fn what_is_full_again_is_dropped() {
-        let limiter = limiter();
-        for user in 0..100 {
-            let caller = caller(&format!("user-{user}"), false);
-            assert!(limiter.check(&caller, Limited::Send, None, Moment(1)).is_ok());
-        }
-        let kept = |limiter: &Limiter| limiter.shards.iter().map(|s| s.lock().buckets.len()).sum::<usize>();
-        assert_eq!(kept(&limiter), 100);
-        assert_eq!(limiter.buckets(&caller("x", false).tenant, Moment(1)), 100);
-        for user in 0..200 {
-            let caller = caller(&format!("other-{user}"), false);
-            assert!(limiter.check(&caller, Limited::Send, None, Moment(60_000)).is_ok());
-        }
-        assert_eq!(kept(&limiter), 200);
-    }
-
-    #[test]
-    fn all_of_a_tenant_share_a_bucket_of_its_own() {
-        let rates = Rates::default().with(Limited::TenantMessages, Some(Rate::new(2, SECOND)));
-        let limiter = Limiter::new(rates, Vec::new());
-        let [acme, other] = ["acme", "other"].map(|tenant| TenantId::parse(tenant).unwrap());
-        let take =
-            |tenant, at| limiter.check_tenant(tenant, Moment(at)).map_err(|refusal| refusal.retry_after);
-        let left = |at| limiter.tenant_level(&acme, Moment(at)).map(|level| (level.left, level.burst));
-        assert_eq!(left(1), Some((2, 2)));
-        assert_eq!((take(&acme, 1), take(&acme, 1), take(&acme, 1)), (Ok(()), Ok(()), Err(Some(SECOND))));
-        assert_eq!((take(&other, 1), left(1)), (Ok(()), Some((0, 2))));
-        limiter.give_back(&acme);
-        assert_eq!((left(1), take(&acme, 1), take(&acme, 1)), (Some((1, 2)), Ok(()), Err(Some(SECOND))));
-        assert_eq!(take(&acme, 1_001), Ok(()));
-        assert_eq!(limiter.refused(&acme), [(Limited::TenantMessages, 2)]);
-        let user = UserId::parse("alice").unwrap();
-        assert!(limiter.levels(&acme, &user, Moment(1)).is_empty(), "nobody's own");
-        assert_eq!((limiter.reset(&acme, &user, Moment(1)), left(1_001)), (0, Some((0, 2))));
-    }
-}
+mod tests;

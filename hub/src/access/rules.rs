@@ -154,6 +154,28 @@ pub fn follows_by_token(rules: &NamespaceRules, caller: &Caller) -> bool {
     rules.roles.of_token(&caller.powers.roles, Capability::Join.action())
 }
 
+/// Whether a user who sees who is present in a room that they follow may go on to see it with the token that they have now,
+/// as far as that is the token's to say, and their membership's role; what the authoriser says was asked when they joined.
+pub fn may_see_presence(
+    rules: &NamespaceRules,
+    caller: &Caller,
+    room: &RoomName,
+    role: Option<Role>,
+) -> bool {
+    let action = Capability::SeePresence.action();
+    let lets = match rules.join {
+        Who::Members => role.is_some_and(|role| rules.roles.of_member(role, action, role >= Role::Reader)),
+        Who::Granted => caller.powers.grants(room, Grant::Presence),
+        Who::Tenant | Who::Owner | Who::Service | Who::Authorizer => true,
+    };
+    lets || sees_by_token(rules, caller)
+}
+
+/// Whether a role of the caller's token lets them see who is present in rooms of a namespace.
+pub fn sees_by_token(rules: &NamespaceRules, caller: &Caller) -> bool {
+    rules.roles.of_token(&caller.powers.roles, Capability::SeePresence.action())
+}
+
 /// Whether a role of the caller's token lets them show that they type in rooms of a namespace.
 pub fn types_by_token(rules: &NamespaceRules, caller: &Caller) -> bool {
     rules.roles.of_token(&caller.powers.roles, Capability::Type.action())

@@ -107,10 +107,10 @@ impl Tickets {
         text.starts_with(MARK)
     }
 
-    /// Whether a ticket is good, which it remains. `INVALID_TOKEN` where not.
-    pub fn is_good(&self, ticket: &str, now: Timestamp) -> Result<(), Refusal> {
+    /// Who bears a ticket, which remains good. `INVALID_TOKEN` where it is not.
+    pub fn look(&self, ticket: &str, now: Timestamp) -> Result<Verified, Refusal> {
         match self.0.lock().good.get(ticket) {
-            Some((end, _)) if now < *end => Ok(()),
+            Some((end, verified)) if now < *end => Ok(verified.clone()),
             _ => Err(ErrorCode::InvalidToken.into()),
         }
     }
@@ -156,9 +156,9 @@ mod tests {
         let (first, end) = tickets.issue(alice(i64::MAX), start).unwrap();
         let (second, _) = tickets.issue(alice(i64::MAX), start).unwrap();
         assert!(Tickets::is_ticket(&first) && first != second);
-        assert_eq!(tickets.is_good(&first, Timestamp(1)), Ok(()));
+        assert!(tickets.look(&first, Timestamp(1)).is_ok());
         assert_eq!(tickets.redeem(&first, Timestamp(1)), Ok(alice(i64::MAX)));
-        assert!(tickets.is_good(&first, Timestamp(1)).is_err() && tickets.is_good(&second, end).is_err());
+        assert!(tickets.look(&first, Timestamp(1)).is_err() && tickets.look(&second, end).is_err());
         assert_eq!(tickets.redeem(&first, Timestamp(1)), Err(ErrorCode::InvalidToken.into()));
         assert_eq!(tickets.redeem(&second, end), Err(ErrorCode::InvalidToken.into()));
         assert_eq!(tickets.redeem("ticket_made_up", start), Err(ErrorCode::InvalidToken.into()));

@@ -19,6 +19,7 @@ use crate::grpc::health::Health;
 use crate::grpc::local::LocalHub;
 use crate::grpc::server::{Calls, Front, Http2};
 use crate::grpc::session_service::SessionService;
+use crate::session::owners::{ConnectionLimits, Owners};
 use crate::session::{Services, first_call};
 
 /// Reads the certificates, and says who is counted and believed. Who is turned away is written down in `audit`.
@@ -28,6 +29,10 @@ pub(super) fn door(config: &Config, audit: Trail) -> Result<Door, StartError> {
     Ok(Door {
         tls,
         addresses: Addresses::new(config.grpc_addresses()),
+        owners: Owners::new(ConnectionLimits {
+            node: config.grpc.connections,
+            user: config.grpc.connections_per_user,
+        }),
         trusted_proxies: config.grpc.trusted_proxies.clone().into(),
         bridges: Arc::new(config.bridges()?),
         services_need_certificate: config.grpc.tls.services_need_certificate,

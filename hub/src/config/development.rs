@@ -24,6 +24,8 @@ impl Config {
         config.auth.secret_file = Some(secret);
         config.bridge.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 7422)));
         // Everybody on this machine has one address, load tests too.
+        config.grpc.connections = 0;
+        config.grpc.connections_per_user = 0;
         config.grpc.unauthenticated_per_address = 0;
         config.grpc.attempts_per_address = 0;
         config.bridge.unauthenticated_per_address = 0;

@@ -29,6 +29,10 @@ pub struct GrpcSection {
     pub bridge_key_file: Option<PathBuf>,
     /// Names of verified certificates by which they prove it.
     pub bridge_certificates: Vec<String>,
+    /// Connections at once, those of services and bridges aside; 0 for no limit.
+    pub connections: usize,
+    /// Connections of one user at once; 0 for no limit.
+    pub connections_per_user: usize,
     /// Connections of one address at once on which nobody known has called; 0 for no limit.
     pub unauthenticated_per_address: usize,
     /// Attempts of one address within a minute that failed or are pending; 0 for no limit.
@@ -64,6 +68,8 @@ impl Default for GrpcSection {
             bridge_key: None,
             bridge_key_file: None,
             bridge_certificates: Vec::new(),
+            connections: limits::CONNECTIONS,
+            connections_per_user: limits::CONNECTIONS_PER_USER,
             unauthenticated_per_address: limits::UNAUTHENTICATED_PER_ADDRESS,
             attempts_per_address: limits::ATTEMPTS_PER_ADDRESS,
             trusted_proxies: Vec::new(),
@@ -90,6 +96,8 @@ impl GrpcSection {
         number("grpc.stream_window_bytes", self.stream_window_bytes, &(16 * 1024..=(1 << 31) - 1))?;
         number("grpc.connection_window_bytes", self.connection_window_bytes, &(65_535..=(1 << 31) - 1))?;
         number("grpc.header_bytes", self.header_bytes, &(12 * 1024..=1024 * 1024))?;
+        number("grpc.connections", self.connections, &(0..=1_000_000))?;
+        number("grpc.connections_per_user", self.connections_per_user, &(0..=1_000_000))?;
         number("grpc.unauthenticated_per_address", self.unauthenticated_per_address, &(0..=1_000_000))?;
         number("grpc.attempts_per_address", self.attempts_per_address, &(0..=1_000_000))?;
         require(

@@ -70,6 +70,10 @@ pub struct LimitsSection {
     pub sessions_per_address: usize,
     /// Sessions of this node at once; 0: no limit.
     pub sessions_per_node: usize,
+    /// Sessions that a user opens.
+    pub open: RateSetting,
+    /// Rooms that a user's sessions resume.
+    pub resume: RateSetting,
     /// Commands of one session, and of a user without a session.
     pub commands: RateSetting,
     /// Messages that a user sends.
@@ -139,6 +143,8 @@ impl Default for LimitsSection {
             sessions_per_tenant: 0,
             sessions_per_address: 0,
             sessions_per_node: limits::SESSIONS_PER_NODE,
+            open: RateSetting::of(limits::OPEN_RATE),
+            resume: RateSetting::of(limits::RESUME_RATE),
             commands: RateSetting::of(limits::COMMANDS_RATE),
             send: RateSetting::of(limits::SEND_RATE),
             edit: RateSetting::of(limits::EDIT_RATE),
@@ -165,6 +171,8 @@ impl LimitsSection {
             sessions_per_tenant: 0,
             sessions_per_address: 0,
             sessions_per_node: 0,
+            open: off,
+            resume: off,
             commands: off,
             send: off,
             edit: off,
@@ -200,6 +208,8 @@ impl LimitsSection {
             (Limited::Execute, self.commands),
             (Limited::Service, self.service),
             (Limited::TenantMessages, self.messages_per_tenant),
+            (Limited::Open, self.open),
+            (Limited::Resume, self.resume),
         ]
         .into_iter()
         .fold(Rates::default(), |rates, (kind, rate)| rates.with(kind, rate.0))

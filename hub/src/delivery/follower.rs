@@ -16,8 +16,8 @@ pub struct Follower {
     pub mailbox: Arc<Mailbox>,
     /// Which of the session's rooms this is.
     pub slot: u32,
-    /// Whether it asked for presence.
-    pub presence: bool,
+    /// Whether it asked for presence, and may see it.
+    presence: AtomicBool,
     /// Whether the mailbox knows already that there is something.
     ready: AtomicBool,
     /// Whether the session was told that it joined: pushes that are in no log are for it from then on.
@@ -48,13 +48,23 @@ impl Follower {
         Arc::new(Self {
             mailbox,
             slot,
-            presence,
+            presence: AtomicBool::new(presence),
             ready: AtomicBool::new(false),
             joined: AtomicBool::new(false),
             until: AtomicU64::new(u64::MAX),
             standing: Mutex::default(),
             index: AtomicUsize::new(0),
         })
+    }
+
+    /// Whether it is told who is present.
+    pub fn sees_presence(&self) -> bool {
+        self.presence.load(Ordering::Acquire)
+    }
+
+    /// It is told so no more. Whether it was.
+    pub fn end_presence(&self) -> bool {
+        self.presence.swap(false, Ordering::AcqRel)
     }
 
     /// The last entry that it may see.

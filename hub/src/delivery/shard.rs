@@ -230,7 +230,7 @@ impl Shard {
                     To::All => true,
                     To::Except(session) => follower.mailbox.session() != *session,
                     To::Others(user) => follower.mailbox.user().user != *user,
-                    To::PresenceFollowers => follower.presence,
+                    To::PresenceFollowers => follower.sees_presence(),
                 };
                 if wanted && follower.hears() {
                     follower.mailbox.push(broadcast.frame.clone(), broadcast.merge);

@@ -98,6 +98,15 @@ pub const ROOMS_PER_SESSION: usize = 100;
 pub const SESSIONS_PER_USER: usize = 5;
 /// Sessions of a node at once, by default (row F7b).
 pub const SESSIONS_PER_NODE: usize = 1_000;
+/// Sessions of one user that others have taken over from and whose clients do not take their end: past so many the oldest
+/// is broken off.
+pub const REPLACED_HELD: usize = 5;
+/// Not before it has had this long to take it.
+pub const REPLACED_WORDS: Duration = Duration::from_secs(1);
+/// Who finds too many sessions may try again after this long: some end, also those whose clients are gone.
+pub const SESSIONS_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Buckets of ended sessions that are kept for a user's next ones: as many as may have been open at once.
+pub const SPENT_BUCKETS: usize = 64;
 /// Past this share of the sessions of a node, percent, an operator is warned (row F7b).
 pub const SESSIONS_WARNING: usize = 80;
 /// Commands of a session, and of a user without one, by default: 60 a minute (row H6).
@@ -118,6 +127,13 @@ pub const JOIN_RATE: Rate = Rate::new(20, Duration::from_secs(3));
 pub const MARK_RATE: Rate = Rate::new(200, Duration::from_millis(50));
 /// Changes of one's inbox, by default: 10 a minute (row F8).
 pub const INBOX_RATE: Rate = Rate::new(10, Duration::from_secs(6));
+/// Sessions that a user opens, by default: all devices and tabs come back some times at once, and one of them every second.
+pub const OPEN_RATE: Rate = Rate::new(60, Duration::from_secs(1));
+/// Rooms that a user's sessions resume, by default: all of [`SESSIONS_PER_USER`] sessions those of [`ROOMS_PER_SESSION`] twice
+/// at once, and 50 a second.
+pub const RESUME_RATE: Rate = Rate::new(1_000, Duration::from_millis(20));
+/// A session with rooms left to resume that waits for its turn looks for it this often, should an administrator fill it.
+pub const RESUME_LOOKS: Duration = Duration::from_secs(1);
 /// Requests of a service, by default.
 pub const SERVICE_RATE: Rate = Rate::new(2_000, Duration::from_millis(1));
 /// What an entry counts as in its tenant's storage besides what it says, bytes. It is in databases: never change it.
@@ -249,6 +265,13 @@ pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(100);
 pub const UNAUTHENTICATED_PER_ADDRESS: usize = 10;
 /// Attempts of one address within a minute that failed or are pending, by default (row H5).
 pub const ATTEMPTS_PER_ADDRESS: usize = 10;
+/// Connections of a node at once, by default, those of services and bridges aside.
+pub const CONNECTIONS: usize = 16_000;
+/// Connections of one user of a node at once, by default: each device that comes back on a bad network every few seconds
+/// leaves one until the hub notices that nobody is there ([`HTTP2_KEEPALIVE_INTERVAL`], [`HTTP2_KEEPALIVE_TIMEOUT`]).
+pub const CONNECTIONS_PER_USER: usize = 100;
+/// Who finds too many connections may try again after this long.
+pub const CONNECTIONS_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Who has too many of either is still told so, on so many connections of one worker within [`TURNED_AWAY_FOR`]: within TLS
 /// each costs a handshake. More are closed without a word.
 pub const TURNED_AWAY: usize = 64;

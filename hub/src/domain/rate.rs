@@ -58,6 +58,11 @@ impl Bucket {
         rate.burst.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
     }
 
+    /// Whether less is left of it, at the same rate.
+    pub fn has_less_than(&self, other: &Self) -> bool {
+        self.full_at > other.full_at
+    }
+
     /// Whether all are there.
     pub fn is_full(&self, now: Moment) -> bool {
         self.full_at <= now

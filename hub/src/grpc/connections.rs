@@ -27,6 +27,8 @@ use super::io::{Socket, prepare};
 use super::server::Http2;
 use super::streams::Streams;
 use crate::domain::limits::{HANDSHAKE_TIMEOUT, TURNED_AWAY, TURNED_AWAY_FOR};
+use crate::session::Closer;
+use crate::session::owners::Present;
 
 /// After the system could not give a connection, being short of something such as descriptors: trying at once would spin.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -83,10 +85,12 @@ struct Arrival {
     address: IpAddr,
     /// Its place among those of its address, or how long it has to wait for one, which it is told.
     attempt: Result<Attempt, Duration>,
+    /// Counts it among all.
+    present: Present,
     deadline: Instant,
 }
 
-/// Counts a connection at its address. Where that has too many, it may still be told so, briefly; past so many of those
+/// Counts a connection at its address and among all. Where there are too many, it may still be told so, briefly; past so many of those
 /// it is closed: whoever asks that often knows.
 fn arrive(
     socket: TcpStream,
@@ -95,9 +99,11 @@ fn arrive(
     turned_away: &Arc<Semaphore>,
 ) -> Option<Arrival> {
     let attempt = terms.door.arrival(address);
-    let limit = if attempt.is_ok() { terms.first_call } else { TURNED_AWAY_FOR };
+    let present = terms.door.owners.arrive();
+    let is_one_too_many = attempt.is_err() || present.owned().is_too_many();
+    let limit = if is_one_too_many { TURNED_AWAY_FOR } else { terms.first_call };
     let deadline = Instant::now() + limit;
-    if attempt.is_err() {
+    if is_one_too_many {
         // Its place is taken for the whole time, even if it leaves at once: that bounds how many there are in a time, and
         // so what their handshakes cost.
         let told = Arc::clone(turned_away).try_acquire_owned().ok()?;
@@ -106,7 +112,7 @@ fn arrive(
             drop(told);
         });
     }
-    Some(Arrival { socket, address, attempt, deadline })
+    Some(Arrival { socket, address, attempt, present, deadline })
 }
 
 /// HTTP/2 under the hub's limits.
@@ -134,7 +140,7 @@ async fn carry<R>(
     R: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     R::Future: Send + 'static,
 {
-    let Arrival { socket, address, attempt, deadline } = arrival;
+    let Arrival { socket, address, attempt, present, deadline } = arrival;
     let entered = match &door.tls {
         // In a box of its own, which goes before the connection's life begins.
         Some(tls) => {
@@ -143,8 +149,10 @@ async fn carry<R>(
         None => Some(Stream::Plain(socket)),
     };
     let Some(stream) = entered else { return };
-    let visitor = Arc::new(Visitor::new(door, address, attempt, stream.certified_names()));
-    let socket = Socket::new(stream, deadline);
+    let owned = present.owned();
+    let closer = Closer::of_connection(Arc::clone(&owned));
+    let visitor = Arc::new(Visitor::new(door, address, attempt, stream.certified_names()).on(owned));
+    let socket = Socket::new(stream, deadline, closer);
     let (closer, caller) = (socket.closer(), Arc::clone(&visitor));
     let calls = router.map_request(move |request: Request<Incoming>| {
         caller.asks();
@@ -162,6 +170,7 @@ async fn carry<R>(
         }
     };
     visitor.leaves();
+    drop(present);
     if let Err(error) = served {
         tracing::debug!(%error, "a connection broke");
     }

@@ -15,12 +15,17 @@ use http::{Extensions, HeaderMap};
 use parking_lot::Mutex;
 
 use super::call::RequestId;
-use super::errors::wire;
 use crate::access::bridges::Bridges;
 use crate::audit::{About, Source, Trail, event};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::peer::Peer;
+use crate::session::owners::{Owned, Owners, full};
+
+mod trial;
+
+use trial::Counted;
+pub(super) use trial::Trial;
 
 /// What is asked of connections. A clone shares it; the default lets everybody in, in plain text.
 #[derive(Clone, Default)]
@@ -29,6 +34,8 @@ pub struct Door {
     pub tls: Option<Acceptor>,
     /// What one address may do.
     pub addresses: Addresses,
+    /// How many connections there may be, and one user have.
+    pub owners: Owners,
     /// Proxies whose `x-forwarded-for` is believed, each with its clients' calls on connections of its own.
     pub trusted_proxies: Arc<[IpAddr]>,
     /// Which bridges are believed.
@@ -60,6 +67,8 @@ pub(super) enum Admitted {
     User(Caller),
     /// A service: for which tenant, only the request says.
     Service,
+    /// A user, who may make no such call: `PERMISSION_DENIED`.
+    Barred(Caller),
 }
 
 /// One connection, as its calls see it.
@@ -68,6 +77,8 @@ pub(super) struct Visitor {
     door: Door,
     /// The other end, a proxy's among them.
     address: Option<IpAddr>,
+    /// Whose it is, as far as that is counted.
+    owned: Option<Arc<Owned>>,
     /// What its certificate names, where it showed one.
     names: Option<Vec<String>>,
     /// Its place among those that nobody known uses, until somebody known does. A call that has to show whose it is takes
@@ -100,6 +111,7 @@ impl Visitor {
         let visitor = Self {
             door,
             address: Some(address),
+            owned: None,
             names,
             place: Mutex::new(place),
             asked: AtomicBool::default(),
@@ -111,6 +123,20 @@ impl Visitor {
             visitor.is_known();
         }
         visitor
+    }
+
+    /// The same, of a connection that is counted. Where that is one too many of the node nothing is answered but that, unless
+    /// it is a service's, a bridge's or a trusted proxy's.
+    pub(super) fn on(mut self, owned: Arc<Owned>) -> Self {
+        self.owned = Some(owned);
+        // A proxy's are shared by whoever comes through it.
+        if self.has_bridge_certificate() || self.address.is_some_and(|address| self.door.trusts(address)) {
+            self.is_exempt();
+        }
+        if self.owned.as_ref().is_some_and(|owned| owned.is_too_many()) {
+            *self.turned_away.get_mut() = full().retry_after;
+        }
+        self
     }
 
     /// That of the connection on which a call with these extensions came.
@@ -150,13 +176,13 @@ impl Visitor {
         headers: &HeaderMap,
         ask: impl FnOnce() -> Result<Admitted, Refusal>,
     ) -> Result<Admitted, Refusal> {
-        let admitted = ask();
+        let admitted = self.owned_by(headers, ask());
         if is_good(&admitted) {
             self.is_known();
         } else {
             self.try_call(headers, || false)?.judge(admitted.as_ref().err().map(|refusal| refusal.code));
         }
-        self.certified(headers, admitted)
+        admitted
     }
 
     /// The same for a call that was let try before anybody could say whose it is.
@@ -166,12 +192,29 @@ impl Visitor {
         headers: &HeaderMap,
         admitted: Result<Admitted, Refusal>,
     ) -> Result<Admitted, Refusal> {
+        let admitted = self.owned_by(headers, admitted);
         if is_good(&admitted) {
             trial.succeeded();
         } else {
             trial.judge(admitted.as_ref().err().map(|refusal| refusal.code));
         }
-        self.certified(headers, admitted)
+        admitted
+    }
+
+    /// What was said of who calls, unless they have too many connections: from now on this one is theirs, if it is nobody's.
+    fn owned_by(
+        &self,
+        headers: &HeaderMap,
+        admitted: Result<Admitted, Refusal>,
+    ) -> Result<Admitted, Refusal> {
+        let admitted = self.certified(headers, admitted)?;
+        if let Some(owned) = self.owned.as_ref().filter(|_| !self.is_bridge(headers)) {
+            match &admitted {
+                Admitted::User(caller) | Admitted::Barred(caller) => owned.is_of(&caller.key())?,
+                Admitted::Service => owned.is_exempt(),
+            }
+        }
+        Ok(admitted)
     }
 
     /// What was said of who calls, unless it is a service that would have to show a certificate.
@@ -270,9 +313,14 @@ impl Visitor {
         let is_bridge = self.has_bridge_certificate() || shows_key();
         // It counts its clients itself, and its own address is none of theirs.
         if is_bridge {
+            self.is_exempt();
             self.is_known();
         }
         is_bridge
+    }
+
+    fn is_exempt(&self) {
+        self.owned.iter().for_each(|owned| owned.is_exempt());
     }
 
     fn has_bridge_certificate(&self) -> bool {
@@ -282,7 +330,9 @@ impl Visitor {
     /// Somebody known uses the connection: it counts no more.
     fn is_known(&self) {
         self.known.store(true, Ordering::Relaxed);
-        *self.turned_away.lock() = None;
+        if !self.owned.as_ref().is_some_and(|owned| owned.is_too_many()) {
+            *self.turned_away.lock() = None;
+        }
         self.place.lock().take().into_iter().for_each(Attempt::succeeded);
     }
 
@@ -312,79 +362,10 @@ impl Drop for Visitor {
     }
 }
 
-/// Where a call counts of which it is not known yet whose it is.
-enum Counted {
-    /// Nowhere, until it fails.
-    Nowhere,
-    /// As the connection that it is on.
-    InPlace(Attempt),
-    /// By itself.
-    Beside(Attempt),
-}
-
-/// A call of which it is not known yet whose it is. Dropping it is a failure, whoever else is on the connection.
-pub(super) struct Trial {
-    visitor: Arc<Visitor>,
-    /// Where its failure counts; `None` for a bridge's.
-    address: Option<IpAddr>,
-    attempt: Counted,
-}
-
-impl Trial {
-    /// It is known whose it is.
-    pub(super) fn succeeded(mut self) {
-        self.visitor.is_known();
-        self.is_spared();
-    }
-
-    /// What came of it where nobody became known. Only those have failed who cannot say who they are, or who left before
-    /// they did.
-    pub(super) fn judge(mut self, refused: Option<ErrorCode>) {
-        if refused == Some(ErrorCode::Unavailable)
-            && let Counted::InPlace(attempt) | Counted::Beside(attempt) = &mut self.attempt
-        {
-            attempt.unjudged(Instant::now());
-        }
-        if refused.is_some_and(|code| wire(code).http != UNAUTHENTICATED) {
-            self.is_spared();
-        }
-    }
-
-    /// It counts nowhere any more, and has not failed.
-    fn is_spared(&mut self) {
-        self.address = None;
-        match std::mem::replace(&mut self.attempt, Counted::Nowhere) {
-            Counted::Nowhere => {}
-            Counted::InPlace(place) => self.visitor.takes_back(place),
-            Counted::Beside(attempt) => attempt.succeeded(),
-        }
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        let Some(address) = self.address else { return };
-        let now = Instant::now();
-        self.visitor.suspect.store(true, Ordering::Relaxed);
-        match std::mem::replace(&mut self.attempt, Counted::Nowhere) {
-            Counted::Nowhere => self.visitor.door.addresses.failed(address, now),
-            Counted::InPlace(mut place) => {
-                place.failed_once(now);
-                self.visitor.takes_back(place);
-            }
-            // Its end is its failure.
-            Counted::Beside(attempt) => drop(attempt),
-        }
-    }
-}
-
 /// Whether a token was good, whatever it is good for.
 pub(super) fn is_good<T>(answer: &Result<T, Refusal>) -> bool {
     answer.as_ref().map_or_else(|refusal| refusal.code == ErrorCode::PermissionDenied, |_| true)
 }
-
-/// The HTTP status of codes that say that nobody known calls.
-const UNAUTHENTICATED: u16 = 401;
 
 fn too_many(wait: Duration) -> Refusal {
     Refusal { retry_after: Some(wait), ..ErrorCode::TooManyConnections.into() }

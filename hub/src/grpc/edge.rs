@@ -150,17 +150,19 @@ where
     /// Serves who was admitted, and tells others why not.
     fn answer(&mut self, mut request: Request<Body>, admitted: Result<Admitted, Refusal>) -> Answered {
         let request_id = RequestId::of(request.headers());
-        match admitted {
-            Ok(Admitted::User(caller)) => _ = request.extensions_mut().insert(caller),
-            Ok(Admitted::Service) => {}
-            Err(refusal) => {
-                let visitor = Visitor::of(request.extensions());
-                visitor.tell_refused(event::AUTHENTICATION, request.headers(), refusal.code);
-                let refused = errors::status(&refusal, &request_id).into_http();
-                return Box::pin(async { Ok(refused) });
+        let refusal = match admitted {
+            Ok(Admitted::User(caller)) => {
+                request.extensions_mut().insert(caller);
+                return self.serve(request, request_id);
             }
-        }
-        self.serve(request, request_id)
+            Ok(Admitted::Service) => return self.serve(request, request_id),
+            Ok(Admitted::Barred(_)) => ErrorCode::PermissionDenied.into(),
+            Err(refusal) => refusal,
+        };
+        let visitor = Visitor::of(request.extensions());
+        visitor.tell_refused(event::AUTHENTICATION, request.headers(), refusal.code);
+        let refused = errors::status(&refusal, &request_id).into_http();
+        Box::pin(async { Ok(refused) })
     }
 
     fn serve(&mut self, request: Request<Body>, request_id: RequestId) -> Answered {

@@ -52,11 +52,6 @@ impl HubApi {
         match self.caller(headers) {
             Ok(caller) => Ok(Admitted::User(caller)),
             Err(refusal) if refusal.code == ErrorCode::PermissionDenied => Ok(Admitted::Service),
-            // One of several tenants names none here.
-            Err(refusal) if refusal.code == ErrorCode::InvalidArgument => {
-                self.authenticate.any_service(required_bearer(headers)?).map_err(|_| refusal)?;
-                Ok(Admitted::Service)
-            }
             Err(refusal) => Err(refusal),
         }
     }

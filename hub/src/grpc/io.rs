@@ -33,10 +33,10 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// A connection, prepared by [`prepare`], that must be used until `deadline`.
-    pub(super) fn new(stream: Stream, deadline: Instant) -> Self {
+    /// A connection, prepared by [`prepare`], that must be used until `deadline`; `closer` closes it before.
+    pub(super) fn new(stream: Stream, deadline: Instant, closer: Closer) -> Self {
         let deadline = Some(Box::pin(tokio::time::sleep_until(deadline)));
-        Self { stream, closer: Closer::default(), deadline, frames: FrameMeter::default() }
+        Self { stream, closer, deadline, frames: FrameMeter::default() }
     }
 
     /// What closes it from outside.
@@ -127,7 +127,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let socket = listener.accept().await.unwrap().0;
         prepare(&socket);
-        (Socket::new(Stream::Plain(socket), Instant::now() + limit), client)
+        (Socket::new(Stream::Plain(socket), Instant::now() + limit, Closer::default()), client)
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
+use carillon_proto::port;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 
@@ -79,7 +80,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for SessionBody<B> {
                     if let Some(trial) = this.trial.take() {
                         trial.judge(refusal.as_ref().map(|refusal| refusal.code));
                     }
-                    let trailers = trailers(refusal.as_ref(), &this.request_id);
+                    let mut trailers = trailers(refusal.as_ref(), &this.request_id);
+                    // A bridge counts those of whom nobody knows who they are.
+                    if refusal.is_some() && this.session.is_known() {
+                        trailers.insert(port::CALLER, HeaderValue::from_static(port::KNOWN));
+                    }
                     return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                 }
                 // A command that was answered made room for the next frame: read on.

@@ -14,14 +14,15 @@ use bytes::Bytes;
 use http::{Request, Response};
 use tower::Service;
 
+use crate::access::authentication::Verified;
 use crate::audit::event;
 use crate::domain::command::Token;
 use crate::domain::error::Refusal;
 use crate::domain::time::Timestamp;
-use crate::session::{Services, Session};
+use crate::session::{Closer, Services, Session};
 
 use super::call::{self, RequestId};
-use super::door::{self, Visitor};
+use super::door::Visitor;
 use super::errors;
 use super::session_body::SessionBody;
 use super::session_inbound::Inbound;
@@ -40,10 +41,15 @@ impl SessionService {
         Self { services, shard }
     }
 
-    /// Whether the token that came with a call is good, a user's or a service's. A ticket is not used up.
-    fn is_good(&self, token: &Result<Option<Token>, Refusal>) -> bool {
+    /// Whether the token that came with a call is good, a service's or that of a user who may have one more connection. A
+    /// ticket is not used up.
+    fn is_good(&self, token: &Result<Option<Token>, Refusal>, closer: &Closer) -> bool {
         let Ok(Some(token)) = token else { return false };
-        door::is_good(&self.services.admits_service(token, Timestamp::now()))
+        match self.services.whose(token, Timestamp::now()) {
+            Ok(Verified::User(token)) => closer.is_of(&token.caller().key()).is_ok(),
+            Ok(Verified::Service(_)) => true,
+            Err(_) => false,
+        }
     }
 }
 
@@ -66,7 +72,7 @@ where
         let token = call::bearer(&parts.headers).map(|token| token.map(|token| Token(token.to_owned())));
         let limit = self.services.settings.terms.frame_bytes as usize;
         let visitor = Visitor::of(&parts.extensions);
-        let trial = match visitor.try_call(&parts.headers, || self.is_good(&token)) {
+        let trial = match visitor.try_call(&parts.headers, || self.is_good(&token, &closer)) {
             Ok(trial) => trial,
             Err(refusal) => {
                 self.services.metrics.attempt_failed(refusal.code);

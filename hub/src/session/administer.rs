@@ -158,6 +158,7 @@ impl Services {
         let now = Moment::now();
         let Some(user) = user else { return self.limits.limiter.reset_tenant(tenant, now) };
         let mut reset = self.limits.limiter.reset(tenant, user, now);
+        reset += self.upkeep.spent.fill(&UserKey { tenant: tenant.clone(), user: user.clone() }, now);
         for live in self.sessions_of(tenant, user) {
             let bucket = std::mem::take(&mut *live.commands.lock());
             reset += u32::from(!bucket.is_full(now));

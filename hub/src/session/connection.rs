@@ -16,7 +16,11 @@ use futures::future::AbortHandle;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
+use crate::domain::error::Refusal;
+use crate::domain::names::UserKey;
 use crate::domain::time::Moment;
+
+use super::owners::Owned;
 
 /// Closes a connection from outside, or breaks off one stream of it. Cheap to clone; the transport looks at it when it
 /// reads and writes.
@@ -33,10 +37,27 @@ struct Inner {
     settled: AtomicBool,
     /// When a stream on it last moved; 0 where none has.
     last_moved: AtomicU64,
+    /// Whose it is, where that is counted.
+    owned: Option<Arc<Owned>>,
     waker: AtomicWaker,
 }
 
 impl Closer {
+    /// That of a connection which is counted.
+    pub fn of_connection(owned: Arc<Owned>) -> Self {
+        Self { connection: Arc::new(Inner { owned: Some(owned), ..Inner::default() }), stream: None }
+    }
+
+    /// A user has shown who they are on it. `TOO_MANY_CONNECTIONS` where that is one too many.
+    pub fn is_of(&self, user: &UserKey) -> Result<(), Refusal> {
+        self.connection.owned.as_ref().map_or(Ok(()), |owned| owned.is_of(user))
+    }
+
+    /// A service has.
+    pub fn is_of_service(&self) {
+        self.connection.owned.iter().for_each(|owned| owned.is_exempt());
+    }
+
     /// The same connection's, for one of its streams.
     #[must_use]
     pub fn of_stream(&self, stream: Option<AbortHandle>) -> Self {
@@ -49,6 +70,14 @@ impl Closer {
         match &self.stream {
             Some(stream) if self.has_moved_within(lately, now) => stream.abort(),
             _ => self.close(),
+        }
+    }
+
+    /// Ends the stream at once, whatever its client takes; the connection where it has that for itself.
+    pub fn cut(&self) {
+        match &self.stream {
+            Some(stream) => stream.abort(),
+            None => self.close(),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::audit::{About, event};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Command, Hello, Join, Request, Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::RESUME_LOOKS;
 use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::presence::Status;
 use crate::domain::reply::{JoinReason, Reply};
@@ -40,6 +41,8 @@ pub(super) enum Done {
     Answered(u32, Box<Result<Answer, Refusal>>),
     /// A page of the inbox that the client has missed.
     Inbox(Result<InboxPage, StoreError>),
+    /// It is time to look whether more rooms may be resumed.
+    JoinsGoOn,
     /// It is time to ask again about the rooms that are followed.
     AskAgain,
     /// It was asked about them.
@@ -48,6 +51,11 @@ pub(super) enum Done {
 
 /// A command that was done, and its turn where the answer is as large as a page: kept until it is in the outbox.
 pub(super) type Finished = (Done, pages::Turn);
+
+/// Whose a token is that goes on with a session of a user: a service's does not, as any other's.
+fn not_the_same(refusal: Refusal) -> Refusal {
+    if refusal.code == ErrorCode::PermissionDenied { ErrorCode::InvalidToken.into() } else { refusal }
+}
 
 impl Session {
     pub(super) fn request(&mut self, request: Request) {
@@ -69,10 +77,11 @@ impl Session {
         match command {
             // Another, or one more before the first one's ticket was exchanged.
             Command::Hello(_) if self.established.is_some() || !self.in_flight.is_empty() => {
-                self.end(Some(ErrorCode::ProtocolError.into()));
+                self.end_broken(ErrorCode::ProtocolError.into());
             }
             Command::Hello(hello) => self.hello(command_id, *hello),
             _ if self.established.is_none() => {
+                self.tell_unreadable(ErrorCode::AuthRequired);
                 self.refuse_and_end(command_id, ErrorCode::AuthRequired.into());
             }
             Command::Pong => {}
@@ -148,6 +157,9 @@ impl Session {
             Ok(caller) => caller,
             Err(refusal) => return self.refuse_hello(id, None, refusal),
         };
+        if let Err(refusal) = opening::may_open(&self.services, &caller, &self.closer) {
+            return self.refuse_hello(id, Some(&caller), refusal);
+        }
         let place = (self.shard, self.source.clone(), self.closer.clone());
         let welcome = match opening::welcome(&self.services, hello, caller.clone(), place, now) {
             Ok(welcome) => welcome,
@@ -174,8 +186,23 @@ impl Session {
     fn refuse_hello(&mut self, id: u32, caller: Option<&Caller>, refusal: Refusal) {
         let services = &self.services;
         services.metrics.attempt_failed(refusal.code);
-        services.audit.tell(event::SESSION_OPENED, &self.source, caller, About::default(), Err(refusal.code));
+        let (source, refused) = (&self.source, Err(refusal.code));
+        match caller {
+            // They may go on asking.
+            Some(caller) if refusal.code == ErrorCode::RateLimited => {
+                services.tell_limited(source, caller, &refusal);
+            }
+            _ => services.audit.tell(event::SESSION_OPENED, source, caller, About::default(), refused),
+        }
         self.refuse_and_end(id, refusal);
+    }
+
+    /// Whoever comes does not say who they are in any way that is one.
+    pub(super) fn tell_unreadable(&self, code: ErrorCode) {
+        let services = &self.services;
+        services.metrics.counters().attempts.increment();
+        services.metrics.attempt_failed(code);
+        services.audit.tell(event::SESSION_OPENED, &self.source, None, About::default(), Err(code));
     }
 
     /// Adds a command to those in flight. It is polled with the session, in the order in which they came.
@@ -201,7 +228,7 @@ impl Session {
         let now = Timestamp::now();
         let Some(established) = &mut self.established else { return };
         let refreshed = token
-            .and_then(|token| self.services.verify(&token, now))
+            .and_then(|token| self.services.authenticate(&token, now).map_err(not_the_same))
             .and_then(|caller| established.live.life.lock().refresh(&caller, now).map(|()| caller));
         let mut source = established.source.clone().of_command(id);
         if let Ok(caller) = &refreshed {
@@ -277,17 +304,29 @@ impl Session {
         }
     }
 
-    /// Begins those joins that wait for their turn.
+    /// Begins those joins that wait for their turn, as many as their user may resume.
     pub(super) fn begin_waiting_joins(&mut self) {
         while let Some(established) = &mut self.established
             && established.feed.is_some()
             && established.joins_under_way < JOINS_UNDER_WAY
+            && !established.joins_pause
             && let Some((join, reason)) = established.joins.pop_front()
         {
-            if established.slots.find(&join.room).is_none() {
-                established.joins_under_way += 1;
-                self.begin_join(0, join, reason);
+            if established.slots.find(&join.room).is_some() {
+                continue;
             }
+            if reason == JoinReason::Resumed
+                && let Err(after) = self.services.take_resumed(&established.caller)
+            {
+                established.joins.push_front((join, reason));
+                established.joins_pause = true;
+                return self.begin(0, async move {
+                    tokio::time::sleep(after.min(RESUME_LOOKS)).await;
+                    Done::JoinsGoOn
+                });
+            }
+            established.joins_under_way += 1;
+            self.begin_join(0, join, reason);
         }
     }
 

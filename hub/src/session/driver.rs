@@ -106,6 +106,8 @@ pub(super) struct Established {
     pub(super) joins_under_way: usize,
     /// What it was to resume and has no place for, until `connected` was sent.
     pub(super) left_out: Vec<RoomName>,
+    /// Whether those wait until their user may resume more rooms.
+    pub(super) joins_pause: bool,
     /// Whether the authoriser still lets it follow its rooms.
     pub(super) asking: Asking,
 }
@@ -128,6 +130,7 @@ impl Established {
             joins: VecDeque::new(),
             joins_under_way: 0,
             left_out: Vec::new(),
+            joins_pause: false,
             asking: Asking::default(),
         }
     }
@@ -234,16 +237,20 @@ impl Session {
             Input::Refused(id, refusal) if self.is_open() => {
                 self.refuse(id, &self.limit_refused().err().unwrap_or(refusal));
             }
-            Input::Refused(id, refusal) => self.refuse_and_end(id, refusal),
+            Input::Refused(id, refusal) => {
+                self.tell_unreadable(refusal.code);
+                self.refuse_and_end(id, refusal);
+            }
             Input::Unreadable(id, answer) if self.is_open() => match self.limit_refused() {
                 Ok(()) => self.send(answer),
                 Err(limited) => self.refuse(id, &limited),
             },
             Input::Unreadable(_, answer) => {
+                self.tell_unreadable(ErrorCode::InvalidArgument);
                 self.send(answer);
                 self.stage = Stage::Ending(Some(ErrorCode::InvalidArgument.into()));
             }
-            Input::Broken(refusal) => self.end(Some(refusal)),
+            Input::Broken(refusal) => self.end_broken(refusal),
             Input::Closed if matches!(self.stage, Stage::Open) => self.stage = Stage::Closing(false),
             Input::Closed | Input::Gone => self.finish(None),
         }
@@ -310,6 +317,14 @@ impl Session {
             self.push(&Push::Disconnected(refusal.clone()));
         }
         self.stage = Stage::Ending(refusal);
+    }
+
+    /// The client does what must not be: it is told, and the session ends, or never begins.
+    pub(super) fn end_broken(&mut self, refusal: Refusal) {
+        if self.established.is_none() && !self.is_over() {
+            self.tell_unreadable(refusal.code);
+        }
+        self.end(Some(refusal));
     }
 
     /// Reads no more; ends when what is in flight was answered.

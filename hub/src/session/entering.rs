@@ -10,11 +10,11 @@ use crate::bus::envelope::Control;
 use crate::bus::registry::limits::{Entrants, TakesOver, Whose};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{InstanceId, SessionId, UserKey};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 
 use super::counts::{counted, is_all, most};
 use super::doors::Waiting;
-use super::limits::SessionLimits;
+use super::limits::{SessionLimits, too_many};
 use super::live::Live;
 use super::services::Services;
 use super::sessions::Places;
@@ -26,7 +26,12 @@ impl Services {
         let SessionLimits { user, tenant, address, node } = self.limits.sessions;
         let takes_over = self.older(live).is_some();
         if node > 0 && all > node && !takes_over {
-            return Err(ErrorCode::TooManyConnections.into());
+            return Err(too_many(ErrorCode::TooManyConnections));
+        }
+        // All may come back at once in each other's place; more would only wait for their turn.
+        let are_here = || self.delivery.registry().sessions_of(live.user());
+        if user > 0 && are_here().iter().filter(|mailbox| !mailbox.is_closed()).count() > 2 * user {
+            return Err(too_many(ErrorCode::ConnectionLimitExceeded));
         }
         if self.shared.is_some() {
             return Ok(());
@@ -38,11 +43,11 @@ impl Services {
             if !is_none_more
                 && (user > 0 && self.of_user(live.user()).len() >= user || tenant > 0 && of_tenant >= tenant)
             {
-                return Err(ErrorCode::ConnectionLimitExceeded);
+                return Err(too_many(ErrorCode::ConnectionLimitExceeded));
             }
             let is_full = address > 0 && live.counted_at().is_some() && at_address >= address;
             if is_full && !is_from_there {
-                return Err(ErrorCode::TooManyConnections);
+                return Err(too_many(ErrorCode::TooManyConnections));
             }
             Ok(self.of_instance(live.user(), live.instance.as_ref(), live.id()))
         })?;
@@ -119,7 +124,7 @@ impl Services {
         let entered = shared.count(whose.clone(), own, Some(entrants)).await;
         let entered = entered.map_err(|_| ErrorCode::Unavailable)?;
         if entered.many == 0 {
-            return Err(ErrorCode::ConnectionLimitExceeded.into());
+            return Err(too_many(ErrorCode::ConnectionLimitExceeded));
         }
         self.sessions.take(live, Places::USER);
         Ok(entered.takes_over)
@@ -150,7 +155,7 @@ impl Services {
         };
         for waiting in waiting {
             let answer = match &waiting.entrant {
-                Some(_) if room == 0 => Err(refused.into()),
+                Some(_) if room == 0 => Err(too_many(refused)),
                 Some(live) if self.sessions.take(live, places) => {
                     room -= 1;
                     Ok(())
@@ -201,6 +206,9 @@ impl Services {
     fn takes_its_place(&self, live: &Live, older: Option<Vec<Arc<Live>>>) -> Result<(), Refusal> {
         let older = older.ok_or(ErrorCode::Unavailable)?;
         let now = Timestamp::now();
+        for older in &older {
+            go_on_with_less(live, older);
+        }
         self.replace(&older, now);
         if let (Some(feed), Some(instance)) = (self.delivery.feed(), &live.instance) {
             feed.tell(live.user(), &Control::Replaced { instance: instance.clone(), by: live.id() });
@@ -224,7 +232,20 @@ impl Services {
             self.presence.disconnect(&older.user().tenant, older.id(), now);
             self.sessions.give_up(older);
             self.note_count(older);
+            self.sessions.leave_count(older);
             older.close(ErrorCode::SessionReplaced);
+            self.upkeep.replaced.add(older, Moment::now());
         }
+    }
+}
+
+/// Of two sessions' commands the newer one has what is less.
+fn go_on_with_less(newer: &Live, older: &Live) {
+    let theirs = *older.commands.lock();
+    let mut own = newer.commands.lock();
+    if theirs.has_less_than(&own) {
+        let ours = std::mem::replace(&mut *own, theirs);
+        drop(own);
+        *older.commands.lock() = ours;
     }
 }

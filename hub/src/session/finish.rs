@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::access::rules::may_go_on;
+use crate::access::rules::{may_go_on, may_see_presence};
 use crate::audit::{About, event};
 use crate::delivery::To;
 use crate::domain::command::{Join, Stateless};
@@ -72,6 +72,12 @@ impl Session {
                 }
             }
             Done::Inbox(page) => self.finish_inbox(page),
+            Done::JoinsGoOn => {
+                if let Some(established) = &mut self.established {
+                    established.joins_pause = false;
+                }
+                self.begin_waiting_joins();
+            }
             Done::AskAgain => self.finish_wait(),
             Done::AskedAgain(denied) => self.finish_asking(denied),
         }
@@ -209,12 +215,17 @@ impl Session {
     }
 
     /// The room is followed from here on: `joined` goes out before anything of it.
-    fn follow(&mut self, id: u32, slot: u32, joining: Joining) {
+    fn follow(&mut self, id: u32, slot: u32, mut joining: Joining) {
         let Some(established) = &mut self.established else { return };
         let key = joining.following.room.key.clone();
         let Some(rules) = self.services.namespaces.rules(&key.room) else { return };
         let session = established.live.id();
         let presence = &self.services.presence;
+        // The token may have been renewed meanwhile, and say less.
+        joining.presence &= may_see_presence(rules, &established.caller, &key.room, joining.role);
+        if !joining.presence {
+            joining.following.follower.end_presence();
+        }
         // Before the snapshot is taken: what changes after it is heard.
         joining.following.follower.begin();
         if rules.presence {

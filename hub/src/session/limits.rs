@@ -10,7 +10,7 @@ use crate::audit::Source;
 use crate::domain::caller::Caller;
 use crate::domain::command::{Command, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::SESSIONS_WARNING;
+use crate::domain::limits::{SESSIONS_RETRY_AFTER, SESSIONS_WARNING};
 use crate::domain::rate::{Bucket, Rate};
 use crate::domain::time::Moment;
 
@@ -126,6 +126,16 @@ impl Services {
         limited.inspect_err(|refusal| self.count_limited("create_ticket", refusal))
     }
 
+    /// Takes an opening of a session, be it in the place of another.
+    pub(super) fn limit_opening(&self, caller: &Caller) -> Result<(), Refusal> {
+        self.limits.limiter.check(caller, Limited::Open, None, Moment::now())
+    }
+
+    /// Takes a room that is resumed; where there is none left, after how long there will be.
+    pub(super) fn take_resumed(&self, caller: &Caller) -> Result<(), Duration> {
+        self.limits.limiter.try_take(caller, Limited::Resume, None, Moment::now())
+    }
+
     /// Takes a request of a service.
     pub fn limit_service(&self, caller: &Caller) -> Result<(), Refusal> {
         let limited = self.limits.limiter.check(caller, Limited::Service, None, Moment::now());
@@ -136,6 +146,11 @@ impl Services {
     pub fn count_limited(&self, name: &'static str, refusal: &Refusal) {
         self.metrics.commands().record(name, Err(refusal.code), Duration::ZERO);
     }
+}
+
+/// Why there may be no more sessions. Some end, also those whose clients are gone, so that one may be let in later.
+pub(super) fn too_many(code: ErrorCode) -> Refusal {
+    Refusal { retry_after: Some(SESSIONS_RETRY_AFTER), ..code.into() }
 }
 
 /// What becomes of a command that came too often.
@@ -165,7 +180,9 @@ impl Session {
         let limits = &self.services.limits;
         let (caller, bucket) = (&established.caller, || established.live.commands.lock());
         let limited = match command {
-            Command::Hello(_) | Command::Pong | Command::Goodbye => Ok(()),
+            Command::Hello(_) | Command::Goodbye => Ok(()),
+            // One that nobody asked for is a command like any other.
+            Command::Pong if established.live.answers_ping() => Ok(()),
             Command::Typing { room, active: true } => {
                 limits.limiter.check(caller, Limited::Typing, Some(room), now)
             }

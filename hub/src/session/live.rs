@@ -62,6 +62,10 @@ pub struct Live {
     gone: AtomicBool,
     /// What it counts as: see [`Places`].
     places: AtomicU8,
+    /// Whether the node counts it no more, as it has ended or another has its place.
+    uncounted: AtomicBool,
+    /// Whether it was pinged, and has not answered since.
+    is_asked: AtomicBool,
 }
 
 impl Live {
@@ -98,6 +102,8 @@ impl Live {
             released: Arc::default(),
             gone: AtomicBool::new(false),
             places: AtomicU8::new(Places::NONE.0),
+            uncounted: AtomicBool::new(false),
+            is_asked: AtomicBool::new(false),
         }
     }
 
@@ -220,6 +226,12 @@ impl Live {
     /// It is pinged now.
     pub fn pinged(&self, now: Moment) {
         self.last_ping.store(now.0, Ordering::Relaxed);
+        self.is_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// It says that it is there. Whether it was asked.
+    pub(super) fn answers_ping(&self) -> bool {
+        self.is_asked.swap(false, Ordering::Relaxed)
     }
 
     /// Whether it follows a room.
@@ -240,6 +252,16 @@ impl Live {
     /// Breaks off the stream under it at `deadline`, unless the transport lets go of it before.
     pub(super) fn must_be_released(&self, list: &Waiting, deadline: Moment) {
         list.add(deadline, Arc::clone(&self.released), self.closer.clone());
+    }
+
+    /// What ends it while its transport holds it, and whether that has let go.
+    pub(super) fn held(&self) -> (Arc<AtomicBool>, Closer) {
+        (Arc::clone(&self.released), self.closer.clone())
+    }
+
+    /// The node counts it no more; `true` for the first who says so.
+    pub(super) fn leaves_count(&self) -> bool {
+        !self.uncounted.swap(true, Ordering::SeqCst)
     }
 
     /// Notes that it is gone; `true` for the first who says so, who then cleans up.

@@ -56,6 +56,12 @@ pub(super) fn identify(
     services.authenticate(&shown?.ok_or(ErrorCode::AuthRequired)?, now)
 }
 
+/// Whether a caller may open one more session, on one more connection where it is the first on its own.
+pub(super) fn may_open(services: &Services, caller: &Caller, closer: &Closer) -> Result<(), Refusal> {
+    services.limit_opening(caller)?;
+    closer.is_of(&caller.key())
+}
+
 /// Makes the session of a caller known to others: from now on what is meant for the user waits in its mailbox.
 pub(super) fn welcome(
     services: &Services,
@@ -78,6 +84,7 @@ pub(super) fn welcome(
         closer,
         Moment::now(),
     );
+    *live.commands.lock() = services.upkeep.spent.take(live.user());
     let live = Arc::new(live.from(source, &caller));
     let all = services.sessions.insert(Arc::clone(&live));
     services.delivery.registry().insert(mailbox);

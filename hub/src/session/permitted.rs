@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream;
 
-use crate::access::rules::{follows_by_token, types_by_token};
+use crate::access::rules::{follows_by_token, may_see_presence, sees_by_token, types_by_token};
 use crate::delivery::follower::Follower;
 use crate::domain::caller::Caller;
 use crate::domain::names::{RoomName, SessionId};
@@ -38,6 +38,8 @@ pub(super) struct ByRole {
     follows: bool,
     /// To show that one types.
     types: bool,
+    /// To see who is present.
+    sees: bool,
 }
 
 impl ByRole {
@@ -45,6 +47,7 @@ impl ByRole {
         Self {
             follows: rules.join == Who::Authorizer && follows_by_token(rules, caller),
             types: rules.send == Who::Authorizer && types_by_token(rules, caller),
+            sees: rules.join == Who::Authorizer && sees_by_token(rules, caller),
         }
     }
 }
@@ -95,6 +98,14 @@ impl Session {
             self.services.presence.typing(key, &established.caller.user, false, Timestamp::now());
         }
         live.by_role.types = now.types;
+        // Nor was whether they may see who is there.
+        let role = live.follower().role();
+        let lost =
+            live.by_role.sees && !now.sees || !may_see_presence(rules, &established.caller, &key.room, role);
+        if lost && live.follower().end_presence() {
+            self.services.presence.join(key, established.live.id(), false, Timestamp::now());
+        }
+        live.by_role.sees = now.sees;
         live.by_role.follows |= now.follows;
         live.by_role.follows && !now.follows
     }

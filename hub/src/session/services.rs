@@ -32,7 +32,9 @@ use super::limits::Limits;
 use super::memory::Memory;
 use super::once::Once;
 use super::quotas::was_sent;
+use super::replaced::Replaced;
 use super::sessions::Sessions;
+use super::spent::Spent;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
 const KNOWN_USERS: usize = 100_000;
@@ -110,6 +112,10 @@ pub struct Upkeep {
     pub(super) counts: Changed,
     /// Who waits to be counted with other nodes' sessions.
     pub(super) doors: Doors,
+    /// What ended sessions have left of their commands.
+    pub(super) spent: Spent,
+    /// Sessions that were taken over from and are held yet.
+    pub(super) replaced: Replaced,
     refused_tokens: Seldom,
     draining: AtomicBool,
     out_of_service: AtomicBool,
@@ -132,6 +138,8 @@ impl Upkeep {
             turned_away: SeldomEach::default(),
             counts: Changed::default(),
             doors: Doors::default(),
+            spent: Spent::default(),
+            replaced: Replaced::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             out_of_service: AtomicBool::new(false),
@@ -143,15 +151,17 @@ impl Upkeep {
 
 impl Services {
     /// Who bears the token. Services have no sessions: their names are not those of users, whose inboxes and rooms
-    /// they would take over. `PERMISSION_DENIED` for their tokens.
+    /// they would take over. `PERMISSION_DENIED` for their tokens, of however many tenants.
     pub fn authenticate(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
-        let caller = self.verify(token, now)?;
-        if caller.service { Err(ErrorCode::PermissionDenied.into()) } else { Ok(caller) }
-    }
-
-    /// Who bears the token, a service of one tenant too.
-    pub(super) fn verify(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
-        self.admit(&self.identify(token, now)?, None)
+        let verified = self.identify(token, now)?;
+        match &verified {
+            Verified::User(_) => self.admit(&verified, None),
+            Verified::Service(_) => {
+                self.can_admit()?;
+                self.check_bearer(&verified)?;
+                Err(ErrorCode::PermissionDenied.into())
+            }
+        }
     }
 
     /// Who bears a token of a service for all tenants. `PERMISSION_DENIED` for others.
@@ -228,18 +238,6 @@ impl Services {
         let caller = self.admit(&self.identify(token, now)?, Some(tenant))?;
         // A user's token administers nothing, not even its own tenant.
         if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
-    }
-
-    /// Whether a call with this token may be a service's, of whatever tenants, and is read. A ticket is left as it is: it
-    /// is good once, for the call itself; one of all nodes is not good here before it is exchanged.
-    pub fn admits_service(&self, token: &Token, now: Timestamp) -> Result<(), Refusal> {
-        if Tickets::is_ticket(&token.0) {
-            return self.tickets.is_good(&token.0, now);
-        }
-        match self.identify(token, now)? {
-            Verified::Service(_) => Ok(()),
-            Verified::User(_) => Err(ErrorCode::PermissionDenied.into()),
-        }
     }
 
     /// Carries out a command that needs no session. Without a limit in time of its own.
@@ -368,6 +366,6 @@ impl Services {
     }
 }
 
-fn bearer_of(operator: &ServiceToken) -> Bearer<'_> {
+pub(super) fn bearer_of(operator: &ServiceToken) -> Bearer<'_> {
     Bearer { name: &operator.name, service: true, mark: &operator.mark }
 }

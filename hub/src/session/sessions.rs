@@ -48,6 +48,8 @@ impl Places {
 pub struct Sessions {
     shards: Vec<Mutex<FxHashMap<SessionId, Arc<Live>>>>,
     all: AtomicUsize,
+    /// Those among them that count: all but who was taken over from and has not let go yet.
+    counted: AtomicUsize,
     taken: Mutex<Taken>,
 }
 
@@ -64,15 +66,24 @@ impl Sessions {
         Self {
             shards: (0..shards).map(|_| Mutex::default()).collect(),
             all: AtomicUsize::new(0),
+            counted: AtomicUsize::new(0),
             taken: Mutex::default(),
         }
     }
 
-    /// Adds a session. How many there are with it: of two that come at once, one is the first.
+    /// Adds a session. How many count with it: of two that come at once, one is the first.
     pub(super) fn insert(&self, live: Arc<Live>) -> usize {
-        let Some(shard) = self.shards.get(live.mailbox.shard()) else { return self.len() };
+        let Some(shard) = self.shards.get(live.mailbox.shard()) else { return self.counted() };
         shard.lock().insert(live.id(), live);
-        self.all.fetch_add(1, Ordering::SeqCst) + 1
+        self.all.fetch_add(1, Ordering::SeqCst);
+        self.counted.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// A session ends, and another has its place: it counts no more.
+    pub(super) fn leave_count(&self, live: &Live) {
+        if live.leaves_count() {
+            self.counted.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 
     /// Removes a session, with its places.
@@ -82,6 +93,7 @@ impl Sessions {
         let mut sessions = shard.lock();
         if sessions.remove(&live.id()).is_some() {
             self.all.fetch_sub(1, Ordering::SeqCst);
+            self.leave_count(live);
         }
         if sessions.capacity() > 64 && sessions.len() < sessions.capacity() / 4 {
             sessions.shrink_to_fit();
@@ -145,6 +157,11 @@ impl Sessions {
     /// How many.
     pub fn len(&self) -> usize {
         self.all.load(Ordering::SeqCst)
+    }
+
+    /// How many count: none for whom another has the place.
+    pub fn counted(&self) -> usize {
+        self.counted.load(Ordering::SeqCst)
     }
 
     /// Whether there is none.

@@ -74,8 +74,10 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
             services.presence.tick(now);
             services.delivery.rooms().sweep(now);
             services.revocations.forget_ended(now);
-            services.limits.watch(services.sessions.len());
+            services.limits.watch(services.sessions.counted());
             services.upkeep.once.sweep(moment);
+            services.upkeep.spent.sweep(moment);
+            services.upkeep.replaced.sweep(moment);
         }
     }
 }
@@ -150,6 +152,7 @@ impl Services {
             counters.slow_consumers.increment();
         }
         counters.dropped.add(live.mailbox.take_merged());
+        self.upkeep.spent.keep(live.user(), std::mem::take(&mut live.commands.lock()), Moment::now());
         self.tell_ended(live);
         live.mailbox.close();
         self.delivery.registry().remove(&live.mailbox);

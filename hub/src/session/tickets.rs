@@ -26,7 +26,10 @@ impl Services {
         match &verified {
             Verified::User(_) => self.limit_tickets(&self.admit(&verified, None)?)?,
             // Which tenant a service's is for is asked when it is used.
-            Verified::Service(_) => {}
+            Verified::Service(_) => {
+                self.can_admit()?;
+                self.check_bearer(&verified)?;
+            }
         }
         match &self.shared_tickets {
             Some(shared) => self.share_ticket(shared.as_ref(), token, &verified, now).await,

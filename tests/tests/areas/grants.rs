@@ -120,6 +120,56 @@ async fn a_new_token_that_grants_less_ends_what_it_does_not_grant() {
 }
 
 #[tokio::test]
+async fn a_new_token_without_presence_ends_what_is_told_of_others() {
+    let hub = with_cases().await;
+    let all = ["join", "send", "presence"];
+    let of = |user: &str, can: &[&str]| {
+        hub.token_that_says(&json!({"sub": user, "rooms": [{"room": "case:*", "can": can}]}))
+    };
+    let mut alice = enters(&hub, of("alice", &all)).await;
+    let mut carol = enters(&hub, of("carol", &all)).await;
+    for wire in [&mut alice, &mut carol] {
+        wire.joins(v1::Join { presence: true, ..join("case:7") }).await;
+    }
+    let mut bob = enters(&hub, of("bob", &all)).await;
+    bob.joins(join("case:7")).await;
+    let seen = alice.until(|kind| match kind {
+        Kind::Presence(presence) => {
+            presence.state.as_ref().map(|state| state.user.clone()).filter(|user| user == "bob")
+        }
+        _ => None,
+    });
+    seen.await;
+    let token = of("alice", &["join", "send"]);
+    let refreshed = alice.asks(Command::RefreshToken(v1::RefreshToken { token })).await;
+    assert!(matches!(refreshed, Kind::Done(_)));
+    let mut dave = enters(&hub, of("dave", &all)).await;
+    dave.joins(join("case:7")).await;
+    // Carol is told, so that it was told before what comes next.
+    carol
+        .until(|kind| match kind {
+            Kind::Presence(presence) => {
+                presence.state.as_ref().filter(|state| state.user == "dave").map(|_| ())
+            }
+            _ => None,
+        })
+        .await;
+    dave.asks(Command::MessageSend(message("case:7", "words"))).await;
+    let told = alice.until(|kind| match kind {
+        Kind::Presence(presence) => Some(format!("{presence:?}")),
+        Kind::Message(message) => Some(message.room.clone()),
+        _ => None,
+    });
+    assert_eq!(told.await, "case:7");
+    // With one that grants it again it has to be asked for again.
+    let token = of("alice", &all);
+    assert!(matches!(alice.asks(Command::RefreshToken(v1::RefreshToken { token })).await, Kind::Done(_)));
+    let joined = alice.joins(v1::Join { presence: true, ..join("case:7") }).await;
+    let present: Vec<_> = joined.presence.iter().map(|state| state.user.as_str()).collect();
+    assert_eq!(present, ["alice", "bob", "carol", "dave"]);
+}
+
+#[tokio::test]
 async fn a_moderator_by_grant_deletes_and_changes_members_below() {
     let hub = with_cases().await;
     let mut lawyer = enters(&hub, grants(&hub, "case:7", &["join", "send"])).await;

@@ -4,6 +4,7 @@
 
 mod administration;
 mod audit;
+mod audit_openings;
 mod authorizer;
 mod broadcasts;
 mod content;
@@ -22,6 +23,7 @@ mod large_rooms;
 mod limits;
 mod marks;
 mod members;
+mod openings;
 mod presence;
 mod random_mix;
 mod rates;

@@ -151,6 +151,31 @@ async fn too_many_pings_end_with_1008() {
     }
 }
 
+/// tungstenite says nothing of them: whoever sends nothing else would never be heard of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_empty_fragments_end_with_1008() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let mut socket = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
+    let pieces = [&frame(0x01, b"")[..], &frame(0x00, br#"{"commandId": 9, "#), &frame(0x00, b"")].concat();
+    socket.raw().write_all(&pieces).await.unwrap();
+    socket.raw().write_all(&frame(0x80, br#""ping": {}}"#)).await.unwrap();
+    assert!(matches!(socket.answer(9).await, Kind::Pong(_)), "some are no fault");
+    socket.raw().write_all(&frame(0x01, b"")).await.unwrap();
+    for _ in 0..1_000 {
+        // It may have ended in between.
+        let _ = socket.raw().write_all(&frame(0x00, b"")).await;
+    }
+    assert_eq!(socket.ends().await, (closed(1008, "RATE_LIMITED"), vec!["RATE_LIMITED".to_owned()]));
+    // Before hello too.
+    let mut stranger = WebSocket::open(bridge.address(), Speaks::Json).await;
+    stranger.raw().write_all(&frame(0x01, b"")).await.unwrap();
+    for _ in 0..1_000 {
+        let _ = stranger.raw().write_all(&frame(0x00, b"")).await;
+    }
+    assert_eq!(stranger.ends().await.0, closed(1008, "RATE_LIMITED"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_much_ends_with_1009() {
     let bridge = Beside::bind(|options| options);

@@ -10,3 +10,4 @@ mod posted;
 mod refusals;
 mod revoked;
 mod sockets;
+mod unknown;

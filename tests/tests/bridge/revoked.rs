@@ -4,8 +4,11 @@ use carillon_client::v1;
 use carillon_client::v1::revoke_tokens_request::What;
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
+use carillon_client::v1::token_revocation::Id;
 use carillon_tests::browser::{Beside, Events, Speaks, WebSocket, request};
 use carillon_tests::hub;
+use carillon_tests::hub::TENANT;
+use serde_json::json;
 
 /// The code that ends an event stream.
 async fn how_it_ends(events: &mut Events) -> String {
@@ -58,6 +61,23 @@ async fn everything_that_a_revoked_token_opened_ends_and_nothing_opens() {
     socket.ask(Command::Hello(hello)).await;
     let (_, said) = socket.ends().await;
     assert!(said.iter().any(|code| code == "SESSION_INVALIDATED"), "{said:?}");
+}
+
+/// Also a service's, which no tenant is named for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_services_revoked_token_buys_no_ticket() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let claims = json!({"sub": "thief", "svc": true, "tenants": [TENANT], "jti": "stolen"});
+    let bearer = format!("Bearer {}", hub.token_that_says(&claims));
+    let asks = || async {
+        request(bridge.address(), "POST", "/v1/tickets", &[("authorization", &*bearer)], "").await.status
+    };
+    assert_eq!(asks().await, 200);
+    let id = Some(Id::Jti("stolen".to_owned()));
+    let what = Some(What::Token(v1::TokenRevocation { id, expires_ms: now() + 3_600_000 }));
+    hub.admin().revoke_tokens(v1::RevokeTokensRequest { what, ..Default::default() }).await.unwrap();
+    assert_eq!(asks().await, 401);
 }
 
 fn now() -> i64 {

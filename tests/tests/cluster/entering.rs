@@ -68,6 +68,23 @@ async fn who_was_not_let_in_is_taken_over_by_nobody() {
     }
 }
 
+/// A user's sessions that wait to be let in are few, whoever's place they would take.
+#[tokio::test]
+async fn who_waits_beside_too_many_is_refused_at_once() {
+    let limits = LimitsSection { sessions_per_user: 2, ..LimitsSection::off() };
+    let Nodes { redis, one, other: _other } = limited(limits).await;
+    redis.freeze();
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        waiting.push(says_hello(&one, "alice", "tab").await);
+    }
+    for instance in ["tab", "another"] {
+        assert_eq!(greets(&one, "alice", instance).await.1, "CONNECTION_LIMIT_EXCEEDED");
+    }
+    redis.thaw();
+    assert_eq!(verdict(&mut waiting[3]).await, "connected");
+}
+
 /// Where there is a place for the instance, the newer one has it.
 #[tokio::test]
 async fn of_two_of_an_instance_that_come_at_once_the_newer_stays() {

@@ -174,3 +174,19 @@ async fn a_bad_refresh_ends_the_session_and_an_unreadable_one_does_not() {
     }
     assert!(matches!(alice.asks(Command::Ping(v1::Ping {})).await, Kind::Pong(_)));
 }
+
+/// However many tenants it is for: there is no session for a service, whatever it names.
+#[tokio::test]
+async fn a_services_token_opens_no_session() {
+    let hub = hub().start().await;
+    for tenants in [json!([TENANT]), json!([TENANT, "globex"]), json!("*")] {
+        let service = hub.token_that_says(&json!({"sub": "billing", "svc": true, "tenants": tenants}));
+        let denied = Err("PERMISSION_DENIED".to_owned());
+        assert_eq!(outcome(&hub, None, &service).await, denied, "{tenants}");
+        assert_eq!(outcome(&hub, Some(&service), "").await, denied, "{tenants}");
+        let mut alice = Wire::enters(&hub, "alice").await;
+        let refresh = Command::RefreshToken(RefreshToken { token: service });
+        assert_eq!(code(&alice.asks(refresh).await), "INVALID_TOKEN", "{tenants}");
+        alice.ends_with("INVALID_TOKEN").await;
+    }
+}

@@ -2,14 +2,21 @@
 
 use carillon_bridge::remote::RemoteOptions;
 use carillon_bridge::{ClientTls, Options};
-use carillon_client::{AdminClient, Client, ClientOptions, Code, CommandError, ConnectError, v1};
+use carillon_client::v1::revoke_tokens_request::What;
+use carillon_client::v1::session_response::Kind;
+use carillon_client::v1::token_revocation::Id;
+use carillon_client::{AdminClient, Client, ClientOptions, Code, CommandError, ConnectError, Executor, v1};
+use carillon_hub::access::authentication::id;
+use carillon_hub::domain::time::Timestamp;
 use carillon_proto::v1::hub_service_client::HubServiceClient;
 use carillon_proto::v1::session_request::Command;
 use carillon_tests::browser::{Beside, Speaks, WebSocket, request};
 use carillon_tests::certificates::{Authority, dial};
 use carillon_tests::hub::{Plan, TENANT};
+use carillon_tests::story::verdict;
 use carillon_tests::wire::{Opening, greeting, request as wire_request};
 use carillon_tests::{TestHub, Wire, hub};
+use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -204,4 +211,115 @@ async fn an_address_may_have_so_many_sessions() {
     hub.is_empty_again().await;
     let _both = (hub.enters("carol").await, hub.enters("alice").await);
     assert_eq!(answered(hub.options("bob")).await, Some(Code::TooManyConnections));
+}
+
+/// What a session of its own is told that says hello with this token.
+async fn greeted_with(hub: &TestHub, token: String) -> (Wire, String) {
+    let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+    let told = wire.asks(Command::Hello(v1::Hello { token, ..greeting() })).await;
+    let code = if let Kind::Error(error) = &told { error.code.clone() } else { "connected".to_owned() };
+    (wire, code)
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_connections() {
+    let hub = hub().without_grace().with(|config| config.grpc.connections_per_user = 2).start().await;
+    let executes = async || {
+        let executor = Executor::new(hub.options("alice")).unwrap();
+        let asked = executor.call::<v1::RoomsPage>(Command::Rooms(v1::RoomsGet::default())).await;
+        (executor, verdict(asked))
+    };
+    let (held, said) = executes().await;
+    assert_eq!(said, "ok");
+    let (_phone, said) = greeted_with(&hub, hub.token("alice")).await;
+    assert_eq!(said, "connected");
+    let (mut third, said) = greeted_with(&hub, hub.token("alice")).await;
+    assert_eq!(
+        (said.as_str(), third.ends().await.1.reason.as_str()),
+        ("TOO_MANY_CONNECTIONS", "TOO_MANY_CONNECTIONS")
+    );
+    assert_eq!(executes().await.1, "TOO_MANY_CONNECTIONS");
+    // Nor by a call that users may not make.
+    assert_eq!(of_service(&hub, &hub.token("alice")).await, Some(Code::TooManyConnections));
+    assert_eq!(greeted_with(&hub, hub.token("bob")).await.1, "connected");
+    for _ in 0..4 {
+        assert_eq!(of_service(&hub, &hub.service_token()).await, None);
+    }
+    let again = executes_on(&held).await;
+    assert_eq!(again, "ok", "on what is theirs they go on");
+    drop(held);
+    while executes().await.1 != "ok" {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn executes_on(executor: &Executor) -> String {
+    verdict(executor.call::<v1::RoomsPage>(Command::Rooms(v1::RoomsGet::default())).await)
+}
+
+#[tokio::test]
+async fn a_node_has_so_many_connections_and_services_always_get_in() {
+    let hub = hub().with(|config| config.grpc.connections = 2).start().await;
+    let _held = (hub.enters("alice").await, hub.enters("bob").await);
+    assert_eq!(answered(hub.options("carol")).await, Some(Code::TooManyConnections));
+    assert_eq!(of_service(&hub, &hub.service_token()).await, None);
+    let channel = Channel::from_shared(hub.url()).unwrap().connect().await.unwrap();
+    let health = HealthClient::new(channel).check(HealthCheckRequest::default()).await.unwrap_err();
+    let reason = health.get_error_details().error_info().unwrap().reason.clone();
+    assert_eq!(reason, "TOO_MANY_CONNECTIONS", "nor does whoever only asks for health stay");
+}
+
+/// A service's token that was revoked for its tenant, which was its only one, and one of a user.
+async fn revoked(hub: &TestHub) -> [String; 2] {
+    let tokens = [
+        hub.token_that_says(&json!({"sub": "thief", "svc": true, "tenants": [TENANT]})),
+        hub.token("mallory"),
+    ];
+    for token in &tokens {
+        let id = Some(Id::Sha256(id::of_text(token).0.to_vec().into()));
+        let expires_ms = Timestamp::now().millis() + 3_600_000;
+        let what = Some(What::Token(v1::TokenRevocation { id, expires_ms }));
+        hub.admin().revoke_tokens(v1::RevokeTokensRequest { what, ..Default::default() }).await.unwrap();
+    }
+    tokens
+}
+
+#[tokio::test]
+async fn who_bears_a_revoked_token_has_failed() {
+    let hub = limited(100, 6).start().await;
+    let [service, user] = revoked(&hub).await;
+    for _ in 0..3 {
+        assert_eq!(of_service(&hub, &service).await, Some(Code::TokenRevoked));
+        assert_eq!(of_service(&hub, &user).await, Some(Code::TokenRevoked));
+    }
+    assert_eq!(answered(forger(&hub)).await, Some(Code::TooManyConnections), "each has counted");
+    for token in [&service, &user] {
+        assert_eq!(of_service(&hub, token).await, Some(Code::TooManyConnections));
+        let shows = ClientOptions::new(hub.url()).token(token.clone());
+        assert_eq!(answered(shows).await, Some(Code::TooManyConnections), "it opens no door that is shut");
+    }
+    assert_eq!(of_service(&hub, &hub.service_token()).await, None);
+}
+
+#[tokio::test]
+async fn who_says_hello_in_no_way_that_is_one_has_failed() {
+    let long = || v1::Hello { token: "a".repeat(8_193), ..greeting() };
+    let wrong = [
+        (Command::Hello(long()), "INVALID_ARGUMENT"),
+        (Command::Hello(v1::Hello { protocol: 2, ..greeting() }), "INVALID_ARGUMENT"),
+        (Command::Ping(v1::Ping {}), "AUTH_REQUIRED"),
+    ];
+    let hub = limited(100, 5).start().await;
+    for (command, code) in wrong {
+        let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+        wire.ask(command);
+        assert_eq!(wire.ends().await.1.reason, code);
+    }
+    // What is no frame, and one that is too large.
+    for (bytes, code) in [(vec![1; 5], "PROTOCOL_ERROR"), (vec![0, 0x7f, 0, 0, 0], "MESSAGE_TOO_LARGE")] {
+        let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+        wire.write(bytes.into());
+        assert_eq!(wire.ends().await.1.reason, code);
+    }
+    assert_eq!(answered(forger(&hub)).await, Some(Code::TooManyConnections));
 }

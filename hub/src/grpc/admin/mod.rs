@@ -155,8 +155,14 @@ impl AdminApi {
 
     /// Whether a call with these headers may come from a service: which tenant it is for, only its request says.
     pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
-        self.authenticate.any_service(required_bearer(headers)?)?;
-        Ok(Admitted::Service)
+        let token = required_bearer(headers)?;
+        match self.authenticate.any_service(token) {
+            Ok(()) => Ok(Admitted::Service),
+            Err(refusal) if refusal.code == ErrorCode::PermissionDenied => {
+                Ok(Admitted::Barred(self.authenticate.user(token)?))
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 
     fn command(&self) -> Duration {

@@ -4,6 +4,8 @@ use carillon_net::addresses::AddressLimits;
 use http::HeaderValue;
 
 use super::*;
+use crate::domain::names::{TenantId, UserId};
+use crate::session::owners::{ConnectionLimits, Present};
 
 const HERE: &str = "192.0.2.1";
 
@@ -18,6 +20,17 @@ fn enter(door: &Door, names: Option<&[&str]>) -> Arc<Visitor> {
     let names = names.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
     let attempt = door.arrival(address);
     Arc::new(Visitor::new(door.clone(), address, attempt, names))
+}
+
+fn alice() -> Caller {
+    Caller {
+        tenant: TenantId::parse("acme").unwrap(),
+        user: UserId::parse("alice").unwrap(),
+        service: false,
+        expires: crate::domain::time::Timestamp(0),
+        token: crate::domain::revocation::TokenMark::default(),
+        powers: crate::domain::powers::Powers::default(),
+    }
 }
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -117,12 +130,78 @@ fn a_session_that_never_said_whose_it_is_has_failed_whatever_else_was_asked() {
 }
 
 #[test]
+fn who_says_nothing_that_can_be_read_has_failed() {
+    let (door, none) = (door(None), HeaderMap::new());
+    let visitor = enter(&door, None);
+    let codes = [ErrorCode::InvalidArgument, ErrorCode::ProtocolError, ErrorCode::MessageTooLarge];
+    for code in codes.into_iter().chain([ErrorCode::InvalidToken]) {
+        visitor.try_call(&none, || false).unwrap().judge(Some(code));
+    }
+    assert_eq!(code(visitor.try_call(&none, || false).err()), Some(ErrorCode::TooManyConnections));
+}
+
+/// A connection among those that the door counts, and what keeps it counted.
+fn enter_counted(door: &Door) -> (Arc<Visitor>, Present) {
+    let (address, present) = (HERE.parse().unwrap(), door.owners.arrive());
+    let visitor = Visitor::new(door.clone(), address, door.arrival(address), None).on(present.owned());
+    (Arc::new(visitor), present)
+}
+
+#[test]
+fn who_has_too_many_connections_makes_the_next_nobodys() {
+    let owners = Owners::new(ConnectionLimits { user: 1, node: 0 });
+    let (door, none) = (Door { owners, ..door(None) }, HeaderMap::new());
+    let (first, _first) = enter_counted(&door);
+    first.admit(&none, || Ok(Admitted::User(alice()))).unwrap();
+    let mut held = Vec::new();
+    for answer in [Admitted::User, Admitted::Barred, Admitted::User] {
+        let (visitor, present) = enter_counted(&door);
+        visitor.asks();
+        let refused = visitor.admit(&none, || Ok(answer(alice()))).unwrap_err();
+        assert_eq!((refused.code, refused.retry_after), (ErrorCode::TooManyConnections, full().retry_after));
+        held.push((visitor, present));
+    }
+    assert!(enter(&door, None).turns_away(&none).is_some(), "they have their places among those of nobody");
+    drop(held);
+    let (service, _service) = enter_counted(&door);
+    service.admit(&none, || Ok(Admitted::Service)).unwrap();
+}
+
+#[test]
+fn on_a_full_node_there_is_room_for_services_and_bridges_alone() {
+    let owners = Owners::new(ConnectionLimits { user: 0, node: 1 });
+    let (door, none) = (Door { owners, ..door(Some(b"secret")) }, HeaderMap::new());
+    let (first, _first) = enter_counted(&door);
+    first.admit(&none, || Ok(Admitted::User(alice()))).unwrap();
+    let (full, _full) = enter_counted(&door);
+    for _ in 0..2 {
+        let refused = full.admit(&none, || Ok(Admitted::User(alice()))).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::TooManyConnections);
+        assert_eq!(
+            code(full.turns_away(&none)),
+            Some(ErrorCode::TooManyConnections),
+            "health is none either"
+        );
+    }
+    full.admit(&none, || Ok(Admitted::Service)).unwrap();
+    assert!(full.turns_away(&none).is_none());
+    let certain = Door { services_need_certificate: true, ..door.clone() };
+    let (thief, _thief) = enter_counted(&certain);
+    let denied = thief.admit(&none, || Ok(Admitted::Service)).unwrap_err();
+    assert_eq!(denied.code, ErrorCode::PermissionDenied);
+    assert!(thief.turns_away(&none).is_some(), "a service that shows no certificate is none");
+    let (bridge, _bridge) = enter_counted(&door);
+    let with_key = headers(&[(port::BRIDGE_KEY, "secret")]);
+    bridge.admit(&with_key, || Ok(Admitted::User(alice()))).unwrap();
+}
+
+#[test]
 fn a_connection_that_made_nobody_known_keeps_its_place() {
     let (door, none) = (door(None), HeaderMap::new());
     let held: Vec<_> = (0..3).map(|_| enter(&door, None)).collect();
     for visitor in &held {
         visitor.asks();
-        visitor.try_call(&none, || false).unwrap().judge(Some(ErrorCode::ProtocolError));
+        visitor.try_call(&none, || false).unwrap().judge(Some(ErrorCode::GoingAway));
         // Nobody knows either whose a token is that cannot be judged, because the issuer's keys cannot be had.
         visitor.admit(&none, || Err(ErrorCode::Unavailable.into())).unwrap_err();
     }

@@ -67,6 +67,10 @@ impl FrameStream for LocalStream {
         }
     }
 
+    fn caller_is_known(&self) -> bool {
+        self.session.is_known()
+    }
+
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.closer.is_closed(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
     }

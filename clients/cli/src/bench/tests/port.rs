@@ -113,6 +113,10 @@ impl FrameStream for Session {
         }
     }
 
+    fn caller_is_known(&self) -> bool {
+        true
+    }
+
     fn poll_cut(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
     }

@@ -1,0 +1,57 @@
+//! Whose a token is, before it is asked what they may do: a token that was revoked is nobody's.
+
+use crate::access::authentication::{ServiceTenants, Verified};
+use crate::access::revocation::Bearer;
+use crate::access::tickets::Tickets;
+use crate::domain::command::Token;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::time::Timestamp;
+
+use super::services::{Services, bearer_of};
+
+impl Services {
+    /// Whose a token is that is good. A ticket is left as it is: it is good once, for the call itself; one of all nodes is not
+    /// good here before it is exchanged.
+    pub fn whose(&self, token: &Token, now: Timestamp) -> Result<Verified, Refusal> {
+        let verified = if Tickets::is_ticket(&token.0) {
+            self.tickets.look(&token.0, now)?
+        } else {
+            self.identify(token, now)?
+        };
+        self.check_bearer(&verified)?;
+        Ok(verified)
+    }
+
+    /// Whether a call with this token may be a service's, of whatever tenants, and is read. `PERMISSION_DENIED` for users'.
+    pub fn admits_service(&self, token: &Token, now: Timestamp) -> Result<(), Refusal> {
+        match self.whose(token, now)? {
+            Verified::Service(_) => Ok(()),
+            Verified::User(_) => Err(ErrorCode::PermissionDenied.into()),
+        }
+    }
+
+    /// Why a token is good no more, as far as this is known: a service's is where it is in none of its tenants.
+    pub(super) fn check_bearer(&self, verified: &Verified) -> Result<(), Refusal> {
+        match verified {
+            Verified::User(token) => {
+                let bearer = Bearer { name: &token.user, service: false, mark: &token.mark };
+                self.revocations.check(Some(&token.tenant), &bearer)
+            }
+            Verified::Service(token) => {
+                let bearer = bearer_of(token);
+                let tenants = match &token.tenants {
+                    ServiceTenants::All => &[][..],
+                    ServiceTenants::Listed(tenants) => tenants,
+                };
+                let mut checked = self.revocations.check(None, &bearer);
+                for tenant in tenants {
+                    checked = self.revocations.check(Some(tenant), &bearer);
+                    if checked.is_ok() {
+                        break;
+                    }
+                }
+                checked
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Of whom the bridge takes down that they have tried: those of whom nobody knows who they are.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use carillon_bridge::AddressLimits;
+use carillon_client::v1;
+use carillon_client::v1::session_request::Command;
+use carillon_client::v1::session_response::Kind;
+use carillon_hub::config::LimitsSection;
+use carillon_proto::port::{Call, End, FrameStream, HubPort, Peer, Refused, TurnedAway};
+use carillon_proto::{Frame, WireRow};
+use carillon_tests::browser::{Beside, Speaks, WebSocket, request};
+use carillon_tests::hub;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
+
+fn few(attempts_per_minute: usize) -> Beside {
+    Beside::bind(|mut options| {
+        options.addresses = Some(AddressLimits { unauthenticated: 100, attempts_per_minute });
+        options
+    })
+}
+
+/// The status of one who tries now on a connection of their own: 503 where there have been too many.
+async fn tries(address: SocketAddr) -> u16 {
+    let bad = ("authorization", "Bearer a.b.c");
+    request(address, "POST", "/v1/tickets", &[bad], "").await.status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_hello_in_no_way_that_is_one_has_failed() {
+    let bridge = few(6);
+    let _hub = hub().start_with(&bridge).await;
+    let long = format!(r#"{{"commandId": 1, "hello": {{"protocol": 1, "token": "{}"}}}}"#, "a".repeat(8_193));
+    let wrong = [
+        &*long,
+        r#"{"commandId": 1, "hello": {"protocol": 2}}"#,
+        r#"{"commandId": 1, "hello": {"colour": 1}}"#,
+        r#"{"commandId": 0, "hello": {"protocol": 1}}"#,
+        r#"{"commandId": 1}"#,
+        "{",
+    ];
+    for text in wrong {
+        let mut socket = WebSocket::open(bridge.address(), Speaks::Json).await;
+        socket.send(Message::text(text)).await;
+        socket.ends().await;
+    }
+    assert_eq!(tries(bridge.address()).await, 503, "each has counted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_too_many_sessions_is_told_when_to_come_again() {
+    let bridge = few(100);
+    let hub = hub().with(|config| {
+        config.limits = LimitsSection { sessions_per_user: 1, ..LimitsSection::off() };
+    });
+    let hub = hub.start_with(&bridge).await;
+    let apart = Beside::apart(&[hub.url()], &CancellationToken::new());
+    let _first = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("alice")).await;
+    let bearer = format!("Bearer {}", hub.token("alice"));
+    for address in [bridge.address(), apart.address()] {
+        let refused = request(address, "GET", "/v1/events", &[("authorization", &bearer)], "").await;
+        assert_eq!(refused.status, 429, "{}", refused.head);
+        assert!(refused.head.contains("retry-after: 5\r\n"), "{}", refused.head);
+        let mut socket = WebSocket::open(address, Speaks::Json).await;
+        let hello = v1::Hello { token: hub.token("alice"), protocol: 1, ..v1::Hello::default() };
+        let Kind::Error(error) = socket.does(Command::Hello(hello)).await else { panic!("two at {address}") };
+        assert_eq!((&*error.code, error.retry_after_ms), ("CONNECTION_LIMIT_EXCEEDED", 5_000));
+    }
+}
+
+/// A hub whose sessions all end with UNAVAILABLE, be it known whose they are or not.
+struct Away {
+    caller_is_known: bool,
+}
+
+struct Ending {
+    frames: VecDeque<Frame>,
+    caller_is_known: bool,
+    begun: bool,
+}
+
+impl FrameStream for Ending {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        if self.begun { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    fn send(&mut self, _: Bytes) {
+        self.begun = true;
+        let error = v1::Error { code: "UNAVAILABLE".to_owned(), ..v1::Error::default() };
+        let frame = v1::SessionResponse { command_id: 1, kind: Some(Kind::Error(error)) };
+        self.frames.push_back(Frame::encode(&frame));
+    }
+
+    fn refuse(&mut self, _: u32, _: Frame) {}
+
+    fn fail(&mut self, _: &'static WireRow) {}
+
+    fn finish(&mut self) {}
+
+    fn poll_frames(&mut self, _: &mut Context<'_>, take: &mut dyn FnMut(Frame)) -> Poll<Option<End>> {
+        match self.frames.pop_front() {
+            _ if !self.begun => Poll::Pending,
+            Some(frame) => {
+                take(frame);
+                Poll::Ready(None)
+            }
+            None => Poll::Ready(Some(Some(WireRow::of("UNAVAILABLE")))),
+        }
+    }
+
+    fn caller_is_known(&self) -> bool {
+        self.caller_is_known
+    }
+
+    fn poll_cut(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+impl HubPort for Away {
+    fn open(&self, _: Call) -> Box<dyn FrameStream> {
+        Box::new(Ending { frames: VecDeque::new(), caller_is_known: self.caller_is_known, begun: false })
+    }
+
+    fn execute(
+        &self,
+        _: Call,
+        _: v1::ExecuteRequest,
+    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
+        unreachable!("nobody posts a command")
+    }
+
+    fn create_ticket(
+        &self,
+        _: Call,
+        _: v1::CreateTicketRequest,
+    ) -> BoxFuture<'static, Result<v1::CreateTicketResponse, v1::Error>> {
+        let error = v1::Error { code: "INVALID_TOKEN".to_owned(), ..v1::Error::default() };
+        Box::pin(std::future::ready(Err(error)))
+    }
+
+    fn watch_overview(
+        &self,
+        _: Call,
+        _: v1::WatchOverviewRequest,
+    ) -> BoxStream<'static, Result<v1::WatchOverviewResponse, v1::Error>> {
+        unreachable!("nobody watches")
+    }
+
+    fn turned_away(&self, _: &Peer, _: TurnedAway) {}
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_hub_that_is_away_makes_nobody_unknown() {
+    for (caller_is_known, after) in [(true, 401), (false, 503)] {
+        let (bridge, stop) = (few(4), CancellationToken::new());
+        for _ in 0..2 {
+            tokio::spawn(bridge.front().serve(Arc::new(Away { caller_is_known }), stop.clone()));
+        }
+        for _ in 0..2 {
+            let mut socket = WebSocket::open(bridge.address(), Speaks::Json).await;
+            socket.send(Message::text(r#"{"commandId": 1, "hello": {"protocol": 1}}"#)).await;
+            socket.ends().await;
+            assert_eq!(request(bridge.address(), "GET", "/v1/events", &[], "").await.status, 503);
+        }
+        // So many within a few seconds of whom nobody could say who they are.
+        assert_eq!(tries(bridge.address()).await, after, "{caller_is_known}");
+        stop.cancel();
+    }
+}
