@@ -155,7 +155,10 @@ impl Administer for Ports {
         let (this, caller) = (self.clone(), caller.clone());
         async move {
             let revoked = this.services.revocations.tokens(&revocation.scope);
-            this.administration.revoke(&caller, revocation, revoked).await
+            this.administration.revoke(&caller, revocation, revoked).await?;
+            // What this node can know is kept before the call is answered.
+            this.services.keep_reached().await;
+            Ok(())
         }
         .boxed()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::check::{Broken, duration, require};
 use super::keys::{self, KeySection};
 use super::span;
-use crate::access::authentication::{Algorithm, ClaimNames, Options, TenantPattern};
+use crate::access::authentication::{Algorithm, ClaimNames, Options, TenantPattern, TokenType};
 use crate::domain::limits;
 
 /// The settings of authentication: an issuer, its keys, and more issuers of the same kind. There is no default key.
@@ -39,6 +39,8 @@ pub struct AuthSection {
     pub issuer: Option<String>,
     /// Audiences of which tokens must name one.
     pub audience: Vec<String>,
+    /// What tokens may say that they are (`typ`).
+    pub types: Vec<String>,
     /// The tenants that the issuer may speak for, as `acme` or `school-*`; all where empty.
     pub tenants: Vec<String>,
     /// How far an issuer's clock may be ahead.
@@ -66,6 +68,7 @@ impl Default for AuthSection {
             jwks_stale: limits::JWKS_STALE,
             issuer: None,
             audience: Vec::new(),
+            types: limits::TOKEN_TYPES.map(str::to_owned).to_vec(),
             tenants: Vec::new(),
             leeway: limits::TOKEN_LEEWAY,
             claims: ClaimsSection::default(),
@@ -120,12 +123,16 @@ impl AuthSection {
         let may_speak_for: Option<_> = self.tenants.iter().map(|text| TenantPattern::parse(text)).collect();
         let rule = "tenants' ids, or the beginning of one with * at the end";
         let may_speak_for = may_speak_for.ok_or_else(|| Broken::new(key("tenants"), rule))?;
+        let types: Option<_> = self.types.iter().map(|text| TokenType::parse(text)).collect();
+        let types =
+            types.ok_or_else(|| Broken::new(key("types"), "1 to 64 visible ASCII characters each"))?;
         let ClaimsSection { user, tenant, service, tenants, abilities, rooms, roles } = self.claims.clone();
         Ok(Options {
             keys: self.keys(&name)?,
             remote: keys::remote(&name, self)?,
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
+            types,
             leeway: self.leeway,
             tenants: may_speak_for,
             claims: ClaimNames { user, tenant, service, tenants, abilities, rooms, roles },

@@ -266,10 +266,16 @@ pub const TICKETS_PER_BEARER: usize = 20;
 pub const OVERVIEW_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest token, bytes.
 pub const TOKEN_BYTES: usize = 8_192;
+/// Longest name of a type of tokens, bytes.
+pub const TYPE_BYTES: usize = 64;
+/// What tokens may say that they are, where configuration does not say.
+pub const TOKEN_TYPES: [&str; 2] = ["JWT", "at+jwt"];
 /// Most grants of rooms in one token.
 pub const GRANTS: usize = 100;
 /// Longest `jti` claim that is revoked by name, bytes.
 pub const JTI_BYTES: usize = 1_000;
+/// Tokens of issuers whose clock is ahead, of which a node remembers when each was shown first.
+pub const EARLY_TOKENS: usize = 100_000;
 /// How far ahead of now an instant may be before which tokens were issued: clocks differ.
 pub const REVOKED_AHEAD: Duration = Duration::from_mins(5);
 /// How far ahead of now a revoked token may expire.

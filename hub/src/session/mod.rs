@@ -33,6 +33,7 @@ mod permitted;
 mod questions;
 mod quotas;
 mod rates;
+mod reached;
 mod services;
 mod sessions;
 mod signals;

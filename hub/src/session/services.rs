@@ -215,7 +215,7 @@ impl Services {
         if identified.as_ref().is_err_and(|refusal: &Refusal| refusal.code != ErrorCode::Unavailable) {
             self.metrics.counters().tokens_refused.increment();
         }
-        identified
+        identified.map(|verified| self.revocations.date(verified, now))
     }
 
     /// Which service bears the token, where it may act for `tenant`.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
 
+mod ahead;
 mod broken_off;
 mod bursts;
 mod cursors;
@@ -23,3 +24,4 @@ mod silent;
 mod slow_reader;
 mod starting;
 mod tokens;
+mod types;

@@ -33,6 +33,13 @@ impl Verified {
         }
     }
 
+    pub(in crate::access) fn mark_mut(&mut self) -> &mut TokenMark {
+        match self {
+            Self::User(token) => &mut token.mark,
+            Self::Service(token) => &mut token.mark,
+        }
+    }
+
     /// The caller in a tenant that the request named, or in the token's own where it named none.
     ///
     /// `PERMISSION_DENIED` where the token is not for that tenant; `INVALID_ARGUMENT` where a service named none and its
