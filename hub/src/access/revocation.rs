@@ -28,6 +28,8 @@ pub struct Revocations {
     generation: AtomicU64,
     /// Whether there may be some that are not here: others make them, and were not heard.
     are_stale: AtomicBool,
+    /// For how long after their instant those are kept that reach tokens of before; for ever where `None`.
+    kept: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -124,8 +126,13 @@ impl Ledger {
         names.get(name).copied().max(self.everybody)
     }
 
-    fn forget_ended(&mut self, now: Timestamp) {
+    fn forget_ended(&mut self, now: Timestamp, kept: Option<Duration>) {
         self.tokens.retain(|_, ends| *ends > now);
+        let Some(kept) = kept else { return };
+        let counts = |before: &Timestamp| before.plus(kept) > now;
+        self.users.retain(|_, before| counts(before));
+        self.services.retain(|_, before| counts(before));
+        self.everybody = self.everybody.filter(counts);
     }
 
     fn is_empty(&self) -> bool {
@@ -149,11 +156,17 @@ pub struct Bearer<'a> {
 
 impl Default for Revocations {
     fn default() -> Self {
-        Self { known: RwLock::default(), generation: AtomicU64::new(1), are_stale: AtomicBool::new(false) }
+        Self::kept_for(None)
     }
 }
 
 impl Revocations {
+    /// None yet. Those that reach tokens of before an instant are kept for so long after it; for ever where `None`.
+    pub fn kept_for(kept: Option<Duration>) -> Self {
+        let (generation, are_stale) = (AtomicU64::new(1), AtomicBool::new(false));
+        Self { known: RwLock::default(), generation, are_stale, kept }
+    }
+
     /// Takes one in.
     pub fn learn(&self, revocation: &Revocation) {
         let mut known = self.known.write();
@@ -239,7 +252,7 @@ impl Revocations {
         }
     }
 
-    /// Forgets tokens that have ended by themselves, once in a while.
+    /// Forgets what reaches no token any more, as all have ended by themselves, once in a while.
     pub fn forget_ended(&self, now: Timestamp) {
         if now < self.known.read().next_look {
             return;
@@ -247,9 +260,9 @@ impl Revocations {
         let mut known = self.known.write();
         known.next_look = now.plus(LOOKS);
         known.early.forget(now);
-        known.everywhere.forget_ended(now);
+        known.everywhere.forget_ended(now, self.kept);
         known.tenants.retain(|_, ledger| {
-            ledger.forget_ended(now);
+            ledger.forget_ended(now, self.kept);
             !ledger.is_empty()
         });
     }
@@ -358,6 +371,22 @@ mod tests {
         // Of one that is shown at that moment, with a time of before.
         assert_eq!(asked(&revocations, "alice", false, &shown(3, 11_999)), revoked);
         assert_eq!(revocations.take_reached().len(), 1);
+    }
+
+    #[test]
+    fn an_instant_is_forgotten_when_all_that_it_reaches_have_ended() {
+        let minute = Duration::from_mins(1);
+        for (kept, is_forgotten) in [(Some(minute), true), (Some(2 * minute), false), (None, false)] {
+            let revocations = Revocations::kept_for(kept);
+            let (before, name) = (Timestamp(1_000), user("alice"));
+            let here = Scope::Tenant(tenant());
+            revoke(&revocations, here.clone(), Revoked::User { user: name.clone(), before });
+            revoke(&revocations, here.clone(), Revoked::Service { name, before });
+            revoke(&revocations, Scope::Everywhere, Revoked::Everybody { before });
+            revocations.forget_ended(before.plus(minute));
+            let code = [false, true].map(|service| asked(&revocations, "alice", service, &mark(1, Some(1))));
+            assert_eq!(code.map(|code| code.is_none()), [is_forgotten; 2], "{kept:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod idempotency;
 mod isolation;
 mod keys;
 mod leftovers;
+mod lives;
 mod many_rooms;
 mod protocol;
 mod recovery;

@@ -49,6 +49,9 @@ pub enum AuthenticationError {
     /// `iat` is in the future.
     #[error("the token was issued in the future")]
     IssuedLater,
+    /// More time lies between `iat` and `exp` than may.
+    #[error("the token lives too long")]
+    Life,
     /// A claim is missing or breaks a rule.
     #[error("claim {claim}: {rule}")]
     Claim {

@@ -28,6 +28,8 @@ pub struct Options {
     /// How far an issuer's clock may be ahead: for `nbf` and `iat`. `exp` has none, since what ends a live session
     /// ends it then, and admission must not outlast that.
     pub leeway: Duration,
+    /// From `iat` to `exp` no token may live longer, and each must have both; as long as it says where `None`.
+    pub longest_life: Option<Duration>,
     /// Which claims say who asks.
     pub claims: ClaimNames,
     /// The tenants that it may speak for; all where empty.
@@ -49,6 +51,7 @@ impl Options {
             audience: Vec::new(),
             types: TokenType::usual(),
             leeway: Duration::ZERO,
+            longest_life: None,
             claims: ClaimNames::default(),
             tenants: Vec::new(),
         }
