@@ -173,9 +173,9 @@ async fn what_reaches_no_token_any_more_is_not_kept() {
     for (longest, kept) in [(Some(minute), 1), (None, 2)] {
         let plan = hub().without_grace().node_of(&redis).with(|config| config.auth.longest_life = longest);
         let node = plan.start().await;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        for (user, before) in [("alice", now - 10 * minute), ("bob", now)] {
-            let (user, before) = (UserId::parse(user).unwrap(), Timestamp(before.as_millis() as i64));
+        let now = Timestamp::now();
+        for (user, before) in [("alice", now.minus(10 * minute)), ("bob", now)] {
+            let user = UserId::parse(user).unwrap();
             let scope = Scope::Tenant(TenantId::parse(TENANT).unwrap());
             let revocation = Revocation { scope, what: Revoked::User { user, before } };
             node.hub.services().store.revoke(revocation).await.unwrap();
