@@ -62,6 +62,7 @@ impl Running {
     /// not take lines may do so for ever.
     pub(super) async fn close(self, limit: Duration) -> bool {
         let Some((trail, log)) = self.0 else { return true };
+        trail.tell_rest();
         trail.tell_hub(event::STOPPED, VERSION);
         let (done, closed) = oneshot::channel();
         // On a thread of its own: the process ends without it, where a runtime waits for all that it began.

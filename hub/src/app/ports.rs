@@ -80,9 +80,9 @@ impl Authenticate for Ports {
         Ok(Box::new(move || services.check_operator(&operator, Timestamp::now())))
     }
 
-    fn ticket(&self, token: &str) -> Answer<(String, Timestamp)> {
+    fn ticket(&self, token: &str, source: Source) -> Answer<(String, Timestamp)> {
         let (services, token) = (Arc::clone(&self.services), Token(token.to_owned()));
-        async move { services.issue_ticket(&token, Timestamp::now()).await }.boxed()
+        async move { services.issue_ticket(&token, &source, Timestamp::now()).await }.boxed()
     }
 }
 

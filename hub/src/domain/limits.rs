@@ -346,6 +346,10 @@ pub const AUDIT_STRANGERS: Rate = Rate::new(1_000, Duration::from_millis(200));
 pub const AUDIT_STRANGER: Rate = Rate::new(20, Duration::from_secs(10));
 /// Addresses whose lines are counted.
 pub const AUDIT_STRANGER_ADDRESSES: usize = 10_000;
+/// Audit lines about one user or service who was refused.
+pub const AUDIT_REFUSED: Rate = Rate::new(60, Duration::from_secs(10));
+/// Users and services of whom it is known how many such lines there were.
+pub const AUDIT_KNOWN: usize = 10_000;
 /// HTTP/2 frames of a connection that cancel a call.
 pub const FRAMES_RESET: Rate = Rate::new(1_000, Duration::from_millis(5));
 /// HTTP/2 data frames without data that end nothing.

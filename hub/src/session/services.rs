@@ -33,6 +33,7 @@ use super::memory::Memory;
 use super::once::Once;
 use super::quotas::was_sent;
 use super::sessions::Sessions;
+use super::tickets::TicketsOfServices;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
 const KNOWN_USERS: usize = 100_000;
@@ -110,6 +111,8 @@ pub struct Upkeep {
     pub(super) counts: Changed,
     /// Who waits to be counted with other nodes' sessions.
     pub(super) doors: Doors,
+    /// What is left of services' tickets.
+    pub(super) tickets_of_services: TicketsOfServices,
     refused_tokens: Seldom,
     draining: AtomicBool,
     out_of_service: AtomicBool,
@@ -132,6 +135,7 @@ impl Upkeep {
             turned_away: SeldomEach::default(),
             counts: Changed::default(),
             doors: Doors::default(),
+            tickets_of_services: TicketsOfServices::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             out_of_service: AtomicBool::new(false),
@@ -146,7 +150,7 @@ impl Services {
     /// they would take over. `PERMISSION_DENIED` for their tokens.
     pub fn authenticate(&self, token: &Token, now: Timestamp) -> Result<Caller, Refusal> {
         let caller = self.verify(token, now)?;
-        if caller.service { Err(ErrorCode::PermissionDenied.into()) } else { Ok(caller) }
+        if caller.service { Err(not_for(&caller)) } else { Ok(caller) }
     }
 
     /// Who bears the token, a service of one tenant too.
@@ -160,7 +164,7 @@ impl Services {
             Verified::Service(service) if service.is_operator() => service,
             _ => return Err(ErrorCode::PermissionDenied.into()),
         };
-        self.check(None, &bearer_of(&operator))?;
+        self.check(None, &bearer_of(&operator)).map_err(|refusal| refusal.of(operator.whose()))?;
         self.check_operator(&operator, now)?;
         Ok(operator)
     }
@@ -182,7 +186,7 @@ impl Services {
     pub(super) fn admit(&self, verified: &Verified, named: Option<&TenantId>) -> Result<Caller, Refusal> {
         let caller = verified.caller(named)?;
         let bearer = Bearer { name: &caller.user, service: caller.service, mark: &caller.token };
-        self.check(Some(&caller.tenant), &bearer)?;
+        self.check(Some(&caller.tenant), &bearer).map_err(|refusal| refusal.of((&caller).into()))?;
         Ok(caller)
     }
 
@@ -227,7 +231,7 @@ impl Services {
     ) -> Result<Caller, Refusal> {
         let caller = self.admit(&self.identify(token, now)?, Some(tenant))?;
         // A user's token administers nothing, not even its own tenant.
-        if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
+        if caller.service { Ok(caller) } else { Err(not_for(&caller)) }
     }
 
     /// Whether a call with this token may be a service's, of whatever tenants, and is read. A ticket is left as it is: it
@@ -366,6 +370,11 @@ impl Services {
     pub fn is_draining(&self) -> bool {
         self.upkeep.draining.load(Ordering::SeqCst)
     }
+}
+
+/// What a good token is not for.
+fn not_for(caller: &Caller) -> Refusal {
+    Refusal::from(ErrorCode::PermissionDenied).of(caller.into())
 }
 
 fn bearer_of(operator: &ServiceToken) -> Bearer<'_> {

@@ -4,6 +4,9 @@
 
 mod administration;
 mod audit;
+mod audit_bounds;
+mod audit_names;
+mod audit_tickets;
 mod authorizer;
 mod broadcasts;
 mod content;
