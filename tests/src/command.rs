@@ -235,6 +235,14 @@ impl Running {
         self.ends()
     }
 
+    /// The same of one whose output is there and is not taken.
+    pub fn signalled_unread(mut self, signal: &str) -> Ran {
+        let unread = self.out.take();
+        let ran = self.signalled(signal);
+        drop(unread);
+        ran
+    }
+
     fn ends(mut self) -> Ran {
         let mut out = String::new();
         if let Some(mut rest) = self.out.take() {

@@ -13,7 +13,7 @@ Made from the tables of `proto/src/wire.rs` by `cargo run -p carillon-tests --bi
 
 Every refusal has one of these codes: the `code` of `Error` and `Disconnected` in a session, the `reason` of
 `google.rpc.ErrorInfo` (domain `carillon`) in a status. Messages are fixed texts: they never hold input, internals or
-personal data. `violations` name fields and rules, and `request_id` is what the hub's log has too.
+personal data. `violations` name fields and rules, and `request_id` is what the hub's log and its audit lines have too.
 
 - **retry**: the same command may succeed when it is sent again unchanged, with the same idempotency key. `RATE_LIMITED`
   and others say in `retry_after_ms` when.

@@ -3,13 +3,18 @@
 //! The store hands over all of it at the start and each later one before it is acknowledged. Who asked before that is
 //! found by asking again: [`Revocations::generation`] moves with each.
 
+mod early;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
+use self::early::{Early, Shown};
+use super::authentication::Verified;
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::EARLY_TOKENS;
 use crate::domain::names::{TenantId, UserId};
 use crate::domain::revocation::{Revocation, Revoked, Scope, TokenId, TokenMark};
 use crate::domain::time::Timestamp;
@@ -23,14 +28,58 @@ pub struct Revocations {
     generation: AtomicU64,
     /// Whether there may be some that are not here: others make them, and were not heard.
     are_stale: AtomicBool,
+    /// For how long after their instant those are kept that reach tokens of before; for ever where `None`.
+    kept: Option<Duration>,
 }
 
 #[derive(Default)]
 struct Known {
     everywhere: Ledger,
     tenants: FxHashMap<TenantId, Ledger>,
+    /// Tokens of issuers whose clock is ahead.
+    early: Early,
+    /// Those of them that were reached by what was revoked: to be kept as revoked by themselves. At most [`EARLY_TOKENS`].
+    reached: Vec<Revocation>,
     /// When tokens that have ended are looked for.
     next_look: Timestamp,
+}
+
+impl Known {
+    fn ledger(&mut self, scope: &Scope) -> &mut Ledger {
+        match scope {
+            Scope::Everywhere => &mut self.everywhere,
+            Scope::Tenant(tenant) => self.tenants.entry(tenant.clone()).or_default(),
+        }
+    }
+
+    /// Revokes by themselves those tokens that a revocation reaches by when they were shown first.
+    fn reach(&mut self, revocation: &Revocation) {
+        let Revocation { scope, what } = revocation;
+        let reached: Vec<_> = self.early.reached(scope, what).map(|shown| (shown.id, shown.ends)).collect();
+        for (id, ends) in reached {
+            self.revoke(scope, id, ends);
+        }
+    }
+
+    fn revoke(&mut self, scope: &Scope, id: TokenId, ends: Timestamp) {
+        let is_new = self.ledger(scope).tokens.insert(id, ends).is_none();
+        if is_new && self.reached.len() < EARLY_TOKENS {
+            self.reached.push(Revocation { scope: scope.clone(), what: Revoked::Token { id, ends } });
+        }
+    }
+
+    /// Remembers a token that is shown now, as it seems for the first time: what was revoked at this moment reaches it too. When
+    /// it was.
+    fn remember(&mut self, shown: Shown, now: Timestamp) -> Timestamp {
+        let scopes = [Some(Scope::Everywhere), shown.tenant.clone().map(Scope::Tenant)];
+        for scope in scopes.into_iter().flatten() {
+            let cut = self.ledger(&scope).cut(&shown.name, shown.service);
+            if cut.is_some_and(|before| shown.first < before && before <= shown.issued) {
+                self.revoke(&scope, shown.id, shown.ends);
+            }
+        }
+        self.early.remember(shown, now)
+    }
 }
 
 /// What is revoked in one scope.
@@ -64,16 +113,26 @@ impl Ledger {
         if !self.tokens.is_empty() && (is_revoked(&mark.text) || mark.jti.as_ref().is_some_and(is_revoked)) {
             return Err(ErrorCode::TokenRevoked);
         }
-        let names = if bearer.service { &self.services } else { &self.users };
-        let cut = names.get(bearer.name).copied().max(self.everybody);
+        let cut = self.cut(bearer.name, bearer.service);
         if cut.is_some_and(|before| mark.is_older_than(before)) {
             return Err(ErrorCode::SessionInvalidated);
         }
         Ok(())
     }
 
-    fn forget_ended(&mut self, now: Timestamp) {
+    /// Before which instant somebody's tokens were issued that are good no more.
+    fn cut(&self, name: &UserId, is_service: bool) -> Option<Timestamp> {
+        let names = if is_service { &self.services } else { &self.users };
+        names.get(name).copied().max(self.everybody)
+    }
+
+    fn forget_ended(&mut self, now: Timestamp, kept: Option<Duration>) {
         self.tokens.retain(|_, ends| *ends > now);
+        let Some(kept) = kept else { return };
+        let counts = |before: &Timestamp| before.plus(kept) > now;
+        self.users.retain(|_, before| counts(before));
+        self.services.retain(|_, before| counts(before));
+        self.everybody = self.everybody.filter(counts);
     }
 
     fn is_empty(&self) -> bool {
@@ -97,19 +156,22 @@ pub struct Bearer<'a> {
 
 impl Default for Revocations {
     fn default() -> Self {
-        Self { known: RwLock::default(), generation: AtomicU64::new(1), are_stale: AtomicBool::new(false) }
+        Self::kept_for(None)
     }
 }
 
 impl Revocations {
+    /// None yet. Those that reach tokens of before an instant are kept for so long after it; for ever where `None`.
+    pub fn kept_for(kept: Option<Duration>) -> Self {
+        let (generation, are_stale) = (AtomicU64::new(1), AtomicBool::new(false));
+        Self { known: RwLock::default(), generation, are_stale, kept }
+    }
+
     /// Takes one in.
     pub fn learn(&self, revocation: &Revocation) {
         let mut known = self.known.write();
-        let ledger = match &revocation.scope {
-            Scope::Everywhere => &mut known.everywhere,
-            Scope::Tenant(tenant) => known.tenants.entry(tenant.clone()).or_default(),
-        };
-        ledger.learn(&revocation.what);
+        known.ledger(&revocation.scope).learn(&revocation.what);
+        known.reach(revocation);
         drop(known);
         self.generation.fetch_add(1, Ordering::SeqCst);
     }
@@ -140,6 +202,47 @@ impl Revocations {
         }
     }
 
+    /// A token as it is judged: issued when it says so, but no later than it was shown here first.
+    #[must_use]
+    pub fn date(&self, mut verified: Verified, now: Timestamp) -> Verified {
+        let mark = *verified.mark();
+        let Some(issued) = mark.issued else { return verified };
+        let remembered = self.known.read().early.first(&mark.text);
+        let first = match remembered {
+            None if issued <= now => return verified,
+            None => {
+                let (tenant, name, service) = match &verified {
+                    Verified::User(token) => (Some(token.tenant.clone()), token.user.clone(), false),
+                    Verified::Service(token) => (None, token.name.clone(), true),
+                };
+                let ends = verified.expires();
+                let shown = Shown { id: mark.text, tenant, name, service, first: now, issued, ends };
+                self.known.write().remember(shown, now)
+            }
+            Some(first) => first,
+        };
+        verified.mark_mut().issued = Some(issued.min(first));
+        verified
+    }
+
+    /// Tokens that were revoked by themselves since this was last asked, as a revocation reached them by when they were shown
+    /// first: to be kept, for nobody will know that later.
+    pub fn take_reached(&self) -> Vec<Revocation> {
+        std::mem::take(&mut self.known.write().reached)
+    }
+
+    /// Whether there are any.
+    pub fn have_reached(&self) -> bool {
+        !self.known.read().reached.is_empty()
+    }
+
+    /// Gives back what could not be kept.
+    pub fn give_back(&self, mut reached: Vec<Revocation>) {
+        let mut known = self.known.write();
+        reached.truncate(EARLY_TOKENS.saturating_sub(known.reached.len()));
+        known.reached.append(&mut reached);
+    }
+
     /// How many single tokens are revoked in a scope.
     pub fn tokens(&self, scope: &Scope) -> usize {
         let known = self.known.read();
@@ -149,16 +252,17 @@ impl Revocations {
         }
     }
 
-    /// Forgets tokens that have ended by themselves, once in a while.
+    /// Forgets what reaches no token any more, as all have ended by themselves, once in a while.
     pub fn forget_ended(&self, now: Timestamp) {
         if now < self.known.read().next_look {
             return;
         }
         let mut known = self.known.write();
         known.next_look = now.plus(LOOKS);
-        known.everywhere.forget_ended(now);
+        known.early.forget(now);
+        known.everywhere.forget_ended(now, self.kept);
         known.tenants.retain(|_, ledger| {
-            ledger.forget_ended(now);
+            ledger.forget_ended(now, self.kept);
             !ledger.is_empty()
         });
     }
@@ -167,6 +271,8 @@ impl Revocations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::authentication::UserToken;
+    use crate::domain::powers::Powers;
 
     fn tenant() -> TenantId {
         TenantId::parse("acme").unwrap()
@@ -230,6 +336,57 @@ mod tests {
         assert_eq!(asked(&revocations, "alice", false, &mark(1, Some(1_000))), None);
         assert_eq!(asked(&revocations, "bob", false, &mark(1, Some(1))), None);
         assert_eq!(asked(&revocations, "alice", true, &mark(1, Some(1))), None, "a service of that name");
+    }
+
+    fn token(id: u8, issued: i64) -> Verified {
+        let token = UserToken {
+            tenant: tenant(),
+            user: user("alice"),
+            expires: Timestamp(9_000_000),
+            mark: mark(id, Some(issued)),
+            powers: Powers::default(),
+        };
+        Verified::User(token)
+    }
+
+    #[test]
+    fn a_token_of_a_clock_that_is_ahead_is_reached_by_what_is_revoked_after_it_was_shown() {
+        let revocations = Revocations::default();
+        let what = || Revoked::User { user: user("alice"), before: Timestamp(12_000) };
+        let shown = |id, now| *revocations.date(token(id, 14_000), Timestamp(now)).mark();
+        assert_eq!(shown(1, 10_000).issued, Some(Timestamp(10_000)), "no later than it was shown");
+        revoke(&revocations, Scope::Tenant(tenant()), what());
+        let revoked = Some(ErrorCode::TokenRevoked);
+        assert_eq!(asked(&revocations, "alice", false, &shown(1, 12_001)), revoked);
+        assert_eq!(asked(&revocations, "alice", false, &shown(2, 12_001)), None, "one of after that");
+        let reached = revocations.take_reached();
+        let id = mark(1, None).text;
+        let one = Revoked::Token { id, ends: Timestamp(9_000_000) };
+        assert_eq!(reached, [Revocation { scope: Scope::Tenant(tenant()), what: one }]);
+        // Also when nobody knows any more when it was shown, and where it is said again.
+        revocations.learn(&Revocation { scope: Scope::Tenant(tenant()), what: what() });
+        revocations.forget_ended(Timestamp(8_000_000));
+        assert_eq!(asked(&revocations, "alice", false, &shown(1, 8_000_000)), revoked);
+        assert!(revocations.take_reached().is_empty());
+        // Of one that is shown at that moment, with a time of before.
+        assert_eq!(asked(&revocations, "alice", false, &shown(3, 11_999)), revoked);
+        assert_eq!(revocations.take_reached().len(), 1);
+    }
+
+    #[test]
+    fn an_instant_is_forgotten_when_all_that_it_reaches_have_ended() {
+        let minute = Duration::from_mins(1);
+        for (kept, is_forgotten) in [(Some(minute), true), (Some(2 * minute), false), (None, false)] {
+            let revocations = Revocations::kept_for(kept);
+            let (before, name) = (Timestamp(1_000), user("alice"));
+            let here = Scope::Tenant(tenant());
+            revoke(&revocations, here.clone(), Revoked::User { user: name.clone(), before });
+            revoke(&revocations, here.clone(), Revoked::Service { name, before });
+            revoke(&revocations, Scope::Everywhere, Revoked::Everybody { before });
+            revocations.forget_ended(before.plus(minute));
+            let code = [false, true].map(|service| asked(&revocations, "alice", service, &mark(1, Some(1))));
+            assert_eq!(code.map(|code| code.is_none()), [is_forgotten; 2], "{kept:?}");
+        }
     }
 
     #[test]

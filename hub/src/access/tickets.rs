@@ -11,9 +11,11 @@ use std::fmt::Write as _;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use sha2::{Digest, Sha256};
 
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{TICKET_LIFE, TICKETS, TICKETS_PER_BEARER};
+use crate::domain::revocation::TokenId;
 use crate::domain::time::Timestamp;
 
 use super::authentication::Verified;
@@ -105,6 +107,11 @@ impl Tickets {
     /// Whether this is a ticket and no token.
     pub fn is_ticket(text: &str) -> bool {
         text.starts_with(MARK)
+    }
+
+    /// What a ticket is called where it is written down: its SHA-256. `None` for what is none.
+    pub fn mark(text: &str) -> Option<TokenId> {
+        Self::is_ticket(text).then(|| TokenId(Sha256::digest(text).into()))
     }
 
     /// Who bears a ticket, which remains good. `INVALID_TOKEN` where it is not.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::error::StartError;
@@ -57,10 +58,19 @@ impl Running {
         }
     }
 
-    /// Writes what waits and notes where the log ends; the store must still be open. Whether that was done in `limit`.
+    /// Writes what waits and notes where the log ends; the store must still be open. Whether that was done in `limit`: who does
+    /// not take lines may do so for ever.
     pub(super) async fn close(self, limit: Duration) -> bool {
         let Some((trail, log)) = self.0 else { return true };
+        trail.tell_rest();
         trail.tell_hub(event::STOPPED, VERSION);
-        timeout(limit, tokio::task::spawn_blocking(move || log.close())).await.is_ok()
+        let (done, closed) = oneshot::channel();
+        // On a thread of its own: the process ends without it, where a runtime waits for all that it began.
+        let closing = std::thread::Builder::new().name("audit-end".to_owned()).spawn(move || {
+            log.close();
+            // Nobody waits any more where it took too long.
+            let _ = done.send(());
+        });
+        closing.is_ok() && matches!(timeout(limit, closed).await, Ok(Ok(())))
     }
 }

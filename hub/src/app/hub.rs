@@ -327,7 +327,7 @@ pub(super) fn build(
             config.limits.shared_kinds(),
         ),
         shared: nodes.as_ref().map(Nodes::limits),
-        revocations: Revocations::default(),
+        revocations: Revocations::kept_for(config.revoked_for()),
         tickets: Tickets::default(),
         shared_tickets: nodes.as_ref().map(Nodes::tickets),
         sessions,

@@ -80,9 +80,9 @@ impl Authenticate for Ports {
         Ok(Box::new(move || services.check_operator(&operator, Timestamp::now())))
     }
 
-    fn ticket(&self, token: &str) -> Answer<(String, Timestamp)> {
+    fn ticket(&self, token: &str, source: Source) -> Answer<(String, Timestamp)> {
         let (services, token) = (Arc::clone(&self.services), Token(token.to_owned()));
-        async move { services.issue_ticket(&token, Timestamp::now()).await }.boxed()
+        async move { services.issue_ticket(&token, &source, Timestamp::now()).await }.boxed()
     }
 }
 
@@ -155,7 +155,10 @@ impl Administer for Ports {
         let (this, caller) = (self.clone(), caller.clone());
         async move {
             let revoked = this.services.revocations.tokens(&revocation.scope);
-            this.administration.revoke(&caller, revocation, revoked).await
+            this.administration.revoke(&caller, revocation, revoked).await?;
+            // What this node can know is kept before the call is answered.
+            this.services.keep_reached().await;
+            Ok(())
         }
         .boxed()
     }

@@ -24,6 +24,7 @@ pub(super) fn open(
     options.readers = config.store.readers;
     options.queue = config.store.queue;
     options.notification_retention = config.store.notification_retention;
+    options.revoked_for = config.revoked_for();
     Ok(Arc::new(sqlite::SqliteStore::open(&options)?))
 }
 
@@ -40,6 +41,7 @@ fn open_redis(
         idempotency_keys: config.store.idempotency_keys,
         queue: config.store.queue,
         notification_retention: config.store.notification_retention,
+        revoked_for: config.revoked_for(),
         ..redis::Options::new(config.redis.options(), Arc::clone(namespaces), sink)
     };
     Ok(Arc::new(redis::RedisStore::open(options)?))

@@ -1,5 +1,36 @@
 //! What lines say happened, and to what. By ids alone: no content, no token.
 
+use crate::domain::caller::{Caller, Whose};
+use crate::domain::names::{TenantId, UserId};
+use crate::domain::revocation::{TokenId, TokenMark};
+
+/// Who did something, or was refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// The tenant; `None` for a service that is for several, where none was named.
+    pub tenant: Option<&'a TenantId>,
+    /// The user, or the service.
+    pub name: &'a UserId,
+    /// Whether it is a service.
+    pub service: bool,
+    /// The token.
+    pub token: &'a TokenMark,
+}
+
+impl<'a> From<&'a Caller> for Who<'a> {
+    fn from(caller: &'a Caller) -> Self {
+        let Caller { tenant, user, service, token, .. } = caller;
+        Self { tenant: Some(tenant), name: user, service: *service, token }
+    }
+}
+
+impl<'a> From<&'a Whose> for Who<'a> {
+    fn from(whose: &'a Whose) -> Self {
+        let Whose { tenant, name, service, token } = whose;
+        Self { tenant: tenant.as_ref(), name, service: *service, token }
+    }
+}
+
 /// What something was done to, by ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct About<'a> {
@@ -11,6 +42,8 @@ pub struct About<'a> {
     pub subject: Option<&'a str>,
     /// How many it was done to.
     pub count: Option<u64>,
+    /// The ticket that was made, by its SHA-256.
+    pub ticket: Option<TokenId>,
 }
 
 /// The events that are no command's and no administrator's call: those have the names that they have on the wire.
@@ -39,4 +72,10 @@ pub mod event {
     pub const TURNED_AWAY: &str = "bridge.turned_away";
     /// Something was done too often.
     pub const LIMIT: &str = "limit";
+    /// Somebody was refused more often than is written line by line; `count` says how often.
+    pub const REFUSED: &str = "refused";
+    /// A ticket was asked for.
+    pub const TICKET: &str = "create_ticket";
+    /// A ticket was shown and is good no more.
+    pub const TICKET_USED: &str = "ticket.used";
 }

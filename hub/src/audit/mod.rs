@@ -7,6 +7,7 @@
 mod chain;
 mod entry;
 mod folder;
+mod known;
 mod line;
 mod opening;
 mod source;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use chain::{Parts, Place, SealKey, take_apart};
-pub use entry::{About, event};
+pub use entry::{About, Who, event};
 pub use folder::{files, for_each_line};
 pub use source::Source;
 pub use trail::Trail;

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use super::entry::{About, event};
+use super::entry::{About, Who, event};
+use super::known::Named;
 use super::line::Line;
 use super::trail::Trail;
 use crate::domain::audit::Seal;
 use crate::domain::caller::Caller;
-use crate::domain::error::ErrorCode;
-use crate::domain::names::SessionId;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::names::{SessionId, TenantId, UserId};
 use crate::domain::peer::Peer;
+use crate::domain::revocation::TokenId;
 use crate::domain::time::Timestamp;
 
 /// From where something was asked. A clone shares everything.
@@ -23,25 +25,41 @@ pub struct Source {
     pub command: u32,
     /// Where the client is.
     pub peer: Arc<Peer>,
-    /// What every line of a session says of who it is and where: it is made once.
-    made: Option<Arc<[u8]>>,
+    /// The ticket that was shown here, by its SHA-256.
+    pub ticket: Option<TokenId>,
+    /// Who it is, where that is known.
+    made: Option<Arc<Made>>,
+}
+
+/// What every line of a session says of who it is and where: it is made once.
+#[derive(Debug)]
+struct Made {
+    named: Named,
+    members: Box<[u8]>,
 }
 
 impl Source {
     /// A call, or a stream that has not said hello.
     pub fn call(request: &str, peer: Peer) -> Self {
-        Self { session: None, request: request.into(), command: 0, peer: Arc::new(peer), made: None }
+        let peer = Arc::new(peer);
+        Self { session: None, request: request.into(), command: 0, peer, ticket: None, made: None }
     }
 
-    /// The same, of a session whose user's token is this one's now.
+    /// The same, where a ticket was shown.
     #[must_use]
-    pub fn of_session(mut self, session: SessionId, caller: &Caller) -> Self {
+    pub fn with_ticket(self, ticket: Option<TokenId>) -> Self {
+        Self { ticket, ..self }
+    }
+
+    /// The same, of a session whose user's token is this one's now, or where it was shown.
+    #[must_use]
+    pub fn of_session<'a>(mut self, session: SessionId, who: impl Into<Who<'a>>) -> Self {
         self.session = Some(session);
-        let mut line = Line::default();
-        write_caller(caller, &mut line);
+        let (who, mut line) = (who.into(), Line::default());
+        write_who(who, &mut line);
         line.shown("session", session);
         write_peer(&self.peer, &mut line);
-        self.made = Some(line.into_bytes().into());
+        self.made = Some(Arc::new(Made { named: who.into(), members: line.into_bytes().into() }));
         self
     }
 
@@ -52,15 +70,23 @@ impl Source {
         self
     }
 
-    fn write(&self, caller: Option<&Caller>, line: &mut Line) {
-        match (&self.made, caller) {
-            (Some(made), _) => line.made(made),
-            (None, caller) => {
-                if let Some(caller) = caller {
-                    write_caller(caller, line);
+    /// Whom a line is about.
+    fn named(&self, who: Option<Who<'_>>) -> Option<Named> {
+        self.made.as_ref().map(|made| made.named.clone()).or_else(|| who.map(Named::from))
+    }
+
+    fn write(&self, who: Option<Who<'_>>, line: &mut Line) {
+        match (&self.made, who) {
+            (Some(made), _) => line.made(&made.members),
+            (None, who) => {
+                if let Some(who) = who {
+                    write_who(who, line);
                 }
                 write_peer(&self.peer, line);
             }
+        }
+        if let Some(ticket) = self.ticket {
+            line.shown("ticket", Seal(ticket.0));
         }
         match self.command {
             0 if self.request.is_empty() => {}
@@ -71,8 +97,8 @@ impl Source {
 }
 
 impl Trail {
-    /// Writes down that `caller` did something, or why they were refused; whoever it is where `caller` is `None`, of whom
-    /// not every refusal is written.
+    /// Writes down that `caller` did something, or why they were refused, of which not every time is written; whoever it is
+    /// where `caller` is `None`.
     pub fn tell(
         &self,
         event: &str,
@@ -81,18 +107,41 @@ impl Trail {
         about: About<'_>,
         result: Result<(), ErrorCode>,
     ) {
+        self.tell_of(event, source, caller.map(Who::from), about, result);
+    }
+
+    /// The same, of somebody who is no caller.
+    pub fn tell_of(
+        &self,
+        event: &str,
+        source: &Source,
+        who: Option<Who<'_>>,
+        about: About<'_>,
+        result: Result<(), ErrorCode>,
+    ) {
         if !self.is_on() {
             return;
         }
-        let is_stranger = caller.is_none() && result.is_err();
-        let admitted = if is_stranger { self.admits_stranger(source.peer.address) } else { Some(0) };
+        let admitted = match result {
+            Ok(()) => Some(0),
+            Err(_) => match source.named(who) {
+                Some(named) => self.admits_known(named, 0),
+                None => self.admits_stranger(source.peer.address),
+            },
+        };
         if let Some(left_out) = admitted {
-            self.write(event, source, caller, about, result, left_out);
+            self.write(event, source, who, about, result, left_out);
         }
     }
 
-    /// The same, of one for several: so many others like it were left out. Whoever calls this sees to it that there are
-    /// few of each; of strangers there are few in all, as there may be any number of addresses.
+    /// Writes down that somebody was refused: whose token it was, where it was authentic.
+    pub fn tell_refused(&self, event: &str, source: &Source, about: About<'_>, refusal: &Refusal) {
+        let who = refusal.whose.as_deref().map(Who::from);
+        self.tell_of(event, source, who, about, Err(refusal.code));
+    }
+
+    /// The same as [`Trail::tell`], of one for several: so many others like it were left out. Whoever calls this sees to it
+    /// that there are few of each; of strangers there are few in all, as there may be any number of addresses.
     pub fn tell_with(
         &self,
         event: &str,
@@ -105,10 +154,16 @@ impl Trail {
         if !self.is_on() {
             return;
         }
-        let is_stranger = caller.is_none() && result.is_err();
-        let admitted = if is_stranger { self.admits_one_of_all(left_out) } else { Some(left_out) };
+        let who = caller.map(Who::from);
+        let admitted = match result {
+            Ok(()) => Some(left_out),
+            Err(_) => match source.named(who) {
+                Some(named) => self.admits_known(named, left_out),
+                None => self.admits_one_of_all(left_out),
+            },
+        };
         if let Some(left_out) = admitted {
-            self.write(event, source, caller, about, result, left_out);
+            self.write(event, source, who, about, result, left_out);
         }
     }
 
@@ -116,7 +171,7 @@ impl Trail {
         &self,
         event: &str,
         source: &Source,
-        caller: Option<&Caller>,
+        who: Option<Who<'_>>,
         about: About<'_>,
         result: Result<(), ErrorCode>,
         left_out: u64,
@@ -127,8 +182,11 @@ impl Trail {
         if let Err(code) = result {
             line.text("reason", code.name());
         }
-        source.write(caller, &mut line);
-        let About { room, entry, subject, count } = about;
+        source.write(who, &mut line);
+        let About { room, entry, subject, count, ticket } = about;
+        if let Some(ticket) = ticket {
+            line.shown("ticket", Seal(ticket.0));
+        }
         for (name, value) in [("room", room), ("subject", subject)] {
             if let Some(value) = value {
                 line.text(name, value);
@@ -168,11 +226,27 @@ impl Trail {
     }
 }
 
-/// Who a caller is, as members of a line.
-fn write_caller(caller: &Caller, line: &mut Line) {
-    line.text("tenant", caller.tenant.as_str());
-    line.text(if caller.service { "service" } else { "user" }, caller.user.as_str());
-    line.shown("token", Seal(caller.token.text.0));
+/// That somebody was refused so often and is not written about each time.
+pub(super) fn line_of_refused(named: &Named, count: u64) -> Line {
+    let mut line = Line::at(Timestamp::now());
+    line.text("event", event::REFUSED);
+    line.text("outcome", "refused");
+    write_name(named.tenant.as_ref(), named.service, &named.name, &mut line);
+    line.number("count", count);
+    line
+}
+
+/// Who it is, as members of a line.
+fn write_who(who: Who<'_>, line: &mut Line) {
+    write_name(who.tenant, who.service, who.name, line);
+    line.shown("token", Seal(who.token.text.0));
+}
+
+fn write_name(tenant: Option<&TenantId>, service: bool, name: &UserId, line: &mut Line) {
+    if let Some(tenant) = tenant {
+        line.text("tenant", tenant.as_str());
+    }
+    line.text(if service { "service" } else { "user" }, name.as_str());
 }
 
 /// Where a client is, as members of a line.

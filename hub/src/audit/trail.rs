@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::known::{Known, Named};
 use super::line::Line;
+use super::source::line_of_refused;
 use super::strangers::Strangers;
 use crate::domain::time::Moment;
 use crate::telemetry::Metrics;
@@ -46,6 +48,18 @@ impl Trail {
         self.0.as_ref()?.strangers.lock().admit_one_of_all(left_out, Moment::now())
     }
 
+    /// The same of somebody known: see [`Known::admit`].
+    pub(super) fn admits_known(&self, named: Named, left_out: u64) -> Option<u64> {
+        self.0.as_ref()?.known.lock().admit(named, left_out, Moment::now())
+    }
+
+    /// Says of whom how many refusals were not written, as nothing comes after this.
+    pub fn tell_rest(&self) {
+        if let Some(queue) = &self.0 {
+            queue.tell_left_out(true);
+        }
+    }
+
     /// Adds a line. Where the queue is full it is lost, counted, and the log says so when it goes on.
     pub(super) fn record(&self, line: Line) {
         if let Some(queue) = &self.0 {
@@ -65,6 +79,7 @@ pub(super) struct Queue {
     refuses: bool,
     is_failing: AtomicBool,
     strangers: Mutex<Strangers>,
+    known: Mutex<Known>,
     metrics: Metrics,
 }
 
@@ -89,6 +104,7 @@ impl Queue {
             refuses,
             is_failing: AtomicBool::new(false),
             strangers: Mutex::default(),
+            known: Mutex::default(),
             metrics,
         }
     }
@@ -112,6 +128,14 @@ impl Queue {
         }
         waiting.bodies.extend_from_slice(body);
         waiting.bodies.push(b'\n');
+    }
+
+    /// Says of whom how many refusals were not written: where that is due, or of all.
+    pub(super) fn tell_left_out(&self, all: bool) {
+        let left_out = self.known.lock().take_left_out(Moment::now(), all);
+        for (named, count) in left_out {
+            self.push(&line_of_refused(&named, count).into_bytes());
+        }
     }
 
     /// What waits, soon after something does, or at `deadline`.

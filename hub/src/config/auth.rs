@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::check::{Broken, duration, require};
 use super::keys::{self, KeySection};
 use super::span;
-use crate::access::authentication::{Algorithm, ClaimNames, Options, TenantPattern};
+use crate::access::authentication::{Algorithm, ClaimNames, Options, TenantPattern, TokenType};
 use crate::domain::limits;
 
 /// The settings of authentication: an issuer, its keys, and more issuers of the same kind. There is no default key.
@@ -39,11 +39,16 @@ pub struct AuthSection {
     pub issuer: Option<String>,
     /// Audiences of which tokens must name one.
     pub audience: Vec<String>,
+    /// What tokens may say that they are (`typ`).
+    pub types: Vec<String>,
     /// The tenants that the issuer may speak for, as `acme` or `school-*`; all where empty.
     pub tenants: Vec<String>,
     /// How far an issuer's clock may be ahead.
     #[serde(with = "span")]
     pub leeway: Duration,
+    /// How long a token may live at most, by its `iat` and `exp`; as long as it says where unset.
+    #[serde(with = "span::optional")]
+    pub longest_life: Option<Duration>,
     /// Which claims say who asks.
     pub claims: ClaimsSection,
     /// More keys of this issuer: several are good while they are rotated.
@@ -66,8 +71,10 @@ impl Default for AuthSection {
             jwks_stale: limits::JWKS_STALE,
             issuer: None,
             audience: Vec::new(),
+            types: limits::TOKEN_TYPES.map(str::to_owned).to_vec(),
             tenants: Vec::new(),
             leeway: limits::TOKEN_LEEWAY,
+            longest_life: None,
             claims: ClaimsSection::default(),
             keys: Vec::new(),
             issuers: Vec::new(),
@@ -91,6 +98,14 @@ impl AuthSection {
         let is_heard = self.tenants.is_empty() || self.issuers.is_empty() || !self.is_silent();
         require(is_heard, "auth.tenants", "said of each of auth.issuers, where there are no keys beside")?;
         self.sections().into_iter().map(|(name, section)| section.issuer_options(name)).collect()
+    }
+
+    /// For how long after an instant a token may be good that was issued before it, by any clock; for ever where `None`.
+    pub(super) fn revoked_for(&self) -> Option<Duration> {
+        let sections = self.sections();
+        let lives: Option<Vec<_>> = sections.iter().map(|(_, section)| section.longest_life).collect();
+        let leeway = sections.iter().map(|(_, section)| section.leeway).max().unwrap_or_default();
+        Some(lives?.into_iter().max()? + leeway + limits::REVOKED_AHEAD)
     }
 
     /// Whether any keys are in files, which may change.
@@ -117,16 +132,24 @@ impl AuthSection {
         require(nested, &key("issuers"), "an issuer has none of its own")?;
         let minute = Duration::from_mins(1);
         duration(&key("leeway"), self.leeway, &(Duration::ZERO..=5 * minute))?;
+        if let Some(longest) = self.longest_life {
+            duration(&key("longest_life"), longest, &(minute..=limits::REVOKED_LIFE))?;
+        }
         let may_speak_for: Option<_> = self.tenants.iter().map(|text| TenantPattern::parse(text)).collect();
         let rule = "tenants' ids, or the beginning of one with * at the end";
         let may_speak_for = may_speak_for.ok_or_else(|| Broken::new(key("tenants"), rule))?;
+        let types: Option<_> = self.types.iter().map(|text| TokenType::parse(text)).collect();
+        let types =
+            types.ok_or_else(|| Broken::new(key("types"), "1 to 64 visible ASCII characters each"))?;
         let ClaimsSection { user, tenant, service, tenants, abilities, rooms, roles } = self.claims.clone();
         Ok(Options {
             keys: self.keys(&name)?,
             remote: keys::remote(&name, self)?,
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
+            types,
             leeway: self.leeway,
+            longest_life: self.longest_life,
             tenants: may_speak_for,
             claims: ClaimNames { user, tenant, service, tenants, abilities, rooms, roles },
             section: name,

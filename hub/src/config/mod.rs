@@ -51,6 +51,7 @@ pub use store::StoreSection;
 pub use tls::{Demand, GrpcTlsSection, TlsSection};
 
 use std::path::Path;
+use std::time::Duration;
 
 use carillon_net::addresses::AddressLimits;
 use carillon_net::tls::{Protocol, ServerTls};
@@ -175,6 +176,11 @@ impl Config {
     /// What each issuer's tokens are checked with, one at least. Reads the files with keys.
     pub fn issuers(&self) -> Result<Vec<Options>, ConfigError> {
         self.auth.options().map_err(|broken| broken.at(Origin::Program))
+    }
+
+    /// For how long what is revoked before an instant is kept after it; for ever where `None`.
+    pub fn revoked_for(&self) -> Option<Duration> {
+        self.auth.revoked_for()
     }
 
     /// Each issuer's configured keys as they are in their files now, in the order of [`Config::issuers`].

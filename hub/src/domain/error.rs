@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::caller::Whose;
+
 /// Why a command, a session or a connection was refused. The wire name is [`ErrorCode::name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
@@ -139,12 +141,20 @@ pub struct Refusal {
     pub violations: Vec<Violation>,
     /// When trying again makes sense.
     pub retry_after: Option<Duration>,
+    /// Whose token was refused, where it was authentic: for the audit log, and never for who is answered.
+    pub whose: Option<Box<Whose>>,
 }
 
 impl Refusal {
     /// INVALID_ARGUMENT for one field.
     pub fn invalid(field: &'static str, rule: &'static str) -> Self {
         Self { violations: vec![Violation { field, rule }], ..ErrorCode::InvalidArgument.into() }
+    }
+
+    /// This refusal of somebody whose token was authentic.
+    #[must_use]
+    pub fn of(self, whose: Whose) -> Self {
+        Self { whose: Some(Box::new(whose)), ..self }
     }
 
     /// This refusal under the field that holds the refused one.
@@ -159,7 +169,7 @@ impl Refusal {
 
 impl From<ErrorCode> for Refusal {
     fn from(code: ErrorCode) -> Self {
-        Self { code, violations: Vec::new(), retry_after: None }
+        Self { code, violations: Vec::new(), retry_after: None, whose: None }
     }
 }
 

@@ -289,10 +289,16 @@ pub const TICKETS_PER_BEARER: usize = 20;
 pub const OVERVIEW_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest token, bytes.
 pub const TOKEN_BYTES: usize = 8_192;
+/// Longest name of a type of tokens, bytes.
+pub const TYPE_BYTES: usize = 64;
+/// What tokens may say that they are, where configuration does not say.
+pub const TOKEN_TYPES: [&str; 2] = ["JWT", "at+jwt"];
 /// Most grants of rooms in one token.
 pub const GRANTS: usize = 100;
 /// Longest `jti` claim that is revoked by name, bytes.
 pub const JTI_BYTES: usize = 1_000;
+/// Tokens of issuers whose clock is ahead, of which a node remembers when each was shown first.
+pub const EARLY_TOKENS: usize = 100_000;
 /// How far ahead of now an instant may be before which tokens were issued: clocks differ.
 pub const REVOKED_AHEAD: Duration = Duration::from_mins(5);
 /// How far ahead of now a revoked token may expire.
@@ -363,6 +369,10 @@ pub const AUDIT_STRANGERS: Rate = Rate::new(1_000, Duration::from_millis(200));
 pub const AUDIT_STRANGER: Rate = Rate::new(20, Duration::from_secs(10));
 /// Addresses whose lines are counted.
 pub const AUDIT_STRANGER_ADDRESSES: usize = 10_000;
+/// Audit lines about one user or service who was refused.
+pub const AUDIT_REFUSED: Rate = Rate::new(60, Duration::from_secs(10));
+/// Users and services of whom it is known how many such lines there were.
+pub const AUDIT_KNOWN: usize = 10_000;
 /// HTTP/2 frames of a connection that cancel a call.
 pub const FRAMES_RESET: Rate = Rate::new(1_000, Duration::from_millis(5));
 /// HTTP/2 data frames without data that end nothing.

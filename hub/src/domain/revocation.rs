@@ -1,5 +1,7 @@
 //! Tokens that are good no more: what a token is known by, and what was said about it.
 
+use std::time::Duration;
+
 use super::names::{TenantId, UserId};
 use super::time::Timestamp;
 
@@ -66,6 +68,19 @@ pub enum Revoked {
         /// The instant.
         before: Timestamp,
     },
+}
+
+impl Revoked {
+    /// When no token is left that it hits: all that were issued before an instant have ended `kept` after it, where no token
+    /// lives longer. `None` where tokens may live for ever.
+    pub fn ends(&self, kept: Option<Duration>) -> Option<Timestamp> {
+        match self {
+            Self::Token { ends, .. } => Some(*ends),
+            Self::User { before, .. } | Self::Service { before, .. } | Self::Everybody { before } => {
+                kept.map(|kept| before.plus(kept))
+            }
+        }
+    }
 }
 
 /// What is good no more, and where. Repeating one is harmless; of two instants the later one counts.

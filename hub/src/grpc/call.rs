@@ -9,6 +9,7 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::{Response, Status};
 
 use super::errors;
+use crate::access::tickets::Tickets;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits;
 use crate::domain::names;
@@ -28,6 +29,14 @@ impl RequestId {
     pub fn of(headers: &HeaderMap) -> Self {
         let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
         given.and_then(Self::parse).unwrap_or_else(Self::make)
+    }
+
+    /// Gives a call the id that all that is said of it bears: its caller's own, or a new one.
+    pub(super) fn settle(headers: &mut HeaderMap) {
+        let id = Self::of(headers);
+        if let Ok(id) = http::HeaderValue::from_str(id.as_str()) {
+            headers.insert(REQUEST_ID, id);
+        }
     }
 
     /// The id that a front made or passed on, where it is well formed, else a new one.
@@ -81,6 +90,11 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
         return Err(ErrorCode::InvalidToken.into());
     }
     Ok(Some(token))
+}
+
+/// Whether a call shows a ticket in the place of a token.
+pub(super) fn bears_ticket(headers: &HeaderMap) -> bool {
+    bearer(headers).is_ok_and(|shown| shown.is_some_and(Tickets::is_ticket))
 }
 
 /// The token of a call that needs one: `AUTH_REQUIRED` without.

@@ -14,8 +14,9 @@ use http::header::USER_AGENT;
 use http::{Extensions, HeaderMap};
 use parking_lot::Mutex;
 
-use super::call::RequestId;
+use super::call::{RequestId, bearer};
 use crate::access::bridges::Bridges;
+use crate::access::tickets::Tickets;
 use crate::audit::{About, Source, Trail, event};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -165,7 +166,7 @@ impl Visitor {
             return None;
         }
         let refusal = too_many(wait);
-        self.tell_refused(event::LIMIT, headers, refusal.code);
+        self.tell_refused(event::LIMIT, headers, &refusal);
         Some(refusal)
     }
 
@@ -274,11 +275,12 @@ impl Visitor {
     }
 
     /// Writes down that a call was refused: of an address that has too many once a minute, for it may go on asking.
-    pub(super) fn tell_refused(&self, event: &str, headers: &HeaderMap, code: ErrorCode) {
-        let (source, refused, about) = (self.source(headers), Err(code), About::default());
-        match self.address_of(headers).filter(|_| code == ErrorCode::TooManyConnections) {
-            None => self.door.audit.tell(event, &source, None, about, refused),
+    pub(super) fn tell_refused(&self, event: &str, headers: &HeaderMap, refusal: &Refusal) {
+        let (source, about) = (self.source(headers), About::default());
+        match self.address_of(headers).filter(|_| refusal.code == ErrorCode::TooManyConnections) {
+            None => self.door.audit.tell_refused(event, &source, about, refusal),
             Some(address) => {
+                let refused = Err(refusal.code);
                 if let Some(left_out) = self.door.addresses.tells(address, Instant::now()) {
                     self.door.audit.tell_with(event, &source, None, about, refused, left_out);
                 }
@@ -303,7 +305,20 @@ impl Visitor {
 
     /// From where a call comes, as the audit log says it.
     pub(super) fn source(&self, headers: &HeaderMap) -> Source {
-        Source::call(RequestId::of(headers).as_str(), self.peer(headers))
+        let ticket = bearer(headers).ok().flatten().and_then(Tickets::mark);
+        Source::call(RequestId::of(headers).as_str(), self.peer(headers)).with_ticket(ticket)
+    }
+
+    /// Writes down that a call was let in, which `source` says, with a ticket.
+    pub(super) fn tell_ticket(&self, source: &Source, admitted: &Admitted) {
+        if source.ticket.is_some() {
+            let caller = match admitted {
+                Admitted::User(caller) | Admitted::Barred(caller) => Some(caller),
+                // Its call says which.
+                Admitted::Service => None,
+            };
+            self.door.audit.tell(event::TICKET_USED, source, caller, About::default(), Ok(()));
+        }
     }
 
     /// Whether a call comes from a bridge that has proved it, by its certificate or by the key that the call bears.

@@ -20,7 +20,7 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::call::{REQUEST_ID, RequestId};
+use super::call::{self, REQUEST_ID, RequestId};
 use super::door::{Admitted, Visitor};
 use super::ports::Answer;
 use super::{errors, streams};
@@ -107,6 +107,11 @@ where
         let (headers, visitor) = (request.headers(), Visitor::of(request.extensions()));
         let Some(exchange) = (self.terms.exchange)(request.uri().path(), headers) else {
             let admitted = visitor.admit(headers, || admit(headers));
+            if let Ok(admitted) = &admitted
+                && call::bears_ticket(headers)
+            {
+                visitor.tell_ticket(&visitor.source(headers), admitted);
+            }
             return self.answer(request, admitted);
         };
         // tonic's servers are always ready, which is why a clone may be called at once.
@@ -127,12 +132,15 @@ async fn admit_ticket(
     exchange: Answer<String>,
     admit: &Admit,
 ) -> Result<Admitted, Refusal> {
+    let source = visitor.source(headers);
     let trial = visitor.try_call(headers, || false)?;
     let admitted = match exchange.await {
         Ok(token) => show(headers, &token).and_then(|()| admit(headers)),
         Err(refusal) => Err(refusal),
     };
-    visitor.judge(trial, headers, admitted)
+    let admitted = visitor.judge(trial, headers, admitted)?;
+    visitor.tell_ticket(&source, &admitted);
+    Ok(admitted)
 }
 
 fn show(headers: &mut HeaderMap, token: &str) -> Result<(), Refusal> {
@@ -156,11 +164,11 @@ where
                 return self.serve(request, request_id);
             }
             Ok(Admitted::Service) => return self.serve(request, request_id),
-            Ok(Admitted::Barred(_)) => ErrorCode::PermissionDenied.into(),
+            Ok(Admitted::Barred(caller)) => Refusal::from(ErrorCode::PermissionDenied).of((&caller).into()),
             Err(refusal) => refusal,
         };
         let visitor = Visitor::of(request.extensions());
-        visitor.tell_refused(event::AUTHENTICATION, request.headers(), refusal.code);
+        visitor.tell_refused(event::AUTHENTICATION, request.headers(), &refusal);
         let refused = errors::status(&refusal, &request_id).into_http();
         Box::pin(async { Ok(refused) })
     }

@@ -117,8 +117,9 @@ impl HubService for HubApi {
         request: Request<v1::CreateTicketRequest>,
     ) -> Result<Response<v1::CreateTicketResponse>, Status> {
         let headers = request.metadata().as_ref();
+        let source = Visitor::of(request.extensions()).source(headers);
         let work = async {
-            let (ticket, expires) = self.authenticate.ticket(required_bearer(headers)?).await?;
+            let (ticket, expires) = self.authenticate.ticket(required_bearer(headers)?, source).await?;
             Ok(v1::CreateTicketResponse { ticket, expires_ms: expires.millis() })
         };
         answer(RequestId::of(headers), self.timeout, work).await

@@ -184,7 +184,7 @@ impl Authenticate for FakeHub {
         if token == OPERATOR { Ok(Box::new(|| Ok(()))) } else { Err(ErrorCode::PermissionDenied.into()) }
     }
 
-    fn ticket(&self, token: &str) -> Answer<(String, Timestamp)> {
+    fn ticket(&self, token: &str, _: Source) -> Answer<(String, Timestamp)> {
         let caller = self.user(token);
         Box::pin(ready(caller.map(|caller| (format!("ticket_{}", caller.user), Timestamp(30_000)))))
     }

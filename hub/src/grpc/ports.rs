@@ -48,8 +48,8 @@ pub trait Authenticate: Send + Sync + 'static {
     /// others.
     fn operator(&self, token: &str) -> Result<StillGood, Refusal>;
 
-    /// A ticket for the bearer of a token, and when it ends.
-    fn ticket(&self, token: &str) -> Answer<(String, Timestamp)>;
+    /// A ticket for the bearer of a token, and when it ends. That they got it, or did not, is written down.
+    fn ticket(&self, token: &str, source: Source) -> Answer<(String, Timestamp)>;
 }
 
 /// Says why a token is good no more, if so: that it has expired or was revoked.

@@ -96,7 +96,8 @@ where
         self.session.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        RequestId::settle(request.headers_mut());
         let path = request.uri().path();
         if path == SESSION_PATH {
             return Either::Left(self.session.call(request));

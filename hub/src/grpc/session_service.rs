@@ -76,7 +76,7 @@ where
             Ok(trial) => trial,
             Err(refusal) => {
                 self.services.metrics.attempt_failed(refusal.code);
-                visitor.tell_refused(event::SESSION_OPENED, &parts.headers, refusal.code);
+                visitor.tell_refused(event::SESSION_OPENED, &parts.headers, &refusal);
                 return ready(Ok(errors::status(&refusal, &request_id).into_http()));
             }
         };

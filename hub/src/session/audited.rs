@@ -15,6 +15,7 @@ use crate::domain::time::Moment;
 use super::executor::Answer;
 use super::live::Live;
 use super::services::Services;
+use super::sessions::Places;
 
 /// That a service was held back, or that a tenant is full, is said of each at most this often.
 const SELDOM: Duration = Duration::from_mins(1);
@@ -82,6 +83,7 @@ impl Noted {
             entry: self.entry.map(|seq| seq.0),
             subject: self.subject.as_ref().map(UserId::as_str),
             count: self.count,
+            ticket: None,
         }
     }
 }
@@ -125,10 +127,24 @@ impl Services {
         }
     }
 
-    /// Says that a session ended, and why where it was the hub that ended it.
+    /// Says that a session was opened, once it is let in.
+    pub(super) fn tell_opened(&self, live: &Live) {
+        if live.places().has(Places::ADMITTED) && live.told.set(true).is_ok() {
+            self.audit.tell(event::SESSION_OPENED, &live.source, None, About::default(), Ok(()));
+        }
+    }
+
+    /// Says that a session ended, and why where it was the hub that ended it. Where it was not let in before, that is all that
+    /// is said of it.
     pub(super) fn tell_ended(&self, live: &Live) {
         let reason = live.ends_as.get().copied().or_else(|| live.mailbox.ended_as());
-        self.audit.tell_end(&live.source, reason);
+        if live.told.set(false).is_ok() {
+            // Who left by themselves was not let in in time.
+            let refused = Err(reason.unwrap_or(ErrorCode::Unavailable));
+            self.audit.tell(event::SESSION_OPENED, &live.source, None, About::default(), refused);
+        } else if live.told.get() == Some(&true) {
+            self.audit.tell_end(&live.source.clone().with_ticket(None), reason);
+        }
     }
 
     /// Says that somebody was held back, with how many times were not said: once a second of each user, and once a minute

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 
 use crate::access::rules::may_type;
+use crate::access::tickets::Tickets;
 use crate::audit::{About, event};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Command, Hello, Join, Request, Stateless, Token};
@@ -13,6 +14,7 @@ use crate::domain::limits::RESUME_LOOKS;
 use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::presence::Status;
 use crate::domain::reply::{JoinReason, Reply};
+use crate::domain::revocation::TokenId;
 use crate::domain::time::{Moment, Timestamp};
 use crate::store::{Idempotency, InboxPage, StoreError};
 
@@ -33,8 +35,9 @@ const JOINS_UNDER_WAY: usize = 4;
 pub(super) enum Done {
     /// `hello`.
     Opened(u32, Box<Result<Opened, Refusal>>),
-    /// A ticket was exchanged for its token: that of a `hello`, or of a `refresh_token` where there is none.
-    Exchanged(u32, Option<Box<Hello>>, Result<Token, Refusal>),
+    /// A ticket, by what it is written down as, was exchanged for its token: that of a `hello`, or of a `refresh_token` where
+    /// there is none.
+    Exchanged(u32, Option<Box<Hello>>, Result<Token, Refusal>, Option<TokenId>),
     /// A join; the session's room number.
     Joined(u32, u32, RoomName, JoinReason, Box<Result<Joining, Refusal>>),
     /// A command that needs no session.
@@ -90,12 +93,16 @@ impl Session {
                 self.finish(None);
             }
             Command::Ping => self.reply(command_id, &Reply::Pong(Timestamp::now())),
-            Command::RefreshToken(token) => match self.services.exchange(&token) {
-                Some(token) => {
-                    self.begin(command_id, async move { Done::Exchanged(command_id, None, token.await) });
+            Command::RefreshToken(token) => {
+                let ticket = Tickets::mark(&token.0);
+                match self.services.exchange(&token) {
+                    Some(token) => {
+                        let exchanged = async move { Done::Exchanged(command_id, None, token.await, ticket) };
+                        self.begin(command_id, exchanged);
+                    }
+                    None => self.refresh_token(command_id, Ok(token), ticket),
                 }
-                None => self.refresh_token(command_id, Ok(token)),
-            },
+            }
             Command::Join(join) => self.join(command_id, join),
             Command::Leave(room) => self.leave(command_id, &room),
             Command::Typing { room, active } => self.typing(command_id, room, active),
@@ -124,13 +131,15 @@ impl Session {
         self.services.metrics.counters().attempts.increment();
         let metadata = std::mem::replace(&mut self.token, Ok(None));
         let shown = hello.token.take().map_or(metadata, |token| Ok(Some(token)));
+        let ticket = shown.as_ref().ok().and_then(|token| Tickets::mark(&token.as_ref()?.0));
+        self.source.ticket = ticket;
         // Who is not let in anyway keeps the ticket.
         if opening::is_open(&self.services).is_ok()
             && let Ok(Some(token)) = &shown
             && let Some(token) = self.services.exchange(token)
         {
             let hello = Some(Box::new(hello));
-            return self.begin(id, async move { Done::Exchanged(id, hello, token.await) });
+            return self.begin(id, async move { Done::Exchanged(id, hello, token.await, ticket) });
         }
         self.admit(id, hello, shown);
     }
@@ -141,9 +150,10 @@ impl Session {
         id: u32,
         hello: Option<Box<Hello>>,
         token: Result<Token, Refusal>,
+        ticket: Option<TokenId>,
     ) {
         match hello {
-            None => self.refresh_token(id, token),
+            None => self.refresh_token(id, token, ticket),
             // The client has left meanwhile.
             Some(_) if self.is_open() => {}
             Some(hello) => self.admit(id, *hello, token.map(Some)),
@@ -165,8 +175,8 @@ impl Session {
             Ok(welcome) => welcome,
             Err(refusal) => return self.refuse_hello(id, Some(&caller), refusal),
         };
-        let source = &welcome.live.source;
-        self.services.audit.tell(event::SESSION_OPENED, source, Some(&caller), About::default(), Ok(()));
+        // Where others count with this node it is let in later, or not.
+        self.services.tell_opened(&welcome.live);
         let live = Arc::clone(&welcome.live);
         let mut established = Established::new(welcome.live, welcome.caller);
         let resume = welcome.resume.unwrap_or_default();
@@ -188,11 +198,12 @@ impl Session {
         services.metrics.attempt_failed(refusal.code);
         let (source, refused) = (&self.source, Err(refusal.code));
         match caller {
+            None => services.audit.tell_refused(event::SESSION_OPENED, source, About::default(), &refusal),
             // They may go on asking.
             Some(caller) if refusal.code == ErrorCode::RateLimited => {
                 services.tell_limited(source, caller, &refusal);
             }
-            _ => services.audit.tell(event::SESSION_OPENED, source, caller, About::default(), refused),
+            Some(_) => services.audit.tell(event::SESSION_OPENED, source, caller, About::default(), refused),
         }
         self.refuse_and_end(id, refusal);
     }
@@ -224,23 +235,28 @@ impl Session {
         self.commands.push(command);
     }
 
-    fn refresh_token(&mut self, id: u32, token: Result<Token, Refusal>) {
+    fn refresh_token(&mut self, id: u32, token: Result<Token, Refusal>, ticket: Option<TokenId>) {
         let now = Timestamp::now();
         let Some(established) = &mut self.established else { return };
         let refreshed = token
             .and_then(|token| self.services.authenticate(&token, now).map_err(not_the_same))
             .and_then(|caller| established.live.life.lock().refresh(&caller, now).map(|()| caller));
-        let mut source = established.source.clone().of_command(id);
-        if let Ok(caller) = &refreshed {
-            source = source.of_session(established.live.id(), caller);
+        let mut source = established.source.clone().of_command(id).with_ticket(ticket);
+        match &refreshed {
+            Ok(caller) => source = source.of_session(established.live.id(), caller),
+            // Whoever's it is that was shown.
+            Err(Refusal { whose: Some(whose), .. }) => {
+                source = source.of_session(established.live.id(), &**whose);
+            }
+            Err(_) => {}
         }
         let result = refreshed.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         let bearer = refreshed.as_ref().unwrap_or(&established.caller);
         self.services.audit.tell("refresh_token", &source, Some(bearer), About::default(), result);
         match refreshed {
             Ok(caller) => {
-                established.source =
-                    established.live.source.clone().of_session(established.live.id(), &caller);
+                let source = established.live.source.clone().with_ticket(None);
+                established.source = source.of_session(established.live.id(), &caller);
                 established.caller = caller;
                 self.reply(id, &Reply::Done);
                 self.leave_what_is_not_granted();

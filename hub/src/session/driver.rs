@@ -115,7 +115,8 @@ pub(super) struct Established {
 impl Established {
     pub(super) fn new(live: Arc<Live>, caller: Caller) -> Self {
         Self {
-            source: live.source.clone(),
+            // The ticket opened it, and that is said once.
+            source: live.source.clone().with_ticket(None),
             live,
             caller,
             slots: Slots::default(),

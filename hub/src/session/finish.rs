@@ -56,12 +56,18 @@ impl Session {
                 self.answered(id);
                 match *opened {
                     Ok(opened) => self.finish_opening(id, opened),
-                    Err(refusal) => self.refuse_and_end(id, refusal),
+                    Err(refusal) => {
+                        if let Some(established) = &self.established {
+                            // Only the first reason counts.
+                            let _ = established.live.ends_as.set(refusal.code);
+                        }
+                        self.refuse_and_end(id, refusal);
+                    }
                 }
             }
-            Done::Exchanged(id, hello, token) => {
+            Done::Exchanged(id, hello, token, ticket) => {
                 self.answered(id);
-                self.finish_exchange(id, hello, token);
+                self.finish_exchange(id, hello, token, ticket);
             }
             Done::Joined(id, slot, room, reason, joined) => self.finish_join(id, slot, room, reason, *joined),
             Done::Answered(id, answer) => {

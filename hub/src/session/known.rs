@@ -32,7 +32,7 @@ impl Services {
 
     /// Why a token is good no more, as far as this is known: a service's is where it is in none of its tenants.
     pub(super) fn check_bearer(&self, verified: &Verified) -> Result<(), Refusal> {
-        match verified {
+        let checked = match verified {
             Verified::User(token) => {
                 let bearer = Bearer { name: &token.user, service: false, mark: &token.mark };
                 self.revocations.check(Some(&token.tenant), &bearer)
@@ -52,6 +52,7 @@ impl Services {
                 }
                 checked
             }
-        }
+        };
+        checked.map_err(|refusal| refusal.of(verified.whose()))
     }
 }

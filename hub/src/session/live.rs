@@ -46,6 +46,8 @@ pub struct Live {
     pub(super) ends_as: OnceLock<ErrorCode>,
     /// The request id of its stream, and where that was opened from.
     pub(super) source: Source,
+    /// Whether it is written down that it was opened; or that it was refused, and nothing more is to be said.
+    pub(super) told: OnceLock<bool>,
     /// The rooms that it follows.
     pub rooms: Mutex<Vec<RoomName>>,
     last_inbound: AtomicU64,
@@ -89,6 +91,7 @@ impl Live {
             limited: Seldom::default(),
             ends_as: OnceLock::new(),
             source: Source::default(),
+            told: OnceLock::new(),
             rooms: Mutex::default(),
             last_inbound: AtomicU64::new(now.0),
             last_ping: AtomicU64::new(now.0),

@@ -35,6 +35,7 @@ mod permitted;
 mod questions;
 mod quotas;
 mod rates;
+mod reached;
 mod replaced;
 mod services;
 mod sessions;

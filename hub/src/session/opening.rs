@@ -88,7 +88,11 @@ pub(super) fn welcome(
     let live = Arc::new(live.from(source, &caller));
     let all = services.sessions.insert(Arc::clone(&live));
     services.delivery.registry().insert(mailbox);
-    services.admit_here(&live, all).inspect_err(|_| services.end_session(&live, true, now))?;
+    services.admit_here(&live, all).inspect_err(|_| {
+        // Whoever answers says so.
+        let _ = live.told.set(false);
+        services.end_session(&live, true, now);
+    })?;
     if services.is_draining() {
         // The drain may have gone over the sessions before this one was among them.
         live.mailbox.signal(Signal::Drain(Duration::ZERO));
@@ -118,6 +122,7 @@ pub(super) async fn open(
     live: Arc<Live>,
 ) -> Result<Opened, Refusal> {
     services.enter(&live).await?;
+    services.tell_opened(&live);
     let user = caller.key();
     // Before anything is read: what is accepted later is told.
     let reach = match services.delivery.feed() {

@@ -35,6 +35,7 @@ use super::quotas::was_sent;
 use super::replaced::Replaced;
 use super::sessions::Sessions;
 use super::spent::Spent;
+use super::tickets::TicketsOfServices;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
 const KNOWN_USERS: usize = 100_000;
@@ -116,6 +117,8 @@ pub struct Upkeep {
     pub(super) spent: Spent,
     /// Sessions that were taken over from and are held yet.
     pub(super) replaced: Replaced,
+    /// What is left of services' tickets.
+    pub(super) tickets_of_services: TicketsOfServices,
     refused_tokens: Seldom,
     draining: AtomicBool,
     out_of_service: AtomicBool,
@@ -140,6 +143,7 @@ impl Upkeep {
             doors: Doors::default(),
             spent: Spent::default(),
             replaced: Replaced::default(),
+            tickets_of_services: TicketsOfServices::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             out_of_service: AtomicBool::new(false),
@@ -159,7 +163,7 @@ impl Services {
             Verified::Service(_) => {
                 self.can_admit()?;
                 self.check_bearer(&verified)?;
-                Err(ErrorCode::PermissionDenied.into())
+                Err(Refusal::from(ErrorCode::PermissionDenied).of(verified.whose()))
             }
         }
     }
@@ -170,7 +174,7 @@ impl Services {
             Verified::Service(service) if service.is_operator() => service,
             _ => return Err(ErrorCode::PermissionDenied.into()),
         };
-        self.check(None, &bearer_of(&operator))?;
+        self.check(None, &bearer_of(&operator)).map_err(|refusal| refusal.of(operator.whose()))?;
         self.check_operator(&operator, now)?;
         Ok(operator)
     }
@@ -192,7 +196,7 @@ impl Services {
     pub(super) fn admit(&self, verified: &Verified, named: Option<&TenantId>) -> Result<Caller, Refusal> {
         let caller = verified.caller(named)?;
         let bearer = Bearer { name: &caller.user, service: caller.service, mark: &caller.token };
-        self.check(Some(&caller.tenant), &bearer)?;
+        self.check(Some(&caller.tenant), &bearer).map_err(|refusal| refusal.of((&caller).into()))?;
         Ok(caller)
     }
 
@@ -225,7 +229,7 @@ impl Services {
         if identified.as_ref().is_err_and(|refusal: &Refusal| refusal.code != ErrorCode::Unavailable) {
             self.metrics.counters().tokens_refused.increment();
         }
-        identified
+        identified.map(|verified| self.revocations.date(verified, now))
     }
 
     /// Which service bears the token, where it may act for `tenant`.
@@ -237,7 +241,7 @@ impl Services {
     ) -> Result<Caller, Refusal> {
         let caller = self.admit(&self.identify(token, now)?, Some(tenant))?;
         // A user's token administers nothing, not even its own tenant.
-        if caller.service { Ok(caller) } else { Err(ErrorCode::PermissionDenied.into()) }
+        if caller.service { Ok(caller) } else { Err(not_for(&caller)) }
     }
 
     /// Carries out a command that needs no session. Without a limit in time of its own.
@@ -364,6 +368,11 @@ impl Services {
     pub fn is_draining(&self) -> bool {
         self.upkeep.draining.load(Ordering::SeqCst)
     }
+}
+
+/// What a good token is not for.
+fn not_for(caller: &Caller) -> Refusal {
+    Refusal::from(ErrorCode::PermissionDenied).of(caller.into())
 }
 
 pub(super) fn bearer_of(operator: &ServiceToken) -> Bearer<'_> {

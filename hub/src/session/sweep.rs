@@ -74,6 +74,7 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
             services.presence.tick(now);
             services.delivery.rooms().sweep(now);
             services.revocations.forget_ended(now);
+            services.begin_to_keep_reached();
             services.limits.watch(services.sessions.counted());
             services.upkeep.once.sweep(moment);
             services.upkeep.spent.sweep(moment);

@@ -135,7 +135,8 @@ pub trait Store: Send + Sync + 'static {
     fn erase(&self, user: &UserKey) -> Reading<Erased>;
 
     /// Keeps that tokens are good no more. Repeating it is harmless; of two instants for the same the later stays. A
-    /// token's is forgotten some time after its end.
+    /// token's is forgotten some time after its end, and one that reaches tokens of before an instant some time after those have
+    /// ended, where the store was told how long they live.
     fn revoke(&self, revocation: Revocation) -> Reading<()>;
 
     /// A page of `most` revocations that count, in the order in which they were made or repeated, after the one where

@@ -37,6 +37,7 @@ pub(crate) struct Setup {
     pub(crate) sink: Arc<Recorder>,
     pub(crate) clock: TestClock,
     pub(crate) idempotency_keys: usize,
+    pub(crate) revoked_for: Option<Duration>,
     /// Entries whose way home an engine may put off.
     pub(crate) deferred: usize,
 }
@@ -62,6 +63,7 @@ impl Setup {
             sink: Arc::default(),
             clock: TestClock::new(),
             idempotency_keys: limits::IDEMPOTENCY_KEYS,
+            revoked_for: None,
             deferred: 16,
         }
     }

@@ -42,6 +42,7 @@ impl Fixture for InCluster {
         let options = Options {
             clock: setup.clock.source(),
             idempotency_keys: setup.idempotency_keys,
+            revoked_for: setup.revoked_for,
             sweep: Duration::from_millis(200),
             queue: 65_536,
             ..Options::new(redis, setup.namespaces.clone(), setup.sink.clone())

@@ -22,6 +22,7 @@ impl Fixture for Server {
         let options = Options {
             clock: setup.clock.source(),
             idempotency_keys: setup.idempotency_keys,
+            revoked_for: setup.revoked_for,
             sweep: Duration::from_millis(20),
             queue: 65_536,
             ..Options::new(redis::Options::new(self.url()), setup.namespaces.clone(), setup.sink.clone())

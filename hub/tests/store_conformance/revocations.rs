@@ -86,3 +86,35 @@ pub(crate) async fn go_when_their_token_has_ended<F: Fixture>() {
     let page = scene.store().revocations(last, 100).await.unwrap();
     assert_eq!(page.revocations, [of_user("bob", late)]);
 }
+
+pub(crate) async fn go_when_nothing_is_left_that_they_reach<F: Fixture>() {
+    let kept = Duration::from_secs(100);
+    let mut scene = Scene::<F>::with(Setup { revoked_for: Some(kept), ..Setup::new() });
+    let (now, here) = (scene.setup.clock.now(), Scope::Tenant(tenant()));
+    let of_service = |before| Revoked::Service { name: user("mailer"), before };
+    let later = now.plus(Duration::from_secs(50));
+    let lasting = token(here.clone(), 1, now.plus(Duration::from_secs(1_000)));
+    for revocation in [
+        of_user("alice", now),
+        of_user("bob", later),
+        Revocation { scope: here.clone(), what: of_service(now) },
+        Revocation { scope: Scope::Everywhere, what: Revoked::Everybody { before: now } },
+        // The later instant counts.
+        of_user("carol", now),
+        of_user("carol", later),
+        lasting.clone(),
+    ] {
+        scene.store().revoke(revocation).await.unwrap();
+    }
+    scene.setup.clock.advance(kept - Duration::from_secs(1));
+    assert_eq!(all(&scene).await.len(), 6, "as long as a token may live");
+    scene.setup.clock.advance(Duration::from_secs(1));
+    while all(&scene).await != [of_user("bob", later), of_user("carol", later), lasting.clone()] {
+        tokio::task::yield_now().await;
+    }
+    scene.reopen();
+    scene.setup.clock.advance(Duration::from_secs(50));
+    while all(&scene).await != [lasting.clone()] {
+        tokio::task::yield_now().await;
+    }
+}

@@ -23,6 +23,7 @@ impl Fixture for Sqlite {
             sweep: Duration::from_millis(20),
             clock: setup.clock.source(),
             idempotency_keys: setup.idempotency_keys,
+            revoked_for: setup.revoked_for,
             ..Options::new(self.0.path(), setup.namespaces.clone(), setup.sink.clone())
         };
         SqliteStore::open(&options).unwrap()

@@ -20,12 +20,12 @@ use serde_json::{Value, json};
 
 const SECRET_WORDS: &str = "nobody else must read this";
 
-pub(super) async fn audited() -> TestHub {
+pub(crate) async fn audited() -> TestHub {
     hub().with(|config| config.audit.to = Some(AuditTo::File)).start().await
 }
 
 /// The lines of a hub that has stopped; the log is whole.
-pub(super) fn lines(plan: &Plan) -> Vec<Value> {
+pub(crate) fn lines(plan: &Plan) -> Vec<Value> {
     let key = SealKey::new(fs::read(plan.folder().join("audit-key")).unwrap().trim_ascii()).unwrap();
     let (mut lines, mut verifier) = (Vec::new(), Verifier::new(&key, &[]));
     for file in files(&plan.folder().join("audit")).unwrap() {
@@ -42,7 +42,7 @@ pub(super) fn lines(plan: &Plan) -> Vec<Value> {
 }
 
 /// The lines of an event.
-pub(super) fn of<'a>(lines: &'a [Value], event: &str) -> Vec<&'a Value> {
+pub(crate) fn of<'a>(lines: &'a [Value], event: &str) -> Vec<&'a Value> {
     lines.iter().filter(|line| line["event"] == event).collect()
 }
 

@@ -4,7 +4,10 @@
 
 mod administration;
 mod audit;
+mod audit_bounds;
+mod audit_names;
 mod audit_openings;
+mod audit_tickets;
 mod authorizer;
 mod broadcasts;
 mod content;

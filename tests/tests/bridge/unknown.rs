@@ -11,7 +11,7 @@ use carillon_client::v1;
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_hub::config::LimitsSection;
-use carillon_proto::port::{Call, End, FrameStream, HubPort, Peer, Refused, TurnedAway};
+use carillon_proto::port::{Call, End, FrameStream, HubPort, Peer, Pending, Refused, TurnedAway};
 use carillon_proto::{Frame, WireRow};
 use carillon_tests::browser::{Beside, Speaks, WebSocket, request};
 use carillon_tests::hub;
@@ -129,11 +129,7 @@ impl HubPort for Away {
         Box::new(Ending { frames: VecDeque::new(), caller_is_known: self.caller_is_known, begun: false })
     }
 
-    fn execute(
-        &self,
-        _: Call,
-        _: v1::ExecuteRequest,
-    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
+    fn execute(&self, _: Call, _: Pending) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
         unreachable!("nobody posts a command")
     }
 

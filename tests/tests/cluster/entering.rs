@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use carillon_client::{Event, v1};
-use carillon_hub::config::LimitsSection;
+use carillon_hub::audit::{files, for_each_line};
+use carillon_hub::config::{AuditTo, LimitsSection};
+use carillon_tests::hub::Plan;
 use carillon_tests::wire::{Opening, code, greeting, greets};
-use carillon_tests::{PATIENCE, Person, TestHub, Wire};
+use carillon_tests::{Keeps, PATIENCE, Person, Redis, TestHub, Wire, hub};
 use tokio::time::{interval, timeout};
 use v1::send_notification_request::Audience;
 use v1::session_request::Command;
@@ -211,4 +213,57 @@ async fn who_is_refused_is_shown_to_nobody() {
             _ => None,
         })
         .await;
+}
+
+/// What is written down of sessions is whether they were let in.
+#[tokio::test]
+async fn who_is_not_let_in_is_written_down_as_refused_and_nothing_else() {
+    let redis = Redis::start(Keeps::Always);
+    let node = || {
+        hub().without_grace().node_of(&redis).with(|config| {
+            config.audit.to = Some(AuditTo::File);
+            config.limits = LimitsSection { sessions_per_user: 1, ..LimitsSection::off() };
+        })
+    };
+    let (one, other) = (node().start().await, node().start().await);
+    let (_first, said) = greets(&one, "alice", "").await;
+    assert_eq!(said, "connected");
+    let (_second, said) = greets(&other, "alice", "").await;
+    assert_eq!(said, "CONNECTION_LIMIT_EXCEEDED");
+    // One that leaves while it is not known whether there is room.
+    redis.freeze();
+    let (third, _) = says_hello(&other, "bob", "").await;
+    drop(third);
+    let sessions = &other.hub.services().sessions;
+    let gone = async {
+        let mut looks = interval(Duration::from_millis(1));
+        while !sessions.is_empty() {
+            looks.tick().await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("it is gone");
+    redis.thaw();
+    let told = |plan: &Plan| {
+        let mut told = Vec::new();
+        for file in files(&plan.folder().join("audit")).unwrap() {
+            for_each_line(&file, |line| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                let part = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+                if part("event").starts_with("session.") {
+                    told.push(["user", "event", "outcome", "reason"].map(part));
+                }
+            })
+            .unwrap();
+        }
+        told
+    };
+    assert_eq!(
+        told(&other.stops().await),
+        [
+            ["alice", "session.opened", "refused", "CONNECTION_LIMIT_EXCEEDED"],
+            ["bob", "session.opened", "refused", "UNAVAILABLE"],
+        ]
+    );
+    let ended = ["alice", "session.ended", "ok", "GOING_AWAY"];
+    assert_eq!(told(&one.stops().await), [["alice", "session.opened", "ok", ""], ended]);
 }

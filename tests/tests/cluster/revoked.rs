@@ -6,6 +6,10 @@ use carillon_client::v1::session_request::Command;
 use carillon_client::v1::{self, revoke_tokens_request::What};
 use carillon_client::{Client, Code, CommandError, ConnectError, Event, Executor, Reply};
 use carillon_hub::bus::feed::Feed;
+use carillon_hub::domain::names::{TenantId, UserId};
+use carillon_hub::domain::revocation::{Revocation, Revoked, Scope};
+use carillon_hub::domain::time::Timestamp;
+use carillon_tests::hub::TENANT;
 use carillon_tests::{Keeps, Person, Proxy, Redis, TestHub, hub};
 
 use crate::faults::ROOM;
@@ -159,4 +163,25 @@ async fn who_is_revoked_after_a_loss_is_known_everywhere() {
     let request = revocation("alice");
     while nodes.one.admin().revoke_tokens(request.clone()).await.is_err() {}
     while is_disconnected(&mut alice).await != Code::SessionInvalidated {}
+}
+
+/// Where the settings say how long a token may live.
+#[tokio::test]
+async fn what_reaches_no_token_any_more_is_not_kept() {
+    let redis = Redis::start(Keeps::Always);
+    let minute = Duration::from_secs(60);
+    for (longest, kept) in [(Some(minute), 1), (None, 2)] {
+        let plan = hub().without_grace().node_of(&redis).with(|config| config.auth.longest_life = longest);
+        let node = plan.start().await;
+        let now = Timestamp::now();
+        for (user, before) in [("alice", now.minus(10 * minute)), ("bob", now)] {
+            let user = UserId::parse(user).unwrap();
+            let scope = Scope::Tenant(TenantId::parse(TENANT).unwrap());
+            let revocation = Revocation { scope, what: Revoked::User { user, before } };
+            node.hub.services().store.revoke(revocation).await.unwrap();
+        }
+        let page = node.hub.services().store.revocations(0, 100).await.unwrap();
+        assert_eq!(page.revocations.len(), kept, "{longest:?}: {page:?}");
+        node.stops().await;
+    }
 }

@@ -128,6 +128,56 @@ fn where_lines_cannot_be_kept_nobody_new_comes_in_if_so_configured() {
     hub.signalled("TERM");
 }
 
+/// What a line of a message that was sent calls its sender's token, once it is written.
+fn token_of_a_sender(data: &Path) -> String {
+    loop {
+        let text = fs::read_to_string(file(data)).unwrap();
+        // The last one may be written in part.
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let lines = whole.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        if let Some(line) = lines.into_iter().find(|line| line["event"] == "message_send") {
+            return line["token"].as_str().unwrap().to_owned();
+        }
+    }
+}
+
+#[test]
+fn a_token_is_revoked_by_what_a_line_calls_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = serves(folder.path());
+    of(folder.path(), "send room:lobby hello --as alice").run().good();
+    let hash = token_of_a_sender(folder.path());
+    let revoke = |hash: &str| of(folder.path(), &format!("admin revoke --sha256 {hash} --as service")).run();
+    for wrong in [hash[1..].to_owned(), format!("g{}", &hash[1..])] {
+        let ran = revoke(&wrong);
+        assert!(ran.code == Some(2) && ran.err.contains("64 hexadecimal digits"), "{ran:?}");
+    }
+    of(folder.path(), "rooms --as alice").run().good();
+    revoke(&hash).good();
+    of(folder.path(), "rooms --as alice").run().fails("TOKEN_REVOKED");
+    of(folder.path(), "rooms --as bob").run().good();
+    let at = ["--expires", "1", "--as", "service"].join(" ");
+    of(folder.path(), &format!("admin revoke --sha256 {hash} {at}")).run().fails("token.expires_ms");
+    hub.signalled("TERM").good();
+}
+
+#[test]
+fn whoever_takes_no_lines_does_not_keep_it_from_ending() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hub, address) = prints(folder.path(), "warn");
+    let token = carillon(["token", "alice", "--tenant", "acme", "--config"])
+        .arg(folder.path().join("carillon.toml"))
+        .run()
+        .good();
+    // More lines than a pipe holds.
+    let said = "words\n".repeat(500);
+    let sent =
+        carillon(["send", "room:lobby", "--addr", &address, "--token", token.out.trim()]).input(said).run();
+    sent.good();
+    let ended = hub.signalled_unread("TERM");
+    assert!(ended.code == Some(0) && ended.err.contains("the audit log was not closed in time"), "{ended:?}");
+}
+
 /// A hub that writes its log to standard output, and where it listens. It has started; what it printed until then is in
 /// the file `read`.
 fn prints(folder: &Path, on_failure: &str) -> (Running, String) {
@@ -137,7 +187,8 @@ fn prints(folder: &Path, on_failure: &str) -> (Running, String) {
         "[grpc]\nlisten = \"{free}\"\n[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n\
          [auth]\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
          [audit]\nto = \"stdout\"\non_failure = \"{on_failure}\"\n\
-         [[namespace]]\nname = \"room\"\njoin = \"tenant\"\n",
+         [limits]\nsend = \"off\"\ncommands = \"off\"\n\
+         [[namespace]]\nname = \"room\"\njoin = \"tenant\"\nsend = \"tenant\"\n",
         folder.display().to_string()
     );
     fs::write(folder.join("carillon.toml"), config).unwrap();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
 
+mod ahead;
 mod broken_off;
 mod bursts;
 mod cursors;
@@ -14,6 +15,7 @@ mod idempotency;
 mod isolation;
 mod keys;
 mod leftovers;
+mod lives;
 mod many_rooms;
 mod protocol;
 mod recovery;
@@ -24,3 +26,4 @@ mod silent;
 mod slow_reader;
 mod starting;
 mod tokens;
+mod types;

@@ -45,7 +45,7 @@ impl Authenticator {
     }
 
     /// Checks a token: size, algorithm, signature, issuer, audience, times, and that it says who asks. Of the header
-    /// `alg`, `kid` and `crit` are looked at: `kid` chooses among keys that are known, and no `jku`, `jwk`, `x5u` or
+    /// `alg`, `kid`, `typ` and `crit` are looked at: `kid` chooses among keys that are known, and no `jku`, `jwk`, `x5u` or
     /// `x5c` brings one (RFC 8725, 3.10).
     ///
     /// `UNAVAILABLE` where the key may be one that is not fetched yet; nothing is waited for.
@@ -62,6 +62,10 @@ impl Authenticator {
         }
         let issuer = self.issuer(token)?;
         let claims = issuer.open(token, &header, now)?;
+        // Once it is known who says so.
+        if !issuer.options.types.iter().any(|token| token.is(header.typ.as_deref())) {
+            return Err(AuthenticationError::Type);
+        }
         claims.check(&issuer.options, id::of_text(token), now)
     }
 
@@ -135,6 +139,9 @@ fn check_names(issuers: &[Options]) -> Result<(), OptionsError> {
 }
 
 fn check_keys(options: &Options) -> Result<(), OptionsError> {
+    if options.types.is_empty() {
+        return Err(options.refuse("types", "one at least"));
+    }
     if options.keys.is_empty() && options.remote.is_none() {
         return Err(options.refuse("secret", "required: one key at least"));
     }

@@ -43,6 +43,12 @@ impl Claims {
             return Err(AuthenticationError::IssuedLater);
         }
         let expires = self.time("exp")?.ok_or_else(|| refuse("exp", "required"))?;
+        if let Some(longest) = options.longest_life {
+            let issued = issued.ok_or_else(|| refuse("iat", "required"))?;
+            if expires > issued.plus(longest) {
+                return Err(AuthenticationError::Life);
+            }
+        }
         let mark = TokenMark { text, jti: self.jti()?, issued };
         let verified = self.identity(&options.claims, expires, mark)?;
         if !options.may_speak_for(&verified) {

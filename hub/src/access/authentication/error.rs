@@ -22,6 +22,9 @@ pub enum AuthenticationError {
     /// The header demands an extension that the hub does not know (RFC 7515, 4.1.11).
     #[error("the token's header demands an unknown extension")]
     Extension,
+    /// Signed for another purpose, by what it says.
+    #[error("the token is of another type")]
+    Type,
     /// Not signed with any key that it may be signed with.
     #[error("the token's signature is wrong")]
     Signature,
@@ -46,6 +49,9 @@ pub enum AuthenticationError {
     /// `iat` is in the future.
     #[error("the token was issued in the future")]
     IssuedLater,
+    /// More time lies between `iat` and `exp` than may.
+    #[error("the token lives too long")]
+    Life,
     /// A claim is missing or breaks a rule.
     #[error("claim {claim}: {rule}")]
     Claim {

@@ -27,7 +27,7 @@ pub use jwks::JwksError;
 pub use life::{LifeStep, TokenLife};
 pub use mint::{MintError, MintFor, MintRequest, mint};
 pub use options::{
-    Algorithm, ClaimNames, Key, NamedKey, Options, OptionsError, Remote, Secret, TenantPattern,
+    Algorithm, ClaimNames, Key, NamedKey, Options, OptionsError, Remote, Secret, TenantPattern, TokenType,
 };
 pub use ring::KeyRing;
 pub use verified::{ServiceTenants, ServiceToken, UserToken, Verified};

@@ -23,9 +23,13 @@ pub struct Options {
     /// The audiences of which tokens must name one. Where empty, a token that names an audience is not for this hub
     /// and is refused (RFC 7519, 4.1.3).
     pub audience: Vec<String>,
+    /// What tokens may say that they are (`typ`). One that does not say is a [`JWT`](PLAIN_TYPE).
+    pub types: Vec<TokenType>,
     /// How far an issuer's clock may be ahead: for `nbf` and `iat`. `exp` has none, since what ends a live session
     /// ends it then, and admission must not outlast that.
     pub leeway: Duration,
+    /// From `iat` to `exp` no token may live longer, and each must have both; as long as it says where `None`.
+    pub longest_life: Option<Duration>,
     /// Which claims say who asks.
     pub claims: ClaimNames,
     /// The tenants that it may speak for; all where empty.
@@ -45,7 +49,9 @@ impl Options {
             remote: None,
             issuer: None,
             audience: Vec::new(),
+            types: TokenType::usual(),
             leeway: Duration::ZERO,
+            longest_life: None,
             claims: ClaimNames::default(),
             tenants: Vec::new(),
         }
@@ -172,6 +178,40 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+/// What a token that says nothing is (RFC 7519, 5.1).
+const PLAIN_TYPE: &str = "jwt";
+
+/// What a token says that it is, in its header's `typ`: a media type, where `application/` may be left out and whose letters
+/// count small as large (RFC 7515, 4.1.9). What is signed with the same key for another purpose, as a logout token, says another
+/// (RFC 8725, 3.11).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenType(Box<str>);
+
+impl TokenType {
+    /// `None` for what is none: 1 to 64 visible ASCII characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_one =
+            (1..=limits::TYPE_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        is_one.then(|| Self::of(text))
+    }
+
+    /// Those that are taken where configuration does not say: tokens of no declared purpose, and access tokens (RFC 9068).
+    pub fn usual() -> Vec<Self> {
+        limits::TOKEN_TYPES.iter().map(|text| Self::of(text)).collect()
+    }
+
+    /// Whether a header's `typ` is this one.
+    pub(super) fn is(&self, said: Option<&str>) -> bool {
+        *self == said.map_or_else(|| Self(PLAIN_TYPE.into()), Self::of)
+    }
+
+    fn of(text: &str) -> Self {
+        let small = text.to_ascii_lowercase();
+        let bare = small.strip_prefix("application/").filter(|bare| !bare.contains('/'));
+        Self(bare.unwrap_or(&small).into())
     }
 }
 

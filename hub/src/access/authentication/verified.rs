@@ -1,6 +1,6 @@
 //! What a verified token says.
 
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Whose};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{TenantId, UserId};
 use crate::domain::powers::{Ability, Powers};
@@ -30,6 +30,26 @@ impl Verified {
         match self {
             Self::User(token) => &token.mark,
             Self::Service(token) => &token.mark,
+        }
+    }
+
+    pub(in crate::access) fn mark_mut(&mut self) -> &mut TokenMark {
+        match self {
+            Self::User(token) => &mut token.mark,
+            Self::Service(token) => &mut token.mark,
+        }
+    }
+
+    /// Whose it is.
+    pub fn whose(&self) -> Whose {
+        match self {
+            Self::User(token) => Whose {
+                tenant: Some(token.tenant.clone()),
+                name: token.user.clone(),
+                service: false,
+                token: token.mark,
+            },
+            Self::Service(token) => token.whose(),
         }
     }
 
@@ -96,6 +116,15 @@ pub struct ServiceToken {
 }
 
 impl ServiceToken {
+    /// Whose it is; the tenant where it is for one.
+    pub fn whose(&self) -> Whose {
+        let tenant = match &self.tenants {
+            ServiceTenants::Listed(tenants) if tenants.len() == 1 => tenants.first().cloned(),
+            _ => None,
+        };
+        Whose { tenant, name: self.name.clone(), service: true, token: self.mark }
+    }
+
     /// Whether it is for all tenants, and may read.
     pub fn is_operator(&self) -> bool {
         self.tenants == ServiceTenants::All && self.powers.abilities.has(Ability::Read)

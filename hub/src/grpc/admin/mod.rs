@@ -112,6 +112,7 @@ impl AdminApi {
             (Some(caller), Err(refusal)) if refusal.code == ErrorCode::RateLimited || is_full(refusal) => {
                 self.authenticate.tell_limited(source, caller, refusal);
             }
+            (None, Err(refusal)) => self.audit.tell_refused(call, source, about, refusal),
             _ => self.audit.tell(call, source, who, about, result.map_err(|refusal| refusal.code)),
         }
     }
@@ -144,7 +145,7 @@ impl AdminApi {
     fn operator(&self, call: &str, source: &Source, headers: &HeaderMap) -> Result<StillGood, Refusal> {
         let operator = required_bearer(headers).and_then(|token| self.authenticate.operator(token));
         operator.inspect_err(|refusal| {
-            self.audit.tell(call, source, None, About::default(), Err(refusal.code));
+            self.audit.tell_refused(call, source, About::default(), refusal);
         })
     }
 

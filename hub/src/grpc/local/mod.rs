@@ -16,6 +16,7 @@ use futures::stream::{BoxStream, StreamExt};
 use super::call::RequestId;
 use super::ports::{Authenticate, Execute, Observe, StillGood};
 use super::{decode, encode, overview};
+use crate::access::tickets::Tickets;
 use crate::audit::{About, Source, event};
 use crate::domain::caller::Caller;
 use crate::domain::command::Token;
@@ -77,7 +78,9 @@ impl LocalHub {
             return Err(ErrorCode::Unavailable.into());
         }
         let caller = self.token(call).await.and_then(|token| self.authenticate.user(&token));
-        caller.inspect_err(|refusal| self.tell_refused(call, refusal))
+        let caller = caller.inspect_err(|refusal| self.tell_refused(call, refusal))?;
+        self.tell_ticket(call, Some(&caller));
+        Ok(caller)
     }
 
     async fn operator(&self, call: &Call) -> Result<StillGood, Refusal> {
@@ -85,12 +88,21 @@ impl LocalHub {
             self.refuse_services(&token)?;
             self.authenticate.operator(&token)
         });
-        operator.inspect_err(|refusal| self.tell_refused(call, refusal))
+        let operator = operator.inspect_err(|refusal| self.tell_refused(call, refusal))?;
+        self.tell_ticket(call, None);
+        Ok(operator)
     }
 
     fn tell_refused(&self, call: &Call, refusal: &Refusal) {
-        let source = Source::call(RequestId::of_text(&call.request_id).as_str(), peer(&call.peer));
-        self.services.audit.tell(event::AUTHENTICATION, &source, None, About::default(), Err(refusal.code));
+        self.services.audit.tell_refused(event::AUTHENTICATION, &source(call), About::default(), refusal);
+    }
+
+    /// Writes down that a call was let in with a ticket, where it was.
+    fn tell_ticket(&self, call: &Call, caller: Option<&Caller>) {
+        let source = source(call);
+        if source.ticket.is_some() {
+            self.services.audit.tell(event::TICKET_USED, &source, caller, About::default(), Ok(()));
+        }
     }
 }
 
@@ -145,11 +157,11 @@ impl HubPort for LocalHub {
         async move {
             let issued = async {
                 // What is a ticket is not exchanged: it buys no other.
-                let token = shown(&call)?;
-                this.refuse_services(token)?;
-                this.authenticate.ticket(token).await
+                let token = shown(&call).and_then(|token| this.refuse_services(token).map(|()| token));
+                let token = token.inspect_err(|refusal| this.tell_refused(&call, refusal))?;
+                this.authenticate.ticket(token, source(&call)).await
             };
-            let issued = issued.await.inspect_err(|refusal| this.tell_refused(&call, refusal));
+            let issued = issued.await;
             let request_id = RequestId::of_text(&call.request_id);
             issued
                 .map(|(ticket, expires)| v1::CreateTicketResponse { ticket, expires_ms: expires.millis() })
@@ -205,6 +217,12 @@ impl HubPort for LocalHub {
 /// Where the front says that a call comes from: what is in this process is believed.
 fn peer(peer: &port::Peer) -> Peer {
     Peer::new(peer.address, peer.agent.as_deref(), peer.origin.as_deref())
+}
+
+/// From where it comes, as the audit log says it.
+fn source(call: &Call) -> Source {
+    let ticket = call.token.as_deref().and_then(Tickets::mark);
+    Source::call(RequestId::of_text(&call.request_id).as_str(), peer(&call.peer)).with_ticket(ticket)
 }
 
 /// What a call bears.

@@ -37,6 +37,8 @@ pub struct Options {
     pub sweep: Duration,
     /// How long notifications that do not expire before are kept, read or not. A change is for those to come.
     pub notification_retention: Duration,
+    /// How long what is revoked before an instant is kept after it; for ever where `None`.
+    pub revoked_for: Option<Duration>,
     /// The time; tests drive it.
     pub clock: Clock,
 }
@@ -55,6 +57,7 @@ impl Options {
             idempotency_keys: limits::IDEMPOTENCY_KEYS,
             sweep: Duration::from_secs(1),
             notification_retention: limits::NOTIFICATION_RETENTION,
+            revoked_for: None,
             clock: Arc::new(Timestamp::now),
         }
     }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use redis::{Pipeline, Value};
 use rustc_hash::FxHashMap;
 
-use crate::domain::revocation::{self, Revocation};
+use crate::domain::revocation::Revocation;
 use crate::domain::time::Timestamp;
 use crate::redis::{Names, Reader};
 
@@ -21,7 +21,7 @@ use super::survival;
 
 /// After one could not be given again it is tried once more after so long.
 const AGAIN: Duration = Duration::from_millis(250);
-/// Tokens that end so soon are not looked for: a node whose clock is ahead may have removed them.
+/// What ends so soon is not looked for: a node whose clock is ahead may have removed them.
 const SOON: i64 = 60_000;
 
 /// What is known. Past [`REVOCATIONS_KEPT`] the one goes that was known first.
@@ -54,11 +54,11 @@ impl Revoked {
         known.by_subject.insert(name, revocation.clone());
     }
 
-    /// Those that everybody must have.
-    pub(super) fn all(&self, now: Timestamp) -> Vec<Revocation> {
+    /// Those that everybody must have, where those that reach tokens of before an instant are kept for so long after it.
+    pub(super) fn all(&self, now: Timestamp, kept: Option<Duration>) -> Vec<Revocation> {
         let soon = Timestamp(now.0.saturating_add(SOON));
         let known = self.0.lock();
-        let has_ended = |revoked: &Revocation| matches!(revoked.what, revocation::Revoked::Token { ends, .. } if ends <= soon);
+        let has_ended = |revoked: &Revocation| revoked.what.ends(kept).is_some_and(|ends| ends <= soon);
         let all = known.order.iter().filter_map(|name| known.by_subject.get(name));
         all.filter(|revocation| !has_ended(revocation)).cloned().collect()
     }

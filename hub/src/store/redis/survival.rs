@@ -163,7 +163,7 @@ pub(super) async fn lost(shared: &Shared, link: &Link, server: &Server) -> Resul
     let names = &shared.names;
     let mut lost = Lost { marks: shared.acknowledged.at(link, server, names), revocations: Vec::new() };
     if link.is_owner(server, names.hub().as_bytes()) {
-        lost.revocations = shared.acknowledged.revoked.all(shared.now());
+        lost.revocations = shared.acknowledged.revoked.all(shared.now(), shared.options.revoked_for);
     }
     if lost.is_nothing() {
         return Ok(lost);

@@ -143,6 +143,7 @@ fn new_state(
         unsettled: options.unsettled,
         unsettled_bytes: options.unsettled_bytes,
         notification_retention: options.notification_retention,
+        revoked_for: options.revoked_for,
         now: (options.clock)(),
         changes: Vec::new(),
         publish: Vec::new(),

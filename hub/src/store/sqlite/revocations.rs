@@ -1,5 +1,7 @@
 //! Revocations: few rows, written one transaction each or in the group of others, all read at the start.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, Row, ToSql};
 
 use crate::domain::names::{TenantId, UserId};
@@ -42,13 +44,25 @@ impl State {
     }
 }
 
-/// Removes up to `most` revocations of tokens that have ended. Whether there may be more.
-pub(super) fn remove_ended(db: &Connection, now: Timestamp, most: usize) -> Result<bool> {
-    let mut statement = db.prepare_cached(
+/// Removes up to `most` revocations of tokens that have ended, and as many of those that reach none any more, `kept` after their
+/// instant. Whether there may be more.
+pub(super) fn remove_ended(
+    db: &Connection,
+    now: Timestamp,
+    kept: Option<Duration>,
+    most: usize,
+) -> Result<bool> {
+    let mut tokens = db.prepare_cached(
         "DELETE FROM revocations WHERE seq IN
          (SELECT seq FROM revocations WHERE kind = 1 AND until <= ?1 ORDER BY until LIMIT ?2)",
     )?;
-    Ok(statement.execute((now.millis(), most as i64))? == most)
+    let more = tokens.execute((now.millis(), most as i64))? == most;
+    let Some(kept) = kept else { return Ok(more) };
+    let mut instants = db.prepare_cached(
+        "DELETE FROM revocations WHERE seq IN
+         (SELECT seq FROM revocations WHERE kind > 1 AND until <= ?1 ORDER BY until LIMIT ?2)",
+    )?;
+    Ok(instants.execute((now.minus(kept).millis(), most as i64))? == most || more)
 }
 
 impl Reader {

@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) unsettled_bytes: usize,
     /// How long notifications are kept.
     pub(super) notification_retention: Duration,
+    /// How long what is revoked before an instant is kept after it.
+    pub(super) revoked_for: Option<Duration>,
     /// The group's time.
     pub(super) now: Timestamp,
     /// What the group tells the sink.

@@ -84,7 +84,7 @@ impl State {
         }
         if self.trims.notifications {
             let notifications = notices::remove_ended(db, self.now, BATCH as usize)?;
-            let revocations = revocations::remove_ended(db, self.now, BATCH as usize)?;
+            let revocations = revocations::remove_ended(db, self.now, self.revoked_for, BATCH as usize)?;
             self.trims.notifications = notifications || revocations;
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! Tokens that are good no more.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use base64::Engine;
@@ -19,11 +20,12 @@ use crate::output::Output;
 pub(crate) struct RevokeArgs {
     #[command(flatten)]
     what: RevokeWhat,
-    /// With --jti: when that token expires, milliseconds since 1970.
-    #[arg(long, value_name = "MS", requires = "jti")]
+    /// With --jti: when that token expires, milliseconds since 1970. With --sha256 too, where that is known; else it is taken to
+    /// live for as long as any can be revoked, ten years.
+    #[arg(long, value_name = "MS", conflicts_with_all = ["token_file", "user", "service", "everybody"])]
     expires: Option<i64>,
     /// Only tokens issued before this instant, milliseconds since 1970 [default: now].
-    #[arg(long, value_name = "MS", conflicts_with_all = ["jti", "token_file"])]
+    #[arg(long, value_name = "MS", conflicts_with_all = ["jti", "token_file", "sha256"])]
     before: Option<i64>,
     /// In all tenants. Needs a token for all of them.
     #[arg(long, conflicts_with = "user")]
@@ -39,6 +41,9 @@ struct RevokeWhat {
     /// The token with this `jti` claim.
     #[arg(long, value_name = "ID", requires = "expires")]
     jti: Option<String>,
+    /// The token that audit lines name so: the SHA-256 of its text without the signature, 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX", value_parser = sha256)]
+    sha256: Option<[u8; 32]>,
     /// All tokens of this user.
     #[arg(long, value_name = "ID")]
     user: Option<String>,
@@ -51,8 +56,12 @@ struct RevokeWhat {
 }
 
 pub(crate) async fn revoke(admin: &AdminClient, args: RevokeArgs, output: Output) -> anyhow::Result<()> {
-    let RevokeWhat { token_file, jti, user, service, everybody } = args.what;
+    let RevokeWhat { token_file, jti, sha256, user, service, everybody } = args.what;
     let what = match (token_file, jti, user, service) {
+        _ if sha256.is_some() => What::Token(v1::TokenRevocation {
+            id: sha256.map(|hash| Id::Sha256(hash.to_vec().into())),
+            expires_ms: args.expires.unwrap_or_else(|| millis_since_1970() + LONGEST),
+        }),
         (Some(file), ..) => {
             let text = std::fs::read_to_string(&file)
                 .with_context(|| format!("{} cannot be read", file.display()))?;
@@ -75,6 +84,29 @@ pub(crate) async fn revoke(admin: &AdminClient, args: RevokeArgs, output: Output
     admin.revoke_tokens(request).await?;
     output.data(&json!({"revoked": true}), || "revoked".to_owned())?;
     Ok(())
+}
+
+/// How long a token may live that is revoked, less a day for clocks that differ: ten years.
+const LONGEST: i64 = 3_652 * 24 * 3_600 * 1_000;
+
+fn millis_since_1970() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX - LONGEST)
+}
+
+fn sha256(text: &str) -> Result<[u8; 32], &'static str> {
+    const RULE: &str = "64 hexadecimal digits";
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != 32 || !rest.is_empty() {
+        return Err(RULE);
+    }
+    let mut hash = [0; 32];
+    for (byte, digits) in hash.iter_mut().zip(pairs) {
+        let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
+        let (high, low) = (high.ok_or(RULE)?, low.ok_or(RULE)?);
+        *byte = u8::try_from(high << 4 | low).map_err(|_| RULE)?;
+    }
+    Ok(hash)
 }
 
 /// A token by what it says: its text without the signature, and when it expires.

@@ -198,6 +198,7 @@ fn a_refusal() {
         code: ErrorCode::RateLimited,
         violations: vec![violation; 20],
         retry_after: Some(Duration::from_micros(1_500)),
+        whose: None,
     };
     let response = response(&encoder().refusal(7, &refusal, "0123456789abcdef"));
     let Some(Kind::Error(error)) = response.kind else { panic!() };

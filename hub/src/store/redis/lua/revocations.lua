@@ -1,11 +1,16 @@
--- A page of revocations after one, in order, and what has ended goes.
-local after, most, now = arg(), num(), num()
+-- A page of revocations after one, in order, and what has ended goes: tokens that end by `now`, and what reaches those of before
+-- an instant up to `reached`, where they live for so long at most.
+local after, most, now, reached = arg(), num(), num(), arg()
 local base = P .. 'hub/v'
-for _, ended in ipairs(call('ZRANGEBYSCORE', base .. 'e', '-inf', now, 'LIMIT', 0, 1000)) do
-  call('ZREM', base .. 'e', ended)
-  call('ZREM', base .. 'z', ended)
-  call('HDEL', base, ended)
+local function forget(kind, instant)
+  for _, ended in ipairs(call('ZRANGEBYSCORE', base .. kind, '-inf', instant, 'LIMIT', 0, 1000)) do
+    call('ZREM', base .. kind, ended)
+    call('ZREM', base .. 'z', ended)
+    call('HDEL', base, ended)
+  end
 end
+forget('e', now)
+if reached ~= '' then forget('b', reached) end
 local reply = {}
 for _, subject in ipairs(call('ZRANGEBYSCORE', base .. 'z', '(' .. after, '+inf', 'LIMIT', 0, most)) do
   reply[#reply + 1] = subject

@@ -15,8 +15,8 @@ local place = math.max(tonumber(call('HGET', P .. 'hub', 'revocations') or 0) + 
 call('HSET', P .. 'hub', 'revocations', string.format('%.0f', place))
 call('HSET', base, subject, struct.pack('<I8i8', place, instant))
 call('ZADD', base .. 'z', string.format('%.0f', place), subject)
--- A token's is forgotten once it has ended.
-if kind == '1' then call('ZADD', base .. 'e', instant, subject) end
+-- A token's is forgotten once it has ended, the others' a while after their instant.
+call('ZADD', base .. (kind == '1' and 'e' or 'b'), instant, subject)
 tell(publish, head, P .. 'hub/c', 6, struct.pack('<I8i8', place, instant) .. body)
 tell_all()
 return 1

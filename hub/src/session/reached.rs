@@ -1,0 +1,32 @@
+//! Tokens that a revocation reached by when they were shown here first: they are kept as revoked by themselves.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+
+use super::services::Services;
+
+/// So many are written at a time.
+const AT_A_TIME: usize = 64;
+
+impl Services {
+    /// Keeps those that there are. What the store does not take is kept later.
+    pub async fn keep_reached(&self) {
+        let reached = stream::iter(self.revocations.take_reached()).map(|revocation| async {
+            let kept = self.store.revoke(revocation.clone()).await;
+            kept.err().map(|_| revocation)
+        });
+        let left: Vec<_> = reached.buffer_unordered(AT_A_TIME).filter_map(std::future::ready).collect().await;
+        if !left.is_empty() {
+            self.revocations.give_back(left);
+        }
+    }
+
+    /// The same beside what goes on.
+    pub(super) fn begin_to_keep_reached(self: &Arc<Self>) {
+        if self.revocations.have_reached() {
+            let services = Arc::clone(self);
+            tokio::spawn(async move { services.keep_reached().await });
+        }
+    }
+}
