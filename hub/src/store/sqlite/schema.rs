@@ -27,7 +27,7 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x4361_726c;
 
 /// Each brings the database from the version of its index to the next.
-const MIGRATIONS: [&str; 6] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6];
+const MIGRATIONS: [&str; 7] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7];
 
 /// Tables without which a database is not whole.
 pub(super) const TABLES: [&str; 18] = [
@@ -175,6 +175,9 @@ UPDATE tenants SET bytes = n.bytes FROM (
 WHERE tenants.id = n.tenant;
 "
 );
+
+/// A user's unread notifications are found by their places.
+const VERSION_7: &str = "CREATE INDEX inbox_unread_by_place ON inbox(user, seq) WHERE read = 0;";
 
 /// Brings the database to [`VERSION`], in one transaction.
 pub(super) fn migrate(db: &mut Connection) -> Result<()> {
