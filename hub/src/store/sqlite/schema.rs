@@ -3,7 +3,8 @@
 //! - `journal`: what was appended, in the order of commits; moves to its home later ("settling"). Row kind 0 is no entry:
 //!   it carries marks (`seq` delivered, `target` read, `number` at read); in room 0 it says that a sender was erased, or
 //!   nothing.
-//! - `log`: settled entries by (room, seq). The `name` of a message is "service" where a service sent it. `edits`: which edits a message has. `latest`: the last event of each key.
+//! - `log`: settled entries by (room, seq). The `name` of a message is "service" where a service sent it. `edits`: which
+//!   edits a message has. `latest`: the last event of each key.
 //! - `tenants`: `bytes` is what a tenant's rooms hold, counted along with each change of `log` and `journal`.
 //! - `rooms`: a room's state; head, tag, number, time and last message are as of its last settling.
 //! - `marks`: delivered and read, and by its index which rooms a user ever wrote to.
