@@ -261,6 +261,7 @@ fn an_older_database_is_brought_up_to_date() {
     engine(folder.path())
         .execute_batch(
             "DROP TABLE audit_heads; DROP TABLE revocations; DROP TABLE broadcast_seen; DROP TABLE broadcast_deleted; DROP INDEX broadcast_unread; DROP INDEX broadcast_critical;
+             DROP INDEX inbox_unread_by_place;
              CREATE TABLE broadcast_state(user INT, seq INT, deleted INT NOT NULL, PRIMARY KEY(user, seq)) WITHOUT ROWID;
              INSERT INTO broadcast_state VALUES(1, 4, 0), (1, 5, 1);
              DROP TABLE outbox; DROP TABLE outbox_notices; DROP INDEX inbox_ends; DROP INDEX broadcast_ends; DROP INDEX users_known;
@@ -365,7 +366,10 @@ fn what_an_older_databases_rooms_hold_is_counted_once() {
     );
     let both = number("SELECT count(*) FROM journal j JOIN log l USING(room, seq)");
     assert!(before > 9_600 * 100 && only > 0 && both > 0, "{before} {only} {both}");
-    tool.execute_batch("ALTER TABLE tenants DROP COLUMN bytes; PRAGMA user_version = 5;").unwrap();
+    tool.execute_batch(
+        "DROP INDEX inbox_unread_by_place; ALTER TABLE tenants DROP COLUMN bytes; PRAGMA user_version = 5;",
+    )
+    .unwrap();
     let store = SqliteStore::open(&options(folder.path())).unwrap();
     assert_eq!(counted(), before);
     block_on(store.commit(send("more"))).unwrap();

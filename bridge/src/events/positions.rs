@@ -90,8 +90,10 @@ impl Positions {
             Some(Kind::Membership(entry)) => self.entry(&entry.room, entry.header.as_ref()),
             Some(Kind::RoomChanged(entry)) => self.entry(&entry.room, entry.header.as_ref()),
             Some(Kind::Event(entry)) => self.entry(&entry.room, entry.header.as_ref()),
-            // What was missed follows: until it has come, the listener is where it was.
-            Some(Kind::Joined(joined)) if joined.recovered => false,
+            // What was missed follows: until it has come, the listener is where it was. Of another log it was nowhere.
+            Some(Kind::Joined(joined)) if joined.recovered => {
+                joined.truncated && self.rooms.remove(&joined.room).is_some()
+            }
             Some(Kind::Joined(joined)) => match joined.position {
                 Some(position) => self.rooms.insert(joined.room.clone(), position) != Some(position),
                 None => false,
@@ -236,6 +238,18 @@ mod tests {
         assert_eq!(positions.rooms["room:a"].seq, 3);
         assert!(positions.note(&push(Kind::Left(Left { room: "room:a".to_owned(), ..Left::default() }))));
         assert!(!positions.knows("room:a"));
+    }
+
+    #[test]
+    fn the_state_of_a_room_whose_log_is_another_begins_before_its_head() {
+        let mut positions = Positions::default();
+        positions.note(&joined("room:a", 50, false));
+        let Some(Kind::Joined(again)) = joined("room:a", 40, true).kind else { unreachable!() };
+        let cut = push(Kind::Joined(Joined { truncated: true, ..again }));
+        assert!(positions.note(&cut));
+        assert!(!positions.knows("room:a"), "broken off here, all of it comes again");
+        assert!(positions.note(&message("room:a", 3)) && positions.note(&message("room:a", 38)));
+        assert_eq!(positions.rooms["room:a"].seq, 38);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Messages: sent, edited, deleted, reacted to.
 
 use crate::domain::content::{Content, Pairs};
-use crate::domain::entry::{EntryBody, Message, ReactionKey};
+use crate::domain::entry::{Entry, EntryBody, Message, ReactionKey};
 use crate::domain::error::{ErrorCode, Refusal, Violation};
 use crate::domain::limits;
 use crate::domain::position::Seq;
@@ -26,7 +26,13 @@ pub(super) fn send(
         }
     }
     let message = Message::new(content.clone(), reply_to, attributes.clone());
+    let message = Message { by_service: case.caller.service, ..message };
     Ok(case.commit(conditions, vec![Write::Append(EntryBody::Message(message))]))
+}
+
+/// Whether the caller sent it.
+fn is_own(case: &Case<'_>, entry: &Entry, message: &Message) -> bool {
+    entry.sender == case.caller.user && message.by_service == case.caller.service
 }
 
 /// `MESSAGE_TOO_LARGE` for more than the namespace allows, `INVALID_ARGUMENT` for data of another media type.
@@ -51,7 +57,7 @@ pub(super) fn edit(
     case.durable()?;
     fits(case, content)?;
     let (entry, message) = case.message(seq)?;
-    if entry.sender != case.caller.user {
+    if !is_own(case, entry, message) {
         return Err(ErrorCode::PermissionDenied.into());
     }
     let other_version = expected_version.is_some_and(|version| version != message.version);
@@ -76,7 +82,7 @@ pub(super) fn edit(
 pub(super) fn delete(case: &Case<'_>, seq: Seq) -> Result<Decision, Refusal> {
     case.durable()?;
     let (entry, message) = case.message(seq)?;
-    if entry.sender != case.caller.user && !case.permit.moderates {
+    if !is_own(case, entry, message) && !case.permit.moderates {
         return Err(ErrorCode::PermissionDenied.into());
     }
     if message.content.is_none() {

@@ -138,6 +138,8 @@ impl EntryBody {
 /// A message as it reads now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// Whether a service sent it. A service's name may be a user's id too: nobody is the sender of what the other sent.
+    pub by_service: bool,
     /// `None` once deleted: the tombstone remains.
     pub content: Option<Content>,
     /// The entry that it answers.
@@ -156,9 +158,10 @@ pub struct Message {
 }
 
 impl Message {
-    /// A new message.
+    /// A new message of a user.
     pub fn new(content: Content, reply_to: Option<Seq>, attributes: Pairs) -> Self {
         Self {
+            by_service: false,
             content: Some(content),
             reply_to,
             attributes,

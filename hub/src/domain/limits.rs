@@ -65,6 +65,8 @@ pub const CREATE_MEMBERS: usize = 1_000;
 pub const WATCHED_USERS: usize = 100;
 /// Most notification ids in one command.
 pub const NOTIFICATION_IDS: usize = 200;
+/// Notifications of each of an inbox's two logs that one read of a page looks at.
+pub const INBOX_LOOKED_AT: u32 = 1_000;
 /// Unread notifications that are counted: an inbox with more says so many.
 pub const INBOX_COUNTED: u64 = 1_000;
 /// Longest notification kind, bytes.

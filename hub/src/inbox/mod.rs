@@ -5,7 +5,7 @@ use crate::domain::caller::Caller;
 use crate::domain::command::Cursor;
 use crate::domain::cursor::{self, List};
 use crate::domain::error::{ErrorCode, Refusal, Violation};
-use crate::domain::inbox::{InboxChange, InboxFilter, InboxPlace, InboxSummary, Notification};
+use crate::domain::inbox::{InboxChange, InboxFilter, InboxSummary};
 use crate::domain::limits;
 use crate::domain::position::{InboxPosition, Seq};
 use crate::domain::reply::Reply;
@@ -42,7 +42,7 @@ pub fn needs_head(change: &InboxChange) -> bool {
     matches!(change, InboxChange::ReadUpTo(_))
 }
 
-/// A page of the caller's inbox, newest first. The summary is the whole inbox's, whatever the filter; its head is the
+/// A page of the caller's inbox, newest first; it may be empty though there are more. The summary is the whole inbox's, whatever the filter; its head is the
 /// page's.
 pub async fn page(
     store: &dyn Store,
@@ -52,40 +52,26 @@ pub async fn page(
     limit: u32,
 ) -> Result<Reply, Refusal> {
     let user = caller.key();
-    let before = cursor::read(List::Notifications, &user, "", cursor)?.map(parse_place).transpose()?;
+    let before = cursor::read(List::Notifications, &user, "", cursor)?.map(parse_places).transpose()?;
     let query = InboxQuery::Newest { before, filter: filter.clone() };
     let bound = PageBound { items: limit, bytes: limits::PAGE_BYTES };
-    let InboxPage { notifications, head, more } = store.inbox(&user, query, bound).await.map_err(refuse)?;
+    let InboxPage { notifications, head, next } = store.inbox(&user, query, bound).await.map_err(refuse)?;
     let summary = InboxSummary { head, ..store.inbox_summary(&user).await.map_err(refuse)? };
-    let next = match notifications.last() {
-        Some(last) if more => cursor::write(List::Notifications, &user, "", &write_place(last)),
-        _ => Cursor::default(),
-    };
+    let next = next.map(|next| cursor::write(List::Notifications, &user, "", &write_places(next)));
+    let next = next.unwrap_or_default();
     Ok(Reply::Notifications { notifications, summary, next })
 }
 
-/// A notification's time and place, as a cursor bears it.
-fn write_place(notification: &Notification) -> String {
-    let millis = notification.time.millis();
-    match notification.place {
-        InboxPlace::Own(seq) => format!("{millis}.o{}", seq.0),
-        InboxPlace::Broadcast(seq) => format!("{millis}.b{}", seq.0),
-    }
+/// The places in both logs before which a page begins, as a cursor bears them.
+fn write_places(before: InboxPosition) -> String {
+    format!("{}.{}", before.own.0, before.broadcast.0)
 }
 
-fn parse_place(text: &str) -> Result<(i64, InboxPlace), Violation> {
-    let parse = || {
-        let (millis, place) = text.split_once('.')?;
-        let (log, seq) = place.split_at_checked(1)?;
-        let seq = Seq(seq.parse().ok()?);
-        let place = match log {
-            "o" => InboxPlace::Own(seq),
-            "b" => InboxPlace::Broadcast(seq),
-            _ => return None,
-        };
-        Some((millis.parse().ok()?, place))
-    };
-    parse().ok_or(cursor::REFUSED)
+fn parse_places(text: &str) -> Result<InboxPosition, Violation> {
+    let place = |text: &str| text.parse().ok().map(Seq).filter(|seq| *seq <= Seq::MAX);
+    let places = text.split_once('.').and_then(|(own, broadcast)| place(own).zip(place(broadcast)));
+    let (own, broadcast) = places.ok_or(cursor::REFUSED)?;
+    Ok(InboxPosition { own, broadcast, ..InboxPosition::default() })
 }
 
 #[cfg(test)]
@@ -126,15 +112,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_a_place_never_panics(text in ".{0,30}") {
-            let _ = parse_place(&text);
+        fn parsing_places_never_panics(text in ".{0,30}") {
+            let _ = parse_places(&text);
         }
 
         #[test]
-        fn a_place_is_read_as_it_was_written(millis: i64, seq: u64, own: bool) {
-            let place = if own { InboxPlace::Own(Seq(seq)) } else { InboxPlace::Broadcast(Seq(seq)) };
-            let log = if own { 'o' } else { 'b' };
-            prop_assert_eq!(parse_place(&format!("{millis}.{log}{seq}")), Ok((millis, place)));
+        fn places_are_read_as_they_were_written(own in 0..=Seq::MAX.0, broadcast in 0..=Seq::MAX.0) {
+            let before = InboxPosition { own: Seq(own), broadcast: Seq(broadcast), ..InboxPosition::default() };
+            prop_assert_eq!(parse_places(&write_places(before)), Ok(before));
+        }
+
+        #[test]
+        fn no_place_is_past_all_others(past in Seq::MAX.0 + 1..) {
+            prop_assert_eq!(parse_places(&format!("1.{past}")), Err(cursor::REFUSED));
         }
     }
 }

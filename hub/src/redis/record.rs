@@ -19,6 +19,8 @@ use super::wire::{Malformed, Reader, put_bytes16, put_bytes32, shared, text};
 
 /// Bytes before the sender.
 pub const HEADER: usize = 33;
+/// Set in a message's `reply_to` where a service sent it: no place is as high.
+const BY_SERVICE: u64 = 1 << 63;
 /// Where a message's content stands in its body: after `reply_to`; its length first. Attributes follow.
 pub const MESSAGE_CONTENT: usize = 8;
 
@@ -26,7 +28,7 @@ pub const MESSAGE_CONTENT: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// reply_to u64 (0: none), content, attributes.
+    /// reply_to u64 (0: none; the highest bit: a service sent it), content, attributes.
     Message = 1,
     /// target u64, content.
     Edit = 2,
@@ -60,7 +62,8 @@ pub fn encode_body(body: &EntryBody) -> Vec<u8> {
     let mut to = Vec::with_capacity(64);
     match body {
         EntryBody::Message(message) => {
-            to.extend_from_slice(&message.reply_to.unwrap_or_default().0.to_le_bytes());
+            let service = if message.by_service { BY_SERVICE } else { 0 };
+            to.extend_from_slice(&(message.reply_to.unwrap_or_default().0 | service).to_le_bytes());
             put_content(&mut to, message.content.as_ref());
             put_pairs(&mut to, &message.attributes);
         }
@@ -136,8 +139,10 @@ fn decode_body(
 ) -> Result<EntryBody, Malformed> {
     Ok(match kind {
         1 => {
-            let reply_to = from.u64()?;
+            let first = from.u64()?;
+            let reply_to = first & !BY_SERVICE;
             EntryBody::Message(Message {
+                by_service: first & BY_SERVICE != 0,
                 content: take_content(&mut from)?,
                 reply_to: (reply_to != 0).then_some(Seq(reply_to)),
                 attributes: take_pairs(&mut from)?,

@@ -54,10 +54,8 @@ impl InboxFeed {
     /// Takes what was read, and gives the frames in the order in which they were accepted.
     pub(super) fn take_page(&mut self, page: InboxPage, encoder: &dyn FrameEncoder) -> VecDeque<Frame> {
         if let State::Reading { again } = self.state {
-            if page.more {
-                for notification in &page.notifications {
-                    advance(&mut self.cursor, notification.place);
-                }
+            if let Some(next) = page.next {
+                self.cursor = next;
             } else {
                 self.cursor = page.head;
                 self.state = if again { State::Reading { again: false } } else { State::Live };

@@ -7,6 +7,7 @@
 
 mod creation;
 mod filling;
+mod merging;
 mod outcome;
 mod port;
 mod query;

@@ -1,7 +1,7 @@
 //! What reads ask for.
 
 use crate::domain::entry::Entry;
-use crate::domain::inbox::{InboxFilter, InboxPlace, Notification};
+use crate::domain::inbox::{InboxFilter, Notification};
 use crate::domain::names::{RoomName, TenantId, UserKey};
 use crate::domain::position::{InboxPosition, Position, Seq};
 
@@ -76,15 +76,16 @@ pub enum InboxLog {
     Broadcast(TenantId),
 }
 
-/// Which notifications of a user.
+/// Which notifications of a user. About [`INBOX_LOOKED_AT`](crate::domain::limits) of each log are looked at for one page,
+/// so it may be empty though there are more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InboxQuery {
     /// What came after a position, in order of acceptance (time, then place): what a resume hands over.
     After(InboxPosition),
-    /// Newest first, from before this place and its time where given.
+    /// Newest first.
     Newest {
-        /// The last item of the page before.
-        before: Option<(i64, InboxPlace)>,
+        /// From before these places.
+        before: Option<InboxPosition>,
         /// Which.
         filter: InboxFilter,
     },
@@ -97,6 +98,6 @@ pub struct InboxPage {
     pub notifications: Vec<Notification>,
     /// Both logs' heads in the same snapshot.
     pub head: InboxPosition,
-    /// Whether more lie beyond the bound.
-    pub more: bool,
+    /// The places from which the next page begins, as the query names them; `None` where there is none.
+    pub next: Option<InboxPosition>,
 }

@@ -104,6 +104,40 @@ async fn messages_are_edited_by_their_senders_and_deleted_by_moderators_too() {
     assert_eq!(code(&bob.deletes(&room, 1).await), ErrorCode::NotFound, "no message");
 }
 
+/// A user whose id is a service's name is another one.
+#[tokio::test]
+async fn nobody_edits_or_deletes_as_their_own_what_a_service_sent() {
+    let hub = Hub::start();
+    let (service, namesake) = (hub.service(), hub.user("service"));
+    let room = hub.user("alice").converses(&["service"]).await;
+    let told = accepted(&service.sends(&room, "told").await).0.seq;
+    let said = accepted(&namesake.sends(&room, "said").await).0.seq;
+    assert_eq!(code(&namesake.edits(&room, told.0, None).await), ErrorCode::PermissionDenied);
+    assert_eq!(code(&namesake.deletes(&room, told.0).await), ErrorCode::PermissionDenied);
+    assert_eq!(code(&service.edits(&room, said.0, None).await), ErrorCode::PermissionDenied);
+    accepted(&service.edits(&room, told.0, None).await);
+    accepted(&namesake.edits(&room, said.0, None).await);
+    let log = namesake.log(&room).await;
+    let by_service = log.iter().filter_map(|entry| match &entry.body {
+        EntryBody::Message(message) => Some((entry.seq, message.version, message.by_service)),
+        _ => None,
+    });
+    let mut by_service: Vec<_> = by_service.collect();
+    by_service.sort_unstable();
+    assert_eq!(by_service, [(told, 2, true), (said, 2, false)]);
+    accepted(&service.deletes(&room, told.0).await);
+    assert!(log_says(&namesake, &room, told).await, "of a tombstone too");
+    accepted(&namesake.deletes(&room, said.0).await);
+}
+
+async fn log_says(who: &Person<'_>, room: &RoomName, seq: Seq) -> bool {
+    let log = who.log(room).await;
+    log.iter().any(|entry| match &entry.body {
+        EntryBody::Message(message) => entry.seq == seq && message.by_service && message.content.is_none(),
+        _ => false,
+    })
+}
+
 #[tokio::test]
 async fn edits_end_with_the_window() {
     let hub = Hub::start();

@@ -72,10 +72,12 @@ pub(crate) async fn keeps_every_kind_of_entry<F: Fixture>() {
     let data = Content::data(Bytes::from_static(&[0, 159, 146, 150]), "image/png").unwrap();
     let html = Content::text("<b>é</b>", "text/html").unwrap();
     let plain_data = Content::data(Bytes::from_static(b"abc"), "text/plain").unwrap();
+    let told = Message::new(text("told"), Some(Seq(2)), pairs(&[("a", "1")]));
     let bodies = [
         EntryBody::Message(Message::new(data, None, pairs(&[("a", "1"), ("b", "\"quoted\" é")]))),
         EntryBody::Message(Message::new(html, Some(Seq(1)), pairs(&[]))),
         EntryBody::Message(Message::new(plain_data, None, pairs(&[]))),
+        EntryBody::Message(Message { by_service: true, ..told }),
         added("bob", Role::Moderator),
         EntryBody::Room { created: true, metadata: pairs(&[("title", "plans")]) },
         event("moved", Some("pointer"), "1,2"),
@@ -93,7 +95,7 @@ pub(crate) async fn keeps_every_kind_of_entry<F: Fixture>() {
         let EntryBody::Message(first) = &read[0] else { panic!("not a message") };
         let EntryBody::Message(sent) = &bodies[0] else { panic!("not a message") };
         assert_eq!((&first.content, &first.attributes), (&sent.content, &sent.attributes));
-        assert_eq!(log.iter().map(|entry| entry.number).collect::<Vec<_>>(), [1, 2, 3, 3, 3, 3, 3, 3, 3]);
+        assert_eq!(log.iter().map(|entry| entry.number).collect::<Vec<_>>(), [1, 2, 3, 4, 4, 4, 4, 4, 4, 4]);
         scene.close_and_open().await;
     }
 }

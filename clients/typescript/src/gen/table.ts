@@ -22,7 +22,7 @@ InboxUnread:1 count l,2 critical l
 #NotificationPriority:NOTIFICATION_PRIORITY_UNSPECIFIED,NOTIFICATION_PRIORITY_LOW,NOTIFICATION_PRIORITY_NORMAL,NOTIFICATION_PRIORITY_HIGH,NOTIFICATION_PRIORITY_CRITICAL
 MessageSend:1 room s,2 content Content,3 replyTo l?,4 attributes s%
 MessageSent:1 position Position,2 number l,3 timeMs i,4 duplicate b
-Message:1 room s,2 header EntryHeader,3 number l,4 content Content,5 replyTo l?,6 attributes s%,7 version u,8 deleted b,9 editedTimeMs i,10 reactions ReactionSummary*
+Message:1 room s,2 header EntryHeader,3 number l,4 content Content,5 replyTo l?,6 attributes s%,7 version u,8 deleted b,9 editedTimeMs i,10 reactions ReactionSummary*,11 byService b
 ReactionSummary:1 key s,2 users s*,3 count u
 MessageEdit:1 room s,2 seq l,3 content Content,4 expectedVersion u?
 MessageEdited:1 room s,2 header EntryHeader,3 targetSeq l,4 content Content,5 version u

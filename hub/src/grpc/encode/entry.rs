@@ -107,6 +107,7 @@ fn message(room: &RoomName, entry: &Entry, message: &Message) -> v1::Message {
         deleted: message.content.is_none(),
         edited_time_ms: message.edited.map_or(0, Timestamp::millis),
         reactions: message.reactions.iter().map(reaction_summary).collect(),
+        by_service: message.by_service,
     }
 }
 

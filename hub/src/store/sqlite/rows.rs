@@ -27,6 +27,9 @@ pub(super) const MEMBERSHIP: i64 = 5;
 pub(super) const ROOM: i64 = 6;
 pub(super) const EVENT: i64 = 7;
 
+/// What a message of a service has as its name.
+const SERVICE: &str = "service";
+
 /// What of a body goes to which column.
 #[derive(Default)]
 struct Columns<'a> {
@@ -49,6 +52,7 @@ impl<'a> Columns<'a> {
                 target: message.reply_to.map(|seq| seq.0 as i64),
                 version: Some(i64::from(message.version)),
                 edited: message.edited.map(Timestamp::millis),
+                name: message.by_service.then_some(SERVICE),
                 content: message.content.as_ref(),
                 attributes: Some(&message.attributes),
                 ..Self::default()
@@ -205,6 +209,7 @@ fn read_body(row: &Row<'_>, member: Option<UserId>) -> Result<EntryBody> {
     let name = || text_or(row.get_ref(10)?, "");
     Ok(match row.get::<_, i64>(3)? {
         MESSAGE => EntryBody::Message(Message {
+            by_service: name()? == SERVICE,
             content,
             reply_to: target,
             attributes: read_pairs(row.get_ref(14)?)?,

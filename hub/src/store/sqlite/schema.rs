@@ -3,7 +3,8 @@
 //! - `journal`: what was appended, in the order of commits; moves to its home later ("settling"). Row kind 0 is no entry:
 //!   it carries marks (`seq` delivered, `target` read, `number` at read); in room 0 it says that a sender was erased, or
 //!   nothing.
-//! - `log`: settled entries by (room, seq). `edits`: which edits a message has. `latest`: the last event of each key.
+//! - `log`: settled entries by (room, seq). The `name` of a message is "service" where a service sent it. `edits`: which
+//!   edits a message has. `latest`: the last event of each key.
 //! - `tenants`: `bytes` is what a tenant's rooms hold, counted along with each change of `log` and `journal`.
 //! - `rooms`: a room's state; head, tag, number, time and last message are as of its last settling.
 //! - `marks`: delivered and read, and by its index which rooms a user ever wrote to.
@@ -27,7 +28,8 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x4361_726c;
 
 /// Each brings the database from the version of its index to the next.
-const MIGRATIONS: [&str; 7] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7];
+const MIGRATIONS: [&str; 8] =
+    [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8];
 
 /// Tables without which a database is not whole.
 pub(super) const TABLES: [&str; 18] = [
@@ -178,6 +180,9 @@ WHERE tenants.id = n.tenant;
 
 /// Revocations of what was issued before an instant go as well.
 const VERSION_7: &str = "CREATE INDEX IF NOT EXISTS revocations_before ON revocations(until) WHERE kind > 1;";
+
+/// A user's unread notifications are found by their places.
+const VERSION_8: &str = "CREATE INDEX inbox_unread_by_place ON inbox(user, seq) WHERE read = 0;";
 
 /// Brings the database to [`VERSION`], in one transaction.
 pub(super) fn migrate(db: &mut Connection) -> Result<()> {

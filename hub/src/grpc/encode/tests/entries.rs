@@ -46,6 +46,9 @@ fn bodies() -> Vec<EntryBody> {
 #[test]
 fn a_message() {
     assert_eq!(live(EntryBody::Message(message())), Kind::Message(wire_message()));
+    let told = Message { by_service: true, ..message() };
+    let wire = v1::Message { by_service: true, ..wire_message() };
+    assert_eq!(live(EntryBody::Message(told)), Kind::Message(wire));
 }
 
 #[test]

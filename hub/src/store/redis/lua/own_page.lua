@@ -1,8 +1,8 @@
 -- A page of a user's own log: from `from` upwards or downwards, so many; each with whether it is unread.
-local tenant, user, direction, from, most = arg(), arg(), arg(), arg(), num()
+local tenant, user, unread_only, direction, from, most = arg(), arg(), arg() == '1', arg(), arg(), num()
 local base = P .. 'u/' .. tenant .. '/' .. user
 local reply = {}
-for _, seq in ipairs(places(base .. '/z', direction, from, most)) do
+for _, seq in ipairs(places(base .. (unread_only and '/u' or '/z'), direction, from, most)) do
   reply[#reply + 1] = tonumber(seq)
   reply[#reply + 1] = call('ZSCORE', base .. '/u', seq) and 1 or 0
   reply[#reply + 1] = call('HGET', base .. '/n', seq) or ''

@@ -2,11 +2,12 @@
 //! before what is listed, so that nothing between is passed over.
 
 use crate::domain::inbox::{InboxFilter, InboxPlace, InboxSummary, Notification};
+use crate::domain::limits::INBOX_LOOKED_AT;
 use crate::domain::names::UserKey;
 use crate::domain::position::Seq;
 use crate::domain::time::Timestamp;
 use crate::redis::{Partition, Reader, notice};
-use crate::store::filling::Filling;
+use crate::store::merging::{Looked, Order, merge};
 use crate::store::{InboxLog, InboxPage, InboxQuery, PageBound, StoreError};
 
 use super::super::answer::number;
@@ -57,11 +58,11 @@ struct Scan<'a> {
     user: &'a UserKey,
     state: &'a State,
     log: Log,
-    /// Places after this.
-    after: u64,
-    /// Newest first, from before this time and place.
-    before: Option<(i64, InboxPlace)>,
-    newest: bool,
+    order: Order,
+    /// Places after this,
+    after: Seq,
+    /// and before this, where given.
+    before: Option<Seq>,
     filter: Option<&'a InboxFilter>,
     now: Timestamp,
     bound: PageBound,
@@ -80,88 +81,82 @@ pub(in super::super) async fn inbox(
         shared.inbox_state(user)
     )?;
     let now = shared.now();
-    let scan = |log, after| Scan {
-        shared,
-        user,
-        state: &state,
-        log,
-        after,
-        before: None,
-        newest: false,
-        filter: None,
-        now,
-        bound,
+    let (order, filter) = match query {
+        InboxQuery::After(_) => (Order::Oldest, None),
+        InboxQuery::Newest { filter, .. } => (Order::Newest, Some(filter)),
+    };
+    let scan = |log, after, before| {
+        let after = Seq(after);
+        Scan { shared, user, state: &state, log, order, after, before, filter, now, bound }
     };
     // None of the broadcasts are theirs whom the directory does not know.
     let known = known_from.unwrap_or(u64::MAX >> 11);
     let (own, broadcast) = match query {
-        InboxQuery::After(position) => {
-            (scan(Log::Own, position.own.0), scan(Log::Broadcast, position.broadcast.0.max(known)))
-        }
+        InboxQuery::After(position) => (
+            scan(Log::Own, position.own.0, None),
+            scan(Log::Broadcast, position.broadcast.0.max(known), None),
+        ),
         InboxQuery::Newest { before, filter } => {
-            let newest =
-                |log, after| Scan { before: *before, newest: true, filter: Some(filter), ..scan(log, after) };
             // Of those that are read only as many are looked at as must be.
             let read = if filter.unread_only { state.read } else { 0 };
-            (newest(Log::Own, 0), newest(Log::Broadcast, known.max(read)))
+            let end = before.as_ref();
+            (
+                scan(Log::Own, 0, end.map(|before| before.own)),
+                scan(Log::Broadcast, known.max(read), end.map(|before| before.broadcast)),
+            )
         }
     };
-    let newest = own.newest;
-    let (mut notifications, others) = futures::try_join!(own.run(), broadcast.run())?;
-    notifications.extend(others);
-    notifications.sort_unstable_by_key(|notification| (notification.time, notification.place));
-    if newest {
-        notifications.reverse();
-    }
-    let mut page = Filling::new(bound);
-    for notification in notifications {
-        let size = notification.size();
-        if !page.take(notification, size) {
-            break;
-        }
-    }
-    let head = state.head(shared.epoch(), &broadcasts);
-    Ok(InboxPage { notifications: page.items, head, more: page.full })
+    let (own, broadcast) = futures::try_join!(own.run(), broadcast.run())?;
+    Ok(merge(own, broadcast, order, bound, state.head(shared.epoch(), &broadcasts)))
 }
 
 impl Scan<'_> {
     /// One past the page: the merge of both logs then has all that a page of both can hold.
-    async fn run(&self) -> Result<Vec<Notification>, StoreError> {
-        let mut found = Vec::new();
+    async fn run(&self) -> Result<Looked, StoreError> {
+        let mut looked = Looked::default();
         let mut bytes = 0;
-        let mut from = if self.newest { None } else { Some(self.after) };
-        loop {
+        let mut from = if self.order == Order::Newest { self.before } else { Some(self.after) };
+        for _ in 0..INBOX_LOOKED_AT.div_ceil(BATCH) {
             let batch = self.batch(from).await?;
             let is_last = batch.len() < BATCH as usize;
             for notification in batch {
                 let (InboxPlace::Own(seq) | InboxPlace::Broadcast(seq)) = notification.place;
-                from = Some(seq.0);
-                if self.newest && seq.0 <= self.after {
-                    return Ok(found);
+                from = Some(seq);
+                if self.order == Order::Newest && seq <= self.after {
+                    looked.last = None;
+                    return Ok(looked);
                 }
+                looked.last = Some((notification.time, notification.place));
                 if !self.passes(&notification) {
                     continue;
                 }
                 bytes += notification.size();
-                found.push(notification);
-                if found.len() > self.bound.items.max(1) as usize || bytes > self.bound.bytes {
-                    return Ok(found);
+                looked.found.push(notification);
+                if looked.found.len() > self.bound.items.max(1) as usize || bytes > self.bound.bytes {
+                    return Ok(looked);
                 }
             }
             if is_last {
-                return Ok(found);
+                looked.last = None;
+                return Ok(looked);
             }
         }
+        Ok(looked)
     }
 
-    async fn batch(&self, from: Option<u64>) -> Result<Vec<Notification>, StoreError> {
-        let direction = if self.newest { "B" } else { "A" };
-        let from = from.map_or_else(|| "+inf".to_owned(), |from| from.to_string());
+    async fn batch(&self, from: Option<Seq>) -> Result<Vec<Notification>, StoreError> {
+        let direction = if self.order == Order::Newest { "B" } else { "A" };
+        let from = from.map_or_else(|| "+inf".to_owned(), |from| from.0.to_string());
         let (tenant, user) = (&self.user.tenant, &self.user.user);
         let call = match self.log {
-            Log::Own => Call::new(&script::OWN_PAGE, self.shared, Partition::of_user(tenant, user))
-                .arg(tenant.as_str())
-                .arg(user.as_str()),
+            Log::Own => {
+                // There may be few unread ones, and many others beside them.
+                let unread_only = self.filter.is_some_and(|filter| filter.unread_only);
+                Call::new(&script::OWN_PAGE, self.shared, Partition::of_user(tenant, user))
+                    .arg(tenant.as_str())
+                    .arg(user.as_str())
+                    .arg(u8::from(unread_only))
+            }
             Log::Broadcast => {
                 Call::new(&script::ALL_PAGE, self.shared, Partition::of_tenant(tenant)).arg(tenant.as_str())
             }
@@ -192,10 +187,8 @@ impl Scan<'_> {
             InboxPlace::Own(_) => false,
             InboxPlace::Broadcast(seq) => self.state.has_deleted(seq.0),
         };
-        let at = (notification.time.millis(), notification.place);
         !deleted
             && notice.expires.is_none_or(|expires| expires > self.now)
-            && self.before.is_none_or(|before| at < before)
             && self.filter.is_none_or(|filter| filter.passes(notification))
     }
 }

@@ -101,8 +101,10 @@ fn change_inbox(db: &Connection, mut owner: InboxOwner, change: &InboxChange) ->
             }
         }
         InboxChange::ReadUpTo(InboxPosition { own, broadcast, .. }) => {
-            let mut read =
-                db.prepare_cached("UPDATE inbox SET read = 1 WHERE user = ?1 AND read = 0 AND seq <= ?2")?;
+            let mut read = db.prepare_cached(
+                "UPDATE inbox INDEXED BY inbox_unread_by_place SET read = 1
+                 WHERE user = ?1 AND read = 0 AND seq <= ?2",
+            )?;
             changed |= read.execute((owner.user, column(*own)))? > 0;
             changed |= owner.advance(db, column(*broadcast))?;
         }

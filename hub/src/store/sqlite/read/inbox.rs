@@ -3,14 +3,16 @@
 use rusqlite::Connection;
 
 use crate::domain::inbox::{InboxFilter, InboxPlace, InboxSummary, Notification};
+use crate::domain::limits::INBOX_LOOKED_AT;
 use crate::domain::names::UserKey;
 use crate::domain::position::Seq;
+use crate::domain::time::Timestamp;
 use crate::store::{InboxLog, InboxPage, InboxQuery, PageBound};
 
 use super::super::engine::Result;
 use super::super::notices::{self, InboxOwner, NOTICE_COLUMNS, read_notice};
 use super::super::readers::Reader;
-use crate::store::filling::Filling;
+use crate::store::merging::{Looked, Order, merge};
 
 /// Which of the two logs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,12 +24,12 @@ enum Log {
 /// A read of one log.
 struct Scan<'a> {
     owner: &'a InboxOwner,
-    now: i64,
-    /// Places after this.
-    after: i64,
-    /// Newest first, from before this time and place.
-    before: Option<(i64, InboxPlace)>,
-    newest: bool,
+    now: Timestamp,
+    order: Order,
+    /// Places after this,
+    after: Seq,
+    /// and before this.
+    before: Seq,
     filter: Option<&'a InboxFilter>,
     bound: PageBound,
 }
@@ -61,110 +63,144 @@ impl Reader {
     ) -> Result<InboxPage> {
         let Some(owner) = InboxOwner::find(&self.db, user)? else {
             let head = notices::empty_head(&self.db, &user.tenant, self.epoch)?;
-            return Ok(InboxPage { notifications: Vec::new(), head, more: false });
+            return Ok(InboxPage { notifications: Vec::new(), head, next: None });
         };
-        let now = (self.clock)().millis();
-        let scan = |after: Seq| Scan {
-            owner: &owner,
-            now,
-            after: after.0 as i64,
-            before: None,
-            newest: false,
-            filter: None,
-            bound,
-        };
+        let now = (self.clock)();
+        let scan =
+            |order, after, before, filter| Scan { owner: &owner, now, order, after, before, filter, bound };
         let (own, broadcast) = match query {
-            InboxQuery::After(position) => (scan(position.own), scan(position.broadcast)),
+            InboxQuery::After(position) => {
+                let after = |seq| scan(Order::Oldest, seq, Seq::MAX, None);
+                (after(position.own), after(position.broadcast))
+            }
             InboxQuery::Newest { before, filter } => {
-                let newest = || Scan { before: *before, newest: true, filter: Some(filter), ..scan(Seq(0)) };
-                (newest(), newest())
+                let newest = |seq| scan(Order::Newest, Seq(0), seq, Some(filter));
+                before.map_or_else(
+                    || (newest(Seq::MAX), newest(Seq::MAX)),
+                    |before| (newest(before.own), newest(before.broadcast)),
+                )
             }
         };
-        let newest = own.newest;
-        let mut notifications = own.run(&self.db, Log::Own)?;
-        notifications.extend(broadcast.run(&self.db, Log::Broadcast)?);
-        notifications.sort_unstable_by_key(|notification| (notification.time, notification.place));
-        if newest {
-            notifications.reverse();
-        }
-        let mut page = Filling::new(bound);
-        for notification in notifications {
-            let size = notification.size();
-            if !page.take(notification, size) {
-                break;
-            }
-        }
-        Ok(InboxPage { notifications: page.items, head: owner.head(self.epoch), more: page.full })
+        let order = own.order;
+        let (own, broadcast) = (own.run(&self.db, Log::Own)?, broadcast.run(&self.db, Log::Broadcast)?);
+        Ok(merge(own, broadcast, order, bound, owner.head(self.epoch)))
     }
 }
 
 impl Scan<'_> {
-    fn run(&self, db: &Connection, log: Log) -> Result<Vec<Notification>> {
-        let order = if self.newest { "DESC" } else { "ASC" };
-        let sql = match log {
-            Log::Own => format!(
-                "SELECT {NOTICE_COLUMNS}, read FROM inbox WHERE user = ?1 AND seq > ?2
-                   AND (expires IS NULL OR expires > ?3) AND (time < ?4 OR (time = ?4 AND seq < ?5)) AND ?6 = ?6
-                   AND ?7 = ?7 ORDER BY seq {order}"
-            ),
-            Log::Broadcast => format!(
-                "SELECT {NOTICE_COLUMNS}, seq <= ?7 OR seq <= coalesce((SELECT s.last FROM broadcast_seen s
-                   WHERE s.user = ?6 AND s.first <= broadcast.seq ORDER BY s.first DESC LIMIT 1), 0)
-                   FROM broadcast NOT INDEXED WHERE tenant = ?1 AND seq > ?2
-                   AND (expires IS NULL OR expires > ?3) AND (time < ?4 OR (time = ?4 AND seq < ?5))
-                   AND NOT EXISTS (SELECT 1 FROM broadcast_deleted d WHERE d.user = ?6 AND d.seq = broadcast.seq)
-                   ORDER BY seq {order}"
-            ),
-        };
+    fn run(&self, db: &Connection, log: Log) -> Result<Looked> {
+        let unread_only = self.filter.is_some_and(|filter| filter.unread_only);
         let (holder, after) = match log {
-            Log::Own => (self.owner.user, self.after),
+            Log::Own => (self.owner.user, (self.after.0 as i64)),
             Log::Broadcast => {
                 // Of those that are read only as many are looked at as must be.
-                let unread_only = self.filter.is_some_and(|filter| filter.unread_only);
                 let read = if unread_only { self.owner.broadcast_read } else { 0 };
-                (self.owner.tenant, self.after.max(self.owner.known_from).max(read))
+                (self.owner.tenant, (self.after.0 as i64).max(self.owner.known_from).max(read))
             }
         };
-        let (time, place) = self.bound(log);
-        let mut statement = db.prepare_cached(&sql)?;
-        let mut rows = statement.query((
-            holder,
-            after,
-            self.now,
-            time,
-            place,
-            self.owner.user,
-            self.owner.broadcast_read,
-        ))?;
-        let mut found = Vec::new();
+        let mut statement = db.prepare_cached(&sql(log, self.order, unread_only))?;
+        let mut rows = match log {
+            Log::Own => statement.query((holder, after, (self.before.0 as i64)))?,
+            Log::Broadcast => {
+                let InboxOwner { user, broadcast_read, .. } = *self.owner;
+                statement.query((holder, after, (self.before.0 as i64), user, broadcast_read))?
+            }
+        };
+        let mut looked = Looked::default();
         let mut bytes = 0;
-        // One past the page from each log: the merge then has all that a page of both can hold.
-        while found.len() <= self.bound.items.max(1) as usize
-            && bytes <= self.bound.bytes
-            && let Some(row) = rows.next()?
-        {
+        for _ in 0..INBOX_LOOKED_AT {
+            // One past the page from each log: the merge then has all that a page of both can hold.
+            if looked.found.len() > self.bound.items.max(1) as usize || bytes > self.bound.bytes {
+                return Ok(looked);
+            }
+            let Some(row) = rows.next()? else {
+                looked.last = None;
+                return Ok(looked);
+            };
             let (notice, time, seq) = read_notice(row)?;
             let place = match log {
                 Log::Own => InboxPlace::Own(Seq(seq as u64)),
                 Log::Broadcast => InboxPlace::Broadcast(Seq(seq as u64)),
             };
+            looked.last = Some((time, place));
+            let lasts = notice.expires.is_none_or(|expires| expires > self.now);
+            let is_deleted: bool = row.get(12)?;
             let notification = Notification { notice, place, time, read: row.get(11)? };
-            if self.filter.is_none_or(|filter| filter.passes(&notification)) {
+            if lasts && !is_deleted && self.filter.is_none_or(|filter| filter.passes(&notification)) {
                 bytes += notification.size();
-                found.push(notification);
+                looked.found.push(notification);
             }
         }
-        Ok(found)
+        Ok(looked)
     }
+}
 
-    /// The time and, at that time, the place before which a log's notifications are. Own ones come first at equal time.
-    fn bound(&self, log: Log) -> (i64, i64) {
-        match (self.before, log) {
-            (None, _) => (i64::MAX, i64::MAX),
-            (Some((time, InboxPlace::Own(seq))), Log::Own)
-            | (Some((time, InboxPlace::Broadcast(seq))), Log::Broadcast) => (time, seq.0 as i64),
-            (Some((time, InboxPlace::Broadcast(_))), Log::Own) => (time, i64::MAX),
-            (Some((time, InboxPlace::Own(_))), Log::Broadcast) => (time, 0),
+/// Reads a log between two places: [`NOTICE_COLUMNS`], whether it was read, whether it was deleted.
+fn sql(log: Log, order: Order, unread_only: bool) -> String {
+    let order = if order == Order::Newest { "DESC" } else { "ASC" };
+    match log {
+        // Unread ones have an index of their own: there may be few, and many others beside them.
+        Log::Own => {
+            let unread = if unread_only { "INDEXED BY inbox_unread_by_place" } else { "NOT INDEXED" };
+            let only = if unread_only { "AND read = 0" } else { "" };
+            format!(
+                "SELECT {NOTICE_COLUMNS}, read, 0 FROM inbox {unread}
+                   WHERE user = ?1 {only} AND seq > ?2 AND seq < ?3 ORDER BY seq {order}"
+            )
+        }
+        Log::Broadcast => format!(
+            "SELECT {NOTICE_COLUMNS}, seq <= ?5 OR seq <= coalesce((SELECT s.last FROM broadcast_seen s
+               WHERE s.user = ?4 AND s.first <= broadcast.seq ORDER BY s.first DESC LIMIT 1), 0),
+               EXISTS (SELECT 1 FROM broadcast_deleted d WHERE d.user = ?4 AND d.seq = broadcast.seq)
+               FROM broadcast NOT INDEXED WHERE tenant = ?1 AND seq > ?2 AND seq < ?3 ORDER BY seq {order}"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::super::super::schema;
+    use super::*;
+
+    /// What a page takes is what it holds, wherever in a large inbox it begins.
+    #[test]
+    fn a_page_of_a_large_inbox_takes_what_it_holds() {
+        let mut db = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut db).unwrap();
+        db.execute_batch(
+            "WITH RECURSIVE place(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM place WHERE n < 20000)
+             INSERT INTO inbox(user, seq, id, kind, title, priority, sender, time, read)
+             SELECT 1, n, 'n' || n, 'news', 'news', 2, 'robot', n, n % 1000 <> 0 FROM place;
+             INSERT INTO broadcast(tenant, seq, id, kind, title, priority, sender, time)
+             SELECT 1, seq, id, kind, title, priority, sender, time FROM inbox;
+             INSERT INTO broadcast_seen VALUES(1, 1, 19000);",
+        )
+        .unwrap();
+        let steps = |log, unread_only, before: i64| {
+            let mut statement = db.prepare(&sql(log, Order::Newest, unread_only)).unwrap();
+            let mut rows = match log {
+                Log::Own => statement.query((1, 0, before)),
+                Log::Broadcast => statement.query((1, 0, before, 1, 0)),
+            }
+            .unwrap();
+            for _ in 0..10 {
+                rows.next().unwrap().unwrap();
+            }
+            drop(rows);
+            statement.get_status(StatementStatus::VmStep)
+        };
+        for (log, unread_only, before) in [
+            (Log::Own, false, 20_001),
+            (Log::Own, false, 5_000),
+            (Log::Own, true, 20_001),
+            (Log::Own, true, 11_000),
+            (Log::Broadcast, false, 5_000),
+            (Log::Broadcast, true, 20_001),
+        ] {
+            let steps = steps(log, unread_only, before);
+            assert!(steps < 1_000, "{before}: {steps} steps");
         }
     }
 }

@@ -213,7 +213,8 @@ export const NotificationFilterSchema: GenMessage<NotificationFilter> = /*@__PUR
   messageDesc(file_carillon_v1_inbox, 3);
 
 /**
- * A page of notifications, at most 256 KiB.
+ * A page of notifications, at most 256 KiB. Of the user's own and of those to all about 1,000 each are looked at for a page:
+ * it may be empty though there are more.
  *
  * @generated from message carillon.v1.NotificationsPage
  */
