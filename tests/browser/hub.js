@@ -67,7 +67,8 @@ export class Hub {
     this.#ready = await ready(this.#child);
     if (this.#isApart && this.#bridge === undefined) {
       const url = `http://${this.#ready.grpc}`;
-      this.#bridge = run(["bridge", "--dev", "--json", "--hub", url, "--listen", "127.0.0.1:0"]);
+      const args = ["bridge", "--dev", "--json", "--query-tokens", "--listen", "127.0.0.1:0"];
+      this.#bridge = run([...args, "--hub", url]);
       this.#bridge.listens = (await ready(this.#bridge)).bridge;
     }
     return this;

@@ -108,9 +108,18 @@ fn rows_of(table: &str) -> impl Iterator<Item = &str> {
     table.lines().filter(|line| !line.starts_with('#') && !line.is_empty())
 }
 
+/// Codes of those who may not enter a room: a stream that resumes is told that it is not in it, and not why.
+const NOT_IN: [&str; 3] = ["ACCESS_DENIED", "PERMISSION_DENIED", "NOT_FOUND"];
+
+fn is_as_expected(found: &str, expected: &str) -> bool {
+    let says = |(found, expected)| found == expected || found == ways::LEFT && NOT_IN.contains(&expected);
+    let (found, expected) = (found.split_whitespace(), expected.split_whitespace());
+    found.clone().count() == expected.clone().count() && found.zip(expected).all(says)
+}
+
 fn compare(found: &[String], expected: &[String], way: Way, into: &mut String) {
     for (found, expected) in found.iter().zip(expected) {
-        if found != expected {
+        if !is_as_expected(found, expected) {
             let _ = write!(into, "\n{way:?}\n  found    {found}\n  expected {expected}");
         }
     }

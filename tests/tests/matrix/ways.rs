@@ -144,6 +144,9 @@ impl Entrance {
     }
 }
 
+/// What an event stream that joins its rooms with `hello` says of one that it may not.
+pub(crate) const LEFT: &str = "left";
+
 /// Follows a room by an event stream, which says that it did or that it may not.
 async fn follows(bridge: SocketAddr, shown: &Shown, command: Command) -> String {
     let Command::Join(join) = command else { panic!("event streams only follow") };
@@ -160,7 +163,7 @@ async fn follows(bridge: SocketAddr, shown: &Shown, command: Command) -> String 
     while let Some(response) = events.next().await {
         match response.kind {
             Some(Kind::Joined(joined)) if joined.room == join.room => return "ok".to_owned(),
-            Some(Kind::Left(left)) if left.room == join.room => return "ACCESS_DENIED".to_owned(),
+            Some(Kind::Left(left)) if left.room == join.room => return LEFT.to_owned(),
             Some(Kind::Disconnected(end)) => return end.code,
             Some(Kind::Error(error)) => return error.code,
             _ => {}
@@ -173,7 +176,8 @@ async fn follows(bridge: SocketAddr, shown: &Shown, command: Command) -> String 
 async fn address(bridge: SocketAddr, shown: &Shown, room: &str) -> Result<(String, String), String> {
     let path = format!("/v1/events?room={}", room.replace(':', "%3A"));
     match shown {
-        Shown::Token(bearer) => Ok((path, bearer.clone())),
+        // With a rewind each room is a command of its own, and answered like one.
+        Shown::Token(bearer) => Ok((format!("{path}&rewind=1"), bearer.clone())),
         Shown::Ticket(bearer) => {
             Ok((format!("{path}&ticket={}", ticket(bridge, bearer).await?), String::new()))
         }

@@ -85,10 +85,10 @@ impl Gathering {
                         None => ready += 1,
                     },
                     (kind::JOINED, JOIN_ID) => ready += 1,
-                    (kind::JOINED, _) if self.speech == Speech::Events => {
-                        // Its address named one room; others are joined automatically.
+                    // A listener's room is joined with `hello`; rooms that the hub joins by itself are not asked for.
+                    (kind::JOINED, 0) if self.speech == Speech::Events => {
                         let joined: Joined = response.decode()?;
-                        ready += usize::from(joined.reason() != JoinReason::Automatic);
+                        ready += usize::from(joined.reason() == JoinReason::Resumed);
                     }
                     // The bare peer's word that it has registered a receiver is an empty message.
                     (0, 0) if self.speech == Speech::Bare => ready += 1,
