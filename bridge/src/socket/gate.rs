@@ -10,6 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::fragments::Fragments;
 use crate::patient::Patient;
 
+/// What is read of a socket that was closed, bytes: more than may have been on the way. Whoever sends on for longer than that is
+/// cut off, for to read it costs as much as before.
+const FAREWELL_BYTES: usize = 1 << 20;
+
 /// A stream that tungstenite may not write to while a frame of the bridge's is half written.
 pub(super) struct Gate {
     stream: Patient,
@@ -17,6 +21,8 @@ pub(super) struct Gate {
     pub(super) shut: bool,
     /// What was read that tungstenite says nothing of.
     pub(super) fragments: Fragments,
+    /// What was read and forgotten.
+    drained: usize,
 }
 
 impl Gate {
@@ -24,7 +30,7 @@ impl Gate {
     pub(super) fn new(stream: Patient, early: &[u8]) -> Self {
         let mut fragments = Fragments::default();
         fragments.take(early);
-        Self { stream, shut: false, fragments }
+        Self { stream, shut: false, fragments, drained: 0 }
     }
 
     /// Writes for the bridge.
@@ -37,18 +43,19 @@ impl Gate {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Reads and forgets, until the other side has ended. What is left unread would make the system cut the connection,
+    /// Reads and forgets, until the other side has ended, or has sent [`FAREWELL_BYTES`]. What is left unread would make the system cut the connection,
     /// and the last words with it.
     pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut bytes = [0; 2_048];
-        loop {
+        while self.drained < FAREWELL_BYTES {
             let mut buffer = ReadBuf::new(&mut bytes);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.drained += buffer.filled().len(),
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }
         }
+        Poll::Ready(())
     }
 
     /// Says that nothing more will be written.

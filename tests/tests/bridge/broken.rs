@@ -176,6 +176,23 @@ async fn too_many_empty_fragments_end_with_1008() {
     assert_eq!(stranger.ends().await.0, closed(1008, "RATE_LIMITED"));
 }
 
+/// Whoever goes on all the same is not read for as long as a socket has to take its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_on_after_the_end_is_cut_off() {
+    const MEGABYTES: usize = 256;
+    let bridge = Beside::bind(|options| options);
+    let _hub = hub().start_with(&bridge).await;
+    let mut stranger = WebSocket::open(bridge.address(), Speaks::Json).await;
+    let megabyte = frame(0x00, b"").repeat((1 << 20) / 6);
+    stranger.raw().write_all(&frame(0x01, b"")).await.unwrap();
+    let mut written = 0;
+    while written < MEGABYTES && stranger.raw().write_all(&megabyte).await.is_ok() {
+        written += 1;
+    }
+    // What the system takes for the bridge is among them.
+    assert!(written < MEGABYTES / 4, "{written} MB were taken");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_much_ends_with_1009() {
     let bridge = Beside::bind(|options| options);
