@@ -77,7 +77,7 @@ async fn who_shows_a_revoked_token_is_named() {
             of_alice("authentication"),
             of_alice("authentication"),
             of_alice("authentication"),
-            ["get_statistics", "", "billing", TENANT, &hash(&service)].map(str::to_owned),
+            ["authentication", "", "billing", TENANT, &hash(&service)].map(str::to_owned),
         ]
     );
 }
