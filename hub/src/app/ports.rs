@@ -95,7 +95,7 @@ impl Observe for Ports {
             time: Timestamp::now(),
             sessions: counters.sessions.now(),
             sessions_peak: counters.sessions.peak(),
-            rooms: self.services.delivery.rooms().len() as u64,
+            rooms: self.services.delivery.rooms().followed(None) as u64,
             store_queued: store.queued,
             store_healthy: store.healthy,
             store_away_since: store.away_since,
@@ -227,7 +227,7 @@ impl LiveFigures for LiveCounts {
             Ok(Live {
                 sessions: sessions.len() as u64,
                 users: users.len() as u64,
-                active_rooms: services.delivery.rooms().count_of(&tenant) as u64,
+                active_rooms: services.delivery.rooms().followed(Some(&tenant)) as u64,
                 limits_hit: services.limits.limiter.refused(&tenant),
                 limits_in_use: services.limits.limiter.buckets(&tenant, Moment::now()),
                 storage_limit: services.limits.storage.most(),

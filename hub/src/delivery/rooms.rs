@@ -69,9 +69,10 @@ impl Rooms {
         self.len() == 0
     }
 
-    /// How many of a tenant are followed.
-    pub fn count_of(&self, tenant: &TenantId) -> usize {
-        let followed = |room: &ActiveRoom| room.key.tenant == *tenant && room.follower_count() > 0;
+    /// How many are followed, of a tenant or of all.
+    pub fn followed(&self, tenant: Option<&TenantId>) -> usize {
+        let is_of = |room: &ActiveRoom| tenant.is_none_or(|tenant| room.key.tenant == *tenant);
+        let followed = |room: &ActiveRoom| is_of(room) && room.follower_count() > 0;
         self.parts.iter().map(|part| part.lock().values().filter(|room| followed(room)).count()).sum()
     }
 

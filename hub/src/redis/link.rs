@@ -354,7 +354,7 @@ impl Link {
                 }
             }
             if !was_well {
-                tracing::info!("redis is there again");
+                tracing::info!("redis is there");
             }
         }
     }

@@ -77,7 +77,7 @@ async fn a_reader_that_stops_for_too_long_is_ended_and_resumes() {
     // Its stream takes nothing, not even the end; it is cleaned up without it.
     sessions(&hub, 2).await;
     assert_eq!(hub.hub.services().metrics.counters().slow_consumers.total(), 1);
-    let followed = || hub.hub.services().delivery.rooms().count_of(&TenantId::parse(TENANT).unwrap());
+    let followed = || hub.hub.services().delivery.rooms().followed(Some(&TenantId::parse(TENANT).unwrap()));
     drop((alice, bob));
     sessions(&hub, 0).await;
     assert_eq!(followed(), 0, "it follows nothing any more");

@@ -1,86 +1,22 @@
-//! What a browser's page can do, without a browser: WebSockets, event streams and requests, exact to the byte.
+//! A WebSocket.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use carillon_bridge::remote::{RemoteHub, RemoteOptions};
-use carillon_bridge::{Bridge, ClientTls, Options, Origins};
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_client::v1::{self, SessionRequest, SessionResponse};
-use carillon_hub::app::Front;
-use carillon_proto::port::HubPort;
-use futures::future::BoxFuture;
-use futures::{FutureExt, SinkExt, StreamExt};
+use futures::{SinkExt, StreamExt};
 use prost::Message as _;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
-use tokio_util::sync::CancellationToken;
 
 use crate::hub::TestHub;
 use crate::people::PATIENCE;
-
-/// The bridge beside a hub in the test's process.
-pub struct Beside(Arc<Bridge>);
-
-impl Beside {
-    /// On a free port, with the development's origins unless `change` says otherwise.
-    pub fn bind(change: impl FnOnce(Options) -> Options) -> Self {
-        let origins = Origins::new(&["https://app.example.org".to_owned()], true).expect("origins");
-        let options = Options { addresses: None, ..Options::new(([127, 0, 0, 1], 0).into(), origins) };
-        Self(Arc::new(Bridge::bind(change(options), 2).expect("a free port")))
-    }
-
-    /// In front of these hubs, over gRPC, as a process of its own would be; it stops with `drain`.
-    pub fn apart(hubs: &[String], drain: &CancellationToken) -> Self {
-        Self::apart_with(hubs, drain, |options| options)
-    }
-
-    /// The same, with other options.
-    pub fn apart_with(
-        hubs: &[String],
-        drain: &CancellationToken,
-        change: impl FnOnce(Options) -> Options,
-    ) -> Self {
-        let options = RemoteOptions { hubs: hubs.to_vec(), tls: ClientTls::default(), key: None };
-        Self::apart_as(&options, drain, change)
-    }
-
-    /// The same, as the hubs are to see it.
-    pub fn apart_as(
-        options: &RemoteOptions,
-        drain: &CancellationToken,
-        change: impl FnOnce(Options) -> Options,
-    ) -> Self {
-        let beside = Self::bind(change);
-        for _ in 0..2 {
-            let hub = RemoteHub::new(options, drain.clone()).expect("the hubs' addresses are good");
-            tokio::spawn(Arc::clone(&beside.0).serve(Arc::new(hub), drain.clone()));
-        }
-        beside
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.0.address()
-    }
-
-    /// As the hub wants it.
-    pub fn front(&self) -> Arc<dyn Front> {
-        Arc::new(Self(Arc::clone(&self.0)))
-    }
-}
-
-impl Front for Beside {
-    fn serve(&self, hub: Arc<dyn HubPort>, stop: CancellationToken) -> BoxFuture<'static, ()> {
-        Arc::clone(&self.0).serve(hub, stop).boxed()
-    }
-}
 
 /// What frames carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,133 +247,4 @@ pub fn message(room: &str, text: &str) -> Command {
         content: Some(content),
         ..v1::MessageSend::default()
     })
-}
-
-/// An answer over plain HTTP.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// The head as it came.
-    pub head: String,
-    /// The body.
-    pub body: String,
-}
-
-impl Answer {
-    /// The body as JSON.
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.body).expect("JSON")
-    }
-}
-
-/// One request on a connection of its own, and its whole answer.
-pub async fn request(
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> Answer {
-    let stream = TcpStream::connect(address).await.expect("the bridge listens");
-    let host = address.to_string();
-    let mut headers = headers.to_vec();
-    if headers.iter().all(|(name, _)| *name != "host") {
-        headers.push(("host", &host));
-    }
-    request_over(stream, method, path, &headers, body).await
-}
-
-/// The same over a connection that there is.
-pub async fn request_over<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> Answer {
-    let mut text = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        text.extend([name, ": ", value, "\r\n"]);
-    }
-    let text = format!("{text}content-length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(text.as_bytes()).await.expect("it is sent");
-    let mut bytes = Vec::new();
-    timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer").expect("a whole answer");
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
-}
-
-/// An event stream.
-pub struct Events<S = TcpStream> {
-    stream: S,
-    unread: String,
-    /// The last `id:`.
-    pub last_id: String,
-}
-
-impl Events {
-    /// Opens one; an error is the status.
-    pub async fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
-        let stream = TcpStream::connect(address).await.expect("the bridge listens");
-        Self::open_over(stream, path, headers).await
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Events<S> {
-    /// The same over a connection that there is.
-    pub async fn open_over(mut stream: S, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
-        let mut text = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n");
-        for (name, value) in headers {
-            text.extend([name, ": ", value, "\r\n"]);
-        }
-        stream.write_all(format!("{text}\r\n").as_bytes()).await.expect("it is sent");
-        let mut events = Self { stream, unread: String::new(), last_id: String::new() };
-        while !events.unread.contains("\r\n\r\n") {
-            events.read().await.expect("a head");
-        }
-        let (head, rest) = events.unread.split_once("\r\n\r\n").expect("it is there");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        events.unread = rest.to_string();
-        if status == 200 { Ok(events) } else { Err(status) }
-    }
-
-    async fn read(&mut self) -> Option<()> {
-        let mut bytes = vec![0; 16_384];
-        let count = timeout(PATIENCE, self.stream.read(&mut bytes)).await.expect("something happens").ok()?;
-        self.unread.push_str(&String::from_utf8_lossy(bytes.get(..count)?));
-        (count > 0).then_some(())
-    }
-
-    /// The next event's data; `None` at the end.
-    pub async fn next(&mut self) -> Option<SessionResponse> {
-        loop {
-            while let Some((event, rest)) = self.unread.split_once("\n\n") {
-                // Chunks' lengths stand between events, on lines of their own.
-                let event = event.to_owned();
-                self.unread = rest.to_string();
-                for line in event.lines() {
-                    if let Some(id) = line.strip_prefix("id: ") {
-                        id.clone_into(&mut self.last_id);
-                    }
-                    if let Some(data) = line.strip_prefix("data: ") {
-                        return Some(serde_json::from_str(data).expect("a response"));
-                    }
-                }
-            }
-            self.read().await?;
-        }
-    }
-
-    /// The text of the next message.
-    pub async fn hears(&mut self) -> String {
-        loop {
-            let response = self.next().await.expect("the stream goes on");
-            if let Some(Kind::Message(message)) = response.kind {
-                return crate::words(&message).to_owned();
-            }
-        }
-    }
 }
