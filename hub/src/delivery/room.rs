@@ -197,14 +197,23 @@ impl ActiveRoom {
         self.followers.get(shard).is_some_and(|f| !f.wakeup_under_way.swap(true, Ordering::SeqCst))
     }
 
-    /// Wakes a runtime's followers, on that runtime.
-    pub fn finish_wakeup(&self, shard: usize) {
+    /// A wake-up has come to a runtime: what is appended from now on sends another.
+    pub fn take_wakeup(&self, shard: usize) {
         if let Some(followers) = self.followers.get(shard) {
             followers.wakeup_under_way.store(false, Ordering::SeqCst);
-            for follower in followers.list.read().iter() {
-                follower.wake();
-            }
         }
+    }
+
+    /// Wakes no more than `most` of a runtime's followers, on that runtime: the last ones before place `end` of its list.
+    /// Gives the place of the first of them, which is where to go on. From the end on, so that nobody is passed over where
+    /// others come and leave meanwhile: whoever leaves gives their place to the last one.
+    pub fn wake_before(&self, shard: usize, end: usize, most: usize) -> usize {
+        let Some(followers) = self.followers.get(shard) else { return 0 };
+        let list = followers.list.read();
+        let end = end.min(list.len());
+        let begin = end.saturating_sub(most);
+        list.get(begin..end).unwrap_or_default().iter().for_each(|follower| follower.wake());
+        begin
     }
 
     /// Calls `each` for a runtime's followers, on that runtime. It must not wait.

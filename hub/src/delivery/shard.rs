@@ -29,6 +29,11 @@ const PART_PUSHES: usize = 4_096;
 /// Bytes that one mailbox gets at most before the sessions get their turn: a few writes' worth.
 const PART_BYTES: usize = 32 * 1024;
 
+/// Followers of a room that are woken before they get their turn: few enough that what was touched to wake them is still in the
+/// processor's cache when they write. It takes a third off a
+/// delivery over gRPC where much waits; smaller parts take off no more.
+const PART_WOKEN: usize = 16;
+
 /// Something for a runtime's sessions.
 pub enum Wakeup {
     /// The log has grown.
@@ -192,7 +197,7 @@ impl Shard {
                 });
                 let more = more.await;
                 for wakeup in part.drain(..) {
-                    self.spread(wakeup);
+                    self.spread(wakeup).await;
                 }
                 if more {
                     // What sessions now have to write is written, and what their clients read is seen, before they get
@@ -222,9 +227,19 @@ impl Shard {
         !inbox.wakeups.is_empty()
     }
 
-    fn spread(&self, wakeup: Wakeup) {
+    /// Wakes the followers of a room, some at a time.
+    async fn wake(&self, room: &ActiveRoom) {
+        room.take_wakeup(self.index);
+        let mut end = room.wake_before(self.index, usize::MAX, PART_WOKEN);
+        while end > 0 {
+            tokio::task::yield_now().await;
+            end = room.wake_before(self.index, end, PART_WOKEN);
+        }
+    }
+
+    async fn spread(&self, wakeup: Wakeup) {
         match wakeup {
-            Wakeup::Entries(room) => room.finish_wakeup(self.index),
+            Wakeup::Entries(room) => self.wake(&room).await,
             Wakeup::Broadcast(room, broadcast) => room.for_each_follower(self.index, |follower| {
                 let wanted = match &broadcast.to {
                     To::All => true,

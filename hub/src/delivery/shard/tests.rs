@@ -1,4 +1,5 @@
 use carillon_proto::v1;
+use proptest::prelude::*;
 
 use super::*;
 use crate::delivery::follower::Follower;
@@ -6,6 +7,7 @@ use crate::delivery::mailbox::Signal;
 use crate::domain::member::Role;
 use crate::domain::names::{RoomKey, RoomName, SessionId, UserId, UserKey};
 use crate::domain::position::Seq;
+use crate::domain::time::Timestamp;
 
 struct Runtime {
     shard: Arc<Shard>,
@@ -129,7 +131,7 @@ async fn notifications_past_the_limit_are_read_from_the_store() {
     while runtime.shard.take_part(&mut part) {}
     assert_eq!(part.len(), 2, "one of them, and the word that there are more");
     for wakeup in part {
-        runtime.shard.spread(wakeup);
+        runtime.shard.spread(wakeup).await;
     }
     for mailbox in [one, two] {
         let mut signals = Vec::new();
@@ -150,4 +152,71 @@ async fn fan_out_holds_up_no_one_else() {
     runtime.registry.for_each_in(0, &tenant(), |_| {
         assert_eq!(runtime.registry.count_in(0, &tenant()), 1);
     });
+}
+
+proptest! {
+    /// Whoever followed when the log grew, and still does, is woken, whoever comes and leaves meanwhile.
+    #[test]
+    fn nobody_is_passed_over(many in 1..40_usize, most in 1..9_usize, steps in prop::collection::vec(0..80_usize, 0..40)) {
+        let runtime = runtime();
+        let follower = |id: usize| Follower::new(runtime.session(id as u128, 1024), 0, false);
+        let name = RoomName::parse("room:x").unwrap();
+        let room = ActiveRoom::new(RoomKey { tenant: tenant(), room: name }, 1);
+        let mut before: Vec<_> = (0..many).map(follower).collect();
+        for follower in &before {
+            room.follow(0, follower);
+        }
+        let (mut steps, mut end) = (steps.into_iter().enumerate(), usize::MAX);
+        while end > 0 {
+            end = room.wake_before(0, end, most);
+            // Some leave, and one comes for each that was none.
+            for (number, step) in steps.by_ref().take(2) {
+                if step < before.len() {
+                    room.unfollow(0, &before.swap_remove(step), Timestamp::now());
+                } else {
+                    room.follow(0, &follower(100 + number));
+                }
+            }
+        }
+        prop_assert!(before.iter().all(|follower| follower.mailbox.has_waiting()));
+    }
+}
+
+/// The sessions of a large room write in turn with those that wake them.
+#[tokio::test]
+async fn some_write_before_others_are_woken() {
+    let runtime = runtime();
+    let name = RoomName::parse("room:x").unwrap();
+    let room = Arc::new(ActiveRoom::new(RoomKey { tenant: tenant(), room: name }, 1));
+    let mailboxes: Vec<_> = (0..100).map(|id| runtime.session(id, 1024)).collect();
+    for mailbox in &mailboxes {
+        room.follow(0, &Follower::new(Arc::clone(mailbox), 0, false));
+    }
+    let polled = Arc::new(Mutex::new(Vec::new()));
+    let sessions: Vec<_> = mailboxes
+        .iter()
+        .map(|mailbox| {
+            let (mailbox, all, polled) = (Arc::clone(mailbox), mailboxes.clone(), Arc::clone(&polled));
+            tokio::spawn(std::future::poll_fn(move |cx| {
+                mailbox.register(cx.waker());
+                if !mailbox.has_waiting() {
+                    return Poll::Pending;
+                }
+                mailbox.take(|_| {}, &mut Vec::new());
+                polled.lock().push(all.iter().filter(|mailbox| mailbox.has_waiting()).count());
+                Poll::Ready(())
+            }))
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    assert!(room.begin_wakeup(0) && runtime.shard.send(Wakeup::Entries(Arc::clone(&room))));
+    let cancel = CancellationToken::new();
+    let spreading = tokio::spawn(Arc::clone(&runtime.shard).run(cancel.clone()));
+    for session in sessions {
+        session.await.unwrap();
+    }
+    cancel.cancel();
+    spreading.await.unwrap();
+    let waiting = polled.lock();
+    assert!(waiting.len() == 100 && waiting.iter().all(|waiting| *waiting < PART_WOKEN), "{waiting:?}");
 }
