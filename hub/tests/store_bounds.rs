@@ -146,3 +146,18 @@ fn a_store_that_is_locked_out_can_be_closed() {
     block_on(store.close());
     assert!(block_on(waiting).is_err());
 }
+
+#[test]
+fn a_store_that_could_not_be_closed_says_so() {
+    for is_locked_out in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&options(folder.path())).unwrap();
+        block_on(store.commit(send("room:a", 1))).unwrap();
+        let other = rusqlite::Connection::open(folder.path().join("carillon.db")).unwrap();
+        if is_locked_out {
+            other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        }
+        block_on(store.close());
+        assert_eq!(store.has_failed(), is_locked_out);
+    }
+}

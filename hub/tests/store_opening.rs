@@ -400,6 +400,34 @@ fn damage_is_found_before_anything_is_replayed() {
     SqliteStore::open(&options(killed.path())).unwrap();
 }
 
+/// Damage at the beginning of any table or index, in a new store and in a used one.
+#[test]
+fn damage_at_the_beginning_of_anything_is_found() {
+    let new = tempfile::tempdir().unwrap();
+    block_on(SqliteStore::open(&options(new.path())).unwrap().close());
+    for folder in [new, used_folder()] {
+        engine(folder.path()).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        let whole = contents(folder.path());
+        let roots: Vec<(String, i64)> = {
+            let db = engine(folder.path());
+            let mut roots =
+                db.prepare("SELECT name, rootpage FROM sqlite_schema WHERE rootpage > 0").unwrap();
+            let rows = roots.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+        assert!(roots.len() > 30, "{roots:?}");
+        for (name, root) in roots {
+            overwrite(folder.path(), root as usize);
+            let refused = refusal(folder.path());
+            assert!(matches!(refused, OpenError::Damaged { .. }), "{name}: {refused}");
+            for (file, bytes) in &whole {
+                std::fs::write(folder.path().join(file), bytes).unwrap();
+            }
+        }
+        SqliteStore::open(&options(folder.path())).unwrap();
+    }
+}
+
 /// Somebody who has the database open to read it, as a tool does, keeps nobody out.
 #[test]
 fn a_tool_beside_is_no_obstacle() {

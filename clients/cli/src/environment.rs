@@ -15,6 +15,9 @@ pub(crate) const CONFIG: &str = "CARILLON_CONFIG";
 /// The data folder of `serve --dev`.
 pub(crate) const DATA: &str = "CARILLON_DATA";
 
+/// What settings of a hub begin with, which stand over those of its file.
+const SETTING: &str = "CARILLON__";
+
 /// Where that folder is unless told otherwise.
 const DATA_DEFAULT: &str = "./carillon-data";
 
@@ -31,4 +34,9 @@ pub(crate) fn path(name: &str) -> Option<PathBuf> {
 /// The data folder: as typed, as the variable says, or the default.
 pub(crate) fn data(typed: Option<&PathBuf>) -> PathBuf {
     typed.cloned().or_else(|| path(DATA)).unwrap_or_else(|| DATA_DEFAULT.into())
+}
+
+/// Whether there are settings of a hub.
+pub(crate) fn has_settings() -> bool {
+    env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with(SETTING))
 }

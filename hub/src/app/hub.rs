@@ -212,7 +212,7 @@ impl Hub {
         if !closed {
             tracing::warn!("the store was not closed in time");
         }
-        drained && answered && closed
+        drained && answered && closed && !self.store.has_failed()
     }
 
     /// Ends when calls without a session are answered. Streams that have no end, as a watch of health, keep a worker

@@ -272,11 +272,8 @@ impl Session {
     }
 
     fn join(&mut self, id: u32, join: Join) {
+        self.begin_waiting_join_of(&join.room);
         let Some(established) = &mut self.established else { return };
-        let limit = self.services.settings.terms.rooms_per_session as usize;
-        // This one takes the turn of one that would begin by itself.
-        established.joins.retain(|(waiting, _)| waiting.room != join.room);
-        let waiting = established.joins.len();
         match established.slots.find(&join.room) {
             Some(slot) => {
                 if established.slots.is_spoken_for(slot) {
@@ -288,7 +285,7 @@ impl Session {
                     return self.in_flight.push(id);
                 }
             }
-            None if established.slots.occupied() + waiting >= limit => {
+            None if !self.has_place_for(&join.room) => {
                 return self.refuse(id, &ErrorCode::RoomLimitExceeded.into());
             }
             None => {}
@@ -317,6 +314,34 @@ impl Session {
             self.begin_page(id, command);
         } else {
             self.begin(id, command);
+        }
+    }
+
+    /// Whether one more room may be joined.
+    fn has_place_for(&self, room: &RoomName) -> bool {
+        let Some(established) = &self.established else { return false };
+        let automatic = opening::automatic_rooms(&self.services, &established.caller);
+        if automatic.contains(room) {
+            return true;
+        }
+        let is_taken = |room: &&RoomName| {
+            established.slots.find(room).is_some()
+                || established.joins.iter().any(|(join, _)| join.room == **room)
+        };
+        let all = established.slots.occupied() + established.joins.len();
+        let asked = all - automatic.iter().filter(is_taken).count();
+        asked < self.services.settings.terms.rooms_per_session as usize
+    }
+
+    /// Begins the join of a room that waits for its turn, if one does: the command that joins the room goes after it, so that
+    /// the room is resumed also where the command fails.
+    fn begin_waiting_join_of(&mut self, room: &RoomName) {
+        let Some(established) = &mut self.established else { return };
+        let place = established.joins.iter().position(|(waiting, _)| waiting.room == *room);
+        let Some((join, reason)) = place.and_then(|place| established.joins.remove(place)) else { return };
+        if established.slots.find(room).is_none() {
+            established.joins_under_way += 1;
+            self.begin_join(0, join, reason);
         }
     }
 

@@ -253,6 +253,8 @@ impl Session {
             }
             Input::Broken(refusal) => self.end_broken(refusal),
             Input::Closed if matches!(self.stage, Stage::Open) => self.stage = Stage::Closing(false),
+            // It says nothing more, and has not said who it is.
+            Input::Closed if self.wants_input() => self.end_broken(ErrorCode::AuthRequired.into()),
             Input::Closed | Input::Gone => self.finish(None),
         }
     }

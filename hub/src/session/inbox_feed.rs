@@ -85,10 +85,9 @@ impl InboxFeed {
 }
 
 /// What a session begins with that does not resume: the newest unread ones, where there are any.
-pub(super) fn first_query(resume: Option<InboxPosition>, summary: &InboxSummary) -> Option<InboxQuery> {
+pub(super) fn first_filter(resume: Option<InboxPosition>, summary: &InboxSummary) -> Option<InboxFilter> {
     let begins = of_this_life(resume, summary).is_none() && summary.unread > 0;
-    let filter = InboxFilter { unread_only: true, ..InboxFilter::default() };
-    begins.then_some(InboxQuery::Newest { before: None, filter })
+    begins.then(|| InboxFilter { unread_only: true, ..InboxFilter::default() })
 }
 
 /// The place before all that this page brings: after it a client can carry on at any of them.

@@ -11,19 +11,24 @@ use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Hello, Join, Resume, Token};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::inbox::InboxSummary;
+use crate::domain::inbox::{InboxFilter, InboxSummary, Notification};
 use crate::domain::limits::{CONNECTED_BYTES, CONNECTED_ROOMS, PAGE_BYTES, PAGE_DEFAULT};
-use crate::domain::names::{RoomName, SessionId};
+use crate::domain::names::{RoomName, SessionId, UserKey};
 use crate::domain::position::InboxPosition;
 use crate::domain::reply::{Connected, JoinReason};
 use crate::domain::room::RoomSummary;
 use crate::domain::time::{Moment, Timestamp};
-use crate::store::{InboxPage, PageBound, RoomsQuery, refuse};
+use crate::store::{InboxPage, InboxQuery, PageBound, RoomsQuery, Store, StoreError, refuse};
 
 use super::connection::Closer;
 use super::inbox_feed;
 use super::live::Live;
 use super::services::Services;
+
+/// Reads of an inbox in which a session looks for what it begins with, each of [`INBOX_LOOKED_AT`] notifications of each log.
+///
+/// [`INBOX_LOOKED_AT`]: crate::domain::limits::INBOX_LOOKED_AT
+const FIRST_READS: usize = 20;
 
 /// Who says hello, before anything was read.
 pub(super) struct Welcome {
@@ -138,14 +143,30 @@ pub(super) async fn open(
     let inbox = services.store.inbox_summary(&user);
     let unread = rooms.await.map_err(refuse)?;
     let inbox = inbox.await.map_err(refuse)?;
-    let first = match inbox_feed::first_query(resume, &inbox) {
-        Some(query) => {
-            let bound = PageBound { items: PAGE_DEFAULT, bytes: PAGE_BYTES };
-            Some(services.store.inbox(&user, query, bound).await.map_err(refuse)?)
-        }
+    let first = match inbox_feed::first_filter(resume, &inbox) {
+        Some(filter) => Some(newest(&*services.store, &user, filter).await.map_err(refuse)?),
         None => None,
     };
     Ok(Opened { unread_more: unread.next.is_some(), unread: unread.rooms, inbox, first, reach })
+}
+
+/// The newest notifications of a filter, as many as a page holds: one read gives what it comes by, which may be less, or nothing
+/// where much else lies before them.
+async fn newest(store: &dyn Store, user: &UserKey, filter: InboxFilter) -> Result<InboxPage, StoreError> {
+    let whole = PageBound { items: PAGE_DEFAULT, bytes: PAGE_BYTES };
+    let read =
+        |before, bound| store.inbox(user, InboxQuery::Newest { before, filter: filter.clone() }, bound);
+    let mut page = read(None, whole).await?;
+    for _ in 1..FIRST_READS {
+        let bytes = page.notifications.iter().map(Notification::size).sum();
+        let items = whole.items.saturating_sub(page.notifications.len() as u32);
+        let bound = PageBound { items, bytes: whole.bytes.saturating_sub(bytes) };
+        let Some(before) = page.next.filter(|_| bound.items > 0 && bound.bytes > 0) else { break };
+        let next = read(Some(before), bound).await?;
+        page.notifications.extend(next.notifications);
+        page.next = next.next;
+    }
+    Ok(page)
 }
 
 /// The reply to `hello`.
@@ -164,6 +185,12 @@ pub(super) fn connected(services: &Services, live: &Live, opened: &Opened, now: 
     }
 }
 
+/// The rooms that a session of the user is joined to by itself. They take no place of those that it may ask for.
+pub(super) fn automatic_rooms(services: &Services, caller: &Caller) -> Vec<RoomName> {
+    let rooms = services.namespaces.iter();
+    rooms.filter_map(|rules| rules.automatic_room(&caller.tenant, &caller.user)).collect()
+}
+
 /// The rooms that a session of the user begins with: those that it is joined to by itself, then those that it resumes; and
 /// which of these it has no place for, as where the limit was lowered since.
 pub(super) fn joins(
@@ -171,16 +198,16 @@ pub(super) fn joins(
     caller: &Caller,
     resumed: &[Join],
 ) -> (VecDeque<(Join, JoinReason)>, Vec<RoomName>) {
-    let rooms =
-        services.namespaces.iter().filter_map(|rules| rules.automatic_room(&caller.tenant, &caller.user));
-    let automatic: Vec<_> = rooms.collect();
+    let automatic = automatic_rooms(services, caller);
     let anew = automatic.iter().filter(|room| !resumed.iter().any(|join| join.room == **room));
     let anew = anew.map(|room| Join { room: room.clone(), since: None, rewind: 0, presence: false });
     let mut joins: VecDeque<_> = anew.map(|join| (join, JoinReason::Automatic)).collect();
     let mut left_out = Vec::new();
-    let limit = services.settings.terms.rooms_per_session as usize;
-    for (place, join) in resumed.iter().enumerate() {
-        if place < limit || automatic.contains(&join.room) {
+    let mut places = services.settings.terms.rooms_per_session;
+    for join in resumed {
+        let is_automatic = automatic.contains(&join.room);
+        if is_automatic || places > 0 {
+            places -= u32::from(!is_automatic);
             joins.push_back((join.clone(), JoinReason::Resumed));
         } else {
             left_out.push(join.room.clone());

@@ -154,7 +154,7 @@ pub trait Store: Send + Sync + 'static {
         self.figures().healthy
     }
 
-    /// Whether it has failed for good: only opening it again may help.
+    /// Whether it has failed for good, or could not be closed as it should be: only opening it again may help.
     fn has_failed(&self) -> bool {
         false
     }

@@ -76,6 +76,34 @@ async fn all_users_are_those_who_were_known_then() {
     assert_eq!((read, page.inbox_unread), (vec![("more", false), ("all", true)], 1));
 }
 
+/// What waits is handed over however much that was read lies between.
+#[tokio::test]
+async fn what_is_unread_beneath_much_that_was_read_is_handed_over() {
+    const UNREAD: usize = 50;
+    // As many as are read between two that are not.
+    const BETWEEN: usize = 30;
+    let hub = hub().start().await;
+    hub.enters("bob").await.client.close().await;
+    let users = v1::UserList { users: vec!["bob".to_owned()] };
+    hub.admin().send_notification(notice(Audience::Users(users), "own")).await.unwrap();
+    let (mut unread, mut read) = (vec!["own".to_owned()], Vec::new());
+    for n in 0..(UNREAD - 1) * (BETWEEN + 1) {
+        let title = n.to_string();
+        let sent = hub.admin().send_notification(notice(Audience::AllUsers(true), &title)).await.unwrap();
+        if n % (BETWEEN + 1) == 0 { unread.push(title) } else { read.push(sent.id) }
+    }
+    let bob = hub.enters("bob").await;
+    for ids in read.chunks(200) {
+        bob.client.notification_read(ids.to_vec()).await.unwrap();
+    }
+    bob.client.close().await;
+    let mut bob = hub.enters("bob").await;
+    assert_eq!(bob.client.connected().inbox_unread as usize, UNREAD);
+    for title in unread {
+        assert_eq!(bob.is_notified().await.title, title);
+    }
+}
+
 fn bytes(key: &'static [u8]) -> bytes::Bytes {
     bytes::Bytes::from_static(key)
 }

@@ -71,3 +71,13 @@ async fn who_does_not_read_it_is_not_waited_for() {
     tokio::time::timeout(PATIENCE, ended).await.expect("the session is ended");
     bob.ends_with("SLOW_CONSUMER").await;
 }
+
+#[tokio::test]
+async fn who_has_not_said_who_they_are_is_told_so() {
+    let hub = hub().start().await;
+    let mut stranger = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+    stranger.closes();
+    let (frames, end) = stranger.ends().await;
+    assert!(matches!(&frames[..], [Kind::Disconnected(_)]), "{frames:?}");
+    assert_eq!((end.grpc, &*end.reason), (tonic::Code::Unauthenticated, "AUTH_REQUIRED"));
+}

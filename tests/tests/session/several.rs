@@ -2,7 +2,7 @@
 
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
-use carillon_client::v1::{self, JoinReason, LeaveReason};
+use carillon_client::v1::{self, JoinReason, LeaveReason, SessionResponse};
 use carillon_client::{Code, Event};
 use carillon_tests::wire::{Opening, code, greeting, join, request, say};
 use futures::StreamExt;
@@ -90,18 +90,23 @@ async fn automatic_rooms_are_joined_by_themselves() {
 async fn a_session_has_room_for_so_many_rooms() {
     let hub = hub().with(|config| config.session.rooms_per_session = 5).start().await;
     let mut alice = Wire::enters(&hub, "alice").await;
-    // Two are automatic.
-    for n in 0..3 {
+    // Those that are automatic take none of the places, be they left and joined again.
+    let automatic =
+        |kind: &Kind| matches!(kind, Kind::Joined(joined) if joined.room == "org:acme").then_some(());
+    alice.until(automatic).await;
+    for n in 0..5 {
         alice.joins(join(&format!("room:{n}"))).await;
     }
-    let full = alice.asks(Command::Join(join("room:3"))).await;
+    alice.asks(Command::Leave(v1::Leave { room: "org:acme".to_owned() })).await;
+    let full = alice.asks(Command::Join(join("room:5"))).await;
     assert_eq!(code(&full), "ROOM_LIMIT_EXCEEDED");
+    alice.joins(join("org:acme")).await;
     // Joining a joined one again is no more; leaving one makes room.
     alice.joins(join("room:0")).await;
     alice.asks(Command::Leave(v1::Leave { room: "room:0".to_owned() })).await;
-    alice.joins(join("room:3")).await;
+    alice.joins(join("room:5")).await;
     // Those that are refused hold no place.
-    alice.asks(Command::Leave(v1::Leave { room: "room:3".to_owned() })).await;
+    alice.asks(Command::Leave(v1::Leave { room: "room:5".to_owned() })).await;
     for _ in 0..10 {
         let denied = alice.asks(Command::Join(join("conversation:none"))).await;
         assert_eq!(code(&denied), "ACCESS_DENIED");
@@ -118,7 +123,7 @@ async fn a_resume_of_more_rooms_than_a_session_has_place_for_says_which_are_left
     let resume = Some(v1::Resume { rooms: rooms.collect(), inbox: None });
     let mut wire = Wire::enters_with(&hub, v1::Hello { token: hub.token("bob"), resume, ..greeting() }).await;
     let (mut joined, mut left) = (Vec::new(), Vec::new());
-    while joined.len() < 6 || left.len() < 2 {
+    while joined.len() < 7 || left.is_empty() {
         match wire.next().await.unwrap().kind.unwrap() {
             Kind::Joined(room) => joined.push(room.room),
             Kind::Left(room) => left.push((room.room.clone(), room.reason())),
@@ -127,13 +132,38 @@ async fn a_resume_of_more_rooms_than_a_session_has_place_for_says_which_are_left
     }
     joined.sort();
     // The automatic ones are joined in any case; user:bob was not named.
-    assert_eq!(joined, ["org:acme", "room:0", "room:1", "room:2", "room:3", "user:bob"]);
-    let unavailable = |room: &str| (room.to_owned(), LeaveReason::Unavailable);
-    assert_eq!(left, [unavailable("room:4"), unavailable("room:5")]);
+    assert_eq!(joined, ["org:acme", "room:0", "room:1", "room:2", "room:3", "room:4", "user:bob"]);
+    assert_eq!(left, [("room:5".to_owned(), LeaveReason::Unavailable)]);
     // A place that becomes free may be taken.
-    assert_eq!(code(&wire.asks(Command::Join(join("room:4"))).await), "ROOM_LIMIT_EXCEEDED");
-    for room in ["room:0", "room:1"] {
-        wire.asks(Command::Leave(v1::Leave { room: room.to_owned() })).await;
+    assert_eq!(code(&wire.asks(Command::Join(join("room:5"))).await), "ROOM_LIMIT_EXCEEDED");
+    wire.asks(Command::Leave(v1::Leave { room: "room:0".to_owned() })).await;
+    wire.joins(join("room:5")).await;
+}
+
+/// A command that joins a room which is still to be resumed goes after that, and takes nothing away where it fails.
+#[tokio::test]
+async fn a_room_is_resumed_whatever_joins_it_besides() {
+    let hub = hub().start().await;
+    let names: Vec<String> = (0..50).map(|n| format!("room:{n}")).collect();
+    let rooms = names.iter().map(|room| v1::RoomPosition { room: room.clone(), ..Default::default() });
+    let resume = Some(v1::Resume { rooms: rooms.collect(), inbox: None });
+    let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+    let hello = v1::Hello { token: hub.token("bob"), resume, ..greeting() };
+    // The last one that waits for its turn, at once.
+    let (last, hello) = ("room:49", Command::Hello(hello));
+    wire.send(&[request(1, hello), request(2, Command::Join(join(last)))]);
+    let (mut resumed, mut answered) = (0, false);
+    while resumed < 50 || !answered {
+        match wire.next().await.unwrap() {
+            SessionResponse { command_id: 2, kind: Some(Kind::Joined(joined)) } => {
+                assert_eq!((&*joined.room, joined.reason()), (last, JoinReason::Command));
+                answered = true;
+            }
+            SessionResponse { kind: Some(Kind::Joined(joined)), .. } => {
+                assert!(joined.room != last || !answered, "it is resumed first");
+                resumed += usize::from(joined.reason() == JoinReason::Resumed);
+            }
+            _ => {}
+        }
     }
-    wire.joins(join("room:4")).await;
 }

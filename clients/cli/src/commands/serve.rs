@@ -54,6 +54,9 @@ pub(crate) struct ServeArgs {
 /// Runs until SIGTERM or Ctrl-C.
 pub(crate) fn run(args: &ServeArgs, output: Output) -> anyhow::Result<()> {
     let config = config(args)?;
+    if args.dev && environment::has_settings() {
+        output.hint("--dev reads no settings from CARILLON__ variables: name a file with --config for those");
+    }
     if !args.dev {
         return hub_process::run(&config, None, |ready| Ok(ready.say(&config, output)?));
     }

@@ -89,6 +89,7 @@ pub(crate) fn message(m: &v1::Message) -> Value {
     let fields = json!({
         "number": m.number, "reply_to": m.reply_to, "attributes": m.attributes, "version": m.version,
         "deleted": m.deleted, "edited_time_ms": m.edited_time_ms, "reactions": reactions,
+        "by_service": m.by_service,
     });
     with_content(entry(&m.room, m.header.as_ref(), fields), m.content.as_ref())
 }

@@ -82,14 +82,16 @@ pub(crate) fn said(event: &Event) -> Option<(&str, Option<&v1::EntryHeader>, Str
 }
 
 fn message(m: &v1::Message) -> String {
+    // A user may have the same name.
+    let service = if m.by_service { " (service)" } else { "" };
     if m.deleted {
-        return ": (deleted)".to_owned();
+        return format!("{service}: (deleted)");
     }
     let reply = m.reply_to.map(|seq| format!("(to #{seq}) ")).unwrap_or_default();
     let edited = if m.version > 1 { " (edited)" } else { "" };
     let reactions: Vec<_> = m.reactions.iter().map(|r| format!("{} {}", clean(&r.key), r.count)).collect();
     let reactions = if reactions.is_empty() { String::new() } else { format!(" [{}]", reactions.join(", ")) };
-    format!(": {reply}{}{edited}{reactions}", content(m.content.as_ref()))
+    format!("{service}: {reply}{}{edited}{reactions}", content(m.content.as_ref()))
 }
 
 fn membership(m: &v1::Membership) -> String {

@@ -84,6 +84,15 @@ impl State {
         seq <= self.read || self.seen.binary_search(&seq).is_ok() || self.has_deleted(seq)
     }
 
+    /// A place up to which all broadcasts before this one were seen.
+    pub(super) fn before_seen(&self, before: u64) -> u64 {
+        let mut before = before;
+        while before > self.read + 1 && self.has_seen(before - 1) {
+            before -= 1;
+        }
+        before
+    }
+
     /// Whether a broadcast was deleted.
     pub(super) fn has_deleted(&self, seq: u64) -> bool {
         self.deleted.binary_search(&seq).is_ok()

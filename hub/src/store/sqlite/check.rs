@@ -13,7 +13,7 @@ use super::idempotency::Keys;
 use super::options::{OpenError, Options};
 use super::outbox::Outbox;
 use super::wal::{self, Logged, PAGE};
-use super::{recovery, schema};
+use super::{probe, recovery, schema};
 
 /// What every SQLite database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -131,9 +131,7 @@ fn look(options: &Options, alone: bool) -> Result<(i64, Option<Found>)> {
     if version < schema::VERSION {
         return Ok((version, None));
     }
-    for table in schema::TABLES {
-        db.query_row(&format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1)"), [], |_| Ok(()))?;
-    }
+    probe::probe(&db)?;
     let secret = db.query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| row.get(0));
     let Some(secret) = optional(secret)? else { return Ok((version, None)) };
     let keys = Keys::load(&db, secret, options.idempotency_keys)?;

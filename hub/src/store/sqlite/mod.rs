@@ -26,6 +26,7 @@ mod open;
 mod options;
 mod outbox;
 mod overlay;
+mod probe;
 mod queue;
 mod read;
 mod readers;
@@ -341,7 +342,9 @@ impl Store for SqliteStore {
 
     fn has_failed(&self) -> bool {
         let counters = &self.0.counters;
-        counters.stopped.load(Ordering::Acquire) && !counters.closing.load(Ordering::Acquire)
+        let is_closed =
+            counters.closing.load(Ordering::Acquire) && !counters.is_left_open.load(Ordering::Acquire);
+        counters.stopped.load(Ordering::Acquire) && !is_closed
     }
 
     fn figures(&self) -> StoreFigures {

@@ -30,6 +30,11 @@ pub(super) const EVENT: i64 = 7;
 /// What a message of a service has as its name.
 const SERVICE: &str = "service";
 
+/// What a message has as its name: who sent it, where that is a service.
+pub(super) fn mark_of(message: &Message) -> Option<&'static str> {
+    message.by_service.then_some(SERVICE)
+}
+
 /// What of a body goes to which column.
 #[derive(Default)]
 struct Columns<'a> {
@@ -52,7 +57,7 @@ impl<'a> Columns<'a> {
                 target: message.reply_to.map(|seq| seq.0 as i64),
                 version: Some(i64::from(message.version)),
                 edited: message.edited.map(Timestamp::millis),
-                name: message.by_service.then_some(SERVICE),
+                name: mark_of(message),
                 content: message.content.as_ref(),
                 attributes: Some(&message.attributes),
                 ..Self::default()

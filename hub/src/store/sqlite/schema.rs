@@ -32,7 +32,7 @@ const MIGRATIONS: [&str; 8] =
     [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8];
 
 /// Tables without which a database is not whole.
-pub(super) const TABLES: [&str; 18] = [
+pub(super) const TABLES: [&str; 20] = [
     "audit_heads",
     "broadcast",
     "broadcast_deleted",
@@ -51,6 +51,8 @@ pub(super) const TABLES: [&str; 18] = [
     "reactions",
     "revocations",
     "rooms",
+    "tenants",
+    "users",
 ];
 
 const VERSION_1: &str = "

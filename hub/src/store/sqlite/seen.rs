@@ -41,6 +41,12 @@ impl InboxOwner {
         self.known_from.max(self.broadcast_read)
     }
 
+    /// The first of a long range of broadcasts that they have seen, which that at `seq` is among.
+    pub(super) fn seen_from(&self, db: &Connection, seq: i64) -> Result<Option<i64>> {
+        let range = range_before(db, self.user, seq)?;
+        Ok(range.filter(|(first, last)| seq <= *last && seq - first > SHORT).map(|(first, _)| first))
+    }
+
     /// Notes that the broadcast at `seq`, which is theirs, was seen; whether it had not been.
     pub(super) fn see(&self, db: &Connection, seq: i64) -> Result<bool> {
         let before = range_before(db, self.user, seq)?;

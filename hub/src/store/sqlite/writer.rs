@@ -45,6 +45,8 @@ pub(super) struct Counters {
     pub(super) stopped: AtomicBool,
     /// Set when it is closing: nothing new begins.
     pub(super) closing: AtomicBool,
+    /// Set when closing failed: what is in the journal alone is recovered by the next opening, as far as that is possible.
+    pub(super) is_left_open: AtomicBool,
     /// Whether another program keeps the writer from the database.
     pub(super) is_held_up: AtomicBool,
     /// Checkpoints.
@@ -107,7 +109,9 @@ impl Writer {
         drop(stop);
         match end {
             Ok(Found::Closed) => {
+                let counters = Arc::clone(&self.counters);
                 if let Err(error) = self.go_home() {
+                    counters.is_left_open.store(true, Ordering::Release);
                     tracing::error!(%error, "closing the store failed; the next opening recovers");
                 }
             }

@@ -117,7 +117,7 @@ impl Scan<'_> {
         let mut bytes = 0;
         let mut from = if self.order == Order::Newest { self.before } else { Some(self.after) };
         for _ in 0..INBOX_LOOKED_AT.div_ceil(BATCH) {
-            let batch = self.batch(from).await?;
+            let batch = self.batch(from.map(|from| self.go_on(from))).await?;
             let is_last = batch.len() < BATCH as usize;
             for notification in batch {
                 let (InboxPlace::Own(seq) | InboxPlace::Broadcast(seq)) = notification.place;
@@ -142,6 +142,13 @@ impl Scan<'_> {
             }
         }
         Ok(looked)
+    }
+
+    /// Where to go on after a batch: what was seen of the broadcasts is passed over where unread ones are asked for.
+    fn go_on(&self, from: Seq) -> Seq {
+        let unread_only = self.filter.is_some_and(|filter| filter.unread_only);
+        let passes_over = self.log == Log::Broadcast && self.order == Order::Newest && unread_only;
+        if passes_over { Seq(self.state.before_seen(from.0)) } else { from }
     }
 
     async fn batch(&self, from: Option<Seq>) -> Result<Vec<Notification>, StoreError> {

@@ -13,7 +13,7 @@ use crate::store::{Outcome, Write};
 use super::super::engine::{EngineError, Result, optional};
 use super::super::overlay::Publish;
 use super::super::room_state::RoomState;
-use super::super::rows::{content_values, pairs_text};
+use super::super::rows::{content_values, mark_of, pairs_text};
 use super::super::schema::STORED_BYTES;
 use super::super::state::State;
 use super::column;
@@ -236,7 +236,7 @@ fn update(db: &Connection, table: &str, place: &str, at: (i64, i64), entry: &Ent
         EntryBody::Message(message) => (
             i64::from(message.version),
             message.edited,
-            None,
+            mark_of(message),
             message.content.as_ref(),
             pairs_text(&message.attributes),
         ),

@@ -99,13 +99,13 @@ impl Scan<'_> {
             }
         };
         let mut statement = db.prepare_cached(&sql(log, self.order, unread_only))?;
+        let InboxOwner { user, broadcast_read, .. } = *self.owner;
+        let range = |before: i64| (holder, after, before, user, broadcast_read);
         let mut rows = match log {
             Log::Own => statement.query((holder, after, (self.before.0 as i64)))?,
-            Log::Broadcast => {
-                let InboxOwner { user, broadcast_read, .. } = *self.owner;
-                statement.query((holder, after, (self.before.0 as i64), user, broadcast_read))?
-            }
+            Log::Broadcast => statement.query(range(self.before.0 as i64))?,
         };
+        let passes_over = log == Log::Broadcast && self.order == Order::Newest && unread_only;
         let mut looked = Looked::default();
         let mut bytes = 0;
         for _ in 0..INBOX_LOOKED_AT {
@@ -129,6 +129,10 @@ impl Scan<'_> {
             if lasts && !is_deleted && self.filter.is_none_or(|filter| filter.passes(&notification)) {
                 bytes += notification.size();
                 looked.found.push(notification);
+            } else if passes_over && let Some(first) = self.owner.seen_from(db, seq)? {
+                // All that was seen with it is passed over.
+                drop(rows);
+                rows = statement.query(range(first))?;
             }
         }
         Ok(looked)

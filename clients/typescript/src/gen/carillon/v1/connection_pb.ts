@@ -79,7 +79,7 @@ export const HelloSchema: GenMessage<Hello> = /*@__PURE__*/
 export type Resume = Message<"carillon.v1.Resume"> & {
   /**
    * The rooms to join again, no room twice. Each gets a `joined`, or a `left` where that is not allowed any more. Past
-   * `Limits.rooms_per_session` of them, those that are not joined automatically get `left` with LEAVE_REASON_UNAVAILABLE.
+   * `Limits.rooms_per_session` of those that are not joined automatically, they get `left` with LEAVE_REASON_UNAVAILABLE.
    *
    * @generated from field: repeated carillon.v1.RoomPosition rooms = 1;
    */
@@ -292,7 +292,7 @@ export type Limits = Message<"carillon.v1.Limits"> & {
   contentBytes: number;
 
   /**
-   * Rooms that a session may have joined at once.
+   * Rooms that a session may have joined at once, besides those that it is joined to automatically.
    *
    * @generated from field: uint32 rooms_per_session = 4;
    */
