@@ -38,6 +38,7 @@ fn append(body: EntryBody) -> Outcome {
         tenant: TenantId::parse("acme").unwrap(),
         home: Home::Room(RoomName::parse("room:a").unwrap()),
         actor: UserId::parse("alice").unwrap(),
+        by_service: false,
         idempotency: None,
         conditions: Vec::new(),
         writes: vec![Write::Append(body)],

@@ -312,11 +312,11 @@ fn list_rooms(db: &Connection, erasure: &mut Erasure, after: i64) -> Result<()> 
     Ok(())
 }
 
-/// What a user wrote in a stretch of the log, one more than a batch at most. The stretch bounds what is looked at.
+/// What a user wrote in a stretch of the log, and no service of their name (its messages have one), one more than a batch at most. The stretch bounds what is looked at.
 fn settled_of(db: &Connection, room: i64, user: i64, (from, end): (Seq, Seq)) -> Result<Vec<Seq>> {
     let mut statement = db.prepare_cached(
-        "SELECT seq FROM log WHERE room = ?1 AND seq BETWEEN ?2 AND ?3 AND sender = ?4 AND kind IN (1, 2, 4, 7)
-         ORDER BY seq LIMIT ?5",
+        "SELECT seq FROM log WHERE room = ?1 AND seq BETWEEN ?2 AND ?3 AND sender = ?4
+           AND (kind IN (2, 4, 7) OR kind = 1 AND name IS NULL) ORDER BY seq LIMIT ?5",
     )?;
     let range = (room, from.0 as i64, end.0 as i64, user, BATCH as i64 + 1);
     let seqs = statement.query_map(range, |row| Ok(Seq(row.get::<_, i64>(0)? as u64)))?;
@@ -335,10 +335,11 @@ fn unsettled_of(room: &RoomState, user: i64, (from, end): (Seq, Seq)) -> Vec<Seq
     let skipped = from.0.saturating_sub(room.first_unsettled().0) as usize;
     let stretch = room.unsettled.iter().skip(skipped).take_while(|unsettled| unsettled.entry.seq <= end);
     let written = stretch.filter(|unsettled| {
-        let says = matches!(
-            unsettled.entry.body,
-            EntryBody::Message(_) | EntryBody::Edit { .. } | EntryBody::Reaction { .. } | EntryBody::Event(_)
-        );
+        let says = match &unsettled.entry.body {
+            EntryBody::Message(message) => !message.by_service,
+            EntryBody::Edit { .. } | EntryBody::Reaction { .. } | EntryBody::Event(_) => true,
+            _ => false,
+        };
         says && unsettled.sender == user
     });
     written.map(|unsettled| unsettled.entry.seq).take(BATCH + 1).collect()
