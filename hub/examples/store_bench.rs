@@ -76,6 +76,7 @@ impl Load {
             tenant: self.tenant.clone(),
             home: Home::Room(self.rooms[room].clone()),
             actor: self.users[user].clone(),
+            by_service: false,
             idempotency: Some(Idempotency { key, fingerprint: self.next() }),
             conditions: Vec::new(),
             writes: vec![Write::Append(EntryBody::Message(Message::new(content, None, Pairs::default())))],

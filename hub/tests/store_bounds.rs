@@ -39,6 +39,7 @@ fn send(room: &str, bytes: usize) -> Outcome {
         tenant: TenantId::parse("acme").unwrap(),
         home: Home::Room(RoomName::parse(room).unwrap()),
         actor: UserId::parse("alice").unwrap(),
+        by_service: false,
         idempotency: None,
         conditions: Vec::new(),
         writes: vec![Write::Append(EntryBody::Message(Message::new(content, None, Pairs::default())))],

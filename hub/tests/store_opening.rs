@@ -38,6 +38,7 @@ fn append(body: EntryBody) -> Outcome {
         tenant: TenantId::parse("acme").unwrap(),
         home: Home::Room(RoomName::parse("room:a").unwrap()),
         actor: UserId::parse("alice").unwrap(),
+        by_service: false,
         idempotency: None,
         conditions: Vec::new(),
         writes: vec![Write::Append(body)],
@@ -144,8 +145,12 @@ fn a_folder_is_free_at_once_though_processes_are_started() {
             })
         })
         .collect();
+    let damaged = tempfile::tempdir().unwrap();
+    std::fs::write(damaged.path().join("carillon.db"), "no database").unwrap();
     for _ in 0..100 {
         drop(SqliteStore::open(&options(folder.path())).unwrap());
+        // So is one that was refused.
+        assert!(matches!(refusal(damaged.path()), OpenError::Damaged { .. }));
     }
     stop.store(true, Ordering::Relaxed);
     for start in starts {

@@ -119,6 +119,7 @@ fn outcome(caller: &Caller, send: &SendNotification, id: NotificationId, recipie
         tenant: caller.tenant.clone(),
         home: Home::Tenant,
         actor: caller.user.clone(),
+        by_service: caller.service,
         idempotency: send.idempotency.clone(),
         conditions: Vec::new(),
         writes,

@@ -120,7 +120,7 @@ impl Execute for Ports {
             services.limit_execution(&caller, &command, &source)?;
             let answer = services.execute(&caller, idempotency, command, None, &source).await?;
             if let Some(event) = answer.ephemeral {
-                services.publish(&caller.user, &event, To::All)?;
+                services.publish(&caller, &event, To::All)?;
             }
             Ok(answer.reply)
         }

@@ -108,6 +108,7 @@ impl Case<'_> {
             tenant: self.caller.tenant.clone(),
             home: Home::Room(self.room.clone()),
             actor: self.caller.user.clone(),
+            by_service: self.caller.service,
             idempotency: None,
             conditions: all,
             writes,

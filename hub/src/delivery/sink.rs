@@ -143,10 +143,13 @@ impl Delivery {
     }
 
     fn deliver_entry(&self, key: &RoomKey, entry: &Arc<Entry>, now: Timestamp) {
-        if let EntryBody::Message(_) = entry.body {
+        if let EntryBody::Message(message) = &entry.body {
             self.unread.add(key, LatestMessage { seq: entry.seq, number: entry.number });
-            let marks = Marks { delivered: entry.seq, read: entry.seq, read_number: entry.number };
-            self.note_sent(key, &entry.sender, marks);
+            // A service has no marks, and its name may be a user's.
+            if !message.by_service {
+                let marks = Marks { delivered: entry.seq, read: entry.seq, read_number: entry.number };
+                self.note_sent(key, &entry.sender, marks);
+            }
         }
         let Some(room) = self.rooms.get(key) else { return };
         let about = self.revise(&room, entry);

@@ -70,6 +70,7 @@ pub fn publish(
         tenant: caller.tenant.clone(),
         home: Home::Room(room.clone()),
         actor: caller.user.clone(),
+        by_service: caller.service,
         idempotency: None,
         conditions: permit.condition().into_iter().collect(),
         writes: vec![Write::Append(EntryBody::Event(event.clone()))],

@@ -30,6 +30,7 @@ pub fn change(
         tenant: caller.tenant.clone(),
         home: Home::Inbox(caller.user.clone()),
         actor: caller.user.clone(),
+        by_service: caller.service,
         idempotency: None,
         conditions: Vec::new(),
         writes: vec![Write::Inbox(change.clone())],

@@ -150,7 +150,7 @@ impl Session {
         let Some(established) = &self.established else { return };
         if let Some(event) = answer.ephemeral {
             let to = if event.exclude_self { To::Except(established.live.id()) } else { To::All };
-            if let Err(refusal) = self.services.publish(&established.caller.user, &event, to) {
+            if let Err(refusal) = self.services.publish(&established.caller, &event, to) {
                 return self.refuse(id, &refusal);
             }
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::delivery::mailbox::MergeKey;
 use crate::delivery::{Delivery, To};
+use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::names::UserId;
 use crate::domain::time::Moment;
 use crate::events::EphemeralEvent;
 use crate::presence::{Audience, Notice, NoticeSink};
@@ -46,11 +46,14 @@ impl NoticeSink for NoticeRouter {
 impl Services {
     /// Sends an event that is in no log to its room's followers on all nodes, unless an earlier attempt of `sender` did.
     /// `UNAVAILABLE` where too much waits already, or other nodes cannot be told; `CONFLICT` where the attempt's key was another command's.
-    pub fn publish(&self, sender: &UserId, event: &EphemeralEvent, to: To) -> Result<(), Refusal> {
+    pub fn publish(&self, sender: &Caller, event: &EphemeralEvent, to: To) -> Result<(), Refusal> {
         let merge = event.merge_key.as_ref().map(|key| MergeKey::of(("event", &event.room, key)));
         let deliver = || self.delivery.broadcast_anywhere(&event.room, &event.push, merge, to, false);
         match &event.attempt {
-            Some(attempt) => self.upkeep.once.deliver(sender, &event.room, attempt, Moment::now(), deliver),
+            Some(attempt) => {
+                let sender = (sender.service, &sender.user);
+                self.upkeep.once.deliver(sender, &event.room, attempt, Moment::now(), deliver)
+            }
             None if deliver() => Ok(()),
             None => Err(ErrorCode::Unavailable.into()),
         }

@@ -25,6 +25,9 @@ pub(super) struct Once {
     hasher: RandomState,
 }
 
+/// Whether a service sends, and who: services have names of users too.
+pub(super) type Sender<'a> = (bool, &'a UserId);
+
 /// A tenant's keys with their commands' fingerprints, in two generations: when the young one is full or its time is
 /// over, the old one is dropped.
 struct Keys {
@@ -50,7 +53,7 @@ impl Once {
     /// Attempts with one key take turns: `deliver` is called under a lock, and must not wait.
     pub(super) fn deliver(
         &self,
-        sender: &UserId,
+        sender: Sender<'_>,
         room: &RoomKey,
         attempt: &Idempotency,
         now: Moment,
@@ -81,13 +84,14 @@ impl Once {
         }
     }
 
-    fn key(&self, sender: &UserId, room: &RoomKey, attempt: &Idempotency) -> u128 {
+    fn key(&self, (by_service, sender): Sender<'_>, room: &RoomKey, attempt: &Idempotency) -> u128 {
         let mut hasher = SipHasher13::new_with_keys(self.secret.0, self.secret.1);
         let parts = [room.tenant.as_str(), sender.as_str(), room.room.as_str()].map(str::as_bytes);
         for part in parts.into_iter().chain([attempt.key.as_bytes()]) {
             hasher.write_usize(part.len());
             hasher.write(part);
         }
+        hasher.write_u8(u8::from(by_service));
         hasher.finish128().as_u128()
     }
 
@@ -158,7 +162,7 @@ mod tests {
         let alice = UserId::parse(alice).unwrap();
         let deliver = |tenant: &str, key: u32, may: bool| {
             let attempt = attempt(key, 1);
-            once.deliver(&alice, &room(tenant, "live:a"), &attempt, Moment(1), || {
+            once.deliver((false, &alice), &room(tenant, "live:a"), &attempt, Moment(1), || {
                 assert!(may, "delivered twice");
                 true
             })
@@ -180,6 +184,22 @@ mod tests {
         assert!(once.shards.iter().all(|shard| shard.lock().is_empty()));
     }
 
+    #[test]
+    fn a_service_has_keys_of_its_own() {
+        let (once, mailer) = (Once::new(), UserId::parse("mailer").unwrap());
+        let place = room("acme", "live:a");
+        for (turn, by_service) in [true, false, false, true].into_iter().enumerate() {
+            let attempt = attempt(1, u64::from(by_service));
+            let mut called = false;
+            let deliver = || {
+                called = true;
+                true
+            };
+            once.deliver((by_service, &mailer), &place, &attempt, Moment(1), deliver).unwrap();
+            assert_eq!(called, turn < 2);
+        }
+    }
+
     proptest! {
         /// Whoever tries what, when and how often: within the window an event is handed over once, or refused where its
         /// key was another's; one that could not be handed over may be tried again.
@@ -199,7 +219,7 @@ mod tests {
                 let place = room(["acme", "globex"][tenant], ["live:a", "live:b"][place]);
                 let before = truth.get(&(sender.clone(), place.clone(), key)).copied();
                 let mut called = false;
-                let answer = once.deliver(&sender, &place, &attempt(key, fingerprint), now, || {
+                let answer = once.deliver((false, &sender), &place, &attempt(key, fingerprint), now, || {
                     called = true;
                     takes
                 });

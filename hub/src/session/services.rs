@@ -316,6 +316,7 @@ impl Services {
             tenant: user.tenant.clone(),
             home: Home::Tenant,
             actor: user.user.clone(),
+            by_service: false,
             idempotency: None,
             conditions: Vec::new(),
             writes: vec![Write::Know],

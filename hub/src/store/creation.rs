@@ -30,6 +30,7 @@ impl Outcome {
             tenant: caller.tenant.clone(),
             home: Home::Room(room.clone()),
             actor: caller.user.clone(),
+            by_service: caller.service,
             idempotency: None,
             conditions: vec![Condition::RoomNotCreated],
             writes,

@@ -28,7 +28,7 @@ pub enum Home {
 /// conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The key. Its scope is tenant, actor, home, key.
+    /// The key. Its scope is tenant, kind of actor, actor, home, key.
     pub key: IdempotencyKey,
     /// A hash of the command's content.
     pub fingerprint: u64,
@@ -43,6 +43,9 @@ pub struct Outcome {
     pub home: Home,
     /// Who caused it: the entries' sender, and part of the idempotency scope.
     pub actor: UserId,
+    /// Whether that is a service: its name is not that of a user, whose keys and marks would be taken for its own. It has
+    /// no marks, no inbox and no place in the directory.
+    pub by_service: bool,
     /// Deduplication, where the caller gave a key.
     pub idempotency: Option<Idempotency>,
     /// What it was decided under. All must hold, else nothing is written.
@@ -58,11 +61,14 @@ impl Outcome {
     pub(super) fn is_well_formed(&self) -> bool {
         let (in_room, in_tenant) = (matches!(self.home, Home::Room(_)), matches!(self.home, Home::Tenant));
         let never = |condition: &Condition| *condition == Condition::NEVER;
+        let of_user = !self.by_service;
         (in_room || self.conditions.is_empty() || in_tenant && self.conditions.iter().all(never))
             && self.writes.iter().all(|write| match write {
-                Write::Append(_) | Write::Create { .. } | Write::Marks { .. } | Write::Already(_) => in_room,
-                Write::Inbox(_) => matches!(self.home, Home::Inbox(_)),
-                Write::Broadcast(_) | Write::Know => in_tenant,
+                Write::Append(_) | Write::Create { .. } | Write::Already(_) => in_room,
+                Write::Marks { .. } => in_room && of_user,
+                Write::Inbox(_) => matches!(self.home, Home::Inbox(_)) && of_user,
+                Write::Broadcast(_) => in_tenant,
+                Write::Know => in_tenant && of_user,
             })
     }
 }
@@ -109,7 +115,7 @@ impl Condition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
     /// Appends to the home room's log. The store assigns seq, tag, number and time, and carries out what the body
-    /// means: a message counts, and moves its sender's marks; an edit changes the message's content, version and
+    /// means: a message counts, and moves its sender's marks where that is a user; an edit changes the message's content, version and
     /// `edited`; a deletion blanks the message, its attributes and its edits; a reaction is kept per user and key; a
     /// membership changes the members, and to a new one what is there already is not unread; a room entry sets the metadata. An [`EntryBody::Edit`]'s `version` is assigned
     /// by the store.

@@ -57,6 +57,7 @@ async fn knows(hub: &Hub, who: &Person<'_>) {
         tenant: who.caller.tenant.clone(),
         home: Home::Tenant,
         actor: who.caller.user.clone(),
+        by_service: false,
         idempotency: None,
         conditions: Vec::new(),
         writes: vec![Write::Know],

@@ -17,6 +17,7 @@ fn writing(room: &RoomKey, who: &UserId, write: Write) -> Outcome {
         tenant: room.tenant.clone(),
         home: Home::Room(room.room.clone()),
         actor: who.clone(),
+        by_service: false,
         idempotency: None,
         conditions: Vec::new(),
         writes: vec![write],

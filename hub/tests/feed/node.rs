@@ -240,6 +240,7 @@ pub(crate) fn outcome(home: Home, actor: &str) -> Outcome {
         tenant: tenant(),
         home,
         actor: user(actor).user,
+        by_service: false,
         idempotency: None,
         conditions: Vec::new(),
         writes: Vec::new(),

@@ -288,6 +288,7 @@ pub(crate) fn outcome(home: Home, actor: &str) -> Outcome {
         tenant: tenant(),
         home,
         actor: user(actor),
+        by_service: false,
         idempotency: None,
         conditions: Vec::new(),
         writes: Vec::new(),
@@ -305,6 +306,15 @@ pub(crate) fn append(room: &str, actor: &str, body: EntryBody) -> Outcome {
 
 pub(crate) fn send(room: &str, actor: &str, content: &str) -> Outcome {
     append(room, actor, message(content))
+}
+
+/// A service's message.
+pub(crate) fn send_by_service(room: &str, service: &str, content: &str) -> Outcome {
+    let mut body = message(content);
+    if let EntryBody::Message(message) = &mut body {
+        message.by_service = true;
+    }
+    Outcome { by_service: true, ..append(room, service, body) }
 }
 
 pub(crate) fn notify(who: &str, notice: Arc<Notice>) -> Outcome {

@@ -80,6 +80,7 @@ impl Tenant {
             tenant: self.0.clone(),
             home,
             actor: user(actor),
+            by_service: false,
             idempotency: None,
             conditions: Vec::new(),
             writes,

@@ -106,6 +106,7 @@ impl Action {
             tenant: TenantId::parse("acme").unwrap(),
             home: Home::Room(room_key(room).room),
             actor: UserId::parse("alice").unwrap(),
+            by_service: false,
             idempotency: key.map(|key| Idempotency {
                 key: IdempotencyKey::parse(Bytes::from(key)).unwrap(),
                 fingerprint: 1,

@@ -38,6 +38,7 @@ impl Executor {
             tenant: asked.room.tenant.clone(),
             home: Home::Room(asked.room.room.clone()),
             actor: asked.caller.user.clone(),
+            by_service: asked.caller.service,
             idempotency: Some(key),
             conditions: vec![Condition::NEVER],
             writes: Vec::new(),

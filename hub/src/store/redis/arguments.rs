@@ -62,6 +62,7 @@ pub(super) fn begin(
     }
     let fingerprint = outcome.idempotency.as_ref().map_or(0, |idempotency| idempotency.fingerprint);
     call.push(idempotency::hash(shared.secret, outcome));
+    call.push(idempotency::hash_of_before(shared.secret, outcome));
     call.push(&fingerprint.to_le_bytes()[..]);
     call
 }

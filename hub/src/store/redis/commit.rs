@@ -59,6 +59,7 @@ pub(super) fn room(shared: &Shared, room: &RoomName, outcome: &Outcome) -> (Call
         .u64(age)
         .u8(u8::from(rules.is_some_and(|rules| rules.latest_per_key)))
         .u8(u8::from(rules.is_none_or(|rules| rules.history_before_join)))
+        .u8(u8::from(outcome.by_service))
         .count(STATE_KEYS)
         .count(STATE_BYTES)
         .count(REACTIONS_PER_MESSAGE)

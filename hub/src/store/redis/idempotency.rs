@@ -8,6 +8,9 @@ use crate::redis::Partition;
 use crate::redis::names::PARTITIONS;
 use crate::store::{Home, Outcome};
 
+/// Tells the hashes of services' keys from those of users'.
+const OF_SERVICE: u8 = 0x80;
+
 /// How many keys each partition has, as far as this node knows. Others add some: that is read anew now and then.
 pub(super) struct Keys {
     most: usize,
@@ -42,16 +45,27 @@ impl Keys {
     }
 }
 
-/// What an outcome's key is known by: tenant, actor, home and key, hashed with the store's secret. Empty without a key.
+/// What an outcome's key is known by: tenant, actor, home, key and kind of actor, hashed with the store's secret. Empty
+/// without a key.
 pub(super) fn hash(secret: [u8; 16], outcome: &Outcome) -> Vec<u8> {
+    hash_of(secret, outcome, outcome.by_service)
+}
+
+/// What a service's key was known by when that was the hash of the user of its name, before kinds of actors were told apart.
+/// Empty of others.
+pub(super) fn hash_of_before(secret: [u8; 16], outcome: &Outcome) -> Vec<u8> {
+    if outcome.by_service { hash_of(secret, outcome, false) } else { Vec::new() }
+}
+
+fn hash_of(secret: [u8; 16], outcome: &Outcome, by_service: bool) -> Vec<u8> {
     let Some(idempotency) = &outcome.idempotency else { return Vec::new() };
     let mut hasher = SipHasher13::new_with_key(&secret);
     let (kind, home) = match &outcome.home {
-        Home::Room(room) => (0, room.as_str()),
+        Home::Room(room) => (0_u8, room.as_str()),
         Home::Inbox(user) => (1, user.as_str()),
         Home::Tenant => (2, ""),
     };
-    hasher.write_u8(kind);
+    hasher.write_u8(if by_service { kind | OF_SERVICE } else { kind });
     for part in [outcome.tenant.as_str(), outcome.actor.as_str(), home] {
         hasher.write_usize(part.len());
         hasher.write(part.as_bytes());

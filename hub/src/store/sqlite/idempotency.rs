@@ -1,6 +1,6 @@
 //! Idempotency keys: packed into one row per group, found through a map in memory.
 //!
-//! A row's `keys` are 128-bit keyed hashes of (tenant, actor, home, key); its `records` say what the first attempt gave.
+//! A row's `keys` are 128-bit keyed hashes of (tenant, actor, home, key, kind of actor); its `records` say what the first attempt gave.
 //! The map takes 64 bits of a hash to (row, index) and the row decides, so a collision in the map costs a read, never a
 //! wrong answer. The map is sharded: one large map stalls commits for the time of its growth (0.9 s measured).
 
@@ -120,6 +120,18 @@ impl Keys {
 
     /// The hash of an outcome's key.
     pub(super) fn hash(&self, outcome: &Outcome) -> Option<KeyHash> {
+        self.hash_of(outcome, outcome.by_service)
+    }
+
+    /// What a service's key gave when its hash was that of the user of its name, before kinds of actors were told apart. That
+    /// it was the service's is seen by its fingerprint, which is of the service's request: no user's command reads the same.
+    pub(super) fn find_of_before(&self, db: &Connection, outcome: &Outcome) -> Result<Option<Record>> {
+        let (true, Some(idempotency)) = (outcome.by_service, &outcome.idempotency) else { return Ok(None) };
+        let Some(hash) = self.hash_of(outcome, false) else { return Ok(None) };
+        Ok(self.find(db, hash)?.filter(|record| record.fingerprint == idempotency.fingerprint))
+    }
+
+    fn hash_of(&self, outcome: &Outcome, by_service: bool) -> Option<KeyHash> {
         let key = &outcome.idempotency.as_ref()?.key;
         let mut hasher = SipHasher13::new_with_key(&self.secret);
         let mut part = |bytes: &[u8]| {
@@ -134,6 +146,9 @@ impl Keys {
             Home::Tenant => (part(b"tenant"), part(b"")),
         };
         part(key.as_bytes());
+        if by_service {
+            part(b"service");
+        }
         Some(KeyHash(hasher.finish128().as_bytes()))
     }
 

@@ -11,8 +11,19 @@ use crate::domain::position::Epoch;
 use super::engine::Result;
 use super::options::OpenError;
 
-/// Locks the data folder for this process, for as long as the file is open.
-pub(super) fn lock(folder: &Path) -> std::result::Result<File, OpenError> {
+/// The lock of a data folder, held until this is dropped.
+#[derive(Debug)]
+pub(super) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // To close the file is not enough: a process that is being started has, for a moment, all that this one has open.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Locks the data folder for this process.
+pub(super) fn lock(folder: &Path) -> std::result::Result<FolderLock, OpenError> {
     let failed = |cause| OpenError::Folder { path: folder.to_owned(), cause };
     let file = OpenOptions::new()
         .create(true)
@@ -21,7 +32,7 @@ pub(super) fn lock(folder: &Path) -> std::result::Result<File, OpenError> {
         .open(folder.join("carillon.lock"))
         .map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(folder.to_owned())),
         Err(TryLockError::Error(cause)) => Err(failed(cause)),
     }

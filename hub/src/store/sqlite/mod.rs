@@ -50,6 +50,7 @@ use std::thread::JoinHandle;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::domain::audit::ChainHead;
@@ -66,7 +67,7 @@ use super::{
     CommitError, Committed, EntryPage, EntryRange, Erased, InboxLog, InboxPage, InboxQuery, Outcome,
     PageBound, Reading, RevocationPage, RoomPage, RoomsQuery, Store, StoreError, StoreFigures, TenantFigures,
 };
-use identity::Identity;
+use identity::{FolderLock, Identity};
 use queue::{Job, Queue};
 use readers::Readers;
 use writer::Counters;
@@ -87,23 +88,23 @@ struct Inner {
 
 /// What must end before the data folder is free.
 struct Threads {
-    writer: JoinHandle<()>,
+    writer: JoinHandle<Connection>,
     helper: JoinHandle<Option<File>>,
     readers: Vec<JoinHandle<()>>,
-    lock: File,
+    lock: FolderLock,
 }
 
 impl Threads {
-    /// Waits for all. The helper's file goes after the last connection.
+    /// Waits for all. The writer's connection is the last, and the helper's file goes after it.
     fn join(self) {
         for reader in self.readers {
             let _ = reader.join();
         }
-        let _ = self.writer.join();
-        let _ = self.helper.join();
-        // Said, and not left to the file's end: a process that is being started from this one has a copy of it for a
-        // moment, and with it the lock.
-        let _ = self.lock.unlock();
+        let connection = self.writer.join();
+        let file = self.helper.join();
+        drop(connection);
+        drop(file);
+        drop(self.lock);
     }
 }
 

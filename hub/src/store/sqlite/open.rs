@@ -1,6 +1,6 @@
 //! Opening: the lock, the checks that change nothing ([`check`](super::check)), the schema, the recovery, the threads.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,7 +14,7 @@ use super::check::{Found, check};
 use super::checkpoint::Checkpoints;
 use super::engine::{self, EngineError, Result};
 use super::idempotency::Keys;
-use super::identity::{self, Identity, Watermark};
+use super::identity::{self, FolderLock, Identity, Watermark};
 use super::journal::Journal;
 use super::options::{OpenError, Options};
 use super::outbox::Outbox;
@@ -68,7 +68,7 @@ pub(super) fn renew_epoch(options: &Options) -> Opened<Epoch> {
     renew().map_err(|error| OpenError::Engine { path: options.database(), cause: error.to_string() })
 }
 
-fn start(options: &Options, lock: File, found: Option<Found>) -> Result<SqliteStore> {
+fn start(options: &Options, lock: FolderLock, found: Option<Found>) -> Result<SqliteStore> {
     let path = options.database();
     let mut db = engine::connect(&path, options.vfs, WRITER_CACHE_KIB)?;
     // Where this goes no further, what is there stays where it is.

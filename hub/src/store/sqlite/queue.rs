@@ -172,6 +172,7 @@ mod tests {
             tenant: TenantId::parse("acme").unwrap(),
             home,
             actor: UserId::parse("alice").unwrap(),
+            by_service: false,
             idempotency: None,
             conditions: Vec::new(),
             writes: Vec::new(),

@@ -88,13 +88,14 @@ fn replay_heads(db: &Connection, span: Span) -> Result<()> {
 
 /// Marks, but of those who were erased after.
 fn replay_marks(db: &Connection, span: Span) -> Result<()> {
-    // Messages move their senders' marks; rows of kind 0 carry marks as they were raised to.
+    // Messages move their senders' marks, but those of services (they have a name); rows of kind 0 carry marks as they were
+    // raised to.
     db.execute(
         "WITH erased AS MATERIALIZED (SELECT sender, max(id) AS id FROM journal
            WHERE kind = 0 AND room = 0 AND sender IS NOT NULL GROUP BY sender)
          INSERT INTO marks SELECT j.room, j.sender, max(j.seq), max(CASE j.kind WHEN 0 THEN j.target ELSE j.seq END),
            max(j.number) FROM journal j LEFT JOIN erased e ON e.sender = j.sender
-         WHERE j.id > ?1 AND j.id <= ?2 AND j.kind IN (0, 1) AND j.room > 0 AND j.id > coalesce(e.id, 0)
+         WHERE j.id > ?1 AND j.id <= ?2 AND (j.kind = 0 OR j.kind = 1 AND j.name IS NULL) AND j.room > 0 AND j.id > coalesce(e.id, 0)
          GROUP BY j.room, j.sender
          ON CONFLICT DO UPDATE SET delivered = max(delivered, excluded.delivered), read = max(read, excluded.read),
            read_number = max(read_number, excluded.read_number)",

@@ -102,22 +102,28 @@ impl Drop for Stop {
 }
 
 impl Writer {
-    /// Runs until closed, abandoned or failed.
-    pub(super) fn run(mut self) {
+    /// Runs until closed, abandoned or failed. Gives the connection, which is to be the store's last: where two close at once,
+    /// neither takes the log away.
+    pub(super) fn run(mut self) -> Connection {
         let stop = Stop(Arc::clone(&self.counters));
         let end = self.work();
         drop(stop);
-        match end {
-            Ok(Found::Closed) => {
-                let counters = Arc::clone(&self.counters);
-                if let Err(error) = self.go_home() {
-                    counters.is_left_open.store(true, Ordering::Release);
-                    tracing::error!(%error, "closing the store failed; the next opening recovers");
-                }
+        let home = match end {
+            Ok(Found::Closed) => self.settle_all(),
+            Ok(_) => return self.db,
+            Err(error) => {
+                tracing::error!(%error, "the store stopped: a commit failed");
+                return self.db;
             }
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "the store stopped: a commit failed"),
+        };
+        let Self { db, checkpoints, counters, .. } = self;
+        drop(checkpoints);
+        let truncated = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = home.and(truncated.map_err(EngineError::from)) {
+            counters.is_left_open.store(true, Ordering::Release);
+            tracing::error!(%error, "closing the store failed; the next opening recovers");
         }
+        db
     }
 
     /// Works until nothing more will come; gives why.
@@ -363,11 +369,9 @@ impl Writer {
 
     /// Writes everything home. Erasures end where they are, so that closing takes no longer than that: who waits is told
     /// that the store is not available, and repeating one carries on.
-    fn go_home(mut self) -> Result<()> {
+    fn settle_all(&mut self) -> Result<()> {
         self.erasures.clear();
         while !self.idle_settle()? {}
-        drop(self.checkpoints);
-        let truncated = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        truncated.map_err(EngineError::from)
+        Ok(())
     }
 }

@@ -1,4 +1,8 @@
 -- Blanks what a user wrote in a stretch of a room, and where the stretch is the last one their marks and state.
+
+-- Whether it is a message of a service: its first number says so.
+local function is_of_service(e) return e.kind == 1 and string.byte(e.body, 8) >= 128 end
+
 local tenant, room, user, after, most = arg(), arg(), arg(), num(), num()
 local r = read_room(P .. 'r/' .. tenant .. '/' .. room)
 local wrote = P .. 'wrote/' .. tenant .. '/' .. user
@@ -11,10 +15,10 @@ while seq <= r.head and most > 0 do
   local record = call('HGET', r.base .. '/e', seq)
   if record then
     local e = open(record)
-    if e.sender == user then
+    -- What services of that name wrote is not theirs: their messages say so.
+    if e.sender == user and not is_of_service(e) then
       if e.kind == 1 then
-        -- What a service of their name has sent is not theirs: see redis/record.rs.
-        if string.byte(e.body, 8) < 128 and blank_message(r, seq, e) then blanked = blanked + 1 end
+        if blank_message(r, seq, e) then blanked = blanked + 1 end
         most = most - 20
       elseif e.kind == 2 then
         rewrite(r, seq, e, string.sub(e.body, 1, 8) .. '\0\0\0\0')

@@ -1,16 +1,26 @@
 -- Idempotency: what a key gave first. A record is what was done (seq, tag, number, time, version), then the fingerprint.
 local DONE = '<I8I4I8i8I4'
 
--- The arguments that it takes: which key (none: empty), and what makes a retry the same. With how many keys the partition may
--- have, how long they are remembered and how long at least.
+-- The arguments that it takes: which key (none: empty), how a service's was known before (else empty), and what makes a retry
+-- the same. With how many keys the partition may have, how long they are remembered and how long at least.
 local function take_key(limit, window, floor)
-  return { hash = arg(), fingerprint = arg(), limit = limit, window = window, floor = floor }
+  return { hash = arg(), of_before = arg(), fingerprint = arg(), limit = limit, window = window, floor = floor }
+end
+
+-- The answer that an attempt of a service makes which was kept as the user's of its name. That it was the service's is seen by
+-- its fingerprint, which is of the service's request: no user's command reads the same.
+local function answer_of_service(key, now)
+  local record = key.of_before ~= '' and call('HGET', P .. 'keys', key.of_before)
+  if not record then return nil end
+  local _, _, _, time, _, place = struct.unpack(DONE, record)
+  if time + key.window <= now or string.sub(record, place) ~= key.fingerprint then return nil end
+  return { 'dup', string.sub(record, 1, place - 1) }
 end
 
 -- The answer that an attempt before makes; nil where this is the first one.
 local function answer_of_before(key, now)
   local record = key.hash ~= '' and call('HGET', P .. 'keys', key.hash)
-  if not record then return nil end
+  if not record then return answer_of_service(key, now) end
   local _, _, _, time, _, place = struct.unpack(DONE, record)
   if time + key.window <= now then
     call('HDEL', P .. 'keys', key.hash)

@@ -1,10 +1,10 @@
 -- Commits an outcome whose home is a room.
-local now, limit, window, floor, count, age, latest, whole, state_keys, state_bytes, most_reactions, condition_count, write_count,
-  groups = struct.unpack('<i8I4I8I8I8i8BBI4I4I4I4I4I4', arg())
+local now, limit, window, floor, count, age, latest, whole, of_service, state_keys, state_bytes, most_reactions, condition_count, write_count,
+  groups = struct.unpack('<i8I4I8I8I8i8BBBI4I4I4I4I4I4', arg())
 local tenant, room, actor = arg(), arg(), arg()
 local key = take_key(limit, window, floor)
 local publish, head = arg(), arg()
-local keeps_latest, from_start = latest == 1, whole == 1
+local keeps_latest, from_start, by_service = latest == 1, whole == 1, of_service == 1
 
 local r = read_room(P .. 'r/' .. tenant .. '/' .. room)
 local channel = r.base .. '/c'
@@ -38,7 +38,7 @@ for n = 1, write_count do
   if op == 'A' then
     w.kind, w.tag = struct.unpack('<BI4', first, 2)
     w.body = arg()
-    if w.kind == 1 then marks_wanted = true end
+    if w.kind == 1 and not by_service then marks_wanted = true end
     if w.kind == 5 then may_wait = true end
     if w.kind >= 2 and w.kind <= 4 then w.target = struct.unpack('<I8', w.body) end
   elseif op == 'C' then w.direct = num()
@@ -231,8 +231,10 @@ local function append(w)
   appended[#appended + 1] = struct.pack(DONE, seq, r.tag, r.number, time, version)
   r.head, r.tag, r.time = seq, w.tag, time
   if w.kind == 1 then
-    marks = pack_marks(seq, seq, r.number)
-    set_marks(actor, seq, seq, r.number)
+    if not by_service then
+      marks = pack_marks(seq, seq, r.number)
+      set_marks(actor, seq, seq, r.number)
+    end
   elseif call('HEXISTS', r.base .. '/k', actor) == 0 then
     set_marks(actor, 0, 0, 0)
   end

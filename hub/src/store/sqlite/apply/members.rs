@@ -54,7 +54,7 @@ impl State {
         let marks = before.joined(room.head.number);
         if marks != before {
             self.journal.append_marks(db, (room.id, id), marks, self.now)?;
-            self.set_marks(room, Actor { id, user }, marks);
+            self.set_marks(room, Actor { id, user, by_service: false }, marks);
         }
         Ok(())
     }

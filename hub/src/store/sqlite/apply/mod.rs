@@ -30,19 +30,23 @@ pub(super) type Applied = std::result::Result<Committed, CommitError>;
 struct Actor<'a> {
     id: i64,
     user: &'a crate::domain::names::UserId,
+    by_service: bool,
 }
 
 impl State {
     /// Applies an outcome. On a refusal nothing was written.
     pub(super) fn apply(&mut self, db: &Connection, outcome: Outcome) -> Result<Applied> {
         let hash = self.keys.hash(&outcome);
-        if let (Some(hash), Some(idempotency)) = (hash, &outcome.idempotency)
-            && let Some(record) = self.keys.find(db, hash)?
-        {
-            if record.fingerprint != idempotency.fingerprint {
+        if let (Some(hash), Some(idempotency)) = (hash, &outcome.idempotency) {
+            let own = self.keys.find(db, hash)?;
+            if own.is_some_and(|record| record.fingerprint != idempotency.fingerprint) {
                 return Ok(Err(CommitError::KeyReused));
             }
-            return self.repeat(db, &outcome, record).map(Ok);
+            if let Some(record) =
+                own.map_or_else(|| self.keys.find_of_before(db, &outcome), |own| Ok(Some(own)))?
+            {
+                return self.repeat(db, &outcome, record).map(Ok);
+            }
         }
         if !self.outbox.has_place(outcome.effects.len()) {
             return Ok(Err(StoreError::Overloaded.into()));
@@ -107,7 +111,7 @@ impl State {
             }
             if let Some(room) = slot {
                 let id = self.names.user(db, room.tenant, &outcome.actor)?.id;
-                let actor = Actor { id, user: &outcome.actor };
+                let actor = Actor { id, user: &outcome.actor, by_service: outcome.by_service };
                 self.write_room(db, room, actor, outcome.writes, &mut committed)?;
             }
         }
@@ -185,10 +189,11 @@ impl State {
 
 fn writes_marks(outcome: &Outcome) -> bool {
     use crate::domain::entry::EntryBody;
-    outcome
-        .writes
-        .iter()
-        .any(|write| matches!(write, Write::Marks { .. } | Write::Append(EntryBody::Message(_))))
+    !outcome.by_service
+        && outcome
+            .writes
+            .iter()
+            .any(|write| matches!(write, Write::Marks { .. } | Write::Append(EntryBody::Message(_))))
 }
 
 /// A seq as SQLite keeps it.

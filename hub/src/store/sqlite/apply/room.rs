@@ -97,9 +97,11 @@ impl State {
         let key = room.key.clone();
         self.publish.push(Publish::Append { room: key, head: room.head, entry: Arc::clone(&entry), latest });
         if is_message {
-            let marks = Marks { delivered: seq, read: seq, read_number: entry.number };
-            committed.marks = Some(marks);
-            self.set_marks(room, actor, marks);
+            if !actor.by_service {
+                let marks = Marks { delivered: seq, read: seq, read_number: entry.number };
+                committed.marks = Some(marks);
+                self.set_marks(room, actor, marks);
+            }
         } else {
             room.writers.insert(actor.id);
         }
