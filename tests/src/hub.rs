@@ -127,6 +127,12 @@ impl TestHub {
         self.mint(subject, ttl)
     }
 
+    /// A token of a service for all tenants.
+    pub fn operator_token(&self) -> String {
+        let name = UserId::parse("operator").expect("a name");
+        self.mint(MintFor::Service { name, tenants: ServiceTenants::All }, Duration::from_secs(3600))
+    }
+
     /// A token of a service that may act in [`TENANT`].
     pub fn service_token(&self) -> String {
         let tenants = ServiceTenants::Listed(vec![TenantId::parse(TENANT).expect("a tenant")]);

@@ -22,7 +22,7 @@ use crate::domain::revocation::Revocation;
 use crate::domain::room::Room;
 use crate::domain::time::{Moment, Timestamp};
 use crate::grpc::ports::{
-    Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions, StillGood,
+    Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Operator, Sessions,
 };
 use crate::session::Services;
 use crate::store::{Erased, Idempotency, refuse};
@@ -74,10 +74,11 @@ impl Authenticate for Ports {
         self.services.admits_service(&Token(token.to_owned()), Timestamp::now())
     }
 
-    fn operator(&self, token: &str) -> Result<StillGood, Refusal> {
+    fn operator(&self, token: &str) -> Result<Operator, Refusal> {
         let operator = self.services.authenticate_operator(&Token(token.to_owned()), Timestamp::now())?;
-        let services = Arc::clone(&self.services);
-        Ok(Box::new(move || services.check_operator(&operator, Timestamp::now())))
+        let (services, whose) = (Arc::clone(&self.services), operator.whose());
+        let still_good = Box::new(move || services.check_operator(&operator, Timestamp::now()));
+        Ok(Operator { whose, still_good })
     }
 
     fn ticket(&self, token: &str, source: Source) -> Answer<(String, Timestamp)> {

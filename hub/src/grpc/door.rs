@@ -177,7 +177,13 @@ impl Visitor {
         headers: &HeaderMap,
         ask: impl FnOnce() -> Result<Admitted, Refusal>,
     ) -> Result<Admitted, Refusal> {
-        let admitted = self.owned_by(headers, ask());
+        let admitted = ask();
+        if self.lacks_certificate(headers, &admitted) {
+            // Whoever has stolen the token fails as whoever has none.
+            drop(self.try_call(headers, || false)?);
+            return Err(ErrorCode::PermissionDenied.into());
+        }
+        let admitted = self.owned_by(headers, admitted);
         if is_good(&admitted) {
             self.is_known();
         } else {
@@ -193,6 +199,10 @@ impl Visitor {
         headers: &HeaderMap,
         admitted: Result<Admitted, Refusal>,
     ) -> Result<Admitted, Refusal> {
+        if self.lacks_certificate(headers, &admitted) {
+            drop(trial);
+            return Err(ErrorCode::PermissionDenied.into());
+        }
         let admitted = self.owned_by(headers, admitted);
         if is_good(&admitted) {
             trial.succeeded();
@@ -208,7 +218,7 @@ impl Visitor {
         headers: &HeaderMap,
         admitted: Result<Admitted, Refusal>,
     ) -> Result<Admitted, Refusal> {
-        let admitted = self.certified(headers, admitted)?;
+        let admitted = admitted?;
         if let Some(owned) = self.owned.as_ref().filter(|_| !self.is_bridge(headers)) {
             match &admitted {
                 Admitted::User(caller) | Admitted::Barred(caller) => owned.is_of(&caller.key())?,
@@ -218,14 +228,14 @@ impl Visitor {
         Ok(admitted)
     }
 
-    /// What was said of who calls, unless it is a service that would have to show a certificate.
-    fn certified(
-        &self,
-        headers: &HeaderMap,
-        admitted: Result<Admitted, Refusal>,
-    ) -> Result<Admitted, Refusal> {
-        let needs = self.door.services_need_certificate && matches!(admitted, Ok(Admitted::Service));
-        if needs && !self.is_certified(headers) { Err(ErrorCode::PermissionDenied.into()) } else { admitted }
+    /// Whether a service calls that would have to show a certificate, and shows none.
+    fn lacks_certificate(&self, headers: &HeaderMap, admitted: &Result<Admitted, Refusal>) -> bool {
+        matches!(admitted, Ok(Admitted::Service)) && self.refuses_service(headers)
+    }
+
+    /// Whether a service's token is not good on this call, which shows no certificate.
+    pub(super) fn refuses_service(&self, headers: &HeaderMap) -> bool {
+        self.door.services_need_certificate && !self.is_certified(headers)
     }
 
     /// Lets a call try; `TOO_MANY_CONNECTIONS` where its address has to wait, unless the call bears a good token

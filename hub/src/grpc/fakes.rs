@@ -8,14 +8,14 @@ use parking_lot::Mutex;
 
 use super::admin::AdminApi;
 use super::execute::HubApi;
-use super::ports::{Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Sessions, StillGood};
+use super::ports::{Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Operator, Sessions};
 use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionInfo, SessionsListed, Statistics, UserLevels,
 };
 use crate::audit::{Source, Trail};
 use crate::domain::audit::{ChainHead, ChainId, Seal};
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::{Cursor, Stateless};
 use crate::domain::content::Pairs;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -24,7 +24,7 @@ use crate::domain::names::{NotificationId, RoomName, SessionId, TenantId, UserId
 use crate::domain::peer::Peer;
 use crate::domain::position::{Epoch, Position, Seq, Tag};
 use crate::domain::reply::Reply;
-use crate::domain::revocation::Revocation;
+use crate::domain::revocation::{Revocation, TokenMark};
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
 use crate::store::{Erased, Idempotency};
@@ -180,8 +180,13 @@ impl Authenticate for FakeHub {
         if [CLINIC, ALICE].contains(&token) { Ok(()) } else { Err(ErrorCode::InvalidToken.into()) }
     }
 
-    fn operator(&self, token: &str) -> Result<StillGood, Refusal> {
-        if token == OPERATOR { Ok(Box::new(|| Ok(()))) } else { Err(ErrorCode::PermissionDenied.into()) }
+    fn operator(&self, token: &str) -> Result<Operator, Refusal> {
+        if token != OPERATOR {
+            return Err(ErrorCode::PermissionDenied.into());
+        }
+        let name = UserId::parse("operator").map_err(|_| ErrorCode::Internal)?;
+        let whose = Whose { tenant: None, name, service: true, token: TokenMark::default() };
+        Ok(Operator { whose, still_good: Box::new(|| Ok(())) })
     }
 
     fn ticket(&self, token: &str, _: Source) -> Answer<(String, Timestamp)> {

@@ -8,7 +8,7 @@ use crate::administration::commands::{
 };
 use crate::audit::Source;
 use crate::domain::audit::ChainHead;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::Stateless;
 use crate::domain::error::Refusal;
 use crate::domain::names::{RoomName, TenantId, UserId};
@@ -46,10 +46,18 @@ pub trait Authenticate: Send + Sync + 'static {
 
     /// A service for all tenants, which may be asked again whether its token is still good. `PERMISSION_DENIED` for
     /// others.
-    fn operator(&self, token: &str) -> Result<StillGood, Refusal>;
+    fn operator(&self, token: &str) -> Result<Operator, Refusal>;
 
     /// A ticket for the bearer of a token, and when it ends. That they got it, or did not, is written down.
     fn ticket(&self, token: &str, source: Source) -> Answer<(String, Timestamp)>;
+}
+
+/// A service for all tenants.
+pub struct Operator {
+    /// Who, as the audit log says it.
+    pub whose: Whose,
+    /// Whether its token is still good.
+    pub still_good: StillGood,
 }
 
 /// Says why a token is good no more, if so: that it has expired or was revoked.

@@ -43,11 +43,16 @@ impl SessionService {
 
     /// Whether the token that came with a call is good, a service's or that of a user who may have one more connection. A
     /// ticket is not used up.
-    fn is_good(&self, token: &Result<Option<Token>, Refusal>, closer: &Closer) -> bool {
+    fn is_good(
+        &self,
+        token: &Result<Option<Token>, Refusal>,
+        closer: &Closer,
+        refuses_service: impl FnOnce() -> bool,
+    ) -> bool {
         let Ok(Some(token)) = token else { return false };
         match self.services.whose(token, Timestamp::now()) {
             Ok(Verified::User(token)) => closer.is_of(&token.caller().key()).is_ok(),
-            Ok(Verified::Service(_)) => true,
+            Ok(Verified::Service(_)) => !refuses_service(),
             Err(_) => false,
         }
     }
@@ -72,7 +77,9 @@ where
         let token = call::bearer(&parts.headers).map(|token| token.map(|token| Token(token.to_owned())));
         let limit = self.services.settings.terms.frame_bytes as usize;
         let visitor = Visitor::of(&parts.extensions);
-        let trial = match visitor.try_call(&parts.headers, || self.is_good(&token, &closer)) {
+        let refuses_service = || visitor.refuses_service(&parts.headers);
+        let is_good = || self.is_good(&token, &closer, refuses_service);
+        let trial = match visitor.try_call(&parts.headers, is_good) {
             Ok(trial) => trial,
             Err(refusal) => {
                 self.services.metrics.attempt_failed(refusal.code);

@@ -1,5 +1,6 @@
 //! Lines say who was refused where that is known, and bear the request id that the caller was told.
 
+use carillon_client::v1::admin_service_client::AdminServiceClient;
 use carillon_client::v1::revoke_tokens_request::What;
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
@@ -9,7 +10,7 @@ use carillon_hub::access::authentication::id;
 use carillon_hub::config::AuditTo;
 use carillon_hub::domain::audit::Seal;
 use carillon_hub::domain::time::Timestamp;
-use carillon_tests::browser::{Beside, request};
+use carillon_tests::browser::{Beside, Events, request};
 use carillon_tests::hub::TENANT;
 use carillon_tests::story::refusal;
 use carillon_tests::wire::{Opening, code, greeting, join};
@@ -40,6 +41,31 @@ fn executor(hub: &TestHub, token: &str) -> Executor {
 
 fn text<'a>(line: &'a Value, part: &str) -> &'a str {
     line[part].as_str().unwrap_or_default()
+}
+
+/// Operators are of no tenant: their lines name them all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_operator_looks_at_says_who_it_was() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().with(|config| config.audit.to = Some(AuditTo::File)).start_with(&bridge).await;
+    let token = hub.operator_token();
+    let admin = AdminClient::new(ClientOptions::new(hub.url()).token(token.clone()), TENANT).unwrap();
+    admin.list_audit_heads().await.unwrap();
+    let channel = tonic::transport::Endpoint::from_shared(hub.url()).unwrap().connect().await.unwrap();
+    let mut watch = tonic::Request::new(v1::WatchOverviewRequest {});
+    watch.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    drop(AdminServiceClient::new(channel).watch_overview(watch).await.unwrap());
+    let headers = [("authorization", &*format!("Bearer {token}"))];
+    let watch = Events::open(bridge.address(), "/v1/overview", &headers).await;
+    drop(watch.expect("the bridge shows it too"));
+    let lines = lines(&hub.stops().await);
+    for (event, count) in [("list_audit_heads", 1), ("watch_overview", 2)] {
+        let done = of(&lines, event);
+        assert_eq!(done.len(), count, "{event}");
+        for line in done {
+            assert_eq!((text(line, "service"), text(line, "outcome")), ("operator", "ok"), "{event}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

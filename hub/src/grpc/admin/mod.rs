@@ -26,10 +26,10 @@ use tonic::{Request, Response, Status};
 
 use super::call::{RequestId, answer, bearer, required_bearer};
 use super::door::{Admitted, Visitor};
-use super::ports::{Administer, Answer, Authenticate, Execute, Observe, Sessions, StillGood};
+use super::ports::{Administer, Answer, Authenticate, Execute, Observe, Operator, Sessions};
 use super::{encode, errors, overview};
 use crate::access::storage::is_full;
-use crate::audit::{About, Source, Trail};
+use crate::audit::{About, Source, Trail, Who};
 use crate::domain::audit::ChainHead;
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
@@ -142,7 +142,7 @@ impl AdminApi {
     }
 
     /// Whether this is an operator's call. What it says of others is written down.
-    fn operator(&self, call: &str, source: &Source, headers: &HeaderMap) -> Result<StillGood, Refusal> {
+    fn operator(&self, call: &str, source: &Source, headers: &HeaderMap) -> Result<Operator, Refusal> {
         let operator = required_bearer(headers).and_then(|token| self.authenticate.operator(token));
         operator.inspect_err(|refusal| {
             self.audit.tell_refused(call, source, About::default(), refusal);
@@ -299,8 +299,9 @@ macro_rules! calls {
                 let request_id = RequestId::of(headers);
                 let source = Visitor::of(request.extensions()).source(headers);
                 let work = async {
-                    drop(self.operator("list_audit_heads", &source, headers)?);
-                    self.audit.tell("list_audit_heads", &source, None, About::default(), Ok(()));
+                    let operator = self.operator("list_audit_heads", &source, headers)?;
+                    let who = Some(Who::from(&operator.whose));
+                    self.audit.tell_of("list_audit_heads", &source, who, About::default(), Ok(()));
                     let heads = self.administer.audit_heads().await?;
                     Ok(v1::ListAuditHeadsResponse { heads: heads.iter().map(head).collect() })
                 };
@@ -320,8 +321,9 @@ macro_rules! calls {
                 let source = Visitor::of(request.extensions()).source(headers);
                 let work = async {
                     let operator = self.operator("watch_overview", &source, headers)?;
-                    self.audit.tell("watch_overview", &source, None, About::default(), Ok(()));
-                    let figures = overview::watch(Arc::clone(&self.observe), operator);
+                    let who = Some(Who::from(&operator.whose));
+                    self.audit.tell_of("watch_overview", &source, who, About::default(), Ok(()));
+                    let figures = overview::watch(Arc::clone(&self.observe), operator.still_good);
                     let figures: Self::WatchOverviewStream = figures
                         .map(move |figures| figures.map_err(|refusal| errors::status(&refusal, &request_id)))
                         .boxed();

@@ -188,7 +188,7 @@ fn on_a_full_node_there_is_room_for_services_and_bridges_alone() {
     let certain = Door { services_need_certificate: true, ..door.clone() };
     let (thief, _thief) = enter_counted(&certain);
     let denied = thief.admit(&none, || Ok(Admitted::Service)).unwrap_err();
-    assert_eq!(denied.code, ErrorCode::PermissionDenied);
+    assert_eq!(denied.code, ErrorCode::TooManyConnections);
     assert!(thief.turns_away(&none).is_some(), "a service that shows no certificate is none");
     let (bridge, _bridge) = enter_counted(&door);
     let with_key = headers(&[(port::BRIDGE_KEY, "secret")]);
@@ -304,4 +304,26 @@ fn calls_that_a_trusted_proxy_passes_on_count_where_they_come_from() {
     let shows = enter(&certain, Some(&["proxy"]));
     let denied = shows.admit(&good_one, || Ok(Admitted::Service)).unwrap_err();
     assert_eq!(denied.code, ErrorCode::PermissionDenied, "the certificate is the proxy's");
+}
+
+#[test]
+fn a_services_token_without_the_certificate_that_it_needs_is_nobodys() {
+    let (invalid, many) = (ErrorCode::PermissionDenied, ErrorCode::TooManyConnections);
+    let (door, none) = (Door { services_need_certificate: true, ..door(None) }, HeaderMap::new());
+    let thief = enter(&door, None);
+    assert!(thief.refuses_service(&none));
+    let codes: Vec<_> =
+        (0..6).map(|_| thief.admit(&none, || Ok(Admitted::Service)).unwrap_err().code).collect();
+    assert_eq!(codes, [invalid, invalid, invalid, invalid, many, many]);
+    let certified = enter(&door, Some(&["billing.internal"]));
+    assert!(!certified.refuses_service(&none));
+    certified.admit(&none, || Ok(Admitted::Service)).unwrap();
+    // So it is where the call was let try before anybody could say whose it is.
+    let door = Door { addresses: self::door(None).addresses, ..door };
+    let thief = enter(&door, None);
+    for _ in 0..4 {
+        let trial = thief.try_call(&none, || false).unwrap();
+        assert_eq!(thief.judge(trial, &none, Ok(Admitted::Service)).unwrap_err().code, invalid);
+    }
+    assert_eq!(code(thief.try_call(&none, || false).err()), Some(many));
 }

@@ -14,10 +14,10 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 
 use super::call::RequestId;
-use super::ports::{Authenticate, Execute, Observe, StillGood};
+use super::ports::{Authenticate, Execute, Observe, Operator};
 use super::{decode, encode, overview};
 use crate::access::tickets::Tickets;
-use crate::audit::{About, Source, event};
+use crate::audit::{About, Source, Who, event};
 use crate::domain::caller::Caller;
 use crate::domain::command::Token;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -79,17 +79,17 @@ impl LocalHub {
         }
         let caller = self.token(call).await.and_then(|token| self.authenticate.user(&token));
         let caller = caller.inspect_err(|refusal| self.tell_refused(call, refusal))?;
-        self.tell_ticket(call, Some(&caller));
+        self.tell_ticket(call, Who::from(&caller));
         Ok(caller)
     }
 
-    async fn operator(&self, call: &Call) -> Result<StillGood, Refusal> {
+    async fn operator(&self, call: &Call) -> Result<Operator, Refusal> {
         let operator = self.token(call).await.and_then(|token| {
             self.refuse_services(&token)?;
             self.authenticate.operator(&token)
         });
         let operator = operator.inspect_err(|refusal| self.tell_refused(call, refusal))?;
-        self.tell_ticket(call, None);
+        self.tell_ticket(call, Who::from(&operator.whose));
         Ok(operator)
     }
 
@@ -98,10 +98,10 @@ impl LocalHub {
     }
 
     /// Writes down that a call was let in with a ticket, where it was.
-    fn tell_ticket(&self, call: &Call, caller: Option<&Caller>) {
+    fn tell_ticket(&self, call: &Call, who: Who<'_>) {
         let source = source(call);
         if source.ticket.is_some() {
-            self.services.audit.tell(event::TICKET_USED, &source, caller, About::default(), Ok(()));
+            self.services.audit.tell_of(event::TICKET_USED, &source, Some(who), About::default(), Ok(()));
         }
     }
 }
@@ -180,9 +180,14 @@ impl HubPort for LocalHub {
             let request_id = RequestId::of_text(&call.request_id);
             let told = move |refusal: Refusal| encode::error(&refusal, request_id.as_str());
             match this.operator(&call).await {
-                Ok(operator) => overview::watch(Arc::clone(&this.observe), operator)
-                    .map(move |figures| figures.map_err(&told))
-                    .boxed(),
+                Ok(operator) => {
+                    let (source, who) = (source(&call), Who::from(&operator.whose));
+                    let audit = &this.services.audit;
+                    audit.tell_of("watch_overview", &source, Some(who), About::default(), Ok(()));
+                    overview::watch(Arc::clone(&this.observe), operator.still_good)
+                        .map(move |figures| figures.map_err(&told))
+                        .boxed()
+                }
                 Err(refusal) => futures::stream::once(futures::future::ready(Err(told(refusal)))).boxed(),
             }
         };
