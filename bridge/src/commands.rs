@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carillon_proto::port::{Call, HubPort, Refused};
+use carillon_proto::port::{Call, HubPort, Known, Refused};
 use carillon_proto::v1;
 use futures::FutureExt;
 use http::{Request, Response, header};
@@ -19,13 +19,14 @@ use crate::respond::{self, Body, refusal};
 type Posted<B> = Arc<Mutex<Limited<B>>>;
 
 /// `POST /v1/commands`: an `ExecuteRequest` as JSON, answered with its response or an error, each as JSON; and whether it is
-/// known whose it is, whatever the answer says. Whoever shows no good token is answered before it is read.
+/// known whose it is, whatever the answer says (`known` is called where that is before). Whoever shows no good token is answered before it is read.
 pub(crate) async fn execute<B>(
     hub: Arc<dyn HubPort>,
     call: Call,
     request: Request<B>,
     limit: usize,
     within: Duration,
+    known: Known,
 ) -> (Response<Body>, bool)
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
@@ -39,7 +40,7 @@ where
         let command = read(&posted, within).await.and_then(|text| parse::<v1::ExecuteRequest>(&text));
         command.map_err(|error| v1::Error { request_id, ..*error })
     };
-    let answered = hub.execute(call, command.boxed()).await;
+    let answered = hub.execute(call, command.boxed(), known).await;
     // Who asks whether to send it sends nothing now.
     if !asks_first && !body.lock().await.is_end_stream() {
         tokio::spawn(tokio::time::timeout(within, read_on(body)));

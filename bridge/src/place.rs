@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use carillon_net::addresses::{Addresses, Attempt};
 use carillon_proto::WireRow;
+use carillon_proto::port::Known;
 use http::StatusCode;
 use parking_lot::Mutex;
 
@@ -75,18 +76,56 @@ pub(crate) fn says_nobody(row: &WireRow) -> bool {
     matches!(row.http, 400 | 401 | 413)
 }
 
-/// A request of which it is not known yet whose it is. Dropping it is a failure.
+/// A request of which it is not known yet whose it is. Dropped, it was given up before anybody could say: whoever does not wait
+/// for a slow hub has not failed.
 pub(crate) struct Trial {
     place: Arc<Place>,
     attempt: Option<Attempt>,
 }
 
+/// A trial that may be over before its answer is there.
+pub(crate) struct SharedTrial(Arc<Mutex<Option<Trial>>>);
+
+impl SharedTrial {
+    /// As [`Trial::judge`], unless it was known before.
+    pub(crate) fn judge(self, status: StatusCode) {
+        let trial = self.0.lock().take();
+        if let Some(trial) = trial {
+            trial.judge(status);
+        }
+    }
+
+    /// As [`Trial::succeeded`].
+    pub(crate) fn succeeded(self) {
+        let trial = self.0.lock().take();
+        trial.into_iter().for_each(Trial::succeeded);
+    }
+}
+
+impl Drop for SharedTrial {
+    /// What would say that it is known may be there for longer than the request.
+    fn drop(&mut self) {
+        drop(self.0.lock().take());
+    }
+}
+
 impl Trial {
+    /// The same, with what says that it is known whose it is.
+    pub(crate) fn until_known(self) -> (SharedTrial, Known) {
+        let shared = Arc::new(Mutex::new(Some(self)));
+        let trial = SharedTrial(Arc::clone(&shared));
+        let known = move || {
+            let trial = shared.lock().take();
+            trial.into_iter().for_each(Trial::succeeded);
+        };
+        (trial, Box::new(known))
+    }
+
     /// What came of it, as its answer says. Only those whom nobody knows have failed; and what is said of the request
     /// alone, or of the node, makes nobody known.
     pub(crate) fn judge(self, status: StatusCode) {
         match status {
-            StatusCode::UNAUTHORIZED => drop(self),
+            StatusCode::UNAUTHORIZED => self.failed(),
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::CONFLICT => self.succeeded(),
             status if status.is_success() => self.succeeded(),
             StatusCode::SERVICE_UNAVAILABLE => self.unjudged(),
@@ -100,12 +139,17 @@ impl Trial {
         self.attempt.take().into_iter().for_each(Attempt::succeeded);
     }
 
-    /// Nobody could say whose it is.
-    fn unjudged(mut self) {
-        if let Some(attempt) = &mut self.attempt {
-            attempt.unjudged(Instant::now());
+    /// Nobody known, who said so.
+    pub(crate) fn failed(mut self) {
+        if let Some(mut attempt) = self.attempt.take() {
+            attempt.failed_once(Instant::now());
+            self.place.takes_back(attempt);
         }
-        self.spared();
+    }
+
+    /// Nobody could say whose it is.
+    fn unjudged(self) {
+        drop(self);
     }
 
     /// It has not failed, and made nobody known.
@@ -122,7 +166,7 @@ impl Trial {
 impl Drop for Trial {
     fn drop(&mut self) {
         if let Some(mut attempt) = self.attempt.take() {
-            attempt.failed_once(Instant::now());
+            attempt.unjudged(Instant::now());
             self.place.takes_back(attempt);
         }
     }

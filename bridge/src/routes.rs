@@ -115,12 +115,16 @@ async fn dispatch(
                 Err(wait) => return respond::error(&too_many(shared, wait, &call)),
             };
             let (limit, within) = (options.frame_bytes, options.handshake_timeout);
-            match commands::execute(hub, call, request, limit, within).await {
+            let (trial, known) = trial.until_known();
+            match commands::execute(hub, call, request, limit, within, known).await {
                 (response, true) => {
                     trial.succeeded();
                     response
                 }
-                (response, false) => judge(trial, response),
+                (response, false) => {
+                    trial.judge(response.status());
+                    response
+                }
             }
         }
         ("POST", "/v1/tickets") => match connection.place.try_request(&shared.addresses, address) {

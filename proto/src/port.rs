@@ -89,17 +89,22 @@ pub struct Refused {
 /// A command that is still on its way to a front, or what its client is told where it cannot be read.
 pub type Pending = BoxFuture<'static, Result<v1::ExecuteRequest, v1::Error>>;
 
+/// Called as soon as it is known whose a command is, where that is before its answer: the token was good.
+pub type Known = Box<dyn FnOnce() + Send>;
+
 /// A hub, as fronts see it.
 pub trait HubPort: Send + Sync + 'static {
     /// Opens a session. What goes wrong is the stream's end.
     fn open(&self, call: Call) -> Box<dyn FrameStream>;
 
     /// `HubService.Execute`. Whoever shows no good token is answered without waiting for `request`: a hub in this process
-    /// does not begin to read it before, and one elsewhere is asked while it comes.
+    /// does not begin to read it before, and says that it is `known` whose it is; one elsewhere is asked while it comes, and says
+    /// so with its answer.
     fn execute(
         &self,
         call: Call,
         request: Pending,
+        known: Known,
     ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>>;
 
     /// `HubService.CreateTicket`.

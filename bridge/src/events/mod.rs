@@ -70,7 +70,7 @@ pub(crate) async fn open(
             if stream.caller_is_known() {
                 trial.succeeded();
             } else if says_nobody(WireRow::of(&error.code)) {
-                drop(trial);
+                trial.failed();
             } else {
                 trial.judge(refused::status(&error));
             }

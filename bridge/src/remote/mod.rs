@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use carillon_net::tls::{ClientTls, TlsError};
-use carillon_proto::port::{self, Call, FrameStream, HubPort, Peer, Pending, Refused, TurnedAway};
+use carillon_proto::port::{self, Call, FrameStream, HubPort, Known, Peer, Pending, Refused, TurnedAway};
 use carillon_proto::v1;
 use carillon_proto::v1::admin_service_client::AdminServiceClient;
 use carillon_proto::v1::hub_service_client::HubServiceClient;
@@ -149,6 +149,7 @@ impl HubPort for RemoteHub {
         &self,
         call: Call,
         request: Pending,
+        _: Known,
     ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
         let lease = self.first().lease();
         let (hand_over, message) = posted::later();

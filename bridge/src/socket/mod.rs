@@ -88,6 +88,7 @@ async fn open(
         outgoing: Outgoing::new(form),
         answers_wait: false,
         attempt,
+        asked: false,
         pace: Pace::new(Instant::now()),
         readable: Readable::new(),
         starved: false,
@@ -115,6 +116,8 @@ struct Socket {
     answers_wait: bool,
     /// Until the session is open.
     attempt: Option<Attempt>,
+    /// Whether the hub was asked: where it is not heard what it says, nobody has failed.
+    asked: bool,
     /// How often it may send what is no command.
     pace: Pace,
     readable: Readable,
@@ -180,7 +183,10 @@ impl Socket {
                 return Poll::Pending;
             };
             match inbound::understand(read, self.form) {
-                Inbound::Request(request) => self.hub.send(request),
+                Inbound::Request(request) => {
+                    self.asked = true;
+                    self.hub.send(request);
+                }
                 Inbound::Refused(id, violation) => {
                     let answer = self.refusal(id, violation);
                     self.hub.refuse(id, answer);
@@ -215,6 +221,8 @@ impl Socket {
 
     /// Ends a session whose client does what must not be. It is told in the protocol's own words first.
     fn wrong(&mut self, cx: &mut Context<'_>, code: &'static WireRow, close: u16) -> Poll<()> {
+        // Whoever breaks the protocol before anybody knows them has failed, whatever the hub says.
+        self.attempt = None;
         self.hub.fail(code);
         self.last_frames(cx);
         self.close(close, code.name);
@@ -266,12 +274,7 @@ impl Socket {
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match ready!(self.hub_frames(cx)) {
             None => {}
-            Some(Some(row)) => {
-                if let Some(attempt) = self.attempt.take() {
-                    judge(attempt, row, self.hub.caller_is_known());
-                }
-                self.close(row.close, row.name);
-            }
+            Some(Some(row)) => self.close(row.close, row.name),
             Some(None) => self.close(1000, ""),
         }
         Poll::Ready(())
@@ -279,18 +282,26 @@ impl Socket {
 
     fn hub_frames(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         let Self { hub, outgoing, attempt, .. } = self;
-        hub.poll_frames(cx, &mut |frame| {
+        let polled = hub.poll_frames(cx, &mut |frame| {
             if attempt.is_some() && is_connected(&frame) {
                 attempt.take().into_iter().for_each(Attempt::succeeded);
             }
             outgoing.push(frame);
-        })
+        });
+        if let Poll::Ready(Some(Some(row))) = &polled
+            && let Some(attempt) = self.attempt.take()
+        {
+            judge(attempt, row, self.hub.caller_is_known());
+        }
+        polled
     }
 
     /// Lets what is in flight be carried out. Nobody reads the answers.
     fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if ready!(self.hub.poll_frames(cx, &mut drop)).is_some() {
+            let polled = ready!(self.hub_frames(cx));
+            self.outgoing = Outgoing::new(self.form);
+            if polled.is_some() {
                 return Poll::Ready(());
             }
         }
@@ -307,6 +318,16 @@ impl Socket {
             return Poll::Ready(());
         }
         self.frames.get_mut().poll_drain(cx)
+    }
+}
+
+impl Drop for Socket {
+    /// Whoever does not wait for a slow hub has not failed.
+    fn drop(&mut self) {
+        if let Some(mut attempt) = self.attempt.take_if(|_| self.asked) {
+            attempt.unjudged(Instant::now().into_std());
+            attempt.succeeded();
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use carillon_bridge::AddressLimits;
@@ -11,12 +13,15 @@ use carillon_client::v1;
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_hub::config::LimitsSection;
-use carillon_proto::port::{Call, End, FrameStream, HubPort, Peer, Pending, Refused, TurnedAway};
+use carillon_proto::port::{Call, End, FrameStream, HubPort, Known, Peer, Pending, Refused, TurnedAway};
 use carillon_proto::{Frame, WireRow};
 use carillon_tests::browser::{Beside, Speaks, WebSocket, request};
-use carillon_tests::hub;
+use carillon_tests::{PATIENCE, hub};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
@@ -75,20 +80,31 @@ async fn who_finds_too_many_sessions_is_told_when_to_come_again() {
     }
 }
 
-/// A hub whose sessions all end with UNAVAILABLE, be it known whose they are or not.
+/// A hub whose sessions all end with UNAVAILABLE, be it known whose they are or not; or which says nothing.
 struct Away {
     caller_is_known: bool,
+    is_silent: bool,
+    /// The sessions that have ended.
+    ended: Arc<AtomicUsize>,
 }
 
 struct Ending {
     frames: VecDeque<Frame>,
     caller_is_known: bool,
+    is_silent: bool,
     begun: bool,
+    ended: Arc<AtomicUsize>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.ended.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 impl FrameStream for Ending {
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        if self.begun { Poll::Pending } else { Poll::Ready(()) }
+        if self.begun && !self.is_silent { Poll::Pending } else { Poll::Ready(()) }
     }
 
     fn send(&mut self, _: Bytes) {
@@ -106,7 +122,7 @@ impl FrameStream for Ending {
 
     fn poll_frames(&mut self, _: &mut Context<'_>, take: &mut dyn FnMut(Frame)) -> Poll<Option<End>> {
         match self.frames.pop_front() {
-            _ if !self.begun => Poll::Pending,
+            _ if !self.begun || self.is_silent => Poll::Pending,
             Some(frame) => {
                 take(frame);
                 Poll::Ready(None)
@@ -126,10 +142,21 @@ impl FrameStream for Ending {
 
 impl HubPort for Away {
     fn open(&self, _: Call) -> Box<dyn FrameStream> {
-        Box::new(Ending { frames: VecDeque::new(), caller_is_known: self.caller_is_known, begun: false })
+        Box::new(Ending {
+            frames: VecDeque::new(),
+            caller_is_known: self.caller_is_known,
+            is_silent: self.is_silent,
+            begun: false,
+            ended: Arc::clone(&self.ended),
+        })
     }
 
-    fn execute(&self, _: Call, _: Pending) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
+    fn execute(
+        &self,
+        _: Call,
+        _: Pending,
+        _: Known,
+    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
         unreachable!("nobody posts a command")
     }
 
@@ -162,7 +189,8 @@ async fn a_hub_that_is_away_makes_nobody_unknown() {
     for (caller_is_known, after) in [(true, 401), (false, 503)] {
         let (bridge, stop) = (few(4), CancellationToken::new());
         for _ in 0..2 {
-            tokio::spawn(bridge.front().serve(Arc::new(Away { caller_is_known }), stop.clone()));
+            let away = Away { caller_is_known, is_silent: false, ended: Arc::default() };
+            tokio::spawn(bridge.front().serve(Arc::new(away), stop.clone()));
         }
         for _ in 0..2 {
             let mut socket = WebSocket::open(bridge.address(), Speaks::Json).await;
@@ -173,5 +201,75 @@ async fn a_hub_that_is_away_makes_nobody_unknown() {
         // So many within a few seconds of whom nobody could say who they are.
         assert_eq!(tries(bridge.address()).await, after, "{caller_is_known}");
         stop.cancel();
+    }
+}
+
+/// Until this is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let looks = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, looks).await.expect(what);
+}
+
+#[tokio::test]
+async fn who_does_not_wait_for_a_slow_hub_has_not_failed() {
+    const GIVE_UP: usize = 4;
+    let (bridge, stop, ended) = (few(GIVE_UP), CancellationToken::new(), Arc::<AtomicUsize>::default());
+    for _ in 0..2 {
+        let away = Away { caller_is_known: false, is_silent: true, ended: Arc::clone(&ended) };
+        tokio::spawn(bridge.front().serve(Arc::new(away), stop.clone()));
+    }
+    for turn in 1..=GIVE_UP {
+        if turn % 2 == 0 {
+            let mut listener = TcpStream::connect(bridge.address()).await.unwrap();
+            listener.write_all(b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+            drop(listener);
+        } else {
+            let mut socket = WebSocket::open(bridge.address(), Speaks::Json).await;
+            socket.send(Message::text(r#"{"commandId": 1, "hello": {"protocol": 1}}"#)).await;
+            drop(socket);
+        }
+        until("the session ends", async || ended.load(Ordering::SeqCst) >= turn).await;
+    }
+    // So many within a few seconds, and no minute.
+    let bad = ("authorization", "Bearer a.b.c");
+    let answer = request(bridge.address(), "POST", "/v1/tickets", &[bad], "").await;
+    let wait = answer.head.split("retry-after: ").nth(1).and_then(|rest| rest.split('\r').next()).unwrap();
+    assert!(answer.status == 503 && wait.parse::<u32>().unwrap() <= 5, "{}", answer.head);
+    stop.cancel();
+}
+
+/// A command that takes long holds no place of those whom nobody knows: its token was good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whose_command_it_is_is_known_before_it_was_read() {
+    let bridge = Beside::bind(|mut options| {
+        options.addresses = Some(AddressLimits { unauthenticated: 2, attempts_per_minute: 1_000 });
+        options
+    });
+    let hub = hub().start_with(&bridge).await;
+    let mut under_way = Vec::new();
+    for turn in 0..4 {
+        let mut post = None;
+        // One place is taken until it is known whose the call is.
+        until("it is heard", async || {
+            let mut stream = TcpStream::connect(bridge.address()).await.unwrap();
+            let head = format!(
+                "POST /v1/commands HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
+                 expect: 100-continue\r\ncontent-length: 10\r\n\r\n",
+                hub.token("alice")
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = [0; 12];
+            // It is asked for the command, which it never sends: then it is known.
+            let is_heard = stream.read_exact(&mut answer).await.is_ok() && answer == *b"HTTP/1.1 100";
+            post = is_heard.then_some(stream);
+            is_heard
+        })
+        .await;
+        under_way.push(post);
+        assert_eq!(tries(bridge.address()).await, 401, "{turn} are under way");
     }
 }

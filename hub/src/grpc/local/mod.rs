@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carillon_net::addresses::network;
-use carillon_proto::port::{self, Call, FrameStream, HubPort, Pending, Refused, TurnedAway};
+use carillon_proto::port::{self, Call, FrameStream, HubPort, Known, Pending, Refused, TurnedAway};
 use carillon_proto::v1;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -124,6 +124,7 @@ impl HubPort for LocalHub {
         &self,
         call: Call,
         request: Pending,
+        known: Known,
     ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
         let this = self.clone();
         let limit = self.services.settings.command_timeout;
@@ -135,6 +136,7 @@ impl HubPort for LocalHub {
                 Refused { error, caller_is_known }
             };
             let caller = this.caller(&call).await.map_err(|refusal| refused(refusal, false))?;
+            known();
             let request = request.await.map_err(|error| Refused { error, caller_is_known: true })?;
             let work = async {
                 let (idempotency, command) = decode::execute(request)?;
