@@ -206,12 +206,13 @@ async fn a_hub_that_is_away_makes_nobody_unknown() {
 
 /// Until this is so.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let looks = async {
+    let mut looks = tokio::time::interval(Duration::from_millis(2));
+    let looked = async {
         while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            looks.tick().await;
         }
     };
-    timeout(PATIENCE, looks).await.expect(what);
+    timeout(PATIENCE, looked).await.expect(what);
 }
 
 #[tokio::test]
