@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use carillon_bridge::{Bridge, Options, Origins};
-use carillon_proto::port::{Call, End, FrameStream, HubPort, Peer, Pending, Refused, TurnedAway};
+use carillon_proto::port::{Call, End, FrameStream, HubPort, Known, Peer, Pending, Refused, TurnedAway};
 use carillon_proto::v1::{self, SessionRequest, SessionResponse};
 use carillon_proto::{Frame, WireRow};
 use futures::FutureExt as _;
@@ -41,7 +41,12 @@ impl HubPort for Port {
         Box::new(Session { hub: self.0.clone(), out: Some(out), frames })
     }
 
-    fn execute(&self, _: Call, _: Pending) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
+    fn execute(
+        &self,
+        _: Call,
+        _: Pending,
+        _: Known,
+    ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
         async { Err(Refused::default()) }.boxed()
     }
 
