@@ -19,7 +19,8 @@ use crate::respond::{self, Body, refusal};
 type Posted<B> = Arc<Mutex<Limited<B>>>;
 
 /// `POST /v1/commands`: an `ExecuteRequest` as JSON, answered with its response or an error, each as JSON; and whether it is
-/// known whose it is, whatever the answer says (`known` is called where that is before). Whoever shows no good token is answered before it is read.
+/// known whose it is, whatever the answer says (`known` is called where that is before). Whoever shows no good token is
+/// answered before it is read.
 pub(crate) async fn execute<B>(
     hub: Arc<dyn HubPort>,
     call: Call,

@@ -76,8 +76,8 @@ pub(crate) fn says_nobody(row: &WireRow) -> bool {
     matches!(row.http, 400 | 401 | 413)
 }
 
-/// A request of which it is not known yet whose it is. Dropped, it was given up before anybody could say: whoever does not wait
-/// for a slow hub has not failed.
+/// A request of which it is not known yet whose it is. Dropping it says that nobody could tell: whoever does not wait for a slow
+/// hub has not failed.
 pub(crate) struct Trial {
     place: Arc<Place>,
     attempt: Option<Attempt>,
@@ -87,25 +87,24 @@ pub(crate) struct Trial {
 pub(crate) struct SharedTrial(Arc<Mutex<Option<Trial>>>);
 
 impl SharedTrial {
-    /// As [`Trial::judge`], unless it was known before.
-    pub(crate) fn judge(self, status: StatusCode) {
-        let trial = self.0.lock().take();
-        if let Some(trial) = trial {
-            trial.judge(status);
+    /// What came of it, unless that was known before.
+    pub(crate) fn end(self, is_known: bool, status: StatusCode) {
+        match self.take() {
+            Some(trial) if is_known => trial.succeeded(),
+            Some(trial) => trial.judge(status),
+            None => {}
         }
     }
 
-    /// As [`Trial::succeeded`].
-    pub(crate) fn succeeded(self) {
-        let trial = self.0.lock().take();
-        trial.into_iter().for_each(Trial::succeeded);
+    fn take(&self) -> Option<Trial> {
+        self.0.lock().take()
     }
 }
 
 impl Drop for SharedTrial {
     /// What would say that it is known may be there for longer than the request.
     fn drop(&mut self) {
-        drop(self.0.lock().take());
+        drop(self.take());
     }
 }
 
@@ -128,7 +127,8 @@ impl Trial {
             StatusCode::UNAUTHORIZED => self.failed(),
             StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::CONFLICT => self.succeeded(),
             status if status.is_success() => self.succeeded(),
-            StatusCode::SERVICE_UNAVAILABLE => self.unjudged(),
+            // Nobody could say whose it is.
+            StatusCode::SERVICE_UNAVAILABLE => drop(self),
             _ => self.spared(),
         }
     }
@@ -139,17 +139,12 @@ impl Trial {
         self.attempt.take().into_iter().for_each(Attempt::succeeded);
     }
 
-    /// Nobody known, who said so.
+    /// Whoever it is cannot say who they are.
     pub(crate) fn failed(mut self) {
         if let Some(mut attempt) = self.attempt.take() {
             attempt.failed_once(Instant::now());
             self.place.takes_back(attempt);
         }
-    }
-
-    /// Nobody could say whose it is.
-    fn unjudged(self) {
-        drop(self);
     }
 
     /// It has not failed, and made nobody known.

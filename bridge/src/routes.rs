@@ -116,16 +116,9 @@ async fn dispatch(
             };
             let (limit, within) = (options.frame_bytes, options.handshake_timeout);
             let (trial, known) = trial.until_known();
-            match commands::execute(hub, call, request, limit, within, known).await {
-                (response, true) => {
-                    trial.succeeded();
-                    response
-                }
-                (response, false) => {
-                    trial.judge(response.status());
-                    response
-                }
-            }
+            let (response, is_known) = commands::execute(hub, call, request, limit, within, known).await;
+            trial.end(is_known, response.status());
+            response
         }
         ("POST", "/v1/tickets") => match connection.place.try_request(&shared.addresses, address) {
             Ok(trial) => judge(trial, commands::create_ticket(hub, call).await),

@@ -29,9 +29,9 @@ const PART_PUSHES: usize = 4_096;
 /// Bytes that one mailbox gets at most before the sessions get their turn: a few writes' worth.
 const PART_BYTES: usize = 32 * 1024;
 
-/// Followers of a room that are woken before they get their turn: few enough that what was touched to wake them is still in the
-/// processor's cache when they write. It takes a third off a
-/// delivery over gRPC where much waits; smaller parts take off no more.
+/// Followers of a room that are woken before they get their turn: few enough that what was touched to wake them is still in
+/// the processor's cache when they write. It takes a third off a delivery over gRPC where much waits; smaller parts take off no
+/// more.
 const PART_WOKEN: usize = 16;
 
 /// Something for a runtime's sessions.

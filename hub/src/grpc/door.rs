@@ -179,9 +179,7 @@ impl Visitor {
     ) -> Result<Admitted, Refusal> {
         let admitted = ask();
         if self.lacks_certificate(headers, &admitted) {
-            // Whoever has stolen the token fails as whoever has none.
-            drop(self.try_call(headers, || false)?);
-            return Err(ErrorCode::PermissionDenied.into());
+            return self.judge(self.try_call(headers, || false)?, headers, admitted);
         }
         let admitted = self.owned_by(headers, admitted);
         if is_good(&admitted) {
@@ -200,6 +198,7 @@ impl Visitor {
         admitted: Result<Admitted, Refusal>,
     ) -> Result<Admitted, Refusal> {
         if self.lacks_certificate(headers, &admitted) {
+            // Whoever has stolen the token fails as whoever has none.
             drop(trial);
             return Err(ErrorCode::PermissionDenied.into());
         }

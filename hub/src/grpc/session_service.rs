@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use tower::Service;
 
 use crate::access::authentication::Verified;
@@ -47,12 +47,12 @@ impl SessionService {
         &self,
         token: &Result<Option<Token>, Refusal>,
         closer: &Closer,
-        refuses_service: impl FnOnce() -> bool,
+        (visitor, headers): (&Visitor, &HeaderMap),
     ) -> bool {
         let Ok(Some(token)) = token else { return false };
         match self.services.whose(token, Timestamp::now()) {
             Ok(Verified::User(token)) => closer.is_of(&token.caller().key()).is_ok(),
-            Ok(Verified::Service(_)) => !refuses_service(),
+            Ok(Verified::Service(_)) => !visitor.refuses_service(headers),
             Err(_) => false,
         }
     }
@@ -77,8 +77,7 @@ where
         let token = call::bearer(&parts.headers).map(|token| token.map(|token| Token(token.to_owned())));
         let limit = self.services.settings.terms.frame_bytes as usize;
         let visitor = Visitor::of(&parts.extensions);
-        let refuses_service = || visitor.refuses_service(&parts.headers);
-        let is_good = || self.is_good(&token, &closer, refuses_service);
+        let is_good = || self.is_good(&token, &closer, (&visitor, &parts.headers));
         let trial = match visitor.try_call(&parts.headers, is_good) {
             Ok(trial) => trial,
             Err(refusal) => {

@@ -225,6 +225,11 @@ impl Session {
             && self.outbox_bytes < OUTBOX_READ_BYTES
     }
 
+    /// Whether nobody has said who they are, or is about to be known by the ticket that they showed.
+    pub(super) fn awaits_hello(&self) -> bool {
+        matches!(self.stage, Stage::Waiting(_)) && self.established.is_none() && self.in_flight.is_empty()
+    }
+
     /// Takes what was read.
     pub fn input(&mut self, input: Input) {
         if let Some(established) = &self.established {
@@ -253,8 +258,7 @@ impl Session {
             }
             Input::Broken(refusal) => self.end_broken(refusal),
             Input::Closed if matches!(self.stage, Stage::Open) => self.stage = Stage::Closing(false),
-            // It says nothing more, and has not said who it is.
-            Input::Closed if self.wants_input() => self.end_broken(ErrorCode::AuthRequired.into()),
+            Input::Closed if self.awaits_hello() => self.end_broken(ErrorCode::AuthRequired.into()),
             Input::Closed | Input::Gone => self.finish(None),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use carillon_hub::domain::entry::{EntryBody, Message};
+use carillon_hub::domain::entry::EntryBody;
 use carillon_hub::domain::inbox::Priority;
 use carillon_hub::domain::marks::Marks;
 use carillon_hub::domain::member::Role;
@@ -59,43 +59,6 @@ pub(crate) async fn blanks_what_a_user_wrote<F: Fixture>() {
         assert_eq!(marks, Marks::default());
         assert_eq!(scene.store().inbox_summary(&user_key("bob")).await.unwrap().unread, 0);
         assert_eq!(scene.store().inbox_summary(&user_key("alice")).await.unwrap().unread, 1);
-        scene.close_and_open().await;
-    }
-}
-
-fn message_of_service(content: &str) -> EntryBody {
-    EntryBody::Message(Message { by_service: true, ..Message::new(text(content), None, pairs(&[])) })
-}
-
-/// A service of the user's name has sent it, and it stays a service's whatever is done to it.
-pub(crate) async fn leaves_what_a_service_has_sent<F: Fixture>() {
-    let mut scene = Scene::<F>::new();
-    for body in ["told", "wrong", "told too", "wrong too"].map(message_of_service) {
-        scene.commit(append("conversation:a", "bob", body)).await;
-    }
-    scene.commit(append("conversation:a", "bob", edit(1, "told anew"))).await;
-    scene.commit(append("conversation:a", "alice", deletion(2))).await;
-    scene.commit(send("conversation:a", "bob", "secret")).await;
-    for turn in 0..2 {
-        assert_eq!(scene.store().erase(&user_key("bob")).await.unwrap().entries, 1 - turn);
-        for (seq, content) in
-            [(1, Some("told anew")), (2, None), (3, Some("told too")), (4, Some("wrong too"))]
-        {
-            let message = scene.message("conversation:a", seq).await;
-            assert_eq!((message.content, message.by_service), (content.map(text), true), "{turn}: {seq}");
-        }
-        let own = scene.message("conversation:a", 7).await;
-        assert_eq!((own.content, own.by_service), (None, false));
-        scene.close_and_open().await;
-    }
-    // What has been in the log for a while.
-    scene.commit(append("conversation:a", "bob", edit(3, "told at last"))).await;
-    scene.commit(append("conversation:a", "alice", deletion(4))).await;
-    for _ in 0..2 {
-        for (seq, content) in [(3, Some("told at last")), (4, None)] {
-            let message = scene.message("conversation:a", seq).await;
-            assert_eq!((message.content, message.by_service), (content.map(text), true), "{seq}");
-        }
         scene.close_and_open().await;
     }
 }

@@ -137,3 +137,36 @@ pub(crate) async fn are_not_erased_with_a_user<F: Fixture>() {
         }
     }
 }
+
+/// A service of the user's name has sent it, and it stays a service's whatever is done to it.
+pub(crate) async fn keep_their_messages_whatever_is_done_to_them<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    for content in ["told", "wrong", "told too", "wrong too"] {
+        scene.commit(send_by_service(ROOM, "bob", content)).await;
+    }
+    scene.commit(append(ROOM, "bob", edit(1, "told anew"))).await;
+    scene.commit(append(ROOM, "alice", deletion(2))).await;
+    scene.commit(send(ROOM, "bob", "secret")).await;
+    for turn in 0..2 {
+        assert_eq!(scene.store().erase(&user_key("bob")).await.unwrap().entries, 1 - turn);
+        for (seq, content) in
+            [(1, Some("told anew")), (2, None), (3, Some("told too")), (4, Some("wrong too"))]
+        {
+            let message = scene.message(ROOM, seq).await;
+            assert_eq!((message.content, message.by_service), (content.map(text), true), "{turn}: {seq}");
+        }
+        let own = scene.message(ROOM, 7).await;
+        assert_eq!((own.content, own.by_service), (None, false));
+        scene.close_and_open().await;
+    }
+    // What has been in the log for a while.
+    scene.commit(append(ROOM, "bob", edit(3, "told at last"))).await;
+    scene.commit(append(ROOM, "alice", deletion(4))).await;
+    for _ in 0..2 {
+        for (seq, content) in [(3, Some("told at last")), (4, None)] {
+            let message = scene.message(ROOM, seq).await;
+            assert_eq!((message.content, message.by_service), (content.map(text), true), "{seq}");
+        }
+        scene.close_and_open().await;
+    }
+}

@@ -149,6 +149,14 @@ impl AdminApi {
         })
     }
 
+    /// The same of a call that only an operator may make, and which is written down too.
+    fn admit_operator(&self, call: &str, source: &Source, headers: &HeaderMap) -> Result<Operator, Refusal> {
+        let operator = self.operator(call, source, headers)?;
+        let who = Some(Who::from(&operator.whose));
+        self.audit.tell_of(call, source, who, About::default(), Ok(()));
+        Ok(operator)
+    }
+
     /// The token that a ticket in these headers speaks for; `None` where they are judged as they are.
     pub(super) fn exchange(&self, headers: &HeaderMap) -> Option<Answer<String>> {
         self.authenticate.exchange(bearer(headers).ok()??)
@@ -299,9 +307,7 @@ macro_rules! calls {
                 let request_id = RequestId::of(headers);
                 let source = Visitor::of(request.extensions()).source(headers);
                 let work = async {
-                    let operator = self.operator("list_audit_heads", &source, headers)?;
-                    let who = Some(Who::from(&operator.whose));
-                    self.audit.tell_of("list_audit_heads", &source, who, About::default(), Ok(()));
+                    drop(self.admit_operator("list_audit_heads", &source, headers)?);
                     let heads = self.administer.audit_heads().await?;
                     Ok(v1::ListAuditHeadsResponse { heads: heads.iter().map(head).collect() })
                 };
@@ -320,9 +326,7 @@ macro_rules! calls {
                 let request_id = RequestId::of(headers);
                 let source = Visitor::of(request.extensions()).source(headers);
                 let work = async {
-                    let operator = self.operator("watch_overview", &source, headers)?;
-                    let who = Some(Who::from(&operator.whose));
-                    self.audit.tell_of("watch_overview", &source, who, About::default(), Ok(()));
+                    let operator = self.admit_operator("watch_overview", &source, headers)?;
                     let figures = overview::watch(Arc::clone(&self.observe), operator.still_good);
                     let figures: Self::WatchOverviewStream = figures
                         .map(move |figures| figures.map_err(|refusal| errors::status(&refusal, &request_id)))

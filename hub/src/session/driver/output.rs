@@ -107,10 +107,8 @@ impl Session {
     }
 
     fn poll_hello_deadline(&mut self, cx: &mut Context<'_>) {
-        if let Stage::Waiting(deadline) = &mut self.stage
-            && self.established.is_none()
-            // Whoever's ticket is being exchanged has said hello.
-            && self.in_flight.is_empty()
+        if self.awaits_hello()
+            && let Stage::Waiting(deadline) = &mut self.stage
             && deadline.as_mut().poll(cx).is_ready()
         {
             self.end(Some(ErrorCode::AuthRequired.into()));

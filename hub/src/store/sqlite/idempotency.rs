@@ -1,7 +1,7 @@
 //! Idempotency keys: packed into one row per group, found through a map in memory.
 //!
-//! A row's `keys` are 128-bit keyed hashes of (tenant, actor, home, key, kind of actor); its `records` say what the first attempt gave.
-//! The map takes 64 bits of a hash to (row, index) and the row decides, so a collision in the map costs a read, never a
+//! A row's `keys` are 128-bit keyed hashes of (tenant, actor, home, key, kind of actor); its `records` say what the first
+//! attempt gave. The map takes 64 bits of a hash to (row, index) and the row decides, so a collision in the map costs a read, never a
 //! wrong answer. The map is sharded: one large map stalls commits for the time of its growth (0.9 s measured).
 
 use std::collections::HashMap;

@@ -95,7 +95,8 @@ fn replay_marks(db: &Connection, span: Span) -> Result<()> {
            WHERE kind = 0 AND room = 0 AND sender IS NOT NULL GROUP BY sender)
          INSERT INTO marks SELECT j.room, j.sender, max(j.seq), max(CASE j.kind WHEN 0 THEN j.target ELSE j.seq END),
            max(j.number) FROM journal j LEFT JOIN erased e ON e.sender = j.sender
-         WHERE j.id > ?1 AND j.id <= ?2 AND (j.kind = 0 OR j.kind = 1 AND j.name IS NULL) AND j.room > 0 AND j.id > coalesce(e.id, 0)
+         WHERE j.id > ?1 AND j.id <= ?2 AND (j.kind = 0 OR j.kind = 1 AND j.name IS NULL) AND j.room > 0
+           AND j.id > coalesce(e.id, 0)
          GROUP BY j.room, j.sender
          ON CONFLICT DO UPDATE SET delivered = max(delivered, excluded.delivered), read = max(read, excluded.read),
            read_number = max(read_number, excluded.read_number)",

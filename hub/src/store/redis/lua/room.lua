@@ -1,6 +1,6 @@
 -- Commits an outcome whose home is a room.
-local now, limit, window, floor, count, age, latest, whole, of_service, state_keys, state_bytes, most_reactions, condition_count, write_count,
-  groups = struct.unpack('<i8I4I8I8I8i8BBBI4I4I4I4I4I4', arg())
+local now, limit, window, floor, count, age, latest, whole, of_service, state_keys, state_bytes,
+  most_reactions, condition_count, write_count, groups = struct.unpack('<i8I4I8I8I8i8BBBI4I4I4I4I4I4', arg())
 local tenant, room, actor = arg(), arg(), arg()
 local key = take_key(limit, window, floor)
 local publish, head = arg(), arg()
