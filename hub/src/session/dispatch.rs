@@ -8,9 +8,8 @@ use crate::access::rules::may_type;
 use crate::access::tickets::Tickets;
 use crate::audit::{About, event};
 use crate::domain::caller::Caller;
-use crate::domain::command::{Command, Hello, Join, Request, Stateless, Token};
+use crate::domain::command::{Command, Hello, Request, Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::RESUME_LOOKS;
 use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::presence::Status;
 use crate::domain::reply::{JoinReason, Reply};
@@ -20,16 +19,13 @@ use crate::store::{Idempotency, InboxPage, StoreError};
 
 use super::driver::{Established, Session};
 use super::executor::Answer;
-use super::join::{self, Joining};
+use super::join::Joining;
 use super::limits::TooOften;
 use super::opening::{self, Opened};
 use super::pages;
 use super::permitted::Answered;
 use super::services::Services;
-use super::slots::{LiveSlot, Slot};
-
-/// Joins of one session that are under way at a time: a resume of many rooms takes turns.
-const JOINS_UNDER_WAY: usize = 4;
+use super::slots::LiveSlot;
 
 /// A command that was done, for the session to finish.
 pub(super) enum Done {
@@ -269,125 +265,6 @@ impl Session {
                 self.end(Some(refusal));
             }
         }
-    }
-
-    fn join(&mut self, id: u32, join: Join) {
-        self.begin_waiting_join_of(&join.room);
-        let Some(established) = &mut self.established else { return };
-        match established.slots.find(&join.room) {
-            Some(slot) => {
-                if established.slots.is_spoken_for(slot) {
-                    return self.refuse(id, &ErrorCode::Conflict.into());
-                }
-                if let Some(Slot::Joining { again, .. }) = established.slots.get_mut(slot) {
-                    // The client cannot know that the hub joins it at this moment.
-                    *again = Some(Box::new((id, join)));
-                    return self.in_flight.push(id);
-                }
-            }
-            None if !self.has_place_for(&join.room) => {
-                return self.refuse(id, &ErrorCode::RoomLimitExceeded.into());
-            }
-            None => {}
-        }
-        self.begin_join(id, join, JoinReason::Command);
-    }
-
-    /// Begins a join. Where the room is followed already, that waits until it is done: a join that fails takes nothing away,
-    /// and one that does not begins anew, from where the client says.
-    pub(super) fn begin_join(&mut self, id: u32, join: Join, reason: JoinReason) {
-        let Some(established) = &mut self.established else { return };
-        let slot = established.slots.reserve(join.room.clone(), reason == JoinReason::Command);
-        let mailbox = Arc::clone(&established.live.mailbox);
-        let caller = established.caller.clone();
-        let room = join.room.clone();
-        let joined = join::join(Arc::clone(&self.services), caller, mailbox, slot, join, reason);
-        let limit = self.services.settings.command_timeout;
-        let hands_over_state =
-            self.services.namespaces.rules(&room).is_some_and(|rules| rules.latest_per_key);
-        let command = async move {
-            let joined = tokio::time::timeout(limit, joined).await;
-            let joined = joined.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()));
-            Done::Joined(id, slot, room, reason, Box::new(joined))
-        };
-        if hands_over_state {
-            self.begin_page(id, command);
-        } else {
-            self.begin(id, command);
-        }
-    }
-
-    /// Whether one more room may be joined.
-    fn has_place_for(&self, room: &RoomName) -> bool {
-        let Some(established) = &self.established else { return false };
-        let automatic = opening::automatic_rooms(&self.services, &established.caller);
-        if automatic.contains(room) {
-            return true;
-        }
-        let is_taken = |room: &&RoomName| {
-            established.slots.find(room).is_some()
-                || established.joins.iter().any(|(join, _)| join.room == **room)
-        };
-        let all = established.slots.occupied() + established.joins.len();
-        let asked = all - automatic.iter().filter(is_taken).count();
-        asked < self.services.settings.terms.rooms_per_session as usize
-    }
-
-    /// Begins the join of a room that waits for its turn, if one does: the command that joins the room goes after it, so that
-    /// the room is resumed also where the command fails.
-    fn begin_waiting_join_of(&mut self, room: &RoomName) {
-        let Some(established) = &mut self.established else { return };
-        let place = established.joins.iter().position(|(waiting, _)| waiting.room == *room);
-        let Some((join, reason)) = place.and_then(|place| established.joins.remove(place)) else { return };
-        if established.slots.find(room).is_none() {
-            established.joins_under_way += 1;
-            self.begin_join(0, join, reason);
-        }
-    }
-
-    /// Begins those joins that wait for their turn, as many as their user may resume.
-    pub(super) fn begin_waiting_joins(&mut self) {
-        while let Some(established) = &mut self.established
-            && established.feed.is_some()
-            && established.joins_under_way < JOINS_UNDER_WAY
-            && !established.joins_pause
-            && let Some((join, reason)) = established.joins.pop_front()
-        {
-            if established.slots.find(&join.room).is_some() {
-                continue;
-            }
-            if reason == JoinReason::Resumed
-                && let Err(after) = self.services.take_resumed(&established.caller)
-            {
-                established.joins.push_front((join, reason));
-                established.joins_pause = true;
-                return self.begin(0, async move {
-                    tokio::time::sleep(after.min(RESUME_LOOKS)).await;
-                    Done::JoinsGoOn
-                });
-            }
-            established.joins_under_way += 1;
-            self.begin_join(0, join, reason);
-        }
-    }
-
-    fn leave(&mut self, id: u32, room: &RoomName) {
-        let Some(established) = &mut self.established else { return };
-        established.joins.retain(|(join, _)| join.room != *room);
-        let slot = established.slots.find(room);
-        if let Some(slot) = slot
-            && let Some(leave) = established.slots.leave_of_join(slot)
-        {
-            if leave.is_some() {
-                return self.refuse(id, &ErrorCode::Conflict.into());
-            }
-            *leave = Some(id);
-            return self.in_flight.push(id);
-        }
-        if let Some(slot) = slot {
-            self.drop_slot(slot);
-        }
-        self.reply(id, &Reply::Left(room.clone()));
     }
 
     /// What was typed is sent: the next word begins anew, and others hear of it.

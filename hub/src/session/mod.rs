@@ -44,6 +44,7 @@ mod slots;
 mod spent;
 mod sweep;
 mod tickets;
+mod turns;
 mod unread;
 
 pub use batch::Batch;
