@@ -56,6 +56,7 @@ impl Cluster {
                 replica.command::<String>("INFO replication").contains("master_link_status:up")
             });
         }
+        servers.iter().for_each(Server::is_in_its_cluster);
         Self { servers }
     }
 

@@ -15,6 +15,9 @@ use crate::proxy::Target;
 /// Where a server keeps its log.
 const LOG: &str = "appendonlydir";
 
+/// Milliseconds after which servers of a cluster give up one that they do not hear.
+const NODE_TIMEOUT: &str = "1000";
+
 /// What a server keeps of what it is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeps {
@@ -102,8 +105,18 @@ impl Server {
             let speaks = ["--tls-port", &secure, "--tls-cluster", "yes", "--tls-replication", "yes"];
             server.more = speaks.iter().chain(tls).map(|&word| word.to_owned()).collect();
         }
+        let others = server.more.len();
+        // Two that meet give each other up after that time, and nobody has them meet again: on a machine that is busy they may
+        // need longer. [`Self::is_in_its_cluster`] sets it.
+        server.more.extend(["--cluster-node-timeout", "60000"].map(str::to_owned));
         server.restart();
+        server.more.truncate(others);
         server
+    }
+
+    /// Its cluster is whole: from now on it gives up others as soon as tests of failover want it.
+    pub(crate) fn is_in_its_cluster(&self) {
+        self.command::<()>(&format!("CONFIG SET cluster-node-timeout {NODE_TIMEOUT}"));
     }
 
     fn start_at(at: At, keeps: Keeps) -> Self {
@@ -189,7 +202,12 @@ impl Server {
             At::Port(port, bus) => {
                 command.args(["--bind", "127.0.0.1", "--cluster-enabled", "yes"]);
                 command.args(["--port", &port.to_string(), "--cluster-port", &bus.to_string()]);
-                command.args(["--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"]);
+                command.args([
+                    "--cluster-node-timeout",
+                    NODE_TIMEOUT,
+                    "--cluster-replica-validity-factor",
+                    "0",
+                ]);
                 command.args(["--repl-diskless-sync-delay", "0"]);
             }
         }
