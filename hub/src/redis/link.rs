@@ -172,7 +172,9 @@ impl Link {
         } else {
             server.answered(way);
         }
-        if matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask)) {
+        if is_moving(error)
+            && !matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Ask | ServerErrorKind::TryAgain))
+        {
             self.moved();
         }
     }
@@ -362,6 +364,21 @@ impl Link {
 
 fn is_replica(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly))
+}
+
+/// Whether what was asked is of a slot that is on its way to another server of a cluster, or there already: it was not carried
+/// out. Of a transaction that is said of its commands.
+pub fn is_moving(error: &RedisError) -> bool {
+    use ServerErrorKind::{Ask, Moved, TryAgain};
+    let is_so = |kind| matches!(kind, Some(Moved | Ask | TryAgain));
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ExecAbort) => {
+            let inner = RedisError::clone(error).into_server_errors();
+            inner.is_some_and(|errors| errors.iter().any(|(_, error)| is_so(error.kind())))
+        }
+        ErrorKind::Server(kind) => is_so(Some(kind)),
+        _ => false,
+    }
 }
 
 /// A random part of a wait, so that not all come back at once.

@@ -1,13 +1,18 @@
 //! The bus on a Redis cluster: channels are spread over its servers, and move with its slots.
 
 use carillon_hub::bus::{Event, Topic};
+use carillon_hub::redis::Names;
+use carillon_hub::redis::options::PREFIX;
+use carillon_hub::redis::slots::slot_of;
+use futures::FutureExt;
 use futures::future::join_all;
 use tokio_util::sync::DropGuard;
 
-use crate::harness::{Fixture, Node, room, soon};
+use crate::harness::{Fixture, Node, room, soon, tenant};
 use crate::redis::{node, options};
+use crate::registered::{self, LEASE};
 use carillon_test_redis as servers;
-use carillon_test_redis::{Keeps, Server};
+use carillon_test_redis::{Keeps, LAST, Server};
 
 /// Servers, and what ends the nodes.
 pub(crate) struct Cluster {
@@ -128,5 +133,29 @@ async fn a_connection_to_one_server_that_is_killed_costs_its_own_topics_alone() 
     for topic in topics.iter().filter(|topic| !lost.contains(topic)) {
         a.says(topic, 3).await;
         assert_eq!(a.next().await, Event::Message(topic.clone(), 3u64.to_le_bytes().to_vec().into()));
+    }
+}
+
+/// What nodes keep moves to another server while they go on: leases are renewed and sessions are written once it is there, and
+/// nobody is told that Redis is away.
+#[tokio::test]
+async fn slots_that_move_take_leases_and_sessions_along() {
+    let cluster = Cluster::start(false).await.cluster;
+    let node = registered::Node::start(&cluster.servers[0], 1, LEASE).await;
+    node.writes(1).await;
+    let names = Names::new(PREFIX);
+    for (number, key) in [names.nodes(), names.tenant(&tenant("acme"))].into_iter().enumerate() {
+        let slot = slot_of(key.as_bytes());
+        let from = LAST.iter().position(|last| slot <= *last).unwrap();
+        let to = (from + 1) % LAST.len();
+        cluster.begins_to_migrate(slot, from, to);
+        while cluster.migrates(slot, from, to, 1) > 0 {}
+        let mut renewing = Box::pin(async {
+            assert_eq!(node.renews().await, Some(vec![1]));
+            node.writes(number as u64 + 2).await;
+        });
+        assert!((&mut renewing).now_or_never().is_none());
+        cluster.has_migrated(slot, from, to);
+        renewing.await;
     }
 }

@@ -14,7 +14,7 @@ const LEASE: Duration = Duration::from_secs(60);
 
 impl Node {
     /// Keeps a session of a tenant.
-    async fn writes(&self, counter: u64) {
+    pub(crate) async fn writes(&self, counter: u64) {
         let writing = Writing {
             tenant: TenantId::parse("acme").unwrap(),
             life: self.life,
@@ -29,7 +29,7 @@ impl Node {
     }
 
     /// Whose leases have not ended, as this node sees it when it renews its own; `None` where that had.
-    async fn renews(&self) -> Option<Vec<u64>> {
+    pub(crate) async fn renews(&self) -> Option<Vec<u64>> {
         let leases = self.registry.renew(self.life, LEASE, false).await.unwrap();
         assert!(leases.all.iter().all(|lease| lease.left.is_none_or(|left| left <= LEASE)));
         let alive = leases.all.iter().filter(|lease| lease.left.is_some());

@@ -37,6 +37,15 @@ struct Sending {
     unanswered: Arc<AtomicU64>,
 }
 
+fn room(number: usize) -> String {
+    format!("conversation:{}", number % ROOMS)
+}
+
+/// The rooms that are sent to.
+pub(crate) fn rooms() -> impl Iterator<Item = String> {
+    (0..ROOMS).map(room)
+}
+
 /// Opens a store that gives up waiting for an answer soon.
 pub(crate) fn open(redis: redis::Options, change: impl FnOnce(&mut Options)) -> RedisStore {
     let setup = Setup::new();
@@ -79,6 +88,11 @@ impl Load {
         begun.elapsed()
     }
 
+    /// How often somebody was not answered so far, and asked again.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.sending.unanswered.load(Ordering::Relaxed)
+    }
+
     /// Stops, and checks that every room is what was acknowledged. Prints what happened.
     pub(crate) async fn end(self, what: &str, recovered: Duration) {
         self.sending.stop.store(true, Ordering::Release);
@@ -110,7 +124,7 @@ impl Sending {
     fn sender(&self, number: usize) -> impl Future<Output = (String, Acknowledged)> + use<> {
         let (store, stop) = (self.store.clone(), Arc::clone(&self.stop));
         let (answered, unanswered) = (Arc::clone(&self.answered), Arc::clone(&self.unanswered));
-        let room = format!("conversation:{}", number % ROOMS);
+        let room = room(number);
         async move {
             let mut acknowledged = Acknowledged::new();
             let mut pace = tokio::time::interval(Duration::from_millis(20));

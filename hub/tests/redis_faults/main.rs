@@ -16,6 +16,7 @@ mod loss;
 mod nodes;
 mod replicas;
 mod replicas_know;
+mod resharding;
 mod restart;
 mod revoked;
 mod rights;

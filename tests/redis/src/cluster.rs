@@ -71,6 +71,32 @@ impl Cluster {
         ports.map(|port| format!("rediss://127.0.0.1:{port}")).collect()
     }
 
+    /// Begins to migrate a slot from one of its servers to another one.
+    pub fn begins_to_migrate(&self, slot: u16, from: usize, to: usize) {
+        let (from, to) = (&self.servers[from], &self.servers[to]);
+        let (from_id, to_id): (String, String) = (from.command("CLUSTER MYID"), to.command("CLUSTER MYID"));
+        to.command::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}"));
+        from.command::<()>(&format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}"));
+    }
+
+    /// Moves so many of its keys, at most; how many there were.
+    pub fn migrates(&self, slot: u16, from: usize, to: usize, most: usize) -> usize {
+        let (from, to) = (&self.servers[from], self.servers[to].ports().0);
+        let keys: Vec<String> = from.command(&format!("CLUSTER GETKEYSINSLOT {slot} {most}"));
+        for key in &keys {
+            from.command::<String>(&format!("MIGRATE 127.0.0.1 {to} {key} 0 5000"));
+        }
+        keys.len()
+    }
+
+    /// The slot is the other's, whether its keys are there or not.
+    pub fn has_migrated(&self, slot: u16, from: usize, to: usize) {
+        let id: String = self.servers[to].command("CLUSTER MYID");
+        for server in [to, from] {
+            self.servers[server].command::<()>(&format!("CLUSTER SETSLOT {slot} NODE {id}"));
+        }
+    }
+
     /// Waits until the first master's replica has taken over from it.
     pub fn wait_for_the_first_replica(&self) {
         until("a replica takes over", || {

@@ -13,6 +13,7 @@
 //!
 //! A life's tenant is noted before anything of it is kept, so that whoever removes the life finds it all.
 
+mod asking;
 mod keeping;
 mod limits;
 mod tickets;
@@ -20,17 +21,14 @@ mod tickets;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Script, Value, cmd};
+use redis::{FromRedisValue, Pipeline, Script, Value, cmd};
 use tokio_util::sync::CancellationToken;
 
 use super::{Asking, Kept, Lease, Leases, Registry, Writing};
 use crate::bus::port::BusError;
 use crate::bus::sessions::Life;
 use crate::domain::names::{SessionId, TenantId};
-use crate::redis::LinkError;
-use crate::redis::Way;
-use crate::redis::{Link, LinkFigures, Names, Options};
+use crate::redis::{Link, LinkError, LinkFigures, Names, Options};
 use keeping::Keeping;
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
@@ -95,21 +93,6 @@ impl Inner {
         format!("{}/p/{}", self.names.tenant(tenant), name(life))
     }
 
-    /// Asks the server that has a key. Where its connection is broken another one is opened.
-    async fn ask<T>(
-        &self,
-        key: &str,
-        ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
-    ) -> Result<T, BusError> {
-        let mut server = self.link.server(key.as_bytes()).ok_or(BusError::Unavailable)?;
-        let asking = self.link.traffic().count(ask(&mut server.connection));
-        let answer = asking.await.inspect(|_| server.answered(Way::Reads));
-        answer.map_err(|error: RedisError| {
-            self.link.failed(&server, &error, Way::Reads);
-            BusError::Unavailable
-        })
-    }
-
     async fn renew(&self, life: Life, lease: Duration, is_new: bool) -> Result<Leases, BusError> {
         self.keeping.last_for(lease);
         let leases = self.renew_for(life, lease, is_new).await?;
@@ -124,7 +107,7 @@ impl Inner {
         let mut call = LEASE.key(&key);
         call.key(self.seen()).arg(name(life)).arg(millis(time)).arg(u8::from(is_new));
         call.arg(millis(self.keeping.lease()));
-        let answer: Vec<Value> = self.ask(&key, async |at| call.invoke_async(at).await).await?;
+        let answer: Vec<Value> = self.ask(&key, &call).await?;
         let mut parts = answer.into_iter();
         let is_renewed = parts.next() == Some(Value::Int(1));
         let mut all = Vec::new();
@@ -141,7 +124,7 @@ impl Inner {
         let key = self.leases();
         let mut note = cmd("SADD");
         note.arg(self.left()).arg(name(life));
-        self.ask::<()>(&key, async |at| note.query_async(at).await).await?;
+        self.ask::<()>(&key, &note).await?;
         self.keeping.last_for(grace.max(self.keeping.lease()));
         let leases = self.renew_for(life, grace, false).await?;
         if leases.is_renewed {
@@ -157,7 +140,7 @@ impl Inner {
             let mut note = Pipeline::new();
             note.atomic().cmd("SADD").arg(&key).arg(tenant.as_str()).ignore();
             note.cmd("PEXPIRE").arg(&key).arg(self.keeping.lasts()).ignore();
-            self.ask::<()>(&key, async |at| note.query_async(at).await).await?;
+            self.ask::<()>(&key, &note).await?;
         }
         self.keeping.note(life, &tenant, !is_last);
         let key = self.sessions(&tenant, life);
@@ -183,14 +166,14 @@ impl Inner {
             step.cmd("PEXPIRE").arg(&key).arg(self.keeping.lasts()).ignore();
         }
         step.cmd(self.publish).arg(self.names.tenant_channel(&tenant)).arg(&message[..]).ignore();
-        let (before,): (Option<u64>,) = self.ask(&key, async |at| step.query_async(at).await).await?;
+        let (before,): (Option<u64>,) = self.ask(&key, &step).await?;
         if follows.is_none() || follows == before {
             return Ok(());
         }
         // Something was lost, or all of it removed: what is left is nothing to begin from.
         let mut unlink = cmd("UNLINK");
         unlink.arg(&key);
-        self.ask::<()>(&key, async |at| unlink.query_async(at).await).await?;
+        self.ask::<()>(&key, &unlink).await?;
         Err(BusError::Unavailable)
     }
 
@@ -198,8 +181,7 @@ impl Inner {
         let key = self.sessions(tenant, life);
         let mut command = cmd("HGETALL");
         command.arg(&key);
-        let fields: Vec<(Vec<u8>, Vec<u8>)> =
-            self.ask(&key, async |at| command.query_async(at).await).await?;
+        let fields: Vec<(Vec<u8>, Vec<u8>)> = self.ask(&key, &command).await?;
         let mut kept = Kept::default();
         for (field, value) in fields {
             if field == COUNTER {
@@ -216,18 +198,18 @@ impl Inner {
         let key = self.tenants(life);
         let mut members = cmd("SMEMBERS");
         members.arg(&key);
-        let tenants: Vec<String> = self.ask(&key, async |at| members.query_async(at).await).await?;
+        let tenants: Vec<String> = self.ask(&key, &members).await?;
         for tenant in tenants.iter().filter_map(|tenant| TenantId::parse(tenant).ok()) {
             let key = self.sessions(&tenant, life);
             let mut unlink = cmd("UNLINK");
             unlink.arg(&key);
-            self.ask::<()>(&key, async |at| unlink.query_async(at).await).await?;
+            self.ask::<()>(&key, &unlink).await?;
         }
         let mut last = Pipeline::new();
         last.atomic().cmd("UNLINK").arg(&key).ignore();
         last.cmd("ZREM").arg(self.leases()).arg(name(life)).ignore();
         last.cmd("SREM").arg(self.left()).arg(name(life)).ignore();
-        self.ask::<()>(&key, async |at| last.query_async(at).await).await
+        self.ask::<()>(&key, &last).await
     }
 }
 

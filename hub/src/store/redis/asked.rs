@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -17,6 +18,7 @@ use super::commit::{self, Settled, Tags};
 use super::inbox;
 use super::limits::{QUEUED_BYTES, QUEUES, SLICE};
 use super::publish::Addressed;
+use super::routes::UnderWay;
 use super::shared::{Shared, partition_of};
 
 /// Where the answer to an outcome goes.
@@ -38,6 +40,11 @@ pub(super) struct Waiter {
     pub(super) partition: Partition,
     pub(super) effects_are_few: bool,
     pub(super) place: Place,
+    /// Once it is in a lane: the lane is its partition's until it is told.
+    pub(super) under_way: Option<UnderWay>,
+    pub(super) asked_at: Instant,
+    /// Of lanes that have handed it over: there it counts as told once this is gone.
+    pub(super) untold: Vec<Arc<oneshot::Sender<()>>>,
     pub(super) reply: Reply,
 }
 
@@ -86,7 +93,19 @@ impl Asked {
         let outcome = what.outcome();
         let partition = partition_of(&outcome.tenant, &outcome.home);
         let effects_are_few = outcome.effects.len() <= SLICE;
-        Self { call, what, waiter: Waiter { partition, effects_are_few, place, reply } }
+        Self {
+            call,
+            what,
+            waiter: Waiter {
+                partition,
+                effects_are_few,
+                place,
+                under_way: None,
+                asked_at: Instant::now(),
+                untold: Vec::new(),
+                reply,
+            },
+        }
     }
 }
 

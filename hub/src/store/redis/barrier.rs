@@ -14,13 +14,13 @@ use redis::{Pipeline, RedisResult, Value};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::redis::Way;
+use crate::redis::link::is_moving;
 use crate::redis::slots::Address;
-use crate::redis::{Durability, Link, Names, Partition, Server};
+use crate::redis::{Durability, Link, Names, Partition, Server, Way};
 use crate::store::StoreError;
 
 use super::answer::number;
-use super::limits::WAITERS;
+use super::limits::{BEATS, WAITERS};
 use super::shared::Shared;
 
 /// Where something was written: `WAIT` there speaks of it.
@@ -112,30 +112,36 @@ impl Barrier {
         }
     }
 
-    /// Whether enough replicas have all that was written; `None` where the server does not say.
+    /// Whether enough replicas have all that was written; `None` where the server does not say. Where a slot is on its way to
+    /// another server the write goes to another slot.
     async fn wait(&mut self) -> Option<bool> {
-        let mut commands = Pipeline::with_capacity(2);
-        commands.cmd("SET").arg(beat(&self.link, &self.names, &self.server)?).arg(1);
-        commands.cmd("WAIT").arg(self.wanted).arg(self.most);
-        let asking = async {
-            let answers = self.server.writes.req_packed_commands(&commands, 0, 2).await?;
-            answers.into_iter().map(Value::extract_error).collect::<RedisResult<Vec<_>>>()
-        };
-        match self.link.traffic().count(asking).await {
-            Ok(answers) => {
-                self.server.answered(Way::Writes);
-                Some(number(answers.last()?).ok()? >= i64::from(self.wanted))
-            }
-            Err(error) => {
-                self.link.failed(&self.server, &error, Way::Writes);
-                None
+        for key in beats(&self.link, &self.names, &self.server) {
+            let mut commands = Pipeline::with_capacity(2);
+            commands.cmd("SET").arg(key).arg(1);
+            commands.cmd("WAIT").arg(self.wanted).arg(self.most);
+            let asking = async {
+                let answers = self.server.writes.req_packed_commands(&commands, 0, 2).await?;
+                answers.into_iter().map(Value::extract_error).collect::<RedisResult<Vec<_>>>()
+            };
+            match self.link.traffic().count(asking).await {
+                Ok(answers) => {
+                    self.server.answered(Way::Writes);
+                    return Some(number(answers.last()?).ok()? >= i64::from(self.wanted));
+                }
+                Err(error) => {
+                    self.link.failed(&self.server, &error, Way::Writes);
+                    if !is_moving(&error) {
+                        return None;
+                    }
+                }
             }
         }
+        None
     }
 }
 
-/// The key of a server that is written to see whether it can be: in the first partition that it has.
-pub(super) fn beat(link: &Link, names: &Names, server: &Server) -> Option<String> {
-    let first = Partition::all().find(|partition| link.is_at(&server.address, partition.slot()))?;
-    Some(format!("{}beat", names.partition(first)))
+/// The keys of a server that are written to see whether it can be: in the first partitions that it has, each in another slot.
+pub(super) fn beats(link: &Link, names: &Names, server: &Server) -> Vec<String> {
+    let there = Partition::all().filter(|partition| link.is_at(&server.address, partition.slot()));
+    there.take(BEATS).map(|partition| format!("{}beat", names.partition(partition))).collect()
 }

@@ -19,6 +19,8 @@ use super::shared::Shared;
 /// An outcome of which it is known what became of it.
 pub(super) struct Carried {
     pub(super) settled: Settled,
+    /// What is to be asked again: it was refused, as its slot is on its way to another server.
+    pub(super) again: Option<(Call, What)>,
     pub(super) waiter: Waiter,
 }
 
@@ -30,32 +32,42 @@ pub(super) async fn carry(shared: &Shared, address: &Address, asked: Vec<Asked>)
         others.push((what, waiter));
     }
     let (whats, waiters): (Vec<_>, Vec<_>) = others.into_iter().unzip();
-    let settled = match shared.link.server_at(address) {
+    let settled: Vec<_> = match shared.link.server_at(address) {
         Some(server) => settle(shared, &server, calls, whats).await,
-        None => whats.iter().map(|_| StoreError::Unavailable.into()).collect(),
+        None => whats.iter().map(|_| (StoreError::Unavailable.into(), None)).collect(),
     };
-    settled.into_iter().zip(waiters).map(|(settled, waiter)| Carried { settled, waiter }).collect()
+    let carried = |((settled, again), waiter)| Carried { settled, again, waiter };
+    settled.into_iter().zip(waiters).map(carried).collect()
 }
 
-async fn settle(shared: &Shared, server: &Server, calls: Vec<Call>, whats: Vec<What>) -> Vec<Settled> {
+/// What became of one, and what is to be asked again.
+type Settling = (Settled, Option<(Call, What)>);
+
+async fn settle(shared: &Shared, server: &Server, calls: Vec<Call>, whats: Vec<What>) -> Vec<Settling> {
     let answers = ask(shared, server, calls).await;
     let waits = shared.waits_for_replicas();
     let addressed: Vec<Addressed> =
         if waits { whats.iter().map(What::addressed).collect() } else { Vec::new() };
-    let settle = |(what, answer): (What, Result<Value, Failure>)| {
+    let settle = |(what, (answer, call)): (What, Answered)| -> Settling {
+        if let Some(call) = call {
+            return (StoreError::Unavailable.into(), Some((call, what)));
+        }
         let settled = answer.map(Answer::new).map_err(StoreError::from);
-        settled.and_then(|answer| what.settle(shared, answer)).unwrap_or_else(Settled::from)
+        (settled.and_then(|answer| what.settle(shared, answer)).unwrap_or_else(Settled::from), None)
     };
-    let mut settled: Vec<Settled> = whats.into_iter().zip(answers).map(settle).collect();
+    let (mut settled, again): (Vec<Settled>, Vec<_>) = whats.into_iter().zip(answers).map(settle).unzip();
     if waits {
         make_durable(shared, server, &mut settled, &addressed).await;
     }
-    settled
+    settled.into_iter().zip(again).collect()
 }
+
+/// An answer, and the call again where it was refused as its slot is on its way.
+type Answered = (Result<Value, Failure>, Option<Call>);
 
 /// Asks all in one piece; once more those whose script the server did not know. Each of these goes with its script, so that nothing
 /// that is asked meanwhile comes before it, and another who has the scripts forgotten changes nothing.
-async fn ask(shared: &Shared, server: &Server, calls: Vec<Call>) -> Vec<Result<Value, Failure>> {
+async fn ask(shared: &Shared, server: &Server, calls: Vec<Call>) -> Vec<Answered> {
     let mut scripts = Vec::with_capacity(calls.len());
     let mut pipeline = Pipeline::with_capacity(calls.len());
     for call in calls {
@@ -66,9 +78,23 @@ async fn ask(shared: &Shared, server: &Server, calls: Vec<Call>) -> Vec<Result<V
     let mut answers = shared.send_all(server, Way::Writes, &pipeline).await;
     let is_unknown = |answer: &Result<Value, Failure>| matches!(answer, Err(Failure::NoScript));
     let unknown: Vec<usize> = (0..answers.len()).filter(|place| is_unknown(&answers[*place])).collect();
-    if unknown.is_empty() {
-        return answers;
+    if !unknown.is_empty() {
+        ask_with_text(shared, server, (&pipeline, &scripts), unknown, &mut answers).await;
     }
+    let with_call = |((answer, script), command): ((_, _), &Cmd)| {
+        let again = matches!(answer, Err(Failure::Moving)).then(|| Call::of_parts(script, command.clone()));
+        (answer, again)
+    };
+    answers.into_iter().zip(scripts).zip(pipeline.cmd_iter()).map(with_call).collect()
+}
+
+async fn ask_with_text(
+    shared: &Shared,
+    server: &Server,
+    (pipeline, scripts): (&Pipeline, &[&'static Script]),
+    unknown: Vec<usize>,
+    answers: &mut [Result<Value, Failure>],
+) {
     let mut again = Pipeline::with_capacity(unknown.len());
     let commands: Vec<&Cmd> = pipeline.cmd_iter().collect();
     for place in &unknown {
@@ -78,7 +104,6 @@ async fn ask(shared: &Shared, server: &Server, calls: Vec<Call>) -> Vec<Result<V
     for (place, answer) in unknown.into_iter().zip(others) {
         answers[place] = answer;
     }
-    answers
 }
 
 /// A call of a script with its text instead of its hash.
@@ -118,7 +143,11 @@ async fn make_durable(shared: &Shared, server: &Server, settled: &mut [Settled],
         }
     }
     let told = shared.send_all(server, Way::Reads, &commands).await;
-    for (place, told) in whose.into_iter().zip(told) {
+    for ((place, told), command) in whose.into_iter().zip(told).zip(commands.cmd_iter()) {
+        let told = match told {
+            Err(Failure::Moving) => shared.send(command).await,
+            told => told,
+        };
         if let Err(failure) = told {
             settled[place] = StoreError::from(failure).into();
         }

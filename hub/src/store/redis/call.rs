@@ -1,16 +1,19 @@
 //! Asking Redis: a script or a command, its time limit, and what its failures mean.
 
+use std::time::{Duration, Instant};
+
 use redis::aio::ConnectionLike;
 use redis::{
     Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Script, ServerErrorKind, ToRedisArgs, Value,
 };
 
-use crate::redis::Way;
-use crate::redis::{Partition, Server};
+use crate::redis::link::is_moving;
+use crate::redis::{Partition, Server, Way};
 use crate::store::StoreError;
 
 use super::answer::Answer;
 use super::barrier::Written;
+use super::limits::{MOVING_WAIT, MOVING_WAIT_MOST};
 use super::shared::Shared;
 
 /// A script with its arguments.
@@ -38,6 +41,11 @@ impl Call {
         self.command.arg(argument);
     }
 
+    /// A call that was taken apart.
+    pub(super) fn of_parts(script: &'static Script, command: Cmd) -> Self {
+        Self { script, command }
+    }
+
     /// The script and the command.
     pub(super) fn into_parts(self) -> (&'static Script, Cmd) {
         (self.script, self.command)
@@ -50,15 +58,12 @@ impl Call {
 
     /// Asks, and gives the answer's parts with who answered.
     pub(super) async fn ask_at(self, shared: &Shared) -> Result<(Answer, Server), StoreError> {
-        let server = shared.server_for(&self.command)?;
-        let answer = self.over(shared, &server, Way::Reads).await?;
-        Ok((answer, server))
+        self.over_its_server(shared, Way::Reads).await.map_err(StoreError::from)
     }
 
     /// Writes what is to be made durable: gives the answer's parts, and where that is.
     pub(super) async fn write(self, shared: &Shared) -> Result<(Answer, Written), StoreError> {
-        let server = shared.server_for(&self.command)?;
-        let answer = self.over(shared, &server, Way::Writes).await?;
+        let (answer, server) = self.over_its_server(shared, Way::Writes).await?;
         Ok((answer, Written(server)))
     }
 
@@ -69,16 +74,26 @@ impl Call {
         Ok(answer)
     }
 
-    async fn over(&self, shared: &Shared, server: &Server, way: Way) -> Result<Answer, StoreError> {
+    async fn over_its_server(&self, shared: &Shared, way: Way) -> Result<(Answer, Server), Failure> {
+        let mut search = Search::begin(shared, &self.command)?;
+        loop {
+            let answer = self.over(shared, &search.server, way).await;
+            if !matches!(answer, Err(Failure::Moving)) || !search.goes_on(shared, &self.command).await {
+                return answer.map(|answer| (answer, search.server));
+            }
+        }
+    }
+
+    async fn over(&self, shared: &Shared, server: &Server, way: Way) -> Result<Answer, Failure> {
         let answer = match shared.send_over(server, way, &self.command).await {
             Err(Failure::NoScript) => {
                 let loaded = self.script.load_async(&mut server.over(way)).await;
-                loaded.map_err(|error| StoreError::from(Failure::of(&error)))?;
+                loaded.map_err(|error| Failure::of(&error))?;
                 shared.send_over(server, way, &self.command).await
             }
             answer => answer,
         };
-        answer.map(Answer::new).map_err(StoreError::from)
+        answer.map(Answer::new)
     }
 }
 
@@ -87,6 +102,8 @@ impl Call {
 pub(super) enum Failure {
     /// The server does not know the script.
     NoScript,
+    /// Its slot is on its way to another server, or there already: it was not carried out.
+    Moving,
     /// There is no connection, no answer in time, or the server does not take commands now.
     Away,
     /// The server refused the command itself.
@@ -97,6 +114,7 @@ impl Failure {
     pub(super) fn of(error: &RedisError) -> Self {
         match error.kind() {
             ErrorKind::Server(ServerErrorKind::NoScript) => Self::NoScript,
+            _ if is_moving(error) => Self::Moving,
             ErrorKind::Server(ServerErrorKind::ResponseError | ServerErrorKind::ExecAbort)
             | ErrorKind::UnexpectedReturnType
             | ErrorKind::Client => Self::Refused(error.to_string()),
@@ -109,9 +127,37 @@ impl Failure {
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::NoScript | Failure::Away => Self::Unavailable,
+            Failure::NoScript | Failure::Moving | Failure::Away => Self::Unavailable,
             Failure::Refused(text) => Self::Engine(text.into()),
         }
+    }
+}
+
+/// Looks for the server that has a command's key, for as long as an answer may take, while that is on its way to another one.
+struct Search {
+    server: Server,
+    until: Instant,
+    wait: Duration,
+}
+
+impl Search {
+    fn begin(shared: &Shared, command: &Cmd) -> Result<Self, Failure> {
+        let server = shared.server_for(command).map_err(|_| Failure::Away)?;
+        Ok(Self { server, until: Instant::now() + shared.options.redis.answer_timeout, wait: MOVING_WAIT })
+    }
+
+    /// The server that was asked does not have it: whether another is to be asked, or the same once more.
+    async fn goes_on(&mut self, shared: &Shared, command: &Cmd) -> bool {
+        if Instant::now() >= self.until {
+            return false;
+        }
+        tokio::time::sleep(self.wait).await;
+        self.wait = (self.wait * 2).min(MOVING_WAIT_MOST);
+        // One that is new in the cluster may not be connected yet: the one before says again that it does not have it.
+        if let Ok(server) = shared.server_for(command) {
+            self.server = server;
+        }
+        true
     }
 }
 
@@ -129,16 +175,20 @@ impl Shared {
         self.link.server(key.unwrap_or_default()).ok_or(StoreError::Unavailable)
     }
 
-    /// Sends one command and waits for its answer. Where its key has moved it was not carried out: who asked asks again.
+    /// Sends one command and waits for its answer.
     pub(super) async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
         self.send_at(command).await.map(|(answer, _)| answer)
     }
 
     /// Sends one command; gives its answer with who answered.
     pub(super) async fn send_at(&self, command: &Cmd) -> Result<(Value, Server), Failure> {
-        let server = self.server_for(command).map_err(|_| Failure::Away)?;
-        let answer = self.send_over(&server, Way::Reads, command).await?;
-        Ok((answer, server))
+        let mut search = Search::begin(self, command)?;
+        loop {
+            let answer = self.send_over(&search.server, Way::Reads, command).await;
+            if !matches!(answer, Err(Failure::Moving)) || !search.goes_on(self, command).await {
+                return answer.map(|answer| (answer, search.server));
+            }
+        }
     }
 
     async fn send_over(&self, server: &Server, way: Way, command: &Cmd) -> Result<Value, Failure> {

@@ -13,8 +13,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::domain::position::Epoch;
 use crate::domain::time::Timestamp;
-use crate::redis::Way;
-use crate::redis::{Durability, Server};
+use crate::redis::link::is_moving;
+use crate::redis::{Durability, Server, Way};
 
 use super::answer::Answer;
 use super::barrier::{self, Written};
@@ -100,7 +100,8 @@ async fn read(shared: &Arc<Shared>, mut server: Server) -> bool {
     if is_hubs {
         question.arg(hub).arg("epoch").arg("secret");
     } else {
-        question.arg(barrier::beat(&shared.link, &shared.names, &server).unwrap_or_default());
+        let beats = barrier::beats(&shared.link, &shared.names, &server);
+        question.arg(beats.first().map_or("", String::as_str));
     }
     let asked = Instant::now();
     let asking = async { server.connection.req_packed_command(&question).await?.extract_error() };
@@ -112,7 +113,8 @@ async fn read(shared: &Arc<Shared>, mut server: Server) -> bool {
         }
         Err(error) => {
             shared.link.failed(&server, &error, Way::Reads);
-            false
+            // One of which that slot is on its way to another one is there.
+            is_moving(&error)
         }
     }
 }
@@ -160,23 +162,16 @@ async fn writes(shared: &Shared) {
 }
 
 async fn write(shared: &Shared, mut server: Server) -> Write {
-    let Some(key) = barrier::beat(&shared.link, &shared.names, &server) else { return Write::Unknown };
-    let mut set = cmd("SET");
-    set.arg(key).arg(1);
-    let asking = async { server.connection.req_packed_command(&set).await?.extract_error() };
-    if let Err(error) = shared.link.traffic().count(asking).await {
-        shared.link.failed(&server, &error, Way::Reads);
-        let Some(code) = error.code() else { return Write::Unknown };
-        if !shared.beats.refused.load(Ordering::Relaxed) {
-            tracing::error!(code, "redis refuses what is written: nothing is committed");
-        }
-        return Write::Refused;
+    match write_there(shared, &mut server).await {
+        Write::Taken => {}
+        other => return other,
     }
     if shared.link.is_owner(&server, shared.names.hub().as_bytes())
         && let Err(error) = lives::beat(shared, &mut server).await
     {
         shared.link.failed(&server, &error, Way::Reads);
-        return Write::Unknown;
+        // The other server will hear it.
+        return if is_moving(&error) { Write::Taken } else { Write::Unknown };
     }
     if !matches!(shared.options.durability, Durability::Replicas(_)) {
         return Write::Taken;
@@ -185,4 +180,24 @@ async fn write(shared: &Shared, mut server: Server) -> Write {
         Ok(()) => Write::Taken,
         Err(_) => Write::Unknown,
     }
+}
+
+/// Where a slot is on its way to another server the write goes to another slot.
+async fn write_there(shared: &Shared, server: &mut Server) -> Write {
+    for key in barrier::beats(&shared.link, &shared.names, server) {
+        let mut set = cmd("SET");
+        set.arg(key).arg(1);
+        let asking = async { server.connection.req_packed_command(&set).await?.extract_error() };
+        let Err(error) = shared.link.traffic().count(asking).await else { return Write::Taken };
+        shared.link.failed(server, &error, Way::Reads);
+        if is_moving(&error) {
+            continue;
+        }
+        let Some(code) = error.code() else { return Write::Unknown };
+        if !shared.beats.refused.load(Ordering::Relaxed) {
+            tracing::error!(code, "redis refuses what is written: nothing is committed");
+        }
+        return Write::Refused;
+    }
+    Write::Unknown
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::oneshot;
 
 use crate::redis::Partition;
@@ -19,6 +19,8 @@ pub(super) struct Queue<T> {
     waiting: FxHashMap<Partition, VecDeque<(T, Era)>>,
     /// Partitions of which something waits, the next first.
     turns: VecDeque<Partition>,
+    /// Partitions that have no turn, whatever of them waits.
+    held: FxHashSet<Partition>,
     /// The first era that has not passed.
     first: u64,
     /// From there on, the last without a fence: what is left of each, and who is told when it and those before have passed.
@@ -29,7 +31,8 @@ impl<T> Queue<T> {
     /// An empty one, in which so many of a partition may wait.
     pub(super) fn new(most: usize) -> Self {
         let (waiting, turns) = (FxHashMap::default(), VecDeque::new());
-        Self { most, waiting, turns, first: 0, eras: VecDeque::from([(0, None)]) }
+        let (held, eras) = (FxHashSet::default(), VecDeque::from([(0, None)]));
+        Self { most, waiting, turns, held, first: 0, eras }
     }
 
     /// Whether nothing waits; some may be under way.
@@ -43,7 +46,7 @@ impl<T> Queue<T> {
         if waiting.len() >= self.most {
             return Some(what);
         }
-        if waiting.is_empty() {
+        if waiting.is_empty() && !self.held.contains(&partition) {
             self.turns.push_back(partition);
         }
         let era = Era(self.first + self.eras.len() as u64 - 1);
@@ -68,6 +71,49 @@ impl<T> Queue<T> {
             }
         }
         taken
+    }
+
+    /// A partition has no turn any more.
+    pub(super) fn hold(&mut self, partition: Partition) {
+        if self.held.insert(partition) {
+            self.turns.retain(|turn| *turn != partition);
+        }
+    }
+
+    /// It has turns again.
+    pub(super) fn free(&mut self, partition: Partition) {
+        if self.held.remove(&partition) && self.waiting.contains_key(&partition) {
+            self.turns.push_back(partition);
+        }
+    }
+
+    /// Puts back what was taken out of one that is held: it comes first.
+    pub(super) fn put_back(&mut self, partition: Partition, taken: Vec<(T, Era)>) {
+        if taken.is_empty() {
+            return;
+        }
+        let waiting = self.waiting.entry(partition).or_default();
+        taken.into_iter().rev().for_each(|one| waiting.push_front(one));
+    }
+
+    /// Takes out the first of one that is held.
+    pub(super) fn take_first(&mut self, partition: Partition) -> Option<(T, Era)> {
+        let waiting = self.waiting.get_mut(&partition)?;
+        let first = waiting.pop_front();
+        if waiting.is_empty() {
+            self.waiting.remove(&partition);
+        }
+        first
+    }
+
+    /// Takes out all of one that is held of which this is so.
+    pub(super) fn take_those(&mut self, partition: Partition, is_so: impl Fn(&T) -> bool) -> Vec<(T, Era)> {
+        let waiting = self.waiting.remove(&partition).unwrap_or_default();
+        let (taken, left): (VecDeque<_>, VecDeque<_>) = waiting.into_iter().partition(|one| is_so(&one.0));
+        if !left.is_empty() {
+            self.waiting.insert(partition, left);
+        }
+        taken.into()
     }
 
     /// One that was taken out has been told.

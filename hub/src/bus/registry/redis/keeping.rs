@@ -112,6 +112,6 @@ impl Inner {
     async fn keep_key(&self, key: &str, lasts: u64) -> Result<(), BusError> {
         let mut expire = cmd("PEXPIRE");
         expire.arg(key).arg(lasts);
-        self.ask::<()>(key, async |at| expire.query_async(at).await).await
+        self.ask::<()>(key, &expire).await
     }
 }

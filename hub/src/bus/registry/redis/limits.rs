@@ -60,8 +60,7 @@ impl Inner {
         let mut call = COUNT.key(&key);
         call.arg(name(self.node)).arg(millis(SESSION_COUNT_LASTS)).arg(own.sessions).arg(own_marks);
         call.arg(many).arg(most).arg(mark).arg(from).arg(u8::from(is_all)).arg(gone);
-        let (many, takes_over, others): (u32, u8, Vec<String>) =
-            self.ask(&key, async |at| call.invoke_async(at).await).await?;
+        let (many, takes_over, others): (u32, u8, Vec<String>) = self.ask(&key, &call).await?;
         let takes_over = match takes_over {
             0 => TakesOver::Nobody,
             1 => TakesOver::Instance,
@@ -79,7 +78,7 @@ impl Inner {
         let key = bucket_key(&self.names, bucket);
         let mut call = BUCKET.key(&key);
         call.arg(every).arg(burst);
-        let lacks: u64 = self.ask(&key, async |at| call.invoke_async(at).await).await?;
+        let lacks: u64 = self.ask(&key, &call).await?;
         Ok((lacks > 0).then(|| Duration::from_millis(lacks)))
     }
 
@@ -92,7 +91,7 @@ impl Inner {
         for bucket in buckets {
             ask.cmd("PTTL").arg(bucket_key(&self.names, bucket));
         }
-        let left: Vec<i64> = self.ask(&first, async |at| ask.query_async(at).await).await?;
+        let left: Vec<i64> = self.ask(&first, &ask).await?;
         Ok(left.into_iter().map(|left| Duration::from_millis(u64::try_from(left).unwrap_or(0))).collect())
     }
 
@@ -102,7 +101,7 @@ impl Inner {
         for bucket in buckets {
             remove.arg(bucket_key(&self.names, bucket));
         }
-        self.ask(&first, async |at| remove.query_async(at).await).await
+        self.ask(&first, &remove).await
     }
 
     async fn nodes(&self) -> Result<Vec<u64>, BusError> {
@@ -112,7 +111,7 @@ impl Inner {
         step.cmd("SMEMBERS").arg(self.left());
         step.cmd("GET").arg(self.seen());
         let (time, leases, left, seen): ((f64, f64), Leases, Vec<String>, Option<f64>) =
-            self.ask(&key, async |at| step.query_async(at).await).await?;
+            self.ask(&key, &step).await?;
         let now = time.0 * 1_000.0 + (time.1 / 1_000.0).floor();
         // As in `lease.lua`: time in which nobody renewed a lease does not count.
         let passed = seen.map_or(0.0, |seen| now - seen);

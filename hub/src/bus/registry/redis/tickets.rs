@@ -25,7 +25,7 @@ impl Inner {
         let mut call = PUT.key(&held);
         call.key(key).arg(&ticket.key.name).arg(&ticket.sealed);
         call.arg(millis(ticket.life).max(1)).arg(ticket.most);
-        let full_for: u64 = self.ask(&held, async |at| call.invoke_async(at).await).await?;
+        let full_for: u64 = self.ask(&held, &call).await?;
         Ok((full_for > 0).then(|| Duration::from_millis(full_for)))
     }
 
@@ -34,14 +34,14 @@ impl Inner {
         let Some(key) = ticket_key(&self.names, key) else { return Ok(None) };
         let mut take = cmd("GETDEL");
         take.arg(&key);
-        self.ask(&key, async |at| take.query_async(at).await).await
+        self.ask(&key, &take).await
     }
 
     async fn used_ticket(&self, holder: &Holder, key: &TicketKey) -> Result<(), BusError> {
         let held = held_key(&self.names, holder);
         let mut used = cmd("ZREM");
         used.arg(&held).arg(&key.name);
-        self.ask(&held, async |at| used.query_async(at).await).await
+        self.ask(&held, &used).await
     }
 }
 
