@@ -10,6 +10,7 @@ mod harness;
 
 mod failover;
 mod gone;
+mod index;
 mod lanes;
 mod load;
 mod loss;

@@ -43,7 +43,7 @@ pub(super) const TRIMS_AT_ONCE: usize = 32;
 pub(super) const PUT_OFF: Duration = Duration::from_hours(1);
 /// Rooms that cannot be trimmed of which it is said, at most.
 pub(super) const PUT_OFF_KNOWN: usize = 1_000;
-/// How often it is looked whether all rooms have been gone over, and how soon where that failed.
+/// How often it is looked whether all rooms have been gone over, and how soon where that failed, or others are at it.
 pub(super) const PASS_EVERY: Duration = Duration::from_mins(10);
 pub(super) const PASS_AGAIN: Duration = Duration::from_mins(1);
 /// Whoever goes over a partition and is not heard of for so long has given up.

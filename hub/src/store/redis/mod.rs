@@ -41,6 +41,7 @@ mod publish;
 mod queue;
 mod random;
 mod read;
+mod reindex;
 mod revocations;
 mod revoked;
 mod routes;

@@ -50,5 +50,6 @@ scripts! {
     RENEW = ["common", "renew"];
     REVOKE = ["common", "revoke"];
     REVOCATIONS = ["common", "revocations"];
+    REINDEX = ["common", "outbox", "reindex"];
     ANCHOR = ["common", "anchor"];
 }

@@ -21,6 +21,7 @@ use super::call::Call;
 use super::limits::{DUE_AT_ONCE, KEYS_INTERVAL, TRIMS_AT_ONCE, TURNS};
 use super::outbox::Outboxes;
 use super::pass;
+use super::reindex;
 use super::script;
 use super::shared::Shared;
 use super::trim::trim_or_put_off;
@@ -54,6 +55,7 @@ async fn look_after(shared: Arc<Shared>, outboxes: Outboxes, address: Address) {
     tokio::select! {
         () = looking => {}
         () = pass::run(&shared, &address) => {}
+        () = reindex::run(&shared, &outboxes, &address) => {}
         () = shared.cancel.cancelled() => {}
     }
 }

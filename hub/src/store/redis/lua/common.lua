@@ -2,7 +2,8 @@
 --
 -- Keys of a partition: keys, keyq (idempotency), out, outn (outbox), fx (effects applied, by the partition that they came
 -- from), due (what is to be looked at, by when), names/TENANT (its rooms), wrote/TENANT/USER (rooms where somebody wrote),
--- count/TENANT, tenants, pass (the rules of retention that all rooms were gone over for), beat (written to see that it can be).
+-- count/TENANT, tenants, pass (the rules of retention that all rooms were gone over for), index (the
+-- epoch in which the index of their members' rooms was made of them), beat (written to see that it can be).
 -- Of a room: r/TENANT/ROOM with h (head), c (cold state), m (metadata); /e entries, /m members, /o their order, /k marks, /d
 -- edits of a message, /x/SEQ its reactions, /xs which have any, /l last event of each key.
 -- Of a user: u/TENANT/USER with head, time, read; /n notices, /z their order, /i by id, /u unread, /ue those that expire,
