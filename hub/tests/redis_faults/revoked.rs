@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use carillon_hub::domain::revocation::{Revocation, Revoked, Scope};
 use carillon_hub::domain::time::Timestamp;
+use carillon_hub::redis;
 use carillon_hub::store::Store;
-use carillon_hub::store::redis::RedisStore;
+use carillon_hub::store::redis::{Options, RedisStore};
 
 use crate::harness::*;
 use crate::loss::{epoch_told, goes_back, open, revoke};
@@ -43,6 +44,37 @@ async fn a_lost_repetition_is_given_again() {
     goes_back(&mut server, &kept, None).await;
     assert_ne!(epoch_told(&setup), before.0);
     assert_eq!(is_kept(&store, &later("bob")).await, [later("bob")]);
+    store.close().await;
+}
+
+/// A version before kept revocations by an instant for ever, as it said nowhere when they go.
+#[tokio::test]
+async fn what_a_version_before_has_kept_goes_as_well() {
+    let server = Server::start(Keeps::EverySecond);
+    let setup = Setup::new();
+    let lives = Duration::from_secs(100);
+    let options = Options {
+        strict: false,
+        clock: setup.clock.source(),
+        revoked_for: Some(lives),
+        ..Options::new(redis::Options::new(server.url()), setup.namespaces.clone(), setup.sink.clone())
+    };
+    let store = RedisStore::open(options).unwrap();
+    let before = setup.clock.now();
+    let of = |name: &str| {
+        let what = Revoked::User { user: user(name), before };
+        Revocation { scope: Scope::Tenant(tenant()), what }
+    };
+    store.revoke(of("bob")).await.unwrap();
+    let by_instant: Vec<String> = server.command("KEYS *hub/vb");
+    server.command::<u64>(&format!("DEL {}", by_instant[0]));
+    assert_eq!(store.revocations(0, 10).await.unwrap().revocations, [of("bob")]);
+    setup.clock.advance(lives - Duration::from_secs(1));
+    assert_eq!(store.revocations(0, 10).await.unwrap().revocations, [of("bob")], "it still reaches tokens");
+    setup.clock.advance(Duration::from_secs(1));
+    assert_eq!(store.revocations(0, 10).await.unwrap().revocations, []);
+    let all = by_instant[0].strip_suffix('b').unwrap();
+    assert_eq!(server.command::<u64>(&format!("EXISTS {all} {all}z {all}b")), 0, "nothing is left of it");
     store.close().await;
 }
 

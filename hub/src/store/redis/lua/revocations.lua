@@ -13,7 +13,13 @@ forget('e', now)
 if reached ~= '' then forget('b', reached) end
 local reply = {}
 for _, subject in ipairs(call('ZRANGEBYSCORE', base .. 'z', '(' .. after, '+inf', 'LIMIT', 0, most)) do
+  local record = call('HGET', base, subject)
   reply[#reply + 1] = subject
-  reply[#reply + 1] = call('HGET', base, subject)
+  reply[#reply + 1] = record
+  -- One that a version before has kept, which said of tokens alone when they go.
+  if record and string.sub(subject, 1, 1) ~= '1' and not call('ZSCORE', base .. 'b', subject) then
+    local _, instant = struct.unpack('<I8i8', record)
+    call('ZADD', base .. 'b', instant, subject)
+  end
 end
 return reply
