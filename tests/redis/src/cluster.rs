@@ -73,6 +73,15 @@ impl Cluster {
 
     /// Begins to migrate a slot from one of its servers to another one.
     pub fn begins_to_migrate(&self, slot: u16, from: usize, to: usize) {
+        // Who does not know yet what the slot's owner has taken last takes it with an earlier epoch than that has, and loses it to
+        // what that one has said before.
+        until("all servers are of one epoch", || {
+            let epoch = |server: &Server| {
+                let info: String = server.command("CLUSTER INFO");
+                info.lines().find(|line| line.starts_with("cluster_current_epoch:")).map(str::to_owned)
+            };
+            self.servers.iter().all(|server| epoch(server) == epoch(&self.servers[from]))
+        });
         let (from, to) = (&self.servers[from], &self.servers[to]);
         let (from_id, to_id): (String, String) = (from.command("CLUSTER MYID"), to.command("CLUSTER MYID"));
         to.command::<()>(&format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}"));
