@@ -1,8 +1,8 @@
-//! Why there is no connection.
+//! Why there is no connection, and what a server's refusals mean.
 
 use std::sync::Arc;
 
-use redis::RedisError;
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// What a server that does not know the user, or not with this password, comes to.
 const WRONG_PASSWORD: &str = "the user or the password is wrong, or the user is disabled";
@@ -40,5 +40,25 @@ impl LinkError {
             _ => said.into(),
         };
         Self::Unreachable(text)
+    }
+}
+
+/// Whether a server that only reads says so: it is a replica.
+pub(super) fn is_replica(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly))
+}
+
+/// Whether what was asked is of a slot that is on its way to another server of a cluster, or there already: it was not carried
+/// out. Of a transaction that is said of its commands.
+pub fn is_moving(error: &RedisError) -> bool {
+    use ServerErrorKind::{Ask, Moved, TryAgain};
+    let is_so = |kind| matches!(kind, Some(Moved | Ask | TryAgain));
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ExecAbort) => {
+            let inner = RedisError::clone(error).into_server_errors();
+            inner.is_some_and(|errors| errors.iter().any(|(_, error)| is_so(error.kind())))
+        }
+        ErrorKind::Server(kind) => is_so(Some(kind)),
+        _ => false,
     }
 }

@@ -29,7 +29,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::error::LinkError;
+use super::error::{LinkError, is_moving, is_replica};
 use super::options::Options;
 use super::seeds::Seeds;
 use super::server::{Server, Way};
@@ -156,6 +156,8 @@ impl Link {
         let mut state = self.0.state.lock();
         if state.servers.get(&server.address).is_some_and(|known| known.number == server.number) {
             state.servers.remove(&server.address);
+            // Where one of two ways is broken, or leads to a replica, answers over the other one may still come.
+            server.replaced();
             state.lost.insert(server.address.clone());
             self.0.changed.notify_one();
         }
@@ -211,7 +213,14 @@ impl Link {
             let topology = self.look(known).await?;
             let mut state = self.0.state.lock();
             let known = topology.servers();
-            state.servers.retain(|address, _| known.contains(address));
+            // Another one may have taken over what was there: what one that is no master any more says counts for nothing.
+            state.servers.retain(|address, server| {
+                let is_there = known.contains(address);
+                if !is_there {
+                    server.replaced();
+                }
+                is_there
+            });
             state.lost.retain(|address| known.contains(address));
             state.topology = topology;
         } else if let Some(topology) = self.single() {
@@ -240,6 +249,9 @@ impl Link {
             state.opened
         };
         let server = Server::new(address.clone(), number, connection, writes);
+        if !self.gives_up(address) {
+            return Ok(());
+        }
         check(self.clone(), server.clone()).await?;
         let mut state = self.0.state.lock();
         let is_needed = state.servers.get(address).is_none_or(Server::is_silent);
@@ -247,11 +259,23 @@ impl Link {
             let before = state.servers.insert(address.clone(), server);
             let was_lost = state.lost.remove(address);
             state.reopened += u64::from(was_lost || before.is_some());
-            if let Some(before) = before {
-                before.replaced();
-            }
         }
         Ok(())
+    }
+
+    /// Another connection can take the place of the one to a server: whether it is to. What the one before brings from now on counts
+    /// for nothing: the check looks for the last that was acknowledged, and what was acknowledged while it does, or after, by a
+    /// server that is not the one any more, would be missed by it. (Each answer is taken in one go with the question whether its
+    /// connection was replaced, on the thread on which this is done: there is no time between the two.)
+    fn gives_up(&self, address: &Address) -> bool {
+        let state = self.0.state.lock();
+        let Some(before) = state.servers.get(address) else { return true };
+        // It has brought an answer in the meantime: its server stood still.
+        let is_silent = before.is_silent();
+        if is_silent {
+            before.replaced();
+        }
+        is_silent
     }
 
     /// Refuses a replica, which reads are answered by and nothing else: an address may lead to one for a while. Servers of a
@@ -359,25 +383,6 @@ impl Link {
                 tracing::info!("redis is there");
             }
         }
-    }
-}
-
-fn is_replica(error: &RedisError) -> bool {
-    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly))
-}
-
-/// Whether what was asked is of a slot that is on its way to another server of a cluster, or there already: it was not carried
-/// out. Of a transaction that is said of its commands.
-pub fn is_moving(error: &RedisError) -> bool {
-    use ServerErrorKind::{Ask, Moved, TryAgain};
-    let is_so = |kind| matches!(kind, Some(Moved | Ask | TryAgain));
-    match error.kind() {
-        ErrorKind::Server(ServerErrorKind::ExecAbort) => {
-            let inner = RedisError::clone(error).into_server_errors();
-            inner.is_some_and(|errors| errors.iter().any(|(_, error)| is_so(error.kind())))
-        }
-        ErrorKind::Server(kind) => is_so(Some(kind)),
-        _ => false,
     }
 }
 

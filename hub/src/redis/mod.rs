@@ -16,7 +16,7 @@ pub mod slots;
 mod traffic;
 mod wire;
 
-pub use error::LinkError;
+pub use error::{LinkError, is_moving};
 pub use link::Link;
 pub use names::{Names, Partition};
 pub use options::{Durability, Options};

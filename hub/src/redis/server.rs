@@ -39,7 +39,7 @@ struct Standing {
     is_silent: AtomicBool,
     /// Nor has that for writes.
     are_writes_silent: AtomicBool,
-    /// Others have taken their places.
+    /// Others have taken their places, or are about to.
     is_replaced: AtomicBool,
 }
 
@@ -73,12 +73,12 @@ impl Server {
         }
     }
 
-    /// Whether other connections have taken the places of these.
+    /// Whether other connections have taken the places of these, or are about to: what these bring counts for nothing.
     pub fn is_replaced(&self) -> bool {
         self.standing.is_replaced.load(Ordering::Acquire)
     }
 
-    /// Others have taken their places.
+    /// Others take their places.
     pub(super) fn replaced(&self) {
         self.standing.is_replaced.store(true, Ordering::Release);
     }
@@ -96,8 +96,11 @@ impl Server {
         }
     }
 
-    /// Whether either has brought nothing since an answer was late.
+    /// Whether either has brought nothing since an answer was late, or counts for nothing: others are to take their places.
     pub(super) fn is_silent(&self) -> bool {
-        [Way::Reads, Way::Writes].into_iter().any(|way| self.standing.silence(way).load(Ordering::Acquire))
+        self.is_replaced()
+            || [Way::Reads, Way::Writes]
+                .into_iter()
+                .any(|way| self.standing.silence(way).load(Ordering::Acquire))
     }
 }

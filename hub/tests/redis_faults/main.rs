@@ -15,6 +15,7 @@ mod lanes;
 mod load;
 mod loss;
 mod nodes;
+mod replacing;
 mod replicas;
 mod replicas_know;
 mod resharding;

@@ -14,9 +14,8 @@ use redis::{Pipeline, RedisResult, Value};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::redis::link::is_moving;
 use crate::redis::slots::Address;
-use crate::redis::{Durability, Link, Names, Partition, Server, Way};
+use crate::redis::{Durability, Link, Names, Partition, Server, Way, is_moving};
 use crate::store::StoreError;
 
 use super::answer::number;

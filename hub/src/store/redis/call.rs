@@ -7,8 +7,7 @@ use redis::{
     Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Script, ServerErrorKind, ToRedisArgs, Value,
 };
 
-use crate::redis::link::is_moving;
-use crate::redis::{Partition, Server, Way};
+use crate::redis::{Partition, Server, Way, is_moving};
 use crate::store::StoreError;
 
 use super::answer::Answer;

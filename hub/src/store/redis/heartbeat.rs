@@ -13,8 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::domain::position::Epoch;
 use crate::domain::time::Timestamp;
-use crate::redis::link::is_moving;
-use crate::redis::{Durability, Server, Way};
+use crate::redis::{Durability, Server, Way, is_moving};
 
 use super::answer::Answer;
 use super::barrier::{self, Written};

@@ -7,8 +7,7 @@ use redis::{Cmd, FromRedisValue, Pipeline, RedisResult, ScriptInvocation};
 
 use super::Inner;
 use crate::bus::port::BusError;
-use crate::redis::Way;
-use crate::redis::link::is_moving;
+use crate::redis::{Way, is_moving};
 
 /// What is asked of a slot that is on its way to another server is asked again after this.
 const MOVING_WAIT: Duration = Duration::from_millis(50);
