@@ -54,7 +54,7 @@ pub(super) fn open(config: &Config, listeners: &Arc<Listeners>) -> Result<Heard,
     let bus: Arc<dyn Bus> = Arc::new(bus);
     let feed = Feed::new(bus, Arc::clone(listeners) as _, node);
     let sink = Arc::new(feed.clone());
-    let registry = RedisRegistry::new(config.redis.options(), node)?;
+    let registry = RedisRegistry::new(config.redis.options(), node, config.redis.lease)?;
     let options = nodes::Options { lease: config.redis.lease, grace: config.presence.grace };
     let nodes = Nodes { node, feed, events, bus: service, registry, options };
     Ok(Heard { sink, node, nodes: Some(nodes) })

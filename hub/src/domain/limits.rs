@@ -420,6 +420,11 @@ pub const NODE_LEASE: Duration = Duration::from_secs(15);
 /// While Redis is away a node waits at most this part of its lease between two attempts to connect: two thirds of the lease
 /// are left when the first node is back and gives all of them the time of the outage, and an attempt takes time itself.
 pub const COMES_BACK: u32 = 5;
+/// What a lease is renewed with waits at most this part of the lease for an answer, and for a connection: one that is dead is
+/// found out at half of the lease, and there is time for another one.
+pub const LEASE_ANSWERS: u32 = 6;
+/// However short the lease is they may take so long.
+pub const LEASE_ANSWERS_LEAST: Duration = Duration::from_millis(500);
 /// What a node has said of somebody's sessions holds for so long.
 pub const SESSION_COUNT_LASTS: Duration = Duration::from_mins(3);
 /// A node says again what it has of everybody's sessions after so long.

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use carillon_hub::bus::registry::limits::SharedLimits;
 use carillon_hub::bus::registry::{Registry, Writing};
 use carillon_hub::domain::names::{SessionId, TenantId};
-use carillon_test_redis::{Keeps, Server};
+use carillon_hub::redis::Options;
+use carillon_test_redis::{Keeps, Proxy, Server};
 
 use crate::registered::Node;
 
@@ -113,4 +114,38 @@ async fn no_lease_ends_because_another_servers_clock_differs() {
     assert_eq!(one.registry.nodes().await.unwrap(), [1]);
     assert_eq!(one.renews().await, Some(vec![1]));
     assert_eq!(other.renews().await, None);
+}
+
+/// A connection has died, and nobody has said so: it is found out, and the lease renewed over another one, while it is good.
+#[tokio::test]
+async fn a_lease_outlives_a_connection_that_died_without_a_word() {
+    const SHORT: Duration = Duration::from_secs(4);
+    let server = Server::start(Keeps::Nothing);
+    let proxy = Proxy::to(&server);
+    let other = Node::start(&server, 2, SHORT).await;
+    let one = Node::start_with(Options::new(proxy.url()), 1, SHORT).await;
+    proxy.cuts();
+    let renewing = async {
+        let asked = one.registry.renew(one.life, SHORT, false);
+        let healing = async {
+            while proxy.lost() == 0 {
+                tokio::task::yield_now().await;
+            }
+            proxy.heals();
+        };
+        let (asked, ()) = tokio::join!(asked, healing);
+        assert!(asked.is_err(), "it went into the void");
+        loop {
+            if let Ok(leases) = one.registry.renew(one.life, SHORT, false).await {
+                return leases.is_renewed;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    // Time in which nobody renews a lease would not count.
+    let others = async { while other.registry.renew(other.life, SHORT, false).await.is_ok() {} };
+    tokio::select! {
+        is_renewed = renewing => assert!(is_renewed, "the lease had ended"),
+        () = others => panic!("the server is there"),
+    }
 }

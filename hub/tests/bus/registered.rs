@@ -31,7 +31,11 @@ impl Node {
     pub(crate) async fn start(server: &Server, number: u64, lease: Duration) -> Self {
         let mut options = Options::new(server.url());
         options.cluster = server.is_of_cluster();
-        let registry = RedisRegistry::new(options, number).unwrap();
+        Self::start_with(options, number, lease).await
+    }
+
+    pub(crate) async fn start_with(options: Options, number: u64, lease: Duration) -> Self {
+        let registry = RedisRegistry::new(options, number, lease).unwrap();
         let cancel = CancellationToken::new();
         tokio::spawn(registry.clone().keep(cancel.clone()));
         let life = Life { node: number, number: 1 };

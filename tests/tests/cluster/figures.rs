@@ -87,6 +87,14 @@ async fn is_ready_with(node: &TestHub, status: u16) -> Value {
     }
 }
 
+/// Waits until a node's store answers.
+pub(crate) async fn has_its_store(node: &TestHub) {
+    let deadline = Instant::now() + PATIENCE;
+    while readiness(node).await.1["store"]["healthy"] != true {
+        assert!(Instant::now() < deadline, "its store answers in time");
+    }
+}
+
 fn is_whole(shown: &Shown) -> bool {
     let is_connected = |link: &&str| shown.of_link("carillon_redis_servers_connected", link) == 1;
     LINKS.iter().all(is_connected)

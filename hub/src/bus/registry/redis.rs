@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Asking, Kept, Lease, Leases, Registry, Writing};
 use crate::bus::port::BusError;
 use crate::bus::sessions::Life;
+use crate::domain::limits::{LEASE_ANSWERS, LEASE_ANSWERS_LEAST};
 use crate::domain::names::{SessionId, TenantId};
 use crate::redis::{Link, LinkError, LinkFigures, Names, Options};
 use keeping::Keeping;
@@ -50,8 +51,15 @@ struct Inner {
 pub struct RedisRegistry(Arc<Inner>);
 
 impl RedisRegistry {
-    /// A registry of the node with this random id, that is not connected yet; the settings are checked.
-    pub fn new(options: Options, node: u64) -> Result<Self, LinkError> {
+    /// A registry of the node with this random id, whose lease lasts so long, that is not connected yet; the settings are
+    /// checked. It waits no longer for an answer than leaves time to renew the lease over another connection.
+    pub fn new(options: Options, node: u64, lease: Duration) -> Result<Self, LinkError> {
+        let most = (lease / LEASE_ANSWERS).max(LEASE_ANSWERS_LEAST);
+        let options = Options {
+            answer_timeout: options.answer_timeout.min(most),
+            connect_timeout: options.connect_timeout.min(most),
+            ..options
+        };
         let names = Names::new(&options.prefix);
         let publish = if options.cluster { "SPUBLISH" } else { "PUBLISH" };
         let (link, keeping) = (Link::new(options)?, Keeping::default());
