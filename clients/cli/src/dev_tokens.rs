@@ -67,7 +67,8 @@ impl DevTokens {
     /// Writes the file into this data folder; only its owner may read it. A reader sees the old file or the new one.
     pub(crate) fn write(&self, data: &Path) -> anyhow::Result<()> {
         let path = data.join(FILE);
-        let part = path.with_added_extension("part");
+        // Several hubs may be started on one folder at once.
+        let part = path.with_added_extension(format!("{}.part", std::process::id()));
         let text = serde_json::to_string_pretty(self).context("the tokens cannot be written")?;
         OpenOptions::new()
             .write(true)

@@ -43,6 +43,8 @@ impl CommitSink for Listeners {
                 services.executor.invalidate(change);
                 match change {
                     Change::Erased { user } => services.forget(user),
+                    // The directory may have lost them.
+                    Change::Restarted(_) => services.forget_all(),
                     Change::Revoked(revocation) => services.revocations.learn(revocation),
                     _ => {}
                 }
@@ -81,9 +83,9 @@ impl Listener for Listeners {
                 self.delivery.tell_member(&room, user);
             }
             Control::Member { .. } => {}
-            Control::Replaced { instance, by } => {
+            Control::Replaced { instance, by, at } => {
                 if let Some(services) = self.services() {
-                    services.replaced(user, instance, *by, Timestamp::now());
+                    services.replaced(user, instance, (*by, *at), Timestamp::now());
                 }
             }
         }
@@ -106,6 +108,9 @@ impl Listener for Listeners {
         }
         if let (Some(services), Topic::Hub) = (self.services(), topic) {
             services.forget_all();
+        }
+        if let (Some(services), Topic::User(user)) = (self.services(), topic) {
+            services.may_be_replaced(user);
         }
     }
 }

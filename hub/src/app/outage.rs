@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::feed::Feed;
 use crate::domain::position::Epoch;
+use crate::domain::time::Timestamp;
 use crate::grpc::health::Health;
 use crate::session::Services;
 use crate::store::StoreError;
@@ -101,7 +102,7 @@ impl Outage {
                     self.health.serving().await;
                 }
             }
-        } else if self.away.get_or_insert_with(Instant::now).elapsed() >= self.patience.unready
+        } else if self.away.get_or_insert_with(|| since(&self.services)).elapsed() >= self.patience.unready
             && !self.is_out
         {
             self.is_out = true;
@@ -160,6 +161,14 @@ fn fault(services: &Services) -> Option<&'static str> {
         (.., false) => Some("this node's lease has ended"),
         _ => None,
     }
+}
+
+/// Since when something does not work: of a store that has not answered for a while, for so long.
+fn since(services: &Services) -> Instant {
+    let now = Instant::now();
+    let away = services.store.figures().away_since;
+    let silence = away.map_or(Duration::ZERO, |since| Timestamp::now().since(since));
+    now.checked_sub(silence).unwrap_or(now)
 }
 
 /// Reads which tokens are good no more, after a place. Gives the place of the last.

@@ -1,7 +1,7 @@
 //! What goes over the bus, as bytes.
 //!
 //! Little endian: version u8, kind u8, the publisher's id u64, the store's epoch u64, then by kind. What the store publishes
-//! (1 to 4, 6, 12) is written by it ([`crate::redis::message`]), what nodes say to each other (7, 9, 10, 11, 13, 14) here. A later version only
+//! (1 to 4, 6, 7, 12, and 10 of members) is written by it ([`crate::redis::message`]), what nodes say to each other (9 to 11, 13, 14) here. A later version only
 //! adds kinds, or bytes after those of a kind; where it must do otherwise it says another version, and whoever cannot read
 //! that knows at least that something happened, and asks the store.
 
@@ -16,7 +16,7 @@ use crate::domain::marks::Marks;
 use crate::domain::names::{InstanceId, RoomName, SessionId, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, Seq, Tag};
 use crate::domain::time::Timestamp;
-use crate::redis::message::VERSION;
+use crate::redis::message::{self, VERSION};
 use crate::redis::{Malformed, Reader, notice, put_bytes16, put_bytes32, record};
 
 pub use crate::redis::message::Head;
@@ -63,6 +63,8 @@ pub enum Control {
         instance: InstanceId,
         /// The newer session.
         by: SessionId,
+        /// When it was let in, by the registry's clock in microseconds; 0 where that is not known.
+        at: u64,
     },
 }
 
@@ -179,7 +181,7 @@ fn read_control(mut from: Reader<'_>) -> Result<Body, Malformed> {
         }
         2 => {
             let instance = InstanceId::parse(from.text16()?).map_err(|_| Malformed("instance"))?;
-            Control::Replaced { instance, by: session(&mut from)? }
+            Control::Replaced { instance, by: session(&mut from)?, at: from.u64().unwrap_or_default() }
         }
         _ => return Ok(Body::Unknown),
     };
@@ -222,15 +224,12 @@ pub fn live(head: Head, live: &Live) -> Bytes {
 pub fn control(head: Head, control: &Control) -> Bytes {
     let mut to = head.begin(10, 64);
     match control {
-        Control::Member { room, is_member } => {
-            to.push(1);
-            put_bytes16(&mut to, room.as_str().as_bytes());
-            to.push(u8::from(*is_member));
-        }
-        Control::Replaced { instance, by } => {
+        Control::Member { room, is_member } => return message::member(head, room, *is_member).into(),
+        Control::Replaced { instance, by, at } => {
             to.push(2);
             put_bytes16(&mut to, instance.as_str().as_bytes());
             to.extend_from_slice(&by.0.to_le_bytes());
+            to.extend_from_slice(&at.to_le_bytes());
         }
     }
     to.into()
@@ -257,14 +256,6 @@ pub fn answer(head: Head, (asker, id): (u64, u64), answer: &[u8]) -> Bytes {
     to.extend_from_slice(&asker.to_le_bytes());
     to.extend_from_slice(&id.to_le_bytes());
     put_bytes32(&mut to, answer);
-    to.into()
-}
-
-/// Writes that a user's content was blanked.
-pub fn erased(head: Head, user: &UserKey) -> Bytes {
-    let mut to = head.begin(7, 64);
-    put_bytes16(&mut to, user.tenant.as_str().as_bytes());
-    put_bytes16(&mut to, user.user.as_str().as_bytes());
     to.into()
 }
 

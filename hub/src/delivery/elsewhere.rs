@@ -46,12 +46,12 @@ impl Delivery {
         self.rooms.get(room).is_some_and(|room| room.follower_count() > 0)
     }
 
-    /// Sends to every session of a user, on this node and, as far as it can be told now, on the others.
+    /// Sends to every session of a user, on this node and, as soon as they can be told, on the others.
     pub(super) fn send_to_user_anywhere(&self, user: &UserKey, push: &Push) {
         let Some(feed) = self.feed() else { return self.send_to_user(user, push, None) };
         let frame = self.encoder.push(push);
         let broadcast = Broadcast { frame: frame.clone(), merge: None, to: To::All, of_state: false };
-        feed.send(&Topic::User(user.clone()), &live(&broadcast));
+        feed.send_to_user(user, &live(&broadcast));
         for mailbox in self.registry.sessions_of(user) {
             mailbox.push(frame.clone(), None);
         }

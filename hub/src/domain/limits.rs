@@ -433,6 +433,12 @@ pub const SESSION_COUNT_AGAIN: Duration = Duration::from_mins(1);
 pub const NODES_ANSWER: Duration = Duration::from_secs(2);
 /// Counts of sessions that are said at once.
 pub const SESSION_COUNTS_AT_ONCE: usize = 32;
+/// What nodes have for each other's users, and the bus does not take now, waits up to so much.
+pub const KEPT: usize = 16_384;
+/// And up to so many bytes.
+pub const KEPT_BYTES: usize = 16 << 20;
+/// So much of it is told at once.
+pub const KEPT_AT_ONCE: usize = 64;
 /// Commands that are sent to a server of the bus at once.
 pub const BUS_BATCH: usize = 512;
 /// Reads of what the bus did not bring that are under way at once.

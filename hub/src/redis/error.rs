@@ -9,6 +9,13 @@ const WRONG_PASSWORD: &str = "the user or the password is wrong, or the user is 
 /// What a server that wants to know who asks comes to.
 const NO_PASSWORD: &str = "it wants a user or a password, and none is configured";
 
+/// What a server of a cluster comes to where none is configured.
+const IS_CLUSTER: &str = "it is a server of a cluster: set redis.cluster";
+/// What one that is none comes to where one is.
+const NO_CLUSTER: &str = "it is no server of a cluster: leave out redis.cluster";
+/// What a cluster that cannot be used comes to.
+const CLUSTER_DOWN: &str = "the cluster is down, or nobody has some of its slots";
+
 /// Why there is no connection. Its text has no password, and no address but a name that a
 /// certificate is not for.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -19,6 +26,9 @@ pub enum LinkError {
     /// The server cannot be reached or refuses.
     #[error("redis cannot be reached: {0}")]
     Unreachable(Arc<str>),
+    /// It is there, and does not do what it is asked.
+    #[error("redis refuses what it is asked: {0}")]
+    Refused(Arc<str>),
 }
 
 impl LinkError {
@@ -29,6 +39,9 @@ impl LinkError {
     /// What the client says of a server that cannot be reached.
     pub fn unreachable(error: &RedisError) -> Self {
         let said = error.detail().unwrap_or_default();
+        if let Some(text) = refused(error, said) {
+            return Self::Refused(text);
+        }
         let text = match error.code() {
             Some("WRONGPASS") => WRONG_PASSWORD.into(),
             Some("NOAUTH") => NO_PASSWORD.into(),
@@ -41,6 +54,18 @@ impl LinkError {
         };
         Self::Unreachable(text)
     }
+}
+
+/// What a server that is there says to what it does not do.
+fn refused(error: &RedisError, said: &str) -> Option<Arc<str>> {
+    Some(match error.code() {
+        Some("NOPERM") => format!("its user lacks rights: {said}").into(),
+        Some("MOVED") => IS_CLUSTER.into(),
+        Some("CLUSTERDOWN") => CLUSTER_DOWN.into(),
+        // Of commands in one piece the text has what each came to.
+        _ if error.to_string().contains("cluster support disabled") => NO_CLUSTER.into(),
+        _ => return None,
+    })
 }
 
 /// Whether a server that only reads says so: it is a replica.

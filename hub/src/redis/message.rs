@@ -6,7 +6,7 @@
 use crate::domain::entry::Entry;
 use crate::domain::inbox::Notice;
 use crate::domain::marks::Marks;
-use crate::domain::names::UserId;
+use crate::domain::names::{RoomName, UserId, UserKey};
 use crate::domain::position::{Epoch, Seq, Tag};
 use crate::domain::time::Timestamp;
 
@@ -15,6 +15,9 @@ use super::{notice, record};
 
 /// The version that is written.
 pub const VERSION: u8 = 1;
+
+/// Of what every node is to hear, its publisher too: no node has it.
+pub const NOBODY: u64 = 0;
 
 /// Who published, and where it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,23 @@ pub fn notice(head: Head, seq: Seq, time: Timestamp, notice: &Notice, is_broadca
     to.extend_from_slice(&seq.0.to_le_bytes());
     to.extend_from_slice(&time.millis().to_le_bytes());
     to.extend_from_slice(&notice::encode(notice));
+    to
+}
+
+/// Whether a user is a member of a room from now on: on the user's channel.
+pub fn member(head: Head, room: &RoomName, is_member: bool) -> Vec<u8> {
+    let mut to = head.begin(10, 64);
+    to.push(1);
+    put_bytes16(&mut to, room.as_str().as_bytes());
+    to.push(u8::from(is_member));
+    to
+}
+
+/// A user's content was blanked: on the hub's channel.
+pub fn erased(head: Head, user: &UserKey) -> Vec<u8> {
+    let mut to = head.begin(7, 64);
+    put_bytes16(&mut to, user.tenant.as_str().as_bytes());
+    put_bytes16(&mut to, user.user.as_str().as_bytes());
     to
 }
 

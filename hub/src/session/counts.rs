@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::registry::limits::{Own, Whose};
+use crate::bus::registry::limits::{Own, Present, Whose};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{SESSION_COUNT_AGAIN, SESSION_COUNTS_AT_ONCE};
 use crate::domain::names::UserKey;
@@ -55,7 +55,10 @@ impl Services {
                 let live = self.of_user(user);
                 // Who waits for another place may yet be refused.
                 let let_in = live.iter().filter(|live| live.places().has(Places::ADMITTED));
-                let instances = let_in.filter_map(|live| live.instance_from()).collect();
+                let instances = let_in.filter_map(|live| {
+                    Some(Present { instance: live.instance_from()?, since: live.entered_at() })
+                });
+                let instances = instances.collect();
                 return Own { sessions: live.len() as u32, instances };
             }
             Whose::Tenant(tenant) => self.sessions.of_tenant(tenant),
@@ -76,17 +79,18 @@ impl Services {
     pub(super) async fn say_count(&self, whose: &Whose) -> Result<(), Refusal> {
         let Some(shared) = &self.shared else { return Ok(()) };
         let said = shared.count(whose.clone(), self.own(whose), None).await;
-        said.map(drop).map_err(|_| ErrorCode::Unavailable.into())
+        let said = said.map_err(|_| ErrorCode::Unavailable)?;
+        self.replaced_elsewhere(whose, &said.later);
+        Ok(())
     }
 }
 
-/// Whose sessions are limited of which this one is, and how many there may be; its user's first. Where only others are limited a
+/// Whose sessions are limited of which this one is, and how many there may be; its user's first. Where they are not limited a
 /// user's are known all the same, as far as one may take over from another.
 pub(super) fn counted(limits: &SessionLimits, live: &Live) -> impl Iterator<Item = (Whose, u32)> + use<> {
     let address = live.counted_at().filter(|_| limits.address > 0).map(Whose::Address);
     let tenant = (limits.tenant > 0).then(|| Whose::Tenant(live.user().tenant.clone()));
-    let takes_over = live.instance.is_some() && (tenant.is_some() || address.is_some());
-    let user = (limits.user > 0 || takes_over).then(|| Whose::User(live.user().clone()));
+    let user = (limits.user > 0 || live.instance.is_some()).then(|| Whose::User(live.user().clone()));
     let limits = *limits;
     let all = [user, tenant, address].into_iter().flatten();
     all.map(move |whose| {

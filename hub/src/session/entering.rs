@@ -101,8 +101,10 @@ impl Services {
             };
             for (whose, most) in counted(&self.limits.sessions, live) {
                 match &whose {
-                    Whose::User(_) if older.is_some() => {}
-                    Whose::User(_) => takes_over = self.find_place_of_user(&whose, most, live).await?,
+                    Whose::User(_) => match &older {
+                        Some(older) => self.succeed_in(&whose, live, older).await?,
+                        None => takes_over = self.find_place_of_user(&whose, most, live).await?,
+                    },
                     Whose::Tenant(_) if takes_over != TakesOver::Nobody => {}
                     Whose::Address(_) if takes_over == TakesOver::FromThere => {}
                     Whose::Tenant(_) | Whose::Address(_) => {
@@ -126,8 +128,23 @@ impl Services {
         if entered.many == 0 {
             return Err(too_many(ErrorCode::ConnectionLimitExceeded));
         }
+        live.enters_at(entered.at);
+        self.replaced_elsewhere(whose, &entered.later);
         self.sessions.take(live, Places::USER);
         Ok(entered.takes_over)
+    }
+
+    /// It takes the place of a session here: when that was others know as well.
+    async fn succeed_in(&self, whose: &Whose, live: &Live, older: &Live) -> Result<(), Refusal> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let mut own = self.own(whose);
+        let theirs = older.instance_from();
+        own.instances.retain(|present| Some(present.instance) != theirs);
+        own.sessions = own.sessions.saturating_sub(1);
+        let entrants = Entrants { many: 1, most: u32::MAX, instance: live.instance_from(), is_all: true };
+        let entered = shared.count(whose.clone(), own, Some(entrants)).await;
+        live.enters_at(entered.map_err(|_| ErrorCode::Unavailable)?.at);
+        Ok(())
     }
 
     /// It is somebody's turn: who waits is let in, as far as there is room, and it is said how many there are.
@@ -211,7 +228,8 @@ impl Services {
         }
         self.replace(&older, now);
         if let (Some(feed), Some(instance)) = (self.delivery.feed(), &live.instance) {
-            feed.tell(live.user(), &Control::Replaced { instance: instance.clone(), by: live.id() });
+            let (instance, by, at) = (instance.clone(), live.id(), live.entered_at());
+            feed.tell(live.user(), &Control::Replaced { instance, by, at });
         }
         self.presence.connect_as(live.user(), live.id(), live.instance.as_ref(), now);
         if !live.places().has(Places::ADMITTED) {
@@ -221,9 +239,42 @@ impl Services {
         Ok(())
     }
 
-    /// A newer session of an instance has been let in on another node: those here end.
-    pub fn replaced(&self, user: &UserKey, instance: &InstanceId, by: SessionId, now: Timestamp) {
-        self.replace(&self.of_instance(user, Some(instance), by), now);
+    /// A session of an instance has been let in on another node: those here that were let in before it end.
+    pub fn replaced(
+        &self,
+        user: &UserKey,
+        instance: &InstanceId,
+        (by, at): (SessionId, u64),
+        now: Timestamp,
+    ) {
+        let mut older = self.of_instance(user, Some(instance), by);
+        older.retain(|older| was_before(older, at));
+        self.replace(&older, now);
+    }
+
+    /// Of these instances other nodes have let in one later than this one has: nobody may have heard of it.
+    pub(super) fn replaced_elsewhere(&self, whose: &Whose, later: &[(u64, u64)]) {
+        let Whose::User(user) = whose else { return };
+        if later.is_empty() {
+            return;
+        }
+        let is_older = |live: &Arc<Live>| {
+            let is_of = |(mark, at): &(u64, u64)| {
+                live.instance.as_ref().is_some_and(|instance| instance.mark() == *mark)
+                    && was_before(live, *at)
+            };
+            live.places().has(Places::ADMITTED) && later.iter().any(is_of)
+        };
+        let mut older = self.of_user(user);
+        older.retain(is_older);
+        self.replace(&older, Timestamp::now());
+    }
+
+    /// Somebody may have been told to end a session of this user, and was not heard.
+    pub fn may_be_replaced(&self, user: &UserKey) {
+        if self.shared.is_some() && !self.of_user(user).is_empty() {
+            self.note_count_of([Whose::User(user.clone())]);
+        }
     }
 
     fn replace(&self, older: &[Arc<Live>], now: Timestamp) {
@@ -237,6 +288,12 @@ impl Services {
             self.upkeep.replaced.add(older, Moment::now());
         }
     }
+}
+
+/// Whether it was let in before then, where both are known.
+fn was_before(live: &Live, at: u64) -> bool {
+    let own = live.entered_at();
+    own == 0 || at == 0 || own < at
 }
 
 /// Of two sessions' commands the newer one has what is less.

@@ -64,6 +64,8 @@ pub struct Live {
     gone: AtomicBool,
     /// What it counts as: see [`Places`].
     places: AtomicU8,
+    /// When it was let in, as others know it; 0 where nobody asked them.
+    entered_at: AtomicU64,
     /// Whether the node counts it no more, as it has ended or another has its place.
     uncounted: AtomicBool,
     /// Whether it was pinged, and has not answered since.
@@ -105,6 +107,7 @@ impl Live {
             released: Arc::default(),
             gone: AtomicBool::new(false),
             places: AtomicU8::new(Places::NONE.0),
+            entered_at: AtomicU64::new(0),
             uncounted: AtomicBool::new(false),
             is_asked: AtomicBool::new(false),
         }
@@ -131,6 +134,16 @@ impl Live {
     pub(super) fn instance_from(&self) -> Option<Instance> {
         let instance = self.instance.as_ref()?;
         Some(Instance { mark: instance.mark(), from: instance.mark_at(self.counted_at()) })
+    }
+
+    /// When it was let in, by the registry's clock in microseconds; 0 where that is not known.
+    pub(super) fn entered_at(&self) -> u64 {
+        self.entered_at.load(Ordering::SeqCst)
+    }
+
+    /// It is let in then.
+    pub(super) fn enters_at(&self, at: u64) {
+        self.entered_at.store(at, Ordering::SeqCst);
     }
 
     /// What it counts as.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use carillon_hub::bus::registry::Registry;
 use carillon_hub::bus::registry::limits::{
-    Entrants, Instance, Own, SharedBucket, SharedLimits, TakesOver, Whose,
+    Entrants, Instance, Own, Present, SharedBucket, SharedLimits, TakesOver, Whose,
 };
 use carillon_hub::domain::names::{TenantId, UserId, UserKey};
 use carillon_hub::domain::rate::Rate;
@@ -69,7 +69,7 @@ async fn who_takes_over_from_another_node_is_none_more() {
     let (_server, one, other) = two().await;
     let whose = Whose::User(alice());
     let [seven, eight, nine] = [7, 8, 9].map(|mark| Instance { mark, from: mark + 100 });
-    let own = Own { sessions: 1, instances: vec![seven] };
+    let own = Own { sessions: 1, instances: vec![Present { instance: seven, since: 1 }] };
     let entrants = Entrants { many: 1, most: 2, instance: Some(eight), is_all: true };
     assert_eq!(one.registry.count(whose.clone(), own, Some(entrants)).await.unwrap().many, 1);
     assert!(!other.lets_in(&whose, 0, 1).await);
@@ -77,6 +77,32 @@ async fn who_takes_over_from_another_node_is_none_more() {
     assert_eq!(other.lets_in_as(&whose, seven, 1).await, (1, TakesOver::FromThere));
     let elsewhere = Instance { from: 99, ..eight };
     assert_eq!(other.lets_in_as(&whose, elsewhere, 1).await, (1, TakesOver::Instance));
+}
+
+/// Whatever was lost of what nodes told each other: who has an instance hears with its own count that another came later.
+#[tokio::test]
+async fn who_came_later_elsewhere_is_known() {
+    let (_server, one, other) = two().await;
+    let whose = Whose::User(alice());
+    let tab = Instance { mark: 7, from: 107 };
+    let entrants = Some(Entrants { many: 1, most: 2, instance: Some(tab), is_all: true });
+    let first = one.registry.count(whose.clone(), Own::default(), entrants).await.unwrap();
+    let second = other.registry.count(whose.clone(), Own::default(), entrants).await.unwrap();
+    assert!(0 < first.at && first.at < second.at);
+    let says = async |node: &Node, since| {
+        let own = Own { sessions: 1, instances: vec![Present { instance: tab, since }] };
+        node.registry.count(whose.clone(), own, None).await.unwrap().later
+    };
+    assert_eq!(says(&one, first.at).await, [(7, second.at)]);
+    assert_eq!(says(&other, second.at).await, []);
+    // A server has taken over whose clock is behind.
+    let ahead = Own { sessions: 1, instances: vec![Present { instance: tab, since: second.at + (1 << 40) }] };
+    one.registry.count(whose.clone(), ahead, None).await.unwrap();
+    let third = other.registry.count(whose.clone(), Own::default(), entrants).await.unwrap();
+    assert_eq!(third.at, second.at + (1 << 40) + 1);
+    // The one that ended is there no more.
+    one.has(&whose, 0).await;
+    assert_eq!(says(&other, 1).await, []);
 }
 
 /// Who waits to be counted as something else too may yet be refused.
@@ -142,6 +168,20 @@ fn bucket(kind: &'static str, namespace: Option<&str>) -> SharedBucket {
         kind,
         namespace: namespace.map(str::to_owned),
     }
+}
+
+/// The server's clock was set back, or another one has taken over whose clock is behind.
+#[tokio::test]
+async fn a_bucket_that_would_be_full_in_years_is_an_empty_one() {
+    let (server, one, _other) = two().await;
+    let rate = Rate::new(2, Duration::from_secs(60));
+    one.registry.take(bucket("send", None), rate).await.unwrap();
+    let keys: Vec<String> = server.command("KEYS *:l/*");
+    assert_eq!(keys.len(), 1);
+    let now: Vec<u64> = server.command("TIME");
+    server.command::<()>(&format!("SET {} {}", keys[0], (now[0] + 86_400) * 1_000));
+    let after = one.registry.take(bucket("send", None), rate).await.unwrap().unwrap();
+    assert!(after <= Duration::from_secs(60), "{after:?}");
 }
 
 #[tokio::test]

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use carillon_hub::bus::Topic;
+use carillon_hub::bus::envelope::{Control, For, Live};
+use carillon_hub::domain::member::MembershipChange;
 use carillon_hub::domain::revocation::{Revocation, Revoked, Scope};
 use carillon_hub::domain::time::Timestamp;
 use carillon_hub::redis::Durability;
 use carillon_hub::store::Change;
 
-use crate::node::{Node, Told, entries, notified, notify, room, send, tenant, user};
+use crate::node::{Node, Told, broadcast, entries, membership, notified, notify, room, send, tenant, user};
 use carillon_test_redis::{Keeps, Server};
 
 /// Kills the connections that hear, again and again.
@@ -178,4 +181,104 @@ async fn what_only_a_node_that_is_gone_acknowledged_is_missed_by_who_heard_it() 
     server.restart();
     a.waits_for("another epoch", |told| matches!(told, Told::Changed(Change::Restarted(_)))).await;
     assert_ne!(a.store.epoch(), epoch);
+}
+
+/// The store tells it: nobody's bus but that of who hears it matters.
+#[tokio::test]
+async fn members_and_erasures_are_told_while_the_bus_of_who_commits_is_away() {
+    let server = Server::start(Keeps::Nothing);
+    server.command::<()>("ACL SETUSER bus on nopass ~* &* +@all");
+    let (a, b) = (Node::start_with_bus_as(&server, 1, Some("bus")).await, Node::start(&server, 2).await);
+    let _hold = b.follows(Topic::User(user("bob"))).await;
+    server.command::<()>("ACL SETUSER bus off");
+    server.command::<u64>("CLIENT KILL USER bus");
+    while a.feed.is_connected() {
+        tokio::task::yield_now().await;
+    }
+    for (change, is_member) in [(MembershipChange::Added, true), (MembershipChange::Removed, false)] {
+        a.commit(membership("x", "bob", change)).await;
+        let control = Control::Member { room: room("x").room, is_member };
+        b.waits_for(
+            "the membership",
+            move |told| matches!(told, Told::Control(of, came) if *of == user("bob") && *came == control),
+        )
+        .await;
+    }
+    a.store.erase(&user("bob")).await.unwrap();
+    let is_erased =
+        |told: &Told| matches!(told, Told::Changed(Change::Erased { user: of }) if *of == user("bob"));
+    b.waits_for("the erasure", is_erased).await;
+}
+
+/// What nodes have for each other's users waits for the bus, and comes in order.
+#[tokio::test]
+async fn what_is_for_a_user_is_told_when_the_bus_is_back() {
+    let server = Server::start(Keeps::Nothing);
+    server.command::<()>("ACL SETUSER bus on nopass ~* &* +@all");
+    let (a, b) = (Node::start_with_bus_as(&server, 1, Some("bus")).await, Node::start(&server, 2).await);
+    let _hold = b.follows(Topic::User(user("bob"))).await;
+    server.command::<()>("ACL SETUSER bus off");
+    server.command::<u64>("CLIENT KILL USER bus");
+    while a.feed.is_connected() {
+        tokio::task::yield_now().await;
+    }
+    const MANY: u64 = 200;
+    for n in 0..MANY {
+        let message = Bytes::copy_from_slice(&n.to_le_bytes());
+        a.feed.send_to_user(&user("bob"), &Live { to: For::All, merge: None, of_state: true, message });
+    }
+    server.command::<()>("ACL SETUSER bus on");
+    let numbers = |told: &[Told]| {
+        let number = |told: &Told| match told {
+            Told::Live(_, live) => live.message.as_ref().try_into().ok().map(u64::from_le_bytes),
+            _ => None,
+        };
+        let mut numbers: Vec<u64> = told.iter().filter_map(number).collect();
+        // What was not confirmed is told once more.
+        numbers.dedup();
+        numbers
+    };
+    b.waits("all of them", move |told| numbers(told).last() == Some(&(MANY - 1))).await;
+    assert!(numbers(&b.recorder.all()).is_sorted(), "{:?}", numbers(&b.recorder.all()));
+    assert!((0..MANY).all(|n| numbers(&b.recorder.all()).contains(&n)));
+}
+
+/// Another epoch: what is followed is followed on, from where its log is now, and nobody is told twice to begin anew.
+#[tokio::test]
+async fn in_another_epoch_logs_are_followed_from_their_new_beginning() {
+    let server = Server::start(Keeps::Nothing);
+    let (a, b) = (Node::start(&server, 1).await, Node::start(&server, 2).await);
+    let topics = [Topic::User(user("bob")), Topic::Tenant(tenant()), Topic::Room(room("x"))];
+    let mut holds = Vec::new();
+    for topic in &topics {
+        holds.push(b.follows(topic.clone()).await);
+    }
+    a.commit(notify("bob", "n1")).await;
+    a.commit(broadcast("b1")).await;
+    a.commit(send("x", "alice", "before")).await;
+    let is_broadcast = |told: &Told| matches!(told, Told::Changed(Change::Broadcast { .. }));
+    b.waits("all", move |told| {
+        notified(told) == [1] && told.iter().any(is_broadcast) && entries(told, &room("x")).len() == 1
+    })
+    .await;
+    server.command::<()>("FLUSHALL");
+    let is_restarted = |told: &Told| matches!(told, Told::Changed(Change::Restarted(_)));
+    for node in [&a, &b] {
+        node.waits_for("another epoch", is_restarted).await;
+    }
+    let before = b.recorder.all().len();
+    for topic in &topics {
+        // Whoever begins to follow one is told all that comes after.
+        holds.push(b.follows(topic.clone()).await);
+    }
+    a.commit(notify("bob", "n2")).await;
+    a.commit(broadcast("b2")).await;
+    a.commit(send("x", "alice", "after")).await;
+    b.waits("all of the new ones", move |told| {
+        let told = &told[before..];
+        notified(told) == [1] && told.iter().any(is_broadcast) && entries(told, &room("x")).len() == 1
+    })
+    .await;
+    let is_diverged = |told: &Told| matches!(told, Told::Diverged);
+    assert!(!a.recorder.all().iter().chain(&b.recorder.all()).any(is_diverged));
 }

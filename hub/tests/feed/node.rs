@@ -279,3 +279,7 @@ pub(crate) fn notify(who: &str, id: &str) -> Outcome {
     let effects = vec![Effect::Notify { user: user(who).user, notice: notice(id) }];
     Outcome { effects, ..outcome(Home::Tenant, "robot") }
 }
+
+pub(crate) fn broadcast(id: &str) -> Outcome {
+    Outcome { writes: vec![Write::Broadcast(notice(id))], ..outcome(Home::Tenant, "robot") }
+}

@@ -166,7 +166,7 @@ async fn what_is_in_no_log_goes_to_the_others_alone() {
         move |told| matches!(told, Told::Live(of, came) if *of == Topic::Room(room("x")) && *came == live),
     )
     .await;
-    let replaced = Control::Replaced { instance: InstanceId::parse("tab").unwrap(), by: SessionId(5) };
+    let replaced = Control::Replaced { instance: InstanceId::parse("tab").unwrap(), by: SessionId(5), at: 9 };
     a.feed.tell(&user("bob"), &replaced);
     b.waits_for(
         "the word",

@@ -3,8 +3,9 @@
 use carillon_hub::redis::{self, Names, Partition};
 use carillon_hub::store::Store;
 use futures::StreamExt;
-use futures::future::{Either, select};
+use futures::future::{Either, join_all, select};
 use futures::stream::FuturesOrdered;
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::*;
 use crate::load::open;
@@ -71,5 +72,51 @@ async fn a_server_that_forgets_its_scripts_keeps_the_order() {
         let seqs = committed.into_iter().map(|committed| committed.position.seq.0);
         assert!(seqs.eq(round * 200 + 1..=(round + 1) * 200), "in the order in which they were asked for");
     }
+    store.close().await;
+}
+
+/// Another node loads the scripts again at any moment: what was asked later must not be carried out before what was refused.
+#[tokio::test]
+async fn scripts_that_another_node_loads_keep_the_order() {
+    let server = Server::start(Keeps::Nothing);
+    let redis = || redis::Options::new(server.url());
+    let (store, other) =
+        (open(redis(), |options| options.strict = false), open(redis(), |options| options.strict = false));
+    let stop = CancellationToken::new();
+    let forgetting = {
+        let (url, stop) = (server.url(), stop.clone());
+        tokio::task::spawn_blocking(move || {
+            let mut connection = ::redis::Client::open(url).unwrap().get_connection().unwrap();
+            while !stop.is_cancelled() {
+                ::redis::cmd("SCRIPT").arg("FLUSH").exec(&mut connection).unwrap();
+            }
+        })
+    };
+    let loading = {
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while !stop.is_cancelled() {
+                let sends = (0..8).map(|n| other.commit(send(&format!("room:{n}"), "bob", "beside")));
+                join_all(sends).await;
+            }
+            other.close().await;
+        })
+    };
+    let mut last = 0;
+    let mut done = 0;
+    for round in 0..20 {
+        let sends = (0..400).map(|n| store.commit(send("room:lobby", "alice", &format!("{round} {n}"))));
+        for committed in sends.collect::<FuturesOrdered<_>>().collect::<Vec<_>>().await {
+            // What was refused was not carried out, and is nobody's turn.
+            let Ok(committed) = committed else { continue };
+            let seq = committed.position.seq.0;
+            assert!(seq > last, "{seq} was asked for after {last}");
+            (last, done) = (seq, done + 1);
+        }
+    }
+    assert!(done > 4_000, "{done} of 8,000");
+    stop.cancel();
+    forgetting.await.unwrap();
+    loading.await.unwrap();
     store.close().await;
 }

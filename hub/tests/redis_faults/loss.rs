@@ -23,15 +23,23 @@ pub(crate) fn open(server: &Server) -> (RedisStore, Setup) {
 }
 
 pub(crate) fn open_with(server: &Server, durability: Durability) -> (RedisStore, Setup) {
+    open_at(server.url(), durability)
+}
+
+pub(crate) fn open_at(url: String, durability: Durability) -> (RedisStore, Setup) {
     let setup = Setup::new();
-    let redis = redis::Options::new(server.url());
+    let redis = redis::Options::new(url);
     let options = Options::new(redis, Arc::clone(&setup.namespaces), setup.sink.clone());
     (RedisStore::open(Options { strict: false, durability, ..options }).unwrap(), setup)
 }
 
-/// One that does not ask what became of its server while no node was there.
-pub(crate) fn open_without_asking(server: &Server) -> RedisStore {
-    open_with(server, Durability::Always).0
+/// One that starts at a server whose life others are taken to have seen: it begins no epoch.
+fn open_as_if_seen(server: &Server) -> RedisStore {
+    let about: String = server.command("INFO server");
+    let life = about.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap().trim().to_owned();
+    let hubs: Vec<String> = server.command("KEYS *:hub");
+    server.command::<u64>(&format!("HSET {} life {life}", hubs[0]));
+    open(server).0
 }
 
 pub(crate) fn epoch_told(setup: &Setup) -> u64 {
@@ -82,7 +90,7 @@ async fn a_lost_end_is_noticed_though_others_have_written_over_it() {
     server.kill();
     // Nobody here gets a connection until another node has written.
     let mut elsewhere = Server::start_over(&kept, Keeps::EverySecond);
-    let other = open_without_asking(&elsewhere);
+    let other = open_as_if_seen(&elsewhere);
     for turn in 0..6 {
         other.commit(send("conversation:a", "bob", &turn.to_string())).await.unwrap();
     }
@@ -139,7 +147,7 @@ pub(crate) async fn goes_back(server: &mut Server, kept: &Backup, outcome: Optio
     server.kill();
     let mut elsewhere = Server::start_over(kept, Keeps::EverySecond);
     if let Some(outcome) = outcome {
-        let other = open_without_asking(&elsewhere);
+        let other = open_as_if_seen(&elsewhere);
         other.commit(outcome).await.unwrap();
         other.close().await;
     }
@@ -233,7 +241,7 @@ async fn places_of_lost_revocations_are_not_given_again() {
 /// Nobody was there who would know what is lost: a new epoch, where the end of the log may be.
 #[tokio::test]
 async fn a_restart_that_nobody_saw_begins_another_epoch() {
-    let mut server = Server::start(Keeps::EverySecond);
+    let mut server = Server::start(Keeps::Always);
     let (store, setup) = open(&server);
     let first = store.epoch();
     store.close().await;

@@ -20,6 +20,7 @@ mod replicas;
 mod replicas_know;
 mod resharding;
 mod restart;
+mod restored;
 mod revoked;
 mod rights;
 mod settings;

@@ -1,15 +1,17 @@
 //! One replica is waited for, and stands still: what is no message is not acknowledged either before it has it.
 
 use carillon_hub::domain::audit::{ChainHead, ChainId, Seal};
-use carillon_hub::domain::position::Seq;
+use carillon_hub::domain::inbox::Priority;
+use carillon_hub::domain::position::{InboxPosition, Seq};
 use carillon_hub::domain::time::Timestamp;
 use carillon_hub::redis::Partition;
-use carillon_hub::store::{Change, Store, StoreError};
+use carillon_hub::store::{Change, Home, InboxLog, InboxQuery, PageBound, Store, StoreError, Write};
 
 use crate::harness::*;
 use crate::loss::epoch_told;
 use crate::replicas::{HASTY, Pair, sends};
 use crate::upkeep::calls;
+use crate::writes::commits_at_last;
 
 fn is_erased(change: &Change) -> bool {
     matches!(change, Change::Erased { .. })
@@ -68,4 +70,65 @@ async fn nobody_is_told_of_an_epoch_that_no_replica_has() {
     let head = store.room(&room_key("conversation:a")).await.unwrap().unwrap().head;
     assert_eq!((head.epoch.0, head.seq), (told, Seq(1)));
     store.close().await;
+}
+
+/// Neither a broadcast nor what is in a user's own log, on whichever node: another one may take its place.
+#[tokio::test]
+async fn what_no_replica_has_is_in_no_inbox() {
+    let pair = Pair::start().await;
+    let (store, other) = (pair.open(HASTY), pair.open(HASTY));
+    let broadcast = |id: &str| {
+        let notice = notice(id, Priority::Normal);
+        outcome(Home::Tenant, "robot").writing(Write::Broadcast(notice)).keyed(id, 1)
+    };
+    let bob = user_key("bob");
+    commits_at_last(&store, outcome(Home::Tenant, "bob").writing(Write::Know)).await;
+    commits_at_last(&store, broadcast("kept")).await;
+    for store in [&store, &other] {
+        while store.inbox_summary(&bob).await.is_err() {}
+    }
+    pair.replica.freeze();
+    store.commit(broadcast("not-yet")).await.unwrap_err();
+    let items = PageBound { items: 10, bytes: usize::MAX };
+    let after = |broadcast| {
+        let position = InboxPosition { epoch: store.epoch(), own: Seq(0), broadcast: Seq(broadcast) };
+        InboxQuery::After(position)
+    };
+    for store in [&store, &other] {
+        let (summary, page) = (store.inbox_summary(&bob).await, store.inbox(&bob, after(1), items).await);
+        assert!(matches!(summary, Err(StoreError::Unavailable)), "{summary:?}");
+        assert!(matches!(page, Err(StoreError::Unavailable)), "{page:?}");
+        let head = store.inbox_head(InboxLog::Broadcast(tenant())).await;
+        assert!(matches!(head, Err(StoreError::Unavailable)), "{head:?}");
+    }
+    pair.replica.thaw();
+    assert!(commits_at_last(&store, broadcast("not-yet")).await.duplicate);
+    for store in [&store, &other] {
+        while store.inbox_summary(&bob).await.is_err() {}
+        let page = store.inbox(&bob, after(1), items).await.unwrap();
+        assert_eq!((page.notifications.len(), page.head.broadcast), (1, Seq(2)));
+        store.inbox_head(InboxLog::Broadcast(tenant())).await.unwrap();
+    }
+    store.close().await;
+    other.close().await;
+}
+
+/// What was told to a node is durable: it is read there while no replica answers.
+#[tokio::test]
+async fn what_was_told_is_read_while_a_replica_stands_still() {
+    let (pair, setup) = (Pair::start().await, Setup::new());
+    let (store, other) = (pair.open_telling(HASTY, &setup), pair.open(HASTY));
+    commits_at_last(&store, notify("bob", notice("n1", Priority::Normal))).await;
+    let told = setup.sink.wait_for(|change| matches!(change, Change::Notified { .. }));
+    other.heard(store.epoch(), &told);
+    pair.replica.freeze();
+    // So that it is known to be behind.
+    store.commit(send("conversation:a", "alice", "not yet")).await.unwrap_err();
+    other.commit(send("conversation:a", "alice", "not yet")).await.unwrap_err();
+    assert_eq!(other.inbox_head(InboxLog::Own(user_key("bob"))).await.unwrap(), Seq(1));
+    let unknown = other.entry(&room_key("conversation:a"), Seq(1)).await;
+    assert!(matches!(unknown, Err(StoreError::Unavailable)));
+    pair.replica.thaw();
+    store.close().await;
+    other.close().await;
 }

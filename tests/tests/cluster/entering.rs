@@ -131,6 +131,30 @@ async fn a_tab_moves_to_another_node_where_all_places_are_taken() {
     }
 }
 
+/// The word that a newer one has taken over may be lost: the older one's node asks when it hears others again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_that_moved_while_its_node_heard_nothing_ends_there() {
+    let redis = Redis::start(Keeps::Always);
+    redis.command::<()>("ACL SETUSER deaf on >secret ~* &* +@all");
+    let deaf = hub().without_grace().node_of(&redis).with(|config| {
+        config.redis.user = Some("deaf".to_owned());
+        config.redis.password = Some("secret".to_owned().into());
+    });
+    let (one, other) = (deaf.start().await, hub().without_grace().node_of(&redis).start().await);
+    let (mut old, said) = greets(&one, "alice", "tab").await;
+    assert_eq!(said, "connected");
+    let (mut beside, said) = greets(&one, "alice", "beside").await;
+    assert_eq!(said, "connected");
+    redis.command::<()>("ACL SETUSER deaf -subscribe");
+    assert!(redis.command::<u64>("CLIENT KILL USER deaf TYPE pubsub") > 0);
+    let (mut moved, said) = greets(&other, "alice", "tab").await;
+    assert_eq!(said, "connected");
+    assert!(is_open(&mut old).await, "nobody has told it");
+    redis.command::<()>("ACL SETUSER deaf +subscribe");
+    old.ends_with("SESSION_REPLACED").await;
+    assert!(is_open(&mut moved).await && is_open(&mut beside).await);
+}
+
 /// Whoever cannot be counted has taken over from nobody.
 #[tokio::test]
 async fn a_tab_that_is_not_let_in_elsewhere_stays_where_it_is() {

@@ -9,6 +9,7 @@ mod faults;
 mod figures;
 mod limits;
 mod load;
+mod lost;
 mod marks;
 mod nodes;
 mod presence;

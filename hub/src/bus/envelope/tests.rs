@@ -54,7 +54,7 @@ fn all() -> Vec<(Bytes, Body)> {
     ];
     let controls = [
         Control::Member { room: RoomName::parse("conversation:a").unwrap(), is_member: true },
-        Control::Replaced { instance: InstanceId::parse("tab").unwrap(), by: SessionId(1 << 100) },
+        Control::Replaced { instance: InstanceId::parse("tab").unwrap(), by: SessionId(1 << 100), at: 7 },
     ];
     let erased_user = UserKey { tenant: TenantId::parse("acme").unwrap(), user: user("bob") };
     let marks_of = Marks { delivered: Seq(5), read: Seq(4), read_number: 3 };
@@ -71,7 +71,7 @@ fn all() -> Vec<(Bytes, Body)> {
         ),
         (message::revoked(HEAD).into(), Body::Revoked),
         (message::reached(HEAD, Seq(12)).into(), Body::Reached(Seq(12))),
-        (erased(HEAD, &erased_user), Body::Erased(erased_user)),
+        (message::erased(HEAD, &erased_user).into(), Body::Erased(erased_user)),
         (question(HEAD, 5, b"what"), Body::Question(5, Bytes::from_static(b"what"))),
         (answer(HEAD, (HERE, 5), b"that"), Body::Answer((HERE, 5), Bytes::from_static(b"that"))),
     ];

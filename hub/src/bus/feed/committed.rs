@@ -1,8 +1,7 @@
-//! What this node commits: told in its place, before it is acknowledged; others are told what the store does not tell them.
+//! What this node commits: told in its place, before it is acknowledged. Others are told by the store.
 
 use super::telling::membership;
 use super::{Feed, Inner, now};
-use crate::bus::envelope::{self, Control};
 use crate::bus::port::Topic;
 use crate::bus::sequence::Item;
 use crate::domain::entry::Entry;
@@ -29,8 +28,8 @@ impl Feed {
         for change in changes {
             if matches!(change, Change::Restarted(_)) {
                 self.0.work.add(|waiting| waiting.restarted = true);
+                self.0.begin_anew();
             }
-            self.0.tell_others(change);
             let before = match change {
                 Change::Entry { entry, .. } => {
                     previous.map(|_| entry.tag).and_then(|tag| previous.replace(tag))
@@ -79,20 +78,5 @@ impl Inner {
             self.work.add(|waiting| waiting.memberships.extend(membership(&item.what)));
             self.listener.changed(std::slice::from_ref(&item.what));
         }
-    }
-
-    /// Tells others of this node's commit what the store does not: users, of their memberships, as their nodes may not
-    /// follow the room yet; and everybody, whose content was blanked.
-    fn tell_others(&self, change: &Change) {
-        let message = match change {
-            Change::Erased { user } => (Topic::Hub, envelope::erased(self.head(), user)),
-            change => {
-                let Some(of) = membership(change) else { return };
-                let control = Control::Member { room: of.room, is_member: of.is_member };
-                (Topic::User(of.user), envelope::control(self.head(), &control))
-            }
-        };
-        // What does not arrive is found when the bus is back.
-        let _ = self.send(&message.0, message.1);
     }
 }

@@ -45,6 +45,13 @@ impl Interests {
         }
     }
 
+    /// None is open: whoever begins to follow one waits until it is again.
+    pub(super) fn close_all(&self) {
+        for interest in self.0.values() {
+            interest.is_open.send_replace(false);
+        }
+    }
+
     /// Notes that a topic is not heard.
     pub(super) fn lose(&mut self, topic: &Topic) {
         if let Some(interest) = self.0.get_mut(topic) {

@@ -11,6 +11,7 @@ mod asking;
 mod committed;
 mod incoming;
 mod interest;
+mod kept;
 mod members;
 mod reads;
 mod service;
@@ -83,6 +84,7 @@ struct Inner {
     interests: Mutex<Interests>,
     reached: Mutex<Reached>,
     asked: Mutex<asking::Asked>,
+    kept: kept::Kept,
     work: Arc<Work>,
 }
 
@@ -104,6 +106,7 @@ impl Feed {
             interests: Mutex::default(),
             reached: Mutex::default(),
             asked: Mutex::default(),
+            kept: kept::Kept::default(),
             work: Arc::default(),
         }))
     }
@@ -148,13 +151,6 @@ impl Feed {
     /// What tells other nodes of this one's sessions of a tenant, to be published on its topic.
     pub fn message_of_sessions(&self, batch: &Batch) -> Bytes {
         envelope::sessions(self.0.head(), batch)
-    }
-
-    /// Tells other nodes something of a user, as far as they can be told now.
-    pub fn tell(&self, user: &UserKey, control: &Control) {
-        if self.has_others() {
-            let _ = self.0.send(&Topic::User(user.clone()), envelope::control(self.0.head(), control));
-        }
     }
 }
 

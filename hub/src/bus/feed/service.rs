@@ -37,6 +37,8 @@ enum Finished {
     Walked(Option<UserKey>),
     /// Up to where they are known; `None` where they must be read again.
     Revocations(Option<u64>),
+    /// Some of what is kept for the others was told, perhaps.
+    Told,
 }
 
 /// What is under way. Reads and walks are bounded; revocations are read one page after the other.
@@ -45,6 +47,7 @@ struct UnderWay {
     tasks: FuturesUnordered<BoxFuture<'static, Finished>>,
     reads: usize,
     walks: usize,
+    tells: bool,
     revocations: Revocations,
     /// The page that is being read says nothing of up to where revocations are known.
     is_void: bool,
@@ -125,6 +128,7 @@ impl Service {
                     self.feed.0.work.add(|waiting| waiting.walks.add(user));
                 }
             }
+            Finished::Told => under_way.tells = false,
             Finished::Revocations(result) => {
                 let again = under_way.revocations == Revocations::ReadingAgain || result.is_none();
                 under_way.revocations = if again { Revocations::Wanted } else { Revocations::Known };
@@ -163,6 +167,14 @@ impl Service {
                 let result = inner.walk(&*store, &user).await;
                 let failed = or_later("a user's rooms could not be looked up", result).await.is_none();
                 Finished::Walked(failed.then_some(user))
+            }));
+        }
+        if !under_way.tells && !inner.kept.is_empty() {
+            under_way.tells = true;
+            let inner = Arc::clone(inner);
+            under_way.tasks.push(Box::pin(async move {
+                inner.tell_kept().await;
+                Finished::Told
             }));
         }
         if under_way.revocations == Revocations::Wanted {

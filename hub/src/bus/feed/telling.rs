@@ -153,6 +153,14 @@ impl Inner {
         }
     }
 
+    /// All logs begin anew, in another epoch.
+    pub(super) fn begin_anew(&self) {
+        self.interests.lock().close_all();
+        for shard in &self.shards {
+            self.with(shard, |sequencer, out| sequencer.begin_anew(now(), out));
+        }
+    }
+
     /// Acts on what has waited for too long.
     pub(super) fn tick(&self) {
         let now = now();

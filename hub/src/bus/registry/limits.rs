@@ -24,7 +24,16 @@ pub struct Own {
     /// How many.
     pub sessions: u32,
     /// The tabs or processes of a user's.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<Present>,
+}
+
+/// One that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// Which.
+    pub instance: Instance,
+    /// Since when, as [`Entered::at`] says.
+    pub since: u64,
 }
 
 /// A tab or process, by what nodes know it by.
@@ -50,12 +59,16 @@ pub struct Entrants {
 }
 
 /// What became of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entered {
     /// How many were let in.
     pub many: u32,
     /// Whether that is in the place of another.
     pub takes_over: TakesOver,
+    /// When that was, by the registry's clock, in microseconds: of two sessions of an instance the later one stays.
+    pub at: u64,
+    /// The marks of this node's instances that another node has let in later, and when.
+    pub later: Vec<(u64, u64)>,
 }
 
 /// Whose place a session takes.

@@ -311,14 +311,19 @@ impl<T> Log<T> {
         }
     }
 
-    /// The log is another one than was told: it begins anew. What is held came before its head is asked for, and goes then.
+    /// The log is another one than was told.
     fn diverge(&mut self, cx: &mut Context<'_, T>) {
+        cx.counts.diverged += 1;
+        (cx.out)(Step::Diverged);
+        self.begin_anew(cx);
+    }
+
+    /// It begins anew. What is held came before its head is asked for, and goes then.
+    pub(super) fn begin_anew(&mut self, cx: &mut Context<'_, T>) {
         self.told = None;
         self.reading = None;
         self.deadline = None;
         self.doubt += 1;
-        cx.counts.diverged += 1;
-        (cx.out)(Step::Diverged);
         self.read(cx);
     }
 

@@ -66,6 +66,14 @@ impl<K: Clone + Eq + Hash, T> Sequencer<K, T> {
         }
     }
 
+    /// What was told of any log is of an epoch that has ended: all begin anew. Whoever follows them knows that already.
+    pub fn begin_anew(&mut self, now: Instant, out: &mut dyn FnMut(&K, Step<T>)) {
+        let keys: Vec<K> = self.logs.keys().cloned().collect();
+        for key in keys {
+            self.with(&key, now, &mut |step| out(&key, step), Log::begin_anew);
+        }
+    }
+
     /// Up to where a log was told, where its head is known.
     pub fn position(&self, key: &K) -> Option<Position> {
         self.logs.get(key).and_then(|entry| entry.log.position())

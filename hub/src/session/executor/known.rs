@@ -11,7 +11,7 @@ use crate::store::{Change, Current, Store, refuse};
 
 use super::Asked;
 
-/// Memberships, which commits make untrue, and what rooms were created as, which never changes.
+/// Memberships, which commits make untrue, and what rooms were created as, which never changes in an epoch.
 pub(super) struct Known {
     members: Memory<(RoomKey, UserId), Member>,
     created: Memory<RoomKey, Created>,
@@ -100,6 +100,10 @@ impl Known {
             }
             Change::Erased { user } => {
                 self.members.forget_all(|(room, member)| room.tenant == user.tenant && *member == user.user);
+            }
+            Change::Restarted(_) => {
+                self.members.forget_all(|_| true);
+                self.created.forget_all(|_| true);
             }
             _ => {}
         }

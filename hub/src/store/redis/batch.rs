@@ -19,7 +19,7 @@ use super::shared::Shared;
 /// An outcome of which it is known what became of it.
 pub(super) struct Carried {
     pub(super) settled: Settled,
-    /// What is to be asked again: it was refused, as its slot is on its way to another server.
+    /// What is to be asked again: it was refused, as its slot is on its way to another server, or its script is not known there.
     pub(super) again: Option<(Call, What)>,
     pub(super) waiter: Waiter,
 }
@@ -62,11 +62,11 @@ async fn settle(shared: &Shared, server: &Server, calls: Vec<Call>, whats: Vec<W
     settled.into_iter().zip(again).collect()
 }
 
-/// An answer, and the call again where it was refused as its slot is on its way.
+/// An answer, and the call again where it was refused and is to be asked again.
 type Answered = (Result<Value, Failure>, Option<Call>);
 
-/// Asks all in one piece; once more those whose script the server did not know. Each of these goes with its script, so that nothing
-/// that is asked meanwhile comes before it, and another who has the scripts forgotten changes nothing.
+/// Asks all in one piece. What was refused is to be asked again: in its turn, as others may be on their way already that come after
+/// it. Whose script the server did not know goes with it then, so that another who has scripts forgotten changes nothing.
 async fn ask(shared: &Shared, server: &Server, calls: Vec<Call>) -> Vec<Answered> {
     let mut scripts = Vec::with_capacity(calls.len());
     let mut pipeline = Pipeline::with_capacity(calls.len());
@@ -75,35 +75,16 @@ async fn ask(shared: &Shared, server: &Server, calls: Vec<Call>) -> Vec<Answered
         scripts.push(script);
         pipeline.add_command(command);
     }
-    let mut answers = shared.send_all(server, Way::Writes, &pipeline).await;
-    let is_unknown = |answer: &Result<Value, Failure>| matches!(answer, Err(Failure::NoScript));
-    let unknown: Vec<usize> = (0..answers.len()).filter(|place| is_unknown(&answers[*place])).collect();
-    if !unknown.is_empty() {
-        ask_with_text(shared, server, (&pipeline, &scripts), unknown, &mut answers).await;
-    }
-    let with_call = |((answer, script), command): ((_, _), &Cmd)| {
-        let again = matches!(answer, Err(Failure::Moving)).then(|| Call::of_parts(script, command.clone()));
+    let answers = shared.send_all(server, Way::Writes, &pipeline).await;
+    let with_call = |((answer, script), command): ((Result<Value, Failure>, &'static Script), &Cmd)| {
+        let again = match answer {
+            Err(Failure::Moving) => Some(Call::of_parts(script, command.clone())),
+            Err(Failure::NoScript) => Some(Call::of_parts(script, with_text(command, script))),
+            _ => None,
+        };
         (answer, again)
     };
     answers.into_iter().zip(scripts).zip(pipeline.cmd_iter()).map(with_call).collect()
-}
-
-async fn ask_with_text(
-    shared: &Shared,
-    server: &Server,
-    (pipeline, scripts): (&Pipeline, &[&'static Script]),
-    unknown: Vec<usize>,
-    answers: &mut [Result<Value, Failure>],
-) {
-    let mut again = Pipeline::with_capacity(unknown.len());
-    let commands: Vec<&Cmd> = pipeline.cmd_iter().collect();
-    for place in &unknown {
-        again.add_command(with_text(commands[*place], scripts[*place]));
-    }
-    let others = shared.send_all(server, Way::Writes, &again).await;
-    for (place, answer) in unknown.into_iter().zip(others) {
-        answers[place] = answer;
-    }
 }
 
 /// A call of a script with its text instead of its hash.
@@ -134,8 +115,8 @@ async fn make_durable(shared: &Shared, server: &Server, settled: &mut [Settled],
     let (mut whose, mut commands) = (Vec::new(), Pipeline::new());
     for (place, (settled, addressed)) in settled.iter().zip(addressed).enumerate() {
         let Ok(committed) = &settled.result else { continue };
-        if let Some(room) = addressed.room() {
-            shared.note_durable(&room, committed.position.seq);
+        if let Some(log) = addressed.log() {
+            shared.note_durable(log, committed.position.seq);
         }
         for command in publish::commands(shared, addressed, settled) {
             whose.push(place);

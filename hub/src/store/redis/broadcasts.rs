@@ -15,6 +15,7 @@ use crate::store::StoreError;
 
 use super::answer::Answer;
 use super::call::Call;
+use super::durable::Log;
 use super::limits::{BROADCASTS, BROADCASTS_CACHED};
 use super::script;
 use super::shared::Shared;
@@ -30,6 +31,8 @@ struct Counted {
 /// A tenant's broadcasts.
 #[derive(Debug, Default)]
 pub(super) struct Broadcasts {
+    /// Versions are counted from the beginning of an epoch, perhaps.
+    epoch: Epoch,
     version: Vec<u8>,
     /// The last place.
     pub(super) head: u64,
@@ -133,10 +136,12 @@ impl State {
 impl Shared {
     /// A tenant's broadcasts as they are now.
     pub(super) async fn broadcasts(&self, tenant: &TenantId) -> Result<Arc<Broadcasts>, StoreError> {
-        let known = self.broadcasts.0.lock().get(tenant).cloned();
+        let epoch = self.epoch();
+        let known = self.broadcasts.0.lock().get(tenant).filter(|known| known.epoch == epoch).cloned();
         let version = known.as_ref().map_or(&b""[..], |known| &known.version);
         let call = Call::new(&script::BROADCASTS, self, Partition::of_tenant(tenant));
-        let mut answer = call.arg(tenant.as_str()).arg(version).arg(BROADCASTS).ask(self).await?;
+        let call = call.arg(tenant.as_str()).arg(version).arg(BROADCASTS);
+        let (mut answer, server) = call.ask_at(self).await?;
         let version = answer.some_bytes()?;
         if let Some(known) = known.filter(|_| answer.len() == 0) {
             return Ok(known);
@@ -149,7 +154,9 @@ impl Shared {
             newest.push(Counted { seq, is_critical: priority == 4, expires });
         }
         newest.reverse();
-        let broadcasts = Arc::new(Broadcasts { version, head, oldest, newest });
+        // Only what is durable is kept: a version that is lost with its master may come again, and be of others.
+        self.may_show(&server, Log::Broadcasts(tenant.clone()), Seq(head)).await?;
+        let broadcasts = Arc::new(Broadcasts { epoch, version, head, oldest, newest });
         let mut cached = self.broadcasts.0.lock();
         if cached.len() >= BROADCASTS_CACHED {
             cached.clear();
@@ -172,6 +179,9 @@ impl Shared {
     pub(super) async fn inbox_state(&self, user: &UserKey) -> Result<State, StoreError> {
         let call = Call::new(&script::INBOX_READ, self, Partition::of_user(&user.tenant, &user.user));
         let call = call.arg(self.now().millis()).arg(user.tenant.as_str()).arg(user.user.as_str());
-        State::take(call.ask(self).await?)
+        let (answer, server) = call.ask_at(self).await?;
+        let state = State::take(answer)?;
+        self.may_show(&server, Log::Own(user.clone()), Seq(state.own_head)).await?;
+        Ok(state)
     }
 }

@@ -15,6 +15,9 @@ use super::barrier::Written;
 use super::limits::{MOVING_WAIT, MOVING_WAIT_MOST};
 use super::shared::Shared;
 
+/// What a key that is not what it is to be comes to: somebody else has written under the prefix.
+const WRONG_TYPE: &str = "what redis holds is damaged: a key is of another type";
+
 /// A script with its arguments.
 pub(super) struct Call {
     script: &'static Script,
@@ -114,10 +117,16 @@ impl Failure {
         match error.kind() {
             ErrorKind::Server(ServerErrorKind::NoScript) => Self::NoScript,
             _ if is_moving(error) => Self::Moving,
+            // A script's, of a command in it.
+            ErrorKind::Server(ServerErrorKind::ResponseError)
+                if error.detail().is_some_and(|said| said.contains("WRONGTYPE")) =>
+            {
+                Self::Refused(WRONG_TYPE.into())
+            }
             ErrorKind::Server(ServerErrorKind::ResponseError | ServerErrorKind::ExecAbort)
             | ErrorKind::UnexpectedReturnType
             | ErrorKind::Client => Self::Refused(error.to_string()),
-            ErrorKind::Extension if error.code() == Some("WRONGTYPE") => Self::Refused(error.to_string()),
+            ErrorKind::Extension if error.code() == Some("WRONGTYPE") => Self::Refused(WRONG_TYPE.into()),
             _ => Self::Away,
         }
     }

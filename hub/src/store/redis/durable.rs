@@ -1,43 +1,74 @@
 //! What reads may show where replicas are waited for: nothing that might still be lost with its master.
 //!
-//! Up to which place a room's log is known to be durable is remembered from this node's own commits and from what it read
-//! before. A read that finds more waits, as a commit does; where replicas are known to be behind it is refused at once.
+//! Up to which place a log is known to be durable is remembered from this node's own commits, from what others told of theirs,
+//! as they tell it then, and from what was read before. A read that finds more waits, as a commit does; where replicas are known
+//! to be behind it is refused at once.
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use crate::domain::names::RoomKey;
+use crate::domain::inbox::InboxPlace;
+use crate::domain::names::{RoomKey, TenantId, UserKey};
 use crate::domain::position::{Epoch, Seq};
 use crate::redis::{Durability, Server};
-use crate::store::StoreError;
+use crate::store::{Change, StoreError};
 
 use super::barrier::Written;
-use super::limits::ROOMS_KNOWN;
+use super::limits::LOGS_KNOWN;
 use super::shared::Shared;
 
-/// Up to where logs are known to be durable. Past [`ROOMS_KNOWN`] rooms it starts afresh, as it does in another epoch.
+/// Whose log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Log {
+    /// A room's.
+    Room(RoomKey),
+    /// A user's own notifications.
+    Own(UserKey),
+    /// A tenant's broadcasts.
+    Broadcasts(TenantId),
+}
+
+impl Log {
+    /// The log that a change is of, and its place there.
+    pub(super) fn of(change: &Change) -> Option<(Self, Seq)> {
+        match change {
+            Change::Entry { room, entry } => Some((Self::Room(room.clone()), entry.seq)),
+            Change::Notified { user, notification } => match notification.place {
+                InboxPlace::Own(seq) => Some((Self::Own(user.clone()), seq)),
+                InboxPlace::Broadcast(_) => None,
+            },
+            Change::Broadcast { tenant, notification } => match notification.place {
+                InboxPlace::Broadcast(seq) => Some((Self::Broadcasts(tenant.clone()), seq)),
+                InboxPlace::Own(_) => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Up to where logs are known to be durable. Past [`LOGS_KNOWN`] it starts afresh, as it does in another epoch.
 #[derive(Default)]
 pub(super) struct Durable(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
     epoch: Epoch,
-    heads: FxHashMap<RoomKey, Seq>,
+    heads: FxHashMap<Log, Seq>,
 }
 
 impl Durable {
-    fn note(&self, epoch: Epoch, room: &RoomKey, head: Seq) {
+    fn note(&self, epoch: Epoch, log: Log, head: Seq) {
         let mut known = self.0.lock();
-        if known.epoch != epoch || known.heads.len() >= ROOMS_KNOWN {
+        if known.epoch != epoch || known.heads.len() >= LOGS_KNOWN {
             *known = Known { epoch, heads: FxHashMap::default() };
         }
-        let known = known.heads.entry(room.clone()).or_default();
+        let known = known.heads.entry(log).or_default();
         *known = head.max(*known);
     }
 
-    fn has(&self, epoch: Epoch, room: &RoomKey, head: Seq) -> bool {
+    fn has(&self, epoch: Epoch, log: &Log, head: Seq) -> bool {
         let known = self.0.lock();
-        head.0 == 0 || known.epoch == epoch && known.heads.get(room).is_some_and(|known| *known >= head)
+        head.0 == 0 || known.epoch == epoch && known.heads.get(log).is_some_and(|known| *known >= head)
     }
 }
 
@@ -47,31 +78,33 @@ impl Shared {
         matches!(self.options.durability, Durability::Replicas(_))
     }
 
-    /// A room's log is durable up to there.
-    pub(super) fn note_durable(&self, room: &RoomKey, head: Seq) {
+    /// A log is durable up to there.
+    pub(super) fn note_durable(&self, log: Log, head: Seq) {
         if self.waits_for_replicas() {
-            self.durable.note(self.epoch(), room, head);
+            self.durable.note(self.epoch(), log, head);
         }
     }
 
-    /// Waits until what was read of rooms at a server may be shown: up to these heads.
-    pub(super) async fn may_show(
-        &self,
-        server: &Server,
-        heads: &[(&RoomKey, Seq)],
-    ) -> Result<(), StoreError> {
-        let epoch = self.epoch();
-        if !self.waits_for_replicas() || heads.iter().all(|(room, head)| self.durable.has(epoch, room, *head))
+    /// So is what was told, in its epoch.
+    pub(super) fn note_told(&self, epoch: Epoch, change: &Change) {
+        if self.waits_for_replicas()
+            && let Some((log, seq)) = Log::of(change)
         {
+            self.durable.note(epoch, log, seq);
+        }
+    }
+
+    /// Waits until what was read of a log at a server may be shown, up to its head.
+    pub(super) async fn may_show(&self, server: &Server, log: Log, head: Seq) -> Result<(), StoreError> {
+        let epoch = self.epoch();
+        if !self.waits_for_replicas() || self.durable.has(epoch, &log, head) {
             return Ok(());
         }
         if self.is_behind(server) {
             return Err(StoreError::Unavailable);
         }
         self.make_durable(&Written(server.clone())).await?;
-        for (room, head) in heads {
-            self.durable.note(epoch, room, *head);
-        }
+        self.durable.note(epoch, log, head);
         Ok(())
     }
 }
@@ -79,20 +112,20 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::names::{RoomName, TenantId};
+    use crate::domain::names::RoomName;
 
-    fn room(name: &str) -> RoomKey {
-        RoomKey { tenant: TenantId::parse("acme").unwrap(), room: RoomName::parse(name).unwrap() }
+    fn room(name: &str) -> Log {
+        Log::Room(RoomKey { tenant: TenantId::parse("acme").unwrap(), room: RoomName::parse(name).unwrap() })
     }
 
     #[test]
     fn a_log_is_durable_as_far_as_was_noted_in_its_epoch() {
         let (durable, room, other) = (Durable::default(), room("conversation:a"), room("conversation:b"));
-        durable.note(Epoch(1), &room, Seq(5));
-        durable.note(Epoch(1), &room, Seq(3));
+        durable.note(Epoch(1), room.clone(), Seq(5));
+        durable.note(Epoch(1), room.clone(), Seq(3));
         assert!(durable.has(Epoch(1), &room, Seq(5)) && durable.has(Epoch(1), &other, Seq(0)));
         assert!(!durable.has(Epoch(1), &room, Seq(6)) && !durable.has(Epoch(1), &other, Seq(1)));
-        durable.note(Epoch(2), &other, Seq(1));
+        durable.note(Epoch(2), other.clone(), Seq(1));
         assert!(!durable.has(Epoch(2), &room, Seq(1)) && durable.has(Epoch(2), &other, Seq(1)));
     }
 }

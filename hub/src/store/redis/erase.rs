@@ -20,6 +20,7 @@ use super::barrier::Written;
 use super::call::Call;
 use super::limits::{ERASED_AT_ONCE, WALKS};
 use super::outbox::Outboxes;
+use super::publish;
 use super::script;
 use super::shared::Shared;
 
@@ -104,6 +105,8 @@ async fn erase(shared: &Shared, outboxes: &Outboxes, user: &UserKey) -> Result<E
     command.arg(format!("{}/d", shared.names.tenant(&user.tenant))).arg(user.user.as_str());
     shared.send(&command).await?;
     make_durable(shared, servers).await?;
+    // Other nodes hold what is blanked in memory. Whom they cannot be told of is not erased: it is asked for again.
+    publish::erased(shared, user).await?;
     shared.tell(&[Change::Erased { user: user.clone() }]);
     Ok(erased)
 }

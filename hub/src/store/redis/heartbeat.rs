@@ -144,7 +144,7 @@ enum Write {
     Refused,
 }
 
-async fn writes(shared: &Shared) {
+async fn writes(shared: &Arc<Shared>) {
     let mut ticks = ticks(shared);
     loop {
         ticks.tick().await;
@@ -160,7 +160,7 @@ async fn writes(shared: &Shared) {
     }
 }
 
-async fn write(shared: &Shared, mut server: Server) -> Write {
+async fn write(shared: &Arc<Shared>, mut server: Server) -> Write {
     match write_there(shared, &mut server).await {
         Write::Taken => {}
         other => return other,

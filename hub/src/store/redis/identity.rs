@@ -7,10 +7,8 @@ use redis::aio::ConnectionLike;
 
 use crate::domain::position::Epoch;
 use crate::redis::{Link, LinkError, Names, Partition, Server};
-use crate::store::StoreError;
 
 use super::answer::Answer;
-use super::call::Failure;
 use super::epochs;
 use super::lives;
 use super::options::OpenError;
@@ -42,7 +40,7 @@ pub(super) async fn read(
     let mut invocation = script::IDENTITY.key(names.partition(Partition::of_hub()));
     invocation.arg(FORMAT).arg(random::epoch().0).arg(&secret[..]);
     let value = invocation.invoke_async::<redis::Value>(&mut server.connection).await;
-    let value = value.map_err(|error| StoreError::from(Failure::of(&error)))?;
+    let value = value.map_err(|error| LinkError::unreachable(&error))?;
     let mut answer = Answer::new(value);
     let format = answer.count()?;
     if format > FORMAT {

@@ -33,8 +33,8 @@ pub(super) const KEYS_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) const AUDIT_HEADS: u32 = 10_000;
 /// Those who wait for replicas of one server at a time.
 pub(super) const WAITERS: usize = 1_024;
-/// Rooms whose durable heads are known.
-pub(super) const ROOMS_KNOWN: usize = 65_536;
+/// Logs whose durable heads are known.
+pub(super) const LOGS_KNOWN: usize = 65_536;
 /// Looks in which each partition has its turn.
 pub(super) const TURNS: u16 = 8;
 /// Rooms that are trimmed at a time.
@@ -57,6 +57,9 @@ pub(super) const REVOCATIONS_ASKED: usize = 500;
 /// A node that was not heard of for so long before its server ended was gone, and what it wrote is on the disk: the log
 /// reaches it within two seconds, and a node says more often that it is there.
 pub(super) const SILENT: Duration = Duration::from_secs(10);
+/// A node that starts waits so long for those who were there to say that nothing is lost, and asks again after the other.
+pub(super) const OTHERS_WAIT: Duration = Duration::from_secs(3);
+pub(super) const OTHERS_ASKED: Duration = Duration::from_millis(200);
 /// Effects that have waited for so long are applied by whoever finds them: who put them in has gone, or is held up.
 pub(super) const EFFECTS_WAIT: Duration = Duration::from_secs(2);
 /// What is asked of a slot that is being migrated is asked again after this, and then after twice as long each time up to the

@@ -1,12 +1,14 @@
-//! Which life of its server the hub has seen. A server that was restarted may have lost the end of its log, and only who was
-//! told of that end knows what it was. So each node says again and again that it is there, in Redis itself, and after a
-//! restart that it has found all that it acknowledged. Where one that was there does not say so, since it is gone as well, or
-//! nobody was there, nobody knows what is lost: then a new epoch begins.
+//! Which life of its server the hub has seen. A server that was restarted may have lost the end of its log, or have been given a
+//! back-up, and only who was told of what is gone knows what it was. So each node says again and again that it is there, in
+//! Redis itself, and after a restart that it has found all that it acknowledged. Where one that was there does not say so, since
+//! it is gone as well, or nobody was there, nobody knows what is lost: then a new epoch begins. Where the log loses no end, one
+//! that was there is enough: the server has then just been started again.
 //!
 //! The log keeps a beginning of what was written: what a node acknowledged is there, or that it was there is, or what it wrote
 //! last is among what the disk had in time.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -18,16 +20,27 @@ use crate::store::StoreError;
 
 use super::call::Failure;
 use super::epochs;
-use super::limits::SILENT;
+use super::limits::{OTHERS_ASKED, OTHERS_WAIT, SILENT};
 use super::options::Options;
 use super::random;
 use super::script;
 use super::shared::Shared;
 
-/// This node, and the life of the server in which it has found all.
+/// This node, and the life of the server in which it has found all, with the number of the connection to it.
 pub(super) struct Life {
     node: u64,
-    seen: Mutex<Option<String>>,
+    seen: Mutex<Option<(u64, String)>>,
+}
+
+/// What is known of a life of the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// Something may be lost.
+    Nothing,
+    /// Nothing that was acknowledged is lost.
+    Whole,
+    /// Those who were there have not said yet.
+    NotYet,
 }
 
 /// What a node says.
@@ -45,7 +58,13 @@ impl Life {
         Self { node: random::epoch().0, seen: Mutex::new(None) }
     }
 
-    async fn say(&self, server: &mut Server, names: &Names, step: Step, life: &str) -> RedisResult<bool> {
+    async fn say(
+        &self,
+        server: &mut Server,
+        (names, options): (&Names, &Options),
+        step: Step,
+        life: &str,
+    ) -> RedisResult<Known> {
         let step = match step {
             Step::Beat => "beat",
             Step::Start => "start",
@@ -54,7 +73,29 @@ impl Life {
         };
         let mut call = script::LIVES.key(names.partition(Partition::of_hub()));
         call.arg(step).arg(self.node).arg(life).arg(SILENT.as_millis() as u64);
-        call.invoke_async(&mut server.connection).await
+        call.arg(u8::from(loses_an_end(options)));
+        Ok(match call.invoke_async::<u8>(&mut server.connection).await? {
+            0 => Known::Nothing,
+            1 => Known::Whole,
+            _ => Known::NotYet,
+        })
+    }
+
+    /// Whether all is there in a life of the server, as far as those who were there say so in time.
+    async fn is_whole(
+        &self,
+        server: &mut Server,
+        (names, options): (&Names, &Options),
+        life: &str,
+    ) -> RedisResult<bool> {
+        let until = Instant::now() + OTHERS_WAIT;
+        loop {
+            match self.say(server, (names, options), Step::Start, life).await? {
+                Known::Whole => return Ok(true),
+                Known::NotYet if Instant::now() < until => tokio::time::sleep(OTHERS_ASKED).await,
+                Known::Nothing | Known::NotYet => return Ok(false),
+            }
+        }
     }
 
     /// The epoch in which a node that has just been started goes on, where the hub is in `epoch`.
@@ -68,16 +109,15 @@ impl Life {
         let Some(life) = life(&mut server.connection).await else { return Ok(epoch) };
         let away = |error: redis::RedisError| StoreError::from(Failure::of(&error));
         let mut next = epoch;
-        if !may_have_lost(options) {
-            note(server, names, &life).await.map_err(away)?;
-        } else if !self.say(server, names, Step::Start, &life).await.map_err(away)? {
+        let of_hub = (names, options);
+        if !self.is_whole(server, of_hub, &life).await.map_err(away)? {
             next = epochs::another(server, names, epoch).await.map_err(away)?;
-            self.say(server, names, Step::Begin, &life).await.map_err(away)?;
+            self.say(server, of_hub, Step::Begin, &life).await.map_err(away)?;
             tracing::warn!(
                 "redis was restarted, and nobody knows what it has lost: a new epoch begins, and clients read afresh"
             );
         }
-        *self.seen.lock() = Some(life);
+        *self.seen.lock() = Some((server.number, life));
         Ok(next)
     }
 }
@@ -86,12 +126,10 @@ impl Life {
 /// epoch begins.
 pub(super) async fn found(shared: &Arc<Shared>, server: &mut Server) -> RedisResult<()> {
     let Some(life) = life(&mut server.connection).await else { return Ok(()) };
-    if !may_have_lost(&shared.options) {
-        return note(server, &shared.names, &life).await;
-    }
-    let are_all = shared.life.say(server, &shared.names, Step::Again, &life).await?;
-    *shared.life.seen.lock() = Some(life.clone());
-    if !are_all {
+    let of_hub = (&shared.names, &shared.options);
+    let known = shared.life.say(server, of_hub, Step::Again, &life).await?;
+    *shared.life.seen.lock() = Some((server.number, life.clone()));
+    if known != Known::Whole {
         shared.runtime.spawn(wait_for_others(Arc::clone(shared), server.clone(), life));
     }
     Ok(())
@@ -100,11 +138,8 @@ pub(super) async fn found(shared: &Arc<Shared>, server: &mut Server) -> RedisRes
 /// An epoch has begun in the server's life.
 pub(super) async fn begun(shared: &Shared, server: &mut Server) -> RedisResult<()> {
     let Some(life) = life(&mut server.connection).await else { return Ok(()) };
-    if !may_have_lost(&shared.options) {
-        return note(server, &shared.names, &life).await;
-    }
-    shared.life.say(server, &shared.names, Step::Begin, &life).await?;
-    *shared.life.seen.lock() = Some(life);
+    shared.life.say(server, (&shared.names, &shared.options), Step::Begin, &life).await?;
+    *shared.life.seen.lock() = Some((server.number, life));
     Ok(())
 }
 
@@ -122,7 +157,8 @@ async fn wait_for_others(shared: Arc<Shared>, mut server: Server, life: String) 
 
 async fn decide(shared: &Arc<Shared>, server: &mut Server, life: &str) -> Result<(), LinkError> {
     let unreachable = |error: redis::RedisError| LinkError::unreachable(&error);
-    if shared.life.say(server, &shared.names, Step::Again, life).await.map_err(unreachable)? {
+    let known = shared.life.say(server, (&shared.names, &shared.options), Step::Again, life).await;
+    if known.map_err(unreachable)? == Known::Whole {
         return Ok(());
     }
     tracing::warn!("redis was restarted, and a node that was there is gone: what it alone knew may be lost");
@@ -130,14 +166,16 @@ async fn decide(shared: &Arc<Shared>, server: &mut Server, life: &str) -> Result
     begun(shared, server).await.map_err(unreachable)
 }
 
-/// Says that this node is there; where it has found all.
-pub(super) async fn beat(shared: &Shared, server: &mut Server) -> RedisResult<()> {
+/// Says that this node is there; where it has found all. What it found at another server has moved to this one.
+pub(super) async fn beat(shared: &Arc<Shared>, server: &mut Server) -> RedisResult<()> {
     let seen = shared.life.seen.lock().clone();
     match seen {
-        Some(life) if may_have_lost(&shared.options) => {
-            shared.life.say(server, &shared.names, Step::Beat, &life).await.map(drop)
+        Some((number, life)) if number == server.number => {
+            let of_hub = (&shared.names, &shared.options);
+            shared.life.say(server, of_hub, Step::Beat, &life).await.map(drop)
         }
-        _ => Ok(()),
+        Some(_) => found(shared, server).await,
+        None => Ok(()),
     }
 }
 
@@ -152,15 +190,9 @@ pub(super) async fn leave(shared: &Shared) {
     }
 }
 
-async fn note(server: &mut Server, names: &Names, life: &str) -> RedisResult<()> {
-    let mut note = cmd("HSET");
-    note.arg(names.hub()).arg("life").arg(life);
-    note.query_async(&mut server.connection).await
-}
-
-/// Whether a restart may lose what was acknowledged. Of a cluster each server would have to be asked; there replicas are
-/// what keeps it.
-fn may_have_lost(options: &Options) -> bool {
+/// Whether a restart may lose the end of what was acknowledged. Of a cluster each server would have to be asked; there replicas
+/// are what keeps it.
+fn loses_an_end(options: &Options) -> bool {
     options.durability == Durability::EverySecond && !options.redis.cluster
 }
 

@@ -1,9 +1,10 @@
-//! Partitions of a lane that are on their way to another server of a cluster.
+//! Partitions of a lane that are on their way to another server of a cluster, or whose server does not know a script.
 //!
 //! While a slot is migrated neither server has all of its keys, and scripts read many: what is asked of it is refused and not
 //! carried out. `ASK` is not followed: at its target a script would find a room without what is still to come, and begin it anew.
 //! So what was refused waits, with all that comes after it in the partition, and the first of it asks again and again
-//! whether it can be done; where the partition has another server by then the whole of it goes there.
+//! whether it can be done; where the partition has another server by then the whole of it goes there. So it is where the server
+//! has forgotten its scripts: another node may load them between two pieces, so that the second is carried out and the first is not.
 //!
 //! Plain data that takes `now`.
 

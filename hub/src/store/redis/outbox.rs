@@ -10,9 +10,10 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
 use crate::domain::inbox::{InboxPlace, Notice, Notification};
-use crate::domain::names::{TenantId, UserId, UserKey};
+use crate::domain::names::{RoomName, TenantId, UserId, UserKey};
 use crate::domain::position::{Seq, Tag};
 use crate::domain::time::Timestamp;
+use crate::redis::message::Head;
 use crate::redis::{Partition, Reader, Server, notice};
 use crate::store::{Change, StoreError};
 
@@ -50,7 +51,7 @@ enum Kind {
     /// A notice for some users.
     Notify(Arc<Notice>, Vec<UserId>),
     /// Whether a room is among users' rooms.
-    Index(String, Vec<(bool, UserId)>),
+    Index(RoomName, Vec<(bool, UserId)>),
 }
 
 impl Outboxes {
@@ -155,18 +156,19 @@ impl Outboxes {
 
     async fn apply_item(&self, source: Partition, item: Item) -> Result<(), StoreError> {
         let shared = &self.shared;
-        let begin = |target| {
+        let begin = |target, head: Head| {
             Call::new(&script::APPLY, shared, target)
                 .arg(source.number())
                 .arg(&item.epoch[..])
                 .arg(item.number)
                 .arg(shared.now().millis())
                 .arg(shared.scripts_publish_with())
-                .arg(&shared.head().to_bytes()[..])
+                .arg(&head.to_bytes()[..])
         };
         match item.kind {
             Kind::Notify(notice, users) => {
                 let groups = by_partition(&item.tenant, users, |user| user);
+                let begin = |target| begin(target, shared.head());
                 let applied = groups
                     .iter()
                     .map(|(target, users)| notify(shared, begin(*target), &item.tenant, &notice, users));
@@ -177,15 +179,11 @@ impl Outboxes {
             }
             Kind::Index(room, users) => {
                 let groups = by_partition(&item.tenant, users, |(_, user)| user);
-                let applied = groups.iter().map(|(target, users)| {
-                    let mut call =
-                        begin(*target).arg("2").arg(item.tenant.as_str()).arg(&room).arg(users.len());
-                    for (add, user) in users {
-                        call.push(u8::from(*add));
-                        call.push(user.as_str());
-                    }
-                    call.write_durably(shared)
-                });
+                // Whoever applies it may not be who committed it, and is to hear it as the others.
+                let begin = |target| begin(target, shared.head_of_nobody());
+                let applied = groups
+                    .iter()
+                    .map(|(target, users)| index(shared, begin(*target), &item.tenant, &room, users));
                 try_join_all(applied).await?;
             }
         }
@@ -258,8 +256,38 @@ async fn notify(
             notification,
         });
     }
+    for change in &changes {
+        shared.note_told(shared.epoch(), change);
+    }
     publish::publish(shared, &changes, Tag(0)).await?;
     Ok(changes)
+}
+
+/// Puts a room among a partition's users' rooms, or takes it away, by the call that was begun for it, and tells them.
+async fn index(
+    shared: &Shared,
+    call: Call,
+    tenant: &TenantId,
+    room: &RoomName,
+    users: &[(bool, UserId)],
+) -> Result<(), StoreError> {
+    let mut call = call.arg("2").arg(tenant.as_str()).arg(room.as_str()).arg(users.len());
+    for (add, user) in users {
+        call.push(u8::from(*add));
+        call.push(user.as_str());
+    }
+    let mut answer = call.write_durably(shared).await?;
+    if answer.some_bytes()? != b"ok" {
+        // Who did it may not have told anybody.
+        return publish::publish_members(shared, tenant, room, users.iter()).await;
+    }
+    let mut changed = Vec::with_capacity(users.len());
+    for user in users {
+        if answer.count()? == 1 {
+            changed.push(user);
+        }
+    }
+    publish::publish_members(shared, tenant, room, changed.into_iter()).await
 }
 
 impl Item {
@@ -277,7 +305,7 @@ impl Item {
                 Kind::Notify(notice, users)
             }
             2 => {
-                let room = from.text16()?.to_owned();
+                let room = RoomName::parse(from.text16()?).map_err(|_| damaged("room"))?;
                 let mut users = Vec::new();
                 while !from.is_empty() {
                     let add = from.u8()? != 0;

@@ -68,8 +68,11 @@ async fn faults_of(connection: &mut MultiplexedConnection, durability: Durabilit
         faults.push("maxmemory-policy must be noeviction");
     }
     match durability {
-        Durability::EverySecond if is_logged != "yes" || sync == "no" => {
-            faults.push("redis.durability = \"every_second\" needs appendonly yes and appendfsync everysec");
+        // While the log is rewritten nothing would be synced, for as long as that takes.
+        Durability::EverySecond if is_logged != "yes" || sync == "no" || no_sync_on_rewrite != "no" => {
+            faults.push(
+                "redis.durability = \"every_second\" needs appendonly yes, appendfsync everysec and no-appendfsync-on-rewrite no",
+            );
         }
         Durability::Always if is_logged != "yes" || sync != "always" || no_sync_on_rewrite != "no" => {
             faults.push(

@@ -6,12 +6,13 @@
 use redis::{Cmd, cmd};
 
 use crate::domain::inbox::{InboxPlace, Notification};
-use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
+use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use crate::domain::position::{Seq, Tag};
 use crate::redis::{Names, Server, message};
 use crate::store::{Change, Committed, Home, Outcome, StoreError};
 
 use super::commit::Settled;
+use super::durable::Log;
 use super::options::{OpenError, Options};
 use super::shared::Shared;
 
@@ -24,9 +25,18 @@ pub(super) struct Addressed {
 
 impl Addressed {
     /// The room, where it belongs to one.
-    pub(super) fn room(&self) -> Option<RoomKey> {
+    fn room(&self) -> Option<RoomKey> {
         let Home::Room(room) = &self.home else { return None };
         Some(RoomKey { tenant: self.tenant.clone(), room: room.clone() })
+    }
+
+    /// The log in which what was committed has a place.
+    pub(super) fn log(&self) -> Option<Log> {
+        match &self.home {
+            Home::Room(_) => self.room().map(Log::Room),
+            Home::Tenant => Some(Log::Broadcasts(self.tenant.clone())),
+            Home::Inbox(_) => None,
+        }
     }
 }
 
@@ -90,6 +100,34 @@ fn of_retry(shared: &Shared, outcome: &Addressed, committed: &Committed, command
         (None, _) => return,
     };
     commands.push(command(shared, &channel, &message::reached(head, committed.position.seq)));
+}
+
+/// Tells all nodes that a user's content was blanked.
+pub(super) async fn erased(shared: &Shared, user: &UserKey) -> Result<(), StoreError> {
+    let message = message::erased(shared.head(), user);
+    shared
+        .send(&command(shared, &shared.names.hub_channel(), &message))
+        .await
+        .map(drop)
+        .map_err(StoreError::from)
+}
+
+/// Tells users of whom a room is a room from now on, or no longer, where scripts did not.
+pub(super) async fn publish_members(
+    shared: &Shared,
+    tenant: &TenantId,
+    room: &RoomName,
+    users: impl Iterator<Item = &(bool, UserId)>,
+) -> Result<(), StoreError> {
+    if !is_ours(shared) {
+        return Ok(());
+    }
+    let head = shared.head_of_nobody();
+    for (is_member, user) in users {
+        let channel = shared.names.user_channel(&UserKey { tenant: tenant.clone(), user: user.clone() });
+        shared.send(&command(shared, &channel, &message::member(head, room, *is_member))).await?;
+    }
+    Ok(())
 }
 
 /// Has other nodes look at users' inboxes: something may have arrived there without their having been told.

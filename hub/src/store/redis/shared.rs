@@ -10,7 +10,7 @@ use crate::domain::names::{RoomName, TenantId};
 use crate::domain::namespace::NamespaceRules;
 use crate::domain::position::{Epoch, Tag};
 use crate::domain::time::Timestamp;
-use crate::redis::message::Head;
+use crate::redis::message::{self, Head};
 use crate::redis::{Durability, Link, Names, Partition};
 use crate::store::{Change, Home, StoreError};
 
@@ -113,6 +113,11 @@ impl Shared {
     /// What messages to other nodes begin with.
     pub(super) fn head(&self) -> Head {
         Head { node: self.options.node, epoch: self.epoch() }
+    }
+
+    /// What messages begin with that this node is to hear as well.
+    pub(super) fn head_of_nobody(&self) -> Head {
+        Head { node: message::NOBODY, ..self.head() }
     }
 
     pub(super) fn now(&self) -> Timestamp {

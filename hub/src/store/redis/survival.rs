@@ -143,6 +143,9 @@ impl Acknowledged {
 impl Shared {
     /// Takes note of what another node committed in an epoch.
     pub(super) fn hear(&self, epoch: Epoch, change: &Change) {
+        if epoch == self.epoch() {
+            self.note_told(epoch, change);
+        }
         let Some(mark) = Mark::of(change) else { return };
         let mut marks = self.acknowledged.marks.lock();
         // The epoch changes under the same lock: what is lost by then is looked for after.

@@ -14,11 +14,11 @@ use super::{Inner, RedisRegistry, millis, parse};
 use crate::bus::port::BusError;
 use crate::bus::registry::Asking;
 use crate::bus::registry::limits::{
-    Entered, Entrants, Instance, Own, SharedBucket, SharedLimits, TakesOver, Whose,
+    Entered, Entrants, Instance, Own, Present, SharedBucket, SharedLimits, TakesOver, Whose,
 };
 use crate::domain::limits::SESSION_COUNT_LASTS;
 use crate::domain::rate::Rate;
-use crate::redis::{Names, Partition};
+use crate::redis::{Names, Partition, Reader};
 
 static COUNT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../count.lua")));
 static BUCKET: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../bucket.lua")));
@@ -52,7 +52,11 @@ impl Inner {
     ) -> Result<(Entered, Vec<String>), BusError> {
         let key = count_key(&self.names, whose);
         let marks = |instance: &Instance| [instance.mark.to_le_bytes(), instance.from.to_le_bytes()];
-        let own_marks: Vec<u8> = own.instances.iter().flat_map(marks).flatten().collect();
+        let present = |present: &Present| {
+            let [mark, from] = marks(&present.instance);
+            [mark, from, present.since.to_le_bytes()]
+        };
+        let own_marks: Vec<u8> = own.instances.iter().flat_map(present).flatten().collect();
         let nobody = Entrants { many: 0, most: 0, instance: None, is_all: false };
         let Entrants { many, most, instance, is_all } = entrants.unwrap_or(nobody);
         let instance = instance.as_ref().map(marks);
@@ -60,13 +64,18 @@ impl Inner {
         let mut call = COUNT.key(&key);
         call.arg(name(self.node)).arg(millis(SESSION_COUNT_LASTS)).arg(own.sessions).arg(own_marks);
         call.arg(many).arg(most).arg(mark).arg(from).arg(u8::from(is_all)).arg(gone);
-        let (many, takes_over, others): (u32, u8, Vec<String>) = self.ask(&key, &call).await?;
+        let (many, takes_over, others, at, later): (u32, u8, Vec<String>, u64, Vec<Vec<u8>>) =
+            self.ask(&key, &call).await?;
+        let later = later.iter().filter_map(|later| {
+            let mut from = Reader::new(later);
+            Some((from.u64().ok()?, from.u64().ok()?))
+        });
         let takes_over = match takes_over {
             0 => TakesOver::Nobody,
             1 => TakesOver::Instance,
             _ => TakesOver::FromThere,
         };
-        Ok((Entered { many, takes_over }, others))
+        Ok((Entered { many, takes_over, at, later: later.collect() }, others))
     }
 
     async fn take(

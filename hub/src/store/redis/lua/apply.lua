@@ -38,7 +38,12 @@ else
   for _ = 1, num() do
     local add, user = arg(), arg()
     local key = P .. 'u/' .. tenant .. '/' .. user .. '/r'
-    if add == '1' then call('ZADD', key, 0, room) else call('ZREM', key, room) end
+    local changed = add == '1' and call('ZADD', key, 0, room) or add == '0' and call('ZREM', key, room)
+    if changed == 1 then
+      -- Nodes where the user is connected may not follow the room.
+      tell(publish, head, P .. 'u/' .. tenant .. '/' .. user .. '/c', 10, '\1' .. text16(room) .. string.char(add))
+    end
+    reply[#reply + 1] = changed
   end
 end
 call('HSET', P .. 'fx', done, struct.pack('<I8', number))

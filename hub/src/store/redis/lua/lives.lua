@@ -1,7 +1,9 @@
 -- Which nodes are there, by the server's clock, and in which life of it each has last found all that it acknowledged.
 -- Steps: 'beat' (it is there), 'start', 'again' (it has found all in this life), 'begin' (an epoch begins in it: nothing of
--- before counts). 1: nothing that anybody acknowledged is lost; 0: that is not known, of a node or of all.
-local step, node, life, silent = arg(), arg(), arg(), num()
+-- before counts). Whether a restart may lose the end of the log: then all who were there must have found all, else one is
+-- enough. 1: nothing that anybody acknowledged is lost; 0: that is not known, of a node or of all; 2: somebody was there who may
+-- say so yet.
+local step, node, life, silent, loses = arg(), arg(), arg(), num(), arg() == '1'
 local base = P .. 'hub'
 local nodes = base .. '/l'
 local time = call('TIME')
@@ -36,8 +38,9 @@ for other, at in pairs(others) do
   end
 end
 is_there()
-if step == 'begin' or not known or (step == 'again' and not waits) then
+if step == 'begin' or not known or (step == 'again' and not (waits and loses)) then
   call('HSET', base, 'life', life)
   return 1
 end
-return known == life and 1 or 0
+if known == life then return 1 end
+return step == 'start' and waits and not loses and 2 or 0

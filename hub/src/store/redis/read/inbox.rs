@@ -13,6 +13,7 @@ use crate::store::{InboxLog, InboxPage, InboxQuery, PageBound, StoreError};
 use super::super::answer::number;
 use super::super::broadcasts::State;
 use super::super::call::Call;
+use super::super::durable;
 use super::super::script;
 use super::super::shared::Shared;
 
@@ -34,15 +35,19 @@ pub(in super::super) async fn inbox_summary(
 
 /// The last place of one of the logs.
 pub(in super::super) async fn inbox_head(shared: &Shared, log: &InboxLog) -> Result<Seq, StoreError> {
-    let mut read = redis::cmd("HGET");
-    read.arg(match log {
-        InboxLog::Own(user) => shared.names.user(user),
-        InboxLog::Broadcast(tenant) => shared.names.tenant(tenant),
-    });
-    match shared.send(read.arg("head")).await? {
-        redis::Value::Nil => Ok(Seq(0)),
-        head => Ok(Seq(number(&head)?.cast_unsigned())),
-    }
+    let (key, log) = match log {
+        InboxLog::Own(user) => (shared.names.user(user), durable::Log::Own(user.clone())),
+        InboxLog::Broadcast(tenant) => {
+            (shared.names.tenant(tenant), durable::Log::Broadcasts(tenant.clone()))
+        }
+    };
+    let (head, server) = shared.send_at(redis::cmd("HGET").arg(key).arg("head")).await?;
+    let head = match head {
+        redis::Value::Nil => Seq(0),
+        head => Seq(number(&head)?.cast_unsigned()),
+    };
+    shared.may_show(&server, log, head).await?;
+    Ok(head)
 }
 
 /// Which of the two logs.
@@ -168,10 +173,12 @@ impl Scan<'_> {
                 Call::new(&script::ALL_PAGE, self.shared, Partition::of_tenant(tenant)).arg(tenant.as_str())
             }
         };
-        let mut answer = call.arg(direction).arg(from).arg(BATCH).ask(self.shared).await?;
+        let (mut answer, server) = call.arg(direction).arg(from).arg(BATCH).ask_at(self.shared).await?;
         let mut batch = Vec::new();
+        let mut last = 0;
         while answer.len() > 0 {
             let seq = answer.count()?;
+            last = last.max(seq);
             let read = match self.log {
                 Log::Own => answer.count()? == 0,
                 Log::Broadcast => self.state.has_seen(seq),
@@ -185,6 +192,12 @@ impl Scan<'_> {
             };
             batch.push(Notification { notice: notice::decode(from.rest())?, place, time, read });
         }
+        // More may have come than there was when the heads were read.
+        let log = match self.log {
+            Log::Own => durable::Log::Own(self.user.clone()),
+            Log::Broadcast => durable::Log::Broadcasts(tenant.clone()),
+        };
+        self.shared.may_show(&server, log, Seq(last)).await?;
         Ok(batch)
     }
 

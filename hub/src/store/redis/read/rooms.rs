@@ -16,6 +16,7 @@ use crate::store::{EntryPage, EntryRange, PageBound, RoomPage, RoomsQuery, Store
 
 use super::super::answer::{Answer, damaged};
 use super::super::call::Call;
+use super::super::durable::Log;
 use super::super::script;
 use super::super::shared::Shared;
 use super::super::state::{self, Hot};
@@ -59,7 +60,7 @@ pub(in super::super) async fn entries(
         return Ok(EntryPage::empty(shared.epoch()));
     }
     let (hot, ends_early) = (Hot::read(&answer.some_bytes()?)?, answer.count()? == 1);
-    shared.may_show(&server, &[(key, hot.head)]).await?;
+    shared.may_show(&server, Log::Room(key.clone()), hot.head).await?;
     let mut page = Filling::new(bound);
     while answer.len() > 0 {
         let (seq, bytes, reacted) = (Seq(answer.count()?), answer.some_bytes()?, answer.list()?);
@@ -122,7 +123,7 @@ pub(in super::super) async fn latest_events(
     }
     entries.sort_unstable_by_key(|entry| entry.seq);
     let last = entries.last().map_or(Seq(0), |entry| entry.seq);
-    shared.may_show(&server, &[(key, last)]).await?;
+    shared.may_show(&server, Log::Room(key.clone()), last).await?;
     let mut page = Filling::new(bound);
     for entry in entries {
         if !page.take_entry(entry) {
@@ -201,7 +202,7 @@ async fn summary(
     let mut last_message = None;
     // A list is given nevertheless: sessions begin with one.
     if let Some(bytes) = last
-        && shared.may_show(&server, &[(key, room.head.seq)]).await.is_ok()
+        && shared.may_show(&server, Log::Room(key.clone()), room.head.seq).await.is_ok()
     {
         let mut from = Reader::new(&hot);
         from.take(28)?;
