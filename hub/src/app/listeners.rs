@@ -103,14 +103,12 @@ impl Listener for Listeners {
 
     fn may_have_missed(&self, topic: &Topic) {
         self.delivery.catch_up(topic);
-        if let (Some(services), Topic::Tenant(tenant)) = (self.services(), topic) {
-            services.presence.may_have_missed(tenant);
-        }
-        if let (Some(services), Topic::Hub) = (self.services(), topic) {
-            services.forget_all();
-        }
-        if let (Some(services), Topic::User(user)) = (self.services(), topic) {
-            services.may_be_replaced(user);
+        let Some(services) = self.services() else { return };
+        match topic {
+            Topic::Tenant(tenant) => services.presence.may_have_missed(tenant),
+            Topic::User(user) => services.may_be_replaced(user),
+            Topic::Hub => services.forget_all(),
+            Topic::Room(_) => {}
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What goes over the bus, as bytes.
 //!
 //! Little endian: version u8, kind u8, the publisher's id u64, the store's epoch u64, then by kind. What the store publishes
-//! (1 to 4, 6, 7, 12, and 10 of members) is written by it ([`crate::redis::message`]), what nodes say to each other (9 to 11, 13, 14) here. A later version only
-//! adds kinds, or bytes after those of a kind; where it must do otherwise it says another version, and whoever cannot read
-//! that knows at least that something happened, and asks the store.
+//! (1 to 4, 6, 7, 12, and 10 of members) is written by it ([`crate::redis::message`]), what nodes say to each other (9 to 11,
+//! 13, 14) here. A later version only adds kinds, or bytes after those of a kind; where it must do otherwise it says another
+//! version, and whoever cannot read that knows at least that something happened, and asks the store.
 
 use std::sync::Arc;
 

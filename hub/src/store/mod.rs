@@ -21,5 +21,7 @@ pub use port::{
     Change, CommitSink, Erased, Reading, RevocationPage, ServerFigures, Store, StoreError, StoreFigures,
     TenantFigures,
 };
-pub use query::{EntryPage, EntryRange, InboxLog, InboxPage, InboxQuery, PageBound, RoomPage, RoomsQuery};
+pub use query::{
+    EntryPage, EntryRange, InboxLog, InboxPage, InboxQuery, Log, PageBound, RoomPage, RoomsQuery,
+};
 pub use refusal::{refuse, refuse_commit};

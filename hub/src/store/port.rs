@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::domain::audit::ChainHead;
 use crate::domain::entry::Entry;
-use crate::domain::inbox::{InboxChange, InboxSummary, Notification};
+use crate::domain::inbox::{InboxChange, InboxPlace, InboxSummary, Notification};
 use crate::domain::marks::Marks;
 use crate::domain::member::Member;
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
@@ -18,7 +18,9 @@ use crate::domain::time::Timestamp;
 use crate::redis::LinkFigures;
 
 use super::outcome::{CommitError, Committed, Outcome};
-use super::query::{EntryPage, EntryRange, InboxLog, InboxPage, InboxQuery, PageBound, RoomPage, RoomsQuery};
+use super::query::{
+    EntryPage, EntryRange, InboxLog, InboxPage, InboxQuery, Log, PageBound, RoomPage, RoomsQuery,
+};
 
 /// What a read gives, later.
 pub type Reading<T> = BoxFuture<'static, Result<T, StoreError>>;
@@ -300,6 +302,24 @@ pub enum Change {
         /// The oldest that is left.
         first: Seq,
     },
+}
+
+impl Change {
+    /// The log that it is of, and its place there; `None` where it has none.
+    pub fn place(&self) -> Option<(Log, Seq)> {
+        let in_inbox = |log, notification: &Notification| {
+            let (InboxPlace::Own(seq) | InboxPlace::Broadcast(seq)) = notification.place;
+            Some((Log::Inbox(log), seq))
+        };
+        match self {
+            Self::Entry { room, entry } => Some((Log::Room(room.clone()), entry.seq)),
+            Self::Notified { user, notification } => in_inbox(InboxLog::Own(user.clone()), notification),
+            Self::Broadcast { tenant, notification } => {
+                in_inbox(InboxLog::Broadcast(tenant.clone()), notification)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Who is told of commits: delivery. Called in commit order by the store's own thread, so it must not wait.

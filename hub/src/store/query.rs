@@ -2,7 +2,7 @@
 
 use crate::domain::entry::Entry;
 use crate::domain::inbox::{InboxFilter, Notification};
-use crate::domain::names::{RoomName, TenantId, UserKey};
+use crate::domain::names::{RoomKey, RoomName, TenantId, UserKey};
 use crate::domain::position::{InboxPosition, Position, Seq};
 
 /// Which entries of a room.
@@ -67,8 +67,17 @@ impl<T> Default for RoomPage<T> {
     }
 }
 
+/// A log in which what is committed has its place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Log {
+    /// A room's.
+    Room(RoomKey),
+    /// One of an inbox.
+    Inbox(InboxLog),
+}
+
 /// One of the two logs that an inbox is made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum InboxLog {
     /// A user's own.
     Own(UserKey),

@@ -129,21 +129,31 @@ async fn revocations_that_a_node_did_not_hear_of_are_read_when_it_is_back() {
     .await;
 }
 
+/// Two nodes, of which the first has a bus that can be taken away.
+async fn one_with_a_bus_of_its_own() -> (Server, Node, Node) {
+    let server = Server::start(Keeps::Nothing);
+    server.command::<()>("ACL SETUSER bus on nopass ~* &* +@all");
+    let (a, b) = (Node::start_with_bus_as(&server, 1, Some("bus")).await, Node::start(&server, 2).await);
+    (server, a, b)
+}
+
+async fn takes_its_bus_away(server: &Server, node: &Node) {
+    server.command::<()>("ACL SETUSER bus off");
+    server.command::<u64>("CLIENT KILL USER bus");
+    while node.feed.is_connected() {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Who committed it has the store's word: as long as nobody else wrote in between, their own node's people need not wait for
 /// the bus.
 #[tokio::test]
 async fn what_a_node_commits_while_its_bus_is_away_is_told_at_once_where_it_is_the_next() {
-    let server = Server::start(Keeps::Nothing);
-    server.command::<()>("ACL SETUSER bus on nopass ~* &* +@all");
-    let (a, b) = (Node::start_with_bus_as(&server, 1, Some("bus")).await, Node::start(&server, 2).await);
+    let (server, a, b) = one_with_a_bus_of_its_own().await;
     let _holds = (a.follows(Topic::Room(room("x"))).await, b.follows(Topic::Room(room("x"))).await);
     a.commit(send("x", "alice", "before")).await;
     let seqs = |node: &Node| node.log(&room("x")).iter().map(|at| at.seq.0).collect::<Vec<_>>();
-    server.command::<()>("ACL SETUSER bus off");
-    server.command::<u64>("CLIENT KILL USER bus");
-    while a.feed.is_connected() {
-        tokio::task::yield_now().await;
-    }
+    takes_its_bus_away(&server, &a).await;
     for n in 2..=4 {
         a.commit(send("x", "alice", "alone")).await;
         assert_eq!(seqs(&a), (1..=n).collect::<Vec<_>>(), "before its sender was answered");
@@ -186,15 +196,9 @@ async fn what_only_a_node_that_is_gone_acknowledged_is_missed_by_who_heard_it() 
 /// The store tells it: nobody's bus but that of who hears it matters.
 #[tokio::test]
 async fn members_and_erasures_are_told_while_the_bus_of_who_commits_is_away() {
-    let server = Server::start(Keeps::Nothing);
-    server.command::<()>("ACL SETUSER bus on nopass ~* &* +@all");
-    let (a, b) = (Node::start_with_bus_as(&server, 1, Some("bus")).await, Node::start(&server, 2).await);
+    let (server, a, b) = one_with_a_bus_of_its_own().await;
     let _hold = b.follows(Topic::User(user("bob"))).await;
-    server.command::<()>("ACL SETUSER bus off");
-    server.command::<u64>("CLIENT KILL USER bus");
-    while a.feed.is_connected() {
-        tokio::task::yield_now().await;
-    }
+    takes_its_bus_away(&server, &a).await;
     for (change, is_member) in [(MembershipChange::Added, true), (MembershipChange::Removed, false)] {
         a.commit(membership("x", "bob", change)).await;
         let control = Control::Member { room: room("x").room, is_member };
@@ -213,15 +217,9 @@ async fn members_and_erasures_are_told_while_the_bus_of_who_commits_is_away() {
 /// What nodes have for each other's users waits for the bus, and comes in order.
 #[tokio::test]
 async fn what_is_for_a_user_is_told_when_the_bus_is_back() {
-    let server = Server::start(Keeps::Nothing);
-    server.command::<()>("ACL SETUSER bus on nopass ~* &* +@all");
-    let (a, b) = (Node::start_with_bus_as(&server, 1, Some("bus")).await, Node::start(&server, 2).await);
+    let (server, a, b) = one_with_a_bus_of_its_own().await;
     let _hold = b.follows(Topic::User(user("bob"))).await;
-    server.command::<()>("ACL SETUSER bus off");
-    server.command::<u64>("CLIENT KILL USER bus");
-    while a.feed.is_connected() {
-        tokio::task::yield_now().await;
-    }
+    takes_its_bus_away(&server, &a).await;
     const MANY: u64 = 200;
     for n in 0..MANY {
         let message = Bytes::copy_from_slice(&n.to_le_bytes());

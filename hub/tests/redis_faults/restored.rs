@@ -1,13 +1,12 @@
 //! A back-up of Redis is restored while no node is there, and a server is started again while some are.
 
-use std::time::Duration;
-
 use carillon_hub::domain::inbox::Priority;
 use carillon_hub::redis::Durability;
 use carillon_hub::store::Store;
 
+use crate::gone::is_restart;
 use crate::harness::*;
-use crate::loss::open_with;
+use crate::loss::{open_at, open_with};
 use carillon_test_redis::{Keeps, Server};
 
 /// However durable commits are: what is in the back-up says nothing of what came after it.
@@ -39,17 +38,12 @@ async fn a_node_that_starts_waits_for_those_who_were_there() {
         let (store, setup) = open_with(&server, Durability::Always);
         let before = store.epoch();
         store.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
-        // It says that it is there.
-        let hub = server.command::<Vec<String>>("KEYS *:hub");
-        while server.command::<u64>(&format!("HLEN {}/l", hub[0])) == 0 {
-            tokio::time::interval(Duration::from_millis(10)).tick().await;
-        }
         server.kill();
         server.restart();
         let url = server.url();
-        let late = tokio::task::spawn_blocking(move || crate::loss::open_at(url, Durability::Always).0);
+        let late = tokio::task::spawn_blocking(move || open_at(url, Durability::Always).0);
         assert_eq!(late.await.unwrap().epoch(), before);
-        assert!(!setup.sink.changes().iter().any(crate::gone::is_restart));
+        assert!(!setup.sink.changes().iter().any(is_restart));
         store.close().await;
     }
 }

@@ -1,14 +1,10 @@
 //! All that Redis had is gone while nodes stay connected: what they remember of it is gone as well.
 
 use carillon_client::{Event, v1};
-use carillon_tests::{Person, Redis};
+use carillon_tests::Person;
 use v1::send_notification_request::Audience;
 
 use crate::nodes::{Nodes, two};
-
-fn forgets(redis: &Redis) {
-    redis.command::<()>("FLUSHALL");
-}
 
 async fn is_back(person: &mut Person) {
     person.waits_for(|event| matches!(event, Event::Disconnected(_)).then_some(())).await;
@@ -28,7 +24,7 @@ async fn who_is_connected_is_known_again_to_who_notifies_all() {
     };
     let sent = one.admin().send_notification(to_all("before it")).await.unwrap();
     assert_eq!(sent.recipients, 2);
-    tokio::task::block_in_place(|| forgets(&redis));
+    tokio::task::block_in_place(|| redis.command::<()>("FLUSHALL"));
     is_back(&mut alice).await;
     is_back(&mut bob).await;
     let sent = other.admin().send_notification(to_all("after it")).await.unwrap();

@@ -5,9 +5,8 @@ use super::{Feed, Inner, now};
 use crate::bus::port::Topic;
 use crate::bus::sequence::Item;
 use crate::domain::entry::Entry;
-use crate::domain::inbox::{InboxPlace, Notification};
 use crate::domain::position::{Epoch, Position, Tag};
-use crate::store::{Change, CommitSink};
+use crate::store::{Change, CommitSink, InboxLog, Log};
 
 impl CommitSink for Feed {
     fn committed(&self, changes: &[Change]) {
@@ -41,18 +40,19 @@ impl Feed {
     }
 }
 
-/// The log that a change is of, and its place there.
+/// The topic of the log that a change is of, and its place there.
 fn place(change: &Change, epoch: Epoch) -> Option<(Topic, Position)> {
-    let in_inbox = |topic, notification: &Notification| {
-        let (InboxPlace::Own(seq) | InboxPlace::Broadcast(seq)) = notification.place;
-        Some((topic, Position { epoch, seq, tag: Tag(0) }))
+    let (log, seq) = change.place()?;
+    let topic = match log {
+        Log::Room(room) => Topic::Room(room),
+        Log::Inbox(InboxLog::Own(user)) => Topic::User(user),
+        Log::Inbox(InboxLog::Broadcast(tenant)) => Topic::Tenant(tenant),
     };
-    match change {
-        Change::Entry { room, entry } => Some((Topic::Room(room.clone()), entry.position())),
-        Change::Notified { user, notification } => in_inbox(Topic::User(user.clone()), notification),
-        Change::Broadcast { tenant, notification } => in_inbox(Topic::Tenant(tenant.clone()), notification),
-        _ => None,
-    }
+    let at = match change {
+        Change::Entry { entry, .. } => entry.position(),
+        _ => Position { epoch, seq, tag: Tag(0) },
+    };
+    Some((topic, at))
 }
 
 fn bytes(change: &Change) -> usize {

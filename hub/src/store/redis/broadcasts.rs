@@ -11,11 +11,10 @@ use crate::domain::names::{TenantId, UserKey};
 use crate::domain::position::{Epoch, InboxPosition, Seq};
 use crate::domain::time::Timestamp;
 use crate::redis::Partition;
-use crate::store::StoreError;
+use crate::store::{InboxLog, Log, StoreError};
 
 use super::answer::Answer;
 use super::call::Call;
-use super::durable::Log;
 use super::limits::{BROADCASTS, BROADCASTS_CACHED};
 use super::script;
 use super::shared::Shared;
@@ -155,7 +154,7 @@ impl Shared {
         }
         newest.reverse();
         // Only what is durable is kept: a version that is lost with its master may come again, and be of others.
-        self.may_show(&server, Log::Broadcasts(tenant.clone()), Seq(head)).await?;
+        self.may_show(&server, Log::Inbox(InboxLog::Broadcast(tenant.clone())), Seq(head)).await?;
         let broadcasts = Arc::new(Broadcasts { epoch, version, head, oldest, newest });
         let mut cached = self.broadcasts.0.lock();
         if cached.len() >= BROADCASTS_CACHED {
@@ -181,7 +180,7 @@ impl Shared {
         let call = call.arg(self.now().millis()).arg(user.tenant.as_str()).arg(user.user.as_str());
         let (answer, server) = call.ask_at(self).await?;
         let state = State::take(answer)?;
-        self.may_show(&server, Log::Own(user.clone()), Seq(state.own_head)).await?;
+        self.may_show(&server, Log::Inbox(InboxLog::Own(user.clone())), Seq(state.own_head)).await?;
         Ok(state)
     }
 }

@@ -12,7 +12,7 @@ use crate::store::StoreError;
 
 use super::answer::Answer;
 use super::barrier::Written;
-use super::limits::{MOVING_WAIT, MOVING_WAIT_MOST};
+use super::limits::{ASKED_AGAIN, ASKED_AGAIN_MOST};
 use super::shared::Shared;
 
 /// What a key that is not what it is to be comes to: somebody else has written under the prefix.
@@ -151,7 +151,7 @@ struct Search {
 impl Search {
     fn begin(shared: &Shared, command: &Cmd) -> Result<Self, Failure> {
         let server = shared.server_for(command).map_err(|_| Failure::Away)?;
-        Ok(Self { server, until: Instant::now() + shared.options.redis.answer_timeout, wait: MOVING_WAIT })
+        Ok(Self { server, until: Instant::now() + shared.options.redis.answer_timeout, wait: ASKED_AGAIN })
     }
 
     /// The server that was asked does not have it: whether another is to be asked, or the same once more.
@@ -160,7 +160,7 @@ impl Search {
             return false;
         }
         tokio::time::sleep(self.wait).await;
-        self.wait = (self.wait * 2).min(MOVING_WAIT_MOST);
+        self.wait = (self.wait * 2).min(ASKED_AGAIN_MOST);
         // One that is new in the cluster may not be connected yet: the one before says again that it does not have it.
         if let Ok(server) = shared.server_for(command) {
             self.server = server;

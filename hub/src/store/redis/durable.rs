@@ -7,44 +7,13 @@
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use crate::domain::inbox::InboxPlace;
-use crate::domain::names::{RoomKey, TenantId, UserKey};
 use crate::domain::position::{Epoch, Seq};
 use crate::redis::{Durability, Server};
-use crate::store::{Change, StoreError};
+use crate::store::{Change, Log, StoreError};
 
 use super::barrier::Written;
 use super::limits::LOGS_KNOWN;
 use super::shared::Shared;
-
-/// Whose log.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Log {
-    /// A room's.
-    Room(RoomKey),
-    /// A user's own notifications.
-    Own(UserKey),
-    /// A tenant's broadcasts.
-    Broadcasts(TenantId),
-}
-
-impl Log {
-    /// The log that a change is of, and its place there.
-    pub(super) fn of(change: &Change) -> Option<(Self, Seq)> {
-        match change {
-            Change::Entry { room, entry } => Some((Self::Room(room.clone()), entry.seq)),
-            Change::Notified { user, notification } => match notification.place {
-                InboxPlace::Own(seq) => Some((Self::Own(user.clone()), seq)),
-                InboxPlace::Broadcast(_) => None,
-            },
-            Change::Broadcast { tenant, notification } => match notification.place {
-                InboxPlace::Broadcast(seq) => Some((Self::Broadcasts(tenant.clone()), seq)),
-                InboxPlace::Own(_) => None,
-            },
-            _ => None,
-        }
-    }
-}
 
 /// Up to where logs are known to be durable. Past [`LOGS_KNOWN`] it starts afresh, as it does in another epoch.
 #[derive(Default)]
@@ -88,7 +57,7 @@ impl Shared {
     /// So is what was told, in its epoch.
     pub(super) fn note_told(&self, epoch: Epoch, change: &Change) {
         if self.waits_for_replicas()
-            && let Some((log, seq)) = Log::of(change)
+            && let Some((log, seq)) = change.place()
         {
             self.durable.note(epoch, log, seq);
         }
@@ -112,7 +81,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::names::RoomName;
+    use crate::domain::names::{RoomKey, RoomName, TenantId};
 
     fn room(name: &str) -> Log {
         Log::Room(RoomKey { tenant: TenantId::parse("acme").unwrap(), room: RoomName::parse(name).unwrap() })

@@ -106,7 +106,7 @@ async fn erase(shared: &Shared, outboxes: &Outboxes, user: &UserKey) -> Result<E
     shared.send(&command).await?;
     make_durable(shared, servers).await?;
     // Other nodes hold what is blanked in memory. Whom they cannot be told of is not erased: it is asked for again.
-    publish::erased(shared, user).await?;
+    publish::publish_erased(shared, user).await?;
     shared.tell(&[Change::Erased { user: user.clone() }]);
     Ok(erased)
 }

@@ -5,8 +5,9 @@
 //! to do. An answer is told to the sink, then to who asked. Where an outcome causes little elsewhere, who asked is told when
 //! that has happened, so that they find it there.
 //!
-//! What a server refuses as its slot is on its way to another one waits here ([`moving`](super::moving)), and goes to that one's
-//! lane when it is there: in order, as a partition's outcomes take one lane at a time ([`Routes`]).
+//! What a server refuses for now, as its slot is on its way to another one or its script is not known, waits here
+//! ([`held`](super::held)), and where the slot has moved it goes to the other one's lane when it is there: in order, as a
+//! partition's outcomes take one lane at a time ([`Routes`]).
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -27,9 +28,9 @@ use crate::store::{CommitError, Committed, Home, Outcome, StoreError};
 use super::asked::{Asked, Place, Reply, Waiter, What};
 use super::batch::{self, Carried};
 use super::commit::Settled;
+use super::held::Held;
 use super::inbox;
 use super::limits::{BATCH, DEPTH, QUEUES};
-use super::moving::Moving;
 use super::outbox::Outboxes;
 use super::queue::{Era, Queue};
 use super::routes::Routes;
@@ -109,7 +110,7 @@ impl Lanes {
                 lanes: Arc::downgrade(self),
                 address: address.clone(),
                 queue: Queue::new(self.shared.options.queue.max(1)),
-                moving: Moving::new(),
+                held: Held::new(),
                 under_way: FuturesOrdered::new(),
                 handed_over: FuturesUnordered::new(),
             };
@@ -141,7 +142,7 @@ struct Lane {
     lanes: Weak<Lanes>,
     address: Address,
     queue: Queue<Asked>,
-    moving: Moving<Asked>,
+    held: Held<Asked>,
     under_way: FuturesOrdered<Piece>,
     /// At most one for each partition that moves.
     handed_over: FuturesUnordered<HandedOver>,
@@ -156,12 +157,12 @@ impl Lane {
             while let Ok(order) = orders.try_recv() {
                 take(&mut self.queue, order);
             }
-            self.ask_what_moves(&mut orders);
+            self.ask_what_is_held(&mut orders);
             while self.under_way.len() < DEPTH && !self.queue.is_empty() {
                 let piece = self.queue.take(BATCH);
                 self.send(piece);
             }
-            let next = self.moving.next();
+            let next = self.held.next();
             tokio::select! {
                 biased;
                 Some((carried, eras)) = self.under_way.next() => self.take_up(carried, eras),
@@ -184,43 +185,43 @@ impl Lane {
     fn send(&mut self, piece: Vec<(Asked, Era)>) {
         let (asked, eras): (Vec<_>, Vec<_>) = piece.into_iter().unzip();
         let (shared, address) = (Arc::clone(&self.shared), self.address.clone());
-        self.moving.send();
+        self.held.send();
         let carrying = async move { (batch::carry(&shared, &address, asked).await, eras) };
         self.under_way.push_back(Box::pin(carrying));
     }
 
-    /// Tells what became of a piece; what was refused as its partition is on its way waits.
+    /// Tells what became of a piece; what was refused for now waits.
     fn take_up(&mut self, carried: Vec<Carried>, eras: Vec<Era>) {
         let now = Instant::now();
         for (Carried { settled, again, waiter }, era) in carried.into_iter().zip(eras) {
             let partition = waiter.partition;
             if let Some((call, what)) = again {
                 let again = (Asked { call, what, waiter }, era);
-                self.moving.refused(&mut self.queue, partition, again, now);
+                self.held.refused(&mut self.queue, partition, again, now);
                 continue;
             }
-            let too_late = self.moving.done(&mut self.queue, partition);
+            let too_late = self.held.done(&mut self.queue, partition);
             self.refuse(too_late);
             finish(&self.shared, &self.outboxes, settled, waiter);
             self.queue.finished(era);
         }
-        self.moving.answered(&mut self.queue);
+        self.held.answered(&mut self.queue);
     }
 
-    /// Asks the first of each partition that moves, where it is due, and hands over those that have moved. What has waited for as
+    /// Asks the first of each partition that is held, where it is due, and hands over those that have moved. What has waited for as
     /// long as an answer may take is refused.
-    fn ask_what_moves(&mut self, orders: &mut mpsc::Receiver<Order>) {
+    fn ask_what_is_held(&mut self, orders: &mut mpsc::Receiver<Order>) {
         let now = Instant::now();
         let most = self.shared.options.redis.answer_timeout;
         let mut piece = Vec::new();
-        for partition in self.moving.due(now) {
+        for partition in self.held.due(now) {
             let is_late = |asked: &Asked| now.duration_since(asked.waiter.asked_at) >= most;
             let late = self.queue.take_those(partition, is_late);
             self.refuse(late);
             let owner = self.shared.link.owner(partition.slot()).filter(|owner| *owner != self.address);
             match owner {
                 Some(owner) => self.hand_over(partition, &owner, orders),
-                None => piece.extend(self.moving.ask(&mut self.queue, partition)),
+                None => piece.extend(self.held.ask(&mut self.queue, partition)),
             }
         }
         if !piece.is_empty() {
@@ -233,7 +234,7 @@ impl Lane {
     fn hand_over(&mut self, partition: Partition, to: &Address, orders: &mut mpsc::Receiver<Order>) {
         let Some(lanes) = self.lanes.upgrade() else {
             let waiting = self.queue.take_those(partition, |_| true);
-            self.moving.free(&mut self.queue, partition);
+            self.held.free(&mut self.queue, partition);
             return self.refuse(waiting);
         };
         let mut routes = lanes.routes.lock();
@@ -241,7 +242,7 @@ impl Lane {
             take(&mut self.queue, order);
         }
         let waiting = self.queue.take_those(partition, |_| true);
-        self.moving.free(&mut self.queue, partition);
+        self.held.free(&mut self.queue, partition);
         if !routes.moves(partition, &self.address, to) {
             drop(routes);
             return self.refuse(waiting);

@@ -62,9 +62,9 @@ pub(super) const OTHERS_WAIT: Duration = Duration::from_secs(3);
 pub(super) const OTHERS_ASKED: Duration = Duration::from_millis(200);
 /// Effects that have waited for so long are applied by whoever finds them: who put them in has gone, or is held up.
 pub(super) const EFFECTS_WAIT: Duration = Duration::from_secs(2);
-/// What is asked of a slot that is being migrated is asked again after this, and then after twice as long each time up to the
+/// What was refused for now, as of a slot that is being migrated, is asked again after this, and then after twice as long each time up to the
 /// other: a slot takes milliseconds.
-pub(super) const MOVING_WAIT: Duration = Duration::from_millis(10);
-pub(super) const MOVING_WAIT_MOST: Duration = Duration::from_millis(160);
+pub(super) const ASKED_AGAIN: Duration = Duration::from_millis(10);
+pub(super) const ASKED_AGAIN_MOST: Duration = Duration::from_millis(160);
 /// Slots in which a server is written, one after the other, where the first are on their way to another server.
 pub(super) const BEATS: usize = 4;

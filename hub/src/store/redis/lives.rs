@@ -29,6 +29,8 @@ use super::shared::Shared;
 /// This node, and the life of the server in which it has found all, with the number of the connection to it.
 pub(super) struct Life {
     node: u64,
+    /// Whether a restart may lose the end of what was acknowledged.
+    loses_an_end: bool,
     seen: Mutex<Option<(u64, String)>>,
 }
 
@@ -54,17 +56,13 @@ enum Step {
 
 impl Life {
     /// Of a node that starts.
-    pub(super) fn new() -> Self {
-        Self { node: random::epoch().0, seen: Mutex::new(None) }
+    pub(super) fn new(options: &Options) -> Self {
+        // Of a cluster each server would have to be asked; there replicas are what keeps it.
+        let loses_an_end = options.durability == Durability::EverySecond && !options.redis.cluster;
+        Self { node: random::epoch().0, loses_an_end, seen: Mutex::new(None) }
     }
 
-    async fn say(
-        &self,
-        server: &mut Server,
-        (names, options): (&Names, &Options),
-        step: Step,
-        life: &str,
-    ) -> RedisResult<Known> {
+    async fn say(&self, server: &mut Server, names: &Names, step: Step, life: &str) -> RedisResult<Known> {
         let step = match step {
             Step::Beat => "beat",
             Step::Start => "start",
@@ -73,7 +71,7 @@ impl Life {
         };
         let mut call = script::LIVES.key(names.partition(Partition::of_hub()));
         call.arg(step).arg(self.node).arg(life).arg(SILENT.as_millis() as u64);
-        call.arg(u8::from(loses_an_end(options)));
+        call.arg(u8::from(self.loses_an_end));
         Ok(match call.invoke_async::<u8>(&mut server.connection).await? {
             0 => Known::Nothing,
             1 => Known::Whole,
@@ -82,15 +80,10 @@ impl Life {
     }
 
     /// Whether all is there in a life of the server, as far as those who were there say so in time.
-    async fn is_whole(
-        &self,
-        server: &mut Server,
-        (names, options): (&Names, &Options),
-        life: &str,
-    ) -> RedisResult<bool> {
+    async fn is_whole(&self, server: &mut Server, names: &Names, life: &str) -> RedisResult<bool> {
         let until = Instant::now() + OTHERS_WAIT;
         loop {
-            match self.say(server, (names, options), Step::Start, life).await? {
+            match self.say(server, names, Step::Start, life).await? {
                 Known::Whole => return Ok(true),
                 Known::NotYet if Instant::now() < until => tokio::time::sleep(OTHERS_ASKED).await,
                 Known::Nothing | Known::NotYet => return Ok(false),
@@ -103,16 +96,14 @@ impl Life {
         &self,
         server: &mut Server,
         names: &Names,
-        options: &Options,
         epoch: Epoch,
     ) -> Result<Epoch, StoreError> {
         let Some(life) = life(&mut server.connection).await else { return Ok(epoch) };
         let away = |error: redis::RedisError| StoreError::from(Failure::of(&error));
         let mut next = epoch;
-        let of_hub = (names, options);
-        if !self.is_whole(server, of_hub, &life).await.map_err(away)? {
+        if !self.is_whole(server, names, &life).await.map_err(away)? {
             next = epochs::another(server, names, epoch).await.map_err(away)?;
-            self.say(server, of_hub, Step::Begin, &life).await.map_err(away)?;
+            self.say(server, names, Step::Begin, &life).await.map_err(away)?;
             tracing::warn!(
                 "redis was restarted, and nobody knows what it has lost: a new epoch begins, and clients read afresh"
             );
@@ -126,8 +117,7 @@ impl Life {
 /// epoch begins.
 pub(super) async fn found(shared: &Arc<Shared>, server: &mut Server) -> RedisResult<()> {
     let Some(life) = life(&mut server.connection).await else { return Ok(()) };
-    let of_hub = (&shared.names, &shared.options);
-    let known = shared.life.say(server, of_hub, Step::Again, &life).await?;
+    let known = shared.life.say(server, &shared.names, Step::Again, &life).await?;
     *shared.life.seen.lock() = Some((server.number, life.clone()));
     if known != Known::Whole {
         shared.runtime.spawn(wait_for_others(Arc::clone(shared), server.clone(), life));
@@ -138,7 +128,7 @@ pub(super) async fn found(shared: &Arc<Shared>, server: &mut Server) -> RedisRes
 /// An epoch has begun in the server's life.
 pub(super) async fn begun(shared: &Shared, server: &mut Server) -> RedisResult<()> {
     let Some(life) = life(&mut server.connection).await else { return Ok(()) };
-    shared.life.say(server, (&shared.names, &shared.options), Step::Begin, &life).await?;
+    shared.life.say(server, &shared.names, Step::Begin, &life).await?;
     *shared.life.seen.lock() = Some((server.number, life));
     Ok(())
 }
@@ -157,7 +147,7 @@ async fn wait_for_others(shared: Arc<Shared>, mut server: Server, life: String) 
 
 async fn decide(shared: &Arc<Shared>, server: &mut Server, life: &str) -> Result<(), LinkError> {
     let unreachable = |error: redis::RedisError| LinkError::unreachable(&error);
-    let known = shared.life.say(server, (&shared.names, &shared.options), Step::Again, life).await;
+    let known = shared.life.say(server, &shared.names, Step::Again, life).await;
     if known.map_err(unreachable)? == Known::Whole {
         return Ok(());
     }
@@ -171,8 +161,7 @@ pub(super) async fn beat(shared: &Arc<Shared>, server: &mut Server) -> RedisResu
     let seen = shared.life.seen.lock().clone();
     match seen {
         Some((number, life)) if number == server.number => {
-            let of_hub = (&shared.names, &shared.options);
-            shared.life.say(server, of_hub, Step::Beat, &life).await.map(drop)
+            shared.life.say(server, &shared.names, Step::Beat, &life).await.map(drop)
         }
         Some(_) => found(shared, server).await,
         None => Ok(()),
@@ -188,12 +177,6 @@ pub(super) async fn leave(shared: &Shared) {
         leave.arg(format!("{hub}/l")).arg(shared.life.node);
         let _: RedisResult<()> = leave.query_async(&mut server.connection).await;
     }
-}
-
-/// Whether a restart may lose the end of what was acknowledged. Of a cluster each server would have to be asked; there replicas
-/// are what keeps it.
-fn loses_an_end(options: &Options) -> bool {
-    options.durability == Durability::EverySecond && !options.redis.cluster
 }
 
 /// The process that serves; `None` where it does not say.

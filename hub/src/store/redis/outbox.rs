@@ -13,7 +13,6 @@ use crate::domain::inbox::{InboxPlace, Notice, Notification};
 use crate::domain::names::{RoomName, TenantId, UserId, UserKey};
 use crate::domain::position::{Seq, Tag};
 use crate::domain::time::Timestamp;
-use crate::redis::message::Head;
 use crate::redis::{Partition, Reader, Server, notice};
 use crate::store::{Change, StoreError};
 
@@ -156,7 +155,12 @@ impl Outboxes {
 
     async fn apply_item(&self, source: Partition, item: Item) -> Result<(), StoreError> {
         let shared = &self.shared;
-        let begin = |target, head: Head| {
+        let head = match item.kind {
+            Kind::Notify(..) => shared.head(),
+            // Whoever applies it may not be who committed it, and is to hear it as the others.
+            Kind::Index(..) => shared.head_of_nobody(),
+        };
+        let begin = |target| {
             Call::new(&script::APPLY, shared, target)
                 .arg(source.number())
                 .arg(&item.epoch[..])
@@ -168,7 +172,6 @@ impl Outboxes {
         match item.kind {
             Kind::Notify(notice, users) => {
                 let groups = by_partition(&item.tenant, users, |user| user);
-                let begin = |target| begin(target, shared.head());
                 let applied = groups
                     .iter()
                     .map(|(target, users)| notify(shared, begin(*target), &item.tenant, &notice, users));
@@ -179,8 +182,6 @@ impl Outboxes {
             }
             Kind::Index(room, users) => {
                 let groups = by_partition(&item.tenant, users, |(_, user)| user);
-                // Whoever applies it may not be who committed it, and is to hear it as the others.
-                let begin = |target| begin(target, shared.head_of_nobody());
                 let applied = groups
                     .iter()
                     .map(|(target, users)| index(shared, begin(*target), &item.tenant, &room, users));

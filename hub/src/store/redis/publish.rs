@@ -9,10 +9,9 @@ use crate::domain::inbox::{InboxPlace, Notification};
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use crate::domain::position::{Seq, Tag};
 use crate::redis::{Names, Server, message};
-use crate::store::{Change, Committed, Home, Outcome, StoreError};
+use crate::store::{Change, Committed, Home, InboxLog, Log, Outcome, StoreError};
 
 use super::commit::Settled;
-use super::durable::Log;
 use super::options::{OpenError, Options};
 use super::shared::Shared;
 
@@ -34,7 +33,7 @@ impl Addressed {
     pub(super) fn log(&self) -> Option<Log> {
         match &self.home {
             Home::Room(_) => self.room().map(Log::Room),
-            Home::Tenant => Some(Log::Broadcasts(self.tenant.clone())),
+            Home::Tenant => Some(Log::Inbox(InboxLog::Broadcast(self.tenant.clone()))),
             Home::Inbox(_) => None,
         }
     }
@@ -103,7 +102,7 @@ fn of_retry(shared: &Shared, outcome: &Addressed, committed: &Committed, command
 }
 
 /// Tells all nodes that a user's content was blanked.
-pub(super) async fn erased(shared: &Shared, user: &UserKey) -> Result<(), StoreError> {
+pub(super) async fn publish_erased(shared: &Shared, user: &UserKey) -> Result<(), StoreError> {
     let message = message::erased(shared.head(), user);
     shared
         .send(&command(shared, &shared.names.hub_channel(), &message))

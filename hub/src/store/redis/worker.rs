@@ -89,8 +89,8 @@ async fn open(options: Options) -> Result<Arc<Shared>, OpenError> {
     let mut server = link.server(names.hub().as_bytes()).ok_or(StoreError::Unavailable)?;
     publish::check(&mut server, &names, &options).await?;
     let mut identity = identity::read(&mut server, &names, None).await?;
-    let life = Life::new();
-    identity.epoch = life.start(&mut server, &names, &options, identity.epoch).await?;
+    let life = Life::new(&options);
+    identity.epoch = life.start(&mut server, &names, identity.epoch).await?;
     let shared = Arc::new(Shared::new(options, link, names, identity, life));
     shared.count_keys().await?;
     Ok(shared)

@@ -7,13 +7,13 @@ use crate::domain::names::UserKey;
 use crate::domain::position::Seq;
 use crate::domain::time::Timestamp;
 use crate::redis::{Partition, Reader, notice};
+use crate::store;
 use crate::store::merging::{Looked, Order, merge};
 use crate::store::{InboxLog, InboxPage, InboxQuery, PageBound, StoreError};
 
 use super::super::answer::number;
 use super::super::broadcasts::State;
 use super::super::call::Call;
-use super::super::durable;
 use super::super::script;
 use super::super::shared::Shared;
 
@@ -35,18 +35,16 @@ pub(in super::super) async fn inbox_summary(
 
 /// The last place of one of the logs.
 pub(in super::super) async fn inbox_head(shared: &Shared, log: &InboxLog) -> Result<Seq, StoreError> {
-    let (key, log) = match log {
-        InboxLog::Own(user) => (shared.names.user(user), durable::Log::Own(user.clone())),
-        InboxLog::Broadcast(tenant) => {
-            (shared.names.tenant(tenant), durable::Log::Broadcasts(tenant.clone()))
-        }
+    let key = match log {
+        InboxLog::Own(user) => shared.names.user(user),
+        InboxLog::Broadcast(tenant) => shared.names.tenant(tenant),
     };
     let (head, server) = shared.send_at(redis::cmd("HGET").arg(key).arg("head")).await?;
     let head = match head {
         redis::Value::Nil => Seq(0),
         head => Seq(number(&head)?.cast_unsigned()),
     };
-    shared.may_show(&server, log, head).await?;
+    shared.may_show(&server, store::Log::Inbox(log.clone()), head).await?;
     Ok(head)
 }
 
@@ -194,10 +192,10 @@ impl Scan<'_> {
         }
         // More may have come than there was when the heads were read.
         let log = match self.log {
-            Log::Own => durable::Log::Own(self.user.clone()),
-            Log::Broadcast => durable::Log::Broadcasts(tenant.clone()),
+            Log::Own => InboxLog::Own(self.user.clone()),
+            Log::Broadcast => InboxLog::Broadcast(tenant.clone()),
         };
-        self.shared.may_show(&server, log, Seq(last)).await?;
+        self.shared.may_show(&server, store::Log::Inbox(log), Seq(last)).await?;
         Ok(batch)
     }
 

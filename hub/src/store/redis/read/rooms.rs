@@ -12,11 +12,10 @@ use crate::domain::position::Seq;
 use crate::domain::room::{Room, RoomSummary};
 use crate::redis::{Partition, Reader, record};
 use crate::store::filling::Filling;
-use crate::store::{EntryPage, EntryRange, PageBound, RoomPage, RoomsQuery, StoreError, reactions};
+use crate::store::{EntryPage, EntryRange, Log, PageBound, RoomPage, RoomsQuery, StoreError, reactions};
 
 use super::super::answer::{Answer, damaged};
 use super::super::call::Call;
-use super::super::durable::Log;
 use super::super::script;
 use super::super::shared::Shared;
 use super::super::state::{self, Hot};
