@@ -149,14 +149,15 @@ impl HubPort for RemoteHub {
         &self,
         call: Call,
         request: Pending,
-        _: Known,
+        known: Known,
     ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
         let lease = self.first().lease();
         let (hand_over, message) = posted::later();
-        let asked = self.request(&call, message);
+        let mut asked = self.request(&call, message);
+        posted::ask_to_be_known(asked.metadata_mut());
         let id = call.request_id;
         async move {
-            let carried_out = posted::carry_out(lease, asked, request, hand_over, &id);
+            let carried_out = posted::carry_out(lease, asked, request, hand_over, known, &id);
             tokio::time::timeout(COMMAND_TIMEOUT, carried_out).await.unwrap_or_else(|_| {
                 Err(Refused { error: refusal("DEADLINE_EXCEEDED", &id), caller_is_known: false })
             })
