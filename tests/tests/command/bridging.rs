@@ -47,7 +47,7 @@ async fn a_bridge_apart_has_the_settings_of_one_beside() {
     for _ in 0..3 {
         statuses.push(request(address, "POST", "/v1/tickets", &bad, "").await.status);
     }
-    assert_eq!(statuses, [401, 401, 503], "the third is turned away");
+    assert_eq!(statuses, [401, 401, 429], "the third is turned away");
     assert_eq!(running.signalled("TERM").code, Some(0));
 
     let (running, address) = bridge(&hub, &["--dev", "--page=false"]);
