@@ -21,6 +21,10 @@ pub const CLIENT_ORIGIN: &str = "x-carillon-peer-origin";
 pub const CLIENT_AGENT: &str = "x-carillon-peer-agent";
 /// The metadata by which a bridge proves that it is one: the key that hub and bridge share.
 pub const BRIDGE_KEY: &str = "x-carillon-bridge-key";
+/// Bytes of that key at least.
+pub const BRIDGE_KEY_BYTES: usize = 32;
+/// The value of [`BRIDGE_KEY`] in what a hub answers to a call with a key that is not its own.
+pub const UNKNOWN: &str = "unknown";
 
 /// The metadata of a refusal that says that the call's token was good; its value is [`KNOWN`]. So does the head of an answer
 /// to a call that [`ASKED`] for it.
