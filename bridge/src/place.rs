@@ -151,9 +151,10 @@ impl Drop for Place {
     }
 }
 
-/// Whether a session that ends with this code said in no way who it is: not with a good token, or in nothing that can be read.
+/// Whether a session that ends with this code said in no way who it is: not with a good token, in nothing that can be read, or not
+/// in time.
 pub(crate) fn says_nobody(row: &WireRow) -> bool {
-    matches!(row.http, 400 | 401 | 413)
+    matches!(row.http, 400 | 401 | 413 | 504)
 }
 
 /// A request of which it is not known yet whose it is. Dropping it says that nobody could tell: whoever does not wait for a slow

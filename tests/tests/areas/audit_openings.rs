@@ -16,7 +16,7 @@ async fn who_says_hello_in_no_way_that_is_one_is_written_down() {
     let hub = audited().await;
     let long = v1::Hello { token: "a".repeat(8_193), ..greeting() };
     for (command, code) in
-        [(Command::Hello(long), "INVALID_ARGUMENT"), (Command::Ping(v1::Ping {}), "AUTH_REQUIRED")]
+        [(Command::Hello(long), "INVALID_ARGUMENT"), (Command::Ping(v1::Ping {}), "PROTOCOL_ERROR")]
     {
         let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
         wire.ask(command);
@@ -27,7 +27,7 @@ async fn who_says_hello_in_no_way_that_is_one_is_written_down() {
     assert_eq!(wire.ends().await.1.reason, "PROTOCOL_ERROR");
     let lines = lines(&hub.stops().await);
     let told: Vec<_> = of(&lines, "session.opened").iter().map(|line| line["reason"].clone()).collect();
-    assert_eq!(told, ["INVALID_ARGUMENT", "AUTH_REQUIRED", "PROTOCOL_ERROR"]);
+    assert_eq!(told, ["INVALID_ARGUMENT", "PROTOCOL_ERROR", "PROTOCOL_ERROR"]);
 }
 
 /// Whoever is known and opens sessions too often is told of as whoever sends too much: once a second.
