@@ -52,6 +52,7 @@ pub(crate) async fn open(
     let hello = v1::Hello {
         protocol: 1,
         client: "sse".to_owned(),
+        instance: wanted.instance.clone(),
         resume: Some(wanted.resume()),
         ..v1::Hello::default()
     };
