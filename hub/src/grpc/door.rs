@@ -14,7 +14,7 @@ use http::header::USER_AGENT;
 use http::{Extensions, HeaderMap};
 use parking_lot::Mutex;
 
-use super::call::{RequestId, bearer};
+use super::call::{RequestId, bearer, trace};
 use crate::access::bridges::Bridges;
 use crate::access::tickets::Tickets;
 use crate::audit::{About, Source, Trail, event};
@@ -319,7 +319,8 @@ impl Visitor {
     /// From where a call comes, as the audit log says it.
     pub(super) fn source(&self, headers: &HeaderMap) -> Source {
         let ticket = bearer(headers).ok().flatten().and_then(Tickets::mark);
-        Source::call(RequestId::of(headers).as_str(), self.peer(headers)).with_ticket(ticket)
+        let source = Source::call(RequestId::of(headers).as_str(), self.peer(headers));
+        source.traced(trace(headers)).with_ticket(ticket)
     }
 
     /// Writes down that a call was let in, which `source` says, with a ticket.

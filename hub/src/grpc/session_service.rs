@@ -88,7 +88,8 @@ where
         };
         let session =
             Session::new(Arc::clone(&self.services), self.shard, token, request_id.to_string(), closer)
-                .from(visitor.peer(&parts.headers));
+                .from(visitor.peer(&parts.headers))
+                .traced(call::trace(&parts.headers));
         let body = SessionBody::new(Inbound::new(body, limit), session, request_id, trial);
         let mut response = Response::new(tonic::body::Body::new(body));
         response

@@ -24,6 +24,7 @@ use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
 use crate::domain::reply::{JoinReason, Reply};
 use crate::domain::time::{Moment, Timestamp};
+use crate::telemetry::traces::TraceContext;
 
 use super::catch_up::CatchUp;
 use super::connection::Closer;
@@ -201,6 +202,13 @@ impl Session {
     #[must_use]
     pub fn from(mut self, peer: Peer) -> Self {
         self.source = Source::call(&self.request_id, peer);
+        self
+    }
+
+    /// The same, as a part of this trace.
+    #[must_use]
+    pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
+        self.source.trace = trace;
         self
     }
 

@@ -16,6 +16,7 @@ mod nodes;
 mod seldom;
 mod seldom_each;
 mod snapshot;
+pub mod traces;
 
 pub use commands::Commands;
 pub use counters::{Counter, Counters, Level};
