@@ -89,7 +89,10 @@ impl Address {
     }
 
     fn is_blank(&self) -> bool {
-        self.places == 0 && self.failed.is_empty() && self.unjudged.is_empty() && self.told.is_none()
+        (self.places, self.pending) == (0, 0)
+            && self.failed.is_empty()
+            && self.unjudged.is_empty()
+            && self.told.is_none()
     }
 
     /// Notes a failure. More than the limit would change nothing, and whoever fails fast would fill the memory.
@@ -99,9 +102,14 @@ impl Address {
         }
     }
 
-    /// How long until one more may try; `None` where it may now.
+    /// How long until one more may try in a place of its own; `None` where it may now.
     fn wait(&self, limits: AddressLimits, now: Instant) -> Option<Duration> {
-        if self.places >= limits.unauthenticated || self.pending >= limits.attempts_per_minute {
+        if self.places >= limits.unauthenticated { Some(PENDING_WAIT) } else { self.wait_to_try(limits, now) }
+    }
+
+    /// The same of one that needs no place.
+    fn wait_to_try(&self, limits: AddressLimits, now: Instant) -> Option<Duration> {
+        if self.pending >= limits.attempts_per_minute {
             return Some(PENDING_WAIT);
         }
         // When the one at that place is forgotten there is room.
@@ -118,6 +126,8 @@ impl Address {
 #[must_use = "dropping it is a failed attempt"]
 pub struct Attempt {
     inner: Option<(Arc<Inner>, IpAddr)>,
+    /// Whether it holds a place among those that have not authenticated.
+    has_place: bool,
     /// Whether its last attempt was noted as failed: then it holds its place and nothing is pending.
     has_failed: bool,
 }
@@ -130,6 +140,15 @@ impl Addresses {
 
     /// Lets a connection of `address` try, or says how long it has to wait.
     pub fn attempt(&self, address: IpAddr, now: Instant) -> Result<Attempt, Duration> {
+        self.begin(address, now, true)
+    }
+
+    /// The same of an attempt on a connection that is not among those which have not authenticated.
+    pub fn attempt_without_place(&self, address: IpAddr, now: Instant) -> Result<Attempt, Duration> {
+        self.begin(address, now, false)
+    }
+
+    fn begin(&self, address: IpAddr, now: Instant, has_place: bool) -> Result<Attempt, Duration> {
         let Some(inner) = &self.0 else { return Ok(Attempt::uncounted()) };
         let address = network(address);
         let mut book = inner.book.lock();
@@ -138,12 +157,13 @@ impl Addresses {
         let address = known.counted_as(address);
         let of = known.addresses.entry(address).or_default();
         of.forget_old(now);
-        if let Some(wait) = of.wait(inner.limits, now) {
+        let wait = if has_place { of.wait(inner.limits, now) } else { of.wait_to_try(inner.limits, now) };
+        if let Some(wait) = wait {
             return Err(wait);
         }
-        of.places += 1;
+        of.places += usize::from(has_place);
         of.pending += 1;
-        Ok(Attempt { inner: Some((Arc::clone(inner), address)), has_failed: false })
+        Ok(Attempt { inner: Some((Arc::clone(inner), address)), has_place, has_failed: false })
     }
 
     /// Notes an attempt of `address` that failed without having been asked for.
@@ -209,7 +229,7 @@ impl Addressed {
 impl Attempt {
     /// One that counts nowhere.
     pub fn uncounted() -> Self {
-        Self { inner: None, has_failed: false }
+        Self { inner: None, has_place: false, has_failed: false }
     }
 
     /// It has shown who it is: it counts no more.
@@ -225,7 +245,7 @@ impl Attempt {
         of.forget_old(now);
         // Its own place is none that it has to wait for.
         let held = (of.places, of.pending);
-        of.places -= 1;
+        of.places -= usize::from(self.has_place);
         of.pending -= usize::from(!self.has_failed);
         let wait = of.wait(inner.limits, now);
         (of.places, of.pending) = held;
@@ -280,7 +300,7 @@ impl Attempt {
         let mut book = inner.book.lock();
         let known = book.of_kind(address);
         if let Some(of) = known.addresses.get_mut(&address) {
-            of.places -= 1;
+            of.places -= usize::from(self.has_place);
             of.pending -= usize::from(!self.has_failed);
             note(of, inner.limits);
             if of.is_blank() {

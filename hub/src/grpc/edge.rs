@@ -133,7 +133,8 @@ async fn admit_ticket(
     admit: &Admit,
 ) -> Result<Admitted, Refusal> {
     let source = visitor.source(headers);
-    let trial = visitor.try_call(headers, || false)?;
+    let mut trial = visitor.try_call(headers, || false)?;
+    trial.asks_others()?;
     let admitted = match exchange.await {
         Ok(token) => show(headers, &token).and_then(|()| admit(headers)),
         Err(refusal) => Err(refusal),

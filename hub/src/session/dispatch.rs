@@ -134,6 +134,9 @@ impl Session {
             && let Ok(Some(token)) = &shown
             && let Some(token) = self.services.exchange(token)
         {
+            if let Err(refusal) = self.may_ask_others() {
+                return self.refuse_hello(id, None, refusal);
+            }
             let hello = Some(Box::new(hello));
             return self.begin(id, async move { Done::Exchanged(id, hello, token.await, ticket) });
         }
@@ -161,7 +164,10 @@ impl Session {
         let now = Timestamp::now();
         let caller = match opening::identify(&self.services, shown, now) {
             Ok(caller) => caller,
-            Err(refusal) => return self.refuse_hello(id, None, refusal),
+            Err(refusal) => {
+                let refusal = self.told_as_refused(refusal);
+                return self.refuse_hello(id, None, refusal);
+            }
         };
         if let Err(refusal) = opening::may_open(&self.services, &caller, &self.closer) {
             return self.refuse_hello(id, Some(&caller), refusal);

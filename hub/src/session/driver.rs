@@ -25,6 +25,7 @@ use crate::domain::push::Push;
 use crate::domain::reply::{JoinReason, Reply};
 use crate::domain::time::{Moment, Timestamp};
 
+use super::attempt::Attempt;
 use super::catch_up::CatchUp;
 use super::connection::Closer;
 use super::dispatch::Finished;
@@ -155,6 +156,8 @@ pub struct Session {
     outbox_bytes: usize,
     /// What breaks off the stream, or closes the connection under it.
     pub(super) closer: Closer,
+    /// Until it is known whose the session is, where that is counted.
+    pub(super) attempt: Option<Box<dyn Attempt>>,
     /// Raised when the stream has said hello, or is gone.
     settled: Arc<AtomicBool>,
     /// Whether no session will continue this one: the client took its leave, or may not come back.
@@ -192,6 +195,7 @@ impl Session {
             outbox: VecDeque::new(),
             outbox_bytes: 0,
             closer,
+            attempt: None,
             settled,
             left_for_good: false,
         }
@@ -276,6 +280,7 @@ impl Session {
     pub(super) fn opened(&mut self) {
         self.settled.store(true, Ordering::SeqCst);
         self.closer.settle();
+        self.attempt.take().into_iter().for_each(|attempt| attempt.succeeded());
         self.stage = Stage::Open;
     }
 

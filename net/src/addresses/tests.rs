@@ -57,6 +57,27 @@ fn pending_attempts_count_beside_failed_ones() {
 }
 
 #[test]
+fn an_attempt_without_a_place_is_pending_and_may_fail() {
+    let limits = AddressLimits { unauthenticated: 1, attempts_per_minute: 3 };
+    let addresses = Addresses::new(Some(limits));
+    let (now, here) = (Instant::now(), address("192.0.2.1"));
+    let tries = || addresses.attempt_without_place(here, now);
+    let held = addresses.attempt(here, now).unwrap();
+    let beside = [tries().expect("places are none of it"), tries().unwrap()];
+    assert_eq!(tries().err(), Some(PENDING_WAIT), "so many are pending");
+    held.succeeded();
+    let [good, bad] = beside;
+    good.succeeded();
+    drop(bad);
+    let _pending = [tries().unwrap(), tries().unwrap()];
+    assert_eq!(addresses.attempt(here, now).err(), Some(PENDING_WAIT), "one failed, two are pending");
+    // What is left when they have gone is the failure alone, and that ends.
+    drop(_pending);
+    addresses.attempt(here, now + MINUTE).expect("it is forgotten").succeeded();
+    assert!(addresses.0.as_ref().unwrap().book.lock().v4.addresses.is_empty());
+}
+
+#[test]
 fn what_nobody_can_judge_is_heard_so_often_within_a_few_seconds() {
     let limits = AddressLimits { unauthenticated: 10, attempts_per_minute: 3 };
     let addresses = Addresses::new(Some(limits));
