@@ -1,6 +1,6 @@
 //! What lines say happened, and to what. By ids alone: no content, no token.
 
-use crate::domain::caller::{Caller, Whose};
+use crate::domain::caller::{Caller, Identity, Whose};
 use crate::domain::names::{TenantId, UserId};
 use crate::domain::revocation::{TokenId, TokenMark};
 
@@ -13,21 +13,31 @@ pub struct Who<'a> {
     pub name: &'a UserId,
     /// Whether it is a service.
     pub service: bool,
+    /// Whether it is one for several tenants.
+    pub cross_tenant: bool,
     /// The token.
     pub token: &'a TokenMark,
 }
 
 impl<'a> From<&'a Caller> for Who<'a> {
     fn from(caller: &'a Caller) -> Self {
-        let Caller { tenant, user, service, token, .. } = caller;
-        Self { tenant: Some(tenant), name: user, service: *service, token }
+        let Caller { tenant, user, service, cross_tenant, token, .. } = caller;
+        Self { tenant: Some(tenant), name: user, service: *service, cross_tenant: *cross_tenant, token }
     }
 }
 
 impl<'a> From<&'a Whose> for Who<'a> {
     fn from(whose: &'a Whose) -> Self {
-        let Whose { tenant, name, service, token } = whose;
-        Self { tenant: tenant.as_ref(), name, service: *service, token }
+        let Whose { tenant, name, service, cross_tenant, token } = whose;
+        let tenant = tenant.as_ref();
+        Self { tenant, name, service: *service, cross_tenant: *cross_tenant, token }
+    }
+}
+
+impl Who<'_> {
+    /// Who that is to limits.
+    pub fn identity(&self) -> Identity {
+        Identity::new(self.tenant, self.name, self.service, self.cross_tenant)
     }
 }
 

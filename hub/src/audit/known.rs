@@ -3,30 +3,14 @@
 
 use rustc_hash::FxHashMap;
 
-use super::entry::Who;
+use crate::domain::caller::Identity;
 use crate::domain::limits::{AUDIT_KNOWN, AUDIT_REFUSED};
-use crate::domain::names::{TenantId, UserId};
 use crate::domain::rate::Bucket;
 use crate::domain::time::Moment;
 
-/// Somebody.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Named {
-    pub(super) service: bool,
-    /// `None` for a service that is for several, where none was named.
-    pub(super) tenant: Option<TenantId>,
-    pub(super) name: UserId,
-}
-
-impl From<Who<'_>> for Named {
-    fn from(who: Who<'_>) -> Self {
-        Self { service: who.service, tenant: who.tenant.cloned(), name: who.name.clone() }
-    }
-}
-
 /// What is left of lines for each, and how many were left out since the last one.
 #[derive(Debug, Default)]
-pub(super) struct Known(FxHashMap<Named, Refused>);
+pub(super) struct Known(FxHashMap<Identity, Refused>);
 
 #[derive(Debug, Default)]
 struct Refused {
@@ -37,7 +21,7 @@ struct Refused {
 impl Known {
     /// Whether a line may be written about somebody, with `left_out` others like it: how many were left out in all, or `None`
     /// where this and those are more.
-    pub(super) fn admit(&mut self, named: Named, left_out: u64, now: Moment) -> Option<u64> {
+    pub(super) fn admit(&mut self, named: Identity, left_out: u64, now: Moment) -> Option<u64> {
         if self.0.len() >= AUDIT_KNOWN {
             self.0.retain(|_, refused| refused.left_out > 0 || !refused.bucket.is_full(now));
             if self.0.len() >= AUDIT_KNOWN {
@@ -54,7 +38,7 @@ impl Known {
     }
 
     /// Of whom how many were left out, where a line may be written that says so; of all where nothing comes after it.
-    pub(super) fn take_left_out(&mut self, now: Moment, all: bool) -> Vec<(Named, u64)> {
+    pub(super) fn take_left_out(&mut self, now: Moment, all: bool) -> Vec<(Identity, u64)> {
         let due = |refused: &mut Refused| all || refused.bucket.take(AUDIT_REFUSED, now).is_ok();
         self.0
             .iter_mut()
@@ -69,9 +53,10 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::names::UserId;
 
-    fn user(n: usize) -> Named {
-        Named { service: false, tenant: None, name: UserId::parse(&format!("user-{n}")).unwrap() }
+    fn user(n: usize) -> Identity {
+        Identity { service: false, tenant: None, name: UserId::parse(&format!("user-{n}")).unwrap() }
     }
 
     #[test]

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::entry::{About, Who, event};
-use super::known::Named;
 use super::line::Line;
 use super::trail::Trail;
 use crate::domain::audit::Seal;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Identity};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{SessionId, TenantId, UserId};
 use crate::domain::peer::Peer;
@@ -34,7 +33,7 @@ pub struct Source {
 /// What every line of a session says of who it is and where: it is made once.
 #[derive(Debug)]
 struct Made {
-    named: Named,
+    named: Identity,
     members: Box<[u8]>,
 }
 
@@ -59,7 +58,7 @@ impl Source {
         write_who(who, &mut line);
         line.shown("session", session);
         write_peer(&self.peer, &mut line);
-        self.made = Some(Arc::new(Made { named: who.into(), members: line.into_bytes().into() }));
+        self.made = Some(Arc::new(Made { named: who.identity(), members: line.into_bytes().into() }));
         self
     }
 
@@ -71,8 +70,8 @@ impl Source {
     }
 
     /// Whom a line is about.
-    fn named(&self, who: Option<Who<'_>>) -> Option<Named> {
-        self.made.as_ref().map(|made| made.named.clone()).or_else(|| who.map(Named::from))
+    fn named(&self, who: Option<Who<'_>>) -> Option<Identity> {
+        self.made.as_ref().map(|made| made.named.clone()).or_else(|| who.map(|who| who.identity()))
     }
 
     fn write(&self, who: Option<Who<'_>>, line: &mut Line) {
@@ -140,13 +139,13 @@ impl Trail {
         self.tell_of(event, source, who, about, Err(refusal.code));
     }
 
-    /// The same as [`Trail::tell`], of one for several: so many others like it were left out. Whoever calls this sees to it
+    /// The same as [`Trail::tell_of`], of one for several: so many others like it were left out. Whoever calls this sees to it
     /// that there are few of each; of strangers there are few in all, as there may be any number of addresses.
     pub fn tell_with(
         &self,
         event: &str,
         source: &Source,
-        caller: Option<&Caller>,
+        who: Option<Who<'_>>,
         about: About<'_>,
         result: Result<(), ErrorCode>,
         left_out: u64,
@@ -154,7 +153,6 @@ impl Trail {
         if !self.is_on() {
             return;
         }
-        let who = caller.map(Who::from);
         let admitted = match result {
             Ok(()) => Some(left_out),
             Err(_) => match source.named(who) {
@@ -227,7 +225,7 @@ impl Trail {
 }
 
 /// That somebody was refused so often and is not written about each time.
-pub(super) fn line_of_refused(named: &Named, count: u64) -> Line {
+pub(super) fn line_of_refused(named: &Identity, count: u64) -> Line {
     let mut line = Line::at(Timestamp::now());
     line.text("event", event::REFUSED);
     line.text("outcome", "refused");

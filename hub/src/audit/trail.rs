@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::known::{Known, Named};
+use super::known::Known;
 use super::line::Line;
 use super::source::line_of_refused;
 use super::strangers::Strangers;
+use crate::domain::caller::Identity;
 use crate::domain::time::Moment;
 use crate::telemetry::Metrics;
 
@@ -49,7 +50,7 @@ impl Trail {
     }
 
     /// The same of somebody known: see [`Known::admit`].
-    pub(super) fn admits_known(&self, named: Named, left_out: u64) -> Option<u64> {
+    pub(super) fn admits_known(&self, named: Identity, left_out: u64) -> Option<u64> {
         self.0.as_ref()?.known.lock().admit(named, left_out, Moment::now())
     }
 

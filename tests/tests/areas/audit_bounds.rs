@@ -1,12 +1,12 @@
 //! Nobody fills the audit log with what they are refused, and nothing of it is left out without a word.
 
 use carillon_client::v1::session_request::Command;
-use carillon_client::{ClientOptions, Executor, v1};
+use carillon_client::{AdminClient, ClientOptions, Executor, v1};
 use carillon_hub::config::{AuditTo, LimitsSection};
 use carillon_hub::domain::limits::AUDIT_REFUSED;
 use carillon_tests::wire::{code, join};
 use carillon_tests::{TestHub, Wire, hub};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::audit::{lines, of};
 
@@ -68,6 +68,25 @@ async fn what_one_service_is_refused_is_summed_up() {
     let (written, left_out) = counted(&lines, "service", "billing");
     assert_eq!(written + left_out, TIMES);
     assert!(written >= u64::from(AUDIT_REFUSED.burst) && written < TIMES, "{written}");
+}
+
+/// One for all tenants names another each time: it is one service all the same.
+#[tokio::test]
+async fn what_a_service_for_all_tenants_is_refused_is_summed_up() {
+    let hub = unlimited().await;
+    let token =
+        hub.token_that_says(&json!({"sub": "ops", "svc": true, "tenants": "*", "abilities": ["send"]}));
+    for nth in 0..TIMES {
+        let options = ClientOptions::new(hub.url()).token(token.clone());
+        let admin = AdminClient::new(options, &format!("tenant-{nth}")).unwrap();
+        admin.get_statistics(v1::GetStatisticsRequest::default()).await.unwrap_err();
+    }
+    let lines = lines(&hub.stops().await);
+    let (written, left_out) = counted(&lines, "service", "ops");
+    assert_eq!(written + left_out, TIMES);
+    assert!(written >= u64::from(AUDIT_REFUSED.burst) && written < TIMES, "{written}");
+    let summed = of(&lines, "refused");
+    assert!(summed.iter().all(|line| line["tenant"].is_null()), "{summed:?}");
 }
 
 /// While the hub runs, nothing that was left out waits for its end to be said.

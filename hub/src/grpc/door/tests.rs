@@ -27,6 +27,7 @@ fn alice() -> Caller {
         tenant: TenantId::parse("acme").unwrap(),
         user: UserId::parse("alice").unwrap(),
         service: false,
+        cross_tenant: false,
         expires: crate::domain::time::Timestamp(0),
         token: crate::domain::revocation::TokenMark::default(),
         powers: crate::domain::powers::Powers::default(),

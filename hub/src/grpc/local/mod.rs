@@ -88,6 +88,10 @@ impl LocalHub {
             self.refuse_services(&token)?;
             self.authenticate.operator(&token)
         });
+        let operator = operator.and_then(|operator| match self.authenticate.limit_service(&operator.whose) {
+            Ok(()) => Ok(operator),
+            Err(refusal) => Err(refusal.of(operator.whose)),
+        });
         let operator = operator.inspect_err(|refusal| self.tell_refused(call, refusal))?;
         self.tell_ticket(call, Who::from(&operator.whose));
         Ok(operator)
