@@ -70,8 +70,8 @@ impl Authenticate for Ports {
         self.services.tell_limited(source, who, refusal);
     }
 
-    fn any_service(&self, token: &str) -> Result<(), Refusal> {
-        self.services.admits_service(&Token(token.to_owned()), Timestamp::now())
+    fn any_service(&self, token: &str) -> Result<Whose, Refusal> {
+        self.services.service_of(&Token(token.to_owned()), Timestamp::now())
     }
 
     fn operator(&self, token: &str) -> Result<Operator, Refusal> {

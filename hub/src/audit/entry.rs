@@ -1,8 +1,8 @@
 //! What lines say happened, and to what. By ids alone: no content, no token.
 
 use crate::domain::caller::{Caller, Identity, Whose};
-use crate::domain::names::{TenantId, UserId};
-use crate::domain::revocation::{TokenId, TokenMark};
+use crate::domain::names::{RoomName, TenantId, UserId};
+use crate::domain::revocation::TokenId;
 
 /// Who did something, or was refused.
 #[derive(Clone, Copy, Debug)]
@@ -15,14 +15,20 @@ pub struct Who<'a> {
     pub service: bool,
     /// Whether it is one for several tenants.
     pub cross_tenant: bool,
-    /// The token.
-    pub token: &'a TokenMark,
+    /// The token; `None` where it is not known, as behind a ticket that is none.
+    pub token: Option<&'a TokenId>,
 }
 
 impl<'a> From<&'a Caller> for Who<'a> {
     fn from(caller: &'a Caller) -> Self {
         let Caller { tenant, user, service, cross_tenant, token, .. } = caller;
-        Self { tenant: Some(tenant), name: user, service: *service, cross_tenant: *cross_tenant, token }
+        Self {
+            tenant: Some(tenant),
+            name: user,
+            service: *service,
+            cross_tenant: *cross_tenant,
+            token: Some(&token.text),
+        }
     }
 }
 
@@ -30,7 +36,8 @@ impl<'a> From<&'a Whose> for Who<'a> {
     fn from(whose: &'a Whose) -> Self {
         let Whose { tenant, name, service, cross_tenant, token } = whose;
         let tenant = tenant.as_ref();
-        Self { tenant, name, service: *service, cross_tenant: *cross_tenant, token }
+        let (service, cross_tenant, token) = (*service, *cross_tenant, Some(&token.text));
+        Self { tenant, name, service, cross_tenant, token }
     }
 }
 
@@ -52,6 +59,8 @@ pub struct About<'a> {
     pub subject: Option<&'a str>,
     /// How many it was done to.
     pub count: Option<u64>,
+    /// The first of the rooms, where those are counted.
+    pub rooms: &'a [RoomName],
     /// The ticket that was made, by its SHA-256.
     pub ticket: Option<TokenId>,
 }
@@ -74,6 +83,8 @@ pub mod event {
     pub const AUTHENTICATION: &str = "authentication";
     /// A session was opened, or was not.
     pub const SESSION_OPENED: &str = "session.opened";
+    /// A session has joined the rooms again that the one before had, as far as it may.
+    pub const RESUMED: &str = "session.resumed";
     /// A session ended.
     pub const SESSION_ENDED: &str = "session.ended";
     /// Somebody may follow a room no more, and the hub ended it.

@@ -8,7 +8,7 @@ use super::trail::Trail;
 use crate::domain::audit::Seal;
 use crate::domain::caller::{Caller, Identity};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::names::{SessionId, TenantId, UserId};
+use crate::domain::names::{RoomName, SessionId, TenantId, UserId};
 use crate::domain::peer::Peer;
 use crate::domain::revocation::TokenId;
 use crate::domain::time::Timestamp;
@@ -181,7 +181,7 @@ impl Trail {
             line.text("reason", code.name());
         }
         source.write(who, &mut line);
-        let About { room, entry, subject, count, ticket } = about;
+        let About { room, entry, subject, count, rooms, ticket } = about;
         if let Some(ticket) = ticket {
             line.shown("ticket", Seal(ticket.0));
         }
@@ -189,6 +189,9 @@ impl Trail {
             if let Some(value) = value {
                 line.text(name, value);
             }
+        }
+        if !rooms.is_empty() {
+            line.texts("rooms", rooms.iter().map(RoomName::as_str));
         }
         let left_out = Some(left_out).filter(|left_out| *left_out > 0);
         for (name, value) in [("entry", entry), ("count", count), ("left_out", left_out)] {
@@ -237,7 +240,9 @@ pub(super) fn line_of_refused(named: &Identity, count: u64) -> Line {
 /// Who it is, as members of a line.
 fn write_who(who: Who<'_>, line: &mut Line) {
     write_name(who.tenant, who.service, who.name, line);
-    line.shown("token", Seal(who.token.text.0));
+    if let Some(token) = who.token {
+        line.shown("token", Seal(token.0));
+    }
 }
 
 fn write_name(tenant: Option<&TenantId>, service: bool, name: &UserId, line: &mut Line) {

@@ -41,8 +41,8 @@ pub trait Authenticate: Send + Sync + 'static {
     /// Writes down that a service was held back by `refusal`, unless that was done a moment ago.
     fn tell_limited(&self, source: &Source, who: Who<'_>, refusal: &Refusal);
 
-    /// Whether a token is a service's, of whatever tenants: asked before a request is read, which then names one.
-    fn any_service(&self, token: &str) -> Result<(), Refusal>;
+    /// Which service a token is of, of whatever tenants: asked before a request is read, which then names one.
+    fn any_service(&self, token: &str) -> Result<Whose, Refusal>;
 
     /// A service for all tenants, which may be asked again whether its token is still good. `PERMISSION_DENIED` for
     /// others.

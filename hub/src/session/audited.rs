@@ -83,7 +83,7 @@ impl Noted {
             entry: self.entry.map(|seq| seq.0),
             subject: self.subject.as_ref().map(UserId::as_str),
             count: self.count,
-            ticket: None,
+            ..About::default()
         }
     }
 }

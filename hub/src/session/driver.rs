@@ -34,6 +34,7 @@ use super::live::Live;
 use super::pace::Pace;
 use super::pages::Pages;
 use super::permitted::Asking;
+use super::resumed::Resumed;
 use super::services::Services;
 use super::slots::Slots;
 use super::sweep::first_call;
@@ -109,6 +110,8 @@ pub(super) struct Established {
     pub(super) left_out: Vec<RoomName>,
     /// Whether those wait until their user may resume more rooms.
     pub(super) joins_pause: bool,
+    /// The rooms that were resumed, until that is written down.
+    pub(super) resumed: Resumed,
     /// Whether the authoriser still lets it follow its rooms.
     pub(super) asking: Asking,
 }
@@ -133,6 +136,7 @@ impl Established {
             joins_under_way: 0,
             left_out: Vec::new(),
             joins_pause: false,
+            resumed: Resumed::default(),
             asking: Asking::default(),
         }
     }
@@ -280,7 +284,7 @@ impl Session {
     pub(super) fn opened(&mut self) {
         self.settled.store(true, Ordering::SeqCst);
         self.closer.settle();
-        self.attempt.take().into_iter().for_each(|attempt| attempt.succeeded());
+        self.attempt.take().into_iter().for_each(Attempt::succeeded);
         self.stage = Stage::Open;
     }
 
@@ -350,7 +354,8 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.settled.store(true, Ordering::SeqCst);
-        if let Some(established) = self.established.take() {
+        if let Some(mut established) = self.established.take() {
+            established.tell_resumed(&self.services.audit);
             let Established { live, mut slots, .. } = *established;
             live.released();
             // Followers leave their rooms before presence is told, so that nothing is sent to a session that ended.

@@ -38,6 +38,7 @@ mod quotas;
 mod rates;
 mod reached;
 mod replaced;
+mod resumed;
 mod services;
 mod sessions;
 mod signals;

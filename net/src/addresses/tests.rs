@@ -69,10 +69,10 @@ fn an_attempt_without_a_place_is_pending_and_may_fail() {
     let [good, bad] = beside;
     good.succeeded();
     drop(bad);
-    let _pending = [tries().unwrap(), tries().unwrap()];
+    let pending = [tries().unwrap(), tries().unwrap()];
     assert_eq!(addresses.attempt(here, now).err(), Some(PENDING_WAIT), "one failed, two are pending");
     // What is left when they have gone is the failure alone, and that ends.
-    drop(_pending);
+    drop(pending);
     addresses.attempt(here, now + MINUTE).expect("it is forgotten").succeeded();
     assert!(addresses.0.as_ref().unwrap().book.lock().v4.addresses.is_empty());
 }

@@ -173,7 +173,7 @@ impl AdminApi {
     pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
         let token = required_bearer(headers)?;
         match self.authenticate.any_service(token) {
-            Ok(()) => Ok(Admitted::Service),
+            Ok(whose) => Ok(Admitted::Service(Some(Box::new(whose)))),
             Err(refusal) if refusal.code == ErrorCode::PermissionDenied => {
                 Ok(Admitted::Barred(self.authenticate.user(token)?))
             }

@@ -56,10 +56,13 @@ impl LocalHub {
 impl LocalHub {
     /// `PERMISSION_DENIED` for a service where it would have to show a certificate.
     fn refuse_services(&self, token: &str) -> Result<(), Refusal> {
-        if self.takes_services || self.authenticate.any_service(token).is_err() {
+        if self.takes_services {
             return Ok(());
         }
-        Err(ErrorCode::PermissionDenied.into())
+        match self.authenticate.any_service(token) {
+            Ok(service) => Err(Refusal::from(ErrorCode::PermissionDenied).of(service)),
+            Err(_) => Ok(()),
+        }
     }
 }
 
