@@ -158,8 +158,7 @@ impl Administer for Ports {
             let revoked = this.services.revocations.tokens(&revocation.scope);
             this.administration.revoke(&caller, revocation, revoked).await?;
             // What this node can know is kept before the call is answered.
-            this.services.keep_reached().await;
-            Ok(())
+            this.services.keep_reached().await
         }
         .boxed()
     }

@@ -116,6 +116,8 @@ pub struct Upkeep {
     pub(super) spent: Spent,
     /// Sessions that were taken over from and are held yet.
     pub(super) replaced: Replaced,
+    /// Turns of whoever keeps what revocations reached.
+    pub(super) keeping: tokio::sync::Mutex<()>,
     refused_tokens: Seldom,
     draining: AtomicBool,
     out_of_service: AtomicBool,
@@ -140,6 +142,7 @@ impl Upkeep {
             doors: Doors::default(),
             spent: Spent::default(),
             replaced: Replaced::default(),
+            keeping: tokio::sync::Mutex::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             out_of_service: AtomicBool::new(false),
