@@ -74,8 +74,8 @@ struct Address {
     failed: VecDeque<Instant>,
     /// Attempts of which nobody could say whether they were good: see [`Attempt::unjudged`].
     unjudged: VecDeque<Instant>,
-    /// When it was last written down that one was refused, and how many were since.
-    told: Option<(Instant, u64)>,
+    /// When it was last written down that one was refused.
+    told: Option<Instant>,
 }
 
 impl Address {
@@ -172,16 +172,15 @@ impl Addresses {
         inner.with(network(address), now, |of| of.fail(inner.limits, now));
     }
 
-    /// Whether it is written down that one of `address` was refused, which is once a minute: then how many others were
-    /// since the last time.
-    pub fn tells(&self, address: IpAddr, now: Instant) -> Option<u64> {
-        let Some(inner) = &self.0 else { return Some(0) };
-        inner.with(network(address), now, |of| match &mut of.told {
-            Some((at, left_out)) if now.duration_since(*at) < MINUTE => {
-                *left_out += 1;
-                None
+    /// Whether it is written down that one of `address` was refused, which is once a minute.
+    pub fn tells(&self, address: IpAddr, now: Instant) -> bool {
+        let Some(inner) = &self.0 else { return true };
+        inner.with(network(address), now, |of| {
+            let is_due = of.told.is_none_or(|at| now.duration_since(at) >= MINUTE);
+            if is_due {
+                of.told = Some(now);
             }
-            told => Some(told.replace((now, 0)).map_or(0, |(_, left_out)| left_out)),
+            is_due
         })
     }
 }
@@ -218,8 +217,7 @@ impl Addressed {
             self.next_sweep = Some(now + if full { FULL_SWEEP } else { MINUTE });
             self.addresses.retain(|_, of| {
                 of.forget_old(now);
-                // How many were left out is still to be said.
-                of.told = of.told.take().filter(|(at, _)| now.duration_since(*at) < 2 * MINUTE);
+                of.told = of.told.filter(|at| now.duration_since(*at) < MINUTE);
                 !of.is_blank()
             });
         }

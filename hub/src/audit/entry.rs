@@ -93,7 +93,8 @@ pub mod event {
     pub const TURNED_AWAY: &str = "bridge.turned_away";
     /// Something was done too often.
     pub const LIMIT: &str = "limit";
-    /// Somebody was refused more often than is written line by line; `count` says how often.
+    /// Somebody was refused more often than is written line by line, or strangers were, where nobody is named; `count` says
+    /// how often.
     pub const REFUSED: &str = "refused";
     /// A ticket was asked for.
     pub const TICKET: &str = "create_ticket";

@@ -124,7 +124,7 @@ impl Trail {
         let admitted = match result {
             Ok(()) => Some(0),
             Err(_) => match source.named(who) {
-                Some(named) => self.admits_known(named, 0),
+                Some(named) => self.admits_known(named),
                 None => self.admits_stranger(source.peer.address),
             },
         };
@@ -139,29 +139,27 @@ impl Trail {
         self.tell_of(event, source, who, about, Err(refusal.code));
     }
 
-    /// The same as [`Trail::tell_of`], of one for several: so many others like it were left out. Whoever calls this sees to it
-    /// that there are few of each; of strangers there are few in all, as there may be any number of addresses.
-    pub fn tell_with(
+    /// The same of somebody who may be refused for the same reason as often as they like: a line where one is due, as whoever
+    /// calls this says, and else it is one of those that were left out. Of strangers there are few lines in all, as there may
+    /// be any number of addresses.
+    pub fn tell_seldom(
         &self,
         event: &str,
         source: &Source,
         who: Option<Who<'_>>,
-        about: About<'_>,
-        result: Result<(), ErrorCode>,
-        left_out: u64,
+        refused: ErrorCode,
+        is_due: bool,
     ) {
         if !self.is_on() {
             return;
         }
-        let admitted = match result {
-            Ok(()) => Some(left_out),
-            Err(_) => match source.named(who) {
-                Some(named) => self.admits_known(named, left_out),
-                None => self.admits_one_of_all(left_out),
-            },
+        let admitted = match source.named(who) {
+            named if !is_due => return self.leave_out(named),
+            Some(named) => self.admits_known(named),
+            None => self.admits_one_of_all(),
         };
         if let Some(left_out) = admitted {
-            self.write(event, source, who, about, result, left_out);
+            self.write(event, source, who, About::default(), Err(refused), left_out);
         }
     }
 
@@ -227,12 +225,14 @@ impl Trail {
     }
 }
 
-/// That somebody was refused so often and is not written about each time.
-pub(super) fn line_of_refused(named: &Identity, count: u64) -> Line {
+/// That somebody was refused so often and is not written about each time; `None` of strangers.
+pub(super) fn line_of_refused(named: Option<&Identity>, count: u64) -> Line {
     let mut line = Line::at(Timestamp::now());
     line.text("event", event::REFUSED);
     line.text("outcome", "refused");
-    write_name(named.tenant.as_ref(), named.service, &named.name, &mut line);
+    if let Some(named) = named {
+        write_name(named.tenant.as_ref(), named.service, &named.name, &mut line);
+    }
     line.number("count", count);
     line
 }

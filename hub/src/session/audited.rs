@@ -163,9 +163,6 @@ impl Services {
             None if who.service => self.upkeep.limited.admit_every(SELDOM, key, now),
             None => self.upkeep.limited.admit(key, now),
         };
-        if let Some(left_out) = admitted {
-            let result = Err(refusal.code);
-            self.audit.tell_with(event::LIMIT, source, Some(who), About::default(), result, left_out);
-        }
+        self.audit.tell_seldom(event::LIMIT, source, Some(who), refusal.code, admitted.is_some());
     }
 }

@@ -24,10 +24,8 @@ impl Visitor {
         match self.address_of(headers).filter(|_| is_of_address) {
             None => self.door.audit.tell_refused(event, &source, about, refusal),
             Some(address) => {
-                let refused = Err(refusal.code);
-                if let Some(left_out) = self.door.addresses.tells(address, Instant::now()) {
-                    self.door.audit.tell_with(event, &source, None, about, refused, left_out);
-                }
+                let is_due = self.door.addresses.tells(address, Instant::now());
+                self.door.audit.tell_seldom(event, &source, None, refusal.code, is_due);
             }
         }
     }

@@ -215,10 +215,9 @@ impl HubPort for LocalHub {
             TurnedAway::TooMany => {
                 let minute = Duration::from_mins(1);
                 let address = peer.address.map(network);
-                if let Some(left_out) = self.services.upkeep.turned_away.admit_every(minute, address, now) {
-                    let refused = Err(ErrorCode::TooManyConnections);
-                    audit.tell_with(event::TURNED_AWAY, &source, None, About::default(), refused, left_out);
-                }
+                let is_due = self.services.upkeep.turned_away.admit_every(minute, address, now).is_some();
+                let refused = ErrorCode::TooManyConnections;
+                audit.tell_seldom(event::TURNED_AWAY, &source, None, refused, is_due);
             }
         }
     }
