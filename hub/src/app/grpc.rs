@@ -13,6 +13,7 @@ use super::worker;
 use crate::audit::{Source, Trail};
 use crate::config::Config;
 use crate::grpc::admin::AdminApi;
+use crate::grpc::bodies::Bodies;
 use crate::grpc::door::Door;
 use crate::grpc::execute::HubApi;
 use crate::grpc::health::Health;
@@ -33,6 +34,7 @@ pub(super) fn door(config: &Config, audit: Trail) -> Result<Door, StartError> {
             node: config.grpc.connections,
             user: config.grpc.connections_per_user,
         }),
+        bodies: Bodies::default(),
         trusted_proxies: config.grpc.trusted_proxies.clone().into(),
         bridges: Arc::new(config.bridges()?),
         services_need_certificate: config.grpc.tls.services_need_certificate,

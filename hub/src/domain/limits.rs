@@ -131,6 +131,8 @@ pub const MARK_RATE: Rate = Rate::new(200, Duration::from_millis(50));
 pub const INBOX_RATE: Rate = Rate::new(10, Duration::from_secs(6));
 /// Sessions that a user opens, by default: all devices and tabs come back some times at once, and one of them every second.
 pub const OPEN_RATE: Rate = Rate::new(60, Duration::from_secs(1));
+/// Rooms that the line of the audit log names which says that a session has resumed some; their number is in it.
+pub const AUDIT_RESUMED_ROOMS: usize = 10;
 /// Rooms that a user's sessions resume, by default: all of [`SESSIONS_PER_USER`] sessions those of [`ROOMS_PER_SESSION`] twice
 /// at once, and 50 a second.
 pub const RESUME_RATE: Rate = Rate::new(1_000, Duration::from_millis(20));
@@ -157,6 +159,10 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(25);
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
 /// A stream that has not authenticated by then is closed (row F2).
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that the requests of one user that are not whole yet may hold together, without a session: dozens of the largest.
+pub const UNFINISHED_BYTES: usize = 4 << 20;
+/// Whoever has more may try again after this long.
+pub const UNFINISHED_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A command that is not done by then is answered with DEADLINE_EXCEEDED (row LH7).
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Erasing a user's content that is not done by then is answered with `DEADLINE_EXCEEDED`; repeating it carries on.
@@ -272,11 +278,17 @@ pub const CONNECTIONS: usize = 16_000;
 /// Connections of one user of a node at once, by default: each device that comes back on a bad network every few seconds
 /// leaves one until the hub notices that nobody is there ([`HTTP2_KEEPALIVE_INTERVAL`], [`HTTP2_KEEPALIVE_TIMEOUT`]).
 pub const CONNECTIONS_PER_USER: usize = 100;
+/// Past this share of them, percent, an operator is warned (row F7b).
+pub const CONNECTIONS_WARNING: usize = 80;
+/// And again once it was below this one.
+pub const CONNECTIONS_WARNING_OVER: usize = 70;
 /// Who finds too many connections may try again after this long.
 pub const CONNECTIONS_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Who has too many of either is still told so, on so many connections of one worker within [`TURNED_AWAY_FOR`]: within TLS
 /// each costs a handshake. More are closed without a word.
 pub const TURNED_AWAY: usize = 64;
+/// And so many of them of one address, so that nobody takes them all.
+pub const TURNED_AWAY_OF_ADDRESS: usize = 16;
 /// How long such a connection stays open to be told.
 pub const TURNED_AWAY_FOR: Duration = Duration::from_secs(5);
 /// A handshake of TLS that is not done by then ends the connection (row F2).

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
+use crate::access::authentication::id;
 use crate::access::rules::may_type;
 use crate::access::tickets::Tickets;
-use crate::audit::{About, event};
+use crate::audit::{About, Who, event};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Command, Hello, Request, Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
@@ -134,6 +135,9 @@ impl Session {
             && let Ok(Some(token)) = &shown
             && let Some(token) = self.services.exchange(token)
         {
+            if let Err(refusal) = self.may_ask_others() {
+                return self.refuse_hello(id, None, refusal);
+            }
             let hello = Some(Box::new(hello));
             return self.begin(id, async move { Done::Exchanged(id, hello, token.await, ticket) });
         }
@@ -161,7 +165,10 @@ impl Session {
         let now = Timestamp::now();
         let caller = match opening::identify(&self.services, shown, now) {
             Ok(caller) => caller,
-            Err(refusal) => return self.refuse_hello(id, None, refusal),
+            Err(refusal) => {
+                let refusal = self.told_as_refused(refusal);
+                return self.refuse_hello(id, None, refusal);
+            }
         };
         if let Err(refusal) = opening::may_open(&self.services, &caller, &self.closer) {
             return self.refuse_hello(id, Some(&caller), refusal);
@@ -234,21 +241,25 @@ impl Session {
     fn refresh_token(&mut self, id: u32, token: Result<Token, Refusal>, ticket: Option<TokenId>) {
         let now = Timestamp::now();
         let Some(established) = &mut self.established else { return };
+        // What lines call a token is made of its text, be it anybody's.
+        let shown = token.as_ref().ok().filter(|token| !Tickets::is_ticket(&token.0));
+        let shown = shown.map(|token| id::of_text(&token.0));
         let refreshed = token
             .and_then(|token| self.services.authenticate(&token, now).map_err(not_the_same))
-            .and_then(|caller| established.live.life.lock().refresh(&caller, now).map(|()| caller));
-        let mut source = established.source.clone().of_command(id).with_ticket(ticket);
-        match &refreshed {
-            Ok(caller) => source = source.of_session(established.live.id(), caller),
-            // Whoever's it is that was shown.
-            Err(Refusal { whose: Some(whose), .. }) => {
-                source = source.of_session(established.live.id(), &**whose);
-            }
-            Err(_) => {}
-        }
+            .and_then(|caller| {
+                let goes_on = established.live.life.lock().refresh(&caller, now);
+                goes_on.map_err(|refusal| refusal.of((&caller).into())).map(|()| caller)
+            });
+        let who = match &refreshed {
+            Ok(caller) => Who::from(caller),
+            // Whoever's it is that was shown; the session's, where that is nobody's.
+            Err(Refusal { whose: Some(whose), .. }) => Who::from(&**whose),
+            Err(_) => Who { token: shown.as_ref(), ..Who::from(&established.caller) },
+        };
+        let source = established.source.clone().of_command(id).with_ticket(ticket);
+        let source = source.of_session(established.live.id(), who);
         let result = refreshed.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
-        let bearer = refreshed.as_ref().unwrap_or(&established.caller);
-        self.services.audit.tell("refresh_token", &source, Some(bearer), About::default(), result);
+        self.services.audit.tell("refresh_token", &source, None, About::default(), result);
         match refreshed {
             Ok(caller) => {
                 let source = established.live.source.clone().with_ticket(None);

@@ -25,6 +25,7 @@ use crate::domain::push::Push;
 use crate::domain::reply::{JoinReason, Reply};
 use crate::domain::time::{Moment, Timestamp};
 
+use super::attempt::Attempt;
 use super::catch_up::CatchUp;
 use super::connection::Closer;
 use super::dispatch::Finished;
@@ -33,6 +34,7 @@ use super::live::Live;
 use super::pace::Pace;
 use super::pages::Pages;
 use super::permitted::Asking;
+use super::resumed::Resumed;
 use super::services::Services;
 use super::slots::Slots;
 use super::sweep::first_call;
@@ -108,6 +110,8 @@ pub(super) struct Established {
     pub(super) left_out: Vec<RoomName>,
     /// Whether those wait until their user may resume more rooms.
     pub(super) joins_pause: bool,
+    /// The rooms that were resumed, until that is written down.
+    pub(super) resumed: Resumed,
     /// Whether the authoriser still lets it follow its rooms.
     pub(super) asking: Asking,
 }
@@ -132,6 +136,7 @@ impl Established {
             joins_under_way: 0,
             left_out: Vec::new(),
             joins_pause: false,
+            resumed: Resumed::default(),
             asking: Asking::default(),
         }
     }
@@ -155,6 +160,8 @@ pub struct Session {
     outbox_bytes: usize,
     /// What breaks off the stream, or closes the connection under it.
     pub(super) closer: Closer,
+    /// Until it is known whose the session is, where that is counted.
+    pub(super) attempt: Option<Box<dyn Attempt>>,
     /// Raised when the stream has said hello, or is gone.
     settled: Arc<AtomicBool>,
     /// Whether no session will continue this one: the client took its leave, or may not come back.
@@ -192,6 +199,7 @@ impl Session {
             outbox: VecDeque::new(),
             outbox_bytes: 0,
             closer,
+            attempt: None,
             settled,
             left_for_good: false,
         }
@@ -276,6 +284,7 @@ impl Session {
     pub(super) fn opened(&mut self) {
         self.settled.store(true, Ordering::SeqCst);
         self.closer.settle();
+        self.attempt.take().into_iter().for_each(Attempt::succeeded);
         self.stage = Stage::Open;
     }
 
@@ -345,7 +354,8 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.settled.store(true, Ordering::SeqCst);
-        if let Some(established) = self.established.take() {
+        if let Some(mut established) = self.established.take() {
+            established.tell_resumed(&self.services.audit);
             let Established { live, mut slots, .. } = *established;
             live.released();
             // Followers leave their rooms before presence is told, so that nothing is sent to a session that ended.

@@ -178,10 +178,14 @@ impl Session {
             let goes_on = |rules| may_go_on(rules, &established.caller, &room, is_member);
             if rules.is_some_and(goes_on) { Ok(joining) } else { Err(ErrorCode::AccessDenied.into()) }
         });
-        let source = established.source.clone().of_command(id);
         let result = joined.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
-        let about = About { room: Some(room.as_str()), ..About::default() };
-        self.services.audit.tell("join", &source, Some(&established.caller), about, result);
+        if reason == JoinReason::Resumed && result.is_ok() {
+            established.resumed.add(&room);
+        } else {
+            let source = established.source.clone().of_command(id);
+            let about = About { room: Some(room.as_str()), ..About::default() };
+            self.services.audit.tell("join", &source, Some(&established.caller), about, result);
+        }
         match joined {
             Ok(joining) => {
                 self.drop_slot(slot);
@@ -206,6 +210,7 @@ impl Session {
             self.reply(leave, &Reply::Left(room));
         }
         self.begin_waiting_joins();
+        self.tell_resumed_whole();
     }
 
     /// Begins the join that waited for another of its room; what waited for both goes on waiting.

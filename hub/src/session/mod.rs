@@ -7,6 +7,7 @@
 //! [`sweep`]'s, which goes over all sessions of a runtime.
 
 mod administer;
+mod attempt;
 mod audited;
 mod batch;
 mod catch_up;
@@ -37,6 +38,7 @@ mod quotas;
 mod rates;
 mod reached;
 mod replaced;
+mod resumed;
 mod services;
 mod sessions;
 mod signals;
@@ -47,6 +49,7 @@ mod tickets;
 mod turns;
 mod unread;
 
+pub use attempt::Attempt;
 pub use batch::Batch;
 pub use connection::Closer;
 pub use counts::tell_counts;

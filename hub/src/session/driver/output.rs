@@ -53,6 +53,8 @@ impl Session {
                 Stage::Ending(refusal) => {
                     let refusal = refusal.take();
                     self.stage = Stage::Ended;
+                    let reason = refusal.as_ref().map(|refusal| refusal.code);
+                    self.attempt.take().into_iter().for_each(|attempt| attempt.ended(reason));
                     return Poll::Ready(Output::End(refusal));
                 }
                 Stage::Ended => return Poll::Ready(Output::End(None)),
