@@ -89,7 +89,7 @@ impl Hub {
     pub async fn start(config: &Config, fronts: &[Arc<dyn BesideFront>]) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let audit = Audit::prepare(config, &metrics)?;
-        let door = grpc::door(config, audit.trail())?;
+        let door = grpc::door(config, audit.trail(), metrics.clone())?;
         let (services, store, nodes) = build(config, settings(config), metrics, audit.trail())?;
         let revocations_after =
             outage::learn_revocations(&services, 0).await.map_err(StartError::Revocations)?;

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
@@ -22,6 +21,7 @@ use tower::Service;
 
 use super::call::{self, REQUEST_ID, RequestId};
 use super::door::{Admitted, Visitor};
+use super::early::{self, Answered};
 use super::ports::Answer;
 use super::{errors, streams};
 use crate::audit::event;
@@ -85,8 +85,6 @@ impl<S> Edge<S> {
 impl<S: NamedService> NamedService for Edge<S> {
     const NAME: &'static str = S::NAME;
 }
-
-type Answered = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
 impl<S> Service<Request<Body>> for Edge<S>
 where
@@ -164,7 +162,13 @@ where
         let refusal = match admitted {
             Ok(Admitted::User(caller)) => {
                 request.extensions_mut().insert(caller.clone());
-                return self.serve(held(request, &caller, request_id.clone()), request_id);
+                let is_asked = early::is_asked(request.headers());
+                let answered = self.serve(held(request, &caller, request_id.clone()), request_id.clone());
+                return if is_asked {
+                    Box::pin(std::future::ready(Ok(early::known(answered, &request_id))))
+                } else {
+                    answered
+                };
             }
             Ok(Admitted::Service(_)) => return self.serve(request, request_id),
             Ok(Admitted::Barred(caller)) => Refusal::from(ErrorCode::PermissionDenied).of((&caller).into()),

@@ -81,8 +81,8 @@ impl Session {
             }
             Command::Hello(hello) => self.hello(command_id, *hello),
             _ if self.established.is_none() => {
-                self.tell_unreadable(ErrorCode::AuthRequired);
-                self.refuse_and_end(command_id, ErrorCode::AuthRequired.into());
+                self.tell_unreadable(ErrorCode::ProtocolError);
+                self.refuse_and_end(command_id, ErrorCode::ProtocolError.into());
             }
             Command::Pong => {}
             Command::Goodbye => {

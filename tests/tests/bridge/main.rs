@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
 
 mod broken;
+mod crowded;
 mod edge;
 mod events;
 mod listening;

@@ -72,6 +72,28 @@ async fn what_is_wrong_is_said_with_its_status() {
     drain.cancel();
 }
 
+/// What is far too large is passed over, so that the answer is heard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_far_too_large_is_answered() {
+    let beside = Beside::bind(|options| options);
+    let hub = hub().start_with(&beside).await;
+    let drain = CancellationToken::new();
+    let apart = Beside::apart(&[hub.url()], &drain);
+    let bearer = format!("Bearer {}", hub.token("alice"));
+    let text = "x".repeat(5_000_000);
+    let large = json!({"messageSend": {"room": "room:a", "content": {"text": text}}}).to_string();
+    for bridge in [&beside, &apart] {
+        for (bearer, status, code) in
+            [(&*bearer, 413, "MESSAGE_TOO_LARGE"), ("Bearer a.b.c", 401, "INVALID_TOKEN")]
+        {
+            let headers = [("authorization", bearer)];
+            let answer = request(bridge.address(), "POST", "/v1/commands", &headers, &large).await;
+            assert_eq!((answer.status, answer.json()["code"].as_str()), (status, Some(code)));
+        }
+    }
+    drain.cancel();
+}
+
 /// Errors of the hub, where it is elsewhere too, and answers are found again by what the caller knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_is_known_by_its_own_id_or_by_that_of_its_trace() {

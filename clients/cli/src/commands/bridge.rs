@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use carillon_bridge::remote::{RemoteHub, RemoteOptions};
+use carillon_bridge::remote::{Notices, RemoteHub, RemoteOptions};
 use carillon_bridge::{Bridge, ClientTls};
 use carillon_hub::config::Mode;
 use carillon_hub::telemetry::{LogOptions, init_log};
@@ -58,7 +58,7 @@ impl BridgeArgs {
     fn remote(&self) -> RemoteOptions {
         let identity = self.hub_certificate.clone().zip(self.hub_key.clone());
         let tls = ClientTls { ca: self.hub_ca.clone(), identity };
-        RemoteOptions { hubs: self.hubs.clone(), tls, key: self.key.clone() }
+        RemoteOptions { hubs: self.hubs.clone(), tls, key: self.key.clone(), notices: Notices::default() }
     }
 }
 

@@ -113,7 +113,7 @@ impl Session {
             && let Stage::Waiting(deadline) = &mut self.stage
             && deadline.as_mut().poll(cx).is_ready()
         {
-            self.end(Some(ErrorCode::AuthRequired.into()));
+            self.end(Some(ErrorCode::DeadlineExceeded.into()));
         }
     }
 
