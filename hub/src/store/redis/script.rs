@@ -38,8 +38,9 @@ scripts! {
     ENDED = ["common", "inbox_state", "ended"];
     ERASE_ROOM = ["common", "room_state", "erase_room"];
     ERASE_INBOX = ["common", "inbox_state", "erase_inbox"];
-    OWN_PAGE = ["common", "own_page"];
+    OWN_PAGE = ["common", "inbox_state", "own_page"];
     ALL_PAGE = ["common", "all_page"];
+    SETTLE = ["common", "inbox_state", "settle"];
     INBOX_READ = ["common", "inbox_state", "inbox_read"];
     BROADCASTS = ["common", "broadcasts"];
     IDENTITY = ["common", "identity"];

@@ -46,22 +46,30 @@ local function advance(read)
   return true
 end
 
+-- Moves the own log's mark to a place, at most to the head; whether anything unread is up to there.
+local function read_own(place)
+  local mark = math.min(place, tonumber(call('HGET', base, 'head') or 0))
+  local before = own_mark(base)
+  if mark <= before or call('ZCOUNT', base .. '/u', '(' .. before, mark) == 0 then return false end
+  call('HSET', base, 'own', mark)
+  return true
+end
+
 local changes = {}
 for _ = 1, writes do
   local op = arg()
   local changed = false
   if op == 'U' then
     local own, broadcast = num(), num()
-    for _, seq in ipairs(call('ZRANGEBYSCORE', base .. '/u', '-inf', own)) do
-      changed = forget_unread(base, seq) or changed
-    end
+    changed = read_own(own)
     changed = advance(broadcast) or changed
   else
+    local mark = own_mark(base)
     for _ = 1, num() do
       local id = arg()
       local seq = call('HGET', base .. '/i', id)
       if seq and op == 'R' then
-        changed = forget_unread(base, seq) or changed
+        changed = tonumber(seq) > mark and forget_unread(base, seq) or changed
       elseif seq then
         remove_own(base, tenant, id, tonumber(seq))
         changed = true
@@ -85,6 +93,7 @@ for _ = 1, writes do
   end
   changes[#changes + 1] = changed and 1 or 0
 end
+if not settle_unread(base, now) then call('ZADD', P .. 'due', now, 'm/' .. tenant .. '/' .. user) end
 if #changes > 0 then call('SADD', P .. 'tenants', tenant) end
 local waits = take_effects(groups, tenant, head)
 local done = keep_key(key, { seq = 0, tag = 0, number = 0, time = now, version = 0 }, waits)
