@@ -20,7 +20,7 @@ mod model;
 mod pages;
 mod read_mark;
 mod redis;
-mod redis_marks;
+mod redis_inbox;
 mod retention;
 mod revocations;
 mod rooms;

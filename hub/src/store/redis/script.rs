@@ -41,6 +41,8 @@ scripts! {
     OWN_PAGE = ["common", "inbox_state", "own_page"];
     ALL_PAGE = ["common", "all_page"];
     SETTLE = ["common", "inbox_state", "settle"];
+    SEEN = ["common", "seen"];
+    SEEN_BEFORE = ["common", "inbox_state", "seen_before"];
     INBOX_READ = ["common", "inbox_state", "inbox_read"];
     BROADCASTS = ["common", "broadcasts"];
     IDENTITY = ["common", "identity"];

@@ -103,12 +103,45 @@ local function counted(base, now)
   return lasting(base, '/u', '/ue', mark, now), lasting(base, '/c', '/ce', mark, now)
 end
 
--- Everything that a summary is made of: head, how far broadcasts were read, unread, critical, seen, deleted.
-local function inbox_state(base, now)
+-- The tenant's broadcasts, of which a user's are those after known_from (-1: none are): runs of places that follow each other,
+-- which are all after complete_from, and of those the expired ones, and critical ones that have not expired.
+local function take_broadcasts()
+  local b = { head = num(), known_from = num(), oldest = num(), complete_from = num(), runs = {}, expired = {}, critical = {} }
+  for n = 1, num() do b.runs[n] = { num(), num() } end
+  for n = 1, num() do b.expired[n] = arg() end
+  for n = 1, num() do b.critical[n] = arg() end
+  return b
+end
+
+-- How many of some broadcasts after a place a user has not seen.
+local function unseen_among(base, places, after)
+  local count = 0
+  for from = 1, #places, PIECE do
+    local piece = { unpack(places, from, math.min(from + PIECE - 1, #places)) }
+    for n, score in ipairs(call('ZMSCORE', base .. '/s', unpack(piece))) do
+      if not score and tonumber(piece[n]) > after then count = count + 1 end
+    end
+  end
+  return count
+end
+
+-- How many broadcasts a user has not seen, and how many critical ones: all but those up to the mark, and those in /s.
+local function unseen(base, b, read)
+  local after, count = math.max(b.known_from, read), 0
+  for _, run in ipairs(b.runs) do
+    local first, last = math.max(run[1], after + 1), run[2]
+    if first <= last then count = count + last - first + 1 - call('ZCOUNT', base .. '/s', first, last) end
+  end
+  return count - unseen_among(base, b.expired, after), unseen_among(base, b.critical, after)
+end
+
+-- Everything that a summary is made of: head, how far broadcasts were read, unread, critical, and whether some broadcasts were
+-- read or deleted one by one.
+local function inbox_state(base, now, broadcasts)
   local found = call('HMGET', base, 'head', 'read')
-  local unread, critical = counted(base, now)
-  return {
-    tonumber(found[1] or 0), tonumber(found[2] or 0), unread, critical,
-    call('ZRANGE', base .. '/s', 0, -1), call('SMEMBERS', base .. '/x')
-  }
+  local read = tonumber(found[2] or 0)
+  local own, own_critical = counted(base, now)
+  local all, all_critical = unseen(base, broadcasts, read)
+  local some = call('EXISTS', base .. '/s', base .. '/x')
+  return { tonumber(found[1] or 0), read, own + all, own_critical + all_critical, some }
 end

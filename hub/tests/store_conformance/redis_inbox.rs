@@ -1,16 +1,19 @@
-//! How the store on Redis keeps what is read up to a mark: at a cost that does not grow with what is read, and so that nodes
-//! which know no mark read it right.
+//! How the store on Redis keeps inboxes: at a cost that does not grow with what is read in them, and so that nodes which know no
+//! mark of the own log read it right.
 
 use std::time::Duration;
 
-use carillon_hub::domain::inbox::InboxChange;
+use carillon_hub::domain::inbox::{InboxChange, InboxFilter, Priority};
+use carillon_hub::domain::limits::NOTIFICATION_IDS;
 use carillon_hub::domain::names::NotificationId;
 use carillon_hub::redis::{self, Names};
 use carillon_hub::store::redis::{Options, RedisStore};
+use carillon_hub::store::{InboxQuery, Store};
 use carillon_test_redis::{Keeps, Server};
+use futures::future::join_all;
 
 use crate::harness::*;
-use crate::inbox::change;
+use crate::inbox::{broadcast, change, ids, items, know, newest};
 use crate::read_mark::{Told, up_to};
 
 /// A server beside which nothing goes on by itself.
@@ -101,4 +104,45 @@ async fn nodes_that_know_no_mark_are_understood_and_understand() {
     assert_eq!(below, 0);
     told.compare(&scene).await;
     drop(beside);
+}
+
+/// Bytes that the server has received and sent.
+fn bytes(server: &Server) -> usize {
+    let stats: String = server.command("INFO stats");
+    let figure = |name: &str| stats.lines().find_map(|line| line.strip_prefix(name)?.parse::<usize>().ok());
+    figure("total_net_input_bytes:").unwrap() + figure("total_net_output_bytes:").unwrap()
+}
+
+/// What is done to an inbox and read of it takes no more where the user has read and deleted thirty times as many broadcasts one by
+/// one, none of which it is about.
+#[tokio::test]
+async fn what_was_done_to_other_broadcasts_is_not_read() {
+    let mut taken = Vec::new();
+    for many in [100, 3_000] {
+        let (scene, bob) = (Scene::<Resting>::new(), user_key("bob"));
+        scene.commit(know("bob")).await;
+        let name = |n: usize| format!("n{n}");
+        let sent = (0..many).map(|n| scene.store().commit(broadcast(notice(&name(n), Priority::Normal))));
+        join_all(sent).await.into_iter().for_each(|committed| _ = committed.unwrap());
+        // The first one stays unread, so that no mark passes over the others.
+        let all: Vec<_> = (1..many).map(name).collect();
+        for some in all.chunks(NOTIFICATION_IDS) {
+            let some: Vec<&str> = some.iter().map(String::as_str).collect();
+            scene.commit(change("bob", InboxChange::Read(ids(&some)))).await;
+            scene.commit(change("bob", InboxChange::Delete(ids(&some[..20])))).await;
+        }
+        let unread_only = InboxFilter { unread_only: true, ..InboxFilter::default() };
+        let unread_only = InboxQuery::Newest { before: None, filter: unread_only };
+        let before = bytes(&scene.fixture.0);
+        let committed = scene.commit(change("bob", InboxChange::Read(ids(&["unknown"])))).await;
+        assert_eq!(committed.inbox.unwrap().unread, 1);
+        let command = bytes(&scene.fixture.0) - before;
+        let page = scene.store().inbox(&bob, newest(), items(10)).await.unwrap();
+        assert_eq!(page.notifications.len(), 10);
+        let page = scene.store().inbox(&bob, unread_only, items(10)).await.unwrap();
+        assert_eq!(page.notifications.len(), 1);
+        taken.extend([command, bytes(&scene.fixture.0) - before - command]);
+    }
+    let [command, pages, of_many, pages_of_many] = taken[..] else { panic!("{taken:?}") };
+    assert!(of_many < command + 2_000 && pages_of_many < pages + 4_000, "{taken:?}");
 }
