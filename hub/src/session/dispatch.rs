@@ -13,7 +13,7 @@ use crate::domain::command::{Command, Hello, Request, Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::presence::Status;
-use crate::domain::reply::{JoinReason, Reply};
+use crate::domain::reply::Reply;
 use crate::domain::revocation::TokenId;
 use crate::domain::time::{Moment, Timestamp};
 use crate::store::{Idempotency, InboxPage, StoreError};
@@ -21,6 +21,7 @@ use crate::store::{Idempotency, InboxPage, StoreError};
 use super::driver::{Established, Session};
 use super::executor::Answer;
 use super::join::Joining;
+use super::joins::Awaited;
 use super::limits::TooOften;
 use super::opening::{self, Opened};
 use super::pages;
@@ -36,13 +37,17 @@ pub(super) enum Done {
     /// there is none.
     Exchanged(u32, Option<Box<Hello>>, Result<Token, Refusal>, Option<TokenId>),
     /// A join; the session's room number.
-    Joined(u32, u32, RoomName, JoinReason, Box<Result<Joining, Refusal>>),
+    Joined(u32, u32, Box<(Awaited, Result<Joining, Refusal>)>),
     /// A command that needs no session.
     Answered(u32, Box<Result<Answer, Refusal>>),
     /// A page of the inbox that the client has missed.
     Inbox(Result<InboxPage, StoreError>),
     /// It is time to look whether more rooms may be resumed.
     JoinsGoOn,
+    /// It is time to try again to join rooms that could not be.
+    JoinAgain,
+    /// It is time to try again to read the room in this slot.
+    ReadAgain(u32),
     /// It is time to ask again about the rooms that are followed.
     AskAgain,
     /// It was asked about them.
@@ -188,9 +193,11 @@ impl Session {
         self.established = Some(Box::new(established));
         self.opened();
         let open = opening::open(Arc::clone(&self.services), caller, resume.inbox, live);
+        let open = self.services.upkeep.crowd.openings.take(open);
         let limit = self.services.settings.command_timeout;
         self.begin(id, async move {
             let opened = tokio::time::timeout(limit, open).await;
+            let opened = opened.map(|opened| opened.unwrap_or(Err(ErrorCode::Internal.into())));
             Done::Opened(id, Box::new(opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
         });
     }

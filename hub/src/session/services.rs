@@ -26,6 +26,7 @@ use crate::telemetry::{Metrics, Seldom, SeldomEach};
 
 use super::connection::Waiting;
 use super::counts::Changed;
+use super::crowd::Crowd;
 use super::doors::Doors;
 use super::executor::{Answer, Executor, Turn};
 use super::limits::Limits;
@@ -112,6 +113,10 @@ pub struct Upkeep {
     pub(super) counts: Changed,
     /// Who waits to be counted with other nodes' sessions.
     pub(super) doors: Doors,
+    /// Turns of those who come back at once.
+    pub(super) crowd: Crowd,
+    /// Says when a line may be written that a room could not be resumed or read.
+    pub(super) unread_rooms: Seldom,
     /// What ended sessions have left of their commands.
     pub(super) spent: Spent,
     /// Sessions that were taken over from and are held yet.
@@ -140,6 +145,8 @@ impl Upkeep {
             turned_away: SeldomEach::default(),
             counts: Changed::default(),
             doors: Doors::default(),
+            crowd: Crowd::default(),
+            unread_rooms: Seldom::default(),
             spent: Spent::default(),
             replaced: Replaced::default(),
             keeping: tokio::sync::Mutex::default(),
