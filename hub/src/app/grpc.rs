@@ -13,6 +13,7 @@ use super::worker;
 use crate::audit::{Source, Trail};
 use crate::config::Config;
 use crate::grpc::admin::AdminApi;
+use crate::grpc::bodies::Bodies;
 use crate::grpc::door::{Door, WrongKeys};
 use crate::grpc::execute::HubApi;
 use crate::grpc::health::Health;
@@ -34,6 +35,7 @@ pub(super) fn door(config: &Config, audit: Trail, metrics: Metrics) -> Result<Do
             node: config.grpc.connections,
             user: config.grpc.connections_per_user,
         }),
+        bodies: Bodies::default(),
         trusted_proxies: config.grpc.trusted_proxies.clone().into(),
         bridges: Arc::new(config.bridges()?),
         wrong_keys: WrongKeys::new(metrics),

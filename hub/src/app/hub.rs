@@ -113,7 +113,7 @@ impl Hub {
             workers.push(started.map_err(StartError::Worker)?);
         }
         let registry = nodes.as_ref().map(|nodes| nodes.registry().clone());
-        let facts = HubFacts { services: Arc::clone(&services), registry };
+        let facts = HubFacts { services: Arc::clone(&services), owners: door.owners.clone(), registry };
         if let Some(nodes) = nodes {
             let joined = nodes.joined();
             let started = nodes.start(Arc::clone(&store), &services.presence, revocations_after, run.clone());

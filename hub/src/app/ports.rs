@@ -10,10 +10,10 @@ use crate::administration::commands::{
     SendNotification, SessionsListed, Statistics, UserLevels,
 };
 use crate::administration::{Administration, Live, LiveFigures};
-use crate::audit::Source;
+use crate::audit::{Source, Who};
 use crate::delivery::To;
 use crate::domain::audit::ChainHead;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::{Stateless, Token};
 use crate::domain::error::Refusal;
 use crate::domain::names::{RoomName, TenantId, UserId};
@@ -62,16 +62,16 @@ impl Authenticate for Ports {
         self.services.authenticate_service(&Token(token.to_owned()), tenant, Timestamp::now())
     }
 
-    fn limit_service(&self, caller: &Caller) -> Result<(), Refusal> {
-        self.services.limit_service(caller)
+    fn limit_service(&self, service: &Whose) -> Result<(), Refusal> {
+        self.services.limit_service(service)
     }
 
-    fn tell_limited(&self, source: &Source, caller: &Caller, refusal: &Refusal) {
-        self.services.tell_limited(source, caller, refusal);
+    fn tell_limited(&self, source: &Source, who: Who<'_>, refusal: &Refusal) {
+        self.services.tell_limited(source, who, refusal);
     }
 
-    fn any_service(&self, token: &str) -> Result<(), Refusal> {
-        self.services.admits_service(&Token(token.to_owned()), Timestamp::now())
+    fn any_service(&self, token: &str) -> Result<Whose, Refusal> {
+        self.services.service_of(&Token(token.to_owned()), Timestamp::now())
     }
 
     fn operator(&self, token: &str) -> Result<Operator, Refusal> {
@@ -158,8 +158,7 @@ impl Administer for Ports {
             let revoked = this.services.revocations.tokens(&revocation.scope);
             this.administration.revoke(&caller, revocation, revoked).await?;
             // What this node can know is kept before the call is answered.
-            this.services.keep_reached().await;
-            Ok(())
+            this.services.keep_reached().await
         }
         .boxed()
     }

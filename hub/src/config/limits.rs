@@ -92,7 +92,7 @@ pub struct LimitsSection {
     pub mark: RateSetting,
     /// Changes of one's inbox.
     pub inbox: RateSetting,
-    /// Requests of a service in a tenant.
+    /// Requests of a service, in whichever tenants.
     pub service: RateSetting,
     /// Messages, events and notifications of all of a tenant.
     pub messages_per_tenant: RateSetting,

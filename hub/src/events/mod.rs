@@ -104,6 +104,7 @@ mod tests {
             tenant: TenantId::parse("acme").unwrap(),
             user: user.clone(),
             service: false,
+            cross_tenant: false,
             expires: Timestamp(1),
             token: crate::domain::revocation::TokenMark::default(),
             powers: crate::domain::powers::Powers::default(),

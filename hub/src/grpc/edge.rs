@@ -25,7 +25,9 @@ use super::early::{self, Answered};
 use super::ports::Answer;
 use super::{errors, streams};
 use crate::audit::event;
+use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::UNFINISHED_RETRY_AFTER;
 use crate::domain::time::Moment;
 use crate::session::Closer;
 
@@ -131,7 +133,8 @@ async fn admit_ticket(
     admit: &Admit,
 ) -> Result<Admitted, Refusal> {
     let source = visitor.source(headers);
-    let trial = visitor.try_call(headers, || false)?;
+    let mut trial = visitor.try_call(headers, || false)?;
+    trial.asks_others()?;
     let admitted = match exchange.await {
         Ok(token) => show(headers, &token).and_then(|()| admit(headers)),
         Err(refusal) => Err(refusal),
@@ -158,16 +161,16 @@ where
         let request_id = RequestId::of(request.headers());
         let refusal = match admitted {
             Ok(Admitted::User(caller)) => {
-                request.extensions_mut().insert(caller);
+                request.extensions_mut().insert(caller.clone());
                 let is_asked = early::is_asked(request.headers());
-                let answered = self.serve(request, request_id.clone());
+                let answered = self.serve(held(request, &caller, request_id.clone()), request_id.clone());
                 return if is_asked {
                     Box::pin(std::future::ready(Ok(early::known(answered, &request_id))))
                 } else {
                     answered
                 };
             }
-            Ok(Admitted::Service) => return self.serve(request, request_id),
+            Ok(Admitted::Service(_)) => return self.serve(request, request_id),
             Ok(Admitted::Barred(caller)) => Refusal::from(ErrorCode::PermissionDenied).of((&caller).into()),
             Err(refusal) => refusal,
         };
@@ -196,6 +199,23 @@ where
             }
         })
     }
+}
+
+/// The request, of whose body is held what its user's may hold. `RATE_LIMITED` past that.
+fn held(request: Request<Body>, caller: &Caller, request_id: RequestId) -> Request<Body> {
+    let visitor = Visitor::of(request.extensions());
+    let (source, user, caller) = (visitor.source(request.headers()), caller.key(), caller.clone());
+    let refused = {
+        let visitor = Arc::clone(&visitor);
+        move || {
+            let retry_after = Some(UNFINISHED_RETRY_AFTER);
+            let refusal =
+                Refusal { retry_after, ..Refusal::from(ErrorCode::RateLimited).of((&caller).into()) };
+            visitor.tell(event::LIMIT, &source, &refusal);
+            errors::status(&refusal, &request_id)
+        }
+    };
+    request.map(|body| visitor.hold(user, body, refused))
 }
 
 /// How long the client itself waits, where it says so ("gRPC over HTTP/2", Timeout): at most 8 digits and a unit.

@@ -51,7 +51,9 @@ impl HubApi {
     pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
         match self.caller(headers) {
             Ok(caller) => Ok(Admitted::User(caller)),
-            Err(refusal) if refusal.code == ErrorCode::PermissionDenied => Ok(Admitted::Service),
+            Err(refusal) if refusal.code == ErrorCode::PermissionDenied => {
+                Ok(Admitted::Service(refusal.whose))
+            }
             Err(refusal) => Err(refusal),
         }
     }

@@ -13,7 +13,7 @@ use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionInfo, SessionsListed, Statistics, UserLevels,
 };
-use crate::audit::{Source, Trail};
+use crate::audit::{Source, Trail, Who};
 use crate::domain::audit::{ChainHead, ChainId, Seal};
 use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::{Cursor, Stateless};
@@ -122,6 +122,7 @@ fn caller(user: &str, service: bool) -> Caller {
         tenant: TenantId::parse("acme").unwrap(),
         user: UserId::parse(user).unwrap(),
         service,
+        cross_tenant: false,
         expires: Timestamp(0),
         token: crate::domain::revocation::TokenMark::default(),
         powers: crate::domain::powers::Powers::default(),
@@ -170,14 +171,15 @@ impl Authenticate for FakeHub {
         }
     }
 
-    fn limit_service(&self, _: &Caller) -> Result<(), Refusal> {
+    fn limit_service(&self, _: &Whose) -> Result<(), Refusal> {
         Ok(())
     }
 
-    fn tell_limited(&self, _: &Source, _: &Caller, _: &Refusal) {}
+    fn tell_limited(&self, _: &Source, _: Who<'_>, _: &Refusal) {}
 
-    fn any_service(&self, token: &str) -> Result<(), Refusal> {
-        if [CLINIC, ALICE].contains(&token) { Ok(()) } else { Err(ErrorCode::InvalidToken.into()) }
+    fn any_service(&self, token: &str) -> Result<Whose, Refusal> {
+        let named = [(CLINIC, "clinic"), (ALICE, "alice")].into_iter().find(|named| named.0 == token);
+        named.map(|(_, name)| (&caller(name, true)).into()).ok_or_else(|| ErrorCode::InvalidToken.into())
     }
 
     fn operator(&self, token: &str) -> Result<Operator, Refusal> {
@@ -185,7 +187,8 @@ impl Authenticate for FakeHub {
             return Err(ErrorCode::PermissionDenied.into());
         }
         let name = UserId::parse("operator").map_err(|_| ErrorCode::Internal)?;
-        let whose = Whose { tenant: None, name, service: true, token: TokenMark::default() };
+        let whose =
+            Whose { tenant: None, name, service: true, cross_tenant: true, token: TokenMark::default() };
         Ok(Operator { whose, still_good: Box::new(|| Ok(())) })
     }
 

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod authorizer;
+pub mod bodies;
 pub mod call;
 mod connections;
 pub mod decode;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::access::limits::{Limited, Limiter};
 use crate::access::storage::StorageLimit;
 use crate::audit::Source;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::{Command, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{SESSIONS_RETRY_AFTER, SESSIONS_WARNING};
@@ -136,10 +136,15 @@ impl Services {
         self.limits.limiter.try_take(caller, Limited::Resume, None, Moment::now())
     }
 
-    /// Takes a request of a service.
-    pub fn limit_service(&self, caller: &Caller) -> Result<(), Refusal> {
-        let limited = self.limits.limiter.check(caller, Limited::Service, None, Moment::now());
-        limited.inspect_err(|refusal| self.count_limited("service_request", refusal))
+    /// Takes a request of a service, whichever tenant it names.
+    pub fn limit_service(&self, service: &Whose) -> Result<(), Refusal> {
+        self.limit_request("service_request", service)
+    }
+
+    /// The same, of what the request asks for.
+    pub(super) fn limit_request(&self, name: &'static str, service: &Whose) -> Result<(), Refusal> {
+        let limited = self.limits.limiter.check_service(&service.identity(), Moment::now());
+        limited.inspect_err(|refusal| self.count_limited(name, refusal))
     }
 
     /// Counts a request that was refused before it was carried out.

@@ -1,6 +1,5 @@
 //! From `hello` to `connected`.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use crate::store::{InboxPage, InboxQuery, PageBound, RoomsQuery, Store, StoreErr
 
 use super::connection::Closer;
 use super::inbox_feed;
+use super::joins::Joins;
 use super::live::Live;
 use super::services::Services;
 
@@ -193,25 +193,21 @@ pub(super) fn automatic_rooms(services: &Services, caller: &Caller) -> Vec<RoomN
 
 /// The rooms that a session of the user begins with: those that it is joined to by itself, then those that it resumes; and
 /// which of these it has no place for, as where the limit was lowered since.
-pub(super) fn joins(
-    services: &Services,
-    caller: &Caller,
-    resumed: &[Join],
-) -> (VecDeque<(Join, JoinReason)>, Vec<RoomName>) {
+pub(super) fn joins(services: &Services, caller: &Caller, resumed: &[Join]) -> (Joins, Vec<RoomName>) {
     let automatic = automatic_rooms(services, caller);
     let anew = automatic.iter().filter(|room| !resumed.iter().any(|join| join.room == **room));
     let anew = anew.map(|room| Join { room: room.clone(), since: None, rewind: 0, presence: false });
-    let mut joins: VecDeque<_> = anew.map(|join| (join, JoinReason::Automatic)).collect();
+    let mut joins: Vec<_> = anew.map(|join| (join, JoinReason::Automatic)).collect();
     let mut left_out = Vec::new();
     let mut places = services.settings.terms.rooms_per_session;
     for join in resumed {
         let is_automatic = automatic.contains(&join.room);
         if is_automatic || places > 0 {
             places -= u32::from(!is_automatic);
-            joins.push_back((join.clone(), JoinReason::Resumed));
+            joins.push((join.clone(), JoinReason::Resumed));
         } else {
             left_out.push(join.room.clone());
         }
     }
-    (joins, left_out)
+    (Joins::new(joins), left_out)
 }

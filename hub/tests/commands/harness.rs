@@ -125,6 +125,7 @@ impl Hub {
             tenant: TenantId::parse(tenant).unwrap(),
             user: user(name),
             service,
+            cross_tenant: false,
             expires: Timestamp(i64::MAX),
             token: carillon_hub::domain::revocation::TokenMark::default(),
             powers: carillon_hub::domain::powers::Powers::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use carillon_hub::redis::link::Check;
-use carillon_hub::redis::{Link, LinkError, Options, Server, Way};
+use carillon_hub::redis::{Link, LinkError, Options, Server, Way, connect};
 use carillon_test_redis::{self as servers, Keeps};
 use redis::RedisError;
 
@@ -20,7 +20,7 @@ fn check(looks: impl Fn(Server) -> Result<(), LinkError> + Send + Sync + 'static
 
 async fn connected(server: &servers::Server) -> (Link, Server) {
     let link = Link::with_writes_apart(Options::new(server.url())).unwrap();
-    link.connect(&check(|_| Ok(()))).await.unwrap();
+    connect(&link, &check(|_| Ok(()))).await.unwrap();
     let first = link.server(KEY).unwrap();
     (link, first)
 }
@@ -42,11 +42,11 @@ async fn what_comes_while_the_new_one_is_looked_at_counts_for_nothing() {
         seen.store(before.is_replaced(), Ordering::Release);
         Err(LinkError::Unreachable("it is not fit".into()))
     });
-    link.connect(&refuses).await.unwrap_err();
+    connect(&link, &refuses).await.unwrap_err();
     assert!(was_replaced.load(Ordering::Acquire));
     // It is answered again, and no less to be replaced.
     first.answered(Way::Reads);
-    link.connect(&check(|_| Ok(()))).await.unwrap();
+    connect(&link, &check(|_| Ok(()))).await.unwrap();
     assert_ne!(link.server(KEY).unwrap().number, first.number);
 }
 
@@ -57,7 +57,7 @@ async fn what_comes_over_one_way_after_the_other_was_lost_counts_for_nothing() {
     let (link, first) = connected(&server).await;
     link.failed(&first, &RedisError::from(io::Error::from(io::ErrorKind::BrokenPipe)), Way::Reads);
     assert!(first.is_replaced());
-    link.connect(&check(|_| Ok(()))).await.unwrap();
+    connect(&link, &check(|_| Ok(()))).await.unwrap();
     let second = link.server(KEY).unwrap();
     assert!(second.number != first.number && !second.is_replaced());
 }

@@ -31,6 +31,7 @@ mod presence;
 mod random_mix;
 mod rates;
 mod removal;
+mod resumed;
 mod role_actions;
 mod roles;
 mod sessions;

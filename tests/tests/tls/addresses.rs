@@ -109,6 +109,30 @@ async fn failed_attempts_of_one_address_are_few_whatever_they_call() {
     Wire::open(hub.hub.grpc_address(), opening).await.greets(greeting()).await;
 }
 
+/// What a stream that bears alice's good token is told of its hello with this one.
+async fn greeted_beside_a_good_one(hub: &TestHub, token: &str) -> String {
+    let opening = Opening { token: Some(hub.token("alice")), ..Opening::default() };
+    let mut wire = Wire::open(hub.hub.grpc_address(), opening).await;
+    match wire.asks(Command::Hello(v1::Hello { token: token.to_owned(), ..greeting() })).await {
+        Kind::Error(error) => error.code,
+        _ => "connected".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_good_token_beside_bad_ones_makes_them_no_fewer() {
+    let hub = limited(100, 5).start().await;
+    for nth in 0..20 {
+        let said = greeted_beside_a_good_one(&hub, "a.b.c").await;
+        assert_eq!(said, if nth < 5 { "INVALID_TOKEN" } else { "TOO_MANY_CONNECTIONS" }, "{nth}");
+    }
+    assert_eq!(greeted_beside_a_good_one(&hub, "ticket_made-up").await, "TOO_MANY_CONNECTIONS");
+    // Good ones are let in as ever, that of the hello and that of the stream.
+    for token in ["", &hub.token("bob")] {
+        assert_eq!(greeted_beside_a_good_one(&hub, token).await, "connected");
+    }
+}
+
 /// A connection that asks for health, and then begins a session and breaks it off.
 async fn asks_and_leaves(hub: &TestHub) -> Channel {
     let channel = Channel::from_shared(hub.url()).unwrap().connect().await.unwrap();

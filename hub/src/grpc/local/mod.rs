@@ -57,10 +57,13 @@ impl LocalHub {
 impl LocalHub {
     /// `PERMISSION_DENIED` for a service where it would have to show a certificate.
     fn refuse_services(&self, token: &str) -> Result<(), Refusal> {
-        if self.takes_services || self.authenticate.any_service(token).is_err() {
+        if self.takes_services {
             return Ok(());
         }
-        Err(ErrorCode::PermissionDenied.into())
+        match self.authenticate.any_service(token) {
+            Ok(service) => Err(Refusal::from(ErrorCode::PermissionDenied).of(service)),
+            Err(_) => Ok(()),
+        }
     }
 }
 
@@ -88,6 +91,10 @@ impl LocalHub {
         let operator = self.token(call).await.and_then(|token| {
             self.refuse_services(&token)?;
             self.authenticate.operator(&token)
+        });
+        let operator = operator.and_then(|operator| match self.authenticate.limit_service(&operator.whose) {
+            Ok(()) => Ok(operator),
+            Err(refusal) => Err(refusal.of(operator.whose)),
         });
         let operator = operator.inspect_err(|refusal| self.tell_refused(call, refusal))?;
         self.tell_ticket(call, Who::from(&operator.whose));
@@ -210,10 +217,9 @@ impl HubPort for LocalHub {
             TurnedAway::TooMany => {
                 let minute = Duration::from_mins(1);
                 let address = peer.address.map(network);
-                if let Some(left_out) = self.services.upkeep.turned_away.admit_every(minute, address, now) {
-                    let refused = Err(ErrorCode::TooManyConnections);
-                    audit.tell_with(event::TURNED_AWAY, &source, None, About::default(), refused, left_out);
-                }
+                let is_due = self.services.upkeep.turned_away.admit_every(minute, address, now).is_some();
+                let refused = ErrorCode::TooManyConnections;
+                audit.tell_seldom(event::TURNED_AWAY, &source, None, refused, is_due);
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::store::{Change, Erased, StoreError};
 use super::apply::Blanked;
 use super::engine::{EngineError, Result};
 use super::overlay::Publish;
+use super::own::OwnLog;
 use super::room_state::RoomState;
 use super::state::State;
 
@@ -257,6 +258,11 @@ impl State {
     /// Removes a batch of the inbox; whether more is left.
     fn erase_inbox(&mut self, db: &Connection, erasure: &mut Erasure) -> Result<bool> {
         let batch = (erasure.id, NOTIFICATIONS as i64);
+        if erasure.id > 0 {
+            let mut own = OwnLog::find(db, erasure.id)?;
+            own.clear();
+            own.save(db)?;
+        }
         let removed = db
             .prepare_cached(
                 "DELETE FROM inbox WHERE user = ?1 AND seq IN (SELECT seq FROM inbox WHERE user = ?1 LIMIT ?2)",
