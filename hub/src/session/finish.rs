@@ -16,7 +16,7 @@ use crate::store::{Idempotency, InboxPage, PageBound, StoreError, refuse};
 
 use super::dispatch::Done;
 use super::driver::Session;
-use super::executor::Answer;
+use super::executor::{Answer, Turn};
 use super::inbox_feed::InboxFeed;
 use super::join::Joining;
 use super::joins::Awaited;
@@ -30,14 +30,14 @@ impl Session {
         let services = Arc::clone(&self.services);
         let caller = established.caller.clone();
         let limit = self.services.settings.command_timeout;
-        let turns = command.changes_something().then(|| Arc::clone(&established.turns));
-        let is_change = turns.is_some();
+        let is_change = command.changes_something();
+        let order = is_change.then(|| established.order.clone());
         let source = established.source.clone().of_command(id);
         let command = async move {
             let answer = async {
-                let turn = match turns {
-                    Some(turns) => Some(turns.lock_owned().await),
-                    None => None,
+                let turn = match order {
+                    Some(order) => order.turn(&services, &caller, &command).await,
+                    None => Turn::default(),
                 };
                 services.execute(&caller, idempotency, command, turn, &source).await
             };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::access::authentication::TokenLife;
 use crate::audit::Source;
 use crate::bus::feed::Reach;
+use crate::conversations;
 use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Hello, Join, Resume, Token};
@@ -147,7 +148,9 @@ pub(super) async fn open(
         Some(filter) => Some(newest(&*services.store, &user, filter).await.map_err(refuse)?),
         None => None,
     };
-    Ok(Opened { unread_more: unread.next.is_some(), unread: unread.rooms, inbox, first, reach })
+    let unread_more = unread.next.is_some();
+    let unread = conversations::pages::shown(&services.namespaces, &caller, unread.rooms);
+    Ok(Opened { unread_more, unread, inbox, first, reach })
 }
 
 /// The newest notifications of a filter, as many as a page holds: one read gives what it comes by, which may be less, or nothing
