@@ -110,6 +110,8 @@ pub(super) struct Established {
     pub(super) left_out: Vec<RoomName>,
     /// Whether those wait until their user may resume more rooms.
     pub(super) joins_pause: bool,
+    /// Whether one of them was taken from what all nodes count together.
+    pub(super) may_resume: bool,
     /// The rooms that were resumed, until that is written down.
     pub(super) resumed: Resumed,
     /// Whether the authoriser still lets it follow its rooms.
@@ -136,6 +138,7 @@ impl Established {
             joins_under_way: 0,
             left_out: Vec::new(),
             joins_pause: false,
+            may_resume: false,
             resumed: Resumed::default(),
             asking: Asking::default(),
         }

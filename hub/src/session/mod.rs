@@ -29,6 +29,7 @@ mod missed;
 mod notices;
 mod once;
 mod opening;
+mod openings;
 pub mod owners;
 mod pace;
 mod pages;

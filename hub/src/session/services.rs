@@ -31,6 +31,7 @@ use super::executor::{Answer, Executor, Turn};
 use super::limits::Limits;
 use super::memory::Memory;
 use super::once::Once;
+use super::openings::Openings;
 use super::quotas::was_sent;
 use super::replaced::Replaced;
 use super::sessions::Sessions;
@@ -112,6 +113,8 @@ pub struct Upkeep {
     pub(super) counts: Changed,
     /// Who waits to be counted with other nodes' sessions.
     pub(super) doors: Doors,
+    /// What is left of sessions that addresses may open.
+    pub(super) openings: Openings,
     /// What ended sessions have left of their commands.
     pub(super) spent: Spent,
     /// Sessions that were taken over from and are held yet.
@@ -140,6 +143,7 @@ impl Upkeep {
             turned_away: SeldomEach::default(),
             counts: Changed::default(),
             doors: Doors::default(),
+            openings: Openings::default(),
             spent: Spent::default(),
             replaced: Replaced::default(),
             keeping: tokio::sync::Mutex::default(),

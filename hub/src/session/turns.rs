@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::access::limits::Limited;
 use crate::domain::command::Join;
 use crate::domain::error::ErrorCode;
 use crate::domain::limits::RESUME_LOOKS;
@@ -103,19 +104,36 @@ impl Session {
             if established.slots.find(&join.room).is_some() {
                 continue;
             }
-            if reason == JoinReason::Resumed
-                && let Err(after) = self.services.take_resumed(&established.caller)
-            {
-                established.joins.push_front((join, reason));
-                established.joins_pause = true;
-                return self.begin(0, async move {
-                    tokio::time::sleep(after.min(RESUME_LOOKS)).await;
-                    Done::JoinsGoOn
-                });
+            if reason == JoinReason::Resumed && !std::mem::take(&mut established.may_resume) {
+                if self.services.shares(Limited::Resume) {
+                    return self.ask_to_resume((join, reason));
+                }
+                if let Err(after) = self.services.take_resumed(&established.caller) {
+                    established.joins.push_front((join, reason));
+                    established.joins_pause = true;
+                    return self.begin(0, async move {
+                        tokio::time::sleep(after.min(RESUME_LOOKS)).await;
+                        Done::JoinsGoOn(false)
+                    });
+                }
             }
             established.joins_under_way += 1;
             self.begin_join(0, join, reason);
         }
+    }
+
+    /// Asks what all nodes count together whether one more room may be resumed, and waits until it may.
+    fn ask_to_resume(&mut self, join: (Join, JoinReason)) {
+        let Some(established) = &mut self.established else { return };
+        established.joins.push_front(join);
+        established.joins_pause = true;
+        let (services, caller) = (Arc::clone(&self.services), established.caller.clone());
+        self.begin(0, async move {
+            match services.wait_to_resume(&caller).await {
+                Ok(()) => Done::JoinsGoOn(true),
+                Err(refusal) => Done::JoinsFail(refusal),
+            }
+        });
     }
 
     /// A command leaves a room.
