@@ -321,7 +321,7 @@ pub(super) fn build(
         authenticator,
         limits: Limits::new(
             config.limiter(),
-            config.limits.commands.0,
+            (config.limits.commands.0, config.limits.open_per_address.0),
             session_limits(config),
             storage,
             config.limits.shared_kinds(),

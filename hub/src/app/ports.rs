@@ -55,6 +55,10 @@ impl Authenticate for Ports {
         Some(exchange.map(|token| token.map(|token| token.0)).boxed())
     }
 
+    fn look(&self, token: &str) -> Option<Answer<()>> {
+        self.services.look(&Token(token.to_owned()))
+    }
+
     fn user(&self, token: &str) -> Result<Caller, Refusal> {
         self.services.authenticate(&Token(token.to_owned()), Timestamp::now())
     }

@@ -31,6 +31,7 @@ mod missed;
 mod notices;
 mod once;
 mod opening;
+mod openings;
 mod order;
 pub mod owners;
 mod pace;

@@ -1,5 +1,6 @@
 //! From `hello` to `connected`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,8 +64,12 @@ pub(super) fn identify(
 }
 
 /// Whether a caller may open one more session, on one more connection where it is the first on its own.
-pub(super) fn may_open(services: &Services, caller: &Caller, closer: &Closer) -> Result<(), Refusal> {
-    services.limit_opening(caller)?;
+pub(super) fn may_open(
+    services: &Services,
+    caller: &Caller,
+    (closer, from): (&Closer, Option<IpAddr>),
+) -> Result<(), Refusal> {
+    services.limit_opening(caller, from)?;
     closer.is_of(&caller.key())
 }
 
@@ -127,6 +132,7 @@ pub(super) async fn open(
     resume: Option<InboxPosition>,
     live: Arc<Live>,
 ) -> Result<Opened, Refusal> {
+    services.limit_opening_anywhere(&caller).await?;
     services.enter(&live).await?;
     services.tell_opened(&live);
     let user = caller.key();
