@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
@@ -55,9 +56,12 @@ impl Heard {
 
 impl Drop for Heard {
     fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
+        // Where no runtime is left nobody is heard any more.
+        if let Some(place) = self.place.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
             let until = self.until;
-            tokio::spawn(async move {
+            runtime.spawn(async move {
                 sleep_until(until).await;
                 drop(place);
             });

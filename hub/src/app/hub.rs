@@ -32,6 +32,7 @@ use crate::session::{
 };
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::Tracer;
 
 use super::audit::{Audit, Running};
 use super::error::StartError;
@@ -44,6 +45,7 @@ use super::nodes::{self, Heard, Nodes};
 use super::outage::{self, Outage};
 use super::ports::Ports;
 use super::stores;
+use super::traces;
 use super::worker::{self, Beside, Stop};
 
 /// On a stop, clients are asked to come back spread over this time.
@@ -273,6 +275,7 @@ async fn begin_tasks(
     let outage = Outage::new(services, health, stores::patience(config), revocations_after, failed.clone());
     tasks.spawn(outage.watch(run.clone()));
     keys::start(config, &services.authenticator, &services.metrics, tasks, run);
+    traces::start(config.collector()?, &services.traces, tasks, run);
     Ok((handle.address(), failed))
 }
 
@@ -333,6 +336,7 @@ pub(super) fn build(
         sessions,
         audit,
         metrics,
+        traces: if config.traces.url.is_some() { Tracer::new() } else { Tracer::default() },
         upkeep: Upkeep::new(workers),
     });
     listeners.name(&services);

@@ -16,6 +16,7 @@ mod nodes;
 mod outage;
 mod ports;
 mod stores;
+mod traces;
 mod worker;
 
 pub use error::StartError;

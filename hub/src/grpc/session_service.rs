@@ -89,6 +89,7 @@ where
         let session =
             Session::new(Arc::clone(&self.services), self.shard, token, request_id.to_string(), closer)
                 .from(visitor.peer(&parts.headers))
+                .traced(call::trace(&parts.headers))
                 .as_attempt(Box::new(trial));
         let body = SessionBody::new(Inbound::new(body, limit), session, request_id);
         let mut response = Response::new(tonic::body::Body::new(body));

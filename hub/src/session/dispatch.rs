@@ -17,6 +17,7 @@ use crate::domain::reply::Reply;
 use crate::domain::revocation::TokenId;
 use crate::domain::time::{Moment, Timestamp};
 use crate::store::{Idempotency, InboxPage, StoreError};
+use crate::telemetry::traces::Span;
 
 use super::driver::{Established, Session};
 use super::executor::Answer;
@@ -143,7 +144,7 @@ impl Session {
             && let Some(token) = self.services.exchange(token)
         {
             if let Err(refusal) = self.may_ask_others() {
-                return self.refuse_hello(id, None, refusal);
+                return self.refuse_hello(id, None, refusal, None);
             }
             let hello = Some(Box::new(hello));
             return self.begin(id, async move { Done::Exchanged(id, hello, token.await, ticket) });
@@ -170,21 +171,22 @@ impl Session {
     /// Opens the session of who has shown this, or refuses to.
     fn admit(&mut self, id: u32, hello: Hello, shown: Result<Option<Token>, Refusal>) {
         let now = Timestamp::now();
+        let span = self.services.traces.entry(self.source.trace, "session");
         let caller = match opening::identify(&self.services, shown, now) {
             Ok(caller) => caller,
             Err(refusal) => {
                 let refusal = self.told_as_refused(refusal);
-                return self.refuse_hello(id, None, refusal);
+                return self.refuse_hello(id, None, refusal, span);
             }
         };
         let from = (&self.closer, self.source.peer.address);
         if let Err(refusal) = opening::may_open(&self.services, &caller, from) {
-            return self.refuse_hello(id, Some(&caller), refusal);
+            return self.refuse_hello(id, Some(&caller), refusal, span);
         }
         let place = (self.shard, self.source.clone(), self.closer.clone());
         let welcome = match opening::welcome(&self.services, hello, caller.clone(), place, now) {
             Ok(welcome) => welcome,
-            Err(refusal) => return self.refuse_hello(id, Some(&caller), refusal),
+            Err(refusal) => return self.refuse_hello(id, Some(&caller), refusal, span),
         };
         // Where others count with this node it is let in later, or not.
         self.services.tell_opened(&welcome.live);
@@ -201,13 +203,20 @@ impl Session {
         self.begin(id, async move {
             let opened = tokio::time::timeout(limit, open).await;
             let opened = opened.map(|opened| opened.unwrap_or(Err(ErrorCode::Internal.into())));
-            Done::Opened(id, Box::new(opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
+            let opened = opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()));
+            if let Some(span) = span {
+                span.ends(opened.as_ref().map_err(|refusal: &Refusal| refusal.code));
+            }
+            Done::Opened(id, Box::new(opened))
         });
     }
 
     /// Nobody is let in, whoever it is.
-    fn refuse_hello(&mut self, id: u32, caller: Option<&Caller>, refusal: Refusal) {
+    fn refuse_hello(&mut self, id: u32, caller: Option<&Caller>, refusal: Refusal, span: Option<Span>) {
         let services = &self.services;
+        if let Some(span) = span {
+            span.ends::<()>(Err(refusal.code));
+        }
         services.metrics.attempt_failed(refusal.code);
         let (source, refused) = (&self.source, Err(refusal.code));
         match caller {

@@ -24,6 +24,7 @@ use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
 use crate::domain::reply::Reply;
 use crate::domain::time::{Moment, Timestamp};
+use crate::telemetry::traces::TraceContext;
 
 use super::attempt::Attempt;
 use super::catch_up::CatchUp;
@@ -206,6 +207,13 @@ impl Session {
     #[must_use]
     pub fn from(mut self, peer: Peer) -> Self {
         self.source = Source::call(&self.request_id, peer);
+        self
+    }
+
+    /// The same, as a part of this trace.
+    #[must_use]
+    pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
+        self.source.trace = trace;
         self
     }
 

@@ -8,6 +8,7 @@ mod asking;
 mod creating;
 mod known;
 mod retries;
+mod steps;
 
 use std::sync::Arc;
 
@@ -246,7 +247,7 @@ impl Executor {
             let conditions = outcome.conditions.clone();
             outcome.idempotency = key.cloned();
             // It is queued from here on: what the same session sent next comes after it.
-            let committing = store.commit(outcome);
+            let committing = steps::commit(store, outcome);
             turn.held.clear();
             let committed = committing.await;
             if let Some(reserved) = reserved {
@@ -290,7 +291,7 @@ impl Executor {
             None
         };
         let outcome = inbox::change(caller, change, head)?;
-        self.store.commit(outcome).await.map_err(refuse_commit)?;
+        steps::commit(&*self.store, outcome).await.map_err(refuse_commit)?;
         Ok(Reply::Done)
     }
 }

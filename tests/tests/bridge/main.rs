@@ -11,4 +11,5 @@ mod posted;
 mod refusals;
 mod revoked;
 mod sockets;
+mod traces;
 mod unknown;

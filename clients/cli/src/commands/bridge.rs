@@ -40,7 +40,7 @@ pub(crate) struct BridgeArgs {
     /// For development: pages of this machine may connect, nobody is counted by address, and the page is served.
     #[arg(long)]
     dev: bool,
-    /// The key that proves to the hubs that this is a bridge: their grpc.bridge_key.
+    /// The key that proves to the hubs that this is a bridge: their grpc.bridge_key, 32 bytes at least.
     #[arg(long, value_name = "KEY", env = "CARILLON_BRIDGE_KEY", hide_env_values = true)]
     key: Option<String>,
     /// Threads that serve; 0 for one per core.
