@@ -33,6 +33,7 @@ mod rates;
 mod removal;
 mod role_actions;
 mod roles;
+mod services;
 mod sessions;
 mod storage;
 mod typing;
