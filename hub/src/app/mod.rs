@@ -21,6 +21,7 @@ mod worker;
 pub use error::StartError;
 pub use front::Front;
 pub use hub::Hub;
+pub use stores::renew_epoch;
 
 #[cfg(test)]
 mod tests;
