@@ -1,6 +1,7 @@
 //! Opening the embedded store: what it refuses, what it recognises, and how it comes back.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::pedantic)] // A test that fails panics.
 
+mod damaged;
 mod restored;
 
 use std::collections::BTreeMap;

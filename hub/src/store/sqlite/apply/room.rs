@@ -14,13 +14,14 @@ use super::super::overlay::{Head, Publish};
 use super::super::room_state::{RoomState, Unsettled};
 use super::super::state::State;
 use super::Actor;
+use super::ahead::Ahead;
 
 impl State {
     pub(super) fn write_room(
         &mut self,
         db: &Connection,
         room: &mut RoomState,
-        actor: Actor<'_>,
+        (actor, ahead): (Actor<'_>, Ahead),
         writes: Vec<Write>,
         committed: &mut Committed,
     ) -> Result<()> {
@@ -37,7 +38,7 @@ impl State {
                     changed = true;
                 }
                 Write::Marks { delivered, read } => {
-                    let marks = self.raise_marks(db, room, actor, delivered, read)?;
+                    let marks = self.raise_marks(db, room, (actor, ahead), (delivered, read))?;
                     committed.marks = Some(marks);
                 }
                 Write::Already(seq) => {
@@ -164,13 +165,16 @@ impl State {
         &mut self,
         db: &Connection,
         room: &mut RoomState,
-        actor: Actor<'_>,
-        delivered: Seq,
-        read: Seq,
+        (actor, ahead): (Actor<'_>, Ahead),
+        (delivered, read): (Seq, Seq),
     ) -> Result<Marks> {
         let (delivered, read) = (delivered.min(room.head.seq), read.min(room.head.seq));
         let before = room.marks_of(db, actor.id)?;
-        let number = if read > before.read { self.number_at(db, room, read)? } else { 0 };
+        let number = match ahead.number {
+            _ if read <= before.read => 0,
+            Some((seq, number)) if seq == read => number,
+            _ => self.number_at(db, room, read)?,
+        };
         let marks = before.raised(delivered, read, number);
         if marks != before {
             self.journal.append_marks(db, (room.id, actor.id), marks, self.now)?;
