@@ -54,7 +54,7 @@ macro_rules! conformance {
             retention { by_count, by_age, of_other_rules_after_a_restart, of_rooms_under_constant_load, of_a_room_that_is_read_from_its_beginning }
             audit { the_last_of_each_hour_is_kept, survives_a_restart }
             revocations { are_told_kept_and_paged, the_later_instant_counts, go_when_their_token_has_ended, go_when_nothing_is_left_that_they_reach }
-            rooms { are_listed_by_prefix, of_a_user, are_paged_by_items_and_bytes, unread_ones_are_looked_for_in_bounds, direct_ones_name_the_peer, tenants_are_isolated }
+            rooms { are_listed_by_prefix, of_a_user, are_paged_by_items_and_bytes, unread_ones_are_looked_for_in_bounds, direct_ones_name_the_peer, a_page_tells_nothing_of_others_rooms, tenants_are_isolated }
             services { have_keys_of_their_own, find_what_was_kept_as_a_users, have_no_marks, have_nothing_else_that_is_a_users, are_not_erased_with_a_user, keep_their_messages_whatever_is_done_to_them }
             stored { follows_every_change, falls_with_retention_and_erasure, is_of_one_tenant, grows_by_no_more_than_was_set_aside, is_kept_within_a_limit_by_all_who_write_at_once }
             unread { what_changes_nothing_is_told_nobody, is_counted_up_to_a_bound, random_changes_match_the_model }
