@@ -43,7 +43,7 @@ macro_rules! conformance {
             changes { are_told_in_commit_order_before_the_acknowledgement }
             conditions { of_rooms, of_members, of_messages, nothing_is_stored_in_part, are_atomic_within_a_group, refuse_what_is_not_of_the_home }
             erasure { blanks_what_a_user_wrote, is_harmless_when_repeated, is_joined_when_repeated_meanwhile, reaches_what_is_written_meanwhile, goes_through_long_rooms, reaches_the_edits_of_each_message, reaches_notifications_that_wait, ends_when_the_store_closes }
-            events { last_of_each_key, state_is_bounded }
+            events { last_of_each_key, state_is_bounded, emptied_keys_make_place }
             idempotency { repeats_the_first_result, concurrent_retries_append_once, survive_reopening, another_content_is_refused, scope_is_tenant_actor_home_and_key, too_many_keys_are_refused, expire, the_oldest_give_way, one_that_is_used_again_is_a_young_one, of_inbox_and_tenant }
             inbox { merges_and_pages, pages_are_bounded_in_bytes, read_and_delete, broadcasts_reach_whom_the_directory_knew, expired_are_neither_listed_nor_counted, filters, filters_look_at_so_many, survives_reopening, to_many_arrives_once, an_id_that_comes_again_is_the_newer_one, what_has_ended_is_removed }
             marks { only_grow, unread_counts_messages, begin_where_one_joins, are_read_of_many, survive_reopening }

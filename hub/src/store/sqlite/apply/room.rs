@@ -94,7 +94,7 @@ impl State {
         let journal = self.journal.append(db, (room.id, actor.id, member), &entry, size)?;
         let kept = Arc::clone(&entry);
         room.unsettled.push_back(Unsettled { journal, sender: actor.id, member, entry: kept, size });
-        let latest = self.keep_latest(room, actor, &entry);
+        let latest = self.keep_latest(db, room, actor.id, &entry)?;
         let key = room.key.clone();
         self.publish.push(Publish::Append { room: key, head: room.head, entry: Arc::clone(&entry), latest });
         if is_message {
@@ -149,15 +149,6 @@ impl State {
             EntryBody::Message(_) | EntryBody::Event(_) => body,
         };
         Ok((body, member))
-    }
-
-    /// Keeps the last event of each key apart where the namespace says so, so that retention may pass it.
-    fn keep_latest(&self, room: &mut RoomState, actor: Actor<'_>, entry: &Arc<Entry>) -> bool {
-        let EntryBody::Event(event) = &entry.body else { return false };
-        let Some(key) = event.key.as_ref().filter(|_| self.keeps_state(room)) else { return false };
-        Self::note_state(room, key, event);
-        room.latest.insert(key.clone(), (actor.id, Arc::clone(entry)));
-        true
     }
 
     /// Raises the actor's marks, at most to the head.
