@@ -117,3 +117,17 @@ fn what_was_restored_begins_a_new_epoch() {
     assert_eq!(epoch(&HubProcess::start(&folder)), renewed);
     renew(&parent.path().join("nothing")).fails("carillon.db");
 }
+
+/// What was acknowledged is on the disk and is recovered; but whoever watches over the process is told.
+#[test]
+fn a_store_that_cannot_be_closed_is_said_with_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = HubProcess::start(folder.path());
+    hub.carillon("alice", &["send", "room:a", "one"]).run().good();
+    // No file may grow past this, as on a disk that is full.
+    hub.writes_no_file_past(4_096);
+    assert_eq!(hub.ends(), Some(1));
+    let hub = HubProcess::start(folder.path());
+    assert_eq!(hub.carillon("alice", &["history", "room:a", "--json"]).run().good().lines().len(), 1);
+    hub.stops();
+}
