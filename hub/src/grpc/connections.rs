@@ -27,11 +27,16 @@ use super::io::{Socket, prepare};
 use super::server::Http2;
 use super::streams::Streams;
 use crate::domain::limits::{HANDSHAKE_TIMEOUT, TURNED_AWAY, TURNED_AWAY_FOR};
+use crate::domain::time::Moment;
 use crate::session::Closer;
 use crate::session::owners::Present;
+use crate::telemetry::Seldom;
 
 /// After the system could not give a connection, being short of something such as descriptors: trying at once would spin.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// How often the log says so at most.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// The terms of a listener's connections.
 #[derive(Clone)]
@@ -52,6 +57,7 @@ where
 {
     let (http2, connections, stopping) = (server(terms.http2), TaskTracker::new(), CancellationToken::new());
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
+    let refused = Seldom::default();
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -67,7 +73,9 @@ where
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if let Some(left_out) = refused.admit_every(SAY_AGAIN, Moment::now()) {
+                    tracing::warn!(%error, left_out, "cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
         }
