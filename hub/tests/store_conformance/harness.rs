@@ -270,6 +270,15 @@ pub(crate) fn event(name: &str, key: Option<&str>, payload: &str) -> EntryBody {
     })
 }
 
+/// An event that says nothing of its key.
+pub(crate) fn empty_event(name: &str, key: &str) -> EntryBody {
+    EntryBody::Event(Event {
+        name: EventName::parse(name).unwrap(),
+        key: Some(EventKey::parse(key).unwrap()),
+        payload: None,
+    })
+}
+
 pub(crate) fn notice(id: &str, priority: Priority) -> Arc<Notice> {
     Arc::new(Notice {
         id: NotificationId::parse(id).unwrap(),

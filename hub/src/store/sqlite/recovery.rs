@@ -6,6 +6,8 @@
 
 use rusqlite::Connection;
 
+use crate::domain::limits::STATE_KEYS;
+
 use super::engine::Result;
 use super::rows::COLUMNS;
 
@@ -121,6 +123,13 @@ fn replay_latest(db: &Connection, span: Span) -> Result<()> {
            number = excluded.number, time = excluded.time, name = excluded.name, media_type = excluded.media_type,
            content = excluded.content, by_service = excluded.by_service WHERE excluded.seq > latest.seq",
         span,
+    )?;
+    // Of keys that were emptied those gave way that were so first.
+    db.execute(
+        "WITH placed AS (SELECT room, key, row_number() OVER (PARTITION BY room ORDER BY content IS NULL, seq DESC) AS place
+           FROM latest WHERE room IN (SELECT room FROM journal WHERE id > ?1 AND id <= ?2 AND kind = 7 AND key IS NOT NULL))
+         DELETE FROM latest WHERE content IS NULL AND (room, key) IN (SELECT room, key FROM placed WHERE place > ?3)",
+        (span.0, span.1, STATE_KEYS as i64),
     )?;
     Ok(())
 }

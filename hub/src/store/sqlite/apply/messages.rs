@@ -130,6 +130,8 @@ impl State {
     ) -> Result<()> {
         let EntryBody::Event(event) = &entry.body else { return Ok(()) };
         let Some(key) = &event.key else { return Ok(()) };
+        // Counted anew when it is needed.
+        room.kept = None;
         db.prepare_cached(
             "UPDATE latest SET content = NULL, media_type = NULL WHERE room = ?1 AND key = ?2 AND seq = ?3",
         )?

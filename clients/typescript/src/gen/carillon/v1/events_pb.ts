@@ -46,7 +46,8 @@ export type EventPublish = Message<"carillon.v1.EventPublish"> & {
   key: string;
 
   /**
-   * May be empty.
+   * May be unset. Where the namespace keeps the last event of each key, that takes the key out of the state: who joins is not
+   * handed it, and its place is there for others. The log keeps the event.
    *
    * @generated from field: carillon.v1.Content payload = 4;
    */
