@@ -1,9 +1,25 @@
 -- Applies what an item of another partition's outbox causes in this one, once: items come in order.
 local source, epoch, number, now, publish, head = arg(), arg(), num(), num(), arg(), arg()
--- By the epoch as well: what was lost may have had greater numbers than what follows on it.
-local done = source .. '/' .. epoch
-local applied = call('HGET', P .. 'fx', done)
-if applied and struct.unpack('<I8', applied) >= number then return { 'dup' } end
+-- By the epoch as well: what was lost may have had greater numbers than what follows on it. Of each source the last two epochs
+-- are kept, the later one first: nodes that have not gone over to it yet put in what is of the one before. Versions before had
+-- a field for each epoch.
+local known = call('HGET', P .. 'fx', source)
+if not known then
+  known = ''
+  for _, field in ipairs(call('HKEYS', P .. 'fx')) do
+    if string.sub(field, 1, #source + 1) == source .. '/' then
+      local of = string.sub(field, #source + 2)
+      if of == epoch then known = of .. call('HGET', P .. 'fx', field) end
+      call('HDEL', P .. 'fx', field)
+    end
+  end
+end
+local other = string.sub(known, 1, 16)
+if string.sub(other, 1, 8) == epoch then other = string.sub(known, 17, 32) end
+for n = 1, #known, 16 do
+  local is_done = string.sub(known, n, n + 7) == epoch and struct.unpack('<I8', known, n + 8) >= number
+  if is_done then return { 'dup' } end
+end
 local kind, tenant = arg(), arg()
 local reply = { 'ok' }
 if kind == '1' then
@@ -46,6 +62,6 @@ else
     reply[#reply + 1] = changed
   end
 end
-call('HSET', P .. 'fx', done, struct.pack('<I8', number))
+call('HSET', P .. 'fx', source, epoch .. struct.pack('<I8', number) .. other)
 tell_all()
 return reply
