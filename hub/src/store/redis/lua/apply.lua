@@ -1,8 +1,9 @@
 -- Applies what an item of another partition's outbox causes in this one, once: items come in order.
 local source, epoch, number, now, publish, head = arg(), arg(), num(), num(), arg(), arg()
--- By the epoch as well: what was lost may have had greater numbers than what follows on it. Of each source the last two epochs
--- are kept, the later one first: nodes that have not gone over to it yet put in what is of the one before. Versions before had
--- a field for each epoch.
+-- By the epoch as well: what was lost may have had greater numbers than what follows on it. Of each source the last epochs are
+-- kept, the latest first: nodes that have not gone over to it yet put in what is of one before. Versions before had a field for
+-- each epoch.
+local EPOCHS = 4
 local known = call('HGET', P .. 'fx', source)
 if not known then
   known = ''
@@ -14,11 +15,13 @@ if not known then
     end
   end
 end
-local other = string.sub(known, 1, 16)
-if string.sub(other, 1, 8) == epoch then other = string.sub(known, 17, 32) end
+local done = { epoch .. struct.pack('<I8', number) }
 for n = 1, #known, 16 do
-  local is_done = string.sub(known, n, n + 7) == epoch and struct.unpack('<I8', known, n + 8) >= number
-  if is_done then return { 'dup' } end
+  if string.sub(known, n, n + 7) ~= epoch then
+    if #done < EPOCHS then done[#done + 1] = string.sub(known, n, n + 15) end
+  elseif struct.unpack('<I8', known, n + 8) >= number then
+    return { 'dup' }
+  end
 end
 local kind, tenant = arg(), arg()
 local reply = { 'ok' }
@@ -62,6 +65,6 @@ else
     reply[#reply + 1] = changed
   end
 end
-call('HSET', P .. 'fx', source, epoch .. struct.pack('<I8', number) .. other)
+call('HSET', P .. 'fx', source, table.concat(done))
 tell_all()
 return reply
