@@ -44,6 +44,7 @@ use super::listeners::Listeners;
 use super::nodes::{self, Heard, Nodes};
 use super::outage::{self, Outage};
 use super::ports::Ports;
+use super::stopped::Stopped;
 use super::stores;
 use super::traces;
 use super::worker::{self, Beside, Stop};
@@ -180,9 +181,8 @@ impl Hub {
     }
 
     /// Stops: no new sessions, `going_away` to all, commands in flight finish, the store writes everything home. What
-    /// is not done by the drain timeout is cut off, and what follows has [`STOP_REST`], twice. Whether all was done in
-    /// time.
-    pub async fn stop(mut self) -> bool {
+    /// is not done by the drain timeout is cut off, and what follows has [`STOP_REST`], twice.
+    pub async fn stop(mut self) -> Stopped {
         let deadline = Instant::now() + self.drain_timeout;
         self.health.not_serving().await;
         // Before they are told: they may be back on another node at once.
@@ -214,7 +214,7 @@ impl Hub {
         if !closed {
             tracing::warn!("the store was not closed in time");
         }
-        drained && answered && closed && !self.store.has_failed()
+        Stopped::of(drained && answered, closed && !self.store.has_failed())
     }
 
     /// Ends when calls without a session are answered. Streams that have no end, as a watch of health, keep a worker
@@ -324,7 +324,7 @@ pub(super) fn build(
         authenticator,
         limits: Limits::new(
             config.limiter(),
-            config.limits.commands.0,
+            (config.limits.commands.0, config.limits.open_per_address.0),
             session_limits(config),
             storage,
             config.limits.shared_kinds(),

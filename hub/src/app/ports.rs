@@ -25,6 +25,7 @@ use crate::grpc::ports::{
     Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Operator, Sessions,
 };
 use crate::session::Services;
+use crate::session::executor::Turn;
 use crate::store::{Erased, Idempotency, refuse};
 use crate::telemetry::resident_bytes;
 
@@ -52,6 +53,10 @@ impl Authenticate for Ports {
     fn exchange(&self, token: &str) -> Option<Answer<String>> {
         let exchange = self.services.exchange(&Token(token.to_owned()))?;
         Some(exchange.map(|token| token.map(|token| token.0)).boxed())
+    }
+
+    fn look(&self, token: &str) -> Option<Answer<()>> {
+        self.services.look(&Token(token.to_owned()))
     }
 
     fn user(&self, token: &str) -> Result<Caller, Refusal> {
@@ -119,7 +124,7 @@ impl Execute for Ports {
         let (services, caller) = (Arc::clone(&self.services), caller.clone());
         async move {
             services.limit_execution(&caller, &command, &source)?;
-            let answer = services.execute(&caller, idempotency, command, None, &source).await?;
+            let answer = services.execute(&caller, idempotency, command, Turn::default(), &source).await?;
             if let Some(event) = answer.ephemeral {
                 services.publish(&caller, &event, To::All)?;
             }

@@ -131,6 +131,11 @@ pub const MARK_RATE: Rate = Rate::new(200, Duration::from_millis(50));
 pub const INBOX_RATE: Rate = Rate::new(10, Duration::from_secs(6));
 /// Sessions that a user opens, by default: all devices and tabs come back some times at once, and one of them every second.
 pub const OPEN_RATE: Rate = Rate::new(60, Duration::from_secs(1));
+/// Sessions that are opened from one address, by default: a school's devices all come back some times at once, and 100 of them
+/// every second.
+pub const OPEN_PER_ADDRESS_RATE: Rate = Rate::new(5_000, Duration::from_millis(10));
+/// Addresses of which it is known how many were.
+pub const OPENING_ADDRESSES: usize = 100_000;
 /// Rooms that the line of the audit log names which says that a session has resumed some; their number is in it.
 pub const AUDIT_RESUMED_ROOMS: usize = 10;
 /// Rooms that a user's sessions resume, by default: all of [`SESSIONS_PER_USER`] sessions those of [`ROOMS_PER_SESSION`] twice

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
@@ -31,6 +32,10 @@ use crate::domain::limits::UNFINISHED_RETRY_AFTER;
 use crate::domain::time::Moment;
 use crate::session::Closer;
 
+mod tickets;
+
+pub(super) use tickets::ReadsFirst;
+
 /// Who calls, by the headers alone.
 type Admit = Arc<dyn Fn(&HeaderMap) -> Result<Admitted, Refusal> + Send + Sync>;
 
@@ -47,6 +52,8 @@ pub(super) struct Terms {
     pub(super) admit: Option<Admit>,
     /// The token in the place of which a call bears a ticket.
     pub(super) exchange: Exchange,
+    /// The call that is read before the ticket that it bears is used.
+    pub(super) reads_first: Option<ReadsFirst>,
     /// How long the call of a path may take from its headers to the answer, and the client to take that; `None` where
     /// calls have no end.
     pub(super) limit: Limit,
@@ -60,6 +67,7 @@ impl Terms {
         Self {
             admit: None,
             exchange: Arc::new(|_, _| None),
+            reads_first: None,
             limit: Arc::new(|_| None),
             in_flight: TaskTracker::new(),
         }
@@ -105,7 +113,14 @@ where
             return self.serve(request, request_id);
         };
         let (headers, visitor) = (request.headers(), Visitor::of(request.extensions()));
-        let Some(exchange) = (self.terms.exchange)(request.uri().path(), headers) else {
+        let exchange = (self.terms.exchange)(request.uri().path(), headers);
+        if let Some(reads) = self.terms.reads_first.clone()
+            && reads.path == request.uri().path()
+            && let Some(look) = (reads.look)(headers)
+        {
+            return self.clone().read_first(request, reads, (look, exchange, admit));
+        }
+        let Some(exchange) = exchange else {
             let admitted = visitor.admit(headers, || admit(headers));
             if let Ok(admitted) = &admitted
                 && call::bears_ticket(headers)
@@ -118,37 +133,10 @@ where
         let mut this = self.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let admitted = admit_ticket(&visitor, &mut parts.headers, exchange, &admit).await;
+            let admitted = tickets::admit(&visitor, &mut parts.headers, exchange, &admit).await;
             this.answer(Request::from_parts(parts, body), admitted).await
         })
     }
-}
-
-/// Asks who a call is of that bears a ticket which others keep. Its address is asked first: to look for a ticket that was made
-/// up costs those others something. From then on the call bears the token.
-async fn admit_ticket(
-    visitor: &Arc<Visitor>,
-    headers: &mut HeaderMap,
-    exchange: Answer<String>,
-    admit: &Admit,
-) -> Result<Admitted, Refusal> {
-    let source = visitor.source(headers);
-    let mut trial = visitor.try_call(headers, || false)?;
-    trial.asks_others()?;
-    let admitted = match exchange.await {
-        Ok(token) => show(headers, &token).and_then(|()| admit(headers)),
-        Err(refusal) => Err(refusal),
-    };
-    let admitted = visitor.judge(trial, headers, admitted)?;
-    visitor.tell_ticket(&source, &admitted);
-    Ok(admitted)
-}
-
-fn show(headers: &mut HeaderMap, token: &str) -> Result<(), Refusal> {
-    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ErrorCode::InvalidToken)?;
-    bearer.set_sensitive(true);
-    headers.insert(AUTHORIZATION, bearer);
-    Ok(())
 }
 
 impl<S> Edge<S>

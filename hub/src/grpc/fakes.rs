@@ -60,6 +60,7 @@ pub(super) struct FakeHub {
     asked: Mutex<Vec<Asked>>,
     tokens: AtomicUsize,
     taken: Arc<AtomicUsize>,
+    looked: Arc<AtomicUsize>,
 }
 
 impl FakeHub {
@@ -70,6 +71,7 @@ impl FakeHub {
             asked: Mutex::default(),
             tokens: AtomicUsize::new(0),
             taken: Arc::default(),
+            looked: Arc::default(),
         })
     }
 
@@ -92,6 +94,11 @@ impl FakeHub {
     /// How many tickets it was asked to exchange.
     pub(super) fn tickets_taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
+    }
+
+    /// How many tickets it was asked to look at.
+    pub(super) fn tickets_seen(&self) -> usize {
+        self.looked.load(Ordering::Relaxed)
     }
 
     pub(super) fn hub_api(self: &Arc<Self>) -> HubApi {
@@ -150,6 +157,15 @@ impl Authenticate for FakeHub {
         Some(Box::pin(async move {
             taken.fetch_add(1, Ordering::Relaxed);
             if ticket == "of-alice" { Ok(ALICE.to_owned()) } else { Err(ErrorCode::InvalidToken.into()) }
+        }))
+    }
+
+    fn look(&self, token: &str) -> Option<Answer<()>> {
+        let ticket = token.strip_prefix("ticket_")?.to_owned();
+        let looked = Arc::clone(&self.looked);
+        Some(Box::pin(async move {
+            looked.fetch_add(1, Ordering::Relaxed);
+            if ticket == "of-alice" { Ok(()) } else { Err(ErrorCode::InvalidToken.into()) }
         }))
     }
 

@@ -29,6 +29,10 @@ pub trait Authenticate: Send + Sync + 'static {
     /// shown. `None` for what is judged as it is.
     fn exchange(&self, token: &str) -> Option<Answer<String>>;
 
+    /// Whether a ticket is good, which stays so: asked where a command is read before the ticket is used. `None` for what is
+    /// none.
+    fn look(&self, token: &str) -> Option<Answer<()>>;
+
     /// The caller that a token names, for the service for users.
     fn user(&self, token: &str) -> Result<Caller, Refusal>;
 

@@ -43,8 +43,10 @@ pub(super) enum Done {
     Answered(u32, Box<Result<Answer, Refusal>>),
     /// A page of the inbox that the client has missed.
     Inbox(Result<InboxPage, StoreError>),
-    /// It is time to look whether more rooms may be resumed.
-    JoinsGoOn,
+    /// It is time to look whether more rooms may be resumed; whether one may be, is known where all nodes count them together.
+    JoinsGoOn(bool),
+    /// Nobody could say whether one may be.
+    JoinsFail(Refusal),
     /// It is time to try again to join rooms that could not be.
     JoinAgain,
     /// It is time to try again to read the room in this slot.
@@ -177,7 +179,8 @@ impl Session {
                 return self.refuse_hello(id, None, refusal, span);
             }
         };
-        if let Err(refusal) = opening::may_open(&self.services, &caller, &self.closer) {
+        let from = (&self.closer, self.source.peer.address);
+        if let Err(refusal) = opening::may_open(&self.services, &caller, from) {
             return self.refuse_hello(id, Some(&caller), refusal, span);
         }
         let place = (self.shard, self.source.clone(), self.closer.clone());

@@ -33,6 +33,7 @@ use super::dispatch::Finished;
 use super::inbox_feed::InboxFeed;
 use super::joins::Joins;
 use super::live::Live;
+use super::order::Order;
 use super::pace::Pace;
 use super::pages::Pages;
 use super::permitted::Asking;
@@ -102,7 +103,7 @@ pub(super) struct Established {
     /// How fast it reads while it is behind.
     pace: Pace,
     /// Commands that change something take turns until they are queued at the store.
-    pub(super) turns: Arc<tokio::sync::Mutex<()>>,
+    pub(super) order: Order,
     /// Answers as large as a page take turns too.
     pub(super) pages: Pages,
     /// The rooms that it joins without a command.
@@ -129,7 +130,7 @@ impl Established {
             reach: None,
             catch_up: None,
             pace: Pace::default(),
-            turns: Arc::default(),
+            order: Order::default(),
             pages: Pages::default(),
             joins: Joins::default(),
             left_out: Vec::new(),

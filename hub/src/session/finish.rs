@@ -15,8 +15,8 @@ use crate::domain::time::Timestamp;
 use crate::store::{Idempotency, InboxPage, PageBound, StoreError, refuse};
 
 use super::dispatch::Done;
-use super::driver::Session;
-use super::executor::Answer;
+use super::driver::{Established, Session};
+use super::executor::{Answer, Turn};
 use super::inbox_feed::InboxFeed;
 use super::join::Joining;
 use super::joins::Awaited;
@@ -30,14 +30,14 @@ impl Session {
         let services = Arc::clone(&self.services);
         let caller = established.caller.clone();
         let limit = self.services.settings.command_timeout;
-        let turns = command.changes_something().then(|| Arc::clone(&established.turns));
-        let is_change = turns.is_some();
+        let is_change = command.changes_something();
+        let order = is_change.then(|| established.order.clone());
         let source = established.source.clone().of_command(id);
         let command = async move {
             let answer = async {
-                let turn = match turns {
-                    Some(turns) => Some(turns.lock_owned().await),
-                    None => None,
+                let turn = match order {
+                    Some(order) => order.turn(&services, &caller, &command).await,
+                    None => Turn::default(),
                 };
                 services.execute(&caller, idempotency, command, turn, &source).await
             };
@@ -59,8 +59,13 @@ impl Session {
                     Ok(opened) => self.finish_opening(id, opened),
                     Err(refusal) => {
                         if let Some(established) = &self.established {
+                            let Established { live, caller, .. } = &**established;
                             // Only the first reason counts.
-                            let _ = established.live.ends_as.set(refusal.code);
+                            let _ = live.ends_as.set(refusal.code);
+                            // They may go on asking.
+                            if refusal.code == ErrorCode::RateLimited && live.told.set(false).is_ok() {
+                                self.services.tell_limited(&self.source, caller, &refusal);
+                            }
                         }
                         self.refuse_and_end(id, refusal);
                     }
@@ -79,12 +84,13 @@ impl Session {
                 }
             }
             Done::Inbox(page) => self.finish_inbox(page),
-            Done::JoinsGoOn => {
+            Done::JoinsGoOn(may_resume) => {
                 if let Some(established) = &mut self.established {
-                    established.joins.are_paused = false;
+                    (established.joins.are_paused, established.joins.may_resume) = (false, may_resume);
                 }
                 self.begin_waiting_joins();
             }
+            Done::JoinsFail(refusal) => self.resume_later(refusal),
             Done::JoinAgain => {
                 if let Some(established) = &mut self.established {
                     established.joins.is_time();

@@ -31,6 +31,8 @@ pub(super) struct Joins {
     pub(super) under_way: usize,
     /// Whether all wait until their user may resume more rooms.
     pub(super) are_paused: bool,
+    /// Whether one of them was taken from what all nodes count together.
+    pub(super) may_resume: bool,
     /// Whether it is looked for those whose time has come.
     is_timed: bool,
 }

@@ -1,5 +1,6 @@
 //! Where limits are asked: once for every command of every transport, and for every new session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub struct Limits {
     pub limiter: Limiter,
     /// Commands of one session.
     pub commands: Option<Rate>,
+    /// Sessions that are opened from one address.
+    pub open_per_address: Option<Rate>,
     /// How many sessions.
     pub sessions: SessionLimits,
     /// How much the rooms of a tenant hold.
@@ -46,15 +49,16 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// These.
+    /// These; of rates, those of a session's commands and of an address' openings.
     pub fn new(
         limiter: Limiter,
-        commands: Option<Rate>,
+        (commands, open_per_address): (Option<Rate>, Option<Rate>),
         sessions: SessionLimits,
         storage: Arc<StorageLimit>,
         shared: Vec<Limited>,
     ) -> Self {
-        Self { limiter, commands, sessions, storage, shared, warned: AtomicBool::new(false) }
+        let warned = AtomicBool::new(false);
+        Self { limiter, commands, open_per_address, sessions, storage, shared, warned }
     }
 
     /// Warns of a node that has most of the sessions that it may have, once each time that it comes to that.
@@ -126,9 +130,20 @@ impl Services {
         limited.inspect_err(|refusal| self.count_limited("create_ticket", refusal))
     }
 
-    /// Takes an opening of a session, be it in the place of another.
-    pub(super) fn limit_opening(&self, caller: &Caller) -> Result<(), Refusal> {
-        self.limits.limiter.check(caller, Limited::Open, None, Moment::now())
+    /// Takes one of those that all nodes count together, where they do.
+    pub(super) async fn limit_opening_anywhere(&self, caller: &Caller) -> Result<(), Refusal> {
+        if self.shares(Limited::Open) { self.take(caller, Limited::Open, None).await } else { Ok(()) }
+    }
+
+    /// Takes an opening of a session, be it in the place of another, of its user and of the address that it is opened from.
+    pub(super) fn limit_opening(&self, caller: &Caller, from: Option<IpAddr>) -> Result<(), Refusal> {
+        let now = Moment::now();
+        if !self.shares(Limited::Open) {
+            self.limits.limiter.check(caller, Limited::Open, None, now)?;
+        }
+        let (Some(rate), Some(address)) = (self.limits.open_per_address, from) else { return Ok(()) };
+        let taken = self.upkeep.openings.take(address, rate, now);
+        taken.map_err(|after| Refusal { retry_after: Some(after), ..ErrorCode::RateLimited.into() })
     }
 
     /// Takes a room that is resumed; where there is none left, after how long there will be.

@@ -1,11 +1,13 @@
 //! From `hello` to `connected`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::authentication::TokenLife;
 use crate::audit::Source;
 use crate::bus::feed::Reach;
+use crate::conversations;
 use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Hello, Join, Resume, Token};
@@ -62,8 +64,12 @@ pub(super) fn identify(
 }
 
 /// Whether a caller may open one more session, on one more connection where it is the first on its own.
-pub(super) fn may_open(services: &Services, caller: &Caller, closer: &Closer) -> Result<(), Refusal> {
-    services.limit_opening(caller)?;
+pub(super) fn may_open(
+    services: &Services,
+    caller: &Caller,
+    (closer, from): (&Closer, Option<IpAddr>),
+) -> Result<(), Refusal> {
+    services.limit_opening(caller, from)?;
     closer.is_of(&caller.key())
 }
 
@@ -126,6 +132,7 @@ pub(super) async fn open(
     resume: Option<InboxPosition>,
     live: Arc<Live>,
 ) -> Result<Opened, Refusal> {
+    services.limit_opening_anywhere(&caller).await?;
     services.enter(&live).await?;
     services.tell_opened(&live);
     let user = caller.key();
@@ -147,7 +154,9 @@ pub(super) async fn open(
         Some(filter) => Some(newest(&*services.store, &user, filter).await.map_err(refuse)?),
         None => None,
     };
-    Ok(Opened { unread_more: unread.next.is_some(), unread: unread.rooms, inbox, first, reach })
+    let unread_more = unread.next.is_some();
+    let unread = conversations::pages::shown(&services.namespaces, &caller, unread.rooms);
+    Ok(Opened { unread_more, unread, inbox, first, reach })
 }
 
 /// The newest notifications of a filter, as many as a page holds: one read gives what it comes by, which may be less, or nothing

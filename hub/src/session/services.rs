@@ -33,6 +33,7 @@ use super::executor::{Answer, Executor, Turn};
 use super::limits::Limits;
 use super::memory::Memory;
 use super::once::Once;
+use super::openings::Openings;
 use super::replaced::Replaced;
 use super::sessions::Sessions;
 use super::spent::Spent;
@@ -119,6 +120,8 @@ pub struct Upkeep {
     pub(super) crowd: Crowd,
     /// Says when a line may be written that a room could not be resumed or read.
     pub(super) unread_rooms: Seldom,
+    /// What is left of sessions that addresses may open.
+    pub(super) openings: Openings,
     /// What ended sessions have left of their commands.
     pub(super) spent: Spent,
     /// Sessions that were taken over from and are held yet.
@@ -149,6 +152,7 @@ impl Upkeep {
             doors: Doors::default(),
             crowd: Crowd::default(),
             unread_rooms: Seldom::default(),
+            openings: Openings::default(),
             spent: Spent::default(),
             replaced: Replaced::default(),
             keeping: tokio::sync::Mutex::default(),

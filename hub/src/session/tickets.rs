@@ -108,6 +108,34 @@ impl Services {
         Some(exchange.boxed())
     }
 
+    /// Whether what is shown is good, where it is a ticket: it stays so. `None` for what is none.
+    pub fn look(self: &Arc<Self>, shown: &Token) -> Option<BoxFuture<'static, Result<(), Refusal>>> {
+        if !Tickets::is_ticket(&shown.0) {
+            return None;
+        }
+        let (services, shown) = (Arc::clone(self), shown.clone());
+        let look = async move {
+            let looked = services.look_at(shown).await;
+            if looked.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::InvalidToken) {
+                services.metrics.counters().tokens_refused.increment();
+            }
+            services.whose(&looked?, Timestamp::now()).map(drop)
+        };
+        Some(look.boxed())
+    }
+
+    /// What a ticket speaks for, or one of this node as it is.
+    async fn look_at(&self, shown: Token) -> Result<Token, Refusal> {
+        self.can_admit()?;
+        let (Some(shared), Some(ticket)) = (&self.shared_tickets, SharedTicket::parse(&shown.0)) else {
+            self.tickets.look(&shown.0, Timestamp::now())?;
+            return Ok(shown);
+        };
+        let sealed = shared.look(key(&ticket)).await.map_err(|_| ErrorCode::Unavailable)?;
+        let token = sealed.and_then(|sealed| ticket.open(sealed));
+        token.map(Token).ok_or_else(|| ErrorCode::InvalidToken.into())
+    }
+
     async fn take_ticket(&self, shared: &dyn SharedTickets, ticket: &SharedTicket) -> Result<Token, Refusal> {
         // While nobody is let in it stays good for later.
         self.can_admit()?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 
+use crate::access::limits::Limited;
 use crate::domain::command::Join;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{RESUME_LOOKS, UNREAD_ROOMS};
@@ -108,10 +109,13 @@ impl Session {
             if slots.find(&awaited.join.room).is_some() {
                 continue;
             }
-            if awaited.reason == JoinReason::Resumed
-                && let Err(after) = self.take_resumed()
-            {
-                return self.pause_joins(awaited, after);
+            if awaited.reason == JoinReason::Resumed && !std::mem::take(&mut joins.may_resume) {
+                if self.services.shares(Limited::Resume) {
+                    return self.ask_to_resume(awaited);
+                }
+                if let Err(after) = self.take_resumed() {
+                    return self.pause_joins(awaited, after);
+                }
             }
             self.counts_as_under_way();
             self.begin_join(0, awaited);
@@ -150,7 +154,7 @@ impl Session {
         established.joins.are_paused = true;
         self.begin(0, async move {
             tokio::time::sleep(after.min(RESUME_LOOKS)).await;
-            Done::JoinsGoOn
+            Done::JoinsGoOn(false)
         });
     }
 
@@ -177,6 +181,30 @@ impl Session {
     {
         let joined = self.services.upkeep.crowd.joins.take(joined);
         async move { joined.await.unwrap_or_else(|| Err(ErrorCode::Internal.into())) }
+    }
+
+    /// Asks what all nodes count together whether one more room may be resumed, and waits until it may.
+    fn ask_to_resume(&mut self, awaited: Awaited) {
+        let Some(established) = &mut self.established else { return };
+        established.joins.put_back(awaited);
+        established.joins.are_paused = true;
+        let (services, caller) = (Arc::clone(&self.services), established.caller.clone());
+        self.begin(0, async move {
+            match services.wait_to_resume(&caller).await {
+                Ok(()) => Done::JoinsGoOn(true),
+                Err(refusal) => Done::JoinsFail(refusal),
+            }
+        });
+    }
+
+    /// Nobody could say whether the next room may be resumed.
+    pub(super) fn resume_later(&mut self, refusal: Refusal) {
+        let Some(established) = &mut self.established else { return };
+        established.joins.are_paused = false;
+        if let Some(awaited) = established.joins.next(Moment::now(), |_| true) {
+            self.join_later(awaited, refusal);
+        }
+        self.begin_waiting_joins();
     }
 
     /// A command leaves a room.

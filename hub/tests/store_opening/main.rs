@@ -1,7 +1,9 @@
 //! Opening the embedded store: what it refuses, what it recognises, and how it comes back.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::pedantic)] // A test that fails panics.
 
+mod damaged;
 mod older;
+mod restored;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -158,39 +160,6 @@ fn a_folder_is_free_at_once_though_processes_are_started() {
     for start in starts {
         start.join().unwrap();
     }
-}
-
-#[test]
-fn an_older_back_up_gets_a_new_epoch() {
-    let folder = used_folder();
-    let database = folder.path().join("carillon.db");
-    let back_up = std::fs::read(&database).unwrap();
-    let store = SqliteStore::open(&options(folder.path())).unwrap();
-    let epoch = store.epoch();
-    block_on(store.commit(send("later"))).unwrap();
-    block_on(store.close());
-    drop(store);
-    let store = SqliteStore::open(&options(folder.path())).unwrap();
-    assert_eq!(store.epoch(), epoch, "the same database");
-    block_on(store.close());
-    drop(store);
-    std::fs::write(&database, back_up).unwrap();
-    let store = SqliteStore::open(&options(folder.path())).unwrap();
-    let restored = store.epoch();
-    assert_ne!(restored, epoch);
-    drop(store);
-    assert_eq!(SqliteStore::open(&options(folder.path())).unwrap().epoch(), restored, "once");
-}
-
-#[test]
-fn an_epoch_can_be_forced() {
-    let folder = used_folder();
-    let before = SqliteStore::open(&options(folder.path())).unwrap().epoch();
-    let renewed = SqliteStore::renew_epoch(&options(folder.path())).unwrap();
-    assert_ne!(renewed, before);
-    let store = SqliteStore::open(&options(folder.path())).unwrap();
-    assert_eq!(store.epoch(), renewed);
-    assert!(matches!(SqliteStore::renew_epoch(&options(folder.path())), Err(OpenError::InUse(_))));
 }
 
 #[test]

@@ -9,8 +9,9 @@ use futures::executor::block_on;
 
 use super::{engine, killed_with, options, send, used_folder};
 
-/// Takes away what says that all of an own log up to a place is read.
-const NO_MARK: &str = "ALTER TABLE users DROP COLUMN inbox_read; ALTER TABLE users DROP COLUMN inbox_unread;
+/// Takes away what versions 9 and 10 have added to tables.
+const NOT_YET: &str = "ALTER TABLE latest DROP COLUMN by_service;
+     ALTER TABLE users DROP COLUMN inbox_read; ALTER TABLE users DROP COLUMN inbox_unread;
      ALTER TABLE users DROP COLUMN inbox_critical;";
 
 /// What a database of version 1 did not have yet is added, and what it had is there.
@@ -21,7 +22,7 @@ fn an_older_database_is_brought_up_to_date() {
         .execute_batch(&format!(
             "DROP TABLE audit_heads; DROP TABLE revocations; DROP TABLE broadcast_seen; DROP TABLE broadcast_deleted; DROP INDEX broadcast_unread; DROP INDEX broadcast_critical;
              DROP INDEX inbox_unread_by_place; DROP INDEX inbox_critical_by_place;
-             {NO_MARK}
+             {NOT_YET}
              CREATE TABLE broadcast_state(user INT, seq INT, deleted INT NOT NULL, PRIMARY KEY(user, seq)) WITHOUT ROWID;
              INSERT INTO broadcast_state VALUES(1, 4, 0), (1, 5, 1);
              DROP TABLE outbox; DROP TABLE outbox_notices; DROP INDEX inbox_ends; DROP INDEX broadcast_ends; DROP INDEX users_known;
@@ -64,7 +65,7 @@ fn what_an_older_databases_rooms_hold_is_counted_once() {
     assert!(before > 9_600 * 100 && only > 0 && both > 0, "{before} {only} {both}");
     tool.execute_batch(&format!(
         "DROP INDEX inbox_unread_by_place; DROP INDEX inbox_critical_by_place;
-         {NO_MARK}
+         {NOT_YET}
          ALTER TABLE tenants DROP COLUMN bytes; PRAGMA user_version = 5;",
     ))
     .unwrap();
@@ -82,7 +83,7 @@ fn what_was_read_in_an_older_database_stays_so() {
     let tool = engine(folder.path());
     tool.execute_batch(&format!(
         "DROP INDEX inbox_critical_by_place;
-         {NO_MARK}
+         {NOT_YET}
          WITH RECURSIVE place(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM place WHERE n < {MANY})
          INSERT INTO inbox(user, seq, id, kind, title, priority, sender, time, ends, read)
          SELECT 1, n, 'n' || n, 'news', 'news', CASE WHEN n % 5 THEN 2 ELSE 4 END, 'robot', n, 1 << 60, n % 2 FROM place;

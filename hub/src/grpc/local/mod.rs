@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 
 use super::call::RequestId;
-use super::ports::{Authenticate, Execute, Observe, Operator};
+use super::ports::{Answer, Authenticate, Execute, Observe, Operator};
 use super::{decode, encode, overview};
 use crate::access::tickets::Tickets;
 use crate::audit::{About, Source, Who, event};
@@ -75,6 +75,13 @@ impl LocalHub {
             Some(token) => token.await,
             None => Ok(shown.to_owned()),
         }
+    }
+
+    /// Whether the ticket of a call is good; `None` where it bears none.
+    fn look(&self, call: &Call) -> Option<Answer<()>> {
+        let look = self.authenticate.look(call.token.as_deref()?)?;
+        let (this, call) = (self.clone(), call.clone());
+        Some(look.map(move |looked| looked.inspect_err(|refusal| this.tell_refused(&call, refusal))).boxed())
     }
 
     async fn caller(&self, call: &Call) -> Result<Caller, Refusal> {
@@ -144,11 +151,24 @@ impl HubPort for LocalHub {
                 let error = encode::error(&refusal, request_id.as_str());
                 Refused { error, caller_is_known }
             };
-            let caller = this.caller(&call).await.map_err(|refusal| refused(refusal, false))?;
-            known();
-            let request = request.await.map_err(|error| Refused { error, caller_is_known: true })?;
+            let read = async {
+                let request = request.await.map_err(|error| Refused { error, caller_is_known: true })?;
+                decode::execute(request).map_err(|refusal| refused(refusal, true))
+            };
+            let caller = async { this.caller(&call).await.map_err(|refusal| refused(refusal, false)) };
+            // A ticket is used up by a command that can be read, and by no other.
+            let (caller, (idempotency, command)) = if let Some(look) = this.look(&call) {
+                look.await.map_err(|refusal| refused(refusal, false))?;
+                let command = read.await?;
+                let caller = caller.await?;
+                known();
+                (caller, command)
+            } else {
+                let caller = caller.await?;
+                known();
+                (caller, read.await?)
+            };
             let work = async {
-                let (idempotency, command) = decode::execute(request)?;
                 let reply = this.execute.execute(&caller, idempotency, command, source).await?;
                 encode::execute_response(&reply).ok_or_else(|| Refusal::from(ErrorCode::Internal))
             };

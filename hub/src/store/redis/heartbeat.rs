@@ -143,6 +143,9 @@ enum Write {
     Unknown,
     Refused,
 }
+    if server.is_replaced() {
+        return false;
+    }
 
 async fn writes(shared: &Arc<Shared>) {
     let mut ticks = ticks(shared);

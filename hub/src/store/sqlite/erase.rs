@@ -226,6 +226,7 @@ impl State {
         for (_, entry) in kept {
             let mut entry = (*entry).clone();
             if let EntryBody::Event(event) = &mut entry.body
+                && !event.by_service
                 && event.payload.take().is_some()
             {
                 self.blank_latest(db, room, &entry)?;
@@ -233,7 +234,7 @@ impl State {
             }
         }
         db.prepare_cached(
-            "UPDATE latest SET content = NULL, media_type = NULL WHERE room = ?1 AND sender = ?2",
+            "UPDATE latest SET content = NULL, media_type = NULL WHERE room = ?1 AND sender = ?2 AND by_service = 0",
         )?
         .execute((room.id, erasure.id))?;
         db.prepare_cached("DELETE FROM marks WHERE room = ?1 AND user = ?2")?
@@ -323,7 +324,7 @@ fn list_rooms(db: &Connection, erasure: &mut Erasure, after: i64) -> Result<()> 
 fn settled_of(db: &Connection, room: i64, user: i64, (from, end): (Seq, Seq)) -> Result<Vec<Seq>> {
     let mut statement = db.prepare_cached(
         "SELECT seq FROM log WHERE room = ?1 AND seq BETWEEN ?2 AND ?3 AND sender = ?4
-           AND (kind IN (2, 4, 7) OR kind = 1 AND name IS NULL) ORDER BY seq LIMIT ?5",
+           AND (kind IN (2, 4) OR kind = 1 AND name IS NULL OR kind = 7 AND coalesce(version, 0) = 0) ORDER BY seq LIMIT ?5",
     )?;
     let range = (room, from.0 as i64, end.0 as i64, user, BATCH as i64 + 1);
     let seqs = statement.query_map(range, |row| Ok(Seq(row.get::<_, i64>(0)? as u64)))?;
@@ -344,7 +345,8 @@ fn unsettled_of(room: &RoomState, user: i64, (from, end): (Seq, Seq)) -> Vec<Seq
     let written = stretch.filter(|unsettled| {
         let says = match &unsettled.entry.body {
             EntryBody::Message(message) => !message.by_service,
-            EntryBody::Edit { .. } | EntryBody::Reaction { .. } | EntryBody::Event(_) => true,
+            EntryBody::Event(event) => !event.by_service,
+            EntryBody::Edit { .. } | EntryBody::Reaction { .. } => true,
             EntryBody::Deletion { .. } | EntryBody::Membership { .. } | EntryBody::Room { .. } => false,
         };
         says && unsettled.sender == user

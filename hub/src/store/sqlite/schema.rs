@@ -3,8 +3,8 @@
 //! - `journal`: what was appended, in the order of commits; moves to its home later ("settling"). Row kind 0 is no entry:
 //!   it carries marks (`seq` delivered, `target` read, `number` at read); in room 0 it says that a sender was erased, or
 //!   nothing.
-//! - `log`: settled entries by (room, seq). The `name` of a message is "service" where a service sent it. `edits`: which
-//!   edits a message has. `latest`: the last event of each key.
+//! - `log`: settled entries by (room, seq). The `name` of a message is "service" where a service sent it, and the `version` of
+//!   an event 1. `edits`: which edits a message has. `latest`: the last event of each key.
 //! - `tenants`: `bytes` is what a tenant's rooms hold, counted along with each change of `log` and `journal`.
 //! - `rooms`: a room's state; head, tag, number, time and last message are as of its last settling.
 //! - `marks`: delivered and read, and by its index which rooms a user ever wrote to.
@@ -30,8 +30,10 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x4361_726c;
 
 /// Each brings the database from the version of its index to the next.
-const MIGRATIONS: [&str; 9] =
-    [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8, VERSION_9];
+const MIGRATIONS: [&str; 10] = [
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8, VERSION_9,
+    VERSION_10,
+];
 
 /// Tables without which a database is not whole.
 pub(super) const TABLES: [&str; 20] = [
@@ -199,6 +201,9 @@ UPDATE users SET inbox_unread = n.every, inbox_critical = n.critical FROM (
   SELECT user, count(*) AS every, sum(priority = 4) AS critical FROM inbox WHERE read = 0 GROUP BY user) n
 WHERE users.id = n.user;
 ";
+
+/// Last events say whether a service published them.
+const VERSION_10: &str = "ALTER TABLE latest ADD COLUMN by_service INT NOT NULL DEFAULT 0;";
 
 /// Brings the database to [`VERSION`], in one transaction.
 pub(super) fn migrate(db: &mut Connection) -> Result<()> {

@@ -1,7 +1,7 @@
 -- What all scripts share. KEYS[1] is what all keys of the partition begin with; arguments are taken in order.
 --
--- Keys of a partition: keys, keyq (idempotency), out, outn (outbox), fx (effects applied, by the partition that they came
--- from), due (what is to be looked at, by when), names/TENANT (its rooms), wrote/TENANT/USER (rooms where somebody wrote),
+-- Keys of a partition: keys, keyq (idempotency), out, outn (outbox), fx (how far effects were applied, by the partition
+-- that they came from), due (what is to be looked at, by when), names/TENANT (its rooms), wrote/TENANT/USER (rooms where somebody wrote),
 -- count/TENANT, tenants, pass (the rules of retention that all rooms were gone over for), index (the
 -- epoch in which the index of their members' rooms was made of them), beat (written to see that it can be).
 -- Of a room: r/TENANT/ROOM with h (head), c (cold state), m (metadata); /e entries, /m members, /o their order, /k marks, /d
