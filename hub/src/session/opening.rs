@@ -141,6 +141,10 @@ pub(super) async fn open(
         Some(feed) => feed.reach(&user).await.map_err(|_| ErrorCode::Unavailable)?,
         None => None,
     };
+    // Whoever has taken its place on another node in between was not heard to say so.
+    if live.instance.is_some() {
+        services.may_be_replaced(&user);
+    }
     // Before rooms are joined: who is present there may be on other nodes.
     services.presence.gather(&user.tenant).await.map_err(|_| ErrorCode::Unavailable)?;
     services.know(&user).await?;

@@ -219,7 +219,7 @@ impl Services {
 
     /// `UNAVAILABLE` where nobody can say who was revoked.
     pub(super) fn can_admit(&self) -> Result<(), Refusal> {
-        let can = self.store.is_healthy() && !self.revocations.are_stale();
+        let can = self.store.says_who_is_revoked() && !self.revocations.are_stale();
         if can { Ok(()) } else { Err(ErrorCode::Unavailable.into()) }
     }
 

@@ -10,7 +10,7 @@ use carillon_hub::store::redis::{OpenError, Options, RedisStore};
 use carillon_hub::store::{Condition, Home, Outcome, Store, Write};
 
 use crate::harness::*;
-use carillon_test_redis::{Keeps, Server};
+use carillon_test_redis::{Cluster, Keeps, Server};
 
 /// A user with these rights on channels, and a store that speaks as them.
 fn open_as(server: &Server, channels: &str) -> Result<RedisStore, OpenError> {
@@ -50,6 +50,23 @@ async fn who_may_not_publish_is_told_so_at_the_start() {
         assert!(error.contains("does not publish") && error.contains("ACL SETUSER"), "{error}");
     }
     open_as(&server, "&carillon:*").unwrap().close().await;
+}
+
+/// Each server of a cluster has its own list of who may do what.
+#[tokio::test]
+async fn who_may_not_publish_at_one_server_is_told_so_at_the_start() {
+    let start = || Cluster::start(false, Keeps::EverySecond);
+    let cluster = tokio::task::spawn_blocking(start).await.unwrap();
+    let at = redis::Options { servers: cluster.urls(), cluster: true, ..redis::Options::new("") };
+    let setup = Setup::new();
+    let options = Options::new(at, Arc::clone(&setup.namespaces), setup.sink.clone());
+    for server in &cluster.servers {
+        server.command::<()>("ACL SETUSER default resetchannels &other:*");
+        let error = RedisStore::open(options.clone()).map(drop).unwrap_err().to_string();
+        assert!(error.contains("does not publish"), "{error}");
+        server.command::<()>("ACL SETUSER default allchannels");
+    }
+    RedisStore::open(options).unwrap().close().await;
 }
 
 /// The right is taken away later: what is committed is whole, and others find it missing.
