@@ -62,7 +62,7 @@ const MODULES: [(&str, &[&str]); 19] = [
 ];
 
 /// The parts of the command that run a hub, read its settings or make its tokens; all others are clients.
-const COMMANDS_WITH_A_HUB: [&str; 12] = [
+const COMMANDS_WITH_A_HUB: [&str; 13] = [
     // It goes over the audit log as the hub does.
     "clients/cli/src/commands/admin/audit.rs",
     // Its log and its settings are the hub's.
@@ -71,6 +71,8 @@ const COMMANDS_WITH_A_HUB: [&str; 12] = [
     "clients/cli/src/hub_process.rs",
     "clients/cli/src/dev_tokens.rs",
     "clients/cli/src/commands/serve.rs",
+    // It opens a store that no hub has open.
+    "clients/cli/src/commands/store.rs",
     "clients/cli/src/commands/hub.rs",
     "clients/cli/src/commands/config.rs",
     "clients/cli/src/commands/token.rs",
