@@ -84,7 +84,7 @@ async fn what_a_service_for_all_tenants_is_refused_is_summed_up() {
         hub.token_that_says(&json!({"sub": "ops", "svc": true, "tenants": "*", "abilities": ["send"]}));
     for nth in 0..TIMES {
         let options = ClientOptions::new(hub.url()).token(token.clone());
-        let admin = AdminClient::new(options, &format!("tenant-{nth}")).unwrap();
+        let admin = AdminClient::new(options, format!("tenant-{nth}")).unwrap();
         admin.get_statistics(v1::GetStatisticsRequest::default()).await.unwrap_err();
     }
     let lines = lines(&hub.stops().await);
