@@ -25,6 +25,7 @@ use crate::grpc::ports::{
     Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Operator, Sessions,
 };
 use crate::session::Services;
+use crate::session::executor::Turn;
 use crate::store::{Erased, Idempotency, refuse};
 use crate::telemetry::resident_bytes;
 
@@ -127,7 +128,7 @@ impl Execute for Ports {
         let (services, caller) = (Arc::clone(&self.services), caller.clone());
         async move {
             services.limit_execution(&caller, &command, &source)?;
-            let answer = services.execute(&caller, idempotency, command, None, &source).await?;
+            let answer = services.execute(&caller, idempotency, command, Turn::default(), &source).await?;
             if let Some(event) = answer.ephemeral {
                 services.publish(&caller, &event, To::All)?;
             }

@@ -12,6 +12,7 @@ use crate::domain::names::{RoomName, SessionId, TenantId, UserId};
 use crate::domain::peer::Peer;
 use crate::domain::revocation::TokenId;
 use crate::domain::time::Timestamp;
+use crate::telemetry::traces::TraceContext;
 
 /// From where something was asked. A clone shares everything.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Source {
     pub peer: Arc<Peer>,
     /// The ticket that was shown here, by its SHA-256.
     pub ticket: Option<TokenId>,
+    /// The trace that it is a part of.
+    pub trace: Option<TraceContext>,
     /// Who it is, where that is known.
     made: Option<Arc<Made>>,
 }
@@ -41,7 +44,21 @@ impl Source {
     /// A call, or a stream that has not said hello.
     pub fn call(request: &str, peer: Peer) -> Self {
         let peer = Arc::new(peer);
-        Self { session: None, request: request.into(), command: 0, peer, ticket: None, made: None }
+        Self {
+            session: None,
+            request: request.into(),
+            command: 0,
+            peer,
+            ticket: None,
+            trace: None,
+            made: None,
+        }
+    }
+
+    /// The same, as a part of this trace.
+    #[must_use]
+    pub fn traced(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The same, where a ticket was shown.

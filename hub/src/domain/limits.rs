@@ -141,6 +141,18 @@ pub const AUDIT_RESUMED_ROOMS: usize = 10;
 /// Rooms that a user's sessions resume, by default: all of [`SESSIONS_PER_USER`] sessions those of [`ROOMS_PER_SESSION`] twice
 /// at once, and 50 a second.
 pub const RESUME_RATE: Rate = Rate::new(1_000, Duration::from_millis(20));
+/// Sessions of a node that read what they begin with at the same time.
+pub const OPENINGS_AT_ONCE: usize = 1_024;
+/// Rooms that sessions of a node resume, or join by themselves, at the same time.
+pub const JOINS_AT_ONCE: usize = 1_024;
+/// Pages that sessions of a node read at the same time of rooms in which they are behind.
+pub const CATCH_UPS_AT_ONCE: usize = 512;
+/// A room that could not be resumed, or read, is tried again after so long; after twice as long each time that it cannot.
+pub const JOIN_AGAIN: Duration = Duration::from_secs(1);
+/// A line of the log says so at most this often.
+pub const UNREAD_ROOMS: Duration = Duration::from_secs(10);
+/// The longest of these waits.
+pub const JOIN_AGAIN_MOST: Duration = Duration::from_secs(30);
 /// A session with rooms left to resume that waits for its turn looks for it this often, should an administrator fill it.
 pub const RESUME_LOOKS: Duration = Duration::from_secs(1);
 /// Requests of a service, by default.

@@ -26,8 +26,10 @@ use super::io::{Socket, prepare};
 use super::server::Http2;
 use super::streams::Streams;
 use crate::domain::limits::{HANDSHAKE_TIMEOUT, TURNED_AWAY_FOR};
+use crate::domain::time::Moment;
 use crate::session::Closer;
 use crate::session::owners::Present;
+use crate::telemetry::Seldom;
 
 mod told;
 
@@ -36,6 +38,9 @@ use told::Told;
 
 /// After the system could not give a connection, being short of something such as descriptors: trying at once would spin.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// How often the log says so at most.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// The terms of a listener's connections.
 #[derive(Clone)]
@@ -56,6 +61,7 @@ where
 {
     let (http2, connections, stopping) = (server(terms.http2), TaskTracker::new(), CancellationToken::new());
     let told = Told::default();
+    let refused = Seldom::default();
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -71,7 +77,9 @@ where
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if let Some(left_out) = refused.admit_every(SAY_AGAIN, Moment::now()) {
+                    tracing::warn!(%error, left_out, "cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
         }

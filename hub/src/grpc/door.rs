@@ -23,9 +23,11 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::UserKey;
 use crate::session::owners::{Owned, Owners, full};
 
+mod keys;
 mod source;
 mod trial;
 
+pub use keys::WrongKeys;
 use trial::Counted;
 pub(super) use trial::Trial;
 
@@ -44,6 +46,8 @@ pub struct Door {
     pub trusted_proxies: Arc<[IpAddr]>,
     /// Which bridges are believed.
     pub bridges: Arc<Bridges>,
+    /// Who would be believed and shows another key.
+    pub wrong_keys: WrongKeys,
     /// Whether a service's token is good on connections with a verified certificate alone.
     pub services_need_certificate: bool,
     /// Where it is written down who is turned away.

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
 use tokio::task::AbortHandle;
@@ -22,6 +21,7 @@ use tower::Service;
 use super::bodies::Bodies;
 use super::call::{self, REQUEST_ID, RequestId};
 use super::door::{Admitted, Visitor};
+use super::early::{self, Answered};
 use super::ports::Answer;
 use super::{errors, streams};
 use crate::audit::event;
@@ -92,8 +92,6 @@ impl<S: NamedService> NamedService for Edge<S> {
     const NAME: &'static str = S::NAME;
 }
 
-type Answered = BoxFuture<'static, Result<Response<Body>, Infallible>>;
-
 impl<S> Service<Request<Body>> for Edge<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
@@ -150,7 +148,13 @@ where
         let refusal = match admitted {
             Ok(Admitted::User(caller)) => {
                 request.extensions_mut().insert(caller.clone());
-                return self.serve(held(request, &caller, request_id.clone()), request_id);
+                let is_asked = early::is_asked(request.headers());
+                let answered = self.serve(held(request, &caller, request_id.clone()), request_id.clone());
+                return if is_asked {
+                    Box::pin(std::future::ready(Ok(early::known(answered, &request_id))))
+                } else {
+                    answered
+                };
             }
             Ok(Admitted::Service(_)) => return self.serve(request, request_id),
             Ok(Admitted::Barred(caller)) => Refusal::from(ErrorCode::PermissionDenied).of((&caller).into()),

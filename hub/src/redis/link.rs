@@ -2,7 +2,7 @@
 //!
 //! [`Link`] is what everybody holds: a connection to the one server, or to each server of a cluster that has keys. A
 //! command goes to its key's server, and one server's commands are answered in the order in which they were given. Who
-//! finds a connection broken says so with [`Link::lost`]; [`Link::keep`], which runs as a task, opens another one after a
+//! finds a connection broken says so with [`Link::lost`]; [`keep`](super::keep), which runs as a task, opens another one after a
 //! random part of a wait that doubles, and learns what has moved. While there is none, callers are answered at once.
 //!
 //! A connection that brings no answer in time may be dead without anybody having been told, or its server stands still. Who
@@ -14,10 +14,9 @@
 //! it on its connection, and speaks of what was written over that one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
@@ -27,7 +26,6 @@ use redis::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use super::error::{LinkError, is_moving, is_replica};
 use super::options::Options;
@@ -35,9 +33,6 @@ use super::seeds::Seeds;
 use super::server::{Server, Way};
 use super::slots::{Address, Topology, slot_of};
 use super::traffic::{LinkFigures, Traffic};
-
-/// A cluster is looked at this often where nobody says that it has changed.
-const LOOKS: Duration = Duration::from_secs(15);
 
 /// Looks at a connection before others get it.
 pub type Check = Box<dyn Fn(Link, Server) -> BoxFuture<'static, Result<(), LinkError>> + Send + Sync>;
@@ -95,6 +90,11 @@ impl Link {
         let state = self.0.state.lock();
         let address = state.topology.owner(slot_of(key))?;
         state.servers.get(address).cloned()
+    }
+
+    /// Whether the server that has a key is connected, and has answered what it was asked last.
+    pub fn answers(&self, key: &[u8]) -> bool {
+        self.server(key).is_some_and(|server| !server.is_silent())
     }
 
     /// The connections to all servers.
@@ -188,8 +188,13 @@ impl Link {
         }
     }
 
+    /// Whether every slot has a server.
+    pub(super) fn has_all_slots(&self) -> bool {
+        self.0.state.lock().topology.is_whole()
+    }
+
     /// Whether there is nothing to be done: [`Self::is_whole`], and every connection answers.
-    fn is_well(&self) -> bool {
+    pub(super) fn is_well(&self) -> bool {
         self.is_whole() && !self.0.state.lock().servers.values().any(Server::is_silent)
     }
 
@@ -205,39 +210,44 @@ impl Link {
         state.servers.clear();
     }
 
-    /// Connects to all servers that have keys, as far as they are not connected or do not answer; `check` looks at each new
-    /// connection.
-    pub async fn connect(&self, check: &Check) -> Result<(), LinkError> {
-        if self.0.options.cluster {
-            let known = self.0.state.lock().topology.servers();
-            let topology = self.look(known).await?;
-            let mut state = self.0.state.lock();
-            let known = topology.servers();
-            // Another one may have taken over what was there: what one that is no master any more says counts for nothing.
-            state.servers.retain(|address, server| {
-                let is_there = known.contains(address);
-                if !is_there {
-                    server.replaced();
-                }
-                is_there
-            });
-            state.lost.retain(|address| known.contains(address));
-            state.topology = topology;
-        } else if let Some(topology) = self.single() {
-            self.0.state.lock().topology = topology;
-        }
-        let missing = {
-            let state = self.0.state.lock();
-            let servers = state.topology.servers().into_iter();
-            let answers =
-                |address: &Address| state.servers.get(address).is_some_and(|known| !known.is_silent());
-            servers.filter(|address| !answers(address)).collect::<Vec<_>>()
-        };
-        let opened = join_all(missing.iter().map(|address| self.open(address, check))).await;
-        opened.into_iter().collect()
+    /// Something was lost, is silent or has moved since this was asked before.
+    pub(super) async fn has_changed(&self) {
+        self.0.changed.notified().await;
     }
 
-    async fn open(&self, address: &Address, check: &Check) -> Result<(), LinkError> {
+    /// Who has which slots, as the servers say now.
+    pub(super) async fn learned(&self) -> Result<Topology, LinkError> {
+        match self.single() {
+            Some(topology) => Ok(topology),
+            None => self.look(self.addresses()).await,
+        }
+    }
+
+    /// These have the slots from now on.
+    pub(super) fn follow(&self, topology: Topology) {
+        let mut state = self.0.state.lock();
+        let known = topology.servers();
+        // Another one may have taken over what was there: what one that is no master any more says counts for nothing.
+        state.servers.retain(|address, server| {
+            let is_there = known.contains(address);
+            if !is_there {
+                server.replaced();
+            }
+            is_there
+        });
+        state.lost.retain(|address| known.contains(address));
+        state.topology = topology;
+    }
+
+    /// The servers that have slots and are not connected, or do not answer.
+    pub(super) fn missing(&self) -> Vec<Address> {
+        let state = self.0.state.lock();
+        let answers = |address: &Address| state.servers.get(address).is_some_and(|known| !known.is_silent());
+        state.topology.servers().into_iter().filter(|address| !answers(address)).collect()
+    }
+
+    /// Opens what writes and reads go over to a server; `check` looks at it first.
+    pub(super) async fn open(&self, address: &Address, check: &Check) -> Result<(), LinkError> {
         let connect =
             async || self.connection_to(address).await.map_err(|error| LinkError::unreachable(&error));
         let mut connection = connect().await?;
@@ -255,7 +265,8 @@ impl Link {
         check(self.clone(), server.clone()).await?;
         let mut state = self.0.state.lock();
         let is_needed = state.servers.get(address).is_none_or(Server::is_silent);
-        if !state.closed && is_needed {
+        // Another one may have taken over meanwhile.
+        if !state.closed && is_needed && state.topology.servers().contains(address) {
             let before = state.servers.insert(address.clone(), server);
             let was_lost = state.lost.remove(address);
             state.reopened += u64::from(was_lost || before.is_some());
@@ -263,12 +274,16 @@ impl Link {
         Ok(())
     }
 
-    /// Another connection can take the place of the one to a server: whether it is to. What the one before brings from now on counts
+    /// Another connection can take the place of the one to a server: whether it is to, which it is not where the server has no slots
+    /// any more, or has brought an answer in the meantime. What the one before brings from now on counts
     /// for nothing: the check looks for the last that was acknowledged, and what was acknowledged while it does, or after, by a
     /// server that is not the one any more, would be missed by it. (Each answer is taken in one go with the question whether its
     /// connection was replaced, on the thread on which this is done: there is no time between the two.)
     fn gives_up(&self, address: &Address) -> bool {
         let state = self.0.state.lock();
+        if !state.topology.servers().contains(address) {
+            return false;
+        }
         let Some(before) = state.servers.get(address) else { return true };
         // It has brought an answer in the meantime: its server stood still.
         let is_silent = before.is_silent();
@@ -353,43 +368,4 @@ impl Link {
         let view = epoch.zip(Topology::read(&slots, address));
         view.ok_or_else(|| RedisError::from(std::io::Error::other("it does not say who has which slots")))
     }
-
-    /// Opens connections again when they were lost, and follows what moves, until cancelled.
-    pub async fn keep(self, cancel: CancellationToken, check: Check) {
-        let is_cluster = self.0.options.cluster;
-        loop {
-            tokio::select! {
-                () = self.0.changed.notified() => {}
-                () = tokio::time::sleep(LOOKS), if is_cluster => {}
-                () = cancel.cancelled() => return,
-            }
-            let was_well = self.is_well();
-            let mut wait = self.0.options.back_off;
-            loop {
-                if !was_well || is_cluster {
-                    tokio::select! {
-                        () = tokio::time::sleep(jittered(wait)) => {}
-                        () = cancel.cancelled() => return,
-                    }
-                }
-                wait = (wait * 2).min(self.0.options.back_off_most);
-                match self.connect(&check).await {
-                    Ok(()) if self.is_well() => break,
-                    Ok(()) => {}
-                    Err(error) => tracing::warn!(error = %error, "redis is not there"),
-                }
-            }
-            if !was_well {
-                tracing::info!("redis is there");
-            }
-        }
-    }
-}
-
-/// A random part of a wait, so that not all come back at once.
-pub fn jittered(wait: Duration) -> Duration {
-    let mut random = [0; 4];
-    // Without randomness the whole wait does.
-    let part = getrandom::fill(&mut random).map_or(u32::MAX, |()| u32::from_le_bytes(random));
-    wait.mul_f64(f64::from(part) / f64::from(u32::MAX))
 }

@@ -3,7 +3,9 @@
 //! Every key bears the hash tag of its home's [`Partition`], so that a script reaches all of a home's keys on whichever
 //! server of a cluster holds them.
 
+mod back_off;
 mod error;
+mod keeper;
 pub mod link;
 pub mod message;
 pub mod names;
@@ -16,7 +18,9 @@ pub mod slots;
 mod traffic;
 mod wire;
 
+pub use back_off::jittered;
 pub use error::{LinkError, is_moving};
+pub use keeper::{connect, keep};
 pub use link::Link;
 pub use names::{Names, Partition};
 pub use options::{Durability, Options};

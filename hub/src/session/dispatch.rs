@@ -13,14 +13,16 @@ use crate::domain::command::{Command, Hello, Request, Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::presence::Status;
-use crate::domain::reply::{JoinReason, Reply};
+use crate::domain::reply::Reply;
 use crate::domain::revocation::TokenId;
 use crate::domain::time::{Moment, Timestamp};
 use crate::store::{Idempotency, InboxPage, StoreError};
+use crate::telemetry::traces::Span;
 
 use super::driver::{Established, Session};
 use super::executor::Answer;
 use super::join::Joining;
+use super::joins::Awaited;
 use super::limits::TooOften;
 use super::opening::{self, Opened};
 use super::pages;
@@ -36,7 +38,7 @@ pub(super) enum Done {
     /// there is none.
     Exchanged(u32, Option<Box<Hello>>, Result<Token, Refusal>, Option<TokenId>),
     /// A join; the session's room number.
-    Joined(u32, u32, RoomName, JoinReason, Box<Result<Joining, Refusal>>),
+    Joined(u32, u32, Box<(Awaited, Result<Joining, Refusal>)>),
     /// A command that needs no session.
     Answered(u32, Box<Result<Answer, Refusal>>),
     /// A page of the inbox that the client has missed.
@@ -45,6 +47,10 @@ pub(super) enum Done {
     JoinsGoOn(bool),
     /// Nobody could say whether one may be.
     JoinsFail(Refusal),
+    /// It is time to try again to join rooms that could not be.
+    JoinAgain,
+    /// It is time to try again to read the room in this slot.
+    ReadAgain(u32),
     /// It is time to ask again about the rooms that are followed.
     AskAgain,
     /// It was asked about them.
@@ -83,8 +89,8 @@ impl Session {
             }
             Command::Hello(hello) => self.hello(command_id, *hello),
             _ if self.established.is_none() => {
-                self.tell_unreadable(ErrorCode::AuthRequired);
-                self.refuse_and_end(command_id, ErrorCode::AuthRequired.into());
+                self.tell_unreadable(ErrorCode::ProtocolError);
+                self.refuse_and_end(command_id, ErrorCode::ProtocolError.into());
             }
             Command::Pong => {}
             Command::Goodbye => {
@@ -138,7 +144,7 @@ impl Session {
             && let Some(token) = self.services.exchange(token)
         {
             if let Err(refusal) = self.may_ask_others() {
-                return self.refuse_hello(id, None, refusal);
+                return self.refuse_hello(id, None, refusal, None);
             }
             let hello = Some(Box::new(hello));
             return self.begin(id, async move { Done::Exchanged(id, hello, token.await, ticket) });
@@ -165,22 +171,23 @@ impl Session {
     /// Opens the session of who has shown this, or refuses to.
     fn admit(&mut self, id: u32, hello: Hello, shown: Result<Option<Token>, Refusal>) {
         let now = Timestamp::now();
+        let span = self.services.traces.entry(self.source.trace, "session");
         let caller = match opening::identify(&self.services, shown, now) {
             Ok(caller) => caller,
             Err(refusal) => {
                 let refusal = self.told_as_refused(refusal);
                 let refusal = self.services.refused_as_service(refusal);
-                return self.refuse_hello(id, None, refusal);
+                return self.refuse_hello(id, None, refusal, span);
             }
         };
         let from = (&self.closer, self.source.peer.address);
         if let Err(refusal) = opening::may_open(&self.services, &caller, from) {
-            return self.refuse_hello(id, Some(&caller), refusal);
+            return self.refuse_hello(id, Some(&caller), refusal, span);
         }
         let place = (self.shard, self.source.clone(), self.closer.clone());
         let welcome = match opening::welcome(&self.services, hello, caller.clone(), place, now) {
             Ok(welcome) => welcome,
-            Err(refusal) => return self.refuse_hello(id, Some(&caller), refusal),
+            Err(refusal) => return self.refuse_hello(id, Some(&caller), refusal, span),
         };
         // Where others count with this node it is let in later, or not.
         self.services.tell_opened(&welcome.live);
@@ -192,16 +199,25 @@ impl Session {
         self.established = Some(Box::new(established));
         self.opened();
         let open = opening::open(Arc::clone(&self.services), caller, resume.inbox, live);
+        let open = self.services.upkeep.crowd.openings.take(open);
         let limit = self.services.settings.command_timeout;
         self.begin(id, async move {
             let opened = tokio::time::timeout(limit, open).await;
-            Done::Opened(id, Box::new(opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
+            let opened = opened.map(|opened| opened.unwrap_or(Err(ErrorCode::Internal.into())));
+            let opened = opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()));
+            if let Some(span) = span {
+                span.ends(opened.as_ref().map_err(|refusal: &Refusal| refusal.code));
+            }
+            Done::Opened(id, Box::new(opened))
         });
     }
 
     /// Nobody is let in, whoever it is.
-    fn refuse_hello(&mut self, id: u32, caller: Option<&Caller>, refusal: Refusal) {
+    fn refuse_hello(&mut self, id: u32, caller: Option<&Caller>, refusal: Refusal, span: Option<Span>) {
         let services = &self.services;
+        if let Some(span) = span {
+            span.ends::<()>(Err(refusal.code));
+        }
         services.metrics.attempt_failed(refusal.code);
         let (source, refused) = (&self.source, Err(refusal.code));
         match caller {

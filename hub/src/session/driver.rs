@@ -15,22 +15,25 @@ use tokio::time::Sleep;
 use crate::audit::Source;
 use crate::bus::feed::Reach;
 use crate::domain::caller::Caller;
-use crate::domain::command::{Join, Request, Token};
+use crate::domain::command::{Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{COMMANDS_IN_FLIGHT, OUTBOX_READ_BYTES};
 use crate::domain::names::RoomName;
 use crate::domain::peer::Peer;
 use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
-use crate::domain::reply::{JoinReason, Reply};
+use crate::domain::reply::Reply;
 use crate::domain::time::{Moment, Timestamp};
+use crate::telemetry::traces::TraceContext;
 
 use super::attempt::Attempt;
 use super::catch_up::CatchUp;
 use super::connection::Closer;
 use super::dispatch::Finished;
 use super::inbox_feed::InboxFeed;
+use super::joins::Joins;
 use super::live::Live;
+use super::order::Order;
 use super::pace::Pace;
 use super::pages::Pages;
 use super::permitted::Asking;
@@ -100,18 +103,13 @@ pub(super) struct Established {
     /// How fast it reads while it is behind.
     pace: Pace,
     /// Commands that change something take turns until they are queued at the store.
-    pub(super) turns: Arc<tokio::sync::Mutex<()>>,
+    pub(super) order: Order,
     /// Answers as large as a page take turns too.
     pub(super) pages: Pages,
-    /// Joins that wait for their turn: those of a resume.
-    pub(super) joins: VecDeque<(Join, JoinReason)>,
-    pub(super) joins_under_way: usize,
+    /// The rooms that it joins without a command.
+    pub(super) joins: Joins,
     /// What it was to resume and has no place for, until `connected` was sent.
     pub(super) left_out: Vec<RoomName>,
-    /// Whether those wait until their user may resume more rooms.
-    pub(super) joins_pause: bool,
-    /// Whether one of them was taken from what all nodes count together.
-    pub(super) may_resume: bool,
     /// The rooms that were resumed, until that is written down.
     pub(super) resumed: Resumed,
     /// Whether the authoriser still lets it follow its rooms.
@@ -132,13 +130,10 @@ impl Established {
             reach: None,
             catch_up: None,
             pace: Pace::default(),
-            turns: Arc::default(),
+            order: Order::default(),
             pages: Pages::default(),
-            joins: VecDeque::new(),
-            joins_under_way: 0,
+            joins: Joins::default(),
             left_out: Vec::new(),
-            joins_pause: false,
-            may_resume: false,
             resumed: Resumed::default(),
             asking: Asking::default(),
         }
@@ -215,6 +210,13 @@ impl Session {
         self
     }
 
+    /// The same, as a part of this trace.
+    #[must_use]
+    pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
+        self.source.trace = trace;
+        self
+    }
+
     /// Whether it is known whose it is.
     pub fn is_known(&self) -> bool {
         self.established.is_some()
@@ -234,6 +236,11 @@ impl Session {
             && !opening
             && self.in_flight.len() < COMMANDS_IN_FLIGHT
             && self.outbox_bytes < OUTBOX_READ_BYTES
+    }
+
+    /// Whether nothing has ended it, and the client goes on.
+    pub(super) fn goes_on(&self) -> bool {
+        matches!(self.stage, Stage::Open)
     }
 
     /// Whether nobody has said who they are, or is about to be known by the ticket that they showed.

@@ -2,9 +2,9 @@
 //!
 //! A [`Session`] is owned and polled by its transport (`grpc::body`, later the bridge): requests go in through
 //! [`Session::input`], frames come out of [`Session::poll_output`], and only as fast as the transport takes them, so a
-//! reader that stops holds nothing but its cursors. No task belongs to a session: its commands are futures that it
-//! polls itself, and everything that has to happen without it (heartbeat, expiry, slow readers) is the
-//! [`sweep`]'s, which goes over all sessions of a runtime.
+//! reader that stops holds nothing but its cursors. A session's commands are futures that it polls itself, and everything
+//! that has to happen without it (heartbeat, expiry, slow readers) is the [`sweep`]'s, which goes over all sessions of a
+//! runtime. What it reads to begin with and to catch up are tasks, as they take turns with those of all others ([`crowd`]).
 
 mod administer;
 mod attempt;
@@ -13,6 +13,7 @@ mod batch;
 mod catch_up;
 mod connection;
 mod counts;
+mod crowd;
 mod dispatch;
 mod doors;
 mod driver;
@@ -21,6 +22,7 @@ pub mod executor;
 mod finish;
 mod inbox_feed;
 mod join;
+mod joins;
 mod known;
 mod limits;
 mod live;
@@ -30,6 +32,7 @@ mod notices;
 mod once;
 mod opening;
 mod openings;
+mod order;
 pub mod owners;
 mod pace;
 mod pages;
@@ -62,4 +65,4 @@ pub use notices::NoticeRouter;
 pub use services::{Services, Settings, Upkeep};
 pub use sessions::Sessions;
 pub use sweep::{first_call, sweep_runtime};
-pub use unread::{AbsentMember, absent_members, send_unread};
+pub use unread::{AbsentMember, Here, absent_members, send_unread};

@@ -38,8 +38,7 @@ impl Session {
     /// The same, where none of the resume is left.
     pub(super) fn tell_resumed_whole(&mut self) {
         if let Some(established) = &mut self.established
-            && established.joins.is_empty()
-            && established.joins_under_way == 0
+            && established.joins.have_been_tried()
         {
             established.tell_resumed(&self.services.audit);
         }

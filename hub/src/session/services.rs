@@ -22,17 +22,18 @@ use crate::domain::reply::{Reply, SessionTerms};
 use crate::domain::time::{Moment, Timestamp};
 use crate::presence::Presence;
 use crate::store::{Home, Idempotency, Outcome, Store, Write, refuse_commit};
+use crate::telemetry::traces::{self, Tracer};
 use crate::telemetry::{Metrics, Seldom, SeldomEach};
 
 use super::connection::Waiting;
 use super::counts::Changed;
+use super::crowd::Crowd;
 use super::doors::Doors;
 use super::executor::{Answer, Executor, Turn};
 use super::limits::Limits;
 use super::memory::Memory;
 use super::once::Once;
 use super::openings::Openings;
-use super::quotas::was_sent;
 use super::replaced::Replaced;
 use super::sessions::Sessions;
 use super::spent::Spent;
@@ -91,6 +92,8 @@ pub struct Services {
     pub audit: Trail,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is told of the traces of callers.
+    pub traces: Tracer,
     /// What sessions themselves keep here.
     pub upkeep: Upkeep,
 }
@@ -113,6 +116,10 @@ pub struct Upkeep {
     pub(super) counts: Changed,
     /// Who waits to be counted with other nodes' sessions.
     pub(super) doors: Doors,
+    /// Turns of those who come back at once.
+    pub(super) crowd: Crowd,
+    /// Says when a line may be written that a room could not be resumed or read.
+    pub(super) unread_rooms: Seldom,
     /// What is left of sessions that addresses may open.
     pub(super) openings: Openings,
     /// What ended sessions have left of their commands.
@@ -143,6 +150,8 @@ impl Upkeep {
             turned_away: SeldomEach::default(),
             counts: Changed::default(),
             doors: Doors::default(),
+            crowd: Crowd::default(),
+            unread_rooms: Seldom::default(),
             openings: Openings::default(),
             spent: Spent::default(),
             replaced: Replaced::default(),
@@ -210,7 +219,7 @@ impl Services {
 
     /// `UNAVAILABLE` where nobody can say who was revoked.
     pub(super) fn can_admit(&self) -> Result<(), Refusal> {
-        let can = self.store.is_healthy() && !self.revocations.are_stale();
+        let can = self.store.says_who_is_revoked() && !self.revocations.are_stale();
         if can { Ok(()) } else { Err(ErrorCode::Unavailable.into()) }
     }
 
@@ -262,26 +271,18 @@ impl Services {
             None
         };
         let (name, began, attempt) = (command.name(), Instant::now(), idempotency.clone());
+        let span = self.traces.entry(source.trace, name);
         let noted = self.note(&command);
-        let answer = match self.admit_command(caller, &command).await {
-            Ok(taken) => {
-                let now = Timestamp::now();
-                let answer = self.executor.execute(caller, idempotency, command, now, turn).await;
-                self.settle(taken, was_sent(answer.as_ref().map(|answer| &answer.reply))).await;
-                answer
-            }
-            // What was sent is not sent again, and takes nothing.
-            Err(refusal) => match self.executor.done_before(caller, idempotency, &command).await {
-                Ok(Some(answer)) => Ok(answer),
-                Ok(None) | Err(_) => Err(refusal),
-            },
-        };
+        let answer = traces::within(span.as_ref(), self.carry_out(caller, idempotency, command, turn)).await;
         if let Err(refusal) = &answer {
             self.tell_limited(source, caller, refusal);
         }
         self.tell(noted, source, caller, &answer);
         let status = answer.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         self.metrics.commands().record(name, status, began.elapsed());
+        if let Some(span) = span {
+            span.ends(status);
+        }
         let mut answer = answer?;
         if let Some(event) = &mut answer.ephemeral {
             event.attempt = attempt;

@@ -151,6 +151,7 @@ impl Metrics {
         figures.connections.write(text);
         text.single(names::ATTEMPTS, counters.attempts.total());
         text.single(names::TOKENS_REFUSED, counters.tokens_refused.total());
+        text.single(names::BRIDGE_KEYS_REFUSED, counters.bridge_keys_refused.total());
         text.single(names::KEY_FAILURES, counters.key_failures.total());
         text.single(names::AUDIT_LINES, counters.audit_lines.total());
         text.single(names::AUDIT_LOST, counters.audit_lost.total());

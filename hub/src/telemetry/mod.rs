@@ -17,6 +17,7 @@ mod nodes;
 mod seldom;
 mod seldom_each;
 mod snapshot;
+pub mod traces;
 
 pub use commands::Commands;
 pub use connections::ConnectionsFigures;

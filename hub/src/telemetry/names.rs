@@ -87,6 +87,9 @@ pub const TOKENS_REFUSED: Family = counter(
     "carillon_tokens_refused_total",
     "Tokens and tickets that were refused, of sessions and of other calls",
 );
+/// Bridges' keys refused.
+pub const BRIDGE_KEYS_REFUSED: Family =
+    counter("carillon_bridge_keys_refused_total", "Calls that showed a bridge's key which is not this hub's");
 /// Keys that could not be fetched or read.
 pub const KEY_FAILURES: Family = counter(
     "carillon_key_failures_total",
@@ -263,7 +266,7 @@ pub const PRESENCE_READS: Family = counter(
 pub const MEMORY_BYTES: Family = gauge("process_resident_memory_bytes", "Resident memory of the process");
 
 /// All of them, in the order in which they are shown.
-pub const ALL: [Family; 65] = [
+pub const ALL: [Family; 66] = [
     SESSIONS_ACTIVE,
     SESSIONS_PEAK,
     SESSIONS_LIMIT,
@@ -278,6 +281,7 @@ pub const ALL: [Family; 65] = [
     ATTEMPTS_FAILED,
     TURNED_AWAY,
     TOKENS_REFUSED,
+    BRIDGE_KEYS_REFUSED,
     KEY_FAILURES,
     AUDIT_LINES,
     AUDIT_LOST,

@@ -1,9 +1,12 @@
 //! The bus on a Redis cluster: channels are spread over its servers, and move with its slots.
 
+use std::time::Duration;
+
+use carillon_hub::bus::registry::Registry;
 use carillon_hub::bus::{Event, Topic};
-use carillon_hub::redis::Names;
 use carillon_hub::redis::options::PREFIX;
 use carillon_hub::redis::slots::slot_of;
+use carillon_hub::redis::{Names, Options};
 use futures::FutureExt;
 use futures::future::join_all;
 use tokio_util::sync::DropGuard;
@@ -158,4 +161,42 @@ async fn slots_that_move_take_leases_and_sessions_along() {
         cluster.has_migrated(slot, from, to);
         renewing.await;
     }
+}
+
+/// While one server stands still, and an attempt to reach it takes longer than this test, another one whose connections were lost
+/// is spoken to again.
+#[tokio::test]
+async fn a_server_that_stands_still_holds_up_no_other() {
+    let cluster = Cluster::start(false).await.cluster;
+    let mut options = Options::new(cluster.servers[0].url());
+    options.cluster = true;
+    (options.answer_timeout, options.connect_timeout) = (Duration::from_millis(500), Duration::from_mins(10));
+    let node = registered::Node::start_with(options, 1, Duration::from_hours(10)).await;
+    let names = Names::new(PREFIX);
+    let owner = |key: String| {
+        let slot = slot_of(key.as_bytes());
+        LAST.iter().position(|last| slot <= *last).unwrap()
+    };
+    let (leases, sessions) = (owner(names.nodes()), owner(names.tenant(&tenant("acme"))));
+    assert_ne!(leases, sessions, "two servers");
+    node.writes(1).await;
+    cluster.servers[leases].freeze();
+    // The second time there is a connection under way to the one that stands still.
+    for _ in 0..2 {
+        assert!(node.registry.renew(node.life, LEASE, false).await.is_err());
+    }
+    cluster.servers[sessions].command::<u64>("CLIENT KILL TYPE normal SKIPME yes");
+    soon("the other server", async {
+        while node.try_writes(2).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    cluster.servers[leases].thaw();
+    soon("the lease", async {
+        while node.registry.renew(node.life, LEASE, false).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use carillon_hub::bus::BusError;
 use carillon_hub::bus::registry::limits::SharedLimits;
 use carillon_hub::bus::registry::{Registry, Writing};
 use carillon_hub::domain::names::{SessionId, TenantId};
@@ -16,6 +17,10 @@ const LEASE: Duration = Duration::from_secs(60);
 impl Node {
     /// Keeps a session of a tenant.
     pub(crate) async fn writes(&self, counter: u64) {
+        self.try_writes(counter).await.unwrap();
+    }
+
+    pub(crate) async fn try_writes(&self, counter: u64) -> Result<(), BusError> {
         let writing = Writing {
             tenant: TenantId::parse("acme").unwrap(),
             life: self.life,
@@ -26,7 +31,7 @@ impl Node {
             gone: Vec::new(),
             message: Bytes::from_static(b"message"),
         };
-        self.registry.write(writing).await.unwrap();
+        self.registry.write(writing).await
     }
 
     /// Whose leases have not ended, as this node sees it when it renews its own; `None` where that had.

@@ -17,7 +17,7 @@ async fn who_says_hello_in_no_way_that_is_one_is_written_down() {
     let hub = audited().await;
     let long = v1::Hello { token: "a".repeat(8_193), ..greeting() };
     for (command, code) in
-        [(Command::Hello(long), "INVALID_ARGUMENT"), (Command::Ping(v1::Ping {}), "AUTH_REQUIRED")]
+        [(Command::Hello(long), "INVALID_ARGUMENT"), (Command::Ping(v1::Ping {}), "PROTOCOL_ERROR")]
     {
         let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
         wire.ask(command);
@@ -28,7 +28,7 @@ async fn who_says_hello_in_no_way_that_is_one_is_written_down() {
     assert_eq!(wire.ends().await.1.reason, "PROTOCOL_ERROR");
     let lines = lines(&hub.stops().await);
     let told: Vec<_> = of(&lines, "session.opened").iter().map(|line| line["reason"].clone()).collect();
-    assert_eq!(told, ["INVALID_ARGUMENT", "AUTH_REQUIRED", "PROTOCOL_ERROR"]);
+    assert_eq!(told, ["INVALID_ARGUMENT", "PROTOCOL_ERROR", "PROTOCOL_ERROR"]);
 }
 
 /// However many rooms it is of, one line says so, with the first of them.

@@ -1,6 +1,6 @@
 //! What one address may do on the gRPC port before somebody known has called (row H5), and how many sessions it may have.
 
-use carillon_bridge::remote::RemoteOptions;
+use carillon_bridge::remote::{Notices, RemoteOptions};
 use carillon_bridge::{ClientTls, Options};
 use carillon_client::v1::revoke_tokens_request::What;
 use carillon_client::v1::session_response::Kind;
@@ -195,8 +195,12 @@ async fn without_limits_and_in_development_everybody_may() {
 async fn a_proven_bridge_is_not_counted_for_its_clients() {
     let hub = limited(2, 4).with(|config| config.grpc.bridge_key = Some(KEY.to_owned().into())).start().await;
     let drain = CancellationToken::new();
-    let options =
-        RemoteOptions { hubs: vec![hub.url()], tls: ClientTls::default(), key: Some(KEY.to_owned()) };
+    let options = RemoteOptions {
+        hubs: vec![hub.url()],
+        tls: ClientTls::default(),
+        key: Some(KEY.to_owned()),
+        notices: Notices::default(),
+    };
     let bridge = Beside::apart_as(&options, &drain, |options| options);
     let bad = ("authorization", "Bearer a.b.c");
     for _ in 0..10 {
@@ -331,7 +335,7 @@ async fn who_says_hello_in_no_way_that_is_one_has_failed() {
     let wrong = [
         (Command::Hello(long()), "INVALID_ARGUMENT"),
         (Command::Hello(v1::Hello { protocol: 2, ..greeting() }), "INVALID_ARGUMENT"),
-        (Command::Ping(v1::Ping {}), "AUTH_REQUIRED"),
+        (Command::Ping(v1::Ping {}), "PROTOCOL_ERROR"),
     ];
     let hub = limited(100, 5).start().await;
     for (command, code) in wrong {

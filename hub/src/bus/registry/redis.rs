@@ -29,7 +29,7 @@ use crate::bus::port::BusError;
 use crate::bus::sessions::Life;
 use crate::domain::limits::{LEASE_ANSWERS, LEASE_ANSWERS_LEAST};
 use crate::domain::names::{SessionId, TenantId};
-use crate::redis::{Link, LinkError, LinkFigures, Names, Options};
+use crate::redis::{Link, LinkError, LinkFigures, Names, Options, keep};
 use keeping::Keeping;
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
@@ -75,7 +75,7 @@ impl RedisRegistry {
     pub async fn keep(self, cancel: CancellationToken) {
         // It is not there yet.
         self.0.link.moved();
-        self.0.link.clone().keep(cancel, Box::new(|_, _| Box::pin(async { Ok(()) }))).await;
+        keep(self.0.link.clone(), cancel, Box::new(|_, _| Box::pin(async { Ok(()) }))).await;
         self.0.link.close();
     }
 }

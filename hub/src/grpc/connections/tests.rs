@@ -1,9 +1,12 @@
 //! How long a handshake may take, and how many are told that their address has too many.
 
-use std::net::Ipv4Addr;
+use std::io::Write;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use carillon_net::addresses::{AddressLimits, Addresses};
 use carillon_net::tls::{Protocol, ServerTls};
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -81,4 +84,39 @@ async fn so_many_are_told_in_a_time_and_the_others_closed() {
     tokio::time::advance(TURNED_AWAY_FOR).await;
     tokio::task::yield_now().await;
     assert!(comes(IpAddr::from([192, 0, 2, 1])).await.is_some());
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Where the system gives no connection, as without descriptors, that is tried again and again, and said now and then.
+#[tokio::test(start_paused = true)]
+async fn connections_that_cannot_be_accepted_do_not_fill_the_log() {
+    // A socket at which somebody waits, and which accepts nobody.
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket.send_to(b"hello", socket.local_addr().unwrap()).unwrap();
+    let listener = std::net::TcpListener::from(OwnedFd::from(socket));
+    let listener = TcpListener::from_std(listener).unwrap();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let router = tower::service_fn(|_: Request<Body>| async { Ok(Response::new(Body::empty())) });
+    serve(listener, terms(Door::default()), router, tokio::time::sleep(300 * ACCEPT_AGAIN)).await;
+    let log = String::from_utf8(log.0.lock().clone()).unwrap();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("cannot accept a connection"), "{log}");
 }

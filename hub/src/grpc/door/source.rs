@@ -13,7 +13,7 @@ use crate::access::tickets::Tickets;
 use crate::audit::{About, Source, Who, event};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::peer::Peer;
-use crate::grpc::call::{RequestId, bearer};
+use crate::grpc::call::{RequestId, bearer, trace};
 
 impl Visitor {
     /// Writes down that a call was refused: of an address that has too many once a minute, for it may go on asking.
@@ -53,7 +53,8 @@ impl Visitor {
     /// From where a call comes, as the audit log says it.
     pub(in crate::grpc) fn source(&self, headers: &HeaderMap) -> Source {
         let ticket = bearer(headers).ok().flatten().and_then(Tickets::mark);
-        Source::call(RequestId::of(headers).as_str(), self.peer(headers)).with_ticket(ticket)
+        let source = Source::call(RequestId::of(headers).as_str(), self.peer(headers));
+        source.traced(trace(headers)).with_ticket(ticket)
     }
 
     /// Writes down that a call was let in, which `source` says, with a ticket.

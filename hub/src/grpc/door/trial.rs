@@ -12,8 +12,8 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::grpc::errors::wire;
 use crate::session;
 
-/// The HTTP statuses of codes that say that nobody known calls, or somebody who says nothing that can be read.
-const FAILED: [u16; 3] = [400, 401, 413];
+/// The HTTP statuses of codes that say that nobody known calls, or somebody who says nothing that can be read, or nothing in time.
+const FAILED: [u16; 4] = [400, 401, 413, 504];
 
 /// Where a call counts of which it is not known yet whose it is.
 pub(super) enum Counted {

@@ -25,6 +25,7 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::peer::Peer;
 use crate::domain::time::Moment;
 use crate::session::{Closer, Services, Session};
+use crate::telemetry::traces::TraceContext;
 
 use stream::LocalStream;
 
@@ -130,7 +131,7 @@ impl LocalHub {
 
 impl HubPort for LocalHub {
     fn open(&self, call: Call) -> Box<dyn FrameStream> {
-        let (closer, peer) = (Closer::default(), peer(&call.peer));
+        let (closer, peer, trace) = (Closer::default(), peer(&call.peer), trace(&call.peer));
         let session = Session::new(
             Arc::clone(&self.services),
             self.shard,
@@ -138,7 +139,8 @@ impl HubPort for LocalHub {
             call.request_id,
             closer.clone(),
         )
-        .from(peer);
+        .from(peer)
+        .traced(trace);
         Box::new(LocalStream::new(session, closer))
     }
 
@@ -151,7 +153,7 @@ impl HubPort for LocalHub {
         let this = self.clone();
         let limit = self.services.settings.command_timeout;
         let request_id = RequestId::of_text(&call.request_id);
-        let source = Source::call(request_id.as_str(), peer(&call.peer));
+        let source = Source::call(request_id.as_str(), peer(&call.peer)).traced(trace(&call.peer));
         async move {
             let refused = |refusal: Refusal, caller_is_known| {
                 let error = encode::error(&refusal, request_id.as_str());
@@ -263,6 +265,11 @@ impl HubPort for LocalHub {
 /// Where the front says that a call comes from: what is in this process is believed.
 fn peer(peer: &port::Peer) -> Peer {
     Peer::new(peer.address, peer.agent.as_deref(), peer.origin.as_deref())
+}
+
+/// The trace that a call is a part of.
+fn trace(peer: &port::Peer) -> Option<TraceContext> {
+    TraceContext::parse(peer.trace_parent.as_deref()?)
 }
 
 /// From where it comes, as the audit log says it.

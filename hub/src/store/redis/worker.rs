@@ -9,7 +9,7 @@ use crate::domain::audit::ChainHead;
 use crate::domain::names::UserKey;
 use crate::domain::revocation::Revocation;
 use crate::redis::link::Check;
-use crate::redis::{Durability, Link, Names};
+use crate::redis::{Durability, Link, Names, connect, keep};
 use crate::store::StoreError;
 
 use super::erase::Erasures;
@@ -58,7 +58,7 @@ pub(super) fn run(options: Options, ready: &std::sync::mpsc::SyncSender<Result<R
         tasks.spawn(heartbeat::run(Arc::clone(&shared)));
         tasks.spawn(upkeep::run(Arc::clone(&shared), outboxes.clone()));
         let check = checking(Some(Arc::clone(&shared)));
-        tasks.spawn(shared.link.clone().keep(shared.cancel.clone(), check));
+        tasks.spawn(keep(shared.link.clone(), shared.cancel.clone(), check));
         served.spawn(serve(Arc::clone(&shared), outboxes, erasures.clone(), taken, served.clone()));
         let is_heard = ready.send(Ok(Ready { shared: Arc::clone(&shared), lanes, orders, erasures })).is_ok();
         if is_heard {
@@ -84,10 +84,12 @@ async fn open(options: Options) -> Result<Arc<Shared>, OpenError> {
         Durability::EverySecond | Durability::Always => Link::new(options.redis.clone()),
     }?;
     let names = Names::new(&options.redis.prefix);
-    link.connect(&checking(None)).await?;
+    connect(&link, &checking(None)).await?;
     policy::check(&link, &options).await?;
+    for mut server in link.servers() {
+        publish::check(&link, &mut server, &names).await?;
+    }
     let mut server = link.server(names.hub().as_bytes()).ok_or(StoreError::Unavailable)?;
-    publish::check(&mut server, &names, &options).await?;
     let mut identity = identity::read(&mut server, &names, None).await?;
     let life = Life::new(&options);
     identity.epoch = life.start(&mut server, &names, identity.epoch).await?;
