@@ -35,5 +35,6 @@ mod role_actions;
 mod roles;
 mod sessions;
 mod storage;
+mod too_long;
 mod typing;
 mod unread;
