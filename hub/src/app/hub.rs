@@ -32,6 +32,7 @@ use crate::session::{
 };
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::Tracer;
 
 use super::audit::{Audit, Running};
 use super::error::StartError;
@@ -45,6 +46,7 @@ use super::outage::{self, Outage};
 use super::ports::Ports;
 use super::stopped::Stopped;
 use super::stores;
+use super::traces;
 use super::worker::{self, Beside, Stop};
 
 /// On a stop, clients are asked to come back spread over this time.
@@ -90,7 +92,7 @@ impl Hub {
     pub async fn start(config: &Config, fronts: &[Arc<dyn BesideFront>]) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let audit = Audit::prepare(config, &metrics)?;
-        let door = grpc::door(config, audit.trail())?;
+        let door = grpc::door(config, audit.trail(), metrics.clone())?;
         let (services, store, nodes) = build(config, settings(config), metrics, audit.trail())?;
         let revocations_after =
             outage::learn_revocations(&services, 0).await.map_err(StartError::Revocations)?;
@@ -112,7 +114,7 @@ impl Hub {
             workers.push(started.map_err(StartError::Worker)?);
         }
         let registry = nodes.as_ref().map(|nodes| nodes.registry().clone());
-        let facts = HubFacts { services: Arc::clone(&services), registry };
+        let facts = HubFacts { services: Arc::clone(&services), owners: door.owners.clone(), registry };
         if let Some(nodes) = nodes {
             let joined = nodes.joined();
             let started = nodes.start(Arc::clone(&store), &services.presence, revocations_after, run.clone());
@@ -273,6 +275,7 @@ async fn begin_tasks(
     let outage = Outage::new(services, health, stores::patience(config), revocations_after, failed.clone());
     tasks.spawn(outage.watch(run.clone()));
     keys::start(config, &services.authenticator, &services.metrics, tasks, run);
+    traces::start(config.collector()?, &services.traces, tasks, run);
     Ok((handle.address(), failed))
 }
 
@@ -321,7 +324,7 @@ pub(super) fn build(
         authenticator,
         limits: Limits::new(
             config.limiter(),
-            config.limits.commands.0,
+            (config.limits.commands.0, config.limits.open_per_address.0),
             session_limits(config),
             storage,
             config.limits.shared_kinds(),
@@ -333,6 +336,7 @@ pub(super) fn build(
         sessions,
         audit,
         metrics,
+        traces: if config.traces.url.is_some() { Tracer::new() } else { Tracer::default() },
         upkeep: Upkeep::new(workers),
     });
     listeners.name(&services);

@@ -17,6 +17,7 @@ mod outage;
 mod ports;
 mod stopped;
 mod stores;
+mod traces;
 mod worker;
 
 pub use error::StartError;

@@ -116,7 +116,7 @@ impl Outage {
     async fn look_at_revocations(&mut self, stale: Duration) {
         let (services, now) = (Arc::clone(&self.services), Instant::now());
         let is_heard = services.delivery.feed().is_none_or(Feed::is_connected);
-        if !services.store.is_healthy() {
+        if !services.store.says_who_is_revoked() {
             services.revocations.set_stale(true);
         } else if is_heard && !services.revocations.are_stale() {
             // One that has just fallen silent is taken to be there for a while.

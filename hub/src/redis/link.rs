@@ -92,6 +92,11 @@ impl Link {
         state.servers.get(address).cloned()
     }
 
+    /// Whether the server that has a key is connected, and has answered what it was asked last.
+    pub fn answers(&self, key: &[u8]) -> bool {
+        self.server(key).is_some_and(|server| !server.is_silent())
+    }
+
     /// The connections to all servers.
     pub fn servers(&self) -> Vec<Server> {
         self.0.state.lock().servers.values().cloned().collect()

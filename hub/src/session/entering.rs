@@ -264,9 +264,10 @@ impl Services {
         self.replace(&older, Now::read());
     }
 
-    /// Somebody may have been told to end a session of this user, and was not heard.
+    /// Somebody may have been told to end a session of this user, and was not heard. Of none that names no instance.
     pub fn may_be_replaced(&self, user: &UserKey) {
-        if self.shared.is_some() && !self.of_user(user).is_empty() {
+        let has_instance = || self.of_user(user).iter().any(|live| live.instance.is_some());
+        if self.shared.is_some() && has_instance() {
             self.note_count_of([Whose::User(user.clone())]);
         }
     }

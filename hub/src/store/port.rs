@@ -161,7 +161,12 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
-    /// For how long it has not been heard of: what others wrote since may not be known.
+    /// Whether who was revoked can be read: of a store with many servers others than the one that has it may be away.
+    fn says_who_is_revoked(&self) -> bool {
+        self.is_healthy()
+    }
+
+    /// For how long what says so has not been heard of: what others revoked since may not be known.
     fn silence(&self) -> Duration {
         Duration::ZERO
     }

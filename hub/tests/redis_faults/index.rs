@@ -20,16 +20,16 @@ fn master(partition: Partition) -> usize {
     LAST.iter().position(|last| partition.slot() <= *last).unwrap()
 }
 
-fn of_user(name: &str) -> usize {
+pub(crate) fn of_user(name: &str) -> usize {
     master(Partition::of_user(&tenant(), &user(name)))
 }
 
-fn of_room(name: &str) -> usize {
+pub(crate) fn of_room(name: &str) -> usize {
     master(Partition::of_room(&tenant(), &room_key(name).room))
 }
 
 /// The names of a user's rooms as their list has them.
-async fn listed(store: &RedisStore, name: &str) -> BTreeSet<String> {
+pub(crate) async fn listed(store: &RedisStore, name: &str) -> BTreeSet<String> {
     let bound = PageBound { items: 100, bytes: usize::MAX };
     let query = RoomsQuery { after: None, unread_only: false, bound };
     let page = loop {

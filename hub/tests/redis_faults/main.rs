@@ -8,6 +8,7 @@
 #[path = "../store_conformance/harness.rs"]
 mod harness;
 
+mod effects;
 mod failover;
 mod gone;
 mod index;

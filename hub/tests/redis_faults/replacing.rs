@@ -4,10 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use carillon_hub::domain::position::Epoch;
 use carillon_hub::redis::link::Check;
-use carillon_hub::redis::{Link, LinkError, Options, Server, Way, connect};
-use carillon_test_redis::{self as servers, Keeps};
+use carillon_hub::redis::{Link, LinkError, Options, Partition, Server, Way, connect};
+use carillon_hub::store::redis::{self as store, RedisStore};
+use carillon_hub::store::{Change, Store};
+use carillon_test_redis::{self as servers, Keeps, Proxy};
 use redis::RedisError;
+
+use crate::harness::Setup;
+use crate::upkeep::calls;
 
 const KEY: &[u8] = b"any";
 
@@ -60,4 +66,33 @@ async fn what_comes_over_one_way_after_the_other_was_lost_counts_for_nothing() {
     connect(&link, &check(|_| Ok(()))).await.unwrap();
     let second = link.server(KEY).unwrap();
     assert!(second.number != first.number && !second.is_replaced());
+}
+
+/// The server of before has answered in the epoch that has ended, and what it says comes when another has begun.
+#[tokio::test]
+async fn what_comes_late_begins_no_epoch_that_has_ended() {
+    let server = servers::Server::start(Keeps::EverySecond);
+    let network = Proxy::to(&server);
+    let setup = Setup::new();
+    let options =
+        store::Options::new(Options::new(network.url()), setup.namespaces.clone(), setup.sink.clone());
+    let sweep = std::time::Duration::from_millis(20);
+    let store = RedisStore::open(store::Options { sweep, ..options }).unwrap();
+    let (before, hub) = (store.epoch(), format!("carillon:{{{}}}:hub", Partition::of_hub().number()));
+    network.holds_answers();
+    let asked = calls(&server, "hmget");
+    while calls(&server, "hmget") == asked {}
+    let next = Epoch(before.0 + 1);
+    server.command::<u64>(&format!("HSET {hub} epoch {}", next.0));
+    store.link().lost(&store.link().server(hub.as_bytes()).unwrap());
+    let has_begun = move |change: &Change| *change == Change::Restarted(next);
+    let sink = setup.sink.clone();
+    tokio::task::spawn_blocking(move || sink.wait_for(has_begun)).await.unwrap();
+    let asked = calls(&server, "hmget");
+    network.heals();
+    // It is taken before the next question.
+    while calls(&server, "hmget") < asked + 2 {}
+    assert_eq!(store.epoch(), next);
+    assert!(!setup.sink.changes().contains(&Change::Restarted(before)), "an epoch that has ended");
+    store.close().await;
 }

@@ -10,15 +10,36 @@ use carillon_hub::store::redis::{OpenError, Options, RedisStore};
 use carillon_hub::store::{Condition, Home, Outcome, Store, Write};
 
 use crate::harness::*;
-use carillon_test_redis::{Keeps, Server};
+use carillon_test_redis::{Cluster, Keeps, Server};
 
 /// A user with these rights on channels, and a store that speaks as them.
 fn open_as(server: &Server, channels: &str) -> Result<RedisStore, OpenError> {
-    server.command::<()>(&format!("ACL SETUSER hub on >secret ~* +@all resetchannels {channels}"));
+    open_with(server, &format!("+@all resetchannels {channels}"), true)
+}
+
+/// A user with these rights, and a store that speaks as them.
+fn open_with(server: &Server, rights: &str, strict: bool) -> Result<RedisStore, OpenError> {
+    server.command::<()>(&format!("ACL SETUSER hub reset on >secret ~* {rights}"));
     let setup = Setup::new();
     let mut at = redis::Options::new(server.url());
     (at.user, at.password) = (Some("hub".to_owned()), Some("secret".to_owned()));
-    RedisStore::open(Options::new(at, Arc::clone(&setup.namespaces), setup.sink.clone()))
+    let options = Options::new(at, Arc::clone(&setup.namespaces), setup.sink.clone());
+    RedisStore::open(Options { strict, ..options })
+}
+
+/// Whether a server keeps what it is given, and when it was restarted, must be known of it: in production it is refused by whom
+/// it does not tell.
+#[tokio::test]
+async fn a_server_that_hides_what_must_be_known_is_refused() {
+    let server = Server::start(Keeps::EverySecond);
+    for (hidden, right) in [("-config", "+config|get"), ("-info", "+info")] {
+        let rights = format!("+@all {hidden} &carillon:*");
+        let error = open_with(&server, &rights, true).map(drop).unwrap_err().to_string();
+        assert!(error.contains(right), "{error}");
+        let store = open_with(&server, &rights, false).unwrap();
+        store.commit(send("conversation:a", "alice", "in development")).await.unwrap();
+        store.close().await;
+    }
 }
 
 #[tokio::test]
@@ -29,6 +50,23 @@ async fn who_may_not_publish_is_told_so_at_the_start() {
         assert!(error.contains("does not publish") && error.contains("ACL SETUSER"), "{error}");
     }
     open_as(&server, "&carillon:*").unwrap().close().await;
+}
+
+/// Each server of a cluster has its own list of who may do what.
+#[tokio::test]
+async fn who_may_not_publish_at_one_server_is_told_so_at_the_start() {
+    let start = || Cluster::start(false, Keeps::EverySecond);
+    let cluster = tokio::task::spawn_blocking(start).await.unwrap();
+    let at = redis::Options { servers: cluster.urls(), cluster: true, ..redis::Options::new("") };
+    let setup = Setup::new();
+    let options = Options::new(at, Arc::clone(&setup.namespaces), setup.sink.clone());
+    for server in &cluster.servers {
+        server.command::<()>("ACL SETUSER default resetchannels &other:*");
+        let error = RedisStore::open(options.clone()).map(drop).unwrap_err().to_string();
+        assert!(error.contains("does not publish"), "{error}");
+        server.command::<()>("ACL SETUSER default allchannels");
+    }
+    RedisStore::open(options).unwrap().close().await;
 }
 
 /// The right is taken away later: what is committed is whole, and others find it missing.

@@ -40,11 +40,16 @@ struct State {
     way: Way,
     /// How often all connections were reset.
     resets: u64,
+    /// Of connections before this one answers wait.
+    held_before: u64,
 }
 
 /// What every connection sees of the network.
 #[derive(Clone)]
 struct Network {
+    /// The connection's number, and whether what goes there are answers.
+    number: u64,
+    is_back: bool,
     state: watch::Receiver<State>,
     /// Bytes that were dropped.
     lost: Arc<AtomicU64>,
@@ -53,6 +58,12 @@ struct Network {
 impl Network {
     fn way(&self) -> Way {
         self.state.borrow().way
+    }
+
+    /// Waits until bytes go on; an error is the proxy's end.
+    async fn until_open(&mut self) -> Result<(), watch::error::RecvError> {
+        let (number, is_back) = (self.number, self.is_back);
+        self.until(|state| state.way != Way::Held && !(is_back && number < state.held_before)).await
     }
 
     fn loses(&self, bytes: usize, is_lossy: &AtomicBool) {
@@ -78,6 +89,8 @@ pub struct Proxy {
     address: SocketAddr,
     state: watch::Sender<State>,
     lost: Arc<AtomicU64>,
+    /// Connections so far.
+    served: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -96,22 +109,24 @@ impl Proxy {
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         listener.set_nonblocking(true).expect("a socket option");
-        let (state, watched) = watch::channel(State { way: Way::Open, resets: 0 });
+        let (state, watched) = watch::channel(State { way: Way::Open, resets: 0, held_before: 0 });
         let lost = Arc::<AtomicU64>::default();
-        let network = Network { state: watched, lost: Arc::clone(&lost) };
+        let (lost_there, served) = (Arc::clone(&lost), Arc::<AtomicU64>::default());
+        let served_there = Arc::clone(&served);
+        let network = Network { number: 0, is_back: false, state: watched, lost: lost_there };
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let mut ending = network.clone();
             runtime.expect("a runtime").block_on(async {
                 let listener = TcpListener::from_std(listener).expect("a listener");
                 tokio::select! {
-                    () = accept(listener, target, network) => {}
+                    () = accept(listener, target, network, &served_there) => {}
                     // There is no such state: this is the proxy's end.
                     _ = ending.until(|_| false) => {}
                 }
             });
         });
-        Self { address, state, lost }
+        Self { address, state, lost, served }
     }
 
     /// Where it listens.
@@ -134,6 +149,12 @@ impl Proxy {
         self.goes(Way::Held);
     }
 
+    /// From now on answers wait over all connections that there are. New ones are served.
+    pub fn holds_answers(&self) {
+        let served = self.served.load(Ordering::SeqCst);
+        self.state.send_modify(|state| state.held_before = served);
+    }
+
     /// From now on bytes arrive so much later, both ways.
     pub fn delays(&self, by: Duration) {
         self.goes(Way::Slow(by));
@@ -141,6 +162,7 @@ impl Proxy {
 
     /// From now on bytes arrive: those that waited first. Connections that lost some stay as they are.
     pub fn heals(&self) {
+        self.state.send_modify(|state| state.held_before = 0);
         self.goes(Way::Open);
     }
 
@@ -159,9 +181,10 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: Target, network: Network) {
+async fn accept(listener: TcpListener, target: Target, network: Network, served: &AtomicU64) {
     while let Ok((near, _)) = listener.accept().await {
-        tokio::spawn(serve(near, target.clone(), network.clone()));
+        let number = served.fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(serve(near, target.clone(), Network { number, ..network.clone() }));
     }
 }
 
@@ -197,7 +220,7 @@ async fn both_ways(near: &mut TcpStream, far: impl AsyncRead + AsyncWrite + Unpi
     let is_lossy = AtomicBool::new(false);
     tokio::join!(
         forward(from_near, to_far, network.clone(), &is_lossy),
-        forward(from_far, to_near, network.clone(), &is_lossy),
+        forward(from_far, to_near, Network { is_back: true, ..network.clone() }, &is_lossy),
     );
 }
 
@@ -238,7 +261,7 @@ async fn write(
 ) {
     while let Some((due, bytes)) = chunks.recv().await {
         sleep_until(due).await;
-        if network.until(|state| state.way != Way::Held).await.is_err() {
+        if network.until_open().await.is_err() {
             return;
         }
         if network.way() == Way::Cut || is_lossy.load(Ordering::Relaxed) {

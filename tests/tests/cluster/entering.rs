@@ -8,6 +8,8 @@ use carillon_hub::config::{AuditTo, LimitsSection};
 use carillon_tests::hub::Plan;
 use carillon_tests::wire::{Opening, code, greeting, greets};
 use carillon_tests::{Keeps, PATIENCE, Person, Redis, TestHub, Wire, hub};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
 use tokio::time::{interval, timeout};
 use v1::send_notification_request::Audience;
 use v1::session_request::Command;
@@ -153,6 +155,58 @@ async fn a_tab_that_moved_while_its_node_heard_nothing_ends_there() {
     redis.command::<()>("ACL SETUSER deaf +subscribe");
     old.ends_with("SESSION_REPLACED").await;
     assert!(is_open(&mut moved).await && is_open(&mut beside).await);
+}
+
+/// Whoever has taken its place on another node before what concerns it is heard here says so to nobody: it is asked then.
+#[tokio::test]
+async fn a_tab_is_asked_of_again_once_its_node_hears_of_it() {
+    let Nodes { redis, one, other: _other } = limited(LimitsSection::off()).await;
+    let mut monitor = UnixStream::connect(redis.socket()).await.unwrap();
+    monitor.write_all(b"MONITOR\r\n").await.unwrap();
+    let mut carried_out = BufReader::new(monitor).lines();
+    assert_eq!(carried_out.next_line().await.unwrap().unwrap(), "+OK");
+    let (_tab, said) = greets(&one, "alice", "tab").await;
+    assert_eq!(said, "connected");
+    for of_alice in ["u/acme/alice/sessions", "u/acme/alice/c", "u/acme/alice/sessions"] {
+        let comes = async { while !carried_out.next_line().await.unwrap().unwrap().contains(of_alice) {} };
+        timeout(PATIENCE, comes).await.expect("counted, heard, and counted");
+    }
+}
+
+/// How often a command was carried out.
+fn calls(redis: &Redis, command: &str) -> u64 {
+    let figures: String = redis.command("INFO commandstats");
+    let line = figures.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    line.map_or(0, |line| line.split(',').next().and_then(|calls| calls.parse().ok()).unwrap())
+}
+
+/// Whoever names no instance is replaced by nobody: nothing is asked of theirs when a node hears again.
+#[tokio::test]
+async fn who_names_no_instance_costs_nothing_when_a_node_hears_again() {
+    const MANY: u64 = 30;
+    let redis = Redis::start(Keeps::Always);
+    let node = hub().without_grace().node_of(&redis).start().await;
+    let mut there = Vec::new();
+    for number in 0..MANY {
+        there.push(greets(&node, &format!("user{number}"), "").await);
+    }
+    let (_tab, said) = greets(&node, "alice", "tab").await;
+    assert_eq!(said, "connected");
+    let counted = calls(&redis, "pexpire");
+    // Whoever was asked of after the first time has been when somebody is after the second.
+    for _ in 0..2 {
+        let read = calls(&redis, "hgetall");
+        redis.command::<u64>("CLIENT KILL TYPE pubsub");
+        let is_asked = async {
+            let mut looks = interval(Duration::from_millis(1));
+            while calls(&redis, "hgetall") == read {
+                looks.tick().await;
+            }
+        };
+        timeout(PATIENCE, is_asked).await.expect("it is asked who has replaced alice's");
+    }
+    let counted = calls(&redis, "pexpire") - counted;
+    assert!(counted < MANY, "{counted} counts");
 }
 
 /// Whoever cannot be counted has taken over from nobody.

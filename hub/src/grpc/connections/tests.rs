@@ -10,9 +10,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::domain::limits;
-
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+use crate::domain::limits::{self, TURNED_AWAY, TURNED_AWAY_OF_ADDRESS};
 
 fn terms(door: Door) -> Terms {
     let http2 = Http2 {
@@ -58,23 +56,34 @@ async fn so_many_are_told_in_a_time_and_the_others_closed() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let limits = AddressLimits { unauthenticated: 1, attempts_per_minute: 1_000 };
     let terms = terms(Door { addresses: Addresses::new(Some(limits)), ..Door::default() });
-    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
-    let comes = async || {
+    let told = Told::default();
+    let comes = async |from: IpAddr| {
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        arrive(listener.accept().await.unwrap().0, HERE, &terms, &turned_away)
+        arrive(listener.accept().await.unwrap().0, from, &terms, &told)
     };
-    let first = comes().await.unwrap();
-    assert!(first.attempt.is_ok());
-    let mut told = 0;
-    while let Some(arrival) = comes().await {
-        assert!(arrival.attempt.is_err());
-        told += 1;
-        assert!(told <= TURNED_AWAY, "those that have gone at once are among them");
+    // Each holds a place; how many more of its address are told, those that have gone at once among them.
+    let all_of = async |from: IpAddr| {
+        let first = comes(from).await?;
+        assert!(first.attempt.is_ok(), "{from}");
+        let mut told = 0;
+        while let Some(arrival) = comes(from).await {
+            assert!(arrival.attempt.is_err());
+            told += 1;
+            assert!(told <= TURNED_AWAY);
+        }
+        Some((told, first))
+    };
+    let mut held = Vec::new();
+    for address in (1..).map(|n| IpAddr::from([192, 0, 2, n])).take(TURNED_AWAY / TURNED_AWAY_OF_ADDRESS) {
+        let (told, first) = all_of(address).await.unwrap();
+        assert_eq!(told, TURNED_AWAY_OF_ADDRESS, "{address} has not those of others");
+        held.push(first);
     }
-    assert_eq!(told, TURNED_AWAY);
+    let (told_more, _one) = all_of(IpAddr::from([192, 0, 2, 99])).await.unwrap();
+    assert_eq!(told_more, 0, "all of them are told so many");
     tokio::time::advance(TURNED_AWAY_FOR).await;
     tokio::task::yield_now().await;
-    assert!(comes().await.is_some());
+    assert!(comes(IpAddr::from([192, 0, 2, 1])).await.is_some());
 }
 
 /// What is logged.

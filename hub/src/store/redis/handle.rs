@@ -278,8 +278,12 @@ impl Store for RedisStore {
         !self.0.shared.is_closing() && self.0.shared.is_there()
     }
 
+    fn says_who_is_revoked(&self) -> bool {
+        !self.0.shared.is_closing() && self.0.shared.has_hub()
+    }
+
     fn silence(&self) -> Duration {
-        self.0.shared.silence()
+        self.0.shared.silence_of_hub()
     }
 
     fn figures(&self) -> StoreFigures {

@@ -24,6 +24,8 @@ use super::shared::Shared;
 /// When all servers last did what they were asked.
 pub(super) struct Beats {
     read: Mutex<(Instant, Timestamp)>,
+    /// When the one did that has the hub's identity.
+    hubs: Mutex<Instant>,
     written: Mutex<Instant>,
     /// Whether a server refused the last write.
     refused: AtomicBool,
@@ -33,7 +35,12 @@ impl Beats {
     /// They were just connected, at this time by the clock.
     pub(super) fn new(time: Timestamp) -> Self {
         let now = Instant::now();
-        Self { read: Mutex::new((now, time)), written: Mutex::new(now), refused: AtomicBool::new(false) }
+        Self {
+            read: Mutex::new((now, time)),
+            hubs: Mutex::new(now),
+            written: Mutex::new(now),
+            refused: AtomicBool::new(false),
+        }
     }
 }
 
@@ -44,8 +51,18 @@ impl Shared {
     }
 
     /// How long ago they answered.
-    pub(super) fn silence(&self) -> Duration {
+    fn silence(&self) -> Duration {
         self.beats.read.lock().0.elapsed()
+    }
+
+    /// Whether the server that has the hub's identity is connected, and answers.
+    pub(super) fn has_hub(&self) -> bool {
+        self.link.server(self.names.hub().as_bytes()).is_some() && self.is_recent(self.silence_of_hub())
+    }
+
+    /// How long ago that one answered.
+    pub(super) fn silence_of_hub(&self) -> Duration {
+        self.beats.hubs.lock().elapsed()
     }
 
     /// Since when they are not there: when they answered last.
@@ -108,7 +125,11 @@ async fn read(shared: &Arc<Shared>, mut server: Server) -> bool {
         Ok(answer) => {
             server.answered(Way::Reads);
             shared.counters.note_round_trip(asked.elapsed());
-            !is_hubs || take_identity(shared, server, answer)
+            let is_there = !is_hubs || take_identity(shared, server, answer);
+            if is_hubs && is_there {
+                *shared.beats.hubs.lock() = Instant::now();
+            }
+            is_there
         }
         Err(error) => {
             shared.link.failed(&server, &error, Way::Reads);
@@ -119,8 +140,12 @@ async fn read(shared: &Arc<Shared>, mut server: Server) -> bool {
 }
 
 /// Takes what a server says of epoch and secret. Another epoch: another node has found that something was lost. None: all of
-/// it is, while the connection stayed; another one is opened, and looks what is there.
+/// it is, while the connection stayed; another one is opened, and looks what is there. What a connection brings after it was
+/// replaced may be of a server that is not the one any more.
 fn take_identity(shared: &Arc<Shared>, server: Server, answer: Value) -> bool {
+    if server.is_replaced() {
+        return false;
+    }
     let mut answer = Answer::new(answer);
     let (Ok(epoch), Ok(secret)) = (answer.count(), answer.bytes()) else { return true };
     if epoch == 0 || secret.is_none() {

@@ -13,6 +13,7 @@ use super::epochs;
 use super::lives;
 use super::options::OpenError;
 use super::policy;
+use super::publish;
 use super::random;
 use super::script;
 use super::shared::Shared;
@@ -64,6 +65,10 @@ pub(super) async fn check(
     load_scripts(&mut server).await;
     let Some(shared) = shared else { return Ok(()) };
     policy::check_again(&shared, &mut server).await?;
+    publish::check(&link, &mut server, &shared.names).await.map_err(|error| match error {
+        OpenError::Link(error) => error,
+        error => LinkError::Settings(error.to_string().into()),
+    })?;
     let is_hubs = link.is_owner(&server, shared.names.hub().as_bytes());
     let mut has_begun = false;
     if is_hubs {

@@ -3,7 +3,7 @@
 //! A lane sends what waits as one piece ([`batch`]), and the next without waiting for the answers to [`DEPTH`] before it; the
 //! connection keeps their order. While nothing is under way an outcome goes at once, so that a piece grows with what there is
 //! to do. An answer is told to the sink, then to who asked. Where an outcome causes little elsewhere, who asked is told when
-//! that has happened, so that they find it there.
+//! that has happened, so that they find it there; or when it cannot happen now, and after [`EFFECTS_WAIT`] at the latest.
 //!
 //! What a server refuses for now, as its slot is on its way to another one or its script is not known, waits here
 //! ([`held`](super::held)), and where the slot has moved it goes to the other one's lane when it is there: in order, as a
@@ -19,6 +19,7 @@ use futures::stream::{FuturesOrdered, FuturesUnordered};
 use parking_lot::Mutex;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::redis::Partition;
@@ -30,7 +31,7 @@ use super::batch::{self, Carried};
 use super::commit::Settled;
 use super::held::Held;
 use super::inbox;
-use super::limits::{BATCH, DEPTH, QUEUES};
+use super::limits::{BATCH, DEPTH, EFFECTS_WAIT, QUEUES};
 use super::outbox::Outboxes;
 use super::queue::{Era, Queue};
 use super::routes::Routes;
@@ -303,7 +304,7 @@ fn finish(shared: &Arc<Shared>, outboxes: &Outboxes, settled: Settled, waiter: W
     if effects_are_few {
         tokio::spawn(async move {
             // Where it cannot be applied now it waits: it is durable.
-            let _ = applied.await;
+            let _ = timeout(EFFECTS_WAIT, applied).await;
             tell(reply, settled.result);
         });
     } else {

@@ -60,7 +60,8 @@ pub(super) const SILENT: Duration = Duration::from_secs(10);
 /// A node that starts waits so long for those who were there to say that nothing is lost, and asks again after the other.
 pub(super) const OTHERS_WAIT: Duration = Duration::from_secs(3);
 pub(super) const OTHERS_ASKED: Duration = Duration::from_millis(200);
-/// Effects that have waited for so long are applied by whoever finds them: who put them in has gone, or is held up.
+/// Effects that have waited for so long are applied by whoever finds them: who put them in has gone, or is held up. So long, too,
+/// a reply waits for its own at most, and those of other targets for one that does not answer.
 pub(super) const EFFECTS_WAIT: Duration = Duration::from_secs(2);
 /// What was refused for now, as of a slot that is being migrated, is asked again after this, and then after twice as long each time up to the
 /// other: a slot takes milliseconds.

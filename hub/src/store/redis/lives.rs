@@ -98,8 +98,8 @@ impl Life {
         names: &Names,
         epoch: Epoch,
     ) -> Result<Epoch, StoreError> {
-        let Some(life) = life(&mut server.connection).await else { return Ok(epoch) };
         let away = |error: redis::RedisError| StoreError::from(Failure::of(&error));
+        let Some(life) = life(&mut server.connection).await.map_err(away)? else { return Ok(epoch) };
         let mut next = epoch;
         if !self.is_whole(server, names, &life).await.map_err(away)? {
             next = epochs::another(server, names, epoch).await.map_err(away)?;
@@ -116,7 +116,7 @@ impl Life {
 /// All that this node acknowledged is there in the server's life. Where others that were there do not find so in time, a new
 /// epoch begins.
 pub(super) async fn found(shared: &Arc<Shared>, server: &mut Server) -> RedisResult<()> {
-    let Some(life) = life(&mut server.connection).await else { return Ok(()) };
+    let Some(life) = life(&mut server.connection).await? else { return Ok(()) };
     let known = shared.life.say(server, &shared.names, Step::Again, &life).await?;
     *shared.life.seen.lock() = Some((server.number, life.clone()));
     if known != Known::Whole {
@@ -127,7 +127,7 @@ pub(super) async fn found(shared: &Arc<Shared>, server: &mut Server) -> RedisRes
 
 /// An epoch has begun in the server's life.
 pub(super) async fn begun(shared: &Shared, server: &mut Server) -> RedisResult<()> {
-    let Some(life) = life(&mut server.connection).await else { return Ok(()) };
+    let Some(life) = life(&mut server.connection).await? else { return Ok(()) };
     shared.life.say(server, &shared.names, Step::Begin, &life).await?;
     *shared.life.seen.lock() = Some((server.number, life));
     Ok(())
@@ -179,11 +179,12 @@ pub(super) async fn leave(shared: &Shared) {
     }
 }
 
-/// The process that serves; `None` where it does not say.
-async fn life(connection: &mut MultiplexedConnection) -> Option<String> {
+/// The process that serves; `None` where it does not say, which [`policy`](super::policy) does.
+pub(super) async fn life(connection: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
     let mut info = cmd("INFO");
     info.arg("server");
-    let value = connection.req_packed_command(&info).await.ok()?;
-    let text: String = redis::from_redis_value(value).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("run_id:")).map(|life| life.trim().to_owned())
+    // What it refuses to say it does not say.
+    let Ok(value) = connection.req_packed_command(&info).await?.extract_error() else { return Ok(None) };
+    let Ok(text) = redis::from_redis_value::<String>(value) else { return Ok(None) };
+    Ok(text.lines().find_map(|line| line.strip_prefix("run_id:")).map(|life| life.trim().to_owned()))
 }

@@ -1,30 +1,40 @@
-//! Effects on other homes: items of a partition's outbox are applied in order, each once at each partition that it
-//! concerns, and then taken off. Any node may do it; targets know how far each source's were applied.
+//! Effects on other homes: items of a partition's outbox are applied in order at each partition that they concern, each once,
+//! and taken off when all have it. Any node may do it; targets know how far each source's were applied. One that is away holds up
+//! what is for it alone.
+//!
+//! Where replicas are waited for nothing is applied before they have the item: a home that fails over could have lost what
+//! caused it.
+
+mod effects;
+mod item;
+mod walk;
 
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use parking_lot::Mutex;
 use redis::Value;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use crate::domain::inbox::{InboxPlace, Notice, Notification};
-use crate::domain::names::{RoomName, TenantId, UserId, UserKey};
-use crate::domain::position::{Seq, Tag};
-use crate::domain::time::Timestamp;
-use crate::redis::{Partition, Reader, Server, notice};
-use crate::store::{Change, StoreError};
+use crate::redis::{Partition, Reader, Server};
+use crate::store::StoreError;
 
-use super::answer::{self, Answer, damaged};
+use super::answer::{self, Answer};
+use super::barrier::Written;
 use super::call::Call;
 use super::limits::{EFFECTS_WAIT, ITEMS};
-use super::publish;
 use super::script;
 use super::shared::Shared;
+use item::{Concerned, Item, Kind};
+use walk::Walk;
 
 /// Items' numbers go with their server's time: so many for each millisecond, as `lua/outbox.lua` has it.
 const PLACES_A_MILLISECOND: u64 = 1_024;
+
+/// Asks for all from the beginning, also what is for targets that were away.
+const FROM_THE_BEGINNING: u64 = 0;
 
 /// Who waits for an outbox to be applied up to a number.
 type Waiting = Vec<(u64, oneshot::Sender<()>)>;
@@ -33,41 +43,42 @@ type Waiting = Vec<(u64, oneshot::Sender<()>)>;
 #[derive(Clone)]
 pub(super) struct Outboxes {
     shared: Arc<Shared>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
     /// Partitions that are being worked on, with those who wait.
-    under_way: Arc<Mutex<FxHashMap<Partition, Waiting>>>,
+    under_way: FxHashMap<Partition, Waiting>,
+    /// Walks that left something behind: what comes is applied without all that being looked at again.
+    walks: FxHashMap<Partition, Walk>,
 }
 
-/// One item.
-struct Item {
-    number: u64,
-    /// The epoch that it was put in.
-    epoch: [u8; 8],
-    tenant: TenantId,
-    kind: Kind,
-}
-
-enum Kind {
-    /// A notice for some users.
-    Notify(Arc<Notice>, Vec<UserId>),
-    /// Whether a room is among users' rooms.
-    Index(RoomName, Vec<(bool, UserId)>),
+/// What a step came to.
+enum Step {
+    /// It has gone over all items up to this number.
+    Over(u64),
+    /// Others have taken items off: it begins again.
+    Again,
+    /// Nothing is behind what was gone over.
+    End,
 }
 
 impl Outboxes {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, under_way: Arc::default() }
+        Self { shared, state: Arc::default() }
     }
 
-    /// Has a partition's outbox applied; the answer comes when that is done up to `number`, or is dropped where it cannot
-    /// be done now.
+    /// Has a partition's outbox applied; the answer comes when that is done up to `number`, or is dropped where not all of it
+    /// can be done now.
     pub(super) fn apply(&self, partition: Partition, number: u64) -> oneshot::Receiver<()> {
         let (reply, applied) = oneshot::channel();
-        let mut under_way = self.under_way.lock();
-        if let Some(waiting) = under_way.get_mut(&partition) {
+        let mut state = self.state.lock();
+        if let Some(waiting) = state.under_way.get_mut(&partition) {
             waiting.push((number, reply));
             return applied;
         }
-        under_way.insert(partition, vec![(number, reply)]);
+        state.under_way.insert(partition, vec![(number, reply)]);
         let outboxes = self.clone();
         tokio::spawn(async move { outboxes.work(partition).await });
         applied
@@ -93,7 +104,7 @@ impl Outboxes {
                 Reader::new(&first).u64().map(|number| (number / PLACES_A_MILLISECOND).cast_signed());
             let is_new = |put_in| (0..EFFECTS_WAIT.as_millis() as i64).contains(&(now - put_in));
             if !put_in.is_ok_and(is_new) {
-                drop(self.apply(partition, 0));
+                drop(self.apply(partition, FROM_THE_BEGINNING));
             }
         }
         Ok(())
@@ -101,94 +112,154 @@ impl Outboxes {
 
     /// Applies all there is, and all that somebody waits for.
     async fn work(&self, partition: Partition) {
+        let mut walk = self.state.lock().walks.remove(&partition).unwrap_or_default();
         loop {
             // Who comes from here on may wait for what the step does not see yet.
-            let before = self.under_way.lock().get(&partition).map_or(0, Vec::len);
-            let done = self.step(partition).await;
-            let mut under_way = self.under_way.lock();
-            let Some(waiting) = under_way.get_mut(&partition) else { return };
-            match done {
-                Ok(Some(up_to)) => waiting.retain_mut(|(number, reply)| {
-                    let is_done = *number <= up_to;
-                    if is_done {
-                        let (done, _) = oneshot::channel();
-                        let _ = std::mem::replace(reply, done).send(());
-                    }
-                    !is_done
-                }),
-                // Nothing was left: whoever waited then waits for what others have applied.
-                Ok(None) => {
-                    for (_, reply) in waiting.drain(..before.min(waiting.len())) {
-                        let _ = reply.send(());
-                    }
+            let before = self.begin(partition, &mut walk);
+            let step = self.step(partition, &mut walk).await;
+            let mut state = self.state.lock();
+            let Some(waiting) = state.under_way.get_mut(&partition) else { return };
+            match step {
+                Ok(Step::Over(up_to)) => {
+                    let (gone_over, others) =
+                        std::mem::take(waiting).into_iter().partition(|(n, _)| *n <= up_to);
+                    *waiting = others;
+                    answer(gone_over, &walk);
+                }
+                Ok(Step::Again) => {}
+                // Whoever waited before then waits for what others have applied.
+                Ok(Step::End) => {
+                    let others = waiting.split_off(before.min(waiting.len()));
+                    answer(std::mem::replace(waiting, others), &walk);
                     if waiting.is_empty() {
-                        under_way.remove(&partition);
+                        state.under_way.remove(&partition);
+                        if !walk.is_whole() {
+                            state.walks.insert(partition, walk);
+                        }
                         return;
                     }
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, "effects wait");
-                    under_way.remove(&partition);
+                    state.under_way.remove(&partition);
                     return;
                 }
             }
         }
     }
 
-    /// Applies the next items; gives the last one's number, `None` where there was none.
-    async fn step(&self, partition: Partition) -> Result<Option<u64>, StoreError> {
-        let shared = &self.shared;
-        let mut command = redis::cmd("LRANGE");
-        command.arg(format!("{}out", shared.names.partition(partition))).arg(0).arg(ITEMS - 1);
-        let items = Answer::new(shared.send(&command).await?).all_bytes()?;
-        let mut last = None;
-        for bytes in items {
-            let item = Item::read(&bytes)?;
-            last = Some(item.number);
-            self.apply_item(partition, item).await?;
+    /// Begins a step; gives how many wait.
+    fn begin(&self, partition: Partition, walk: &mut Walk) -> usize {
+        let mut state = self.state.lock();
+        let Some(waiting) = state.under_way.get_mut(&partition) else { return 0 };
+        let all = waiting.len();
+        waiting.retain(|(number, _)| *number != FROM_THE_BEGINNING);
+        if waiting.len() < all {
+            *walk = Walk::default();
         }
-        if let Some(last) = last {
-            Call::new(&script::APPLIED, shared, partition).arg(last).ask(shared).await?;
-        }
-        Ok(last)
+        waiting.len()
     }
 
-    async fn apply_item(&self, source: Partition, item: Item) -> Result<(), StoreError> {
+    /// Goes over the next items.
+    async fn step(&self, source: Partition, walk: &mut Walk) -> Result<Step, StoreError> {
+        let shared = &self.shared;
+        let mut command = redis::cmd("LRANGE");
+        command.arg(format!("{}out", shared.names.partition(source))).arg(walk.from());
+        command.arg(walk.from() + ITEMS);
+        let (items, server) = shared.send_at(&command).await?;
+        let items = Answer::new(items).all_bytes()?.into_iter().map(Item::read);
+        let mut items = items.collect::<Result<Vec<_>, _>>()?;
+        if !walk.has_its_place(&mut items) {
+            return Ok(Step::Again);
+        }
+        let Some(up_to) = items.last().map(|item| item.number) else { return Ok(Step::End) };
+        shared.make_durable(&Written(server)).await?;
+        let left = self.carry_out(source, &items, &mut walk.away).await;
+        let mut applied = Call::new(&script::APPLIED, shared, source);
+        for (item, left) in items.iter().zip(&left) {
+            if *left == 0 {
+                applied.push(&item.bytes[..]);
+            } else {
+                walk.leaves(item);
+            }
+        }
+        if left.contains(&0) {
+            applied.ask(shared).await?;
+        }
+        Ok(Step::Over(up_to))
+    }
+
+    /// Applies items at all targets that are there, each target's in order and beside the others'. Gives how many targets each is
+    /// still to be applied at.
+    async fn carry_out(
+        &self,
+        source: Partition,
+        items: &[Item],
+        away: &mut FxHashSet<Partition>,
+    ) -> Vec<usize> {
+        let mut left = vec![0; items.len()];
+        let mut queues: FxHashMap<Partition, Vec<(usize, Vec<Concerned>)>> = FxHashMap::default();
+        for (place, item) in items.iter().enumerate() {
+            for (target, users) in item.by_target() {
+                left[place] += 1;
+                queues.entry(target).or_default().push((place, users));
+            }
+        }
+        queues.retain(|target, _| !away.contains(target) && self.is_there(*target));
+        let (left, has_all) = (Mutex::new(left), Mutex::new(FxHashSet::default()));
+        let (left_at, is_done) = (&left, &has_all);
+        let applying = queues.iter().map(|(target, queue)| async move {
+            for (place, users) in queue {
+                if let Err(error) = self.apply_at(*target, source, &items[*place], users).await {
+                    tracing::warn!(error = %error, "effects wait");
+                    return;
+                }
+                left_at.lock()[*place] -= 1;
+            }
+            is_done.lock().insert(*target);
+        });
+        // Who does not answer by then is away: what has been done there is found to be when it is asked again.
+        let _ = timeout(EFFECTS_WAIT, join_all(applying)).await;
+        let (left, has_all) = (left.into_inner(), has_all.into_inner());
+        let concerned = items.iter().flat_map(|item| item.by_target().into_keys());
+        away.extend(concerned.filter(|target| !has_all.contains(target)));
+        left
+    }
+
+    fn is_there(&self, target: Partition) -> bool {
+        self.shared.link.answers(self.shared.names.partition(target).as_bytes())
+    }
+
+    async fn apply_at(
+        &self,
+        target: Partition,
+        source: Partition,
+        item: &Item,
+        users: &[Concerned],
+    ) -> Result<(), StoreError> {
         let shared = &self.shared;
         let head = match item.kind {
             Kind::Notify(..) => shared.head(),
             // Whoever applies it may not be who committed it, and is to hear it as the others.
             Kind::Index(..) => shared.head_of_nobody(),
         };
-        let begin = |target| {
-            Call::new(&script::APPLY, shared, target)
-                .arg(source.number())
-                .arg(&item.epoch[..])
-                .arg(item.number)
-                .arg(shared.now().millis())
-                .arg(shared.scripts_publish_with())
-                .arg(&head.to_bytes()[..])
-        };
-        match item.kind {
-            Kind::Notify(notice, users) => {
-                let groups = by_partition(&item.tenant, users, |user| user);
-                let applied = groups
-                    .iter()
-                    .map(|(target, users)| notify(shared, begin(*target), &item.tenant, &notice, users));
-                for changes in try_join_all(applied).await? {
-                    shared.acknowledged.note(&changes);
-                    shared.tell(&changes);
-                }
+        let call = Call::new(&script::APPLY, shared, target)
+            .arg(source.number())
+            .arg(&item.epoch[..])
+            .arg(item.number)
+            .arg(shared.now().millis())
+            .arg(shared.scripts_publish_with())
+            .arg(&head.to_bytes()[..]);
+        match &item.kind {
+            Kind::Notify(notice) => {
+                let users: Vec<_> = users.iter().map(|(_, user)| user.clone()).collect();
+                let changes = effects::notify(shared, call, &item.tenant, notice, &users).await?;
+                shared.acknowledged.note(&changes);
+                shared.tell(&changes);
+                Ok(())
             }
-            Kind::Index(room, users) => {
-                let groups = by_partition(&item.tenant, users, |(_, user)| user);
-                let applied = groups
-                    .iter()
-                    .map(|(target, users)| index(shared, begin(*target), &item.tenant, &room, users));
-                try_join_all(applied).await?;
-            }
+            Kind::Index(room) => effects::index(shared, call, &item.tenant, room, users).await,
         }
-        Ok(())
     }
 
     /// Has everything applied that waits in any partition now.
@@ -199,7 +270,7 @@ impl Outboxes {
         let mut applied = Vec::new();
         for (partition, value) in last.await? {
             if let Value::BulkString(item) = value {
-                applied.push(self.apply(partition, Item::read(&item)?.number));
+                applied.push(self.apply(partition, Item::read(item)?.number));
             }
         }
         for applied in applied {
@@ -209,113 +280,10 @@ impl Outboxes {
     }
 }
 
-/// Those of each partition, in order.
-fn by_partition<T>(
-    tenant: &TenantId,
-    all: Vec<T>,
-    user: impl Fn(&T) -> &UserId,
-) -> FxHashMap<Partition, Vec<T>> {
-    let mut groups: FxHashMap<Partition, Vec<T>> = FxHashMap::default();
-    for one in all {
-        groups.entry(Partition::of_user(tenant, user(&one))).or_default().push(one);
-    }
-    groups
-}
-
-/// Puts a notice into the logs of a partition's users, by the call that was begun for it; gives what to tell.
-async fn notify(
-    shared: &Shared,
-    call: Call,
-    tenant: &TenantId,
-    notice: &Arc<Notice>,
-    users: &[UserId],
-) -> Result<Vec<Change>, StoreError> {
-    let mut call = call
-        .arg("1")
-        .arg(tenant.as_str())
-        .arg(notice::encode(notice))
-        .arg(notice.id.as_str())
-        .arg(notice.priority as u8)
-        .arg(notice.expires.map_or(0, Timestamp::millis))
-        .arg(shared.options.notification_retention.as_millis() as u64)
-        .arg(users.len());
-    for user in users {
-        call.push(user.as_str());
-    }
-    let mut answer = call.write_durably(shared).await?;
-    if answer.some_bytes()? != b"ok" {
-        publish::publish_inboxes(shared, tenant, users).await?;
-        return Ok(Vec::new());
-    }
-    let mut changes = Vec::with_capacity(users.len());
-    for user in users {
-        let place = InboxPlace::Own(Seq(answer.count()?));
-        let time = Timestamp(answer.number()?);
-        let notification = Notification { notice: Arc::clone(notice), place, time, read: false };
-        changes.push(Change::Notified {
-            user: UserKey { tenant: tenant.clone(), user: user.clone() },
-            notification,
-        });
-    }
-    for change in &changes {
-        shared.note_told(shared.epoch(), change);
-    }
-    publish::publish(shared, &changes, Tag(0)).await?;
-    Ok(changes)
-}
-
-/// Puts a room among a partition's users' rooms, or takes it away, by the call that was begun for it, and tells them.
-async fn index(
-    shared: &Shared,
-    call: Call,
-    tenant: &TenantId,
-    room: &RoomName,
-    users: &[(bool, UserId)],
-) -> Result<(), StoreError> {
-    let mut call = call.arg("2").arg(tenant.as_str()).arg(room.as_str()).arg(users.len());
-    for (add, user) in users {
-        call.push(u8::from(*add));
-        call.push(user.as_str());
-    }
-    let mut answer = call.write_durably(shared).await?;
-    if answer.some_bytes()? != b"ok" {
-        // Who did it may not have told anybody.
-        return publish::publish_members(shared, tenant, room, users.iter()).await;
-    }
-    let mut changed = Vec::with_capacity(users.len());
-    for user in users {
-        if answer.count()? == 1 {
-            changed.push(user);
-        }
-    }
-    publish::publish_members(shared, tenant, room, changed.into_iter()).await
-}
-
-impl Item {
-    fn read(bytes: &[u8]) -> Result<Self, StoreError> {
-        let mut from = Reader::new(bytes);
-        let (number, epoch, kind) = (from.u64()?, from.u64()?.to_le_bytes(), from.u8()?);
-        let tenant = TenantId::parse(from.text16()?).map_err(|_| damaged("tenant"))?;
-        let kind = match kind {
-            1 => {
-                let notice = notice::decode(from.bytes32()?)?;
-                let mut users = Vec::new();
-                while !from.is_empty() {
-                    users.push(UserId::parse(from.text16()?).map_err(|_| damaged("user"))?);
-                }
-                Kind::Notify(notice, users)
-            }
-            2 => {
-                let room = RoomName::parse(from.text16()?).map_err(|_| damaged("room"))?;
-                let mut users = Vec::new();
-                while !from.is_empty() {
-                    let add = from.u8()? != 0;
-                    users.push((add, UserId::parse(from.text16()?).map_err(|_| damaged("user"))?));
-                }
-                Kind::Index(room, users)
-            }
-            _ => return Err(damaged("an effect of an unknown kind")),
-        };
-        Ok(Self { number, epoch, tenant, kind })
+/// Answers those who wait for what a walk has gone over.
+fn answer(waiting: Waiting, walk: &Walk) {
+    for (_, reply) in waiting.into_iter().filter(|_| walk.is_whole()) {
+        // Nobody may be waiting any more.
+        let _ = reply.send(());
     }
 }

@@ -5,25 +5,25 @@
 //! With replicas scripts publish nothing, as that would be too early: the node does once they have answered.
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Pipeline, Value, cmd};
+use redis::{Pipeline, RedisResult, Value, cmd};
 
 use crate::redis::{Durability, Link, LinkError, Server};
 
+use super::lives;
 use super::options::{OpenError, Options};
 use super::shared::Shared;
 
-/// What of the servers' settings does not keep what the policy promises.
+/// What a server does not tell that must be known of it.
+const HIDES_SETTINGS: &str =
+    "it does not tell its settings: its user needs CONFIG GET (ACL SETUSER … +config|get)";
+const HIDES_ITS_LIFE: &str = "it does not tell when it was restarted, nor what replicas it has: its user needs INFO (ACL SETUSER … +info)";
+
+/// What of the servers' settings does not keep what the policy promises, or is not told.
 pub(super) async fn check(link: &Link, options: &Options) -> Result<(), OpenError> {
     let mut faults = Vec::new();
     for mut server in link.servers() {
-        match faults_of(&mut server.connection, options.durability).await {
-            Some(found) => faults.extend(found),
-            None => {
-                tracing::warn!(
-                    "redis does not tell its settings: whether it keeps what it is given is not checked"
-                );
-            }
-        }
+        let found = faults_of(&mut server.connection, options.durability).await;
+        faults.extend(found.map_err(|error| LinkError::unreachable(&error))?);
         if let Durability::Replicas(wanted) = options.durability
             && let Some(found) = replicas(&mut server.connection).await
             && found < wanted
@@ -47,7 +47,8 @@ pub(super) async fn check(link: &Link, options: &Options) -> Result<(), OpenErro
 /// has each write finds out.
 pub(super) async fn check_again(shared: &Shared, server: &mut Server) -> Result<(), LinkError> {
     let options = &shared.options;
-    let faults = faults_of(&mut server.connection, options.durability).await.unwrap_or_default().join("; ");
+    let faults = faults_of(&mut server.connection, options.durability).await;
+    let faults = faults.map_err(|error| LinkError::unreachable(&error))?.join("; ");
     if options.strict && !faults.is_empty() {
         return Err(LinkError::Settings(OpenError::NotDurable(faults).to_string().into()));
     }
@@ -59,10 +60,23 @@ pub(super) async fn check_again(shared: &Shared, server: &mut Server) -> Result<
     Ok(())
 }
 
-/// `None` where the server does not say.
-async fn faults_of(connection: &mut MultiplexedConnection, durability: Durability) -> Option<Vec<String>> {
+async fn faults_of(
+    connection: &mut MultiplexedConnection,
+    durability: Durability,
+) -> RedisResult<Vec<String>> {
     let names = ["maxmemory", "maxmemory-policy", "appendonly", "appendfsync", "no-appendfsync-on-rewrite"];
-    let [memory, policy, is_logged, sync, no_sync_on_rewrite] = settings(connection, names).await?;
+    let mut faults = match settings(connection, names).await? {
+        Some(settings) => faults_in(settings, durability),
+        None => vec![HIDES_SETTINGS],
+    };
+    if lives::life(connection).await?.is_none() {
+        faults.push(HIDES_ITS_LIFE);
+    }
+    Ok(faults.into_iter().map(str::to_owned).collect())
+}
+
+fn faults_in(settings: [String; 5], durability: Durability) -> Vec<&'static str> {
+    let [memory, policy, is_logged, sync, no_sync_on_rewrite] = settings;
     let mut faults = Vec::new();
     if memory != "0" && policy != "noeviction" {
         faults.push("maxmemory-policy must be noeviction");
@@ -85,21 +99,21 @@ async fn faults_of(connection: &mut MultiplexedConnection, durability: Durabilit
         }
         Durability::EverySecond | Durability::Always | Durability::Replicas(_) => {}
     }
-    Some(faults.into_iter().map(str::to_owned).collect())
+    faults
 }
 
 /// Settings, in one piece; `None` where the server does not say.
 async fn settings<const N: usize>(
     connection: &mut MultiplexedConnection,
     names: [&str; N],
-) -> Option<[String; N]> {
+) -> RedisResult<Option<[String; N]>> {
     let mut get = Pipeline::with_capacity(N);
     for name in names {
         get.cmd("CONFIG").arg("GET").arg(name);
     }
-    let answers = connection.req_packed_commands(&get, 0, N).await.ok()?;
+    let answers = connection.req_packed_commands(&get, 0, N).await?;
     let texts: Option<Vec<String>> = answers.into_iter().map(first_text).collect();
-    texts?.try_into().ok()
+    Ok(texts.and_then(|texts| texts.try_into().ok()))
 }
 
 fn first_text(value: Value) -> Option<String> {

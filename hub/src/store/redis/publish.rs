@@ -8,11 +8,12 @@ use redis::{Cmd, cmd};
 use crate::domain::inbox::{InboxPlace, Notification};
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use crate::domain::position::{Seq, Tag};
-use crate::redis::{Names, Server, message};
+use crate::redis::{Link, LinkError, Names, Server, is_moving, message};
 use crate::store::{Change, Committed, Home, InboxLog, Log, Outcome, StoreError};
 
+use super::barrier;
 use super::commit::Settled;
-use super::options::{OpenError, Options};
+use super::options::OpenError;
 use super::shared::Shared;
 
 /// Where an outcome belongs, and whose it is.
@@ -45,13 +46,20 @@ impl From<&Outcome> for Addressed {
     }
 }
 
-/// Whether commits can be told to other nodes: the user may not have the right, or a cluster no channels of its shards.
-pub(super) async fn check(server: &mut Server, names: &Names, options: &Options) -> Result<(), OpenError> {
-    let mut publish = cmd(if options.redis.cluster { "SPUBLISH" } else { "PUBLISH" });
-    // Nobody hears this one.
-    publish.arg(format!("{}/check", names.hub())).arg("");
-    let published = publish.query_async::<u64>(&mut server.connection).await;
-    published.map(drop).map_err(|error| OpenError::NoPublishing(error.to_string()))
+/// Whether a server tells commits to other nodes: the user may not have the right, or a cluster no channels of its shards.
+pub(super) async fn check(link: &Link, server: &mut Server, names: &Names) -> Result<(), OpenError> {
+    // Nobody hears these. Where a slot is on its way to another server, another one is asked for.
+    for channel in barrier::beats(link, names, server) {
+        let mut publish = cmd(if link.options().cluster { "SPUBLISH" } else { "PUBLISH" });
+        publish.arg(channel).arg("");
+        match publish.query_async::<u64>(&mut server.connection).await {
+            Ok(_) => return Ok(()),
+            Err(error) if is_moving(&error) => {}
+            Err(error) if error.code().is_none() => return Err(LinkError::unreachable(&error).into()),
+            Err(error) => return Err(OpenError::NoPublishing(error.to_string())),
+        }
+    }
+    Ok(())
 }
 
 /// Publishes changes where scripts did not. `previous` is the tag of the entry before the first one.

@@ -86,8 +86,10 @@ async fn open(options: Options) -> Result<Arc<Shared>, OpenError> {
     let names = Names::new(&options.redis.prefix);
     connect(&link, &checking(None)).await?;
     policy::check(&link, &options).await?;
+    for mut server in link.servers() {
+        publish::check(&link, &mut server, &names).await?;
+    }
     let mut server = link.server(names.hub().as_bytes()).ok_or(StoreError::Unavailable)?;
-    publish::check(&mut server, &names, &options).await?;
     let mut identity = identity::read(&mut server, &names, None).await?;
     let life = Life::new(&options);
     identity.epoch = life.start(&mut server, &names, identity.epoch).await?;

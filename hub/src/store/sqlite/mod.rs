@@ -26,6 +26,7 @@ mod open;
 mod options;
 mod outbox;
 mod overlay;
+mod own;
 mod probe;
 mod queue;
 mod read;

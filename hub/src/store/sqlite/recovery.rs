@@ -117,11 +117,11 @@ fn replay_marks(db: &Connection, span: Span) -> Result<()> {
 
 fn replay_latest(db: &Connection, span: Span) -> Result<()> {
     db.execute(
-        "INSERT INTO latest SELECT room, key, max(seq), tag, sender, number, time, name, media_type, content
-         FROM journal WHERE id > ?1 AND id <= ?2 AND kind = 7 AND key IS NOT NULL GROUP BY room, key
+        "INSERT INTO latest SELECT room, key, max(seq), tag, sender, number, time, name, media_type, content,
+           coalesce(version, 0) FROM journal WHERE id > ?1 AND id <= ?2 AND kind = 7 AND key IS NOT NULL GROUP BY room, key
          ON CONFLICT DO UPDATE SET seq = excluded.seq, tag = excluded.tag, sender = excluded.sender,
            number = excluded.number, time = excluded.time, name = excluded.name, media_type = excluded.media_type,
-           content = excluded.content WHERE excluded.seq > latest.seq",
+           content = excluded.content, by_service = excluded.by_service WHERE excluded.seq > latest.seq",
         span,
     )?;
     // Of keys that were emptied those gave way that were so first.

@@ -1,9 +1,28 @@
 -- Applies what an item of another partition's outbox causes in this one, once: items come in order.
 local source, epoch, number, now, publish, head = arg(), arg(), num(), num(), arg(), arg()
--- By the epoch as well: what was lost may have had greater numbers than what follows on it.
-local done = source .. '/' .. epoch
-local applied = call('HGET', P .. 'fx', done)
-if applied and struct.unpack('<I8', applied) >= number then return { 'dup' } end
+-- By the epoch as well: what was lost may have had greater numbers than what follows on it. Of each source the last epochs are
+-- kept, the latest first: nodes that have not gone over to it yet put in what is of one before. Versions before had a field for
+-- each epoch.
+local EPOCHS = 4
+local known = call('HGET', P .. 'fx', source)
+if not known then
+  known = ''
+  for _, field in ipairs(call('HKEYS', P .. 'fx')) do
+    if string.sub(field, 1, #source + 1) == source .. '/' then
+      local of = string.sub(field, #source + 2)
+      if of == epoch then known = of .. call('HGET', P .. 'fx', field) end
+      call('HDEL', P .. 'fx', field)
+    end
+  end
+end
+local done = { epoch .. struct.pack('<I8', number) }
+for n = 1, #known, 16 do
+  if string.sub(known, n, n + 7) ~= epoch then
+    if #done < EPOCHS then done[#done + 1] = string.sub(known, n, n + 15) end
+  elseif struct.unpack('<I8', known, n + 8) >= number then
+    return { 'dup' }
+  end
+end
 local kind, tenant = arg(), arg()
 local reply = { 'ok' }
 if kind == '1' then
@@ -46,6 +65,6 @@ else
     reply[#reply + 1] = changed
   end
 end
-call('HSET', P .. 'fx', done, struct.pack('<I8', number))
+call('HSET', P .. 'fx', source, table.concat(done))
 tell_all()
 return reply

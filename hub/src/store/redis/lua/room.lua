@@ -36,7 +36,7 @@ for n = 1, write_count do
   local op = string.sub(first, 1, 1)
   local w = { op = op }
   if op == 'A' then
-    w.kind, w.tag = struct.unpack('<BI4', first, 2)
+    w.kind, w.tag, w.version = struct.unpack('<BI4I4', first, 2)
     w.body = arg()
     if w.kind == 1 and not by_service then marks_wanted = true end
     if w.kind == 5 then may_wait = true end
@@ -223,7 +223,7 @@ local function keep_latest(seq, record, body)
 end
 
 local function append(w)
-  local seq, time, version = r.head + 1, math.max(now, r.time), 0
+  local seq, time, version = r.head + 1, math.max(now, r.time), w.version
   if w.kind == 1 then
     r.number, r.last, version = r.number + 1, seq, 1
   elseif w.kind == 2 then
