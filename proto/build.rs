@@ -22,7 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let encoded = compiler.encode_file_descriptor_set();
     fs::write(out.join("carillon.v1.bin"), &encoded)?;
     pbjson_build::Builder::new().register_descriptors(&encoded)?.btree_map(["."]).build(&[".carillon.v1"])?;
-    open_enums(&out.join("carillon.v1.serde.rs"))?;
+    let serde = out.join("carillon.v1.serde.rs");
+    open_enums(&serde)?;
+    fs::write(&serde, named_oneofs(&fs::read_to_string(&serde)?))?;
 
     compiler.include_source_info(true);
     tonic_prost_build::configure().bytes(".").btree_map(".").compile_fds(compiler.file_descriptor_set())?;
@@ -51,6 +53,43 @@ fn open_enums(path: &Path) -> Result<(), Box<dyn Error>> {
     }
     fs::write(path, open)?;
     Ok(())
+}
+
+/// Where a second member of a oneof comes, pbjson says that this member was given twice. It was given once, beside another: what
+/// is said names the oneof.
+fn named_oneofs(code: &str) -> String {
+    let mut named = String::with_capacity(code.len());
+    let mut variable = "";
+    for line in code.lines() {
+        let trimmed = line.trim();
+        if let Some(rest) = trimmed.strip_prefix("if ") {
+            variable = rest.strip_suffix("__.is_some() {").unwrap_or_default();
+        }
+        let said = trimmed.strip_prefix("return Err(serde::de::Error::duplicate_field(\"");
+        let member = said.and_then(|said| said.strip_suffix("\"));"));
+        let oneof = variable.trim_start_matches("r#");
+        match member {
+            Some(member) if snake(member) != oneof => {
+                let says = format!("more than one member of `{oneof}`");
+                named.extend(["return Err(serde::de::Error::custom(\"", &says, "\"));"]);
+            }
+            _ => named.push_str(line),
+        }
+        named.push('\n');
+    }
+    named
+}
+
+/// A field's name in JSON as it is in protobuf.
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
 }
 
 /// `let v = Role::try_from(self.role)`, or `Role::try_from(v)` in a closure over a list.

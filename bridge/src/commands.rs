@@ -3,20 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use carillon_proto::port::{Call, HubPort, Known, Refused};
 use carillon_proto::v1;
 use futures::FutureExt;
 use http::{Request, Response, header};
-use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use tokio::sync::Mutex;
 
 use crate::json::{self, JsonError};
 use crate::respond::{self, Body, refusal};
 
 /// A posted body, as far as it was read.
-type Posted<B> = Arc<Mutex<Limited<B>>>;
+type Posted<B> = Arc<Mutex<B>>;
+
+/// What is read at most of a body that was answered before its end, bytes. Whoever sends more may find the connection cut
+/// before the answer has come.
+const READ_ON_BYTES: usize = 16 << 20;
 
 /// `POST /v1/commands`: an `ExecuteRequest` as JSON, answered with its response or an error, each as JSON; and whether it is
 /// known whose it is, whatever the answer says (`known` is called where that is before). Whoever shows no good token is
@@ -31,14 +34,14 @@ pub(crate) async fn execute<B>(
 ) -> (Response<Body>, bool)
 where
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: Send,
 {
     let request_id = call.request_id.clone();
     let asks_first = request.headers().contains_key(header::EXPECT);
-    let body = Arc::new(Mutex::new(Limited::new(request.into_body(), limit)));
+    let body = Arc::new(Mutex::new(request.into_body()));
     let posted = Arc::clone(&body);
     let command = async move {
-        let command = read(&posted, within).await.and_then(|text| parse::<v1::ExecuteRequest>(&text));
+        let command = read(&posted, limit, within).await.and_then(|text| parse::<v1::ExecuteRequest>(&text));
         command.map_err(|error| v1::Error { request_id, ..*error })
     };
     let answered = hub.execute(call, command.boxed(), known).await;
@@ -54,12 +57,13 @@ where
 
 /// Reads what an answer did not wait for, and forgets it: to close a connection on which something is unread would reset
 /// it, and take the answer with it.
-async fn read_on<B: http_body::Body<Data = Bytes> + Unpin>(body: Posted<B>)
-where
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let mut body = body.lock().await;
-    while let Some(Ok(_)) = body.frame().await {}
+async fn read_on<B: http_body::Body<Data = Bytes> + Unpin>(body: Posted<B>) {
+    let (mut body, mut left) = (body.lock().await, READ_ON_BYTES);
+    while left > 0
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+    }
 }
 
 /// `POST /v1/tickets`: for the bearer of the token in the header.
@@ -70,19 +74,29 @@ pub(crate) async fn create_ticket(hub: Arc<dyn HubPort>, call: Call) -> Response
     }
 }
 
-async fn read<B>(body: &Posted<B>, within: Duration) -> Result<Bytes, Box<v1::Error>>
+/// The whole body; MESSAGE_TOO_LARGE as soon as it is known to be longer than `limit`, what follows is not read here.
+async fn read<B>(body: &Posted<B>, limit: usize, within: Duration) -> Result<Bytes, Box<v1::Error>>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut body = body.lock().await;
-    let read = tokio::time::timeout(within, (&mut *body).collect()).await;
-    match read {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Box::new(refusal("MESSAGE_TOO_LARGE", ""))),
-        Ok(Err(_)) => Err(Box::new(refusal("PROTOCOL_ERROR", ""))),
-        Err(_) => Err(Box::new(refusal("DEADLINE_EXCEEDED", ""))),
-    }
+    let reading = async {
+        let mut whole = BytesMut::new();
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > limit {
+            return Err("MESSAGE_TOO_LARGE");
+        }
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| "PROTOCOL_ERROR")?.into_data() else { continue };
+            if whole.len() + data.len() > limit {
+                return Err("MESSAGE_TOO_LARGE");
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(whole.freeze())
+    };
+    let read = tokio::time::timeout(within, reading).await;
+    read.unwrap_or(Err("DEADLINE_EXCEEDED")).map_err(|code| Box::new(refusal(code, "")))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, Box<v1::Error>> {

@@ -37,6 +37,7 @@ fn violation(said: &str) -> v1::Violation {
         Some(name) if said.starts_with("unknown field") => (name, "no such field"),
         Some(name) if said.starts_with("duplicate field") => (name, "given twice"),
         Some(name) if said.starts_with("unknown variant") => (name, "no such value"),
+        Some(name) if said.starts_with("more than one member") => (name, "one member alone"),
         _ => ("command", "the canonical JSON of the message"),
     };
     v1::Violation { field: field.to_owned(), rule: rule.to_owned() }
@@ -82,7 +83,18 @@ mod tests {
                 "no such field",
             ),
             (r#"{"commandId": 3, "shout": {}}"#, "shout", "no such field"),
-            (r#"{"commandId": 3, "ping": {}, "ping": {}}"#, "ping", "given twice"),
+            (r#"{"commandId": 3, "commandId": 3}"#, "commandId", "given twice"),
+            (r#"{"commandId": 3, "ping": {}, "rooms": {}}"#, "command", "one member alone"),
+            (
+                r#"{"commandId": 3, "messageSend": {"room": "a:b", "content": {"text": "a", "data": "YQ=="}}}"#,
+                "body",
+                "one member alone",
+            ),
+            (
+                r#"{"commandId": 3, "history": {"room": "a:b", "before": 1, "after": 2}}"#,
+                "bound",
+                "one member alone",
+            ),
             (r#"{"commandId": 3, "messageSend": 7}"#, "command", "the canonical JSON of the message"),
             (r#"{"commandId": 3, "<script>": {}}"#, "command", "the canonical JSON of the message"),
             // The field, and not what the caller wrote there.

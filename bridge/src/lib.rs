@@ -13,6 +13,7 @@ mod commands;
 mod events;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod heard;
 mod json;
 mod options;
 mod origins;

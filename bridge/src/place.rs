@@ -10,6 +10,9 @@ use carillon_proto::WireRow;
 use carillon_proto::port::Known;
 use http::StatusCode;
 use parking_lot::Mutex;
+use tokio::time::sleep_until;
+
+use crate::heard::{Heard, Hearings, rest};
 
 /// A connection's place. A request that has to show whose it is takes it for itself; where it made nobody known the
 /// connection has it back.
@@ -20,12 +23,50 @@ pub(crate) struct Place {
     /// Whether the connection counts no more, because somebody known has asked, or never did: behind a trusted proxy each
     /// request says its address.
     free: AtomicBool,
+    /// What it has in the place of one, if it is one too many of its address.
+    one_too_many: Option<OneTooMany>,
+}
+
+/// A connection that found no place at its address.
+struct OneTooMany {
+    heard: Mutex<Option<Heard>>,
+    /// When it has to go.
+    until: tokio::time::Instant,
+    /// When its address need not wait any more.
+    waits_until: tokio::time::Instant,
+    /// Whether it has found one by now, or is known.
+    is_let_in: AtomicBool,
+}
+
+/// Until it is known whose a request is.
+pub(crate) enum Standing {
+    /// It counts at its address.
+    Counted(Attempt),
+    /// Its address has too many.
+    Heard(Heard),
 }
 
 impl Place {
     /// That of a connection which has said nothing yet; `None` behind a trusted proxy.
     pub(crate) fn new(held: Option<Attempt>) -> Self {
-        Self { free: AtomicBool::new(held.is_none()), held: Mutex::new(held), asked: AtomicBool::default() }
+        let free = AtomicBool::new(held.is_none());
+        Self { free, held: Mutex::new(held), asked: AtomicBool::default(), one_too_many: None }
+    }
+
+    /// That of a connection which is one too many of its address.
+    pub(crate) fn heard(heard: Heard) -> Self {
+        let one_too_many = OneTooMany {
+            until: heard.until,
+            waits_until: heard.waits_until,
+            heard: Mutex::new(Some(heard)),
+            is_let_in: AtomicBool::default(),
+        };
+        Self {
+            held: Mutex::default(),
+            asked: AtomicBool::default(),
+            free: AtomicBool::default(),
+            one_too_many: Some(one_too_many),
+        }
     }
 
     /// A request has come, whatever it is.
@@ -33,25 +74,64 @@ impl Place {
         self.asked.store(true, Ordering::Relaxed);
     }
 
-    /// Lets a request of `address` try to show whose it is, or says how long that has to wait.
+    /// How long the connection has to wait before anything is answered that anyone may ask; `None` where it is none too many.
+    pub(crate) fn turns_away(&self) -> Option<Duration> {
+        self.still_too_many().map(|late| rest(late.waits_until))
+    }
+
+    fn still_too_many(&self) -> Option<&OneTooMany> {
+        self.one_too_many.as_ref().filter(|late| !late.is_let_in.load(Ordering::Relaxed))
+    }
+
+    /// Until the connection has to go: one too many, and used by nobody known for as long as those are heard.
+    pub(crate) async fn overstays(&self) {
+        if let Some(late) = &self.one_too_many {
+            sleep_until(late.until).await;
+            if self.still_too_many().is_some() {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
+    fn is_let_in(&self) {
+        if let Some(late) = &self.one_too_many {
+            late.is_let_in.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets a request of `address` try to show whose it is, or says how long that has to wait. One of an address that has too many
+    /// is heard, where not too many of those are.
     pub(crate) fn try_request(
         self: &Arc<Self>,
         addresses: &Addresses,
+        hearings: &Hearings,
         address: IpAddr,
     ) -> Result<Trial, Duration> {
-        let now = Instant::now();
-        let mut held = self.held.lock();
-        let attempt = match held.take() {
-            None => addresses.attempt(address, now)?,
-            Some(mut attempt) => {
-                if let Err(wait) = attempt.again(now) {
-                    *held = Some(attempt);
-                    return Err(wait);
-                }
-                attempt
+        let standing = match self.attempt(addresses, address) {
+            Ok(attempt) => {
+                self.is_let_in();
+                Standing::Counted(attempt)
+            }
+            Err(wait) => {
+                let heard = self.still_too_many().and_then(|late| late.heard.lock().take());
+                Standing::Heard(heard.or_else(|| hearings.hear(wait)).ok_or(wait)?)
             }
         };
-        Ok(Trial { place: Arc::clone(self), attempt: Some(attempt) })
+        Ok(Trial { place: Arc::clone(self), standing: Some(standing) })
+    }
+
+    fn attempt(&self, addresses: &Addresses, address: IpAddr) -> Result<Attempt, Duration> {
+        let now = Instant::now();
+        let mut held = self.held.lock();
+        let Some(mut attempt) = held.take() else { return addresses.attempt(address, now) };
+        match attempt.again(now) {
+            Ok(()) => Ok(attempt),
+            Err(wait) => {
+                *held = Some(attempt);
+                Err(wait)
+            }
+        }
     }
 
     fn takes_back(&self, attempt: Attempt) {
@@ -71,28 +151,32 @@ impl Drop for Place {
     }
 }
 
-/// Whether a session that ends with this code said in no way who it is: not with a good token, or in nothing that can be read.
+/// Whether a session that ends with this code said in no way who it is: not with a good token, in nothing that can be read, or not
+/// in time.
 pub(crate) fn says_nobody(row: &WireRow) -> bool {
-    matches!(row.http, 400 | 401 | 413)
+    matches!(row.http, 400 | 401 | 413 | 504)
 }
 
 /// A request of which it is not known yet whose it is. Dropping it says that nobody could tell: whoever does not wait for a slow
 /// hub has not failed.
 pub(crate) struct Trial {
     place: Arc<Place>,
-    attempt: Option<Attempt>,
+    standing: Option<Standing>,
 }
 
 /// A trial that may be over before its answer is there.
 pub(crate) struct SharedTrial(Arc<Mutex<Option<Trial>>>);
 
 impl SharedTrial {
-    /// What came of it, unless that was known before.
-    pub(crate) fn end(self, is_known: bool, status: StatusCode) {
+    /// What came of it, unless that was known before. See [`Trial::judge`].
+    pub(crate) fn end(self, is_known: bool, status: StatusCode) -> Result<(), Duration> {
         match self.take() {
-            Some(trial) if is_known => trial.succeeded(),
+            Some(trial) if is_known => {
+                trial.succeeded();
+                Ok(())
+            }
             Some(trial) => trial.judge(status),
-            None => {}
+            None => Ok(()),
         }
     }
 
@@ -121,46 +205,72 @@ impl Trial {
     }
 
     /// What came of it, as its answer says. Only those whom nobody knows have failed; and what is said of the request
-    /// alone, or of the node, makes nobody known.
-    pub(crate) fn judge(self, status: StatusCode) {
+    /// alone, or of the node, makes nobody known. An error is how long whoever was only heard has to wait: they are told that and
+    /// nothing else.
+    pub(crate) fn judge(self, status: StatusCode) -> Result<(), Duration> {
         match status {
             StatusCode::UNAUTHORIZED => self.failed(),
-            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::CONFLICT => self.succeeded(),
-            status if status.is_success() => self.succeeded(),
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
+                self.succeeded();
+                Ok(())
+            }
+            status if status.is_success() => {
+                self.succeeded();
+                Ok(())
+            }
             // Nobody could say whose it is.
-            StatusCode::SERVICE_UNAVAILABLE => drop(self),
+            StatusCode::SERVICE_UNAVAILABLE => self.wait(),
             _ => self.spared(),
+        }
+    }
+
+    /// How long whoever is only heard has to wait.
+    fn wait(&self) -> Result<(), Duration> {
+        match &self.standing {
+            Some(Standing::Heard(heard)) => Err(heard.wait()),
+            _ => Ok(()),
         }
     }
 
     /// It is known whose it is.
     pub(crate) fn succeeded(mut self) {
         self.place.free.store(true, Ordering::Relaxed);
-        self.attempt.take().into_iter().for_each(Attempt::succeeded);
-    }
-
-    /// Whoever it is cannot say who they are.
-    pub(crate) fn failed(mut self) {
-        if let Some(mut attempt) = self.attempt.take() {
-            attempt.failed_once(Instant::now());
-            self.place.takes_back(attempt);
+        self.place.is_let_in();
+        match self.standing.take() {
+            Some(Standing::Counted(attempt)) => attempt.succeeded(),
+            Some(Standing::Heard(heard)) => heard.succeeded(),
+            None => {}
         }
     }
 
-    /// It has not failed, and made nobody known.
-    pub(crate) fn spared(mut self) {
-        self.attempt.take().into_iter().for_each(|attempt| self.place.takes_back(attempt));
+    /// Whoever it is cannot say who they are. See [`Self::judge`].
+    pub(crate) fn failed(mut self) -> Result<(), Duration> {
+        let wait = self.wait();
+        if let Some(Standing::Counted(mut attempt)) = self.standing.take() {
+            attempt.failed_once(Instant::now());
+            self.place.takes_back(attempt);
+        }
+        wait
+    }
+
+    /// It has not failed, and made nobody known. See [`Self::judge`].
+    pub(crate) fn spared(mut self) -> Result<(), Duration> {
+        let wait = self.wait();
+        if let Some(Standing::Counted(attempt)) = self.standing.take() {
+            self.place.takes_back(attempt);
+        }
+        wait
     }
 
     /// Goes on apart from the connection, which is a socket from now on.
-    pub(crate) fn into_attempt(mut self) -> Option<Attempt> {
-        self.attempt.take()
+    pub(crate) fn into_standing(mut self) -> Option<Standing> {
+        self.standing.take()
     }
 }
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        if let Some(mut attempt) = self.attempt.take() {
+        if let Some(Standing::Counted(mut attempt)) = self.standing.take() {
             attempt.unjudged(Instant::now());
             self.place.takes_back(attempt);
         }
@@ -173,16 +283,19 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_nobody_could_judge_is_heard_so_often_and_has_not_failed() {
+    #[tokio::test]
+    async fn what_nobody_could_judge_is_heard_so_often_and_has_not_failed() {
         let limits = AddressLimits { unauthenticated: 10, attempts_per_minute: 2 };
         let addresses = Addresses::new(Some(limits));
         let here = "192.0.2.1".parse().unwrap();
         let place = Arc::new(Place::new(Some(addresses.attempt(here, Instant::now()).unwrap())));
+        let hearings = Hearings::default();
         let mut answers = Vec::new();
         for _ in 0..4 {
-            let trial = place.try_request(&addresses, here);
-            answers.push(trial.map(|trial| trial.judge(StatusCode::SERVICE_UNAVAILABLE)).is_ok());
+            let Ok(trial) = place.try_request(&addresses, &hearings, here) else {
+                panic!("it is heard at least")
+            };
+            answers.push(trial.judge(StatusCode::SERVICE_UNAVAILABLE).is_ok());
         }
         assert_eq!(answers, [true, true, false, false]);
         let wait = addresses.attempt(here, Instant::now()).err().unwrap();

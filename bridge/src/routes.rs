@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use carillon_net::addresses::Addresses;
 use carillon_net::forwarded::client_address;
-use carillon_proto::port::{Call, HubPort, TurnedAway};
+use carillon_proto::port::{Call, HubPort, Peer, TurnedAway};
 use carillon_proto::v1;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
 use crate::caller::call;
+use crate::heard::Hearings;
 use crate::options::Options;
 use crate::place::{Place, Trial};
 use crate::respond::{self, Body, refusal};
@@ -23,6 +24,8 @@ use crate::{commands, events, page, socket, upgrade};
 pub(crate) struct Shared {
     pub(crate) options: Arc<Options>,
     pub(crate) addresses: Addresses,
+    /// Whoever is heard though their address has too many.
+    pub(crate) hearings: Hearings,
     pub(crate) hub: Arc<dyn HubPort>,
     /// Posted calls until their answers are written: a stop waits for these.
     pub(crate) calls: TaskTracker,
@@ -61,7 +64,8 @@ pub(crate) async fn answer(
         shared.hub.turned_away(&peer, TurnedAway::Origin);
         return respond::plain(StatusCode::FORBIDDEN);
     }
-    if request.method() == Method::OPTIONS {
+    // Of what no page asks nothing is said to be there: whoever watches a bridge asks for its health in any way.
+    if request.method() == Method::OPTIONS && TOKEN_PATHS.contains(&request.uri().path()) {
         return respond::preflight(request.headers());
     }
     let headers = request.headers().clone();
@@ -99,59 +103,107 @@ async fn dispatch(
     hub: Arc<dyn HubPort>,
 ) -> Response<Body> {
     let options = &shared.options;
-    match (request.method().as_str(), request.uri().path()) {
-        ("GET", "/v1/session") => open_socket(shared, connection, address, call, request),
-        ("GET", path @ ("/v1/events" | "/v1/overview")) => {
-            let opened = match connection.place.try_request(&shared.addresses, address) {
-                Ok(trial) if path == "/v1/overview" => events::overview(&*hub, call, trial).await,
-                Ok(trial) => events::open(&*hub, call, trial, events::wanted(&request), options).await,
-                Err(wait) => Err(too_many(shared, wait, &call)),
-            };
-            opened.unwrap_or_else(|error| events::refuse(error, events::is_event_source(&request)))
-        }
-        ("POST", "/v1/commands") => {
-            let trial = match connection.place.try_request(&shared.addresses, address) {
-                Ok(trial) => trial,
-                Err(wait) => return respond::error(&too_many(shared, wait, &call)),
-            };
-            let (limit, within) = (options.frame_bytes, options.handshake_timeout);
-            let (trial, known) = trial.until_known();
-            let (response, is_known) = commands::execute(hub, call, request, limit, within, known).await;
-            trial.end(is_known, response.status());
-            response
-        }
-        ("POST", "/v1/tickets") => match connection.place.try_request(&shared.addresses, address) {
-            Ok(trial) => judge(trial, commands::create_ticket(hub, call).await),
-            Err(wait) => respond::error(&too_many(shared, wait, &call)),
+    let asker = Asker { peer: call.peer.clone(), request_id: call.request_id.clone() };
+    let path = request.uri().path();
+    if let Some(wait) = connection.place.turns_away().filter(|_| !TOKEN_PATHS.contains(&path)) {
+        return respond::error(&asker.is_too_many(shared, wait));
+    }
+    let trial = || connection.place.try_request(&shared.addresses, &shared.hearings, address);
+    match (request.method().as_str(), path) {
+        ("GET", "/v1/session") => open_socket(shared, &connection, address, call, request),
+        ("GET", "/v1/events" | "/v1/overview") => match trial() {
+            Ok(trial) => open_events(shared, trial, call, &asker, request).await,
+            Err(wait) => events::refuse(asker.is_too_many(shared, wait), events::is_event_source(&request)),
         },
-        (_, "/v1/session" | "/v1/events" | "/v1/overview" | "/v1/commands" | "/v1/tickets") => {
-            respond::plain(StatusCode::METHOD_NOT_ALLOWED)
-        }
-        ("GET", "/health/live") => respond::plain(StatusCode::OK),
-        ("GET", "/health/ready") if hub.is_ready() => respond::plain(StatusCode::OK),
-        ("GET", "/health/ready") => respond::plain(StatusCode::SERVICE_UNAVAILABLE),
-        ("GET", _) => page::serve(&request, options),
+        ("POST", "/v1/commands") => match trial() {
+            Ok(trial) => {
+                let (limit, within) = (options.frame_bytes, options.handshake_timeout);
+                let (trial, known) = trial.until_known();
+                let (response, is_known) = commands::execute(hub, call, request, limit, within, known).await;
+                let judged = trial.end(is_known, response.status());
+                asker.is_told(shared, judged, response)
+            }
+            Err(wait) => respond::error(&asker.is_too_many(shared, wait)),
+        },
+        ("POST", "/v1/tickets") => match trial() {
+            Ok(trial) => {
+                let response = commands::create_ticket(hub, call).await;
+                let judged = trial.judge(response.status());
+                asker.is_told(shared, judged, response)
+            }
+            Err(wait) => respond::error(&asker.is_too_many(shared, wait)),
+        },
+        (_, path) if TOKEN_PATHS.contains(&path) => respond::plain(StatusCode::METHOD_NOT_ALLOWED),
+        ("GET" | "HEAD", "/health/live") => respond::plain(StatusCode::OK),
+        ("GET" | "HEAD", "/health/ready") if hub.is_ready() => respond::plain(StatusCode::OK),
+        ("GET" | "HEAD", "/health/ready") => respond::plain(StatusCode::SERVICE_UNAVAILABLE),
+        (_, "/health/live" | "/health/ready") => respond::plain(StatusCode::METHOD_NOT_ALLOWED),
+        ("GET" | "HEAD", _) => page::serve(&request, options),
         _ => respond::plain(StatusCode::NOT_FOUND),
     }
 }
 
-fn judge(trial: Trial, response: Response<Body>) -> Response<Body> {
-    trial.judge(response.status());
-    response
+/// Where whoever asks has to show whose it is.
+const TOKEN_PATHS: [&str; 5] = ["/v1/session", "/v1/events", "/v1/overview", "/v1/commands", "/v1/tickets"];
+
+/// Who asks, as far as that is needed to turn them away.
+struct Asker {
+    peer: Peer,
+    request_id: String,
 }
 
-fn too_many(shared: &Shared, wait: Duration, call: &Call) -> v1::Error {
-    shared.hub.turned_away(&call.peer, TurnedAway::TooMany);
+impl Asker {
+    /// What they are told whose address has too many, which is counted.
+    fn is_too_many(&self, shared: &Shared, wait: Duration) -> v1::Error {
+        shared.hub.turned_away(&self.peer, TurnedAway::TooMany);
+        too_many(wait, &self.request_id)
+    }
+
+    /// The answer, unless they were only heard, and are nobody known.
+    fn is_told(
+        &self,
+        shared: &Shared,
+        judged: Result<(), Duration>,
+        response: Response<Body>,
+    ) -> Response<Body> {
+        judged.map_or_else(|wait| respond::error(&self.is_too_many(shared, wait)), |()| response)
+    }
+}
+
+/// `TOO_MANY_CONNECTIONS`, for so long.
+pub(crate) fn too_many(wait: Duration, request_id: &str) -> v1::Error {
     v1::Error {
         retry_after_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
-        ..refusal("TOO_MANY_CONNECTIONS", &call.request_id)
+        ..refusal("TOO_MANY_CONNECTIONS", request_id)
     }
+}
+
+/// Opens an event stream, or that of the overview.
+async fn open_events(
+    shared: &Shared,
+    trial: Trial,
+    call: Call,
+    asker: &Asker,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let opened = if request.uri().path() == "/v1/overview" {
+        events::overview(&*shared.hub, call, trial).await
+    } else {
+        events::open(&*shared.hub, call, trial, events::wanted(&request), &shared.options).await
+    };
+    opened.unwrap_or_else(|refused| {
+        let error = match refused {
+            events::Refused::Told(error) => error,
+            events::Refused::TooMany(wait) => asker.is_too_many(shared, wait),
+        };
+        events::refuse(error, events::is_event_source(&request))
+    })
 }
 
 /// Completes the handshake; the socket then lives in a task of its own.
 fn open_socket(
     shared: &Arc<Shared>,
-    connection: Connection,
+    connection: &Connection,
     address: IpAddr,
     call: Call,
     mut request: Request<Incoming>,
@@ -163,17 +215,20 @@ fn open_socket(
             return *response;
         }
     };
-    let trial = match connection.place.try_request(&shared.addresses, address) {
+    let trial = match connection.place.try_request(&shared.addresses, &shared.hearings, address) {
         Ok(trial) => trial,
-        Err(wait) => return respond::error(&too_many(shared, wait, &call)),
+        Err(wait) => {
+            shared.hub.turned_away(&call.peer, TurnedAway::TooMany);
+            return respond::error(&too_many(wait, &call.request_id));
+        }
     };
-    let upgraded = hyper::upgrade::on(&mut request);
+    let (upgraded, connection) = (hyper::upgrade::on(&mut request), connection.clone());
     let (hub, options) = (Arc::clone(&shared.hub), Arc::clone(&shared.options));
     tokio::spawn(async move {
         match upgraded.await {
             Ok(upgraded) => {
-                let attempt = trial.into_attempt();
-                socket::run(upgraded, agreed.form, &options, &*hub, call, attempt).await;
+                let standing = trial.into_standing();
+                socket::run(upgraded, agreed.form, &options, &*hub, call, standing).await;
             }
             Err(error) => tracing::debug!(%error, "an upgrade was broken off"),
         }

@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::heard::Hearings;
 use crate::options::Options;
 use crate::patient::Patient;
 use crate::place::Place;
@@ -32,9 +33,8 @@ const BACKLOG: i32 = 4_096;
 const HEAD_BYTES: usize = 40 * 1_024;
 /// Headers of a request at most.
 const HEADERS: usize = 64;
-/// What a connection is told that is one too many.
-const TOO_MANY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n";
+/// Who finds too many connections of all may try again after this long: nobody knows when one ends.
+const FULL_WAIT: Duration = Duration::from_secs(5);
 
 /// Connections that are told so at a time.
 const TURNED_AWAY: usize = 64;
@@ -75,6 +75,8 @@ pub struct Bridge {
     open: Arc<AtomicUsize>,
     /// Who is being told that there are too many.
     turned_away: Arc<Semaphore>,
+    /// Whoever is heard though their address has too many.
+    hearings: Hearings,
 }
 
 impl Bridge {
@@ -104,6 +106,7 @@ impl Bridge {
             followed: AtomicBool::new(false),
             open: Arc::default(),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
+            hearings: Hearings::default(),
         })
     }
 
@@ -137,6 +140,7 @@ impl Bridge {
         let shared = Arc::new(Shared {
             options: Arc::clone(&self.options),
             addresses: self.addresses.clone(),
+            hearings: self.hearings.clone(),
             hub,
             calls: calls.clone(),
         });
@@ -164,34 +168,37 @@ impl Bridge {
         };
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.options.connections {
             too_many();
-            return self.turn_away(stream, counted);
+            return self.turn_away(stream, counted, full(FULL_WAIT));
         }
         // Behind a trusted proxy the address is not known yet.
-        let silent = if self.options.trusted_proxies.contains(&peer.to_canonical()) {
-            None
+        let place = if self.options.trusted_proxies.contains(&peer.to_canonical()) {
+            Place::new(None)
         } else {
             match self.addresses.attempt(peer, Instant::now()) {
-                Ok(attempt) => Some(attempt),
-                Err(_) => {
-                    too_many();
-                    return self.turn_away(stream, counted);
-                }
+                Ok(attempt) => Place::new(Some(attempt)),
+                Err(wait) => match self.hearings.hear(wait) {
+                    Some(heard) => Place::heard(heard),
+                    None => {
+                        too_many();
+                        return self.turn_away(stream, counted, crowded(wait));
+                    }
+                },
             }
         };
         let (shared, stop, tls) = (Arc::clone(shared), stop.clone(), self.tls.clone());
+        let place = Arc::new(place);
+        let connection = Connection { peer, place: Arc::clone(&place), _counted: counted };
         tokio::spawn(async move {
-            // A silent one counts as such through its handshake, whose end without success is its failure.
-            let limit = shared.options.handshake_timeout;
-            let entered = tokio::time::timeout(limit, stop.run_until_cancelled(enter(stream, tls)));
-            let Ok(Some(Some(stream))) = Box::pin(entered).await else { return };
-            let place = Arc::new(Place::new(silent));
-            serve(stream, Connection { peer, place, _counted: counted }, shared, stop).await;
+            tokio::select! {
+                () = carry(stream, tls, connection, shared, stop) => {}
+                () = place.overstays() => {}
+            }
         });
     }
 
     /// Says that there are too many. Within TLS nothing is said: a handshake costs more than all else that a connection
     /// asks, and who is one too many gets none.
-    fn turn_away(&self, stream: TcpStream, counted: Arc<Counted>) {
+    fn turn_away(&self, stream: TcpStream, counted: Arc<Counted>, answer: String) {
         drop(counted);
         if self.tls.is_some() {
             return;
@@ -199,17 +206,47 @@ impl Bridge {
         // Past so many of those nobody is told: whoever asks that often knows.
         if let Ok(told) = Arc::clone(&self.turned_away).try_acquire_owned() {
             tokio::spawn(async move {
-                let _ = tokio::time::timeout(TURNED_AWAY_FOR, tell_too_many(stream)).await;
+                let _ = tokio::time::timeout(TURNED_AWAY_FOR, tell_too_many(stream, &answer)).await;
                 drop(told);
             });
         }
     }
 }
 
+/// What a connection is told where there are too many of all.
+fn full(wait: Duration) -> String {
+    turned_away("503 Service Unavailable", wait)
+}
+
+/// What a connection is told where there are too many of its address.
+fn crowded(wait: Duration) -> String {
+    turned_away("429 Too Many Requests", wait)
+}
+
+fn turned_away(status: &str, wait: Duration) -> String {
+    let seconds = wait.as_millis().div_ceil(1_000);
+    format!("HTTP/1.1 {status}\r\nconnection: close\r\nretry-after: {seconds}\r\ncontent-length: 0\r\n\r\n")
+}
+
+/// A connection's life.
+async fn carry(
+    stream: TcpStream,
+    tls: Option<Acceptor>,
+    connection: Connection,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
+    // A silent one counts as such through its handshake, whose end without success is its failure.
+    let limit = shared.options.handshake_timeout;
+    let entered = tokio::time::timeout(limit, stop.run_until_cancelled(enter(stream, tls)));
+    let Ok(Some(Some(stream))) = Box::pin(entered).await else { return };
+    serve(stream, connection, shared, stop).await;
+}
+
 /// Writes the answer and waits for the other side to have it: to close while it writes would reset the connection, and
 /// take the answer with it.
-async fn tell_too_many(mut stream: TcpStream) -> std::io::Result<()> {
-    stream.write_all(TOO_MANY).await?;
+async fn tell_too_many(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
+    stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;
     let (mut left, mut unread) = (HEAD_BYTES, [0; 1_024]);
     while left > 0 {

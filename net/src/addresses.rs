@@ -74,8 +74,8 @@ struct Address {
     failed: VecDeque<Instant>,
     /// Attempts of which nobody could say whether they were good: see [`Attempt::unjudged`].
     unjudged: VecDeque<Instant>,
-    /// When it was last written down that one was refused, and how many were since.
-    told: Option<(Instant, u64)>,
+    /// When it was last written down that one was refused.
+    told: Option<Instant>,
 }
 
 impl Address {
@@ -89,7 +89,10 @@ impl Address {
     }
 
     fn is_blank(&self) -> bool {
-        self.places == 0 && self.failed.is_empty() && self.unjudged.is_empty() && self.told.is_none()
+        (self.places, self.pending) == (0, 0)
+            && self.failed.is_empty()
+            && self.unjudged.is_empty()
+            && self.told.is_none()
     }
 
     /// Notes a failure. More than the limit would change nothing, and whoever fails fast would fill the memory.
@@ -99,9 +102,14 @@ impl Address {
         }
     }
 
-    /// How long until one more may try; `None` where it may now.
+    /// How long until one more may try in a place of its own; `None` where it may now.
     fn wait(&self, limits: AddressLimits, now: Instant) -> Option<Duration> {
-        if self.places >= limits.unauthenticated || self.pending >= limits.attempts_per_minute {
+        if self.places >= limits.unauthenticated { Some(PENDING_WAIT) } else { self.wait_to_try(limits, now) }
+    }
+
+    /// The same of one that needs no place.
+    fn wait_to_try(&self, limits: AddressLimits, now: Instant) -> Option<Duration> {
+        if self.pending >= limits.attempts_per_minute {
             return Some(PENDING_WAIT);
         }
         // When the one at that place is forgotten there is room.
@@ -118,6 +126,8 @@ impl Address {
 #[must_use = "dropping it is a failed attempt"]
 pub struct Attempt {
     inner: Option<(Arc<Inner>, IpAddr)>,
+    /// Whether it holds a place among those that have not authenticated.
+    has_place: bool,
     /// Whether its last attempt was noted as failed: then it holds its place and nothing is pending.
     has_failed: bool,
 }
@@ -130,6 +140,15 @@ impl Addresses {
 
     /// Lets a connection of `address` try, or says how long it has to wait.
     pub fn attempt(&self, address: IpAddr, now: Instant) -> Result<Attempt, Duration> {
+        self.begin(address, now, true)
+    }
+
+    /// The same of an attempt on a connection that is not among those which have not authenticated.
+    pub fn attempt_without_place(&self, address: IpAddr, now: Instant) -> Result<Attempt, Duration> {
+        self.begin(address, now, false)
+    }
+
+    fn begin(&self, address: IpAddr, now: Instant, has_place: bool) -> Result<Attempt, Duration> {
         let Some(inner) = &self.0 else { return Ok(Attempt::uncounted()) };
         let address = network(address);
         let mut book = inner.book.lock();
@@ -138,12 +157,13 @@ impl Addresses {
         let address = known.counted_as(address);
         let of = known.addresses.entry(address).or_default();
         of.forget_old(now);
-        if let Some(wait) = of.wait(inner.limits, now) {
+        let wait = if has_place { of.wait(inner.limits, now) } else { of.wait_to_try(inner.limits, now) };
+        if let Some(wait) = wait {
             return Err(wait);
         }
-        of.places += 1;
+        of.places += usize::from(has_place);
         of.pending += 1;
-        Ok(Attempt { inner: Some((Arc::clone(inner), address)), has_failed: false })
+        Ok(Attempt { inner: Some((Arc::clone(inner), address)), has_place, has_failed: false })
     }
 
     /// Notes an attempt of `address` that failed without having been asked for.
@@ -152,16 +172,15 @@ impl Addresses {
         inner.with(network(address), now, |of| of.fail(inner.limits, now));
     }
 
-    /// Whether it is written down that one of `address` was refused, which is once a minute: then how many others were
-    /// since the last time.
-    pub fn tells(&self, address: IpAddr, now: Instant) -> Option<u64> {
-        let Some(inner) = &self.0 else { return Some(0) };
-        inner.with(network(address), now, |of| match &mut of.told {
-            Some((at, left_out)) if now.duration_since(*at) < MINUTE => {
-                *left_out += 1;
-                None
+    /// Whether it is written down that one of `address` was refused, which is once a minute.
+    pub fn tells(&self, address: IpAddr, now: Instant) -> bool {
+        let Some(inner) = &self.0 else { return true };
+        inner.with(network(address), now, |of| {
+            let is_due = of.told.is_none_or(|at| now.duration_since(at) >= MINUTE);
+            if is_due {
+                of.told = Some(now);
             }
-            told => Some(told.replace((now, 0)).map_or(0, |(_, left_out)| left_out)),
+            is_due
         })
     }
 }
@@ -198,8 +217,7 @@ impl Addressed {
             self.next_sweep = Some(now + if full { FULL_SWEEP } else { MINUTE });
             self.addresses.retain(|_, of| {
                 of.forget_old(now);
-                // How many were left out is still to be said.
-                of.told = of.told.take().filter(|(at, _)| now.duration_since(*at) < 2 * MINUTE);
+                of.told = of.told.filter(|at| now.duration_since(*at) < MINUTE);
                 !of.is_blank()
             });
         }
@@ -209,7 +227,7 @@ impl Addressed {
 impl Attempt {
     /// One that counts nowhere.
     pub fn uncounted() -> Self {
-        Self { inner: None, has_failed: false }
+        Self { inner: None, has_place: false, has_failed: false }
     }
 
     /// It has shown who it is: it counts no more.
@@ -225,7 +243,7 @@ impl Attempt {
         of.forget_old(now);
         // Its own place is none that it has to wait for.
         let held = (of.places, of.pending);
-        of.places -= 1;
+        of.places -= usize::from(self.has_place);
         of.pending -= usize::from(!self.has_failed);
         let wait = of.wait(inner.limits, now);
         (of.places, of.pending) = held;
@@ -280,7 +298,7 @@ impl Attempt {
         let mut book = inner.book.lock();
         let known = book.of_kind(address);
         if let Some(of) = known.addresses.get_mut(&address) {
-            of.places -= 1;
+            of.places -= usize::from(self.has_place);
             of.pending -= usize::from(!self.has_failed);
             note(of, inner.limits);
             if of.is_blank() {

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 
+use crate::place::Place;
 use crate::v1::SessionResponse;
 
 /// What stands before each message in a gRPC stream: a flag byte (0: not compressed) and the message's length in four
@@ -32,6 +33,7 @@ struct Forms {
     prefixed: Bytes,
     binary: OnceLock<Bytes>,
     json: OnceLock<Bytes>,
+    place: OnceLock<Place>,
 }
 
 impl PartialEq for Frame {
@@ -61,7 +63,12 @@ impl Frame {
     }
 
     fn from_prefixed(prefixed: Bytes) -> Self {
-        Self(Arc::new(Forms { prefixed, binary: OnceLock::new(), json: OnceLock::new() }))
+        Self(Arc::new(Forms {
+            prefixed,
+            binary: OnceLock::new(),
+            json: OnceLock::new(),
+            place: OnceLock::new(),
+        }))
     }
 
     /// The gRPC form: prefix and message.
@@ -91,6 +98,11 @@ impl Frame {
             _ => 2,
         };
         frame.slice(header.min(frame.len())..)
+    }
+
+    /// Where whoever receives it is from then on. Read when first asked for, then shared.
+    pub fn place(&self) -> &Place {
+        self.0.place.get_or_init(|| Place::of(self.0.prefixed.get(PREFIX_BYTES..).unwrap_or_default()))
     }
 
     /// Bytes of the gRPC form, prefix included; at least 5. What a session's memory bound counts.
@@ -240,6 +252,21 @@ mod tests {
             let whole = frame.web_socket(WebSocketForm::Json);
             assert_eq!(json.as_ptr_range().end, whole.as_ptr_range().end);
         }
+    }
+
+    #[test]
+    fn a_place_is_read_once_for_all_receivers() {
+        let frame = Frame::encode(&message([]));
+        let expected = ("conversation:1".to_owned(), v1::Position { epoch: 1, seq: 7, tag: 0xfeed_beef });
+        assert_eq!(*frame.place(), Place::Entry(Box::new(expected)));
+        assert!(std::ptr::eq(frame.clone().place(), frame.place()));
+        let frame_of = |command_id, kind| Frame::encode(&SessionResponse { command_id, kind: Some(kind) });
+        let ephemeral = v1::Event { room: "live:1".to_owned(), ..v1::Event::default() };
+        assert_eq!(*frame_of(0, Kind::Event(ephemeral)).place(), Place::Nowhere);
+        assert_eq!(*frame_of(0, Kind::Typing(v1::Typing::default())).place(), Place::Nowhere);
+        assert_eq!(*frame_of(0, Kind::Left(v1::Left::default())).place(), Place::Other);
+        assert_eq!(*frame_of(3, Kind::Pong(v1::Pong::default())).place(), Place::Other);
+        assert_eq!(*Frame::from_message(&[0xff]).place(), Place::Other);
     }
 
     #[test]

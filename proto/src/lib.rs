@@ -9,10 +9,12 @@
 
 pub mod frame;
 mod open_enum;
+mod place;
 pub mod port;
 pub mod wire;
 
 pub use frame::{Frame, WebSocketForm};
+pub use place::Place;
 pub use wire::WireRow;
 
 /// The generated types, clients and servers of package `carillon.v1`.

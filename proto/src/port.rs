@@ -21,11 +21,19 @@ pub const CLIENT_ORIGIN: &str = "x-carillon-peer-origin";
 pub const CLIENT_AGENT: &str = "x-carillon-peer-agent";
 /// The metadata by which a bridge proves that it is one: the key that hub and bridge share.
 pub const BRIDGE_KEY: &str = "x-carillon-bridge-key";
+/// Bytes of that key at least.
+pub const BRIDGE_KEY_BYTES: usize = 32;
+/// The value of [`BRIDGE_KEY`] in what a hub answers to a call with a key that is not its own.
+pub const UNKNOWN: &str = "unknown";
 
-/// The metadata of a refusal that says that the call's token was good; its value is [`KNOWN`].
+/// The metadata of a refusal that says that the call's token was good; its value is [`KNOWN`]. So does the head of an answer
+/// to a call that [`ASKED`] for it.
 pub const CALLER: &str = "x-carillon-caller";
 /// See [`CALLER`].
 pub const KNOWN: &str = "known";
+/// The value of [`CALLER`] in a call of a user that wants to hear as soon as its token was judged, before its message has
+/// come: the answer's head then bears it, and what the answer is follows, its status in the trailers.
+pub const ASKED: &str = "asked";
 
 /// Who calls, as the front saw it.
 #[derive(Clone, Debug, Default)]
@@ -98,8 +106,8 @@ pub trait HubPort: Send + Sync + 'static {
     fn open(&self, call: Call) -> Box<dyn FrameStream>;
 
     /// `HubService.Execute`. Whoever shows no good token is answered without waiting for `request`: a hub in this process
-    /// does not begin to read it before, and says that it is `known` whose it is; one elsewhere is asked while it comes, and says
-    /// so with its answer.
+    /// does not begin to read it before; one elsewhere is asked while it comes. Either says that it is `known` whose it is, but a
+    /// hub elsewhere of an older version, which says so with its answer.
     fn execute(
         &self,
         call: Call,

@@ -90,3 +90,69 @@ test("another tab is nobody yet, and a fragment that is none of ours is left alo
   assert.equal(second.url(), `http://${hub.bridge}/#elsewhere`);
   await context.close();
 });
+
+/** Pastes a token where the page asks for one. */
+async function pastes(page, token) {
+  const field = page.getByLabel("Token (JWT)");
+  if (!(await field.isVisible())) await page.getByText("Use another token").click();
+  await field.fill(token);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+}
+
+test("a service of one tenant is told that it may not see the node, once, and may be another", async () => {
+  const page = await browser.newPage();
+  let asked = 0;
+  page.on("request", (request) => {
+    if (request.url().endsWith("/v1/overview")) asked += 1;
+  });
+  await page.goto(link(hub.token("service"), "/overview"));
+  await page.getByText("needs the token of a service that may see the whole node").waitFor();
+  assert.equal(asked, 1);
+  await pastes(page, hub.token("operator"));
+  await page.locator('.connection[data-state="live"]').waitFor();
+  assert.equal(await whose(page), "operator");
+  await page.reload();
+  await page.locator('.connection[data-state="live"]').waitFor();
+  assert.equal(page.url(), `http://${hub.bridge}/overview`);
+  await page.close();
+});
+
+test("a person's token that is pasted at the overview signs that person in", async () => {
+  const page = await browser.newPage();
+  await page.goto(link(hub.token("service"), "/overview"));
+  await signIn(page);
+  await pastes(page, hub.token("bob"));
+  await connected(page);
+  assert.equal(page.url(), `http://${hub.bridge}/`);
+  assert.equal(await whose(page), "bob");
+  await page.close();
+});
+
+test("an operator may go to the playground, and be a person there", async () => {
+  const page = await browser.newPage();
+  await page.goto(link(hub.token("operator")));
+  await page.locator('.connection[data-state="live"]').waitFor();
+  await page.getByRole("link", { name: "Playground" }).click();
+  await page.getByText("A service has no conversations").waitFor();
+  await page.getByRole("link", { name: "Overview" }).click();
+  await page.locator('.connection[data-state="live"]').waitFor();
+  await page.getByRole("link", { name: "Playground" }).click();
+  await pastes(page, hub.token("alice"));
+  await connected(page);
+  assert.equal(await whose(page), "alice");
+  await page.close();
+});
+
+test("whose a token is the hub says, whatever its claims are called", async () => {
+  const claims = { uid: "alice", tenants: "*" };
+  const token = ["{}", JSON.stringify(claims), "x"].map((part) => btoa(part)).join(".");
+  // A hub that takes it for a service's, as far as sessions go.
+  const page = await browser.newPage();
+  await page.routeWebSocket(/\/v1\/session/, (socket) => {
+    socket.onMessage(() => socket.close({ code: 4506, reason: "PERMISSION_DENIED" }));
+  });
+  await page.goto(link(token));
+  await page.getByText("needs the token of a service that may see the whole node").waitFor();
+  assert.equal(page.url(), `http://${hub.bridge}/overview`);
+  await page.close();
+});

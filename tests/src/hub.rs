@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use carillon_client::{AdminClient, ClientOptions};
 use carillon_hub::access::authentication::{MintFor, MintRequest, Options, ServiceTenants, mint};
-use carillon_hub::app::Hub;
+use carillon_hub::app::{Hub, Stopped};
 use carillon_hub::config::Config;
 use carillon_hub::domain::names::{TenantId, UserId};
 use carillon_hub::domain::time::Timestamp;
@@ -207,7 +207,7 @@ impl TestHub {
 
     /// Stops it as SIGTERM does, and gives the same plan, to start it again over what it stored.
     pub async fn stops(self) -> Plan {
-        assert!(self.hub.stop().await, "the hub drains in time");
+        assert_eq!(self.hub.stop().await, Stopped::InOrder, "the hub drains in time");
         Plan { folder: self.folder, config: self.config }
     }
 }

@@ -38,7 +38,9 @@ impl HubProcess {
     }
 
     fn start_at(data: &Path, grpc: &str, redis: &[&str]) -> Self {
-        let mut command = Command::new(binary());
+        // Of a write past the limit the process is told, rather than killed.
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(binary());
         command.args(["serve", "--dev", "--json", "--grpc", grpc, "--http", "127.0.0.1:0"]);
         command
             .args(["--bridge", "127.0.0.1:0", "--data"])
@@ -97,10 +99,23 @@ impl HubProcess {
     }
 
     /// Stops as on SIGTERM, and leaves its data behind; in order.
-    pub fn stops(mut self) {
+    pub fn stops(self) {
+        assert_eq!(self.ends(), Some(0));
+    }
+
+    /// Stops as on SIGTERM. Gives the exit code.
+    pub fn ends(mut self) -> Option<i32> {
         send_signal(self.child.id(), "TERM");
-        let status = self.child.wait().expect("it is ours");
-        assert_eq!(status.code(), Some(0));
+        self.child.wait().expect("it is ours").code()
+    }
+
+    /// From now on its writes fail past so many bytes of a file.
+    pub fn writes_no_file_past(&self, bytes: u64) {
+        let limited = Command::new("prlimit")
+            .arg(format!("--pid={}", self.child.id()))
+            .arg(format!("--fsize={bytes}"))
+            .status();
+        assert!(limited.is_ok_and(|status| status.success()), "it runs");
     }
 
     /// How a client of alice, bob or the service connects.

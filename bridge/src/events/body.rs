@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use carillon_proto::Frame;
 use carillon_proto::port::FrameStream;
 use carillon_proto::v1::session_request::Command;
 use carillon_proto::v1::session_response::Kind;
 use carillon_proto::v1::{Pong, SessionResponse};
+use carillon_proto::{Frame, Place};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::joins::{Answered, Joins};
@@ -19,6 +19,10 @@ use super::{decode, encode, event};
 
 /// A comment, which listeners ignore: it keeps proxies from taking silence for death.
 const COMMENT: &[u8] = b":\n\n";
+
+/// Said before the end of a stream that another has replaced: an `EventSource` that asked again by itself would replace that one,
+/// and the two would take turns. In a day nobody minds.
+const LATER: &[u8] = b"retry: 86400000\n\n";
 
 /// The body.
 pub(super) struct EventBody {
@@ -70,6 +74,19 @@ impl EventBody {
 
     /// Writes a frame as an event. The hub's ping is answered here and not shown, nor is a join that is asked for again.
     fn tell(&mut self, frame: &Frame, text: &mut Vec<u8>) {
+        match frame.place() {
+            Place::Entry(entry) => {
+                let (room, position) = &**entry;
+                let id = self.positions.entry(room, *position).then(|| self.positions.id());
+                event(text, frame, id.as_deref());
+            }
+            Place::Nowhere => event(text, frame, None),
+            Place::Other => self.tell_other(frame, text),
+        }
+    }
+
+    /// The same of what is for this listener.
+    fn tell_other(&mut self, frame: &Frame, text: &mut Vec<u8>) {
         let response = decode(frame);
         if matches!(response.kind, Some(Kind::Ping(_))) {
             self.pings += 1;
@@ -78,6 +95,9 @@ impl EventBody {
         let answered = self.joins.note(&response);
         if let Answered::Again(after) = answered {
             return self.pause_for(after);
+        }
+        if is_replaced(&response) {
+            text.extend_from_slice(LATER);
         }
         let id = self.positions.note(&response).then(|| self.positions.id());
         event(text, frame, id.as_deref());
@@ -123,6 +143,11 @@ impl EventBody {
             }
         }
     }
+}
+
+/// Whether another listener of the same instance took over.
+fn is_replaced(response: &SessionResponse) -> bool {
+    matches!(&response.kind, Some(Kind::Disconnected(end)) if end.code == "SESSION_REPLACED")
 }
 
 impl http_body::Body for EventBody {

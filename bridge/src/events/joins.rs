@@ -69,7 +69,9 @@ impl Joins {
 }
 
 fn left(room: String, error: &Error) -> Left {
-    let reason = if error.retryable { LeaveReason::Unavailable } else { LeaveReason::Denied };
+    // There is a place once another room was left.
+    let may_pass = error.retryable || error.code == "ROOM_LIMIT_EXCEEDED";
+    let reason = if may_pass { LeaveReason::Unavailable } else { LeaveReason::Denied };
     Left { room, reason: reason.into() }
 }
 
@@ -112,13 +114,14 @@ mod tests {
 
     #[test]
     fn whatever_else_refuses_a_room_is_told_with_its_name() {
-        let mut joins = joins(&["room:a", "room:b"]);
-        for id in 2..4 {
+        let mut joins = joins(&["room:a", "room:b", "room:c"]);
+        for id in 2..5 {
             assert!(joins.ask(id).is_some());
         }
         for (id, code, retryable, room, reason) in [
             (2, "ACCESS_DENIED", false, "room:a", LeaveReason::Denied),
             (3, "UNAVAILABLE", true, "room:b", LeaveReason::Unavailable),
+            (4, "ROOM_LIMIT_EXCEEDED", false, "room:c", LeaveReason::Unavailable),
         ] {
             let left = Left { room: room.to_owned(), reason: reason.into() };
             assert_eq!(joins.note(&error(id, code, retryable, 0)), Answered::Refused(left));

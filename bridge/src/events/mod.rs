@@ -28,7 +28,7 @@ use body::EventBody;
 use joins::Joins;
 #[cfg(feature = "fuzzing")]
 pub(crate) use positions::Positions;
-pub(crate) use refused::{is_event_source, refuse};
+pub(crate) use refused::{Refused, is_event_source, refuse};
 pub(crate) use wanted::{Wanted, wanted};
 
 /// Opens a stream. The answer waits for the session: where that is refused, so is the request.
@@ -38,20 +38,21 @@ pub(crate) async fn open(
     trial: Trial,
     wanted: Result<Wanted, v1::Violation>,
     options: &Options,
-) -> Result<Response<Body>, v1::Error> {
+) -> Result<Response<Body>, Refused> {
     let request_id = call.request_id.clone();
     let wanted = match wanted {
         Ok(wanted) => wanted,
         Err(violation) => {
-            trial.spared();
+            trial.spared()?;
             let error = refusal("INVALID_ARGUMENT", &request_id);
-            return Err(v1::Error { violations: vec![violation], ..error });
+            return Err(v1::Error { violations: vec![violation], ..error }.into());
         }
     };
     let mut stream = hub.open(call);
     let hello = v1::Hello {
         protocol: 1,
         client: "sse".to_owned(),
+        instance: wanted.instance.clone(),
         resume: Some(wanted.resume()),
         ..v1::Hello::default()
     };
@@ -70,11 +71,11 @@ pub(crate) async fn open(
             if stream.caller_is_known() {
                 trial.succeeded();
             } else if says_nobody(WireRow::of(&error.code)) {
-                trial.failed();
+                trial.failed()?;
             } else {
-                trial.judge(refused::status(&error));
+                trial.judge(refused::status(&error))?;
             }
-            return Err(error);
+            return Err(error.into());
         }
     }
     let joins = Joins::new(wanted.joins());
@@ -83,19 +84,15 @@ pub(crate) async fn open(
 }
 
 /// `AdminService.WatchOverview` as events.
-pub(crate) async fn overview(
-    hub: &dyn HubPort,
-    call: Call,
-    trial: Trial,
-) -> Result<Response<Body>, v1::Error> {
+pub(crate) async fn overview(hub: &dyn HubPort, call: Call, trial: Trial) -> Result<Response<Body>, Refused> {
     let request_id = call.request_id.clone();
     let mut figures = hub.watch_overview(call, v1::WatchOverviewRequest {});
     let first = figures.next().await.unwrap_or_else(|| Err(refusal("GOING_AWAY", &request_id)));
     let first = match first {
         Ok(first) => first,
         Err(error) => {
-            trial.judge(refused::status(&error));
-            return Err(error);
+            trial.judge(refused::status(&error))?;
+            return Err(error.into());
         }
     };
     trial.succeeded();

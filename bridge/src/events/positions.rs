@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carillon_proto::v1::session_response::Kind;
-use carillon_proto::v1::{EntryHeader, InboxPosition, Position, Resume, RoomPosition, SessionResponse};
+use carillon_proto::v1::{InboxPosition, Position, Resume, RoomPosition, SessionResponse};
 use prost::Message as _;
 
 /// Longest `id:`, characters.
@@ -18,6 +18,8 @@ const NAMES_BYTES: usize = 2 * 1_024;
 pub(crate) struct Positions {
     rooms: BTreeMap<String, Position>,
     inbox: Option<InboxPosition>,
+    /// The rooms that are asked for. Others the hub joins by itself.
+    asked: BTreeSet<String>,
     /// What the id has in the place of a room's name, where the names that are asked for are long in all: the request that
     /// comes back with it names them as well, and has to be taken.
     short: BTreeMap<String, String>,
@@ -26,11 +28,11 @@ pub(crate) struct Positions {
 impl Positions {
     /// None yet, for a listener that asks for these rooms.
     pub(super) fn none(asked: &[String]) -> Self {
-        Self { short: short_names(asked), ..Self::default() }
+        Self { asked: asked.iter().cloned().collect(), short: short_names(asked), ..Self::default() }
     }
 
-    /// Reads an `id:` of a listener that asks for these rooms; `None` where it is none of ours. A room that the id names in
-    /// short and that is asked for no more is left out.
+    /// Reads an `id:` of a listener that asks for these rooms; `None` where it is none of ours. A room that was asked for and is
+    /// no more is left out.
     pub(crate) fn parse(id: &str, asked: &[String]) -> Option<Self> {
         if id.len() > ID_CHARACTERS {
             return None;
@@ -42,9 +44,10 @@ impl Positions {
                 Some(_) => (*named.get(&room.room)?).clone(),
                 None => room.room,
             };
-            Some((name, room.position?))
+            let is_left = room.presence && !asked.contains(&name);
+            Some((name, room.position.filter(|_| !is_left)?))
         });
-        Some(Self { rooms: rooms.collect(), inbox: resume.inbox, short: short_names(asked) })
+        Some(Self { rooms: rooms.collect(), inbox: resume.inbox, ..Self::none(asked) })
     }
 
     /// The `id:`.
@@ -52,7 +55,8 @@ impl Positions {
         let rooms = self.rooms.iter().map(|(room, position)| RoomPosition {
             room: self.short.get(room).unwrap_or(room).clone(),
             position: Some(*position),
-            presence: false,
+            // In an id it says that the room is asked for: no listener is told of presence.
+            presence: self.asked.contains(room),
         });
         let resume = Resume { rooms: rooms.collect(), inbox: self.inbox };
         URL_SAFE_NO_PAD.encode(resume.encode_to_vec())
@@ -79,17 +83,10 @@ impl Positions {
         self.rooms.contains_key(room)
     }
 
-    /// Takes note of what is handed over; whether a position moved.
+    /// Takes note of what is handed over beside entries; whether a position moved.
     pub(super) fn note(&mut self, response: &SessionResponse) -> bool {
         let before = (self.inbox, self.rooms.len());
         let moved = match &response.kind {
-            Some(Kind::Message(entry)) => self.entry(&entry.room, entry.header.as_ref()),
-            Some(Kind::MessageEdited(entry)) => self.entry(&entry.room, entry.header.as_ref()),
-            Some(Kind::MessageDeleted(entry)) => self.entry(&entry.room, entry.header.as_ref()),
-            Some(Kind::Reaction(entry)) => self.entry(&entry.room, entry.header.as_ref()),
-            Some(Kind::Membership(entry)) => self.entry(&entry.room, entry.header.as_ref()),
-            Some(Kind::RoomChanged(entry)) => self.entry(&entry.room, entry.header.as_ref()),
-            Some(Kind::Event(entry)) => self.entry(&entry.room, entry.header.as_ref()),
             // What was missed follows: until it has come, the listener is where it was. Of another log it was nowhere.
             Some(Kind::Joined(joined)) if joined.recovered => {
                 joined.truncated && self.rooms.remove(&joined.room).is_some()
@@ -121,10 +118,8 @@ impl Positions {
         moved || before != (self.inbox, self.rooms.len())
     }
 
-    fn entry(&mut self, room: &str, header: Option<&EntryHeader>) -> bool {
-        // Ephemeral events have no place.
-        let Some(header) = header.filter(|header| header.seq > 0) else { return false };
-        let position = Position { epoch: header.epoch, seq: header.seq, tag: header.tag };
+    /// The same of an entry at this place; whether the listener's position moved.
+    pub(super) fn entry(&mut self, room: &str, position: Position) -> bool {
         match self.rooms.get_mut(room) {
             // The last events of keys, handed over on join, are from before.
             Some(known) if known.epoch == position.epoch && known.seq >= position.seq => false,
@@ -166,12 +161,22 @@ fn short_name(room: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use carillon_proto::v1::{Connected, Event, Joined, Left, Message, Notification};
+    use carillon_proto::v1::{Connected, EntryHeader, Event, Joined, Left, Message, Notification};
+    use carillon_proto::{Frame, Place};
 
     use super::*;
 
     fn push(kind: Kind) -> SessionResponse {
         SessionResponse { command_id: 0, kind: Some(kind) }
+    }
+
+    /// As a listener takes note of a frame.
+    fn note(positions: &mut Positions, response: &SessionResponse) -> bool {
+        match Frame::encode(response).place() {
+            Place::Entry(entry) => positions.entry(&entry.0, entry.1),
+            Place::Nowhere => false,
+            Place::Other => positions.note(response),
+        }
     }
 
     fn message(room: &str, seq: u64) -> SessionResponse {
@@ -198,8 +203,8 @@ mod tests {
     #[test]
     fn an_id_is_read_as_it_was_written() {
         let mut positions = Positions::default();
-        assert!(positions.note(&joined("room:a", 7, false)));
-        assert!(positions.note(&message("room:b", 3)));
+        assert!(note(&mut positions, &joined("room:a", 7, false)));
+        assert!(note(&mut positions, &message("room:b", 3)));
         assert_eq!(Positions::parse(&positions.id(), &[]), Some(positions));
         for bad in ["!", "AAAA", &"A".repeat(ID_CHARACTERS + 1)] {
             assert_eq!(Positions::parse(bad, &[]), None, "{bad}");
@@ -211,11 +216,11 @@ mod tests {
         let asked: Vec<String> = (0..50).map(|number| format!("room:{number:0>250}")).collect();
         let mut positions = Positions::none(&asked);
         for (room, seq) in asked.iter().zip(u64::from(u32::MAX)..) {
-            positions.note(&joined(room, seq, false));
+            note(&mut positions, &joined(room, seq, false));
         }
         // The hub joins a listener to rooms by itself too: nobody asks for those.
         for room in ["org", "user"].map(|namespace| format!("{namespace}:{}", "x".repeat(128))) {
-            positions.note(&joined(&room, 7, false));
+            note(&mut positions, &joined(&room, 7, false));
         }
         let id = positions.id();
         assert!(id.len() <= 4 * 1_024, "{}", id.len());
@@ -228,27 +233,41 @@ mod tests {
     }
 
     #[test]
+    fn a_room_that_is_asked_for_no_more_is_left_and_one_of_the_hubs_own_is_not() {
+        let asked = ["room:a".to_owned(), "room:b".to_owned()];
+        let mut positions = Positions::none(&asked);
+        for room in ["room:a", "room:b", "org:acme"] {
+            note(&mut positions, &joined(room, 7, false));
+        }
+        let fewer = Positions::parse(&positions.id(), &asked[..1]).unwrap();
+        assert_eq!(fewer.rooms.keys().collect::<Vec<_>>(), ["org:acme", "room:a"]);
+    }
+
+    #[test]
     fn while_missed_entries_come_the_position_is_the_last_that_came() {
         let mut positions = Positions::default();
-        positions.note(&joined("room:a", 2, false));
-        assert!(!positions.note(&joined("room:a", 9, true)));
+        note(&mut positions, &joined("room:a", 2, false));
+        assert!(!note(&mut positions, &joined("room:a", 9, true)));
         assert_eq!(positions.rooms["room:a"].seq, 2);
-        assert!(positions.note(&message("room:a", 3)));
-        assert!(!positions.note(&message("room:a", 3)), "an older entry moves nothing");
+        assert!(note(&mut positions, &message("room:a", 3)));
+        assert!(!note(&mut positions, &message("room:a", 3)), "an older entry moves nothing");
         assert_eq!(positions.rooms["room:a"].seq, 3);
-        assert!(positions.note(&push(Kind::Left(Left { room: "room:a".to_owned(), ..Left::default() }))));
+        assert!(note(
+            &mut positions,
+            &push(Kind::Left(Left { room: "room:a".to_owned(), ..Left::default() }))
+        ));
         assert!(!positions.knows("room:a"));
     }
 
     #[test]
     fn the_state_of_a_room_whose_log_is_another_begins_before_its_head() {
         let mut positions = Positions::default();
-        positions.note(&joined("room:a", 50, false));
+        note(&mut positions, &joined("room:a", 50, false));
         let Some(Kind::Joined(again)) = joined("room:a", 40, true).kind else { unreachable!() };
         let cut = push(Kind::Joined(Joined { truncated: true, ..again }));
-        assert!(positions.note(&cut));
+        assert!(note(&mut positions, &cut));
         assert!(!positions.knows("room:a"), "broken off here, all of it comes again");
-        assert!(positions.note(&message("room:a", 3)) && positions.note(&message("room:a", 38)));
+        assert!(note(&mut positions, &message("room:a", 3)) && note(&mut positions, &message("room:a", 38)));
         assert_eq!(positions.rooms["room:a"].seq, 38);
     }
 
@@ -256,7 +275,7 @@ mod tests {
     fn ephemeral_events_have_no_place() {
         let mut positions = Positions::default();
         let event = Event { room: "live:a".to_owned(), ..Event::default() };
-        assert!(!positions.note(&push(Kind::Event(event))));
+        assert!(!note(&mut positions, &push(Kind::Event(event))));
         assert_eq!(positions, Positions::default());
     }
 
@@ -265,16 +284,19 @@ mod tests {
         let mut positions = Positions::default();
         let (inbox, inbox_after) = (Some(place(5, 5)), Some(place(3, 2)));
         let connected = Connected { inbox, inbox_after, inbox_unread: 2, ..Connected::default() };
-        assert!(positions.note(&push(Kind::Connected(connected))));
+        assert!(note(&mut positions, &push(Kind::Connected(connected))));
         assert_eq!(positions.inbox, Some(place(3, 2)));
-        assert!(positions.note(&notification(0, 3)));
-        assert!(positions.note(&notification(4, 0)));
-        assert!(!positions.note(&notification(4, 0)));
+        assert!(note(&mut positions, &notification(0, 3)));
+        assert!(note(&mut positions, &notification(4, 0)));
+        assert!(!note(&mut positions, &notification(4, 0)));
         assert_eq!(positions.inbox, Some(place(4, 3)));
         let nothing = Connected { inbox, ..Connected::default() };
-        assert!(!positions.note(&push(Kind::Connected(nothing.clone()))), "a resumed one is where it was");
+        assert!(
+            !note(&mut positions, &push(Kind::Connected(nothing.clone()))),
+            "a resumed one is where it was"
+        );
         let mut fresh = Positions::default();
-        assert!(fresh.note(&push(Kind::Connected(nothing))));
+        assert!(note(&mut fresh, &push(Kind::Connected(nothing))));
         assert_eq!(fresh.inbox, inbox);
     }
 
@@ -284,8 +306,8 @@ mod tests {
             |inbox| push(Kind::Connected(Connected { inbox: Some(inbox), ..Connected::default() }));
         for (own, broadcast, begins_anew) in [(5, 5, false), (6, 5, true), (5, 6, true), (0, 0, false)] {
             let mut positions = Positions::default();
-            positions.note(&connected(place(own, broadcast)));
-            positions.note(&connected(place(5, 5)));
+            note(&mut positions, &connected(place(own, broadcast)));
+            note(&mut positions, &connected(place(5, 5)));
             let expected = if begins_anew { place(5, 5) } else { place(own, broadcast) };
             assert_eq!(positions.inbox, Some(expected), "{own}, {broadcast}");
         }

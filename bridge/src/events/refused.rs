@@ -4,6 +4,8 @@
 //! address, after `retry:` (WHATWG HTML, "Server-sent events"). So what may succeed when it is asked again unchanged is told to it
 //! in a stream of one event, and all else with the status of its code, which is also how everybody else is told everything.
 
+use std::time::Duration;
+
 use carillon_proto::v1::session_response::Kind;
 use carillon_proto::v1::{self, SessionResponse};
 use carillon_proto::{Frame, WireRow};
@@ -14,6 +16,26 @@ use crate::respond::{self, Body};
 
 /// Who is not told when to ask again, is to wait so long, milliseconds.
 const AGAIN_AFTER: u32 = 2_000;
+
+/// Why no stream is given.
+pub(crate) enum Refused {
+    /// As the error says.
+    Told(v1::Error),
+    /// The address has too many, and has to wait for so long.
+    TooMany(Duration),
+}
+
+impl From<v1::Error> for Refused {
+    fn from(error: v1::Error) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl From<Duration> for Refused {
+    fn from(wait: Duration) -> Self {
+        Self::TooMany(wait)
+    }
+}
 
 /// Whether a request takes nothing but a stream, as an `EventSource` does and says.
 pub(crate) fn is_event_source<B>(request: &Request<B>) -> bool {

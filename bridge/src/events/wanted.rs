@@ -15,10 +15,17 @@ const ROOMS: usize = 50;
 /// which the listener comes back.
 const ADDRESS_BYTES: usize = 16 * 1_024;
 
+/// Entries that a room may begin before now, as the hub has it.
+const REWIND: u32 = 1_000;
+/// Bytes of a room's name, as the hub has it.
+const ROOM_BYTES: usize = 255;
+
 /// What a listener asks for.
 pub(crate) struct Wanted {
     rooms: Vec<String>,
     rewind: u32,
+    /// Names the tab or process, if it is not empty.
+    pub(super) instance: String,
     pub(super) positions: Positions,
 }
 
@@ -63,6 +70,9 @@ pub(crate) fn wanted<B>(request: &Request<B>) -> Result<Wanted, Violation> {
         Some(text) => text.parse().map_err(|_| violation("rewind", "a number of entries"))?,
         None => 0,
     };
+    if rewind > REWIND {
+        return Err(violation("rewind", "at most 1000"));
+    }
     // What cannot set headers names it in the address.
     let header = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let last = header.or_else(|| query(uri, "lastEventId")).filter(|id| !id.is_empty());
@@ -73,5 +83,23 @@ pub(crate) fn wanted<B>(request: &Request<B>) -> Result<Wanted, Violation> {
         }
         None => Positions::none(&rooms),
     };
-    Ok(Wanted { rooms, rewind, positions })
+    let instance = query(uri, "instance").unwrap_or_default();
+    let wanted = Wanted { rooms, rewind, instance, positions };
+    // The names of others are in `hello`, which the hub answers before the stream begins.
+    let broken = wanted.joins().iter().find_map(|join| broken_rule(&join.room));
+    broken.map_or(Ok(wanted), |rule| Err(violation("room", rule)))
+}
+
+/// The rule that a room's name breaks, in the words of the hub.
+fn broken_rule(room: &str) -> Option<&'static str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:@|+=-".contains(&byte);
+    let has_both =
+        room.split_once(':').is_some_and(|(namespace, id)| !namespace.is_empty() && !id.is_empty());
+    match room {
+        "" => Some("required"),
+        _ if room.len() > ROOM_BYTES => Some("at most 255 bytes"),
+        _ if !room.bytes().all(fits) => Some("only A-Z a-z 0-9 _ . : @ | + = -"),
+        _ if !has_both => Some("namespace:id"),
+        _ => None,
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use carillon_net::tls::{ClientTls, Connector};
-use carillon_proto::port::BRIDGE_KEY;
+use carillon_proto::port::{BRIDGE_KEY, UNKNOWN};
 use http::Uri;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use super::{RemoteError, STREAMS};
+use super::{Notices, RemoteError, STREAMS};
 
 /// A connection that is not there by then is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -103,10 +103,15 @@ impl Endpoint {
     }
 
     /// Follows the hub's health until `stop`. The key tells the hub that its connection is a bridge's.
-    pub(super) async fn watch(self: Arc<Self>, key: Option<MetadataValue<Ascii>>, stop: CancellationToken) {
+    pub(super) async fn watch(
+        self: Arc<Self>,
+        key: Option<MetadataValue<Ascii>>,
+        notices: Notices,
+        stop: CancellationToken,
+    ) {
         let following = async {
             let channel = self.dial();
-            let mut reached = true;
+            let mut sight = Sight { notices, hub: self.address.uri().to_string(), is_lost: false };
             loop {
                 let mut client = HealthClient::new(channel.clone());
                 let mut request = Request::new(HealthCheckRequest { service: String::new() });
@@ -114,14 +119,17 @@ impl Endpoint {
                     request.metadata_mut().insert(BRIDGE_KEY, key.clone());
                 }
                 let ended = match client.watch(request).await {
-                    Ok(watched) => self.follow(watched.into_inner(), &mut reached).await,
+                    Ok(watched) => {
+                        if key.is_some() {
+                            let told = watched.metadata().get(BRIDGE_KEY);
+                            sight.notices.shown_key(&sight.hub, told.is_some_and(|told| told == UNKNOWN));
+                        }
+                        self.follow(watched.into_inner(), &mut sight).await
+                    }
                     Err(status) => Some(status),
                 };
                 self.serves.store(false, Ordering::Relaxed);
-                if std::mem::replace(&mut reached, false) {
-                    let reason = ended.as_ref().map_or_else(String::new, reason);
-                    tracing::warn!(hub = %self.address.uri(), reason, "a hub cannot be reached");
-                }
+                sight.is_lost(ended.as_ref());
                 tokio::time::sleep(RETRY).await;
             }
         };
@@ -129,16 +137,37 @@ impl Endpoint {
     }
 
     /// Notes what the hub says, to the end, which it gives.
-    async fn follow(&self, mut told: Streaming<HealthCheckResponse>, reached: &mut bool) -> Option<Status> {
+    async fn follow(&self, mut told: Streaming<HealthCheckResponse>, sight: &mut Sight) -> Option<Status> {
         loop {
             match told.message().await {
                 Ok(Some(health)) => {
-                    *reached = true;
+                    sight.is_found();
                     self.serves.store(health.status() == ServingStatus::Serving, Ordering::Relaxed);
                 }
                 Ok(None) => return None,
                 Err(status) => return Some(status),
             }
+        }
+    }
+}
+
+/// Whether one worker reaches its hub, and who says so.
+struct Sight {
+    notices: Notices,
+    hub: String,
+    is_lost: bool,
+}
+
+impl Sight {
+    fn is_found(&mut self) {
+        if std::mem::replace(&mut self.is_lost, false) {
+            self.notices.found(&self.hub);
+        }
+    }
+
+    fn is_lost(&mut self, status: Option<&Status>) {
+        if !std::mem::replace(&mut self.is_lost, true) {
+            self.notices.lost(&self.hub, &status.map_or_else(String::new, reason));
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod codec;
 mod endpoint;
+mod notices;
 mod posted;
 mod status;
 mod stream;
@@ -16,7 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use carillon_net::tls::{ClientTls, TlsError};
-use carillon_proto::port::{self, Call, FrameStream, HubPort, Known, Peer, Pending, Refused, TurnedAway};
+use carillon_proto::port::{
+    self, BRIDGE_KEY_BYTES, Call, FrameStream, HubPort, Known, Peer, Pending, Refused, TurnedAway,
+};
 use carillon_proto::v1;
 use carillon_proto::v1::admin_service_client::AdminServiceClient;
 use carillon_proto::v1::hub_service_client::HubServiceClient;
@@ -30,6 +33,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use crate::respond::{REQUEST_ID, refusal};
 use crate::trace::TRACE_PARENT;
 use endpoint::Endpoint;
+pub use notices::Notices;
 use stream::RemoteStream;
 use turned_away::Telling;
 
@@ -47,6 +51,8 @@ pub struct RemoteOptions {
     pub tls: ClientTls,
     /// The key that hubs and bridge share; without it hubs do not believe what the bridge says of clients.
     pub key: Option<String>,
+    /// What is said of the hubs in the log, shared by all workers.
+    pub notices: Notices,
 }
 
 /// Why the hubs cannot be asked.
@@ -64,8 +70,8 @@ pub enum RemoteError {
     /// There are certificates, and a hub that is spoken to in plain text.
     #[error("\"{0}\": certificates are for addresses that begin with https://")]
     PlainText(String),
-    /// The key cannot be a header.
-    #[error("the bridge's key may hold visible ASCII characters alone")]
+    /// The key is none that a hub would take.
+    #[error("the bridge's key: at least {BRIDGE_KEY_BYTES} bytes, visible ASCII characters alone")]
     Key,
 }
 
@@ -90,13 +96,18 @@ impl RemoteHub {
         if endpoints.is_empty() {
             return Err(RemoteError::NoHub);
         }
-        let key = options.key.as_deref().map(MetadataValue::try_from).transpose();
+        let fits =
+            |key: &&str| key.len() >= BRIDGE_KEY_BYTES && key.bytes().all(|byte| byte.is_ascii_graphic());
+        let key =
+            options.key.as_deref().map(|key| Some(key).filter(fits).ok_or(RemoteError::Key)).transpose()?;
+        let key = key.map(MetadataValue::try_from).transpose();
         let mut key: Option<MetadataValue<Ascii>> = key.map_err(|_| RemoteError::Key)?;
         if let Some(key) = &mut key {
             key.set_sensitive(true);
         }
         for endpoint in &endpoints {
-            tokio::spawn(Arc::clone(endpoint).watch(key.clone(), drain.clone()));
+            let notices = options.notices.clone();
+            tokio::spawn(Arc::clone(endpoint).watch(key.clone(), notices, drain.clone()));
         }
         let turned_away = Telling::default();
         Ok(Self(Arc::new(Inner { endpoints, next: AtomicUsize::new(0), key, drain, turned_away })))
@@ -149,14 +160,15 @@ impl HubPort for RemoteHub {
         &self,
         call: Call,
         request: Pending,
-        _: Known,
+        known: Known,
     ) -> BoxFuture<'static, Result<v1::ExecuteResponse, Refused>> {
         let lease = self.first().lease();
         let (hand_over, message) = posted::later();
-        let asked = self.request(&call, message);
+        let mut asked = self.request(&call, message);
+        posted::ask_to_be_known(asked.metadata_mut());
         let id = call.request_id;
         async move {
-            let carried_out = posted::carry_out(lease, asked, request, hand_over, &id);
+            let carried_out = posted::carry_out(lease, asked, request, hand_over, known, &id);
             tokio::time::timeout(COMMAND_TIMEOUT, carried_out).await.unwrap_or_else(|_| {
                 Err(Refused { error: refusal("DEADLINE_EXCEEDED", &id), caller_is_known: false })
             })

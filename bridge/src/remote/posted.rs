@@ -2,13 +2,14 @@
 //! whoever shows no good token is answered whether or not the command has come.
 
 use bytes::Bytes;
-use carillon_proto::port::{self, Pending, Refused};
+use carillon_proto::port::{self, Known, Pending, Refused};
 use carillon_proto::v1;
 use futures::Stream;
 use http::uri::PathAndQuery;
 use prost::Message as _;
 use tokio::sync::oneshot;
-use tonic::{Request, Response, Status};
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+use tonic::{Request, Status};
 
 use super::codec::Verbatim;
 use super::endpoint::Lease;
@@ -25,12 +26,18 @@ pub(super) fn later() -> (oneshot::Sender<Bytes>, impl Stream<Item = Bytes> + Se
     (hand_over, Box::pin(message))
 }
 
-/// Begins the call, and hands the command over when it has come.
+/// Asks the hub to say that the token was good before the command has come.
+pub(super) fn ask_to_be_known(metadata: &mut MetadataMap) {
+    metadata.insert(port::CALLER, MetadataValue::<Ascii>::from_static(port::ASKED));
+}
+
+/// Begins the call, and hands the command over when it has come. `known` is called once the hub says whose it is.
 pub(super) async fn carry_out<S>(
     lease: Lease,
     asked: Request<S>,
     request: Pending,
     hand_over: oneshot::Sender<Bytes>,
+    known: Known,
     request_id: &str,
 ) -> Result<v1::ExecuteResponse, Refused>
 where
@@ -39,7 +46,11 @@ where
     let mut client = tonic::client::Grpc::new(lease.channel());
     let calling = async {
         client.ready().await.map_err(|_| Status::unavailable("the hub was not reached"))?;
-        client.client_streaming(asked, EXECUTE, Verbatim).await
+        let response = client.streaming(asked, EXECUTE, Verbatim).await?;
+        if response.metadata().contains_key(port::CALLER) {
+            known();
+        }
+        response.into_inner().message().await
     };
     let reading = async { request.await.map(|request| hand_over.send(request.encode_to_vec().into())) };
     let mut calling = std::pin::pin!(calling);
@@ -49,7 +60,7 @@ where
         read = reading => (calling.await, read.err()),
     };
     match (answer, unreadable) {
-        (Ok(response), _) => decode(&response, request_id),
+        (Ok(answer), _) => decode(answer, request_id),
         // The hub missed its message, and so had nothing against the caller.
         (Err(status), Some(error)) if status::row(&status).name == "PROTOCOL_ERROR" => {
             Err(Refused { error, caller_is_known: true })
@@ -61,7 +72,7 @@ where
     }
 }
 
-fn decode(response: &Response<Bytes>, request_id: &str) -> Result<v1::ExecuteResponse, Refused> {
-    v1::ExecuteResponse::decode(response.get_ref().clone())
-        .map_err(|_| Refused { error: refusal("INTERNAL", request_id), caller_is_known: true })
+fn decode(answer: Option<Bytes>, request_id: &str) -> Result<v1::ExecuteResponse, Refused> {
+    let decoded = answer.and_then(|answer| v1::ExecuteResponse::decode(answer).ok());
+    decoded.ok_or_else(|| Refused { error: refusal("INTERNAL", request_id), caller_is_known: true })
 }

@@ -9,33 +9,33 @@ mod inbound;
 mod outgoing;
 mod pace;
 mod readable;
+mod standing;
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use carillon_net::addresses::Attempt;
-use carillon_proto::port::{Call, End, FrameStream, HubPort};
+use carillon_proto::port::{Call, End, FrameStream, HubPort, TurnedAway};
 use carillon_proto::v1::session_response::Kind;
 use carillon_proto::wire::TOO_MANY_PINGS;
 use carillon_proto::{Frame, WebSocketForm, WireRow, v1};
 use futures::{Sink, Stream};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use prost::Message as _;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::options::Options;
 use crate::patient::Patient;
-use crate::place::says_nobody;
+use crate::place;
 use gate::Gate;
 use inbound::Inbound;
 use outgoing::Outgoing;
 use pace::Pace;
 use readable::Readable;
+use standing::Standing;
 
 /// tungstenite's read buffer: allocated with each socket, and larger messages make it grow for a while.
 const READ_BUFFER: usize = 1_024;
@@ -53,13 +53,17 @@ pub(crate) async fn run(
     options: &Options,
     hub: &dyn HubPort,
     call: Call,
-    attempt: Option<Attempt>,
+    standing: Option<place::Standing>,
 ) {
+    let peer = matches!(standing, Some(place::Standing::Heard(_))).then(|| Box::new(call.peer.clone()));
     // In a box of its own, which goes before the socket's life begins: the buffer that the handshake was read into goes
     // with it.
-    let opened = Box::pin(open(upgraded, form, options, hub, call, attempt)).await;
+    let opened = Box::pin(open(upgraded, form, options, hub, call, standing)).await;
     let Some(mut socket) = opened else { return };
     poll_fn(|cx| socket.poll(cx)).await;
+    if let Some(peer) = peer.filter(|_| socket.is_turned_away) {
+        hub.turned_away(&peer, TurnedAway::TooMany);
+    }
 }
 
 async fn open(
@@ -68,7 +72,7 @@ async fn open(
     options: &Options,
     hub: &dyn HubPort,
     call: Call,
-    attempt: Option<Attempt>,
+    standing: Option<place::Standing>,
 ) -> Option<Box<Socket>> {
     let parts = upgraded.downcast::<TokioIo<Patient>>().ok()?;
     let request_id = call.request_id.clone();
@@ -87,7 +91,8 @@ async fn open(
         form,
         outgoing: Outgoing::new(form),
         answers_wait: false,
-        attempt,
+        standing: Standing::new(standing),
+        is_turned_away: false,
         asked: false,
         pace: Pace::new(Instant::now()),
         readable: Readable::new(),
@@ -114,8 +119,10 @@ struct Socket {
     outgoing: Outgoing,
     /// Whether tungstenite has something of its own to write.
     answers_wait: bool,
-    /// Until the session is open.
-    attempt: Option<Attempt>,
+    /// Whose it is, until the session is open.
+    standing: Standing,
+    /// Whether it was one too many of its address.
+    is_turned_away: bool,
     /// Whether the hub was asked: where it is not heard what it says, nobody has failed.
     asked: bool,
     /// How often it may send what is no command.
@@ -145,6 +152,10 @@ impl Socket {
                     return Poll::Ready(());
                 }
                 return self.poll_leave(cx);
+            }
+            if let Poll::Ready(row) = self.standing.poll_over(cx, &mut self.outgoing) {
+                self.turns_away(row);
+                continue;
             }
             if self.poll_read(cx).is_ready() {
                 return Poll::Ready(());
@@ -221,8 +232,7 @@ impl Socket {
 
     /// Ends a session whose client does what must not be. It is told in the protocol's own words first.
     fn wrong(&mut self, cx: &mut Context<'_>, code: &'static WireRow, close: u16) -> Poll<()> {
-        // Whoever breaks the protocol before anybody knows them has failed, whatever the hub says.
-        self.attempt = None;
+        self.standing.fails();
         self.hub.fail(code);
         self.last_frames(cx);
         self.close(close, code.name);
@@ -281,19 +291,18 @@ impl Socket {
     }
 
     fn hub_frames(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
-        let Self { hub, outgoing, attempt, .. } = self;
-        let polled = hub.poll_frames(cx, &mut |frame| {
-            if attempt.is_some() && is_connected(&frame) {
-                attempt.take().into_iter().for_each(Attempt::succeeded);
-            }
-            outgoing.push(frame);
-        });
-        if let Poll::Ready(Some(Some(row))) = &polled
-            && let Some(attempt) = self.attempt.take()
-        {
-            judge(attempt, row, self.hub.caller_is_known());
-        }
-        polled
+        let Self { hub, outgoing, standing, .. } = self;
+        let polled = hub.poll_frames(cx, &mut |frame| standing.passes(frame, outgoing));
+        let Poll::Ready(Some(Some(row))) = polled else { return polled };
+        let told = standing.ends(row, hub.caller_is_known(), outgoing);
+        self.is_turned_away |= told != row;
+        Poll::Ready(Some(Some(told)))
+    }
+
+    /// Ends a socket that was one too many of its address, and that nobody known has used.
+    fn turns_away(&mut self, row: &'static WireRow) {
+        self.is_turned_away = true;
+        self.close(row.close, row.name);
     }
 
     /// Lets what is in flight be carried out. Nobody reads the answers.
@@ -322,30 +331,7 @@ impl Socket {
 }
 
 impl Drop for Socket {
-    /// Whoever does not wait for a slow hub has not failed.
     fn drop(&mut self) {
-        if let Some(mut attempt) = self.attempt.take_if(|_| self.asked) {
-            attempt.unjudged(Instant::now().into_std());
-            attempt.succeeded();
-        }
+        self.standing.leaves(self.asked);
     }
-}
-
-/// What a session's end says of who tried to open it. Only who cannot say who they are has failed: not whoever met a hub that
-/// stops or is away.
-fn judge(mut attempt: Attempt, row: &WireRow, is_known: bool) {
-    if !is_known && says_nobody(row) {
-        return drop(attempt);
-    }
-    // A hub that stops says so of everybody.
-    if !is_known && row.http == 503 && row.name != "GOING_AWAY" {
-        attempt.unjudged(Instant::now().into_std());
-    }
-    attempt.succeeded();
-}
-
-/// Whether this is the reply that opens a session: from now on it is known whose the connection is.
-fn is_connected(frame: &Frame) -> bool {
-    let decoded = v1::SessionResponse::decode(frame.message());
-    matches!(decoded, Ok(v1::SessionResponse { kind: Some(Kind::Connected(_)), .. }))
 }

@@ -114,6 +114,9 @@ fn of_command(refusal: &Refusal, kind: Kind) -> Option<&'static str> {
             Some("this needs a service token that lists the tenant: --as service, or --token")
         }
         Code::PermissionDenied if kind == Kind::AsService => Some(USERS_ONLY),
+        Code::NotFound if service => Some(
+            "there is no such room, or the hub's configuration has no namespace of what stands before its first colon",
+        ),
         Code::AccessDenied if !service => {
             Some("ask for it: `carillon admin add-member ROOM USER` makes one a member")
         }

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use anyhow::Context;
-use carillon_hub::app::Hub;
+use anyhow::{Context, bail};
+use carillon_hub::app::{Hub, Stopped};
 use carillon_hub::config::{AuditTo, Config};
 use carillon_hub::telemetry::{LogOptions, init_log};
 use serde_json::json;
@@ -89,7 +89,10 @@ pub(crate) fn run(
         } else {
             told
         };
-        hub.stop().await;
-        ended
+        let stopped = hub.stop().await;
+        ended.and_then(|()| match stopped {
+            Stopped::InOrder | Stopped::CutOff => Ok(()),
+            Stopped::StoreLeftOpen => bail!("the store was not closed: the log says why"),
+        })
     })
 }

@@ -2,10 +2,19 @@
 import { lazy, Suspense } from "preact/compat";
 import { useState } from "preact/hooks";
 import { useEvent } from "./hooks.js";
-import { currentIdentity, devTokens, type Identity, isInFragment, signIn, signOut } from "./identity.js";
+import {
+  calledBy,
+  currentIdentity,
+  devTokens,
+  type Identity,
+  isInFragment,
+  signIn,
+  signOut,
+} from "./identity.js";
 import { Playground } from "./playground/playground.js";
 import { SignIn } from "./signin.js";
 import { Skeleton } from "./ui/parts.js";
+import { TopBar } from "./ui/topbar.js";
 
 const Overview = lazy(() => import("./overview/overview.js"));
 
@@ -15,14 +24,16 @@ export type Place = "playground" | "overview";
 /** The whole page. */
 export function App() {
   const [identity, setIdentity] = useState(currentIdentity);
-  const [place, setPlace] = useState<Place>(() => placeOf(location.pathname));
+  const [place, setPlace] = useState<Place>(() => placeOf(location.pathname, identity));
   const [problem, setProblem] = useState("");
   useEvent(window, "popstate", () => setPlace(placeOf(location.pathname)));
   // A link to the page that is opened in its own tab loads nothing anew.
   useEvent(window, "hashchange", () => {
     if (!isInFragment()) return;
+    const as = currentIdentity();
     setProblem("");
-    setIdentity(currentIdentity());
+    setIdentity(as);
+    setPlace(placeOf(location.pathname, as));
   });
 
   const go = (to: Place) => {
@@ -33,7 +44,8 @@ export function App() {
     signIn(as);
     setProblem("");
     setIdentity(as);
-    if (as.isService) go("overview");
+    const to = as.isService ? "overview" : "playground";
+    if (to !== place) go(to);
   };
   const leave = (why = "") => {
     signOut();
@@ -42,15 +54,26 @@ export function App() {
     go("playground");
   };
 
-  if (identity === undefined && place === "playground") return <SignIn onSignIn={enter} problem={problem} />;
-  if (place === "overview" || identity === undefined || identity.isService) {
+  if (place === "overview") {
     return (
       <Suspense fallback={<Skeleton lines={6} />}>
-        <Overview identity={identity} onGo={go} onLeave={leave} />
+        <Overview key={identity?.token} identity={identity} onGo={go} onLeave={leave} onSignIn={enter} />
       </Suspense>
     );
   }
-  return <Playground key={identity.token} identity={identity} onGo={go} onLeave={leave} />;
+  if (identity === undefined) return <SignIn onSignIn={enter} problem={problem} />;
+  if (identity.isService) {
+    return (
+      <>
+        <TopBar place="playground" onGo={go} onLeave={() => leave()} user={calledBy(identity)} />
+        <SignIn onSignIn={enter} problem="A service has no conversations: sign in as a person to see some." />
+      </>
+    );
+  }
+  const isService = () => enter({ ...identity, isService: true });
+  return (
+    <Playground key={identity.token} identity={identity} onGo={go} onLeave={leave} onService={isService} />
+  );
 }
 
 /** The development token of another user as an address, so that a second window is that user. */
@@ -59,6 +82,10 @@ export async function addressOf(name: string): Promise<string | undefined> {
   return token && `/#token=${token}`;
 }
 
-function placeOf(path: string): Place {
-  return path === "/overview" ? "overview" : "playground";
+/** Where an address leads. One that was opened by a service leads to where there is something for it. */
+function placeOf(path: string, identity?: Identity): Place {
+  if (path === "/overview") return "overview";
+  if (!identity?.isService) return "playground";
+  history.replaceState(null, "", "/overview");
+  return "overview";
 }

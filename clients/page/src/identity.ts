@@ -3,8 +3,9 @@
 /** A token, and what it says. */
 export interface Identity {
   readonly token: string;
-  /** The id of the user or service. */
+  /** The id of the user or service, as far as the token tells: which claim has it is the hub's to say. */
   readonly name: string;
+  /** Whether it is a service's, as far as the token tells. */
   readonly isService: boolean;
 }
 
@@ -49,6 +50,11 @@ export function signOut(): void {
   sessionStorage.removeItem(KEY);
 }
 
+/** What to call whom one is. */
+export function calledBy({ name, isService }: Identity): string {
+  return name || (isService ? "service" : "");
+}
+
 /** What a JWT says, unchecked: the hub checks it. `undefined`: it is none. */
 export function identityOf(token: string): Identity | undefined {
   try {
@@ -56,9 +62,9 @@ export function identityOf(token: string): Identity | undefined {
     const bytes = Uint8Array.from(atob(payload.replaceAll("-", "+").replaceAll("_", "/")), (c) =>
       c.charCodeAt(0),
     );
-    const claims = JSON.parse(new TextDecoder().decode(bytes)) as { sub?: unknown; svc?: unknown };
-    if (typeof claims.sub !== "string") return undefined;
-    return { token, name: claims.sub, isService: claims.svc === true };
+    const claims = JSON.parse(new TextDecoder().decode(bytes)) as { sub?: unknown; svc?: unknown } | null;
+    if (typeof claims !== "object" || claims === null) return undefined;
+    return { token, name: typeof claims.sub === "string" ? claims.sub : "", isService: claims.svc === true };
   } catch {
     return undefined;
   }

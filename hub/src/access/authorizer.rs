@@ -296,6 +296,7 @@ mod tests {
             tenant: TenantId::parse("acme").unwrap(),
             user: UserId::parse(user).unwrap(),
             service: false,
+            cross_tenant: false,
             expires: Timestamp(0),
             token: TokenMark::default(),
             powers: Powers::default(),

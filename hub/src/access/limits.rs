@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Identity};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::rate::{Bucket, Rate};
@@ -115,13 +115,20 @@ pub type OwnRates = FxHashMap<Limited, Option<Rate>>;
 /// Whose bucket, and which.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
-    tenant: TenantId,
+    /// `None` for a service that is for several.
+    tenant: Option<TenantId>,
     /// `None` for the tenant's own.
     name: Option<UserId>,
     service: bool,
     kind: Limited,
     /// Where a namespace has a rate of its own, its place in the list of those.
     namespace: Option<u16>,
+}
+
+impl Key {
+    fn is_of(&self, tenant: Option<&TenantId>, name: &UserId) -> bool {
+        self.tenant.as_ref() == tenant && self.name.as_ref() == Some(name)
+    }
 }
 
 /// Where a kind is limited, and how.
@@ -202,13 +209,26 @@ impl Limiter {
         let own = room.and_then(|room| self.own_rate(kind, room));
         let Some(rate) = own.map_or_else(|| self.rates.of(kind), |(_, rate)| rate) else { return Ok(()) };
         let key = Key {
-            tenant: caller.tenant.clone(),
+            tenant: Some(caller.tenant.clone()),
             name: Some(caller.user.clone()),
             service: caller.service,
             kind,
             namespace: own.map(|(place, _)| place),
         };
         self.take(key, rate, now)
+    }
+
+    /// Takes one of a service's requests. One that is for several tenants has one bucket, whichever it names.
+    pub fn check_service(&self, service: &Identity, now: Moment) -> Result<(), Refusal> {
+        let kind = Limited::Service;
+        let Some(rate) = self.rates.of(kind) else { return Ok(()) };
+        let (tenant, name) = (service.tenant.clone(), Some(service.name.clone()));
+        let key = Key { tenant, name, service: true, kind, namespace: None };
+        self.take(key, rate, now).map_err(|after| match &service.tenant {
+            Some(tenant) => self.refuse(tenant, kind, after),
+            // In none's figures: it may name any number of them.
+            None => too_often(after),
+        })
     }
 
     /// Takes one of the bucket of all that a tenant sends.
@@ -222,7 +242,7 @@ impl Limiter {
     pub fn give_back(&self, tenant: &TenantId) {
         let Some(rate) = self.rates.of(Limited::TenantMessages) else { return };
         let key = tenants(tenant);
-        let Some(shard) = self.shards.get(shard_of(tenant, None)) else { return };
+        let Some(shard) = self.shards.get(shard_of(Some(tenant), None)) else { return };
         if let Some(bucket) = shard.lock().buckets.get_mut(&key) {
             bucket.give_back(rate);
         }
@@ -232,12 +252,14 @@ impl Limiter {
     pub fn tenant_level(&self, tenant: &TenantId, now: Moment) -> Option<Level> {
         self.rates.of(Limited::TenantMessages)?;
         let key = tenants(tenant);
-        let bucket = self.shards.get(shard_of(tenant, None))?.lock().buckets.get(&key).copied();
+        let bucket = self.shards.get(shard_of(Some(tenant), None))?.lock().buckets.get(&key).copied();
         self.level(&key, bucket.unwrap_or_default(), now)
     }
 
     fn take(&self, key: Key, rate: Rate, now: Moment) -> Result<(), Duration> {
-        let Some(shard) = self.shards.get(shard_of(&key.tenant, key.name.as_ref())) else { return Ok(()) };
+        let Some(shard) = self.shards.get(shard_of(key.tenant.as_ref(), key.name.as_ref())) else {
+            return Ok(());
+        };
         let mut shard = shard.lock();
         shard.drop_full(now);
         shard.buckets.entry(key).or_default().take(rate, now)
@@ -245,7 +267,7 @@ impl Limiter {
 
     fn refuse(&self, tenant: &TenantId, kind: Limited, after: Duration) -> Refusal {
         self.count(tenant, kind);
-        Refusal { retry_after: Some(after), ..ErrorCode::RateLimited.into() }
+        too_often(after)
     }
 
     /// Counts a refusal by a limit that is kept elsewhere.
@@ -283,12 +305,12 @@ impl Limiter {
         Some((u16::try_from(place).ok()?, *rate))
     }
 
-    /// How full the buckets are that a user, or a service of that name, has taken from.
-    pub fn levels(&self, tenant: &TenantId, name: &UserId, now: Moment) -> Vec<Level> {
+    /// How full the buckets are that a user, or a service of that name, has taken from; without a tenant those of a service
+    /// for several.
+    pub fn levels(&self, tenant: Option<&TenantId>, name: &UserId, now: Moment) -> Vec<Level> {
         let Some(shard) = self.shards.get(shard_of(tenant, Some(name))) else { return Vec::new() };
         let shard = shard.lock();
-        let own =
-            shard.buckets.iter().filter(|(key, _)| key.tenant == *tenant && key.name.as_ref() == Some(name));
+        let own = shard.buckets.iter().filter(|(key, _)| key.is_of(tenant, name));
         let mut levels: Vec<_> = own.filter_map(|(key, bucket)| self.level(key, *bucket, now)).collect();
         levels.sort_by(|a, b| (a.kind as usize, &a.namespace).cmp(&(b.kind as usize, &b.namespace)));
         levels
@@ -308,13 +330,14 @@ impl Limiter {
         })
     }
 
-    /// Fills all buckets of a user, or a service of that name; how many were not full.
-    pub fn reset(&self, tenant: &TenantId, name: &UserId, now: Moment) -> u32 {
+    /// Fills all buckets of a user, or a service of that name, without a tenant those of a service for several; how many were
+    /// not full.
+    pub fn reset(&self, tenant: Option<&TenantId>, name: &UserId, now: Moment) -> u32 {
         let Some(shard) = self.shards.get(shard_of(tenant, Some(name))) else { return 0 };
         let mut shard = shard.lock();
         let mut reset = 0;
         shard.buckets.retain(|key, bucket| {
-            let theirs = key.tenant == *tenant && key.name.as_ref() == Some(name);
+            let theirs = key.is_of(tenant, name);
             reset += u32::from(theirs && !bucket.is_full(now));
             !theirs
         });
@@ -323,7 +346,7 @@ impl Limiter {
 
     /// Fills the bucket of all that a tenant sends; how many were not full.
     pub fn reset_tenant(&self, tenant: &TenantId, now: Moment) -> u32 {
-        let Some(shard) = self.shards.get(shard_of(tenant, None)) else { return 0 };
+        let Some(shard) = self.shards.get(shard_of(Some(tenant), None)) else { return 0 };
         let bucket = shard.lock().buckets.remove(&tenants(tenant));
         u32::from(bucket.is_some_and(|bucket| !bucket.is_full(now)))
     }
@@ -338,7 +361,8 @@ impl Limiter {
     pub fn buckets(&self, tenant: &TenantId, now: Moment) -> u64 {
         let of = |shard: &Mutex<Shard>| {
             let shard = shard.lock();
-            let theirs = |(key, bucket): &(&Key, &Bucket)| key.tenant == *tenant && !bucket.is_full(now);
+            let theirs =
+                |(key, bucket): &(&Key, &Bucket)| key.tenant.as_ref() == Some(tenant) && !bucket.is_full(now);
             shard.buckets.iter().filter(theirs).count() as u64
         };
         self.shards.iter().map(of).sum()
@@ -347,10 +371,15 @@ impl Limiter {
 
 /// The bucket of all that a tenant sends.
 fn tenants(tenant: &TenantId) -> Key {
-    Key { tenant: tenant.clone(), name: None, service: false, kind: Limited::TenantMessages, namespace: None }
+    let (tenant, kind) = (Some(tenant.clone()), Limited::TenantMessages);
+    Key { tenant, name: None, service: false, kind, namespace: None }
 }
 
-fn shard_of(tenant: &TenantId, name: Option<&UserId>) -> usize {
+fn too_often(after: Duration) -> Refusal {
+    Refusal { retry_after: Some(after), ..ErrorCode::RateLimited.into() }
+}
+
+fn shard_of(tenant: Option<&TenantId>, name: Option<&UserId>) -> usize {
     let hash = BuildHasherDefault::<FxHasher>::default().hash_one((tenant, name));
     // The low bits of this hash are weak.
     (hash >> 32) as usize % SHARDS

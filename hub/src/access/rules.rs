@@ -181,6 +181,21 @@ pub fn types_by_token(rules: &NamespaceRules, caller: &Caller) -> bool {
     rules.roles.of_token(&caller.powers.roles, Capability::Type.action())
 }
 
+/// Whether a membership's role may read what is said in a namespace's rooms.
+pub fn member_reads(rules: &NamespaceRules, role: Role) -> bool {
+    rules.roles.of_member(role, Capability::ReadHistory.action(), true)
+}
+
+/// Whether a member is shown what was last said in a room without asking for it: where they may read its history, as far as
+/// nobody has to be asked.
+pub fn may_be_shown(namespaces: &Namespaces, caller: &Caller, room: &Room, role: Role) -> bool {
+    let nothing = Seq(0);
+    let (user, version, joined, history_from) = (caller.user.clone(), nothing, nothing, nothing);
+    let member = Member { user, role, version, joined, history_from };
+    let (name, created) = (&room.room, Created::of(room));
+    permit(namespaces, caller, name, Some(&member), created, Capability::ReadHistory, false).is_ok()
+}
+
 /// Whether who may join may do all else that reads as well, and need not be asked for each.
 pub fn reads_as_one(rules: &NamespaceRules, caller: &Caller) -> bool {
     !matches!(rules.join, Who::Granted | Who::Authorizer)

@@ -102,6 +102,7 @@ mod tests {
             tenant: TenantId::parse("acme").unwrap(),
             user: UserId::parse("service").unwrap(),
             service: true,
+            cross_tenant: false,
             expires: Timestamp(1),
             token: crate::domain::revocation::TokenMark::default(),
             powers: crate::domain::powers::Powers::default(),

@@ -27,6 +27,9 @@ pub enum StartError {
     /// The way to other nodes cannot be opened as it is set.
     #[error(transparent)]
     Bus(#[from] crate::redis::LinkError),
+    /// There is no embedded store.
+    #[error("this hub keeps its state in Redis, which begins a new epoch by itself")]
+    NotEmbedded,
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Randomness,

@@ -7,11 +7,14 @@ use crate::bus::registry::redis::RedisRegistry;
 use crate::domain::names::TenantId;
 use crate::http::{Facts, Readiness};
 use crate::session::Services;
+use crate::session::owners::Owners;
 use crate::telemetry::{Figures, NodesFigures};
 
 /// Facts from the real parts.
 pub(super) struct HubFacts {
     pub(super) services: Arc<Services>,
+    /// Connections on the gRPC port.
+    pub(super) owners: Owners,
     /// Where there may be other nodes.
     pub(super) registry: Option<RedisRegistry>,
 }
@@ -48,6 +51,7 @@ impl Facts for HubFacts {
             rooms: self.services.delivery.rooms().len() as u64,
             sessions_limit: self.services.limits.sessions.node as u64,
             sessions_by_tenant: tenants.into_iter().collect(),
+            connections: self.owners.figures(),
             nodes: self.nodes(),
         })
     }

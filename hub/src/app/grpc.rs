@@ -13,7 +13,8 @@ use super::worker;
 use crate::audit::{Source, Trail};
 use crate::config::Config;
 use crate::grpc::admin::AdminApi;
-use crate::grpc::door::Door;
+use crate::grpc::bodies::Bodies;
+use crate::grpc::door::{Door, WrongKeys};
 use crate::grpc::execute::HubApi;
 use crate::grpc::health::Health;
 use crate::grpc::local::LocalHub;
@@ -21,9 +22,10 @@ use crate::grpc::server::{Calls, Front, Http2};
 use crate::grpc::session_service::SessionService;
 use crate::session::owners::{ConnectionLimits, Owners};
 use crate::session::{Services, first_call};
+use crate::telemetry::Metrics;
 
 /// Reads the certificates, and says who is counted and believed. Who is turned away is written down in `audit`.
-pub(super) fn door(config: &Config, audit: Trail) -> Result<Door, StartError> {
+pub(super) fn door(config: &Config, audit: Trail, metrics: Metrics) -> Result<Door, StartError> {
     config.check_exposure()?;
     let tls = config.grpc_tls()?.map(|tls| Acceptor::new(&tls)).transpose()?;
     Ok(Door {
@@ -33,8 +35,10 @@ pub(super) fn door(config: &Config, audit: Trail) -> Result<Door, StartError> {
             node: config.grpc.connections,
             user: config.grpc.connections_per_user,
         }),
+        bodies: Bodies::default(),
         trusted_proxies: config.grpc.trusted_proxies.clone().into(),
         bridges: Arc::new(config.bridges()?),
+        wrong_keys: WrongKeys::new(metrics),
         services_need_certificate: config.grpc.tls.services_need_certificate,
         audit,
     })

@@ -32,6 +32,7 @@ use crate::session::{
 };
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::Tracer;
 
 use super::audit::{Audit, Running};
 use super::error::StartError;
@@ -43,7 +44,9 @@ use super::listeners::Listeners;
 use super::nodes::{self, Heard, Nodes};
 use super::outage::{self, Outage};
 use super::ports::Ports;
+use super::stopped::Stopped;
 use super::stores;
+use super::traces;
 use super::worker::{self, Beside, Stop};
 
 /// On a stop, clients are asked to come back spread over this time.
@@ -89,7 +92,7 @@ impl Hub {
     pub async fn start(config: &Config, fronts: &[Arc<dyn BesideFront>]) -> Result<Self, StartError> {
         let metrics = Metrics::new();
         let audit = Audit::prepare(config, &metrics)?;
-        let door = grpc::door(config, audit.trail())?;
+        let door = grpc::door(config, audit.trail(), metrics.clone())?;
         let (services, store, nodes) = build(config, settings(config), metrics, audit.trail())?;
         let revocations_after =
             outage::learn_revocations(&services, 0).await.map_err(StartError::Revocations)?;
@@ -111,7 +114,7 @@ impl Hub {
             workers.push(started.map_err(StartError::Worker)?);
         }
         let registry = nodes.as_ref().map(|nodes| nodes.registry().clone());
-        let facts = HubFacts { services: Arc::clone(&services), registry };
+        let facts = HubFacts { services: Arc::clone(&services), owners: door.owners.clone(), registry };
         if let Some(nodes) = nodes {
             let joined = nodes.joined();
             let started = nodes.start(Arc::clone(&store), &services.presence, revocations_after, run.clone());
@@ -178,9 +181,8 @@ impl Hub {
     }
 
     /// Stops: no new sessions, `going_away` to all, commands in flight finish, the store writes everything home. What
-    /// is not done by the drain timeout is cut off, and what follows has [`STOP_REST`], twice. Whether all was done in
-    /// time.
-    pub async fn stop(mut self) -> bool {
+    /// is not done by the drain timeout is cut off, and what follows has [`STOP_REST`], twice.
+    pub async fn stop(mut self) -> Stopped {
         let deadline = Instant::now() + self.drain_timeout;
         self.health.not_serving().await;
         // Before they are told: they may be back on another node at once.
@@ -212,7 +214,7 @@ impl Hub {
         if !closed {
             tracing::warn!("the store was not closed in time");
         }
-        drained && answered && closed && !self.store.has_failed()
+        Stopped::of(drained && answered, closed && !self.store.has_failed())
     }
 
     /// Ends when calls without a session are answered. Streams that have no end, as a watch of health, keep a worker
@@ -273,6 +275,7 @@ async fn begin_tasks(
     let outage = Outage::new(services, health, stores::patience(config), revocations_after, failed.clone());
     tasks.spawn(outage.watch(run.clone()));
     keys::start(config, &services.authenticator, &services.metrics, tasks, run);
+    traces::start(config.collector()?, &services.traces, tasks, run);
     Ok((handle.address(), failed))
 }
 
@@ -321,7 +324,7 @@ pub(super) fn build(
         authenticator,
         limits: Limits::new(
             config.limiter(),
-            config.limits.commands.0,
+            (config.limits.commands.0, config.limits.open_per_address.0),
             session_limits(config),
             storage,
             config.limits.shared_kinds(),
@@ -333,6 +336,7 @@ pub(super) fn build(
         sessions,
         audit,
         metrics,
+        traces: if config.traces.url.is_some() { Tracer::new() } else { Tracer::default() },
         upkeep: Upkeep::new(workers),
     });
     listeners.name(&services);

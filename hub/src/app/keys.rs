@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(super) use fetch::tls;
 use fetch::{FetchError, Fetcher};
 
 use crate::access::authentication::{Authenticator, KeyRing};

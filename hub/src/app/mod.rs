@@ -15,12 +15,16 @@ mod listeners;
 mod nodes;
 mod outage;
 mod ports;
+mod stopped;
 mod stores;
+mod traces;
 mod worker;
 
 pub use error::StartError;
 pub use front::Front;
 pub use hub::Hub;
+pub use stopped::Stopped;
+pub use stores::renew_epoch;
 
 #[cfg(test)]
 mod tests;

@@ -10,10 +10,10 @@ use crate::administration::commands::{
     SendNotification, SessionsListed, Statistics, UserLevels,
 };
 use crate::administration::{Administration, Live, LiveFigures};
-use crate::audit::Source;
+use crate::audit::{Source, Who};
 use crate::delivery::To;
 use crate::domain::audit::ChainHead;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::{Stateless, Token};
 use crate::domain::error::Refusal;
 use crate::domain::names::{RoomName, TenantId, UserId};
@@ -25,6 +25,7 @@ use crate::grpc::ports::{
     Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Operator, Sessions,
 };
 use crate::session::Services;
+use crate::session::executor::Turn;
 use crate::store::{Erased, Idempotency, refuse};
 use crate::telemetry::resident_bytes;
 
@@ -54,6 +55,10 @@ impl Authenticate for Ports {
         Some(exchange.map(|token| token.map(|token| token.0)).boxed())
     }
 
+    fn look(&self, token: &str) -> Option<Answer<()>> {
+        self.services.look(&Token(token.to_owned()))
+    }
+
     fn user(&self, token: &str) -> Result<Caller, Refusal> {
         self.services.authenticate(&Token(token.to_owned()), Timestamp::now())
     }
@@ -62,16 +67,16 @@ impl Authenticate for Ports {
         self.services.authenticate_service(&Token(token.to_owned()), tenant, Timestamp::now())
     }
 
-    fn limit_service(&self, caller: &Caller) -> Result<(), Refusal> {
-        self.services.limit_service(caller)
+    fn limit_service(&self, service: &Whose) -> Result<(), Refusal> {
+        self.services.limit_service(service)
     }
 
-    fn tell_limited(&self, source: &Source, caller: &Caller, refusal: &Refusal) {
-        self.services.tell_limited(source, caller, refusal);
+    fn tell_limited(&self, source: &Source, who: Who<'_>, refusal: &Refusal) {
+        self.services.tell_limited(source, who, refusal);
     }
 
-    fn any_service(&self, token: &str) -> Result<(), Refusal> {
-        self.services.admits_service(&Token(token.to_owned()), Timestamp::now())
+    fn any_service(&self, token: &str) -> Result<Whose, Refusal> {
+        self.services.service_of(&Token(token.to_owned()), Timestamp::now())
     }
 
     fn operator(&self, token: &str) -> Result<Operator, Refusal> {
@@ -119,7 +124,7 @@ impl Execute for Ports {
         let (services, caller) = (Arc::clone(&self.services), caller.clone());
         async move {
             services.limit_execution(&caller, &command, &source)?;
-            let answer = services.execute(&caller, idempotency, command, None, &source).await?;
+            let answer = services.execute(&caller, idempotency, command, Turn::default(), &source).await?;
             if let Some(event) = answer.ephemeral {
                 services.publish(&caller, &event, To::All)?;
             }
@@ -158,8 +163,7 @@ impl Administer for Ports {
             let revoked = this.services.revocations.tokens(&revocation.scope);
             this.administration.revoke(&caller, revocation, revoked).await?;
             // What this node can know is kept before the call is answered.
-            this.services.keep_reached().await;
-            Ok(())
+            this.services.keep_reached().await
         }
         .boxed()
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::config::{Config, Mode};
 use crate::domain::namespace::Namespaces;
-use crate::store::{CommitSink, Store, redis, sqlite};
+use crate::domain::position::Epoch;
+use crate::store::{Change, CommitSink, Store, redis, sqlite};
 
 use super::error::StartError;
 
@@ -26,6 +27,24 @@ pub(super) fn open(
     options.notification_retention = config.store.notification_retention;
     options.revoked_for = config.revoked_for();
     Ok(Arc::new(sqlite::SqliteStore::open(&options)?))
+}
+
+/// Gives the embedded store of a hub that does not run a new epoch, and gives that: clients then take nothing that they
+/// hold for current.
+pub fn renew_epoch(config: &Config) -> Result<Epoch, StartError> {
+    if config.redis.is_used() {
+        return Err(StartError::NotEmbedded);
+    }
+    let namespaces = Arc::new(Namespaces::new(Vec::new()));
+    let options = sqlite::Options::new(&config.store.path, namespaces, Arc::new(Nobody));
+    Ok(sqlite::SqliteStore::renew_epoch(&options)?)
+}
+
+/// Is told of nothing: nothing is committed.
+struct Nobody;
+
+impl CommitSink for Nobody {
+    fn committed(&self, _: &[Change]) {}
 }
 
 fn open_redis(

@@ -22,6 +22,7 @@ use crate::domain::error::ErrorCode;
 use crate::domain::limits::{COMMANDS_IN_FLIGHT, OUTBOX_BYTES, OUTBOX_READ_BYTES, PAGE_BYTES};
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use crate::domain::position::Seq;
+use crate::domain::revocation::{Revocation, Revoked, Scope, TokenId};
 use crate::domain::time::Timestamp;
 use crate::grpc::decode;
 use crate::session::{Batch, Closer, Input, Live, Output, Services, Session, Settings};
@@ -104,6 +105,32 @@ async fn frames_until(session: &mut Session, last: impl Fn(&Kind) -> bool) -> Ve
         frames.extend(next(session).await.unwrap());
     }
     frames
+}
+
+/// Tokens that were revoked by themselves, as many as the store does not take at once.
+fn reached() -> Vec<Revocation> {
+    let ends = Timestamp::now().plus(Duration::from_secs(3_600));
+    let of = |n| Revoked::Token { id: TokenId([n; 32]), ends };
+    (0..100).map(|n| Revocation { scope: Scope::Everywhere, what: of(n) }).collect()
+}
+
+/// Whoever is to say that a revocation is kept waits for what others have begun to keep.
+#[tokio::test]
+async fn what_a_revocation_reached_is_kept_before_anybody_says_so() {
+    let parts = parts();
+    parts.services.revocations.give_back(reached());
+    let mut first = pin!(parts.services.keep_reached());
+    let mut second = pin!(parts.services.keep_reached());
+    assert!(futures::poll!(first.as_mut()).is_pending() && futures::poll!(second.as_mut()).is_pending());
+    let (first, second) = futures::join!(first, second);
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    assert_eq!(parts.store.revocations(0, 1_000).await.unwrap().revocations.len(), reached().len());
+    // What cannot be kept is not said to be, and not given up.
+    parts.store.close().await;
+    parts.services.revocations.give_back(reached());
+    let refused = parts.services.keep_reached().await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Unavailable);
+    assert_eq!(parts.services.revocations.take_reached().len(), reached().len());
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! What lines say happened, and to what. By ids alone: no content, no token.
 
-use crate::domain::caller::{Caller, Whose};
-use crate::domain::names::{TenantId, UserId};
-use crate::domain::revocation::{TokenId, TokenMark};
+use crate::domain::caller::{Caller, Identity, Whose};
+use crate::domain::names::{RoomName, TenantId, UserId};
+use crate::domain::revocation::TokenId;
 
 /// Who did something, or was refused.
 #[derive(Clone, Copy, Debug)]
@@ -13,21 +13,38 @@ pub struct Who<'a> {
     pub name: &'a UserId,
     /// Whether it is a service.
     pub service: bool,
-    /// The token.
-    pub token: &'a TokenMark,
+    /// Whether it is one for several tenants.
+    pub cross_tenant: bool,
+    /// The token; `None` where it is not known, as behind a ticket that is none.
+    pub token: Option<&'a TokenId>,
 }
 
 impl<'a> From<&'a Caller> for Who<'a> {
     fn from(caller: &'a Caller) -> Self {
-        let Caller { tenant, user, service, token, .. } = caller;
-        Self { tenant: Some(tenant), name: user, service: *service, token }
+        let Caller { tenant, user, service, cross_tenant, token, .. } = caller;
+        Self {
+            tenant: Some(tenant),
+            name: user,
+            service: *service,
+            cross_tenant: *cross_tenant,
+            token: Some(&token.text),
+        }
     }
 }
 
 impl<'a> From<&'a Whose> for Who<'a> {
     fn from(whose: &'a Whose) -> Self {
-        let Whose { tenant, name, service, token } = whose;
-        Self { tenant: tenant.as_ref(), name, service: *service, token }
+        let Whose { tenant, name, service, cross_tenant, token } = whose;
+        let tenant = tenant.as_ref();
+        let (service, cross_tenant, token) = (*service, *cross_tenant, Some(&token.text));
+        Self { tenant, name, service, cross_tenant, token }
+    }
+}
+
+impl Who<'_> {
+    /// Who that is to limits.
+    pub fn identity(&self) -> Identity {
+        Identity::new(self.tenant, self.name, self.service, self.cross_tenant)
     }
 }
 
@@ -42,6 +59,8 @@ pub struct About<'a> {
     pub subject: Option<&'a str>,
     /// How many it was done to.
     pub count: Option<u64>,
+    /// The first of the rooms, where those are counted.
+    pub rooms: &'a [RoomName],
     /// The ticket that was made, by its SHA-256.
     pub ticket: Option<TokenId>,
 }
@@ -64,6 +83,8 @@ pub mod event {
     pub const AUTHENTICATION: &str = "authentication";
     /// A session was opened, or was not.
     pub const SESSION_OPENED: &str = "session.opened";
+    /// A session has joined the rooms again that the one before had, as far as it may.
+    pub const RESUMED: &str = "session.resumed";
     /// A session ended.
     pub const SESSION_ENDED: &str = "session.ended";
     /// Somebody may follow a room no more, and the hub ended it.
@@ -72,7 +93,8 @@ pub mod event {
     pub const TURNED_AWAY: &str = "bridge.turned_away";
     /// Something was done too often.
     pub const LIMIT: &str = "limit";
-    /// Somebody was refused more often than is written line by line; `count` says how often.
+    /// Somebody was refused more often than is written line by line, or strangers were, where nobody is named; `count` says
+    /// how often.
     pub const REFUSED: &str = "refused";
     /// A ticket was asked for.
     pub const TICKET: &str = "create_ticket";

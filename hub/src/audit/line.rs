@@ -26,6 +26,25 @@ impl Line {
     /// A member that is a text.
     pub(super) fn text(&mut self, name: &str, value: &str) {
         self.name(name);
+        self.value(value);
+    }
+
+    /// A member that is a list of texts.
+    pub(super) fn texts<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
+        self.name(name);
+        let mut before = b'[';
+        for value in values {
+            self.0.push(before);
+            before = b',';
+            self.value(value);
+        }
+        if before == b'[' {
+            self.0.push(before);
+        }
+        self.0.push(b']');
+    }
+
+    fn value(&mut self, value: &str) {
         let is_plain = value.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
         if is_plain {
             self.0.push(b'"');

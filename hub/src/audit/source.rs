@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use super::entry::{About, Who, event};
-use super::known::Named;
 use super::line::Line;
 use super::trail::Trail;
 use crate::domain::audit::Seal;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Identity};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::names::{SessionId, TenantId, UserId};
+use crate::domain::names::{RoomName, SessionId, TenantId, UserId};
 use crate::domain::peer::Peer;
 use crate::domain::revocation::TokenId;
 use crate::domain::time::Timestamp;
+use crate::telemetry::traces::TraceContext;
 
 /// From where something was asked. A clone shares everything.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Source {
     pub peer: Arc<Peer>,
     /// The ticket that was shown here, by its SHA-256.
     pub ticket: Option<TokenId>,
+    /// The trace that it is a part of.
+    pub trace: Option<TraceContext>,
     /// Who it is, where that is known.
     made: Option<Arc<Made>>,
 }
@@ -34,7 +36,7 @@ pub struct Source {
 /// What every line of a session says of who it is and where: it is made once.
 #[derive(Debug)]
 struct Made {
-    named: Named,
+    named: Identity,
     members: Box<[u8]>,
 }
 
@@ -42,7 +44,21 @@ impl Source {
     /// A call, or a stream that has not said hello.
     pub fn call(request: &str, peer: Peer) -> Self {
         let peer = Arc::new(peer);
-        Self { session: None, request: request.into(), command: 0, peer, ticket: None, made: None }
+        Self {
+            session: None,
+            request: request.into(),
+            command: 0,
+            peer,
+            ticket: None,
+            trace: None,
+            made: None,
+        }
+    }
+
+    /// The same, as a part of this trace.
+    #[must_use]
+    pub fn traced(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The same, where a ticket was shown.
@@ -59,7 +75,7 @@ impl Source {
         write_who(who, &mut line);
         line.shown("session", session);
         write_peer(&self.peer, &mut line);
-        self.made = Some(Arc::new(Made { named: who.into(), members: line.into_bytes().into() }));
+        self.made = Some(Arc::new(Made { named: who.identity(), members: line.into_bytes().into() }));
         self
     }
 
@@ -71,8 +87,8 @@ impl Source {
     }
 
     /// Whom a line is about.
-    fn named(&self, who: Option<Who<'_>>) -> Option<Named> {
-        self.made.as_ref().map(|made| made.named.clone()).or_else(|| who.map(Named::from))
+    fn named(&self, who: Option<Who<'_>>) -> Option<Identity> {
+        self.made.as_ref().map(|made| made.named.clone()).or_else(|| who.map(|who| who.identity()))
     }
 
     fn write(&self, who: Option<Who<'_>>, line: &mut Line) {
@@ -125,7 +141,7 @@ impl Trail {
         let admitted = match result {
             Ok(()) => Some(0),
             Err(_) => match source.named(who) {
-                Some(named) => self.admits_known(named, 0),
+                Some(named) => self.admits_known(named),
                 None => self.admits_stranger(source.peer.address),
             },
         };
@@ -140,30 +156,27 @@ impl Trail {
         self.tell_of(event, source, who, about, Err(refusal.code));
     }
 
-    /// The same as [`Trail::tell`], of one for several: so many others like it were left out. Whoever calls this sees to it
-    /// that there are few of each; of strangers there are few in all, as there may be any number of addresses.
-    pub fn tell_with(
+    /// The same of somebody who may be refused for the same reason as often as they like: a line where one is due, as whoever
+    /// calls this says, and else it is one of those that were left out. Of strangers there are few lines in all, as there may
+    /// be any number of addresses.
+    pub fn tell_seldom(
         &self,
         event: &str,
         source: &Source,
-        caller: Option<&Caller>,
-        about: About<'_>,
-        result: Result<(), ErrorCode>,
-        left_out: u64,
+        who: Option<Who<'_>>,
+        refused: ErrorCode,
+        is_due: bool,
     ) {
         if !self.is_on() {
             return;
         }
-        let who = caller.map(Who::from);
-        let admitted = match result {
-            Ok(()) => Some(left_out),
-            Err(_) => match source.named(who) {
-                Some(named) => self.admits_known(named, left_out),
-                None => self.admits_one_of_all(left_out),
-            },
+        let admitted = match source.named(who) {
+            named if !is_due => return self.leave_out(named),
+            Some(named) => self.admits_known(named),
+            None => self.admits_one_of_all(),
         };
         if let Some(left_out) = admitted {
-            self.write(event, source, who, about, result, left_out);
+            self.write(event, source, who, About::default(), Err(refused), left_out);
         }
     }
 
@@ -183,7 +196,7 @@ impl Trail {
             line.text("reason", code.name());
         }
         source.write(who, &mut line);
-        let About { room, entry, subject, count, ticket } = about;
+        let About { room, entry, subject, count, rooms, ticket } = about;
         if let Some(ticket) = ticket {
             line.shown("ticket", Seal(ticket.0));
         }
@@ -191,6 +204,9 @@ impl Trail {
             if let Some(value) = value {
                 line.text(name, value);
             }
+        }
+        if !rooms.is_empty() {
+            line.texts("rooms", rooms.iter().map(RoomName::as_str));
         }
         let left_out = Some(left_out).filter(|left_out| *left_out > 0);
         for (name, value) in [("entry", entry), ("count", count), ("left_out", left_out)] {
@@ -226,12 +242,14 @@ impl Trail {
     }
 }
 
-/// That somebody was refused so often and is not written about each time.
-pub(super) fn line_of_refused(named: &Named, count: u64) -> Line {
+/// That somebody was refused so often and is not written about each time; `None` of strangers.
+pub(super) fn line_of_refused(named: Option<&Identity>, count: u64) -> Line {
     let mut line = Line::at(Timestamp::now());
     line.text("event", event::REFUSED);
     line.text("outcome", "refused");
-    write_name(named.tenant.as_ref(), named.service, &named.name, &mut line);
+    if let Some(named) = named {
+        write_name(named.tenant.as_ref(), named.service, &named.name, &mut line);
+    }
     line.number("count", count);
     line
 }
@@ -239,7 +257,9 @@ pub(super) fn line_of_refused(named: &Named, count: u64) -> Line {
 /// Who it is, as members of a line.
 fn write_who(who: Who<'_>, line: &mut Line) {
     write_name(who.tenant, who.service, who.name, line);
-    line.shown("token", Seal(who.token.text.0));
+    if let Some(token) = who.token {
+        line.shown("token", Seal(token.0));
+    }
 }
 
 fn write_name(tenant: Option<&TenantId>, service: bool, name: &UserId, line: &mut Line) {

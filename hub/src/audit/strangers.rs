@@ -37,14 +37,25 @@ impl Strangers {
         Some(std::mem::take(&mut self.left_out))
     }
 
-    /// Whether a line may be written about somebody of whose address few are, with `left_out` others like it: how many were
-    /// left out in all, or `None` where this and those are more.
-    pub(super) fn admit_one_of_all(&mut self, left_out: u64, now: Moment) -> Option<u64> {
+    /// Whether a line may be written about somebody of whose address few are: how many were left out since the last one, or
+    /// `None` where this is one more.
+    pub(super) fn admit_one_of_all(&mut self, now: Moment) -> Option<u64> {
         if self.all.take(AUDIT_STRANGERS, now).is_err() {
-            self.left_out += left_out + 1;
+            self.left_out += 1;
             return None;
         }
-        Some(left_out + std::mem::take(&mut self.left_out))
+        Some(std::mem::take(&mut self.left_out))
+    }
+
+    /// Counts so many of which no line is written.
+    pub(super) fn leave_out(&mut self, count: u64) {
+        self.left_out += count;
+    }
+
+    /// How many were left out, where a line may be written that says so, or nothing comes after it; 0 where that is not now.
+    pub(super) fn take_left_out(&mut self, now: Moment, all: bool) -> u64 {
+        let is_due = self.left_out > 0 && (all || self.all.take(AUDIT_STRANGERS, now).is_ok());
+        if is_due { std::mem::take(&mut self.left_out) } else { 0 }
     }
 }
 
@@ -69,11 +80,21 @@ mod tests {
     fn those_of_whose_address_few_are_have_the_limit_for_all() {
         let mut strangers = Strangers::default();
         for _ in 0..AUDIT_STRANGERS.burst {
-            assert_eq!(strangers.admit_one_of_all(3, Moment(1)), Some(3));
+            assert_eq!(strangers.admit_one_of_all(Moment(1)), Some(0));
         }
-        assert_eq!(strangers.admit_one_of_all(3, Moment(1)), None);
+        assert_eq!(strangers.admit_one_of_all(Moment(1)), None);
         assert_eq!(strangers.admit(Some(address(1)), Moment(1)), None);
-        assert_eq!(strangers.admit_one_of_all(2, Moment(201)), Some(2 + 4 + 1));
+        strangers.leave_out(3);
+        assert_eq!(strangers.take_left_out(Moment(1), false), 0, "there is no line left for it");
+        assert_eq!(strangers.admit_one_of_all(Moment(201)), Some(5));
+        strangers.leave_out(1);
+        assert_eq!(strangers.take_left_out(Moment(401), false), 1);
+        strangers.leave_out(2);
+        assert_eq!(
+            [true, true].map(|all| strangers.take_left_out(Moment(401), all)),
+            [2, 0],
+            "at the end all is said"
+        );
     }
 
     #[test]

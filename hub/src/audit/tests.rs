@@ -93,8 +93,7 @@ fn strangers_fill_no_log_from_however_many_addresses() {
     for number in 0..2 * most as u32 {
         let address = std::net::IpAddr::V4(number.into());
         let source = Source::call("", crate::domain::peer::Peer::new(Some(address), None, None));
-        let refused = Err(ErrorCode::TooManyConnections);
-        trail.tell_with(event::TURNED_AWAY, &source, None, About::default(), refused, 0);
+        trail.tell_seldom(event::TURNED_AWAY, &source, None, ErrorCode::TooManyConnections, true);
     }
     log.close();
     // A few more have come to be allowed meanwhile.

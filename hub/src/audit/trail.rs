@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::known::{Known, Named};
+use super::known::Known;
 use super::line::Line;
 use super::source::line_of_refused;
 use super::strangers::Strangers;
+use crate::domain::caller::Identity;
 use crate::domain::time::Moment;
 use crate::telemetry::Metrics;
 
@@ -44,13 +45,23 @@ impl Trail {
     }
 
     /// The same of one whose address has had no more than its share: see [`Strangers::admit_one_of_all`].
-    pub(super) fn admits_one_of_all(&self, left_out: u64) -> Option<u64> {
-        self.0.as_ref()?.strangers.lock().admit_one_of_all(left_out, Moment::now())
+    pub(super) fn admits_one_of_all(&self) -> Option<u64> {
+        self.0.as_ref()?.strangers.lock().admit_one_of_all(Moment::now())
     }
 
     /// The same of somebody known: see [`Known::admit`].
-    pub(super) fn admits_known(&self, named: Named, left_out: u64) -> Option<u64> {
-        self.0.as_ref()?.known.lock().admit(named, left_out, Moment::now())
+    pub(super) fn admits_known(&self, named: Identity) -> Option<u64> {
+        self.0.as_ref()?.known.lock().admit(named, Moment::now())
+    }
+
+    /// Counts a refusal of which no line is written; `None` of somebody unknown.
+    pub(super) fn leave_out(&self, named: Option<Identity>) {
+        if let Some(queue) = &self.0 {
+            match named {
+                Some(named) => queue.known.lock().leave_out(named, Moment::now()),
+                None => queue.strangers.lock().leave_out(1),
+            }
+        }
     }
 
     /// Says of whom how many refusals were not written, as nothing comes after this.
@@ -132,9 +143,19 @@ impl Queue {
 
     /// Says of whom how many refusals were not written: where that is due, or of all.
     pub(super) fn tell_left_out(&self, all: bool) {
-        let left_out = self.known.lock().take_left_out(Moment::now(), all);
+        let now = Moment::now();
+        let mut known = self.known.lock();
+        let (left_out, forgotten) = (known.take_left_out(now, all), known.take_forgotten());
+        drop(known);
         for (named, count) in left_out {
-            self.push(&line_of_refused(&named, count).into_bytes());
+            self.push(&line_of_refused(Some(&named), count).into_bytes());
+        }
+        let mut strangers = self.strangers.lock();
+        strangers.leave_out(forgotten);
+        let count = strangers.take_left_out(now, all);
+        drop(strangers);
+        if count > 0 {
+            self.push(&line_of_refused(None, count).into_bytes());
         }
     }
 

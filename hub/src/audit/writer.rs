@@ -141,8 +141,10 @@ impl Writer {
                 return;
             }
             if closed || Instant::now() >= due {
-                // It is in what is taken next.
-                self.queue.tell_left_out(false);
+                if !closed {
+                    // It is in what is taken next.
+                    self.queue.tell_left_out(false);
+                }
                 self.note();
                 due = Instant::now() + self.options.anchor_interval;
             }

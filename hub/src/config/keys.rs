@@ -166,7 +166,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
 }
 
 /// The certificates of a PEM file, as those that are believed.
-fn roots(key: &str, path: &Path) -> Result<RootCertStore, Broken> {
+pub(super) fn roots(key: &str, path: &Path) -> Result<RootCertStore, Broken> {
     let pem = read(key, path)?;
     let broken = || Broken::new(key, "a PEM file with certificates");
     let mut roots = RootCertStore::empty();

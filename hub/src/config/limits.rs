@@ -72,6 +72,8 @@ pub struct LimitsSection {
     pub sessions_per_node: usize,
     /// Sessions that a user opens.
     pub open: RateSetting,
+    /// Sessions that are opened from one address, where it is known, whoever opens them.
+    pub open_per_address: RateSetting,
     /// Rooms that a user's sessions resume.
     pub resume: RateSetting,
     /// Commands of one session, and of a user without a session.
@@ -92,7 +94,7 @@ pub struct LimitsSection {
     pub mark: RateSetting,
     /// Changes of one's inbox.
     pub inbox: RateSetting,
-    /// Requests of a service in a tenant.
+    /// Requests of a service, in whichever tenants.
     pub service: RateSetting,
     /// Messages, events and notifications of all of a tenant.
     pub messages_per_tenant: RateSetting,
@@ -118,6 +120,10 @@ pub enum SharedLimit {
     Mark,
     /// `limits.inbox`.
     Inbox,
+    /// `limits.open`.
+    Open,
+    /// `limits.resume`.
+    Resume,
     /// `limits.messages_per_tenant`.
     MessagesPerTenant,
 }
@@ -131,6 +137,8 @@ impl SharedLimit {
             Self::Publish => Limited::Publish,
             Self::Mark => Limited::Mark,
             Self::Inbox => Limited::Inbox,
+            Self::Open => Limited::Open,
+            Self::Resume => Limited::Resume,
             Self::MessagesPerTenant => Limited::TenantMessages,
         }
     }
@@ -144,6 +152,7 @@ impl Default for LimitsSection {
             sessions_per_address: 0,
             sessions_per_node: limits::SESSIONS_PER_NODE,
             open: RateSetting::of(limits::OPEN_RATE),
+            open_per_address: RateSetting::of(limits::OPEN_PER_ADDRESS_RATE),
             resume: RateSetting::of(limits::RESUME_RATE),
             commands: RateSetting::of(limits::COMMANDS_RATE),
             send: RateSetting::of(limits::SEND_RATE),
@@ -172,6 +181,7 @@ impl LimitsSection {
             sessions_per_address: 0,
             sessions_per_node: 0,
             open: off,
+            open_per_address: off,
             resume: off,
             commands: off,
             send: off,

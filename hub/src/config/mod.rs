@@ -27,6 +27,7 @@ mod sources;
 mod span;
 mod store;
 mod tls;
+mod traces;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub use session::SessionSection;
 pub use span::parse_duration;
 pub use store::StoreSection;
 pub use tls::{Demand, GrpcTlsSection, TlsSection};
+pub use traces::TracesSection;
 
 use std::path::Path;
 use std::time::Duration;
@@ -63,6 +65,7 @@ use crate::access::limits::Limiter;
 use crate::domain::namespace::Namespaces;
 use crate::domain::reply::SessionTerms;
 use crate::telemetry::LogFormat;
+use crate::telemetry::traces::Collector;
 
 use check::Broken;
 use sources::Sources;
@@ -97,6 +100,8 @@ pub struct Config {
     pub presence: PresenceSection,
     /// Logging.
     pub log: LogSection,
+    /// Who is told of traces.
+    pub traces: TracesSection,
     /// The namespaces of rooms; a room of any other does not exist.
     #[serde(rename = "namespace")]
     pub namespaces: Vec<NamespaceSection>,
@@ -155,6 +160,11 @@ impl Config {
     pub fn limiter(&self) -> Limiter {
         let own = self.namespaces.iter().map(|namespace| (namespace.name.clone(), namespace.rates.own()));
         Limiter::new(self.limits.rates(), own.filter(|(_, rates)| !rates.is_empty()).collect())
+    }
+
+    /// Who is told of traces, where there is somebody. Reads the file with authorities.
+    pub fn collector(&self) -> Result<Option<Collector>, ConfigError> {
+        self.traces.collector().map_err(|broken| broken.at(Origin::Program))
     }
 
     /// How the authoriser is asked.
@@ -283,6 +293,7 @@ impl Config {
         self.presence.check()?;
         self.limits.check()?;
         self.log.check()?;
+        self.traces.collector()?;
         self.audit.check()?;
         namespace::check_all(&self.namespaces)?;
         self.find_exposed()?;

@@ -14,7 +14,7 @@ use super::error::{ConfigError, Origin};
 const PREFIX: &str = "CARILLON__";
 
 /// Keys whose values are text whatever they look like: a secret of digits is not a number.
-const TEXTS: [&str; 23] = [
+const TEXTS: [&str; 25] = [
     "auth.secret",
     "auth.secret_file",
     "auth.public_key_file",
@@ -38,6 +38,8 @@ const TEXTS: [&str; 23] = [
     "redis.password",
     "redis.ca",
     "store.path",
+    "traces.url",
+    "traces.ca_file",
 ];
 
 /// Keys whose values are never quoted, besides the secrets of `auth`.

@@ -1,15 +1,16 @@
 //! Pages: a room's log, a room's members, a user's rooms. Whether the caller may was decided before.
 
-use crate::access::rules::Permit;
+use crate::access::rules::{Permit, may_be_shown};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Cursor, HistoryBound};
 use crate::domain::cursor::{self, List};
 use crate::domain::error::Refusal;
 use crate::domain::limits;
 use crate::domain::names::{RoomKey, RoomName, UserId};
-use crate::domain::namespace::NamespaceRules;
+use crate::domain::namespace::{NamespaceRules, Namespaces};
 use crate::domain::position::Seq;
 use crate::domain::reply::Reply;
+use crate::domain::room::RoomSummary;
 use crate::store::{EntryPage, EntryRange, PageBound, RoomsQuery, Store, refuse};
 
 /// A page of a room's log, oldest first. `INVALID_ARGUMENT` in a namespace that keeps none and for a place beyond the
@@ -59,9 +60,20 @@ fn ordered(room: RoomName, page: EntryPage, range: EntryRange, from: Seq) -> Rep
     Reply::History { room, entries, as_of: head, more }
 }
 
+/// What a user is shown of their rooms: none of a namespace that there is not any more, and the last message where they may
+/// read it.
+pub fn shown(namespaces: &Namespaces, caller: &Caller, mut rooms: Vec<RoomSummary>) -> Vec<RoomSummary> {
+    rooms.retain(|summary| namespaces.rules(&summary.room.room).is_some());
+    for RoomSummary { room, role, last_message, .. } in &mut rooms {
+        last_message.take_if(|_| !may_be_shown(namespaces, caller, room, *role));
+    }
+    rooms
+}
+
 /// A page of the caller's rooms, in the store's order.
 pub async fn rooms(
     store: &dyn Store,
+    namespaces: &Namespaces,
     caller: &Caller,
     cursor: &Cursor,
     limit: u32,
@@ -76,7 +88,7 @@ pub async fn rooms(
         Some(last) => cursor::write(List::Rooms, &user, "", last.as_str()),
         None => Cursor::default(),
     };
-    Ok(Reply::Rooms { rooms: page.rooms, next })
+    Ok(Reply::Rooms { rooms: shown(namespaces, caller, page.rooms), next })
 }
 
 /// A page of a room's members, in order of their ids.

@@ -31,6 +31,7 @@ fn caller(name: &str) -> Caller {
         tenant: TenantId::parse("acme").unwrap(),
         user: user(name),
         service: false,
+        cross_tenant: false,
         expires: Timestamp(i64::MAX),
         token: crate::domain::revocation::TokenMark::default(),
         powers: crate::domain::powers::Powers::default(),

@@ -113,6 +113,11 @@ impl Delivery {
         }
     }
 
+    /// Whether who follows a room is told of marks there: not of those in large rooms, nor where there are no receipts.
+    pub fn tells_marks(&self, key: &RoomKey) -> bool {
+        self.is_told_of_marks(key).is_some()
+    }
+
     /// The room, where it has followers who are told of marks.
     fn is_told_of_marks(&self, key: &RoomKey) -> Option<Arc<ActiveRoom>> {
         let receipts = self.namespaces.rules(&key.room).is_some_and(|rules| rules.receipts);

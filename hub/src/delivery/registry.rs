@@ -85,6 +85,11 @@ impl Registry {
         all
     }
 
+    /// How many sessions a tenant has.
+    pub fn sessions_in_count(&self, tenant: &TenantId) -> usize {
+        (0..self.tenants.len()).map(|shard| self.count_in(shard, tenant)).sum()
+    }
+
     /// All sessions.
     pub fn all(&self) -> Vec<Arc<Mailbox>> {
         self.users.read().values().flatten().cloned().collect()

@@ -14,6 +14,8 @@ pub struct Whose {
     pub name: UserId,
     /// Whether it is a service's.
     pub service: bool,
+    /// Whether it is for several tenants, as some services' are.
+    pub cross_tenant: bool,
     /// What a revocation would know the token by.
     pub token: TokenMark,
 }
@@ -24,8 +26,35 @@ impl From<&Caller> for Whose {
             tenant: Some(caller.tenant.clone()),
             name: caller.user.clone(),
             service: caller.service,
+            cross_tenant: caller.cross_tenant,
             token: caller.token,
         }
+    }
+}
+
+impl Whose {
+    /// Who it is to limits.
+    pub fn identity(&self) -> Identity {
+        Identity::new(self.tenant.as_ref(), &self.name, self.service, self.cross_tenant)
+    }
+}
+
+/// Who somebody is to limits and to the audit log. A service for several tenants is one, whichever of them it names: it may
+/// name any.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The tenant; `None` for a service that is for several.
+    pub tenant: Option<TenantId>,
+    /// The user, or the service.
+    pub name: UserId,
+    /// Whether it is a service.
+    pub service: bool,
+}
+
+impl Identity {
+    /// Of whom a token is that is for `tenant`, or for several of which that one was named.
+    pub fn new(tenant: Option<&TenantId>, name: &UserId, service: bool, cross_tenant: bool) -> Self {
+        Self { tenant: tenant.filter(|_| !cross_tenant).cloned(), name: name.clone(), service }
     }
 }
 
@@ -38,6 +67,8 @@ pub struct Caller {
     pub user: UserId,
     /// Whether it is a service, and so may administer.
     pub service: bool,
+    /// Whether its token is for several tenants, as some services' are.
+    pub cross_tenant: bool,
     /// When the token ends.
     pub expires: Timestamp,
     /// What a revocation would know the token by.

@@ -213,6 +213,8 @@ impl ReactionKey {
 /// An application's event. In a durable room an entry, else ephemeral.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
+    /// Whether a service published it. A service's name may be a user's id too: nobody is the sender of what the other sent.
+    pub by_service: bool,
     /// At most 100 characters.
     pub name: EventName,
     /// Events of one key merge, latest wins; `None` never merges.

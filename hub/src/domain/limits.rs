@@ -131,9 +131,28 @@ pub const MARK_RATE: Rate = Rate::new(200, Duration::from_millis(50));
 pub const INBOX_RATE: Rate = Rate::new(10, Duration::from_secs(6));
 /// Sessions that a user opens, by default: all devices and tabs come back some times at once, and one of them every second.
 pub const OPEN_RATE: Rate = Rate::new(60, Duration::from_secs(1));
+/// Sessions that are opened from one address, by default: a school's devices all come back some times at once, and 100 of them
+/// every second.
+pub const OPEN_PER_ADDRESS_RATE: Rate = Rate::new(5_000, Duration::from_millis(10));
+/// Addresses of which it is known how many were.
+pub const OPENING_ADDRESSES: usize = 100_000;
+/// Rooms that the line of the audit log names which says that a session has resumed some; their number is in it.
+pub const AUDIT_RESUMED_ROOMS: usize = 10;
 /// Rooms that a user's sessions resume, by default: all of [`SESSIONS_PER_USER`] sessions those of [`ROOMS_PER_SESSION`] twice
 /// at once, and 50 a second.
 pub const RESUME_RATE: Rate = Rate::new(1_000, Duration::from_millis(20));
+/// Sessions of a node that read what they begin with at the same time.
+pub const OPENINGS_AT_ONCE: usize = 1_024;
+/// Rooms that sessions of a node resume, or join by themselves, at the same time.
+pub const JOINS_AT_ONCE: usize = 1_024;
+/// Pages that sessions of a node read at the same time of rooms in which they are behind.
+pub const CATCH_UPS_AT_ONCE: usize = 512;
+/// A room that could not be resumed, or read, is tried again after so long; after twice as long each time that it cannot.
+pub const JOIN_AGAIN: Duration = Duration::from_secs(1);
+/// A line of the log says so at most this often.
+pub const UNREAD_ROOMS: Duration = Duration::from_secs(10);
+/// The longest of these waits.
+pub const JOIN_AGAIN_MOST: Duration = Duration::from_secs(30);
 /// A session with rooms left to resume that waits for its turn looks for it this often, should an administrator fill it.
 pub const RESUME_LOOKS: Duration = Duration::from_secs(1);
 /// Requests of a service, by default.
@@ -157,6 +176,10 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(25);
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(60);
 /// A stream that has not authenticated by then is closed (row F2).
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that the requests of one user that are not whole yet may hold together, without a session: dozens of the largest.
+pub const UNFINISHED_BYTES: usize = 4 << 20;
+/// Whoever has more may try again after this long.
+pub const UNFINISHED_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A command that is not done by then is answered with DEADLINE_EXCEEDED (row LH7).
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Erasing a user's content that is not done by then is answered with `DEADLINE_EXCEEDED`; repeating it carries on.
@@ -272,11 +295,17 @@ pub const CONNECTIONS: usize = 16_000;
 /// Connections of one user of a node at once, by default: each device that comes back on a bad network every few seconds
 /// leaves one until the hub notices that nobody is there ([`HTTP2_KEEPALIVE_INTERVAL`], [`HTTP2_KEEPALIVE_TIMEOUT`]).
 pub const CONNECTIONS_PER_USER: usize = 100;
+/// Past this share of them, percent, an operator is warned (row F7b).
+pub const CONNECTIONS_WARNING: usize = 80;
+/// And again once it was below this one.
+pub const CONNECTIONS_WARNING_OVER: usize = 70;
 /// Who finds too many connections may try again after this long.
 pub const CONNECTIONS_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Who has too many of either is still told so, on so many connections of one worker within [`TURNED_AWAY_FOR`]: within TLS
 /// each costs a handshake. More are closed without a word.
 pub const TURNED_AWAY: usize = 64;
+/// And so many of them of one address, so that nobody takes them all.
+pub const TURNED_AWAY_OF_ADDRESS: usize = 16;
 /// How long such a connection stays open to be told.
 pub const TURNED_AWAY_FOR: Duration = Duration::from_secs(5);
 /// A handshake of TLS that is not done by then ends the connection (row F2).

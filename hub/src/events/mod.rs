@@ -46,19 +46,15 @@ pub fn publish(
     exclude_self: bool,
     now: Timestamp,
 ) -> Result<Publication, Refusal> {
+    let event = Event { by_service: caller.service, ..event.clone() };
     if let Some(payload) = &event.payload {
         rules.data_types.check(payload, "payload.media_type")?;
     }
     if !rules.durable {
         return Ok(Publication::Ephemeral(EphemeralEvent {
             room: RoomKey { tenant: caller.tenant.clone(), room: room.clone() },
-            push: Push::Event {
-                room: room.clone(),
-                sender: caller.user.clone(),
-                time: now,
-                event: event.clone(),
-            },
             merge_key: event.key.clone(),
+            push: Push::Event { room: room.clone(), sender: caller.user.clone(), time: now, event },
             exclude_self,
             attempt: None,
         }));
@@ -73,7 +69,7 @@ pub fn publish(
         by_service: caller.service,
         idempotency: None,
         conditions: permit.condition().into_iter().collect(),
-        writes: vec![Write::Append(EntryBody::Event(event.clone()))],
+        writes: vec![Write::Append(EntryBody::Event(event))],
         effects: Vec::new(),
     }))
 }
@@ -104,6 +100,7 @@ mod tests {
             tenant: TenantId::parse("acme").unwrap(),
             user: user.clone(),
             service: false,
+            cross_tenant: false,
             expires: Timestamp(1),
             token: crate::domain::revocation::TokenMark::default(),
             powers: crate::domain::powers::Powers::default(),
@@ -113,6 +110,7 @@ mod tests {
         let role = Some(member.role);
         let permit = Permit { role, member: Some(member), moderates: false, history_from: Seq(1) };
         let event = Event {
+            by_service: false,
             name: EventName::parse("moved").unwrap(),
             key: Some(EventKey::parse("cursor").unwrap()),
             payload: None,

@@ -13,11 +13,22 @@ use crate::access::tickets::Tickets;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits;
 use crate::domain::names;
+use crate::telemetry::traces::TraceContext;
 
 /// The metadata that carries a request's id, both ways.
 pub const REQUEST_ID: &str = "x-request-id";
 /// Longest request id, bytes.
 const REQUEST_ID_BYTES: usize = 64;
+
+/// The metadata of a trace that a call is a part of (W3C Trace Context).
+const TRACE_PARENT: &str = "traceparent";
+
+/// The trace that a call is a part of; two of them say nothing.
+pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut parents = headers.get_all(TRACE_PARENT).iter();
+    let parent = parents.next().filter(|_| parents.next().is_none())?;
+    TraceContext::parse(parent.to_str().ok()?)
+}
 
 /// What a caller quotes to the operator; the log has the same. 1 to 64 bytes of the room alphabet: it goes into log
 /// lines and response headers.

@@ -15,7 +15,6 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,12 +25,22 @@ use super::door::{Door, Visitor};
 use super::io::{Socket, prepare};
 use super::server::Http2;
 use super::streams::Streams;
-use crate::domain::limits::{HANDSHAKE_TIMEOUT, TURNED_AWAY, TURNED_AWAY_FOR};
+use crate::domain::limits::{HANDSHAKE_TIMEOUT, TURNED_AWAY_FOR};
+use crate::domain::time::Moment;
 use crate::session::Closer;
 use crate::session::owners::Present;
+use crate::telemetry::Seldom;
+
+mod told;
+
+pub(super) use told::Place;
+use told::Told;
 
 /// After the system could not give a connection, being short of something such as descriptors: trying at once would spin.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// How often the log says so at most.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// The terms of a listener's connections.
 #[derive(Clone)]
@@ -51,7 +60,8 @@ where
     R::Future: Send + 'static,
 {
     let (http2, connections, stopping) = (server(terms.http2), TaskTracker::new(), CancellationToken::new());
-    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
+    let told = Told::default();
+    let refused = Seldom::default();
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -61,13 +71,15 @@ where
         match accepted {
             Ok((socket, peer)) => {
                 prepare(&socket);
-                if let Some(arrival) = arrive(socket, peer.ip(), &terms, &turned_away) {
+                if let Some(arrival) = arrive(socket, peer.ip(), &terms, &told) {
                     let (door, router) = (terms.door.clone(), router.clone());
                     connections.spawn(carry(http2.clone(), arrival, door, router, stopping.clone()));
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if let Some(left_out) = refused.admit_every(SAY_AGAIN, Moment::now()) {
+                    tracing::warn!(%error, left_out, "cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_AGAIN).await;
             }
         }
@@ -88,31 +100,32 @@ struct Arrival {
     /// Counts it among all.
     present: Present,
     deadline: Instant,
+    /// Where it is one too many, its place among those that are told so.
+    told: Option<Place>,
 }
 
-/// Counts a connection at its address and among all. Where there are too many, it may still be told so, briefly; past so many of those
-/// it is closed: whoever asks that often knows.
-fn arrive(
-    socket: TcpStream,
-    address: IpAddr,
-    terms: &Terms,
-    turned_away: &Arc<Semaphore>,
-) -> Option<Arrival> {
+/// Counts a connection at its address and among all. Where there are too many, it may still be told so, briefly; past so many of those,
+/// of its address or of all, it is closed: whoever asks that often knows.
+fn arrive(socket: TcpStream, address: IpAddr, terms: &Terms, told: &Told) -> Option<Arrival> {
     let attempt = terms.door.arrival(address);
-    let present = terms.door.owners.arrive();
+    let present = terms.door.owners.arrive(address);
     let is_one_too_many = attempt.is_err() || present.owned().is_too_many();
     let limit = if is_one_too_many { TURNED_AWAY_FOR } else { terms.first_call };
     let deadline = Instant::now() + limit;
-    if is_one_too_many {
-        // Its place is taken for the whole time, even if it leaves at once: that bounds how many there are in a time, and
-        // so what their handshakes cost.
-        let told = Arc::clone(turned_away).try_acquire_owned().ok()?;
+    let told = if is_one_too_many {
+        // Its place is taken for the whole time, even if it leaves at once, unless somebody known uses it: that bounds how
+        // many there are in a time, and so what their handshakes cost.
+        let place = told.take(address)?;
+        let held = place.clone();
         tokio::spawn(async move {
             sleep_until(deadline).await;
-            drop(told);
+            held.give_back();
         });
-    }
-    Some(Arrival { socket, address, attempt, present, deadline })
+        Some(place)
+    } else {
+        None
+    };
+    Some(Arrival { socket, address, attempt, present, deadline, told })
 }
 
 /// HTTP/2 under the hub's limits.
@@ -140,18 +153,19 @@ async fn carry<R>(
     R: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     R::Future: Send + 'static,
 {
-    let Arrival { socket, address, attempt, present, deadline } = arrival;
+    let Arrival { socket, address, attempt, present, deadline, told } = arrival;
+    let closer = present.closer();
     let entered = match &door.tls {
         // In a box of its own, which goes before the connection's life begins.
         Some(tls) => {
-            Box::pin(stopping.run_until_cancelled(shake_hands(socket, tls, deadline))).await.flatten()
+            let handshake = shake_hands(socket, tls, deadline, &closer);
+            Box::pin(stopping.run_until_cancelled(handshake)).await.flatten()
         }
         None => Some(Stream::Plain(socket)),
     };
     let Some(stream) = entered else { return };
-    let owned = present.owned();
-    let closer = Closer::of_connection(Arc::clone(&owned));
-    let visitor = Arc::new(Visitor::new(door, address, attempt, stream.certified_names()).on(owned));
+    let names = stream.certified_names();
+    let visitor = Arc::new(Visitor::new(door, address, attempt, names).told(told).on(present.owned()));
     let socket = Socket::new(stream, deadline, closer);
     let (closer, caller) = (socket.closer(), Arc::clone(&visitor));
     let calls = router.map_request(move |request: Request<Incoming>| {
@@ -176,10 +190,19 @@ async fn carry<R>(
     }
 }
 
-/// `None` where the handshake fails or takes too long.
-async fn shake_hands(socket: TcpStream, tls: &Acceptor, deadline: Instant) -> Option<Stream> {
+/// `None` where the handshake fails or takes too long, or the connection gives way to another meanwhile.
+async fn shake_hands(
+    socket: TcpStream,
+    tls: &Acceptor,
+    deadline: Instant,
+    closer: &Closer,
+) -> Option<Stream> {
     let deadline = deadline.min(Instant::now() + HANDSHAKE_TIMEOUT);
-    match timeout_at(deadline, tls.accept(socket)).await {
+    let accepted = tokio::select! {
+        accepted = timeout_at(deadline, tls.accept(socket)) => accepted,
+        () = closer.closed() => return None,
+    };
+    match accepted {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
             tracing::debug!(%error, "a handshake failed");

@@ -7,24 +7,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use carillon_net::addresses::{Addresses, Attempt};
-use carillon_net::forwarded::client_address;
 use carillon_net::tls::Acceptor;
 use carillon_proto::port;
-use http::header::USER_AGENT;
 use http::{Extensions, HeaderMap};
 use parking_lot::Mutex;
+use tonic::Status;
+use tonic::body::Body;
 
-use super::call::{RequestId, bearer};
+use super::bodies::Bodies;
+use super::connections::Place;
 use crate::access::bridges::Bridges;
-use crate::access::tickets::Tickets;
-use crate::audit::{About, Source, Trail, event};
-use crate::domain::caller::Caller;
+use crate::audit::{Trail, event};
+use crate::domain::caller::{Caller, Whose};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::peer::Peer;
+use crate::domain::names::UserKey;
 use crate::session::owners::{Owned, Owners, full};
 
+mod keys;
+mod source;
 mod trial;
 
+pub use keys::WrongKeys;
 use trial::Counted;
 pub(super) use trial::Trial;
 
@@ -37,10 +40,14 @@ pub struct Door {
     pub addresses: Addresses,
     /// How many connections there may be, and one user have.
     pub owners: Owners,
+    /// What one user's requests hold that are not whole yet.
+    pub bodies: Bodies,
     /// Proxies whose `x-forwarded-for` is believed, each with its clients' calls on connections of its own.
     pub trusted_proxies: Arc<[IpAddr]>,
     /// Which bridges are believed.
     pub bridges: Arc<Bridges>,
+    /// Who would be believed and shows another key.
+    pub wrong_keys: WrongKeys,
     /// Whether a service's token is good on connections with a verified certificate alone.
     pub services_need_certificate: bool,
     /// Where it is written down who is turned away.
@@ -66,8 +73,8 @@ impl Door {
 pub(super) enum Admitted {
     /// A user.
     User(Caller),
-    /// A service: for which tenant, only the request says.
-    Service,
+    /// A service, and which it is where that is known: for which tenant, only the request says.
+    Service(Option<Box<Whose>>),
     /// A user, who may make no such call: `PERMISSION_DENIED`.
     Barred(Caller),
 }
@@ -94,6 +101,8 @@ pub(super) struct Visitor {
     /// Whether its address has too many, and how long it has to wait: nothing is answered but that, unless it proves to be
     /// a bridge.
     turned_away: Mutex<Option<Duration>>,
+    /// Its place among those that are told so, until somebody known uses it.
+    told: Option<Place>,
 }
 
 impl Visitor {
@@ -119,11 +128,18 @@ impl Visitor {
             known: AtomicBool::default(),
             suspect: AtomicBool::default(),
             turned_away: Mutex::new(turned_away),
+            told: None,
         };
         if visitor.has_bridge_certificate() {
             visitor.is_known();
         }
         visitor
+    }
+
+    /// The same, with its place among those that are told that they are too many, where it is one.
+    pub(super) fn told(mut self, told: Option<Place>) -> Self {
+        self.told = told;
+        self
     }
 
     /// The same, of a connection that is counted. Where that is one too many of the node nothing is answered but that, unless
@@ -132,7 +148,7 @@ impl Visitor {
         self.owned = Some(owned);
         // A proxy's are shared by whoever comes through it.
         if self.has_bridge_certificate() || self.address.is_some_and(|address| self.door.trusts(address)) {
-            self.is_exempt();
+            self.is_aside();
         }
         if self.owned.as_ref().is_some_and(|owned| owned.is_too_many()) {
             *self.turned_away.get_mut() = full().retry_after;
@@ -143,6 +159,16 @@ impl Visitor {
     /// That of the connection on which a call with these extensions came.
     pub(super) fn of(extensions: &Extensions) -> Arc<Self> {
         extensions.get::<Arc<Self>>().cloned().unwrap_or_default()
+    }
+
+    /// The body of a request of a user, who holds so much of those that are not whole yet: see [`Bodies::hold`].
+    pub(super) fn hold(
+        &self,
+        user: UserKey,
+        body: Body,
+        refused: impl FnOnce() -> Status + Send + 'static,
+    ) -> Body {
+        self.door.bodies.hold(user, body, refused)
     }
 
     /// A call has come, whatever it is.
@@ -200,7 +226,8 @@ impl Visitor {
         if self.lacks_certificate(headers, &admitted) {
             // Whoever has stolen the token fails as whoever has none.
             drop(trial);
-            return Err(ErrorCode::PermissionDenied.into());
+            let whose = if let Ok(Admitted::Service(whose)) = admitted { whose } else { None };
+            return Err(Refusal { whose, ..ErrorCode::PermissionDenied.into() });
         }
         let admitted = self.owned_by(headers, admitted);
         if is_good(&admitted) {
@@ -220,8 +247,10 @@ impl Visitor {
         let admitted = admitted?;
         if let Some(owned) = self.owned.as_ref().filter(|_| !self.is_bridge(headers)) {
             match &admitted {
-                Admitted::User(caller) | Admitted::Barred(caller) => owned.is_of(&caller.key())?,
-                Admitted::Service => owned.is_exempt(),
+                Admitted::User(caller) | Admitted::Barred(caller) => {
+                    owned.is_of(&caller.key()).map_err(|refusal| refusal.of(caller.into()))?;
+                }
+                Admitted::Service(_) => owned.is_aside(),
             }
         }
         Ok(admitted)
@@ -229,7 +258,7 @@ impl Visitor {
 
     /// Whether a service calls that would have to show a certificate, and shows none.
     fn lacks_certificate(&self, headers: &HeaderMap, admitted: &Result<Admitted, Refusal>) -> bool {
-        matches!(admitted, Ok(Admitted::Service)) && self.refuses_service(headers)
+        matches!(admitted, Ok(Admitted::Service(_))) && self.refuses_service(headers)
     }
 
     /// Whether a service's token is not good on this call, which shows no certificate.
@@ -283,53 +312,6 @@ impl Visitor {
         self.door.addresses.attempt(address, now).map(Counted::Beside)
     }
 
-    /// Writes down that a call was refused: of an address that has too many once a minute, for it may go on asking.
-    pub(super) fn tell_refused(&self, event: &str, headers: &HeaderMap, refusal: &Refusal) {
-        let (source, about) = (self.source(headers), About::default());
-        match self.address_of(headers).filter(|_| refusal.code == ErrorCode::TooManyConnections) {
-            None => self.door.audit.tell_refused(event, &source, about, refusal),
-            Some(address) => {
-                let refused = Err(refusal.code);
-                if let Some(left_out) = self.door.addresses.tells(address, Instant::now()) {
-                    self.door.audit.tell_with(event, &source, None, about, refused, left_out);
-                }
-            }
-        }
-    }
-
-    /// The address that a call counts at: the connection's, or the one that a trusted proxy names.
-    fn address_of(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        self.address.map(|peer| client_address(headers, peer, &self.door.trusted_proxies))
-    }
-
-    /// Where a call comes from. What it says itself is believed of bridges alone.
-    pub(super) fn peer(&self, headers: &HeaderMap) -> Peer {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        if self.is_bridge(headers) {
-            let address = text(port::CLIENT_ADDRESS).and_then(|address| address.parse().ok());
-            return Peer::new(address, text(port::CLIENT_AGENT), text(port::CLIENT_ORIGIN));
-        }
-        Peer::new(self.address_of(headers), text(USER_AGENT.as_str()), None)
-    }
-
-    /// From where a call comes, as the audit log says it.
-    pub(super) fn source(&self, headers: &HeaderMap) -> Source {
-        let ticket = bearer(headers).ok().flatten().and_then(Tickets::mark);
-        Source::call(RequestId::of(headers).as_str(), self.peer(headers)).with_ticket(ticket)
-    }
-
-    /// Writes down that a call was let in, which `source` says, with a ticket.
-    pub(super) fn tell_ticket(&self, source: &Source, admitted: &Admitted) {
-        if source.ticket.is_some() {
-            let caller = match admitted {
-                Admitted::User(caller) | Admitted::Barred(caller) => Some(caller),
-                // Its call says which.
-                Admitted::Service => None,
-            };
-            self.door.audit.tell(event::TICKET_USED, source, caller, About::default(), Ok(()));
-        }
-    }
-
     /// Whether a call comes from a bridge that has proved it, by its certificate or by the key that the call bears.
     fn is_bridge(&self, headers: &HeaderMap) -> bool {
         let shows_key =
@@ -337,14 +319,14 @@ impl Visitor {
         let is_bridge = self.has_bridge_certificate() || shows_key();
         // It counts its clients itself, and its own address is none of theirs.
         if is_bridge {
-            self.is_exempt();
+            self.is_aside();
             self.is_known();
         }
         is_bridge
     }
 
-    fn is_exempt(&self) {
-        self.owned.iter().for_each(|owned| owned.is_exempt());
+    fn is_aside(&self) {
+        self.owned.iter().for_each(|owned| owned.is_aside());
     }
 
     fn has_bridge_certificate(&self) -> bool {
@@ -356,6 +338,7 @@ impl Visitor {
         self.known.store(true, Ordering::Relaxed);
         if !self.owned.as_ref().is_some_and(|owned| owned.is_too_many()) {
             *self.turned_away.lock() = None;
+            self.told.iter().for_each(Place::give_back);
         }
         self.place.lock().take().into_iter().for_each(Attempt::succeeded);
     }

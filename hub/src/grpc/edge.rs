@@ -8,9 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
@@ -22,12 +20,19 @@ use tower::Service;
 
 use super::call::{self, REQUEST_ID, RequestId};
 use super::door::{Admitted, Visitor};
+use super::early::{self, Answered};
 use super::ports::Answer;
 use super::{errors, streams};
 use crate::audit::event;
+use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::UNFINISHED_RETRY_AFTER;
 use crate::domain::time::Moment;
 use crate::session::Closer;
+
+mod tickets;
+
+pub(super) use tickets::ReadsFirst;
 
 /// Who calls, by the headers alone.
 type Admit = Arc<dyn Fn(&HeaderMap) -> Result<Admitted, Refusal> + Send + Sync>;
@@ -45,6 +50,8 @@ pub(super) struct Terms {
     pub(super) admit: Option<Admit>,
     /// The token in the place of which a call bears a ticket.
     pub(super) exchange: Exchange,
+    /// The call that is read before the ticket that it bears is used.
+    pub(super) reads_first: Option<ReadsFirst>,
     /// How long the call of a path may take from its headers to the answer, and the client to take that; `None` where
     /// calls have no end.
     pub(super) limit: Limit,
@@ -58,6 +65,7 @@ impl Terms {
         Self {
             admit: None,
             exchange: Arc::new(|_, _| None),
+            reads_first: None,
             limit: Arc::new(|_| None),
             in_flight: TaskTracker::new(),
         }
@@ -84,8 +92,6 @@ impl<S: NamedService> NamedService for Edge<S> {
     const NAME: &'static str = S::NAME;
 }
 
-type Answered = BoxFuture<'static, Result<Response<Body>, Infallible>>;
-
 impl<S> Service<Request<Body>> for Edge<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
@@ -105,7 +111,14 @@ where
             return self.serve(request, request_id);
         };
         let (headers, visitor) = (request.headers(), Visitor::of(request.extensions()));
-        let Some(exchange) = (self.terms.exchange)(request.uri().path(), headers) else {
+        let exchange = (self.terms.exchange)(request.uri().path(), headers);
+        if let Some(reads) = self.terms.reads_first.clone()
+            && reads.path == request.uri().path()
+            && let Some(look) = (reads.look)(headers)
+        {
+            return self.clone().read_first(request, reads, (look, exchange, admit));
+        }
+        let Some(exchange) = exchange else {
             let admitted = visitor.admit(headers, || admit(headers));
             if let Ok(admitted) = &admitted
                 && call::bears_ticket(headers)
@@ -118,36 +131,10 @@ where
         let mut this = self.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let admitted = admit_ticket(&visitor, &mut parts.headers, exchange, &admit).await;
+            let admitted = tickets::admit(&visitor, &mut parts.headers, exchange, &admit).await;
             this.answer(Request::from_parts(parts, body), admitted).await
         })
     }
-}
-
-/// Asks who a call is of that bears a ticket which others keep. Its address is asked first: to look for a ticket that was made
-/// up costs those others something. From then on the call bears the token.
-async fn admit_ticket(
-    visitor: &Arc<Visitor>,
-    headers: &mut HeaderMap,
-    exchange: Answer<String>,
-    admit: &Admit,
-) -> Result<Admitted, Refusal> {
-    let source = visitor.source(headers);
-    let trial = visitor.try_call(headers, || false)?;
-    let admitted = match exchange.await {
-        Ok(token) => show(headers, &token).and_then(|()| admit(headers)),
-        Err(refusal) => Err(refusal),
-    };
-    let admitted = visitor.judge(trial, headers, admitted)?;
-    visitor.tell_ticket(&source, &admitted);
-    Ok(admitted)
-}
-
-fn show(headers: &mut HeaderMap, token: &str) -> Result<(), Refusal> {
-    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ErrorCode::InvalidToken)?;
-    bearer.set_sensitive(true);
-    headers.insert(AUTHORIZATION, bearer);
-    Ok(())
 }
 
 impl<S> Edge<S>
@@ -160,10 +147,16 @@ where
         let request_id = RequestId::of(request.headers());
         let refusal = match admitted {
             Ok(Admitted::User(caller)) => {
-                request.extensions_mut().insert(caller);
-                return self.serve(request, request_id);
+                request.extensions_mut().insert(caller.clone());
+                let is_asked = early::is_asked(request.headers());
+                let answered = self.serve(held(request, &caller, request_id.clone()), request_id.clone());
+                return if is_asked {
+                    Box::pin(std::future::ready(Ok(early::known(answered, &request_id))))
+                } else {
+                    answered
+                };
             }
-            Ok(Admitted::Service) => return self.serve(request, request_id),
+            Ok(Admitted::Service(_)) => return self.serve(request, request_id),
             Ok(Admitted::Barred(caller)) => Refusal::from(ErrorCode::PermissionDenied).of((&caller).into()),
             Err(refusal) => refusal,
         };
@@ -192,6 +185,23 @@ where
             }
         })
     }
+}
+
+/// The request, of whose body is held what its user's may hold. `RATE_LIMITED` past that.
+fn held(request: Request<Body>, caller: &Caller, request_id: RequestId) -> Request<Body> {
+    let visitor = Visitor::of(request.extensions());
+    let (source, user, caller) = (visitor.source(request.headers()), caller.key(), caller.clone());
+    let refused = {
+        let visitor = Arc::clone(&visitor);
+        move || {
+            let retry_after = Some(UNFINISHED_RETRY_AFTER);
+            let refusal =
+                Refusal { retry_after, ..Refusal::from(ErrorCode::RateLimited).of((&caller).into()) };
+            visitor.tell(event::LIMIT, &source, &refusal);
+            errors::status(&refusal, &request_id)
+        }
+    };
+    request.map(|body| visitor.hold(user, body, refused))
 }
 
 /// How long the client itself waits, where it says so ("gRPC over HTTP/2", Timeout): at most 8 digits and a unit.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use carillon_proto::v1::hub_service_server::HubService;
 use carillon_proto::{port, v1};
 use http::HeaderMap;
+use prost::Message as _;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -51,9 +53,16 @@ impl HubApi {
     pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
         match self.caller(headers) {
             Ok(caller) => Ok(Admitted::User(caller)),
-            Err(refusal) if refusal.code == ErrorCode::PermissionDenied => Ok(Admitted::Service),
+            Err(refusal) if refusal.code == ErrorCode::PermissionDenied => {
+                Ok(Admitted::Service(refusal.whose))
+            }
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// Whether what is in these headers is good, where it is a ticket.
+    pub(super) fn look(&self, headers: &HeaderMap) -> Option<Answer<()>> {
+        self.authenticate.look(bearer(headers).ok()??)
     }
 
     async fn executed(
@@ -67,6 +76,12 @@ impl HubApi {
         let reply = self.execute.execute(&caller, idempotency, command, source).await?;
         encode::execute_response(&reply).ok_or_else(|| ErrorCode::Internal.into())
     }
+}
+
+/// What is wrong with the message of an `Execute`.
+pub(super) fn check(message: Bytes) -> Result<(), Refusal> {
+    let request = v1::ExecuteRequest::decode(message).map_err(|_| ErrorCode::ProtocolError)?;
+    decode::execute(request).map(drop)
 }
 
 #[tonic::async_trait]

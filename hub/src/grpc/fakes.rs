@@ -13,7 +13,7 @@ use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionInfo, SessionsListed, Statistics, UserLevels,
 };
-use crate::audit::{Source, Trail};
+use crate::audit::{Source, Trail, Who};
 use crate::domain::audit::{ChainHead, ChainId, Seal};
 use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::{Cursor, Stateless};
@@ -60,6 +60,7 @@ pub(super) struct FakeHub {
     asked: Mutex<Vec<Asked>>,
     tokens: AtomicUsize,
     taken: Arc<AtomicUsize>,
+    looked: Arc<AtomicUsize>,
 }
 
 impl FakeHub {
@@ -70,6 +71,7 @@ impl FakeHub {
             asked: Mutex::default(),
             tokens: AtomicUsize::new(0),
             taken: Arc::default(),
+            looked: Arc::default(),
         })
     }
 
@@ -92,6 +94,11 @@ impl FakeHub {
     /// How many tickets it was asked to exchange.
     pub(super) fn tickets_taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
+    }
+
+    /// How many tickets it was asked to look at.
+    pub(super) fn tickets_seen(&self) -> usize {
+        self.looked.load(Ordering::Relaxed)
     }
 
     pub(super) fn hub_api(self: &Arc<Self>) -> HubApi {
@@ -122,6 +129,7 @@ fn caller(user: &str, service: bool) -> Caller {
         tenant: TenantId::parse("acme").unwrap(),
         user: UserId::parse(user).unwrap(),
         service,
+        cross_tenant: false,
         expires: Timestamp(0),
         token: crate::domain::revocation::TokenMark::default(),
         powers: crate::domain::powers::Powers::default(),
@@ -152,6 +160,15 @@ impl Authenticate for FakeHub {
         }))
     }
 
+    fn look(&self, token: &str) -> Option<Answer<()>> {
+        let ticket = token.strip_prefix("ticket_")?.to_owned();
+        let looked = Arc::clone(&self.looked);
+        Some(Box::pin(async move {
+            looked.fetch_add(1, Ordering::Relaxed);
+            if ticket == "of-alice" { Ok(()) } else { Err(ErrorCode::InvalidToken.into()) }
+        }))
+    }
+
     fn user(&self, token: &str) -> Result<Caller, Refusal> {
         self.tokens.fetch_add(1, Ordering::Relaxed);
         match token {
@@ -170,14 +187,15 @@ impl Authenticate for FakeHub {
         }
     }
 
-    fn limit_service(&self, _: &Caller) -> Result<(), Refusal> {
+    fn limit_service(&self, _: &Whose) -> Result<(), Refusal> {
         Ok(())
     }
 
-    fn tell_limited(&self, _: &Source, _: &Caller, _: &Refusal) {}
+    fn tell_limited(&self, _: &Source, _: Who<'_>, _: &Refusal) {}
 
-    fn any_service(&self, token: &str) -> Result<(), Refusal> {
-        if [CLINIC, ALICE].contains(&token) { Ok(()) } else { Err(ErrorCode::InvalidToken.into()) }
+    fn any_service(&self, token: &str) -> Result<Whose, Refusal> {
+        let named = [(CLINIC, "clinic"), (ALICE, "alice")].into_iter().find(|named| named.0 == token);
+        named.map(|(_, name)| (&caller(name, true)).into()).ok_or_else(|| ErrorCode::InvalidToken.into())
     }
 
     fn operator(&self, token: &str) -> Result<Operator, Refusal> {
@@ -185,7 +203,8 @@ impl Authenticate for FakeHub {
             return Err(ErrorCode::PermissionDenied.into());
         }
         let name = UserId::parse("operator").map_err(|_| ErrorCode::Internal)?;
-        let whose = Whose { tenant: None, name, service: true, token: TokenMark::default() };
+        let whose =
+            Whose { tenant: None, name, service: true, cross_tenant: true, token: TokenMark::default() };
         Ok(Operator { whose, still_good: Box::new(|| Ok(())) })
     }
 

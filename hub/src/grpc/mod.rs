@@ -5,10 +5,12 @@
 
 pub mod admin;
 pub mod authorizer;
+pub mod bodies;
 pub mod call;
 mod connections;
 pub mod decode;
 pub mod door;
+mod early;
 pub mod edge;
 pub mod encode;
 pub mod errors;

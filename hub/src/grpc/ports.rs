@@ -6,7 +6,7 @@ use crate::administration::commands::{
     CreateRoom, Disconnect, ListRooms, ListSessions, NotificationSent, RoomCreated, RoomsListed,
     SendNotification, SessionsListed, Statistics, UserLevels,
 };
-use crate::audit::Source;
+use crate::audit::{Source, Who};
 use crate::domain::audit::ChainHead;
 use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::Stateless;
@@ -29,20 +29,24 @@ pub trait Authenticate: Send + Sync + 'static {
     /// shown. `None` for what is judged as it is.
     fn exchange(&self, token: &str) -> Option<Answer<String>>;
 
+    /// Whether a ticket is good, which stays so: asked where a command is read before the ticket is used. `None` for what is
+    /// none.
+    fn look(&self, token: &str) -> Option<Answer<()>>;
+
     /// The caller that a token names, for the service for users.
     fn user(&self, token: &str) -> Result<Caller, Refusal>;
 
     /// The service that a token names, where it lists `tenant`. `PERMISSION_DENIED` for users and other tenants.
     fn service(&self, token: &str, tenant: &TenantId) -> Result<Caller, Refusal>;
 
-    /// Takes one of the requests that a service may make. `RATE_LIMITED` past them.
-    fn limit_service(&self, caller: &Caller) -> Result<(), Refusal>;
+    /// Takes one of the requests that a service may make, good or not. `RATE_LIMITED` past them.
+    fn limit_service(&self, service: &Whose) -> Result<(), Refusal>;
 
     /// Writes down that a service was held back by `refusal`, unless that was done a moment ago.
-    fn tell_limited(&self, source: &Source, caller: &Caller, refusal: &Refusal);
+    fn tell_limited(&self, source: &Source, who: Who<'_>, refusal: &Refusal);
 
-    /// Whether a token is a service's, of whatever tenants: asked before a request is read, which then names one.
-    fn any_service(&self, token: &str) -> Result<(), Refusal>;
+    /// Which service a token is of, of whatever tenants: asked before a request is read, which then names one.
+    fn any_service(&self, token: &str) -> Result<Whose, Refusal>;
 
     /// A service for all tenants, which may be asked again whether its token is still good. `PERMISSION_DENIED` for
     /// others.

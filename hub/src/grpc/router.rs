@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use carillon_proto::port;
 use futures::future::{BoxFuture, Either};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -84,6 +85,15 @@ impl<S> RouterBuilder<S> {
     }
 }
 
+/// The answer, which says that the bridge's key is not this hub's.
+fn told_of_key(answered: Answered) -> Answered {
+    Box::pin(async {
+        let mut response = answered.await?;
+        response.headers_mut().insert(port::BRIDGE_KEY, HeaderValue::from_static(port::UNKNOWN));
+        Ok(response)
+    })
+}
+
 impl<S> Service<Request<Body>> for Router<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -98,6 +108,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         RequestId::settle(request.headers_mut());
+        let shows_wrong_key = Visitor::of(request.extensions()).shows_wrong_key(request.headers());
         let path = request.uri().path();
         if path == SESSION_PATH {
             return Either::Left(self.session.call(request));
@@ -111,6 +122,7 @@ where
             return Either::Right(Box::pin(async { Ok(refused) }));
         }
         match server {
+            Some(server) if shows_wrong_key => Either::Right(told_of_key((server.handler)(request))),
             Some(server) => Either::Right((server.handler)(request)),
             None => {
                 Either::Right(Box::pin(async { Ok(Status::unimplemented("no such service").into_http()) }))

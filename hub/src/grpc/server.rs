@@ -16,14 +16,16 @@ use tower::Service;
 use super::admin::AdminApi;
 use super::connections;
 use super::door::Door;
-use super::edge::{Edge, Terms};
-use super::execute::HubApi;
+use super::edge::{Edge, ReadsFirst, Terms};
+use super::execute::{self, HubApi};
 use super::health::Health;
 use super::router::{Asks, Router};
 use crate::domain::limits;
 
 /// The path of the one call that may take longer than others.
 const ERASE_PATH: &str = "/carillon.v1.AdminService/EraseUser";
+/// The call that carries out a command.
+const EXECUTE_PATH: &str = "/carillon.v1.HubService/Execute";
 /// The call that makes a ticket.
 const TICKET_PATH: &str = "/carillon.v1.HubService/CreateTicket";
 /// The call that watches a node.
@@ -121,6 +123,7 @@ where
         let Calls { frame_bytes, timeout, .. } = self.calls;
         let (users, services) = (Arc::clone(&self.hub), self.admin.clone());
         let (tickets_of_users, tickets_of_services) = (Arc::clone(&self.hub), self.admin.clone());
+        let commands = Arc::clone(&self.hub);
         let of_users =
             Terms {
                 admit: Some(Arc::new(move |headers| users.admit(headers))),
@@ -128,12 +131,19 @@ where
                 exchange: Arc::new(move |path, headers| {
                     if path == TICKET_PATH { None } else { tickets_of_users.exchange(headers) }
                 }),
+                reads_first: Some(ReadsFirst {
+                    path: EXECUTE_PATH,
+                    look: Arc::new(move |headers| commands.look(headers)),
+                    check: execute::check,
+                    limit: frame_bytes,
+                }),
                 limit: Arc::new(move |_| Some(timeout)),
                 in_flight: self.in_flight.clone(),
             };
         let of_services = Terms {
             admit: Some(Arc::new(move |headers| services.admit(headers))),
             exchange: Arc::new(move |_, headers| tickets_of_services.exchange(headers)),
+            reads_first: None,
             limit: Arc::new(move |path| {
                 match path {
                     ERASE_PATH => Some(timeout.max(limits::ERASURE_TIMEOUT)),

@@ -14,7 +14,6 @@ use crate::session::{Batch, Input, Output, Session};
 
 use super::call::RequestId;
 use super::decode;
-use super::door::Trial;
 use super::errors;
 use super::session_inbound::{Inbound, InboundError};
 
@@ -23,15 +22,13 @@ pub(super) struct SessionBody<B> {
     inbound: Option<Inbound<B>>,
     session: Session,
     request_id: RequestId,
-    /// Until it is known whose the session is.
-    trial: Option<Box<Trial>>,
     ended: bool,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> SessionBody<B> {
     /// Runs `session` on the request stream.
-    pub(super) fn new(inbound: Inbound<B>, session: Session, request_id: RequestId, trial: Trial) -> Self {
-        Self { inbound: Some(inbound), session, request_id, trial: Some(Box::new(trial)), ended: false }
+    pub(super) fn new(inbound: Inbound<B>, session: Session, request_id: RequestId) -> Self {
+        Self { inbound: Some(inbound), session, request_id, ended: false }
     }
 
     fn read(&mut self, cx: &mut Context<'_>) {
@@ -68,18 +65,12 @@ impl<B: Body<Data = Bytes> + Unpin> Body for SessionBody<B> {
         }
         loop {
             this.read(cx);
-            if this.trial.is_some() && this.session.is_known() {
-                this.trial.take().into_iter().for_each(|trial| trial.succeeded());
-            }
             let wanted_input = this.session.wants_input();
             let mut batch = Batch::default();
             match this.session.poll_output(cx, &mut batch) {
                 Poll::Ready(Output::Frames) => return Poll::Ready(Some(Ok(Frame::data(merge(batch))))),
                 Poll::Ready(Output::End(refusal)) => {
                     this.ended = true;
-                    if let Some(trial) = this.trial.take() {
-                        trial.judge(refusal.as_ref().map(|refusal| refusal.code));
-                    }
                     let mut trailers = trailers(refusal.as_ref(), &this.request_id);
                     // A bridge counts those of whom nobody knows who they are.
                     if refusal.is_some() && this.session.is_known() {

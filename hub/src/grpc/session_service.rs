@@ -1,9 +1,9 @@
 //! `HubService.Session`: two-way, one per client.
 //!
-//! Ends with: OK where the client ended it; UNAUTHENTICATED (no token, a bad or expired one, or none in time);
+//! Ends with: OK where the client ended it; UNAUTHENTICATED (no token, a bad or expired one);
 //! `OUT_OF_RANGE` (a frame too large); `RESOURCE_EXHAUSTED` (a slow consumer); `INVALID_ARGUMENT` (a broken frame);
 //! `FAILED_PRECONDITION` (a newer session took over); UNAVAILABLE (the node stops, or the store cannot be reached);
-//! `DEADLINE_EXCEEDED` (silent too long). `google.rpc.ErrorInfo.reason` is the hub's own code.
+//! `DEADLINE_EXCEEDED` (no hello in time, silent too long). `google.rpc.ErrorInfo.reason` is the hub's own code.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -88,8 +88,10 @@ where
         };
         let session =
             Session::new(Arc::clone(&self.services), self.shard, token, request_id.to_string(), closer)
-                .from(visitor.peer(&parts.headers));
-        let body = SessionBody::new(Inbound::new(body, limit), session, request_id, trial);
+                .from(visitor.peer(&parts.headers))
+                .traced(call::trace(&parts.headers))
+                .as_attempt(Box::new(trial));
+        let body = SessionBody::new(Inbound::new(body, limit), session, request_id);
         let mut response = Response::new(tonic::body::Body::new(body));
         response
             .headers_mut()

@@ -88,6 +88,7 @@ mod tests {
             tenant: TenantId::parse("acme").unwrap(),
             user: UserId::parse("alice").unwrap(),
             service: false,
+            cross_tenant: false,
             expires: Timestamp(1),
             token: crate::domain::revocation::TokenMark::default(),
             powers: crate::domain::powers::Powers::default(),

@@ -1,7 +1,8 @@
 //! The byte form of an entry: what the log keeps of it, and what nodes tell each other.
 //!
 //! A header of [`HEADER`] bytes (kind u8, tag u32, time i64, number u64, version u32, edited i64: 0 for never), the sender
-//! after its length in one byte, then the body. Scripts read and write the header; of the body they know where content
+//! after its length in one byte, then the body. The version of an event is [`EVENT_OF_SERVICE`] where a service published it, else
+//! 0: who does not know that reads the event all the same. Scripts read and write the header; of the body they know where content
 //! stands (see [`MESSAGE_CONTENT`]), so that they can replace and blank it. Numbers are little endian.
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use super::wire::{Malformed, Reader, put_bytes16, put_bytes32, shared, text};
 pub const HEADER: usize = 33;
 /// Set in a message's `reply_to` where a service sent it: no place is as high.
 const BY_SERVICE: u64 = 1 << 63;
+/// The version of an event that a service published.
+const EVENT_OF_SERVICE: u32 = 1;
 /// Where a message's content stands in its body: after `reply_to`; its length first. Attributes follow.
 pub const MESSAGE_CONTENT: usize = 8;
 
@@ -96,12 +99,20 @@ pub fn encode_body(body: &EntryBody) -> Vec<u8> {
     to
 }
 
+/// The version that an entry has from the beginning; of messages and edits the store gives it.
+pub fn first_version(body: &EntryBody) -> u32 {
+    match body {
+        EntryBody::Event(event) if event.by_service => EVENT_OF_SERVICE,
+        _ => 0,
+    }
+}
+
 /// The byte form of an entry.
 pub fn encode(entry: &Entry) -> Vec<u8> {
     let (version, edited) = match &entry.body {
         EntryBody::Message(message) => (message.version, message.edited),
         EntryBody::Edit { version, .. } => (*version, None),
-        _ => (0, None),
+        other => (first_version(other), None),
     };
     let mut to = Vec::with_capacity(HEADER + 96);
     to.push(kind(&entry.body) as u8);
@@ -171,7 +182,8 @@ fn decode_body(
             let key = text(from.take(key.into())?)?;
             let name = EventName::parse(text(from.rest())?).map_err(|_| Malformed("event name"))?;
             let key = (!key.is_empty()).then(|| EventKey::parse(key)).transpose();
-            EntryBody::Event(Event { name, key: key.map_err(|_| Malformed("event key"))?, payload })
+            let key = key.map_err(|_| Malformed("event key"))?;
+            EntryBody::Event(Event { by_service: version == EVENT_OF_SERVICE, name, key, payload })
         }
         _ => return Err(Malformed("an entry of an unknown kind")),
     })
@@ -241,4 +253,33 @@ fn take_pairs(from: &mut Reader<'_>) -> Result<Pairs, Malformed> {
         pairs.insert(from.text16()?.to_owned(), from.text16()?.to_owned());
     }
     Ok(Pairs::stored(pairs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(by_service: bool) -> Entry {
+        let name = EventName::parse("moved").expect("a name");
+        let key = Some(EventKey::parse("cursor").expect("a key"));
+        Entry {
+            epoch: Epoch(1),
+            seq: Seq(2),
+            tag: Tag(3),
+            time: Timestamp(4),
+            sender: UserId::parse("billing").expect("an id"),
+            number: 5,
+            body: EntryBody::Event(Event { by_service, name, key, payload: None }),
+        }
+    }
+
+    /// Nodes of before read the body, and pass over an event's version.
+    #[test]
+    fn a_services_event_reads_as_an_event_where_nobody_looks_for_services() {
+        let (of_service, of_user) = (event(true), event(false));
+        assert_eq!(encode_body(&of_service.body), encode_body(&of_user.body));
+        for entry in [of_service, of_user] {
+            assert_eq!(decode(entry.epoch, entry.seq, &encode(&entry)).expect("it is whole"), entry);
+        }
+    }
 }

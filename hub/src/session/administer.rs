@@ -62,7 +62,11 @@ impl Services {
             let kinds = self.tenant_level(tenant).await?.into_iter().collect();
             return Ok(UserLevels { kinds, sessions: Vec::new() });
         };
-        let mut kinds = self.limits.limiter.levels(tenant, user, Moment::now());
+        let mut kinds = self.limits.limiter.levels(Some(tenant), user, Moment::now());
+        // What one does in other tenants is not for those of this one to see.
+        if caller.cross_tenant {
+            kinds.extend(self.limits.limiter.levels(None, user, Moment::now()));
+        }
         kinds.extend(self.shared_levels(tenant, user).await?);
         let mut sessions = self.command_levels(tenant, user);
         let question = Question::Levels(user.clone());
@@ -157,7 +161,8 @@ impl Services {
     fn reset(&self, tenant: &TenantId, user: Option<&UserId>) -> u32 {
         let now = Moment::now();
         let Some(user) = user else { return self.limits.limiter.reset_tenant(tenant, now) };
-        let mut reset = self.limits.limiter.reset(tenant, user, now);
+        let limiter = &self.limits.limiter;
+        let mut reset = limiter.reset(Some(tenant), user, now) + limiter.reset(None, user, now);
         reset += self.upkeep.spent.fill(&UserKey { tenant: tenant.clone(), user: user.clone() }, now);
         for live in self.sessions_of(tenant, user) {
             let bucket = std::mem::take(&mut *live.commands.lock());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::access::storage::is_full;
-use crate::audit::{About, Source, event};
+use crate::audit::{About, Source, Who, event};
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
 use crate::domain::error::{ErrorCode, Refusal};
@@ -83,7 +83,7 @@ impl Noted {
             entry: self.entry.map(|seq| seq.0),
             subject: self.subject.as_ref().map(UserId::as_str),
             count: self.count,
-            ticket: None,
+            ..About::default()
         }
     }
 }
@@ -150,21 +150,19 @@ impl Services {
     /// Says that somebody was held back, with how many times were not said: once a second of each user, and once a minute
     /// of each service, which may ask a thousand times a second for as long as it likes, and of whoever fills a full
     /// tenant, which stays so. Nothing of what is refused for another reason.
-    pub fn tell_limited(&self, source: &Source, caller: &Caller, refusal: &Refusal) {
+    pub fn tell_limited<'a>(&self, source: &Source, who: impl Into<Who<'a>>, refusal: &Refusal) {
         if !self.audit.is_on() || !is_held_back(refusal) {
             return;
         }
         let live = source.session.and_then(|session| self.sessions.get(session));
-        let (key, now) = ((caller.service, caller.key()), Moment::now());
+        let who = who.into();
+        let (key, now) = (who.identity(), Moment::now());
         let admitted = match live {
-            _ if is_full(refusal) => self.upkeep.full.admit_every(SELDOM, key, now),
+            _ if is_full(refusal) => self.upkeep.full.admit_every(SELDOM, (key, who.tenant.cloned()), now),
             Some(live) => live.limited.admit(now),
-            None if caller.service => self.upkeep.limited.admit_every(SELDOM, key, now),
+            None if who.service => self.upkeep.limited.admit_every(SELDOM, key, now),
             None => self.upkeep.limited.admit(key, now),
         };
-        if let Some(left_out) = admitted {
-            let result = Err(refusal.code);
-            self.audit.tell_with(event::LIMIT, source, Some(caller), About::default(), result, left_out);
-        }
+        self.audit.tell_seldom(event::LIMIT, source, Some(who), refusal.code, admitted.is_some());
     }
 }

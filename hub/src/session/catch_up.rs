@@ -8,6 +8,7 @@ use carillon_proto::Frame;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use super::crowd::Turns;
 use crate::delivery::encoder::FrameEncoder;
 use crate::delivery::room::ActiveRoom;
 use crate::domain::entry::{Entry, EntryBody};
@@ -39,19 +40,19 @@ pub(super) struct Page {
 
 impl CatchUp {
     /// Begins to read what is after `after`. Where the room keeps the latest event of each key, those of them that the log
-    /// no longer has are read as well.
+    /// no longer has are read as well. It takes turns with those of all sessions.
     pub(super) fn begin(
         store: &Arc<dyn Store>,
         slot: u32,
         room: Arc<ActiveRoom>,
         after: Seq,
         keeps_latest: bool,
+        turns: &Turns,
     ) -> Self {
         let bound = PageBound { items: HISTORY_LIMIT, bytes: CATCH_UP_BYTES };
-        let log = store.entries(&room.key, EntryRange::After(after), bound);
         let (store, key) = (Arc::clone(store), room.key.clone());
-        let page = async move {
-            let log = log.await?;
+        let page = turns.take(async move {
+            let log = store.entries(&key, EntryRange::After(after), bound).await?;
             let mut state = Vec::new();
             if keeps_latest && first_kept(&log) > after.next() {
                 state = latest_events(&*store, &key).await?;
@@ -59,7 +60,8 @@ impl CatchUp {
                 state.retain(|event| event.seq > after && event.seq < first_kept(&log));
             }
             Ok(Page { log, state })
-        };
+        });
+        let page = async move { page.await.unwrap_or(Err(StoreError::Unavailable)) };
         Self { slot, room, after, page: page.boxed() }
     }
 }

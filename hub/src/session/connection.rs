@@ -7,9 +7,10 @@
 //! the whole connection goes.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures::future::AbortHandle;
@@ -51,11 +52,6 @@ impl Closer {
     /// A user has shown who they are on it. `TOO_MANY_CONNECTIONS` where that is one too many.
     pub fn is_of(&self, user: &UserKey) -> Result<(), Refusal> {
         self.connection.owned.as_ref().map_or(Ok(()), |owned| owned.is_of(user))
-    }
-
-    /// A service has.
-    pub fn is_of_service(&self) {
-        self.connection.owned.iter().for_each(|owned| owned.is_exempt());
     }
 
     /// The same connection's, for one of its streams.
@@ -106,6 +102,12 @@ impl Closer {
     pub(super) fn has_moved_within(&self, lately: Duration, now: Moment) -> bool {
         let moved = self.connection.last_moved.load(Ordering::Relaxed);
         moved > 0 && now.since(Moment(moved)) < lately
+    }
+
+    /// Ends when it is to be closed.
+    pub async fn closed(&self) {
+        let is_closed = |waker: &Waker| if self.is_closed(waker) { Poll::Ready(()) } else { Poll::Pending };
+        poll_fn(|cx| is_closed(cx.waker())).await;
     }
 
     /// Whether it is to be closed. `waker` is woken when that changes.

@@ -4,22 +4,25 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
+use crate::access::authentication::id;
 use crate::access::rules::may_type;
 use crate::access::tickets::Tickets;
-use crate::audit::{About, event};
+use crate::audit::{About, Who, event};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Command, Hello, Request, Stateless, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::presence::Status;
-use crate::domain::reply::{JoinReason, Reply};
+use crate::domain::reply::Reply;
 use crate::domain::revocation::TokenId;
 use crate::domain::time::{Moment, Timestamp};
 use crate::store::{Idempotency, InboxPage, StoreError};
+use crate::telemetry::traces::Span;
 
 use super::driver::{Established, Session};
 use super::executor::Answer;
 use super::join::Joining;
+use super::joins::Awaited;
 use super::limits::TooOften;
 use super::opening::{self, Opened};
 use super::pages;
@@ -35,13 +38,19 @@ pub(super) enum Done {
     /// there is none.
     Exchanged(u32, Option<Box<Hello>>, Result<Token, Refusal>, Option<TokenId>),
     /// A join; the session's room number.
-    Joined(u32, u32, RoomName, JoinReason, Box<Result<Joining, Refusal>>),
+    Joined(u32, u32, Box<(Awaited, Result<Joining, Refusal>)>),
     /// A command that needs no session.
     Answered(u32, Box<Result<Answer, Refusal>>),
     /// A page of the inbox that the client has missed.
     Inbox(Result<InboxPage, StoreError>),
-    /// It is time to look whether more rooms may be resumed.
-    JoinsGoOn,
+    /// It is time to look whether more rooms may be resumed; whether one may be, is known where all nodes count them together.
+    JoinsGoOn(bool),
+    /// Nobody could say whether one may be.
+    JoinsFail(Refusal),
+    /// It is time to try again to join rooms that could not be.
+    JoinAgain,
+    /// It is time to try again to read the room in this slot.
+    ReadAgain(u32),
     /// It is time to ask again about the rooms that are followed.
     AskAgain,
     /// It was asked about them.
@@ -80,8 +89,8 @@ impl Session {
             }
             Command::Hello(hello) => self.hello(command_id, *hello),
             _ if self.established.is_none() => {
-                self.tell_unreadable(ErrorCode::AuthRequired);
-                self.refuse_and_end(command_id, ErrorCode::AuthRequired.into());
+                self.tell_unreadable(ErrorCode::ProtocolError);
+                self.refuse_and_end(command_id, ErrorCode::ProtocolError.into());
             }
             Command::Pong => {}
             Command::Goodbye => {
@@ -134,6 +143,9 @@ impl Session {
             && let Ok(Some(token)) = &shown
             && let Some(token) = self.services.exchange(token)
         {
+            if let Err(refusal) = self.may_ask_others() {
+                return self.refuse_hello(id, None, refusal, None);
+            }
             let hello = Some(Box::new(hello));
             return self.begin(id, async move { Done::Exchanged(id, hello, token.await, ticket) });
         }
@@ -159,17 +171,22 @@ impl Session {
     /// Opens the session of who has shown this, or refuses to.
     fn admit(&mut self, id: u32, hello: Hello, shown: Result<Option<Token>, Refusal>) {
         let now = Timestamp::now();
+        let span = self.services.traces.entry(self.source.trace, "session");
         let caller = match opening::identify(&self.services, shown, now) {
             Ok(caller) => caller,
-            Err(refusal) => return self.refuse_hello(id, None, refusal),
+            Err(refusal) => {
+                let refusal = self.told_as_refused(refusal);
+                return self.refuse_hello(id, None, refusal, span);
+            }
         };
-        if let Err(refusal) = opening::may_open(&self.services, &caller, &self.closer) {
-            return self.refuse_hello(id, Some(&caller), refusal);
+        let from = (&self.closer, self.source.peer.address);
+        if let Err(refusal) = opening::may_open(&self.services, &caller, from) {
+            return self.refuse_hello(id, Some(&caller), refusal, span);
         }
         let place = (self.shard, self.source.clone(), self.closer.clone());
         let welcome = match opening::welcome(&self.services, hello, caller.clone(), place, now) {
             Ok(welcome) => welcome,
-            Err(refusal) => return self.refuse_hello(id, Some(&caller), refusal),
+            Err(refusal) => return self.refuse_hello(id, Some(&caller), refusal, span),
         };
         // Where others count with this node it is let in later, or not.
         self.services.tell_opened(&welcome.live);
@@ -181,16 +198,25 @@ impl Session {
         self.established = Some(Box::new(established));
         self.opened();
         let open = opening::open(Arc::clone(&self.services), caller, resume.inbox, live);
+        let open = self.services.upkeep.crowd.openings.take(open);
         let limit = self.services.settings.command_timeout;
         self.begin(id, async move {
             let opened = tokio::time::timeout(limit, open).await;
-            Done::Opened(id, Box::new(opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
+            let opened = opened.map(|opened| opened.unwrap_or(Err(ErrorCode::Internal.into())));
+            let opened = opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()));
+            if let Some(span) = span {
+                span.ends(opened.as_ref().map_err(|refusal: &Refusal| refusal.code));
+            }
+            Done::Opened(id, Box::new(opened))
         });
     }
 
     /// Nobody is let in, whoever it is.
-    fn refuse_hello(&mut self, id: u32, caller: Option<&Caller>, refusal: Refusal) {
+    fn refuse_hello(&mut self, id: u32, caller: Option<&Caller>, refusal: Refusal, span: Option<Span>) {
         let services = &self.services;
+        if let Some(span) = span {
+            span.ends::<()>(Err(refusal.code));
+        }
         services.metrics.attempt_failed(refusal.code);
         let (source, refused) = (&self.source, Err(refusal.code));
         match caller {
@@ -234,21 +260,25 @@ impl Session {
     fn refresh_token(&mut self, id: u32, token: Result<Token, Refusal>, ticket: Option<TokenId>) {
         let now = Timestamp::now();
         let Some(established) = &mut self.established else { return };
+        // What lines call a token is made of its text, be it anybody's.
+        let shown = token.as_ref().ok().filter(|token| !Tickets::is_ticket(&token.0));
+        let shown = shown.map(|token| id::of_text(&token.0));
         let refreshed = token
             .and_then(|token| self.services.authenticate(&token, now).map_err(not_the_same))
-            .and_then(|caller| established.live.life.lock().refresh(&caller, now).map(|()| caller));
-        let mut source = established.source.clone().of_command(id).with_ticket(ticket);
-        match &refreshed {
-            Ok(caller) => source = source.of_session(established.live.id(), caller),
-            // Whoever's it is that was shown.
-            Err(Refusal { whose: Some(whose), .. }) => {
-                source = source.of_session(established.live.id(), &**whose);
-            }
-            Err(_) => {}
-        }
+            .and_then(|caller| {
+                let goes_on = established.live.life.lock().refresh(&caller, now);
+                goes_on.map_err(|refusal| refusal.of((&caller).into())).map(|()| caller)
+            });
+        let who = match &refreshed {
+            Ok(caller) => Who::from(caller),
+            // Whoever's it is that was shown; the session's, where that is nobody's.
+            Err(Refusal { whose: Some(whose), .. }) => Who::from(&**whose),
+            Err(_) => Who { token: shown.as_ref(), ..Who::from(&established.caller) },
+        };
+        let source = established.source.clone().of_command(id).with_ticket(ticket);
+        let source = source.of_session(established.live.id(), who);
         let result = refreshed.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
-        let bearer = refreshed.as_ref().unwrap_or(&established.caller);
-        self.services.audit.tell("refresh_token", &source, Some(bearer), About::default(), result);
+        self.services.audit.tell("refresh_token", &source, None, About::default(), result);
         match refreshed {
             Ok(caller) => {
                 let source = established.live.source.clone().with_ticket(None);

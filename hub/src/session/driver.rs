@@ -15,24 +15,29 @@ use tokio::time::Sleep;
 use crate::audit::Source;
 use crate::bus::feed::Reach;
 use crate::domain::caller::Caller;
-use crate::domain::command::{Join, Request, Token};
+use crate::domain::command::{Request, Token};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{COMMANDS_IN_FLIGHT, OUTBOX_READ_BYTES};
 use crate::domain::names::RoomName;
 use crate::domain::peer::Peer;
 use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
-use crate::domain::reply::{JoinReason, Reply};
+use crate::domain::reply::Reply;
 use crate::domain::time::{Moment, Timestamp};
+use crate::telemetry::traces::TraceContext;
 
+use super::attempt::Attempt;
 use super::catch_up::CatchUp;
 use super::connection::Closer;
 use super::dispatch::Finished;
 use super::inbox_feed::InboxFeed;
+use super::joins::Joins;
 use super::live::Live;
+use super::order::Order;
 use super::pace::Pace;
 use super::pages::Pages;
 use super::permitted::Asking;
+use super::resumed::Resumed;
 use super::services::Services;
 use super::slots::Slots;
 use super::sweep::first_call;
@@ -98,16 +103,15 @@ pub(super) struct Established {
     /// How fast it reads while it is behind.
     pace: Pace,
     /// Commands that change something take turns until they are queued at the store.
-    pub(super) turns: Arc<tokio::sync::Mutex<()>>,
+    pub(super) order: Order,
     /// Answers as large as a page take turns too.
     pub(super) pages: Pages,
-    /// Joins that wait for their turn: those of a resume.
-    pub(super) joins: VecDeque<(Join, JoinReason)>,
-    pub(super) joins_under_way: usize,
+    /// The rooms that it joins without a command.
+    pub(super) joins: Joins,
     /// What it was to resume and has no place for, until `connected` was sent.
     pub(super) left_out: Vec<RoomName>,
-    /// Whether those wait until their user may resume more rooms.
-    pub(super) joins_pause: bool,
+    /// The rooms that were resumed, until that is written down.
+    pub(super) resumed: Resumed,
     /// Whether the authoriser still lets it follow its rooms.
     pub(super) asking: Asking,
 }
@@ -126,12 +130,11 @@ impl Established {
             reach: None,
             catch_up: None,
             pace: Pace::default(),
-            turns: Arc::default(),
+            order: Order::default(),
             pages: Pages::default(),
-            joins: VecDeque::new(),
-            joins_under_way: 0,
+            joins: Joins::default(),
             left_out: Vec::new(),
-            joins_pause: false,
+            resumed: Resumed::default(),
             asking: Asking::default(),
         }
     }
@@ -155,6 +158,8 @@ pub struct Session {
     outbox_bytes: usize,
     /// What breaks off the stream, or closes the connection under it.
     pub(super) closer: Closer,
+    /// Until it is known whose the session is, where that is counted.
+    pub(super) attempt: Option<Box<dyn Attempt>>,
     /// Raised when the stream has said hello, or is gone.
     settled: Arc<AtomicBool>,
     /// Whether no session will continue this one: the client took its leave, or may not come back.
@@ -192,6 +197,7 @@ impl Session {
             outbox: VecDeque::new(),
             outbox_bytes: 0,
             closer,
+            attempt: None,
             settled,
             left_for_good: false,
         }
@@ -201,6 +207,13 @@ impl Session {
     #[must_use]
     pub fn from(mut self, peer: Peer) -> Self {
         self.source = Source::call(&self.request_id, peer);
+        self
+    }
+
+    /// The same, as a part of this trace.
+    #[must_use]
+    pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
+        self.source.trace = trace;
         self
     }
 
@@ -223,6 +236,11 @@ impl Session {
             && !opening
             && self.in_flight.len() < COMMANDS_IN_FLIGHT
             && self.outbox_bytes < OUTBOX_READ_BYTES
+    }
+
+    /// Whether nothing has ended it, and the client goes on.
+    pub(super) fn goes_on(&self) -> bool {
+        matches!(self.stage, Stage::Open)
     }
 
     /// Whether nobody has said who they are, or is about to be known by the ticket that they showed.
@@ -276,6 +294,7 @@ impl Session {
     pub(super) fn opened(&mut self) {
         self.settled.store(true, Ordering::SeqCst);
         self.closer.settle();
+        self.attempt.take().into_iter().for_each(Attempt::succeeded);
         self.stage = Stage::Open;
     }
 
@@ -345,7 +364,8 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.settled.store(true, Ordering::SeqCst);
-        if let Some(established) = self.established.take() {
+        if let Some(mut established) = self.established.take() {
+            established.tell_resumed(&self.services.audit);
             let Established { live, mut slots, .. } = *established;
             live.released();
             // Followers leave their rooms before presence is told, so that nothing is sent to a session that ended.

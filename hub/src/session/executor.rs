@@ -8,6 +8,7 @@ mod asking;
 mod creating;
 mod known;
 mod retries;
+mod steps;
 
 use std::sync::Arc;
 
@@ -33,9 +34,15 @@ use crate::store::{Change, CommitError, Committed, Idempotency, Outcome, Store, 
 
 use known::{Known, Standing};
 
-/// A session's turn: held until what it changes is queued at the store, so that a session's commands are committed in
-/// the order in which it sent them. `None` where there is no order to keep.
-pub type Turn = Option<OwnedMutexGuard<()>>;
+/// A session's turn: held until what it changes is queued at the store, so that a session's commands are committed in the order
+/// in which it sent them. A unary call has none.
+#[derive(Default)]
+pub struct Turn {
+    /// Its turns among all commands, and among those of one room.
+    pub(super) held: Vec<OwnedMutexGuard<()>>,
+    /// What the authoriser said of it, where it was asked before the turn began.
+    pub(super) asked: Option<Result<bool, Refusal>>,
+}
 
 /// A command's answer.
 #[derive(Clone, Debug)]
@@ -166,7 +173,8 @@ impl Executor {
                 if same { Ok(page) } else { Err(ErrorCode::Conflict.into()) }
             }
             Stateless::Rooms { cursor, limit, unread_only } => {
-                conversations::pages::rooms(store, caller, cursor, *limit, *unread_only).await
+                conversations::pages::rooms(store, &self.namespaces, caller, cursor, *limit, *unread_only)
+                    .await
             }
             Stateless::Members { room, cursor, limit } => {
                 self.authorise(caller, room, Capability::ListMembers).await?;
@@ -215,7 +223,7 @@ impl Executor {
     ) -> Result<Committed, Undone> {
         let store = &*self.store;
         let mut standing = self.known.standing(store, asked).await?;
-        let mut answer = None;
+        let mut answer = turn.asked.take();
         let mut head = None;
         let mut refused = None;
         for _ in 0..limits::DECISIONS {
@@ -239,8 +247,8 @@ impl Executor {
             let conditions = outcome.conditions.clone();
             outcome.idempotency = key.cloned();
             // It is queued from here on: what the same session sent next comes after it.
-            let committing = store.commit(outcome);
-            drop(turn.take());
+            let committing = steps::commit(store, outcome);
+            turn.held.clear();
             let committed = committing.await;
             if let Some(reserved) = reserved {
                 reserved.settle(&committed);
@@ -283,7 +291,7 @@ impl Executor {
             None
         };
         let outcome = inbox::change(caller, change, head)?;
-        self.store.commit(outcome).await.map_err(refuse_commit)?;
+        steps::commit(&*self.store, outcome).await.map_err(refuse_commit)?;
         Ok(Reply::Done)
     }
 }

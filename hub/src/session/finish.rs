@@ -8,17 +8,18 @@ use crate::delivery::To;
 use crate::domain::command::{Join, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{LARGE_ROOM, PAGE_BYTES, PAGE_DEFAULT};
-use crate::domain::names::{RoomKey, RoomName};
+use crate::domain::names::RoomKey;
 use crate::domain::push::{LeaveReason, Push};
 use crate::domain::reply::{JoinReason, Joined, Reply, RoomRules};
 use crate::domain::time::Timestamp;
 use crate::store::{Idempotency, InboxPage, PageBound, StoreError, refuse};
 
 use super::dispatch::Done;
-use super::driver::Session;
-use super::executor::Answer;
+use super::driver::{Established, Session};
+use super::executor::{Answer, Turn};
 use super::inbox_feed::InboxFeed;
 use super::join::Joining;
+use super::joins::Awaited;
 use super::opening::{self, Opened};
 use super::slots::{LiveSlot, Waited};
 
@@ -29,14 +30,14 @@ impl Session {
         let services = Arc::clone(&self.services);
         let caller = established.caller.clone();
         let limit = self.services.settings.command_timeout;
-        let turns = command.changes_something().then(|| Arc::clone(&established.turns));
-        let is_change = turns.is_some();
+        let is_change = command.changes_something();
+        let order = is_change.then(|| established.order.clone());
         let source = established.source.clone().of_command(id);
         let command = async move {
             let answer = async {
-                let turn = match turns {
-                    Some(turns) => Some(turns.lock_owned().await),
-                    None => None,
+                let turn = match order {
+                    Some(order) => order.turn(&services, &caller, &command).await,
+                    None => Turn::default(),
                 };
                 services.execute(&caller, idempotency, command, turn, &source).await
             };
@@ -58,8 +59,13 @@ impl Session {
                     Ok(opened) => self.finish_opening(id, opened),
                     Err(refusal) => {
                         if let Some(established) = &self.established {
+                            let Established { live, caller, .. } = &**established;
                             // Only the first reason counts.
-                            let _ = established.live.ends_as.set(refusal.code);
+                            let _ = live.ends_as.set(refusal.code);
+                            // They may go on asking.
+                            if refusal.code == ErrorCode::RateLimited && live.told.set(false).is_ok() {
+                                self.services.tell_limited(&self.source, caller, &refusal);
+                            }
                         }
                         self.refuse_and_end(id, refusal);
                     }
@@ -69,7 +75,7 @@ impl Session {
                 self.answered(id);
                 self.finish_exchange(id, hello, token, ticket);
             }
-            Done::Joined(id, slot, room, reason, joined) => self.finish_join(id, slot, room, reason, *joined),
+            Done::Joined(id, slot, joined) => self.finish_join(id, slot, joined.0, joined.1),
             Done::Answered(id, answer) => {
                 self.answered(id);
                 match *answer {
@@ -78,11 +84,23 @@ impl Session {
                 }
             }
             Done::Inbox(page) => self.finish_inbox(page),
-            Done::JoinsGoOn => {
+            Done::JoinsGoOn(may_resume) => {
                 if let Some(established) = &mut self.established {
-                    established.joins_pause = false;
+                    (established.joins.are_paused, established.joins.may_resume) = (false, may_resume);
                 }
                 self.begin_waiting_joins();
+            }
+            Done::JoinsFail(refusal) => self.resume_later(refusal),
+            Done::JoinAgain => {
+                if let Some(established) = &mut self.established {
+                    established.joins.is_time();
+                }
+                self.begin_waiting_joins();
+            }
+            Done::ReadAgain(slot) => {
+                if let Some(established) = &mut self.established {
+                    established.slots.read_again(slot);
+                }
             }
             Done::AskAgain => self.finish_wait(),
             Done::AskedAgain(denied) => self.finish_asking(denied),
@@ -157,18 +175,12 @@ impl Session {
         self.reply(id, &answer.reply);
     }
 
-    fn finish_join(
-        &mut self,
-        id: u32,
-        slot: u32,
-        room: RoomName,
-        reason: JoinReason,
-        joined: Result<Joining, Refusal>,
-    ) {
+    fn finish_join(&mut self, id: u32, slot: u32, awaited: Awaited, joined: Result<Joining, Refusal>) {
+        let (room, reason) = (awaited.join.room.clone(), awaited.reason);
         self.answered(id);
         let Some(established) = &mut self.established else { return };
         if reason != JoinReason::Command {
-            established.joins_under_way = established.joins_under_way.saturating_sub(1);
+            established.joins.under_way = established.joins.under_way.saturating_sub(1);
         }
         let Some(Waited { again, leave }) = established.slots.end_join(slot) else { return };
         // The token may have been renewed meanwhile, and say less.
@@ -178,10 +190,16 @@ impl Session {
             let goes_on = |rules| may_go_on(rules, &established.caller, &room, is_member);
             if rules.is_some_and(goes_on) { Ok(joining) } else { Err(ErrorCode::AccessDenied.into()) }
         });
-        let source = established.source.clone().of_command(id);
+        let is_later = |refusal: &Refusal| reason != JoinReason::Command && refusal.code.row().retryable;
         let result = joined.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
-        let about = About { room: Some(room.as_str()), ..About::default() };
-        self.services.audit.tell("join", &source, Some(&established.caller), about, result);
+        if reason == JoinReason::Resumed && result.is_ok() {
+            established.resumed.add(&room);
+        } else if !joined.as_ref().is_err_and(is_later) {
+            // Of one that is tried again nothing was decided.
+            let source = established.source.clone().of_command(id);
+            let about = About { room: Some(room.as_str()), ..About::default() };
+            self.services.audit.tell("join", &source, Some(&established.caller), about, result);
+        }
         match joined {
             Ok(joining) => {
                 self.drop_slot(slot);
@@ -194,8 +212,7 @@ impl Session {
                 }
                 self.refuse(id, &refusal);
             }
-            // The client comes back and resumes: a room that could not be read now is not given up for good.
-            Err(refusal) if refusal.code.row().retryable => return self.end(Some(refusal)),
+            Err(refusal) if is_later(&refusal) => self.join_later(awaited, refusal),
             Err(_) => self.push(&Push::Left { room: room.clone(), reason: LeaveReason::Denied }),
         }
         if let Some(again) = again {
@@ -203,16 +220,18 @@ impl Session {
         } else if let Some(leave) = leave {
             self.answered(leave);
             self.drop_slot(slot);
+            self.forget_awaited(&room);
             self.reply(leave, &Reply::Left(room));
         }
         self.begin_waiting_joins();
+        self.tell_resumed_whole();
     }
 
     /// Begins the join that waited for another of its room; what waited for both goes on waiting.
     fn join_anew(&mut self, (id, join): (u32, Join), then_leave: Option<u32>) {
         self.answered(id);
         let room = join.room.clone();
-        self.begin_join(id, join, JoinReason::Command);
+        self.begin_join(id, Awaited::new(join, JoinReason::Command));
         let Some(established) = &mut self.established else { return };
         let slots = &mut established.slots;
         if let Some(leave) = slots.find(&room).and_then(|slot| slots.leave_of_join(slot)) {

@@ -13,7 +13,7 @@ use crate::delivery::follower::Follower;
 use crate::delivery::mailbox::Mailbox;
 use crate::domain::caller::Caller;
 use crate::domain::command::Join;
-use crate::domain::entry::Entry;
+use crate::domain::entry::{Entry, EntryBody};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::CATCH_UP_BYTES;
 use crate::domain::marks::Marks;
@@ -219,12 +219,17 @@ async fn read_state(services: &Services, key: &RoomKey, joining: &mut Joining) -
     let encoder = services.delivery.encoder();
     joining.state = events
         .iter()
-        // Later ones come past the cursor.
-        .filter(|event| event.seq <= begins)
+        // Later ones come past the cursor. Keys that were emptied are for those who have a copy.
+        .filter(|event| event.seq <= begins && !is_emptied(event))
         .map(|event| encoder.entry(&key.room, event))
         .collect();
     joining.start.after = Some(begins);
     Ok(())
+}
+
+/// Whether it is an event that takes its key out of the room's state.
+fn is_emptied(entry: &Entry) -> bool {
+    matches!(&entry.body, EntryBody::Event(event) if event.payload.is_none())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::access::authentication::{ServiceTenants, Verified};
 use crate::access::revocation::Bearer;
 use crate::access::tickets::Tickets;
+use crate::domain::caller::Whose;
 use crate::domain::command::Token;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::time::Timestamp;
@@ -22,11 +23,11 @@ impl Services {
         Ok(verified)
     }
 
-    /// Whether a call with this token may be a service's, of whatever tenants, and is read. `PERMISSION_DENIED` for users'.
-    pub fn admits_service(&self, token: &Token, now: Timestamp) -> Result<(), Refusal> {
+    /// Which service a call with this token is of, of whatever tenants: it is read then. `PERMISSION_DENIED` for users'.
+    pub fn service_of(&self, token: &Token, now: Timestamp) -> Result<Whose, Refusal> {
         match self.whose(token, now)? {
-            Verified::Service(_) => Ok(()),
-            Verified::User(_) => Err(ErrorCode::PermissionDenied.into()),
+            Verified::Service(service) => Ok(service.whose()),
+            user @ Verified::User(_) => Err(Refusal::from(ErrorCode::PermissionDenied).of(user.whose())),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Where limits are asked: once for every command of every transport, and for every new session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use crate::access::limits::{Limited, Limiter};
 use crate::access::storage::StorageLimit;
 use crate::audit::Source;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::{Command, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{SESSIONS_RETRY_AFTER, SESSIONS_WARNING};
@@ -36,6 +37,8 @@ pub struct Limits {
     pub limiter: Limiter,
     /// Commands of one session.
     pub commands: Option<Rate>,
+    /// Sessions that are opened from one address.
+    pub open_per_address: Option<Rate>,
     /// How many sessions.
     pub sessions: SessionLimits,
     /// How much the rooms of a tenant hold.
@@ -46,15 +49,16 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// These.
+    /// These; of rates, those of a session's commands and of an address' openings.
     pub fn new(
         limiter: Limiter,
-        commands: Option<Rate>,
+        (commands, open_per_address): (Option<Rate>, Option<Rate>),
         sessions: SessionLimits,
         storage: Arc<StorageLimit>,
         shared: Vec<Limited>,
     ) -> Self {
-        Self { limiter, commands, sessions, storage, shared, warned: AtomicBool::new(false) }
+        let warned = AtomicBool::new(false);
+        Self { limiter, commands, open_per_address, sessions, storage, shared, warned }
     }
 
     /// Warns of a node that has most of the sessions that it may have, once each time that it comes to that.
@@ -126,9 +130,20 @@ impl Services {
         limited.inspect_err(|refusal| self.count_limited("create_ticket", refusal))
     }
 
-    /// Takes an opening of a session, be it in the place of another.
-    pub(super) fn limit_opening(&self, caller: &Caller) -> Result<(), Refusal> {
-        self.limits.limiter.check(caller, Limited::Open, None, Moment::now())
+    /// Takes one of those that all nodes count together, where they do.
+    pub(super) async fn limit_opening_anywhere(&self, caller: &Caller) -> Result<(), Refusal> {
+        if self.shares(Limited::Open) { self.take(caller, Limited::Open, None).await } else { Ok(()) }
+    }
+
+    /// Takes an opening of a session, be it in the place of another, of its user and of the address that it is opened from.
+    pub(super) fn limit_opening(&self, caller: &Caller, from: Option<IpAddr>) -> Result<(), Refusal> {
+        let now = Moment::now();
+        if !self.shares(Limited::Open) {
+            self.limits.limiter.check(caller, Limited::Open, None, now)?;
+        }
+        let (Some(rate), Some(address)) = (self.limits.open_per_address, from) else { return Ok(()) };
+        let taken = self.upkeep.openings.take(address, rate, now);
+        taken.map_err(|after| Refusal { retry_after: Some(after), ..ErrorCode::RateLimited.into() })
     }
 
     /// Takes a room that is resumed; where there is none left, after how long there will be.
@@ -136,10 +151,15 @@ impl Services {
         self.limits.limiter.try_take(caller, Limited::Resume, None, Moment::now())
     }
 
-    /// Takes a request of a service.
-    pub fn limit_service(&self, caller: &Caller) -> Result<(), Refusal> {
-        let limited = self.limits.limiter.check(caller, Limited::Service, None, Moment::now());
-        limited.inspect_err(|refusal| self.count_limited("service_request", refusal))
+    /// Takes a request of a service, whichever tenant it names.
+    pub fn limit_service(&self, service: &Whose) -> Result<(), Refusal> {
+        self.limit_request("service_request", service)
+    }
+
+    /// The same, of what the request asks for.
+    pub(super) fn limit_request(&self, name: &'static str, service: &Whose) -> Result<(), Refusal> {
+        let limited = self.limits.limiter.check_service(&service.identity(), Moment::now());
+        limited.inspect_err(|refusal| self.count_limited(name, refusal))
     }
 
     /// Counts a request that was refused before it was carried out.

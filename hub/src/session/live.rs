@@ -297,7 +297,7 @@ mod tests {
         let (tenant, user) = (TenantId::parse("acme").unwrap(), UserId::parse("alice").unwrap());
         let (expires, token) = (Timestamp(3_600_000), crate::domain::revocation::TokenMark::default());
         let powers = crate::domain::powers::Powers::default();
-        let caller = Caller { tenant, user, service: false, expires, token, powers };
+        let caller = Caller { tenant, user, service: false, cross_tenant: false, expires, token, powers };
         let mailbox = Arc::new(Mailbox::new(SessionId(1), caller.key(), 0, 1_024));
         let life = TokenLife::new(&caller, Duration::ZERO, Timestamp(0));
         Live::new(

@@ -2,16 +2,18 @@
 //!
 //! A [`Session`] is owned and polled by its transport (`grpc::body`, later the bridge): requests go in through
 //! [`Session::input`], frames come out of [`Session::poll_output`], and only as fast as the transport takes them, so a
-//! reader that stops holds nothing but its cursors. No task belongs to a session: its commands are futures that it
-//! polls itself, and everything that has to happen without it (heartbeat, expiry, slow readers) is the
-//! [`sweep`]'s, which goes over all sessions of a runtime.
+//! reader that stops holds nothing but its cursors. A session's commands are futures that it polls itself, and everything
+//! that has to happen without it (heartbeat, expiry, slow readers) is the [`sweep`]'s, which goes over all sessions of a
+//! runtime. What it reads to begin with and to catch up are tasks, as they take turns with those of all others ([`crowd`]).
 
 mod administer;
+mod attempt;
 mod audited;
 mod batch;
 mod catch_up;
 mod connection;
 mod counts;
+mod crowd;
 mod dispatch;
 mod doors;
 mod driver;
@@ -20,6 +22,7 @@ pub mod executor;
 mod finish;
 mod inbox_feed;
 mod join;
+mod joins;
 mod known;
 mod limits;
 mod live;
@@ -28,6 +31,8 @@ mod missed;
 mod notices;
 mod once;
 mod opening;
+mod openings;
+mod order;
 pub mod owners;
 mod pace;
 mod pages;
@@ -37,6 +42,7 @@ mod quotas;
 mod rates;
 mod reached;
 mod replaced;
+mod resumed;
 mod services;
 mod sessions;
 mod signals;
@@ -47,6 +53,7 @@ mod tickets;
 mod turns;
 mod unread;
 
+pub use attempt::Attempt;
 pub use batch::Batch;
 pub use connection::Closer;
 pub use counts::tell_counts;
@@ -58,4 +65,4 @@ pub use notices::NoticeRouter;
 pub use services::{Services, Settings, Upkeep};
 pub use sessions::Sessions;
 pub use sweep::{first_call, sweep_runtime};
-pub use unread::{AbsentMember, absent_members, send_unread};
+pub use unread::{AbsentMember, Here, absent_members, send_unread};

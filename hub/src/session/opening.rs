@@ -1,12 +1,13 @@
 //! From `hello` to `connected`.
 
-use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::authentication::TokenLife;
 use crate::audit::Source;
 use crate::bus::feed::Reach;
+use crate::conversations;
 use crate::delivery::mailbox::{Mailbox, Signal};
 use crate::domain::caller::Caller;
 use crate::domain::command::{Hello, Join, Resume, Token};
@@ -22,6 +23,7 @@ use crate::store::{InboxPage, InboxQuery, PageBound, RoomsQuery, Store, StoreErr
 
 use super::connection::Closer;
 use super::inbox_feed;
+use super::joins::Joins;
 use super::live::Live;
 use super::services::Services;
 
@@ -62,8 +64,12 @@ pub(super) fn identify(
 }
 
 /// Whether a caller may open one more session, on one more connection where it is the first on its own.
-pub(super) fn may_open(services: &Services, caller: &Caller, closer: &Closer) -> Result<(), Refusal> {
-    services.limit_opening(caller)?;
+pub(super) fn may_open(
+    services: &Services,
+    caller: &Caller,
+    (closer, from): (&Closer, Option<IpAddr>),
+) -> Result<(), Refusal> {
+    services.limit_opening(caller, from)?;
     closer.is_of(&caller.key())
 }
 
@@ -126,6 +132,7 @@ pub(super) async fn open(
     resume: Option<InboxPosition>,
     live: Arc<Live>,
 ) -> Result<Opened, Refusal> {
+    services.limit_opening_anywhere(&caller).await?;
     services.enter(&live).await?;
     services.tell_opened(&live);
     let user = caller.key();
@@ -151,7 +158,9 @@ pub(super) async fn open(
         Some(filter) => Some(newest(&*services.store, &user, filter).await.map_err(refuse)?),
         None => None,
     };
-    Ok(Opened { unread_more: unread.next.is_some(), unread: unread.rooms, inbox, first, reach })
+    let unread_more = unread.next.is_some();
+    let unread = conversations::pages::shown(&services.namespaces, &caller, unread.rooms);
+    Ok(Opened { unread_more, unread, inbox, first, reach })
 }
 
 /// The newest notifications of a filter, as many as a page holds: one read gives what it comes by, which may be less, or nothing
@@ -197,25 +206,21 @@ pub(super) fn automatic_rooms(services: &Services, caller: &Caller) -> Vec<RoomN
 
 /// The rooms that a session of the user begins with: those that it is joined to by itself, then those that it resumes; and
 /// which of these it has no place for, as where the limit was lowered since.
-pub(super) fn joins(
-    services: &Services,
-    caller: &Caller,
-    resumed: &[Join],
-) -> (VecDeque<(Join, JoinReason)>, Vec<RoomName>) {
+pub(super) fn joins(services: &Services, caller: &Caller, resumed: &[Join]) -> (Joins, Vec<RoomName>) {
     let automatic = automatic_rooms(services, caller);
     let anew = automatic.iter().filter(|room| !resumed.iter().any(|join| join.room == **room));
     let anew = anew.map(|room| Join { room: room.clone(), since: None, rewind: 0, presence: false });
-    let mut joins: VecDeque<_> = anew.map(|join| (join, JoinReason::Automatic)).collect();
+    let mut joins: Vec<_> = anew.map(|join| (join, JoinReason::Automatic)).collect();
     let mut left_out = Vec::new();
     let mut places = services.settings.terms.rooms_per_session;
     for join in resumed {
         let is_automatic = automatic.contains(&join.room);
         if is_automatic || places > 0 {
             places -= u32::from(!is_automatic);
-            joins.push_back((join.clone(), JoinReason::Resumed));
+            joins.push((join.clone(), JoinReason::Resumed));
         } else {
             left_out.push(join.room.clone());
         }
     }
-    (joins, left_out)
+    (Joins::new(joins), left_out)
 }

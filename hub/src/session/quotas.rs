@@ -8,7 +8,10 @@ use crate::domain::error::Refusal;
 use crate::domain::inbox::Priority;
 use crate::domain::names::TenantId;
 use crate::domain::reply::Reply;
+use crate::domain::time::Timestamp;
+use crate::store::Idempotency;
 
+use super::executor::{Answer, Turn};
 use super::services::Services;
 
 /// What was taken for something that is to be sent: whose message it is; `None` for what is none.
@@ -16,6 +19,29 @@ use super::services::Services;
 pub struct Taken(Option<TenantId>);
 
 impl Services {
+    /// Carries out a command that the limits of its sender let through; what was sent before is answered as it was.
+    pub(super) async fn carry_out(
+        &self,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: Stateless,
+        turn: Turn,
+    ) -> Result<Answer, Refusal> {
+        match self.admit_command(caller, &command).await {
+            Ok(taken) => {
+                let now = Timestamp::now();
+                let answer = self.executor.execute(caller, idempotency, command, now, turn).await;
+                self.settle(taken, was_sent(answer.as_ref().map(|answer| &answer.reply))).await;
+                answer
+            }
+            // What was sent is not sent again, and takes nothing.
+            Err(refusal) => match self.executor.done_before(caller, idempotency, &command).await {
+                Ok(Some(answer)) => Ok(answer),
+                Ok(None) | Err(_) => Err(refusal),
+            },
+        }
+    }
+
     /// Takes what a command uses of its sender's limits and of its tenant's.
     pub(super) async fn admit_command(&self, caller: &Caller, command: &Stateless) -> Result<Taken, Refusal> {
         self.limit(caller, command).await?;

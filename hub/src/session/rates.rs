@@ -6,6 +6,7 @@ use crate::access::limits::{Level, Limited, Place};
 use crate::bus::registry::limits::{SharedBucket, SharedLimits};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::RESUME_LOOKS;
 use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::rate::Rate;
 use crate::domain::time::Moment;
@@ -92,6 +93,25 @@ impl Services {
             }
         };
         shared.reset(buckets).await.map_err(away)
+    }
+
+    /// Whether all nodes take from one bucket of a kind.
+    pub(super) fn shares(&self, kind: Limited) -> bool {
+        self.shared_for(kind).is_some()
+    }
+
+    /// Waits until there is a room left that the caller may resume, of what all nodes count together, and takes it.
+    pub(super) async fn wait_to_resume(&self, caller: &Caller) -> Result<(), Refusal> {
+        let kind = Limited::Resume;
+        let (Some(shared), Some(place)) = (self.shared_for(kind), self.limits.limiter.place(kind, None))
+        else {
+            return Ok(());
+        };
+        let bucket = bucket(&caller.tenant, Some((&caller.user, caller.service)), kind, &place);
+        while let Some(after) = shared.take(bucket.clone(), place.rate).await.map_err(away)? {
+            tokio::time::sleep(after.min(RESUME_LOOKS)).await;
+        }
+        Ok(())
     }
 
     fn shared_for(&self, kind: Limited) -> Option<&dyn SharedLimits> {

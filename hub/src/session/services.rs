@@ -12,7 +12,7 @@ use crate::audit::{Source, Trail};
 use crate::bus::registry::limits::SharedLimits;
 use crate::bus::registry::tickets::SharedTickets;
 use crate::delivery::Delivery;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Identity};
 use crate::domain::command::{Cursor, Stateless, Token};
 use crate::domain::cursor::{self, List};
 use crate::domain::error::{ErrorCode, Refusal};
@@ -22,20 +22,21 @@ use crate::domain::reply::{Reply, SessionTerms};
 use crate::domain::time::{Moment, Timestamp};
 use crate::presence::Presence;
 use crate::store::{Home, Idempotency, Outcome, Store, Write, refuse_commit};
+use crate::telemetry::traces::{self, Tracer};
 use crate::telemetry::{Metrics, Seldom, SeldomEach};
 
 use super::connection::Waiting;
 use super::counts::Changed;
+use super::crowd::Crowd;
 use super::doors::Doors;
 use super::executor::{Answer, Executor, Turn};
 use super::limits::Limits;
 use super::memory::Memory;
 use super::once::Once;
-use super::quotas::was_sent;
+use super::openings::Openings;
 use super::replaced::Replaced;
 use super::sessions::Sessions;
 use super::spent::Spent;
-use super::tickets::TicketsOfServices;
 
 /// Users that are remembered as known to the directory, so that a reconnect need not write.
 const KNOWN_USERS: usize = 100_000;
@@ -91,6 +92,8 @@ pub struct Services {
     pub audit: Trail,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is told of the traces of callers.
+    pub traces: Tracer,
     /// What sessions themselves keep here.
     pub upkeep: Upkeep,
 }
@@ -104,21 +107,27 @@ pub struct Upkeep {
     /// Ephemeral events that were handed over.
     pub(super) once: Once,
     /// Says when a line may be written that a user without a session, or a service, was held back.
-    pub(super) limited: SeldomEach<(bool, UserKey)>,
+    pub(super) limited: SeldomEach<Identity>,
     /// Says when a line may be written that somebody was refused as their tenant is full.
-    pub(super) full: SeldomEach<(bool, UserKey)>,
+    pub(super) full: SeldomEach<(Identity, Option<TenantId>)>,
     /// Says when a line may be written that the bridge has too many of an address.
     pub(crate) turned_away: SeldomEach<Option<IpAddr>>,
     /// Counts of sessions that other nodes are to be told.
     pub(super) counts: Changed,
     /// Who waits to be counted with other nodes' sessions.
     pub(super) doors: Doors,
+    /// Turns of those who come back at once.
+    pub(super) crowd: Crowd,
+    /// Says when a line may be written that a room could not be resumed or read.
+    pub(super) unread_rooms: Seldom,
+    /// What is left of sessions that addresses may open.
+    pub(super) openings: Openings,
     /// What ended sessions have left of their commands.
     pub(super) spent: Spent,
     /// Sessions that were taken over from and are held yet.
     pub(super) replaced: Replaced,
-    /// What is left of services' tickets.
-    pub(super) tickets_of_services: TicketsOfServices,
+    /// Turns of whoever keeps what revocations reached.
+    pub(super) keeping: tokio::sync::Mutex<()>,
     refused_tokens: Seldom,
     draining: AtomicBool,
     out_of_service: AtomicBool,
@@ -141,9 +150,12 @@ impl Upkeep {
             turned_away: SeldomEach::default(),
             counts: Changed::default(),
             doors: Doors::default(),
+            crowd: Crowd::default(),
+            unread_rooms: Seldom::default(),
+            openings: Openings::default(),
             spent: Spent::default(),
             replaced: Replaced::default(),
-            tickets_of_services: TicketsOfServices::default(),
+            keeping: tokio::sync::Mutex::default(),
             refused_tokens: Seldom::default(),
             draining: AtomicBool::new(false),
             out_of_service: AtomicBool::new(false),
@@ -172,7 +184,7 @@ impl Services {
     pub fn authenticate_operator(&self, token: &Token, now: Timestamp) -> Result<ServiceToken, Refusal> {
         let operator = match self.identify(token, now)? {
             Verified::Service(service) if service.is_operator() => service,
-            _ => return Err(ErrorCode::PermissionDenied.into()),
+            other => return Err(Refusal::from(ErrorCode::PermissionDenied).of(other.whose())),
         };
         self.check(None, &bearer_of(&operator)).map_err(|refusal| refusal.of(operator.whose()))?;
         self.check_operator(&operator, now)?;
@@ -194,7 +206,7 @@ impl Services {
     /// The caller that a token is for, unless it was revoked. `UNAVAILABLE` where the store cannot say what was: then
     /// nobody new gets in.
     pub(super) fn admit(&self, verified: &Verified, named: Option<&TenantId>) -> Result<Caller, Refusal> {
-        let caller = verified.caller(named)?;
+        let caller = verified.caller(named).map_err(|refusal| refusal.of(verified.whose()))?;
         let bearer = Bearer { name: &caller.user, service: caller.service, mark: &caller.token };
         self.check(Some(&caller.tenant), &bearer).map_err(|refusal| refusal.of((&caller).into()))?;
         Ok(caller)
@@ -259,26 +271,18 @@ impl Services {
             None
         };
         let (name, began, attempt) = (command.name(), Instant::now(), idempotency.clone());
+        let span = self.traces.entry(source.trace, name);
         let noted = self.note(&command);
-        let answer = match self.admit_command(caller, &command).await {
-            Ok(taken) => {
-                let now = Timestamp::now();
-                let answer = self.executor.execute(caller, idempotency, command, now, turn).await;
-                self.settle(taken, was_sent(answer.as_ref().map(|answer| &answer.reply))).await;
-                answer
-            }
-            // What was sent is not sent again, and takes nothing.
-            Err(refusal) => match self.executor.done_before(caller, idempotency, &command).await {
-                Ok(Some(answer)) => Ok(answer),
-                Ok(None) | Err(_) => Err(refusal),
-            },
-        };
+        let answer = traces::within(span.as_ref(), self.carry_out(caller, idempotency, command, turn)).await;
         if let Err(refusal) = &answer {
             self.tell_limited(source, caller, refusal);
         }
         self.tell(noted, source, caller, &answer);
         let status = answer.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         self.metrics.commands().record(name, status, began.elapsed());
+        if let Some(span) = span {
+            span.ends(status);
+        }
         let mut answer = answer?;
         if let Some(event) = &mut answer.ephemeral {
             event.attempt = attempt;

@@ -64,6 +64,8 @@ pub(super) struct LiveSlot {
     queued: bool,
     /// Reading the store; until then nothing is pulled.
     behind: bool,
+    /// How often that has failed since it last did not.
+    failed: u32,
 }
 
 /// A command joins a room anew that is followed.
@@ -148,6 +150,12 @@ impl Slots {
         self.list.iter().filter(|slot| !matches!(slot, Slot::Empty)).count()
     }
 
+    /// Whether a join of a room is under way that is not followed.
+    pub(super) fn is_joining(&self, room: &RoomName) -> bool {
+        let is_it = |slot: &Slot| matches!(slot, Slot::Joining { room: joining, .. } if joining == room);
+        self.list.iter().any(is_it)
+    }
+
     /// Whether a command that joins the room of a slot, or leaves it after a join, is under way.
     pub(super) fn is_spoken_for(&self, slot: u32) -> bool {
         match self.list.get(slot as usize) {
@@ -207,6 +215,7 @@ impl Slots {
                 promised: Seq(0),
                 queued: false,
                 behind: false,
+                failed: 0,
             }));
             self.mark_ready(slot);
         }
@@ -329,6 +338,22 @@ impl Slots {
         None
     }
 
+    /// A page could not be read for a room that waits for it: how often in a row now. Nothing is pulled until
+    /// [`Self::read_again`].
+    pub(super) fn could_not_read(&mut self, slot: u32) -> u32 {
+        self.live_mut(slot).map_or(0, |live| {
+            live.failed += 1;
+            live.failed
+        })
+    }
+
+    /// It is time to try that again.
+    pub(super) fn read_again(&mut self, slot: u32) {
+        if self.live_mut(slot).is_some_and(|live| live.behind) {
+            self.behind.push_back(slot);
+        }
+    }
+
     /// A page was read for a room that [waits for it](LiveSlot::waits_for): it is sent next, then the rest is pulled.
     pub(super) fn take_page(&mut self, slot: u32, page: VecDeque<Frame>, cursor: Seq) {
         if let Some(live) = self.live_mut(slot) {
@@ -336,7 +361,7 @@ impl Slots {
             live.page = page;
             live.page_bytes = bytes;
             live.cursor = cursor;
-            live.behind = false;
+            (live.behind, live.failed) = (false, 0);
             self.page_bytes += bytes;
             self.mark_ready(slot);
         }

@@ -1,24 +1,19 @@
 //! Tickets: kept by this node where it is alone, and where all nodes find them where there may be others.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 
 use crate::access::authentication::Verified;
-use crate::access::limits::Limited;
 use crate::access::tickets::{SharedTicket, Tickets};
 use crate::audit::{About, Source, event};
 use crate::bus::registry::tickets::{Holder, Keeping, SharedTickets, TicketKey};
 use crate::domain::command::Token;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{TICKET_LIFE, TICKETS_PER_BEARER};
-use crate::domain::names::{UserId, UserKey};
-use crate::domain::rate::{Bucket, Rate};
-use crate::domain::time::{Moment, Timestamp};
+use crate::domain::names::UserKey;
+use crate::domain::time::Timestamp;
 
 use super::services::Services;
 
@@ -70,23 +65,12 @@ impl Services {
     ) -> Result<(String, Timestamp), Refusal> {
         match &verified {
             Verified::User(token) => self.limit_tickets(&token.caller())?,
-            Verified::Service(token) => self.limit_tickets_of(&token.name)?,
+            Verified::Service(token) => self.limit_request("create_ticket", &token.whose())?,
         }
         match &self.shared_tickets {
             Some(shared) => self.share_ticket(shared.as_ref(), token, &verified, now).await,
             None => self.tickets.issue(verified, now),
         }
-    }
-
-    /// Takes a service's ticket from a bucket of its own: as many as of its requests, for whatever tenants.
-    fn limit_tickets_of(&self, service: &UserId) -> Result<(), Refusal> {
-        let Some(place) = self.limits.limiter.place(Limited::Service, None) else { return Ok(()) };
-        let taken = self.upkeep.tickets_of_services.take(service, place.rate, Moment::now());
-        taken.map_err(|after| {
-            let refusal = Refusal { retry_after: Some(after), ..ErrorCode::RateLimited.into() };
-            self.count_limited("create_ticket", &refusal);
-            refusal
-        })
     }
 
     async fn share_ticket(
@@ -124,6 +108,34 @@ impl Services {
         Some(exchange.boxed())
     }
 
+    /// Whether what is shown is good, where it is a ticket: it stays so. `None` for what is none.
+    pub fn look(self: &Arc<Self>, shown: &Token) -> Option<BoxFuture<'static, Result<(), Refusal>>> {
+        if !Tickets::is_ticket(&shown.0) {
+            return None;
+        }
+        let (services, shown) = (Arc::clone(self), shown.clone());
+        let look = async move {
+            let looked = services.look_at(shown).await;
+            if looked.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::InvalidToken) {
+                services.metrics.counters().tokens_refused.increment();
+            }
+            services.whose(&looked?, Timestamp::now()).map(drop)
+        };
+        Some(look.boxed())
+    }
+
+    /// What a ticket speaks for, or one of this node as it is.
+    async fn look_at(&self, shown: Token) -> Result<Token, Refusal> {
+        self.can_admit()?;
+        let (Some(shared), Some(ticket)) = (&self.shared_tickets, SharedTicket::parse(&shown.0)) else {
+            self.tickets.look(&shown.0, Timestamp::now())?;
+            return Ok(shown);
+        };
+        let sealed = shared.look(key(&ticket)).await.map_err(|_| ErrorCode::Unavailable)?;
+        let token = sealed.and_then(|sealed| ticket.open(sealed));
+        token.map(Token).ok_or_else(|| ErrorCode::InvalidToken.into())
+    }
+
     async fn take_ticket(&self, shared: &dyn SharedTickets, ticket: &SharedTicket) -> Result<Token, Refusal> {
         // While nobody is let in it stays good for later.
         self.can_admit()?;
@@ -138,26 +150,6 @@ impl Services {
             let _ = shared.used(holder(&verified), key(ticket)).await;
         }
         Ok(Token(token))
-    }
-}
-
-/// Most services of which it is known how many tickets they took.
-const SERVICES: usize = 10_000;
-
-/// What is left of tickets, by service.
-#[derive(Debug, Default)]
-pub(super) struct TicketsOfServices(Mutex<FxHashMap<UserId, Bucket>>);
-
-impl TicketsOfServices {
-    fn take(&self, service: &UserId, rate: Rate, now: Moment) -> Result<(), Duration> {
-        let mut services = self.0.lock();
-        if services.len() >= SERVICES {
-            services.retain(|_, bucket| !bucket.is_full(now));
-            if services.len() >= SERVICES {
-                services.clear();
-            }
-        }
-        services.entry(service.clone()).or_default().take(rate, now)
     }
 }
 

@@ -11,10 +11,12 @@ use futures::stream;
 use rustc_hash::FxHashSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::rules::member_reads;
 use crate::delivery::LatestMessage;
 use crate::delivery::mailbox::MergeKey;
 use crate::domain::entry::{Entry, EntryBody};
-use crate::domain::limits::{CATCH_UP_BYTES, UNREAD_INTERVAL};
+use crate::domain::limits::{CATCH_UP_BYTES, LISTED_MESSAGE_BYTES, UNREAD_INTERVAL};
+use crate::domain::member::Role;
 use crate::domain::names::{RoomKey, UserId, UserKey};
 use crate::domain::namespace::Who;
 use crate::domain::position::Seq;
@@ -23,7 +25,7 @@ use crate::store::{EntryRange, PageBound, StoreError};
 
 use super::live::Live;
 use super::services::Services;
-pub use absent::{AbsentMember, absent_members};
+pub use absent::{AbsentMember, Here, absent_members};
 
 /// Rooms and inboxes that are read at a time: one with many members holds up no other.
 const AT_A_TIME: usize = 8;
@@ -68,8 +70,9 @@ impl Services {
         }
         for (room, user) in self.delivery.take_read_rooms() {
             if with_members(&room) {
-                sends.push(Box::pin(self.send_read(room, user)));
+                sends.push(Box::pin(self.send_read(room.clone(), user.clone())));
             }
+            sends.push(Box::pin(self.send_own_marks(room, user)));
         }
         for user in self.delivery.take_changed_inboxes() {
             sends.push(Box::pin(self.send_inbox_unread(user)));
@@ -79,15 +82,22 @@ impl Services {
 
     /// To members who are here and do not follow the room.
     async fn send_unread_of(&self, room: RoomKey, latest: LatestMessage) -> Result<(), StoreError> {
-        let sessions = self.delivery.registry().sessions_in(&room.tenant);
-        let here: FxHashSet<&UserId> = sessions.iter().map(|mailbox| &mailbox.user().user).collect();
+        let registry = self.delivery.registry();
+        let here = || {
+            let sessions = registry.sessions_in(&room.tenant);
+            let here: FxHashSet<UserId> =
+                sessions.iter().map(|mailbox| mailbox.user().user.clone()).collect();
+            here.into_iter().collect()
+        };
+        let here = Here { sessions: registry.sessions_in_count(&room.tenant), users: &here };
         let is_absent = |user: &UserId| !self.sessions_elsewhere(&room, user).is_empty();
         let absent = absent_members(&*self.store, &room, latest, &here, &is_absent).await?;
         if absent.is_empty() {
             return Ok(());
         }
-        let last = self.store.entry(&room, latest.seq).await?.map(Box::new);
-        for AbsentMember { user, unread, may_read } in absent {
+        let last = self.store.entry(&room, latest.seq).await?.filter(is_listed).map(Box::new);
+        for AbsentMember { user, role, unread, may_read } in absent {
+            let may_read = may_read && self.reads(&room, role);
             let sessions = self.sessions_elsewhere(&room, &user);
             if !sessions.is_empty() {
                 let last = last.clone().filter(|_| may_read);
@@ -110,9 +120,31 @@ impl Services {
         let page = self.store.entries(&room, EntryRange::Before(Seq::MAX), bound).await?;
         let latest = page.entries.into_iter().find(|entry| matches!(entry.body, EntryBody::Message(_)));
         let seq = latest.as_ref().map_or(Seq(0), |entry| entry.seq);
-        let latest = latest.filter(|entry| entry.seq >= member.history_from);
+        let may_read = self.reads(&room, member.role);
+        let latest = latest.filter(|entry| may_read && entry.seq >= member.history_from && is_listed(entry));
         self.push_unread(&room, &absent, marks.unread(state.head_number), seq, latest.map(Box::new));
         Ok(())
+    }
+
+    /// A user has read in a room whose followers are told of no marks: to those of their own sessions that follow it.
+    async fn send_own_marks(&self, room: RoomKey, user: UserId) -> Result<(), StoreError> {
+        let here: Vec<_> = self.sessions_that(&room, &user, true);
+        if here.is_empty() || self.delivery.tells_marks(&room) {
+            return Ok(());
+        }
+        let marks = self.store.marks(&room, &user).await?;
+        let merge = MergeKey::of(("marks", &room, &user));
+        let push = Push::Marks { room: room.room, user, marks };
+        let frame = self.delivery.encoder().push(&push);
+        for live in here {
+            live.mailbox.push(frame.clone(), Some(merge));
+        }
+        Ok(())
+    }
+
+    /// Whether a membership's role may read what is said in a room: what a token says besides is not looked at here.
+    fn reads(&self, room: &RoomKey, role: Role) -> bool {
+        self.namespaces.rules(&room.room).is_some_and(|rules| member_reads(rules, role))
     }
 
     fn push_unread(
@@ -138,9 +170,19 @@ impl Services {
 
     /// The user's sessions that do not follow the room.
     fn sessions_elsewhere(&self, room: &RoomKey, user: &UserId) -> Vec<Arc<Live>> {
+        self.sessions_that(room, user, false)
+    }
+
+    /// The user's sessions that follow the room, or that do not.
+    fn sessions_that(&self, room: &RoomKey, user: &UserId, follow: bool) -> Vec<Arc<Live>> {
         let user = UserKey { tenant: room.tenant.clone(), user: user.clone() };
         let sessions = self.delivery.registry().sessions_of(&user);
         let live = sessions.iter().filter_map(|mailbox| self.sessions.get(mailbox.session()));
-        live.filter(|live| !live.follows(&room.room)).collect()
+        live.filter(|live| live.follows(&room.room) == follow).collect()
     }
+}
+
+/// Whether a message is told with its room's count: not where it is large, as in lists of rooms.
+fn is_listed(message: &Entry) -> bool {
+    message.size() <= LISTED_MESSAGE_BYTES
 }

@@ -17,6 +17,8 @@ pub struct Counters {
     pub attempts: Counter,
     /// Tokens and tickets refused.
     pub tokens_refused: Counter,
+    /// Calls with a bridge's key that is not this hub's.
+    pub bridge_keys_refused: Counter,
     /// Times that an issuer's keys could not be fetched or read again.
     pub key_failures: Counter,
     /// Pushes handed to streams.

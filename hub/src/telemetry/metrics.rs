@@ -7,6 +7,7 @@ use metrics::{Recorder, counter, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::commands::Commands;
+use super::connections::ConnectionsFigures;
 use super::counters::Counters;
 use super::exposition::Exposition;
 use super::histogram::{Histogram, LIFETIME};
@@ -40,6 +41,8 @@ pub struct Figures {
     pub sessions_limit: u64,
     /// Sessions open now, by tenant.
     pub sessions_by_tenant: Vec<(TenantId, u64)>,
+    /// Connections on the gRPC port.
+    pub connections: ConnectionsFigures,
     /// Of other nodes and what leads to them, where there may be any.
     pub nodes: Option<NodesFigures>,
 }
@@ -145,8 +148,10 @@ impl Metrics {
         for (tenant, sessions) in &figures.sessions_by_tenant {
             text.sample(names::SESSIONS_BY_TENANT, &[("tenant", tenant.as_str())], *sessions);
         }
+        figures.connections.write(text);
         text.single(names::ATTEMPTS, counters.attempts.total());
         text.single(names::TOKENS_REFUSED, counters.tokens_refused.total());
+        text.single(names::BRIDGE_KEYS_REFUSED, counters.bridge_keys_refused.total());
         text.single(names::KEY_FAILURES, counters.key_failures.total());
         text.single(names::AUDIT_LINES, counters.audit_lines.total());
         text.single(names::AUDIT_LOST, counters.audit_lost.total());
@@ -261,6 +266,7 @@ mod tests {
             },
             rooms: 2,
             sessions_limit: 7,
+            connections: ConnectionsFigures { active: 3, limit: 4, ..ConnectionsFigures::default() },
             sessions_by_tenant: vec![(TenantId::parse("acme").unwrap(), 1)],
             nodes: Some(NodesFigures {
                 bus: BusFigures { topics: 4, ..BusFigures::default() },
@@ -287,6 +293,8 @@ mod tests {
             "carillon_sessions_total 2",
             "carillon_session_duration_seconds_count 1",
             "carillon_tenant_sessions_active{tenant=\"acme\"} 1",
+            "carillon_grpc_connections_active 3",
+            "carillon_grpc_connections_limit 4",
             "carillon_deliveries_total 7",
             "carillon_session_attempts_failed_total{code=\"INVALID_TOKEN\"} 2",
             "carillon_bridge_turned_away_total{why=\"origin\"} 1",

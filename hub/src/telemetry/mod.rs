@@ -5,6 +5,7 @@
 //! a recorder. [`Metrics::render`] writes both as one text in Prometheus' format. Every name is in [`names`].
 
 mod commands;
+mod connections;
 mod counters;
 mod exposition;
 mod histogram;
@@ -16,8 +17,10 @@ mod nodes;
 mod seldom;
 mod seldom_each;
 mod snapshot;
+pub mod traces;
 
 pub use commands::Commands;
+pub use connections::ConnectionsFigures;
 pub use counters::{Counter, Counters, Level};
 pub use histogram::Histogram;
 pub use log::{LogError, LogFormat, LogOptions, init_log, is_log_filter};

@@ -47,6 +47,29 @@ pub const SESSIONS: Family = counter("carillon_sessions_total", "Sessions opened
 /// Sessions open now, per tenant. Label `tenant`.
 pub const SESSIONS_BY_TENANT: Family =
     gauge("carillon_tenant_sessions_active", "Sessions open now, by tenant");
+/// Connections of users and strangers on the gRPC port.
+pub const CONNECTIONS_ACTIVE: Family = gauge(
+    "carillon_grpc_connections_active",
+    "Connections on the gRPC port, those of services, bridges and trusted proxies aside",
+);
+/// Connections of strangers.
+pub const CONNECTIONS_UNKNOWN: Family =
+    gauge("carillon_grpc_connections_unknown", "Those of them on which nobody known has called");
+/// Connections that take none of those places.
+pub const CONNECTIONS_ASIDE: Family = gauge(
+    "carillon_grpc_connections_aside",
+    "Connections on the gRPC port of services, bridges and trusted proxies",
+);
+/// Connections that this node may have.
+pub const CONNECTIONS_LIMIT: Family = gauge(
+    "carillon_grpc_connections_limit",
+    "Connections that there may be on the gRPC port, those of services, bridges and trusted proxies aside; 0 without a limit",
+);
+/// Connections that were closed for others.
+pub const CONNECTIONS_GAVE_WAY: Family = counter(
+    "carillon_grpc_connections_gave_way_total",
+    "Connections on which nobody known had called and which were closed for others, as the node was full",
+);
 /// Attempts to open a session.
 pub const ATTEMPTS: Family = counter("carillon_session_attempts_total", "Attempts to open a session");
 /// Attempts that failed. Label `code`.
@@ -64,6 +87,9 @@ pub const TOKENS_REFUSED: Family = counter(
     "carillon_tokens_refused_total",
     "Tokens and tickets that were refused, of sessions and of other calls",
 );
+/// Bridges' keys refused.
+pub const BRIDGE_KEYS_REFUSED: Family =
+    counter("carillon_bridge_keys_refused_total", "Calls that showed a bridge's key which is not this hub's");
 /// Keys that could not be fetched or read.
 pub const KEY_FAILURES: Family = counter(
     "carillon_key_failures_total",
@@ -240,16 +266,22 @@ pub const PRESENCE_READS: Family = counter(
 pub const MEMORY_BYTES: Family = gauge("process_resident_memory_bytes", "Resident memory of the process");
 
 /// All of them, in the order in which they are shown.
-pub const ALL: [Family; 60] = [
+pub const ALL: [Family; 66] = [
     SESSIONS_ACTIVE,
     SESSIONS_PEAK,
     SESSIONS_LIMIT,
     SESSIONS,
     SESSIONS_BY_TENANT,
+    CONNECTIONS_ACTIVE,
+    CONNECTIONS_UNKNOWN,
+    CONNECTIONS_ASIDE,
+    CONNECTIONS_LIMIT,
+    CONNECTIONS_GAVE_WAY,
     ATTEMPTS,
     ATTEMPTS_FAILED,
     TURNED_AWAY,
     TOKENS_REFUSED,
+    BRIDGE_KEYS_REFUSED,
     KEY_FAILURES,
     AUDIT_LINES,
     AUDIT_LOST,

@@ -15,7 +15,8 @@ use crate::administration::notification;
 use crate::harness::{Hub, Person, accepted, code, refused, room, user};
 
 fn event(room_name: &str, exclude_self: bool) -> Stateless {
-    let event = Event { name: EventName::parse("moved").unwrap(), key: None, payload: None };
+    let event =
+        Event { by_service: false, name: EventName::parse("moved").unwrap(), key: None, payload: None };
     Stateless::EventPublish { room: room(room_name), event, exclude_self }
 }
 

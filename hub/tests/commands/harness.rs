@@ -21,7 +21,7 @@ use carillon_hub::domain::position::{Position, Seq};
 use carillon_hub::domain::reply::Reply;
 use carillon_hub::domain::roles::{ActionPatterns, RoleActions, TokenRoles};
 use carillon_hub::domain::time::Timestamp;
-use carillon_hub::session::executor::{Answer, Executor};
+use carillon_hub::session::executor::{Answer, Executor, Turn};
 use carillon_hub::store::sqlite::{Options, SqliteStore};
 use carillon_hub::store::{Change, CommitSink, Idempotency};
 use futures::future::BoxFuture;
@@ -125,6 +125,7 @@ impl Hub {
             tenant: TenantId::parse(tenant).unwrap(),
             user: user(name),
             service,
+            cross_tenant: false,
             expires: Timestamp(i64::MAX),
             token: carillon_hub::domain::revocation::TokenMark::default(),
             powers: carillon_hub::domain::powers::Powers::default(),
@@ -167,7 +168,7 @@ impl Person<'_> {
             .bytes()
             .fold(7, |hash: u64, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
         let idempotency = self.key.map(|key| Idempotency { key: key_of(key), fingerprint });
-        self.hub.executor.execute(&self.caller, idempotency, command, Timestamp::now(), None).await
+        self.hub.executor.execute(&self.caller, idempotency, command, Timestamp::now(), Turn::default()).await
     }
 
     pub(crate) async fn does(&self, command: Stateless) -> Answered {

@@ -59,7 +59,7 @@ fn update(room: &RoomName, metadata: Pairs) -> Stateless {
 
 fn publish(key: &str) -> Stateless {
     let (name, key) = (EventName::parse("e").unwrap(), Some(EventKey::parse(key).unwrap()));
-    let event = Event { name, key, payload: None };
+    let event = Event { by_service: false, name, key, payload: None };
     Stateless::EventPublish { room: room("open:1"), event, exclude_self: false }
 }
 

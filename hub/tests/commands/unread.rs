@@ -1,12 +1,12 @@
 //! What a message in a conversation costs where many are connected who do not follow it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use carillon_hub::delivery::LatestMessage;
 use carillon_hub::domain::entry::EntryBody;
 use carillon_hub::domain::member::{MembershipChange, Role};
 use carillon_hub::domain::names::{RoomKey, UserId};
-use carillon_hub::session::absent_members;
+use carillon_hub::session::{Here, absent_members};
 use carillon_hub::store::{Home, Outcome, Store, Write};
 use futures::future::join_all;
 
@@ -43,8 +43,9 @@ async fn tell(hub: &Hub, room: &RoomKey, connected: &[UserId]) -> (BTreeMap<Stri
     let latest = LatestMessage { seq: head.head.seq, number: head.head_number };
     let following = &connected[connected.len() - 10..];
     hub.reads();
-    let here: HashSet<_> = connected.iter().collect();
-    let told = absent_members(&*hub.store, room, latest, &here, &|user| !following.contains(user)).await;
+    let here = Here { sessions: connected.len(), users: &|| connected.to_vec() };
+    let is_absent = |user: &UserId| connected.contains(user) && !following.contains(user);
+    let told = absent_members(&*hub.store, room, latest, &here, &is_absent).await;
     let told = told.unwrap();
     assert!(told.iter().all(|told| told.may_read));
     (told.into_iter().map(|told| (told.user.to_string(), told.unread)).collect(), hub.reads())

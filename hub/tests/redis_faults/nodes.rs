@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use carillon_hub::domain::inbox::Priority;
 use carillon_hub::domain::position::Seq;
-use carillon_hub::domain::revocation::{Revocation, Revoked, Scope};
+use carillon_hub::domain::revocation::{Revocation, Revoked, Scope, TokenId};
 use carillon_hub::domain::time::Timestamp;
 use carillon_hub::redis::{self, Partition};
 use carillon_hub::store::redis::{Options, RedisStore};
@@ -67,6 +67,24 @@ async fn what_is_revoked_after_a_loss_is_found_by_who_knew_what_is_lost() {
     server.command::<u64>(&format!("HDEL {} revocations", hubs[0]));
     early.revoke(revoke("bob")).await.unwrap();
     assert_eq!(late.revocations(known, 10).await.unwrap().revocations, [revoke("bob")]);
+}
+
+/// A node whose clock is ahead forgets nothing that is still good: whether a token has ended is Redis' to say.
+#[tokio::test]
+async fn what_is_revoked_stays_so_whatever_clocks_say() {
+    let server = Server::start(Keeps::EverySecond);
+    let ((on_time, _), (late, of_late)) = (node(&server, 1), node(&server, 2));
+    let ends = Timestamp::now().plus(Duration::from_secs(600));
+    assert!(of_late.clock.now() > ends);
+    let what = Revoked::Token { id: TokenId([7; 32]), ends };
+    let revoked = Revocation { scope: Scope::Tenant(tenant()), what };
+    on_time.revoke(revoked.clone()).await.unwrap();
+    for store in [&late, &late, &on_time] {
+        assert_eq!(store.revocations(0, 10).await.unwrap().revocations, std::slice::from_ref(&revoked));
+    }
+    let what = Revoked::Token { id: TokenId([8; 32]), ends: Timestamp::now() };
+    on_time.revoke(Revocation { what, ..revoked.clone() }).await.unwrap();
+    assert_eq!(late.revocations(0, 10).await.unwrap().revocations, [revoked], "one that has ended goes");
 }
 
 /// Clocks a minute apart: times in a room never go backwards, keys are remembered, and what is to go by its age goes.

@@ -56,6 +56,7 @@ async fn what_a_version_before_has_kept_goes_as_well() {
     let options = Options {
         strict: false,
         clock: setup.clock.source(),
+        forgets_by: Some(setup.clock.source()),
         revoked_for: Some(lives),
         ..Options::new(redis::Options::new(server.url()), setup.namespaces.clone(), setup.sink.clone())
     };

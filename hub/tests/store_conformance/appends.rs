@@ -82,6 +82,8 @@ pub(crate) async fn keeps_every_kind_of_entry<F: Fixture>() {
         EntryBody::Room { created: true, metadata: pairs(&[("title", "plans")]) },
         event("moved", Some("pointer"), "1,2"),
         event("ping", None, "now"),
+        of_service(event("moved", Some("pointer"), "3,4")),
+        of_service(event("ping", None, "then")),
         reaction(1, "👍", true),
         deletion(2),
     ];
@@ -95,7 +97,10 @@ pub(crate) async fn keeps_every_kind_of_entry<F: Fixture>() {
         let EntryBody::Message(first) = &read[0] else { panic!("not a message") };
         let EntryBody::Message(sent) = &bodies[0] else { panic!("not a message") };
         assert_eq!((&first.content, &first.attributes), (&sent.content, &sent.attributes));
-        assert_eq!(log.iter().map(|entry| entry.number).collect::<Vec<_>>(), [1, 2, 3, 4, 4, 4, 4, 4, 4, 4]);
+        assert_eq!(
+            log.iter().map(|entry| entry.number).collect::<Vec<_>>(),
+            [1, 2, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4]
+        );
         scene.close_and_open().await;
     }
 }

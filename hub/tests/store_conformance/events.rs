@@ -1,6 +1,6 @@
 //! Durable events and the last of each key.
 
-use carillon_hub::domain::entry::Entry;
+use carillon_hub::domain::entry::{Entry, EntryBody};
 use carillon_hub::domain::limits::{STATE_BYTES, STATE_KEYS};
 use carillon_hub::domain::position::Seq;
 use carillon_hub::store::{Change, CommitError, PageBound, Store};
@@ -75,4 +75,46 @@ pub(crate) async fn state_is_bounded<F: Fixture>() {
     // Where no state is kept, keys are the application's own.
     scene.commit(append("conversation:a", "alice", event("set", Some("key"), "x"))).await;
     assert!(scene.store().latest_events(&room_key("conversation:a"), all).await.unwrap().is_empty());
+}
+
+/// An event without payload makes place: for its key's bytes at once, for the key when a new one needs its place. Until then it
+/// is there for who comes back with a copy.
+pub(crate) async fn emptied_keys_make_place<F: Fixture>() {
+    let mut scene = Scene::<F>::new();
+    let room = "state:keys";
+    let all = PageBound { items: 2 * STATE_KEYS as u32, bytes: usize::MAX };
+    let set = |key: usize| append(room, "alice", event("set", Some(&format!("key{key}")), "x"));
+    let emptied = |key: usize| append(room, "alice", empty_event("gone", &format!("key{key}")));
+    let sets: Vec<_> = (0..STATE_KEYS).map(|key| scene.store().commit(set(key))).collect();
+    for set in sets {
+        set.await.unwrap();
+    }
+    assert!(matches!(scene.refused(set(STATE_KEYS)).await, CommitError::StateFull));
+    scene.commit(emptied(STATE_KEYS)).await;
+    for key in [7, 5, 9] {
+        scene.commit(emptied(key)).await;
+    }
+    for way in 0..3 {
+        let key = STATE_KEYS + way;
+        scene.commit(set(key)).await;
+        let latest = scene.store().latest_events(&room_key(room), all).await.unwrap();
+        let says_nothing: Vec<_> = latest
+            .iter()
+            .filter_map(|entry| match &entry.body {
+                EntryBody::Event(event) if event.payload.is_none() => {
+                    Some(event.key.as_ref().unwrap().as_str().to_owned())
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(says_nothing, ["key7", "key5", "key9"][way + 1..]);
+        assert_eq!(latest.len(), STATE_KEYS);
+        assert_eq!(latest.last().unwrap().body, event("set", Some(&format!("key{key}")), "x"));
+        if way == 0 { scene.reopen() } else { scene.close_and_open().await }
+    }
+    assert!(matches!(scene.refused(set(2 * STATE_KEYS)).await, CommitError::StateFull));
+    // One that is set again is there again.
+    scene.commit(emptied(STATE_KEYS)).await;
+    scene.commit(set(STATE_KEYS)).await;
+    assert!(matches!(scene.refused(set(2 * STATE_KEYS)).await, CommitError::StateFull));
 }

@@ -263,9 +263,19 @@ pub(crate) fn added(who: &str, role: Role) -> EntryBody {
 
 pub(crate) fn event(name: &str, key: Option<&str>, payload: &str) -> EntryBody {
     EntryBody::Event(Event {
+        by_service: false,
         name: EventName::parse(name).unwrap(),
         key: key.map(|key| EventKey::parse(key).unwrap()),
         payload: Some(text(payload)),
+    })
+}
+
+/// An event that says nothing of its key.
+pub(crate) fn empty_event(name: &str, key: &str) -> EntryBody {
+    EntryBody::Event(Event {
+        name: EventName::parse(name).unwrap(),
+        key: Some(EventKey::parse(key).unwrap()),
+        payload: None,
     })
 }
 
@@ -310,11 +320,18 @@ pub(crate) fn send(room: &str, actor: &str, content: &str) -> Outcome {
 
 /// A service's message.
 pub(crate) fn send_by_service(room: &str, service: &str, content: &str) -> Outcome {
-    let mut body = message(content);
-    if let EntryBody::Message(message) = &mut body {
-        message.by_service = true;
-    }
+    let body = of_service(message(content));
     Outcome { by_service: true, ..append(room, service, body) }
+}
+
+/// The same as a service's.
+pub(crate) fn of_service(mut body: EntryBody) -> EntryBody {
+    match &mut body {
+        EntryBody::Message(message) => message.by_service = true,
+        EntryBody::Event(event) => event.by_service = true,
+        other => panic!("nobody marks {other:?}"),
+    }
+    body
 }
 
 pub(crate) fn notify(who: &str, notice: Arc<Notice>) -> Outcome {

@@ -21,6 +21,7 @@ impl Fixture for Server {
     fn open(&self, setup: &Setup) -> RedisStore {
         let options = Options {
             clock: setup.clock.source(),
+            forgets_by: Some(setup.clock.source()),
             idempotency_keys: setup.idempotency_keys,
             revoked_for: setup.revoked_for,
             sweep: Duration::from_millis(20),

@@ -237,3 +237,32 @@ pub(crate) async fn tenants_are_isolated<F: Fixture>() {
     assert!(store.rooms_of(&alice, query(10)).await.unwrap().rooms.is_empty());
     assert_eq!(store.marks(&room_key("conversation:a"), &user("alice")).await.unwrap().read, Seq(0));
 }
+
+/// A page that begins after a room of somebody else is the one that begins after a room that is not there: neither says which.
+pub(crate) async fn a_page_tells_nothing_of_others_rooms<F: Fixture>() {
+    let scene = Scene::<F>::new();
+    scene.commit(append("conversation:b", "carol", added("carol", Role::Owner))).await;
+    for room in ["conversation:a", "conversation:c"] {
+        scene.commit(append(room, "bob", added("bob", Role::Owner))).await;
+    }
+    let after = |room: &'static str| {
+        let after = Some(room_key(room).room);
+        let page = scene.store().rooms_of(&user_key("bob"), RoomsQuery { after: after.clone(), ..query(10) });
+        let names = scene.store().room_names_of(&user_key("bob"), after.as_ref(), 10);
+        async move {
+            let page = page.await.unwrap().rooms.into_iter().map(|room| room.room.room).collect::<Vec<_>>();
+            (page, names.await.unwrap().rooms)
+        }
+    };
+    assert_eq!(after("conversation:b").await, after("conversation:bb").await);
+    let (page, names) = after("conversation:a").await;
+    assert_eq!((page, names), (vec![room_key("conversation:c").room], vec![room_key("conversation:c").room]));
+    // Who read something in a room knows of it: a page goes on where it was though they were removed meanwhile.
+    scene.commit(send("conversation:a", "bob", "hello")).await;
+    scene
+        .commit(append("conversation:a", "bob", membership("bob", MembershipChange::Removed, Role::Member)))
+        .await;
+    for _ in 0..2 {
+        assert_eq!(after("conversation:a").await.1, [room_key("conversation:c").room]);
+    }
+}

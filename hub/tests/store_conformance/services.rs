@@ -8,7 +8,7 @@ use carillon_hub::domain::limits::IDEMPOTENCY_WINDOW;
 use carillon_hub::domain::marks::Marks;
 use carillon_hub::domain::member::Role;
 use carillon_hub::domain::position::Seq;
-use carillon_hub::store::{Change, CommitError, Home, Outcome, Store, Write};
+use carillon_hub::store::{Change, CommitError, Home, Outcome, PageBound, Store, Write};
 
 use crate::harness::*;
 
@@ -133,6 +133,39 @@ pub(crate) async fn are_not_erased_with_a_user<F: Fixture>() {
                 _ => false,
             });
             assert_eq!(left.count(), 40);
+            scene.reopen();
+        }
+    }
+}
+
+/// Nor are their events, and what is kept of those as a room's state.
+pub(crate) async fn keep_their_events_where_a_user_is_erased<F: Fixture>() {
+    const STATE: &str = "state:board";
+    for settles in [false, true] {
+        let mut scene = Scene::<F>::new();
+        for turn in 0..4 {
+            let (of_user, key) = (event("moved", Some(&format!("user{turn}")), "secret"), format!("k{turn}"));
+            let of_service = of_service(event("moved", Some(&key), "a service's"));
+            for room in [ROOM, STATE] {
+                scene.commit(append(room, "mailer", of_user.clone())).await;
+                let outcome = append(room, "mailer", of_service.clone());
+                scene.commit(Outcome { by_service: true, ..outcome }).await;
+            }
+        }
+        if settles {
+            scene.close_and_open().await;
+        }
+        assert_eq!(scene.store().erase(&user_key("mailer")).await.unwrap().entries, 8);
+        for _ in 0..2 {
+            let bound = PageBound { items: 100, bytes: usize::MAX };
+            let state = scene.store().latest_events(&room_key(STATE), bound).await.unwrap();
+            for log in [scene.log(ROOM).await, scene.log(STATE).await, state] {
+                let read = log.iter().map(|entry| match &entry.body {
+                    EntryBody::Event(event) => (event.by_service, event.payload.is_some()),
+                    other => panic!("{other:?}"),
+                });
+                assert_eq!(read.collect::<Vec<_>>(), [(false, false), (true, true)].repeat(4));
+            }
             scene.reopen();
         }
     }

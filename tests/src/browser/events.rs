@@ -16,6 +16,8 @@ pub struct Events<S = TcpStream> {
     unread: String,
     /// The last `id:`.
     pub last_id: String,
+    /// The last `retry:`, milliseconds.
+    pub retry_ms: u64,
 }
 
 impl Events {
@@ -34,7 +36,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Events<S> {
             text.extend([name, ": ", value, "\r\n"]);
         }
         stream.write_all(format!("{text}\r\n").as_bytes()).await.expect("it is sent");
-        let mut events = Self { stream, unread: String::new(), last_id: String::new() };
+        let mut events = Self { stream, unread: String::new(), last_id: String::new(), retry_ms: 0 };
         while !events.unread.contains("\r\n\r\n") {
             events.read().await.expect("a head");
         }
@@ -61,6 +63,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Events<S> {
                 for line in event.lines() {
                     if let Some(id) = line.strip_prefix("id: ") {
                         id.clone_into(&mut self.last_id);
+                    }
+                    if let Some(retry) = line.strip_prefix("retry: ") {
+                        self.retry_ms = retry.parse().expect("milliseconds");
                     }
                     if let Some(data) = line.strip_prefix("data: ") {
                         return Some(serde_json::from_str(data).expect("a response"));

@@ -7,7 +7,7 @@ mod socket;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use carillon_bridge::remote::{RemoteHub, RemoteOptions};
+use carillon_bridge::remote::{Notices, RemoteHub, RemoteOptions};
 use carillon_bridge::{Bridge, ClientTls, Options, Origins};
 use carillon_hub::app::Front;
 use carillon_proto::port::HubPort;
@@ -41,7 +41,12 @@ impl Beside {
         drain: &CancellationToken,
         change: impl FnOnce(Options) -> Options,
     ) -> Self {
-        let options = RemoteOptions { hubs: hubs.to_vec(), tls: ClientTls::default(), key: None };
+        let options = RemoteOptions {
+            hubs: hubs.to_vec(),
+            tls: ClientTls::default(),
+            key: None,
+            notices: Notices::default(),
+        };
         Self::apart_as(&options, drain, change)
     }
 

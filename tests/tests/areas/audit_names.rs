@@ -7,6 +7,7 @@ use carillon_client::v1::session_response::Kind;
 use carillon_client::v1::token_revocation::Id;
 use carillon_client::{AdminClient, ClientOptions, Executor, v1};
 use carillon_hub::access::authentication::id;
+use carillon_hub::access::tickets::Tickets;
 use carillon_hub::config::AuditTo;
 use carillon_hub::domain::audit::Seal;
 use carillon_hub::domain::time::Timestamp;
@@ -117,6 +118,88 @@ async fn whose_good_token_is_for_something_else_is_named() {
     let lines = lines(&hub.stops().await);
     let [line] = of(&lines, "session.opened")[..] else { panic!("one line: {lines:?}") };
     assert_eq!([text(line, "service"), text(line, "reason")], ["billing", "PERMISSION_DENIED"]);
+}
+
+/// A service that names a tenant which is none of its own, or asks what only operators may; a user who administers.
+#[tokio::test]
+async fn who_may_not_ask_is_named() {
+    let hub = audited().await;
+    let (service, user) = (hub.service_token(), hub.token("alice"));
+    let of = |token: &str, tenant| {
+        AdminClient::new(ClientOptions::new(hub.url()).token(token.to_owned()), tenant).unwrap()
+    };
+    of(&service, "globex").get_statistics(v1::GetStatisticsRequest::default()).await.unwrap_err();
+    of(&service, TENANT).list_audit_heads().await.unwrap_err();
+    let everywhere = v1::RevokeTokensRequest { everywhere: true, ..Default::default() };
+    of(&service, TENANT).revoke_tokens(everywhere).await.unwrap_err();
+    of(&user, TENANT).get_statistics(v1::GetStatisticsRequest::default()).await.unwrap_err();
+    let lines = lines(&hub.stops().await);
+    let refused = lines.iter().filter(|line| line["reason"] == "PERMISSION_DENIED");
+    let named = |line: &Value| ["event", "user", "service", "token"].map(|part| text(line, part).to_owned());
+    let of_service = |event: &str| [event, "", "billing", &hash(&service)].map(str::to_owned);
+    assert_eq!(
+        refused.map(named).collect::<Vec<_>>(),
+        [
+            of_service("get_statistics"),
+            of_service("list_audit_heads"),
+            of_service("revoke_tokens"),
+            ["authentication", "alice", "", &hash(&user)].map(str::to_owned),
+        ]
+    );
+}
+
+/// Whether it is nobody's, another's, or a ticket that was made up.
+#[tokio::test]
+async fn a_refused_refresh_names_what_was_shown() {
+    let hub = audited().await;
+    let (own, others) = (hub.token("alice"), hub.token("bob"));
+    let made_up = "ticket_of-nobody";
+    for shown in ["a.b.c", &others, made_up] {
+        let mut alice = Wire::enters_with(&hub, v1::Hello { token: own.clone(), ..greeting() }).await;
+        let refused = alice.asks(Command::RefreshToken(v1::RefreshToken { token: shown.to_owned() })).await;
+        assert_eq!(code(&refused), "INVALID_TOKEN");
+    }
+    let lines = lines(&hub.stops().await);
+    let refused = of(&lines, "refresh_token").into_iter().inspect(|line| {
+        assert!(line["session"].is_string() && line["outcome"] == "refused", "{line}");
+    });
+    let named = |line: &Value| ["user", "token", "ticket"].map(|part| text(line, part).to_owned());
+    let ticket = Seal(Tickets::mark(made_up).unwrap().0).to_string();
+    assert_eq!(
+        refused.map(named).collect::<Vec<_>>(),
+        [
+            ["alice", &hash("a.b.c"), ""].map(str::to_owned),
+            ["bob", &hash(&others), ""].map(str::to_owned),
+            ["alice", "", &ticket].map(str::to_owned),
+        ]
+    );
+}
+
+/// With a session as without one.
+#[tokio::test]
+async fn who_has_too_many_connections_is_named() {
+    let hub = hub().with(|config| {
+        config.audit.to = Some(AuditTo::File);
+        config.grpc.connections_per_user = 1;
+    });
+    let hub = hub.start().await;
+    let token = hub.token("alice");
+    let held = executor(&hub, &token);
+    held.call::<v1::RoomsPage>(rooms()).await.unwrap();
+    let refused = refusal(executor(&hub, &token).call::<v1::RoomsPage>(rooms()).await);
+    assert_eq!(refused.code.name(), "TOO_MANY_CONNECTIONS");
+    let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+    wire.ask(Command::Hello(v1::Hello { token: token.clone(), ..greeting() }));
+    assert_eq!(wire.ends().await.1.reason, "TOO_MANY_CONNECTIONS");
+    let lines = lines(&hub.stops().await);
+    let refused: Vec<_> = lines.iter().filter(|line| line["reason"] == "TOO_MANY_CONNECTIONS").collect();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    for line in refused {
+        assert_eq!(
+            [text(line, "user"), text(line, "tenant"), text(line, "token")],
+            ["alice", TENANT, &hash(&token)]
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -169,6 +169,41 @@ async fn an_office_that_does_not_answer_holds_up_nobody_for_long() {
 }
 
 #[tokio::test]
+async fn what_waits_for_an_office_holds_up_no_other_room() {
+    let (office, address) = opens().await;
+    // Longer than a command may take.
+    let patient = |config: &mut Config| {
+        asking(config, address);
+        config.authorizer.timeout = Duration::from_secs(30);
+    };
+    let hub = hub().with(patient).start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    office.hangs.store(true, Ordering::SeqCst);
+    let say = |room: &str| Command::MessageSend(message(room, "words"));
+    let asked: Vec<_> = (0..3).map(|_| alice.ask(say("case:open"))).collect();
+    office.rings.notified().await;
+    assert!(matches!(alice.asks(say("room:lobby")).await, Kind::MessageSent(_)));
+    for asked in asked {
+        assert_eq!(code(&alice.answer(asked).await), "DEADLINE_EXCEEDED");
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_to_a_room_that_an_office_decides_on_keeps_its_order() {
+    let (_office, address) = opens().await;
+    let hub = hub().with(|config| asking(config, address)).start().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let asked: Vec<_> =
+        (0..20).map(|n| alice.ask(Command::MessageSend(message("case:open", &n.to_string())))).collect();
+    let mut seqs = Vec::new();
+    for asked in asked {
+        let Kind::MessageSent(sent) = alice.answer(asked).await else { panic!("it was not sent") };
+        seqs.push(sent.position.unwrap().seq);
+    }
+    assert!(seqs.is_sorted() && seqs.len() == 20, "{seqs:?}");
+}
+
+#[tokio::test]
 async fn within_tls_an_office_is_asked_whose_authority_is_trusted() {
     let (office, plain) = opens().await;
     let authority = Authority::new();

@@ -159,3 +159,29 @@ async fn the_library_hands_over_the_state_of_a_room_whose_log_is_another() {
     assert!(truncated);
     assert_eq!(state, latest);
 }
+
+/// A key is taken out by an event without payload: who joins is not handed it, and who has a copy is told.
+#[tokio::test]
+async fn an_event_without_payload_takes_its_key_out() {
+    let (hub, head, mut latest) = board().await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    let Command::EventPublish(size) = event("size", 0) else { unreachable!() };
+    let emptied = Command::EventPublish(v1::EventPublish { payload: None, ..size });
+    let Kind::EntryAccepted(emptied) = alice.asks(emptied).await else { panic!("refused") };
+    let emptied = emptied.position.unwrap().seq;
+    let mut last = emptied;
+    // Until the log has the emptied one no longer.
+    for n in 0..TICKS {
+        let Kind::EntryAccepted(accepted) = alice.asks(event("tick", n)).await else { panic!("refused") };
+        last = accepted.position.unwrap().seq;
+    }
+    latest.insert("tick".to_owned(), last);
+    latest.remove("size");
+    let mut bob = Wire::enters(&hub, "bob").await;
+    assert!(bob.joins(join(ROOM)).await.recovered);
+    assert_eq!(Copy::default().reads_to(&mut bob, last).await.state, latest);
+    let mut carol = Wire::enters(&hub, "carol").await;
+    assert!(carol.joins(join_since(ROOM, head)).await.recovered);
+    let copy = Copy::default().reads_to(&mut carol, last).await;
+    assert_eq!(copy.state["size"], emptied, "{copy:?}");
+}

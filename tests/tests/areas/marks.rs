@@ -62,7 +62,7 @@ async fn another_device_learns_of_ones_marks() {
 }
 
 #[tokio::test]
-async fn without_receipts_marks_are_kept_but_shown_to_nobody() {
+async fn without_receipts_marks_are_kept_and_shown_to_nobody_else() {
     let discreet = |config: &mut carillon_hub::config::Config| {
         for namespace in config.namespaces.iter_mut().filter(|n| n.name == "room") {
             namespace.receipts = false;
@@ -74,6 +74,12 @@ async fn without_receipts_marks_are_kept_but_shown_to_nobody() {
     let seq = alice.says("room:lobby", "hello").await;
     assert_eq!(bob.client.mark_read("room:lobby", seq).await.unwrap().read, seq);
     bob.joins("room:lobby").await;
+    // What a user has read their other devices are told, the one that is joined there too.
+    let mut tablet = hub.enters("bob").await;
+    tablet.joins("room:lobby").await;
+    let next = alice.says("room:lobby", "once more").await;
+    assert_eq!(bob.client.mark_read("room:lobby", next).await.unwrap().read, next);
+    assert_eq!(tablet.sees_marks("room:lobby", "bob").await, (next, next));
     // What is told at all comes in this order: bob's typing is the next after his marks would have been.
     bob.client.typing("room:lobby", true).await.unwrap();
     loop {

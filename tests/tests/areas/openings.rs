@@ -54,6 +54,18 @@ async fn a_user_opens_so_many_also_in_the_place_of_others() {
     assert_eq!(greets(&hub, "alice", "tab").await.1, "connected");
 }
 
+/// Whoever's tokens they are.
+#[tokio::test]
+async fn an_address_opens_so_many() {
+    let hub = limited(LimitsSection { open_per_address: only(3), ..LimitsSection::off() }).await;
+    for user in ["alice", "bob", "carol"] {
+        assert_eq!(greets(&hub, user, "tab").await.1, "connected");
+    }
+    assert_eq!(greets(&hub, "dave", "tab").await.1, "RATE_LIMITED");
+    let Kind::Error(error) = comes_as(&hub, "tab").await else { panic!("one more") };
+    assert!((3_500_000..=3_600_000).contains(&error.retry_after_ms), "{}", error.retry_after_ms);
+}
+
 /// Waits until so many have tried to open a session.
 async fn tried(hub: &TestHub, many: u64) {
     let attempts = &hub.hub.services().metrics.counters().attempts;

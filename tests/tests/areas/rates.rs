@@ -12,6 +12,7 @@ use carillon_tests::hub::TENANT;
 use carillon_tests::story::{message, refusal, verdict};
 use carillon_tests::wire::{Opening, code, greeting, greets, join};
 use carillon_tests::{TestHub, Wire, hub};
+use serde_json::json;
 
 /// A command, by how often it was asked before.
 type Asks<'a> = &'a mut dyn FnMut(u32) -> Command;
@@ -201,6 +202,42 @@ async fn a_service_has_its_limit_and_emergencies_have_none() {
         let critical = notify(v1::NotificationPriority::Critical);
         assert_eq!(verdict(admin.send_notification(critical).await), "ok");
     }
+}
+
+/// A service for all tenants, or for two, has one limit, whichever it names; and what it is refused counts.
+#[tokio::test]
+async fn a_service_has_one_limit_whatever_it_names_or_is_refused() {
+    let hub = limited(LimitsSection { service: only(3), ..LimitsSection::off() }).await;
+    let in_tenant = |token: &str, tenant: &str| {
+        AdminClient::new(ClientOptions::new(hub.url()).token(token), tenant).unwrap()
+    };
+    let said = async |token: &str, tenant: &str| {
+        verdict(in_tenant(token, tenant).get_statistics(v1::GetStatisticsRequest::default()).await)
+    };
+    let of = |claims| hub.token_that_says(&claims);
+    let of_two = of(json!({"sub": "mailer", "svc": true, "tenants": [TENANT, "globex"]}));
+    for (token, tenants) in [
+        (hub.operator_token(), ["one", "two", "three", "four", "five"]),
+        (of_two, [TENANT, "globex", TENANT, "globex", TENANT]),
+    ] {
+        let mut codes = Vec::new();
+        for tenant in tenants {
+            codes.push(said(&token, tenant).await);
+        }
+        assert_eq!(codes, ["ok", "ok", "ok", "RATE_LIMITED", "RATE_LIMITED"]);
+    }
+    // Whoever may not read is refused so often, and whoever names tenants that are none of theirs.
+    let may_send = of(json!({"sub": "clerk", "svc": true, "tenants": [TENANT], "abilities": ["send"]}));
+    let not_for = of(json!({"sub": "stray", "svc": true, "tenants": [TENANT]}));
+    for (token, tenants) in [(may_send, [TENANT; 5]), (not_for, ["one", "two", "three", "four", "five"])] {
+        let mut codes = Vec::new();
+        for tenant in tenants {
+            codes.push(said(&token, tenant).await);
+        }
+        assert_eq!(codes[..3], ["PERMISSION_DENIED"; 3], "{tenants:?}");
+        assert_eq!(codes[3..], ["RATE_LIMITED"; 2], "{tenants:?}");
+    }
+    assert_eq!(said(&hub.service_token(), TENANT).await, "ok", "others have theirs");
 }
 
 #[tokio::test]

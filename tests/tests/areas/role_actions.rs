@@ -7,7 +7,7 @@ use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_hub::config::{NamespaceRoles, NamespaceSection};
 use carillon_tests::story::member;
-use carillon_tests::wire::{code, greeting, join, say};
+use carillon_tests::wire::{Opening, code, greeting, join, say};
 use carillon_tests::{TestHub, Wire, hub};
 use serde_json::json;
 use v1::Role;
@@ -47,6 +47,35 @@ async fn with_a_ward() -> TestHub {
 async fn enters(hub: &TestHub, user: &str, roles: &[&str]) -> Wire {
     let token = hub.token_that_says(&json!({"sub": user, "roles": roles}));
     Wire::enters_with(hub, v1::Hello { token, ..greeting() }).await
+}
+
+#[tokio::test]
+async fn who_may_not_read_history_is_shown_no_message_in_lists_and_counts() {
+    let hub = with_a_ward().await;
+    let mut meg = enters(&hub, "meg", &[]).await;
+    let (mut ray, mut auditor) = (enters(&hub, "ray", &[]).await, enters(&hub, "ray", &["auditor"]).await);
+    assert!(matches!(meg.asks(say(WARD, "for members")).await, Kind::MessageSent(_)));
+    let told = ray.until(|kind| match kind {
+        Kind::Unread(unread) if unread.room == WARD => Some(unread.clone()),
+        _ => None,
+    });
+    let told = told.await;
+    assert_eq!((told.count, told.last_message), (1, None));
+    let listed = async |wire: &mut Wire| {
+        let Kind::RoomsPage(page) = wire.asks(Command::Rooms(v1::RoomsGet::default())).await else {
+            panic!("no list")
+        };
+        let [room] = &page.rooms[..] else { panic!("{:?}", page.rooms) };
+        (room.unread, room.last_message.is_some())
+    };
+    assert_eq!((listed(&mut ray).await, listed(&mut auditor).await), ((1, false), (1, true)));
+    for (roles, shows) in [(&[][..], false), (&["auditor"][..], true)] {
+        let token = hub.token_that_says(&json!({"sub": "ray", "roles": roles}));
+        let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+        let connected = wire.greets(v1::Hello { token, ..greeting() }).await;
+        let [room] = &connected.unread[..] else { panic!("{:?}", connected.unread) };
+        assert_eq!((room.unread, room.last_message.is_some()), (1, shows), "{roles:?}");
+    }
 }
 
 /// The code of a refusal; empty where there is none.

@@ -45,6 +45,16 @@ async fn members_who_do_not_follow_learn_of_unread_messages() {
 }
 
 #[tokio::test]
+async fn a_large_message_is_counted_and_not_told_with_the_count() {
+    let hub = hub().start().await;
+    let (alice, mut bob) = (hub.enters("alice").await, hub.enters("bob").await);
+    let room = alice.creates(&[("bob", Role::Member)]).await;
+    let seq = alice.says(&room, &"large ".repeat(1_000)).await;
+    let told = bob.hears_unread(&room, 1).await;
+    assert_eq!((told.last_seq, told.last_message), (seq, None));
+}
+
+#[tokio::test]
 async fn edits_do_not_count_and_deleted_messages_count_until_passed() {
     let hub = hub().start().await;
     let (alice, bob) = (hub.enters("alice").await, hub.enters("bob").await);

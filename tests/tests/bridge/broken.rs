@@ -112,7 +112,7 @@ async fn a_first_frame_that_opens_no_session_is_answered_and_ends_the_socket() {
         (r#"{"commandId": 3, "hello": {"protocol": 1, "colour": 1}}"#, 4507, "INVALID_ARGUMENT"),
         (r#"{"commandId": 3, "hello": {"protocol": 9}}"#, 4507, "INVALID_ARGUMENT"),
         (r#"{"commandId": 3}"#, 4507, "INVALID_ARGUMENT"),
-        (r#"{"commandId": 3, "ping": {}}"#, 4500, "AUTH_REQUIRED"),
+        (r#"{"commandId": 3, "ping": {}}"#, 4511, "PROTOCOL_ERROR"),
         (r#"{"commandId": 3, "hello": {"protocol": 1}}"#, 4500, "AUTH_REQUIRED"),
         (r#"{"commandId": 3, "hello": {"protocol": 1, "token": "a.b.c"}}"#, 4501, "INVALID_TOKEN"),
     ];
@@ -238,8 +238,13 @@ async fn who_says_nothing_is_let_go() {
             .expect("an end")
             .ok();
     }
-    let mut without_hello = WebSocket::open(bridge.address(), Speaks::Json).await;
-    assert_eq!(without_hello.ends().await.0, closed(4500, "AUTH_REQUIRED"));
+    // With a good token too: whoever bears it may come again.
+    let bearer = format!("Bearer {}", hub.token("alice"));
+    for headers in [&[][..], &[("authorization", &*bearer)]] {
+        let without_hello = WebSocket::try_open(bridge.address(), Speaks::Json, headers).await;
+        let ended = without_hello.expect("a socket").ends().await.0;
+        assert_eq!(ended, closed(4004, "DEADLINE_EXCEEDED"));
+    }
     other.joins("room:lobby").await;
 }
 

@@ -5,6 +5,7 @@ use carillon_tests::browser::{Beside, Speaks, WebSocket, request};
 use carillon_tests::hub;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forged_origins_get_403_before_anything_else() {
@@ -55,6 +56,29 @@ async fn pages_that_may_ask_are_told_so() {
     assert!(answer.head.contains("access-control-allow-origin: https://app.example.org"), "{}", answer.head);
 }
 
+/// Balancers ask in several ways, and none says more than another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_the_same_in_whatever_way_it_is_asked() {
+    let bridge = Beside::bind(|options| options);
+    let _hub = hub().start_with(&bridge).await;
+    let nowhere = Beside::apart(&["http://127.0.0.1:1".to_owned()], &CancellationToken::new());
+    for (at, ready) in [(&bridge, 200), (&nowhere, 503)] {
+        for (method, path, status) in [
+            ("GET", "/health/ready", ready),
+            ("HEAD", "/health/ready", ready),
+            ("HEAD", "/health/live", 200),
+            ("OPTIONS", "/health/ready", 405),
+            ("POST", "/health/live", 405),
+            ("OPTIONS", "/", 404),
+            ("HEAD", "/nothing", 404),
+        ] {
+            let answer = request(at.address(), method, path, &[], "").await;
+            assert_eq!(answer.status, status, "{method} {path}");
+            assert!(method != "HEAD" || answer.body.is_empty(), "{}", answer.body);
+        }
+    }
+}
+
 /// A page whose owner points its name to this machine counts as none of ours, and gets no tokens (DNS rebinding).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_that_were_pointed_here_are_no_own_pages() {
@@ -93,8 +117,8 @@ async fn one_address_may_try_so_often() {
     for _ in 0..3 {
         held.push(WebSocket::try_open(address, Speaks::Json, &from("192.0.2.1")).await.expect("it may try"));
     }
-    let refused = WebSocket::try_open(address, Speaks::Json, &from("192.0.2.1")).await;
-    assert_eq!(refused.err(), Some(429));
+    let bad = [("authorization", "Bearer a.b.c"), ("x-forwarded-for", "192.0.2.1")];
+    assert_eq!(request(address, "POST", "/v1/tickets", &bad, "").await.status, 429);
     let mut other = WebSocket::try_open(address, Speaks::Json, &from("192.0.2.2")).await.expect("others may");
     // Whoever has shown who they are is not counted any more.
     let hello = carillon_client::v1::Hello {
@@ -129,7 +153,7 @@ async fn asking_for_health_is_no_way_round() {
         let _ = stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n").await;
         let mut head = [0; 12];
         stream.read_exact(&mut head).await.unwrap();
-        let wanted: &[u8] = if turn < 3 { b"HTTP/1.1 200" } else { b"HTTP/1.1 503" };
+        let wanted: &[u8] = if turn < 3 { b"HTTP/1.1 200" } else { b"HTTP/1.1 429" };
         assert_eq!(head, wanted, "connection {turn}");
         held.push(stream);
     }
@@ -175,7 +199,7 @@ async fn nothing_but_a_good_token_makes_a_connection_known() {
         held.push(stream);
     }
     let answered = async || request(bridge.address(), "GET", "/health/live", &[], "").await.status;
-    assert_eq!(answered().await, 503, "each has its place yet");
+    assert_eq!(answered().await, 429, "each has its place yet");
     let good = format!("POST /v1/tickets HTTP/1.1\r\nauthorization: Bearer {}", hub.token("alice"));
     assert_eq!(asks(&mut held[5], &good).await, 200);
     assert_eq!(answered().await, 200, "one is known");

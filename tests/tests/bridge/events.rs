@@ -1,5 +1,7 @@
 //! Event streams: the same frames, and nothing lost between two of them.
 
+use std::net::SocketAddr;
+
 use carillon_client::v1;
 use carillon_client::v1::hub_service_client::HubServiceClient;
 use carillon_client::v1::send_notification_request::Audience;
@@ -7,6 +9,7 @@ use carillon_client::v1::session_response::Kind;
 use carillon_tests::browser::{Beside, Events, request};
 use carillon_tests::hub;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::transport::Endpoint;
 
@@ -183,4 +186,105 @@ async fn rooms_joined_automatically_are_resumed_too() {
     let headers = [("authorization", &*bearer), ("last-event-id", &*last_id)];
     let mut listener = Events::open(bridge.address(), "/v1/events", &headers).await.expect("a stream");
     assert_eq!(listener.hears().await, "to all");
+}
+
+/// Asks for a stream: the status, and the field and rule of a refusal.
+async fn asked(address: SocketAddr, query: &str, bearer: &str) -> (u16, String, String) {
+    let headers = [("authorization", bearer)];
+    let answer = request(address, "GET", &format!("/v1/events?{query}"), &headers, "").await;
+    let violation = answer.json()["violations"][0].clone();
+    let text = |name: &str| violation[name].as_str().unwrap_or_default().to_owned();
+    (answer.status, text("field"), text("rule"))
+}
+
+/// The hub says so of rooms that are resumed, and the bridge of those that begin before now: in the same words.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_breaks_a_rule_is_said_before_the_stream_begins() {
+    let beside = Beside::bind(|options| options);
+    let hub = hub().start_with(&beside).await;
+    let drain = CancellationToken::new();
+    let apart = Beside::apart(&[hub.url()], &drain);
+    let bearer = format!("Bearer {}", hub.token("alice"));
+    let long = format!("room:{}", "x".repeat(251));
+    for bridge in [&beside, &apart] {
+        let address = bridge.address();
+        for name in ["", "lobby", ":a", "room:", "room:a%20b", "room:%C3%A9", &*long] {
+            let resumed = asked(address, &format!("room={name}"), &bearer).await;
+            assert_eq!((resumed.0, &*resumed.1), (400, "room"), "{name}");
+            assert_eq!(asked(address, &format!("room={name}&rewind=5"), &bearer).await, resumed, "{name}");
+        }
+        for (query, field) in [
+            ("room=room:a&rewind=1001", "rewind"),
+            ("room=room:a&rewind=few", "rewind"),
+            ("room=room:a&rewind=-1", "rewind"),
+            ("instance=a%20b", "instance"),
+        ] {
+            let (status, named, rule) = asked(address, query, &bearer).await;
+            assert_eq!((status, &*named, rule.is_empty()), (400, field, false), "{query}");
+        }
+    }
+    drain.cancel();
+}
+
+/// Waits until the listener is in so many of the rooms that it asked for.
+async fn is_in(listener: &mut Events, rooms: usize) {
+    let mut joined = 0;
+    while joined < rooms {
+        let response = listener.next().await.expect("the stream goes on");
+        joined +=
+            usize::from(matches!(response.kind, Some(Kind::Joined(at)) if at.room.starts_with("room:")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_is_asked_for_no_more_is_left() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let alice = hub.enters("alice").await;
+    let bearer = format!("Bearer {}", hub.token("bob"));
+    let headers = [("authorization", &*bearer)];
+    let path = "/v1/events?room=room:a&room=room:b";
+    let mut listener = Events::open(bridge.address(), path, &headers).await.expect("a stream");
+    is_in(&mut listener, 2).await;
+    for room in ["room:a", "room:b"] {
+        alice.says(room, room).await;
+        assert_eq!(listener.hears().await, room);
+    }
+    let id = listener.last_id.clone();
+    drop(listener);
+    for room in ["room:a", "room:b"] {
+        alice.says(room, &format!("later in {room}")).await;
+    }
+    let headers = [headers[0], ("last-event-id", &*id)];
+    let mut listener =
+        Events::open(bridge.address(), "/v1/events?room=room:b", &headers).await.expect("a stream");
+    assert_eq!(listener.hears().await, "later in room:b");
+    alice.says("room:a", "more").await;
+    alice.says("room:b", "the last").await;
+    assert_eq!(listener.hears().await, "the last");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tab_that_is_loaded_again_takes_over_from_itself() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().start_with(&bridge).await;
+    let bearer = format!("Bearer {}", hub.token("bob"));
+    let headers = [("authorization", &*bearer)];
+    let path = "/v1/events?room=room:a&instance=tab-1";
+    let mut first = Events::open(bridge.address(), path, &headers).await.expect("a stream");
+    let other = Events::open(bridge.address(), "/v1/events?instance=tab-2", &headers).await;
+    let _other = other.expect("another tab is another");
+    let mut again = Events::open(bridge.address(), path, &headers).await.expect("a stream");
+    is_in(&mut again, 1).await;
+    let mut ended = None;
+    while let Some(response) = first.next().await {
+        if let Some(Kind::Disconnected(end)) = response.kind {
+            ended = Some(end.code);
+        }
+    }
+    assert_eq!(ended.as_deref(), Some("SESSION_REPLACED"));
+    assert_eq!(first.retry_ms, 86_400_000, "what asks again by itself does not take over in its turn");
+    let alice = hub.enters("alice").await;
+    alice.says("room:a", "hello").await;
+    assert_eq!(again.hears().await, "hello");
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
 
 mod broken;
+mod crowded;
 mod edge;
 mod events;
 mod listening;
@@ -10,4 +11,5 @@ mod posted;
 mod refusals;
 mod revoked;
 mod sockets;
+mod traces;
 mod unknown;

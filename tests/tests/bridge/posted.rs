@@ -72,6 +72,28 @@ async fn what_is_wrong_is_said_with_its_status() {
     drain.cancel();
 }
 
+/// What is far too large is passed over, so that the answer is heard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_far_too_large_is_answered() {
+    let beside = Beside::bind(|options| options);
+    let hub = hub().start_with(&beside).await;
+    let drain = CancellationToken::new();
+    let apart = Beside::apart(&[hub.url()], &drain);
+    let bearer = format!("Bearer {}", hub.token("alice"));
+    let text = "x".repeat(5_000_000);
+    let large = json!({"messageSend": {"room": "room:a", "content": {"text": text}}}).to_string();
+    for bridge in [&beside, &apart] {
+        for (bearer, status, code) in
+            [(&*bearer, 413, "MESSAGE_TOO_LARGE"), ("Bearer a.b.c", 401, "INVALID_TOKEN")]
+        {
+            let headers = [("authorization", bearer)];
+            let answer = request(bridge.address(), "POST", "/v1/commands", &headers, &large).await;
+            assert_eq!((answer.status, answer.json()["code"].as_str()), (status, Some(code)));
+        }
+    }
+    drain.cancel();
+}
+
 /// Errors of the hub, where it is elsewhere too, and answers are found again by what the caller knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_is_known_by_its_own_id_or_by_that_of_its_trace() {
@@ -202,4 +224,31 @@ async fn a_command_that_is_on_its_way_is_answered_before_the_hub_stops() {
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("messageSent"), "{answer}");
     assert!(answer.contains("content-length: "), "{answer}");
     stopping.await.unwrap();
+}
+
+/// Beside a hub and apart from it: a ticket is used up by what can be carried out, and by nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_uses_no_ticket_up() {
+    let beside = Beside::bind(|options| options);
+    let hub = hub().start_with(&beside).await;
+    let drain = CancellationToken::new();
+    let apart = Beside::apart(&[hub.url()], &drain);
+    for bridge in [&beside, &apart] {
+        let posts = async |bearer: &str, path: &str, body: &str| {
+            let headers = [("authorization", &*format!("Bearer {bearer}"))];
+            request(bridge.address(), "POST", path, &headers, body).await
+        };
+        let made = posts(&hub.token("alice"), "/v1/tickets", "").await.json();
+        let ticket = made["ticket"].as_str().unwrap();
+        for wrong in
+            ["{", "{}", "{\"join\": {\"room\": \"room:a\"}}", "{\"history\": {\"room\": \"no room\"}}"]
+        {
+            assert_eq!(posts(ticket, "/v1/commands", wrong).await.status, 400, "{wrong}");
+        }
+        assert_eq!(posts(ticket, "/v1/commands", "{\"rooms\": {}}").await.status, 200);
+        for body in ["{", "{\"rooms\": {}}"] {
+            assert_eq!(posts(ticket, "/v1/commands", body).await.status, 401, "it was used");
+        }
+    }
+    drain.cancel();
 }

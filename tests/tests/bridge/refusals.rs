@@ -111,17 +111,17 @@ async fn what_passes_by_itself_is_a_stream_that_ends_for_an_event_source() {
         options.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
         options
     });
-    let hub = carillon_tests::hub().start_with(&counting).await;
+    let _hub = carillon_tests::hub().start_with(&counting).await;
     let from = ("x-forwarded-for", "192.0.2.1");
     for _ in 0..2 {
         let bad = [("authorization", "Bearer a.b.c"), from, EVENT_SOURCE];
         assert_eq!(refused(counting.address(), "/v1/events", &bad).await.0, 401);
     }
-    let bearer = format!("Bearer {}", hub.token("bob"));
+    let bearer = "Bearer a.b.c";
     let code = "TOO_MANY_CONNECTIONS".to_owned();
     for path in ["/v1/events", "/v1/overview"] {
         for (accept, status) in [(EVENT_SOURCE, 200), (("accept", "*/*"), 429)] {
-            let headers = [("authorization", &*bearer), from, accept];
+            let headers = [("authorization", bearer), from, accept];
             assert_eq!(refused(counting.address(), path, &headers).await, (status, code.clone()), "{path}");
         }
     }

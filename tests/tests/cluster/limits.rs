@@ -6,7 +6,7 @@ use carillon_client::{AdminClient, Event, v1};
 use carillon_hub::config::{LimitsSection, RateSetting, SharedLimit};
 use carillon_hub::domain::rate::Rate;
 use carillon_tests::story::{message, verdict};
-use carillon_tests::wire::greets;
+use carillon_tests::wire::{greeting, greets};
 use carillon_tests::{Keeps, Person, Redis, TestHub, Wire, hub};
 use v1::disconnect_session_request::Target;
 use v1::session_request::Command;
@@ -65,6 +65,43 @@ async fn a_user_and_a_tenant_have_so_many_sessions_on_all_nodes() {
     // The place of one who goes is free again, on whichever node.
     drop(phone);
     enters_at_last(&other, "alice").await;
+}
+
+/// Where the settings name them.
+#[tokio::test]
+async fn a_user_opens_and_resumes_so_much_on_all_nodes() {
+    let shared = vec![SharedLimit::Open, SharedLimit::Resume];
+    let limits = LimitsSection { open: only(4), resume: only(4), shared, ..LimitsSection::off() };
+    let Nodes { redis: _redis, one, other } = limited(limits).await;
+    let resume = async |node: &TestHub, nth: usize| {
+        let room = |n: usize| v1::RoomPosition { room: format!("room:{nth}-{n}"), ..Default::default() };
+        let resume = Some(v1::Resume { rooms: (0..3).map(room).collect(), ..Default::default() });
+        let hello = v1::Hello { token: node.token("alice"), resume, ..greeting() };
+        Wire::enters_with(node, hello).await
+    };
+    let joined = |kind: &Kind| matches!(kind, Kind::Joined(of) if of.room.starts_with("room:")).then_some(());
+    let (mut first, mut second) = (resume(&one, 1).await, resume(&other, 2).await);
+    for _ in 0..3 {
+        first.until(joined).await;
+    }
+    second.until(joined).await;
+    let levels = v1::GetLimitsRequest { user: "alice".into(), ..Default::default() };
+    let levels = one.admin().get_limits(levels).await.unwrap().levels;
+    let left = |kind: &str| levels.iter().find(|level| level.kind == kind).map(|level| level.left);
+    assert_eq!((left("open"), left("resume")), (Some(2), Some(0)));
+    for node in [&one, &other] {
+        assert_eq!(greets(node, "alice", "").await.1, "connected");
+    }
+    for node in [&one, &other] {
+        assert_eq!(greets(node, "alice", "").await.1, "RATE_LIMITED");
+    }
+    assert_eq!(greets(&one, "bob", "").await.1, "connected");
+    // Those that are left come when there are more.
+    let reset = v1::ResetLimitsRequest { user: "alice".into(), ..Default::default() };
+    assert_eq!(other.admin().reset_limits(reset).await.unwrap().reset, 2);
+    for _ in 0..2 {
+        second.until(joined).await;
+    }
 }
 
 #[tokio::test]

@@ -200,6 +200,46 @@ async fn of_two_who_show_a_ticket_at_once_one_is_let_in() {
     }
 }
 
+/// Nor where all nodes share them: over HTTP and over gRPC.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_uses_no_ticket_up() {
+    let (_redis, one, other) = two().await;
+    let token = one.hub.token("alice");
+    let wrong = async |node: &Node, ticket: &str| {
+        let headers = [("authorization", &*bearer(ticket))];
+        request(node.bridge, "POST", "/v1/commands", &headers, "{\"rooms\": 7}").await.status
+    };
+    let (posted, executed) = (one.ticket(&token).await, one.ticket(&token).await);
+    for node in [&one, &other] {
+        assert_eq!(wrong(node, &posted).await, 400);
+        let mut call = tonic::Request::new(v1::ExecuteRequest::default());
+        call.metadata_mut().insert("authorization", bearer(&executed).parse().unwrap());
+        let refused = node.calls().await.execute(call).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    }
+    assert_eq!((other.posts(&posted).await, one.executes(&executed).await), (200, tonic::Code::Ok));
+    assert_eq!(
+        (one.posts(&posted).await, other.executes(&executed).await),
+        (401, tonic::Code::Unauthenticated)
+    );
+    assert_eq!(wrong(&one, &posted).await, 401, "nothing is read for what is used");
+}
+
+/// A good token beside them makes them no fewer: what comes too often is not looked for in Redis.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn made_up_tickets_are_few_whatever_is_good_beside_them() {
+    let redis = Redis::start(Keeps::Always);
+    let node = node_with(&redis, |config| config.grpc.attempts_per_address = 5).await;
+    let token = node.hub.token("alice");
+    for nth in 0..20 {
+        let refused = node.greets(Some(&token), &format!("ticket_{nth:036x}")).await.unwrap_err();
+        assert_eq!(refused, if nth < 5 { "INVALID_TOKEN" } else { "TOO_MANY_CONNECTIONS" }, "{nth}");
+    }
+    let looked_for = node.hub.hub.services().metrics.counters().tokens_refused.total();
+    assert_eq!(looked_for, 5);
+    assert_eq!(node.greets(Some(&token), "").await.as_deref(), Ok("alice"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ticket_ends_by_itself_and_with_its_token() {
     let (redis, one, other) = two().await;

@@ -67,6 +67,21 @@ fn a_log_is_whole_until_somebody_changes_it() {
     }
 }
 
+/// It reads files: no development token is of any use for that.
+#[test]
+fn without_a_token_a_file_says_where_the_log_stood() {
+    let folder = log();
+    fs::remove_file(folder.path().join("dev-tokens.json")).unwrap();
+    let ran = of(folder.path(), "admin audit verify").run();
+    let said = &ran.err;
+    assert!(
+        ran.code == Some(1) && said.contains("--heads") && said.contains("audit heads --json"),
+        "{ran:?}"
+    );
+    assert!(!said.contains("dev") && !said.contains("serve"), "{said}");
+    verifies(folder.path()).good();
+}
+
 #[test]
 fn a_running_hub_says_where_its_log_stood() {
     let folder = log();

@@ -83,3 +83,13 @@ fn a_development_secret_that_is_damaged_is_named() {
         carillon(command).arg("--data").arg(folder.path()).run().fails(secret.to_str().unwrap());
     }
 }
+
+#[test]
+fn a_room_of_no_namespace_is_not_advised_to_be_created_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = HubProcess::start(folder.path());
+    let denied = hub.carillon("alice", &["chat", "nope:1"]).run().fails("ACCESS_DENIED");
+    assert!(denied.err.contains("if the hub's configuration has a namespace \"nope\""), "{denied:?}");
+    let made = hub.carillon("service", &["admin", "create-room", "nope:1"]).run().fails("NOT_FOUND");
+    assert!(made.err.contains("no namespace"), "{made:?}");
+}

@@ -37,6 +37,19 @@ fn a_benchmark_reports_its_figures_under_their_names() {
 }
 
 #[test]
+fn reading_an_inbox_is_measured_where_little_and_where_much_is_unread() {
+    let bench = ["bench", "inbox", "--json", "--unread", "10,1500", "--users", "2", "--expire"];
+    let report = carillon(bench).run().good().object();
+    let rounds = report["rounds"].as_array().unwrap();
+    assert_eq!(rounds.iter().map(|round| &round["unread"]).collect::<Vec<_>>(), [&json!(10), &json!(1_500)]);
+    for (round, step) in
+        rounds.iter().flat_map(|round| ["half_ms", "one_ms", "all_ms"].map(|step| (round, step)))
+    {
+        assert!(round[step].as_f64().unwrap() > 0.0, "{round}");
+    }
+}
+
+#[test]
 fn every_event_that_listeners_get_is_counted() {
     let bench =
         ["bench", "fanout", "--self", "--json", "--transport", "sse", "--receivers", "20", "--rooms", "2"];

@@ -76,3 +76,58 @@ fn data_is_for_its_owner_alone() {
     }
     hub.stops();
 }
+
+/// The epoch in which a room's log is, as a client that joins is told.
+fn epoch(hub: &HubProcess) -> u64 {
+    let places = tempfile::tempdir().unwrap();
+    let file = places.path().join("places");
+    let listen =
+        ["listen", "room:a", "--rewind", "1", "--count", "1", "--since-file", file.to_str().unwrap()];
+    hub.carillon("alice", &listen).run().good();
+    let kept: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    kept["rooms"]["room:a"]["epoch"].as_u64().unwrap()
+}
+
+/// A hub that was killed goes on where it was; one whose folder was put back from a copy, or that is told so, does not.
+#[test]
+fn what_was_restored_begins_a_new_epoch() {
+    let parent = tempfile::tempdir().unwrap();
+    let (folder, copy) = (parent.path().join("data"), parent.path().join("copy"));
+    let mut hub = HubProcess::start(&folder);
+    hub.carillon("alice", &["send", "room:a", "one"]).run().good();
+    let first = epoch(&hub);
+    hub.is_killed_and_starts_again(|| ());
+    assert_eq!(epoch(&hub), first, "after a kill");
+    hub.stops();
+    fs::create_dir(&copy).unwrap();
+    for (name, bytes) in contents(&folder) {
+        fs::write(copy.join(name), bytes).unwrap();
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    fs::rename(&copy, &folder).unwrap();
+    let hub = HubProcess::start(&folder);
+    let restored = epoch(&hub);
+    assert_ne!(restored, first, "the folder is a copy");
+    let renew =
+        |folder: &Path| carillon(["store", "renew-epoch", "--dev", "--json", "--data"]).arg(folder).run();
+    renew(&folder).fails("in use by another process");
+    hub.stops();
+    let renewed = renew(&folder).good().object()["epoch"].as_u64().unwrap();
+    assert_ne!(renewed, restored);
+    assert_eq!(epoch(&HubProcess::start(&folder)), renewed);
+    renew(&parent.path().join("nothing")).fails("carillon.db");
+}
+
+/// What was acknowledged is on the disk and is recovered; but whoever watches over the process is told.
+#[test]
+fn a_store_that_cannot_be_closed_is_said_with_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = HubProcess::start(folder.path());
+    hub.carillon("alice", &["send", "room:a", "one"]).run().good();
+    // No file may grow past this, as on a disk that is full.
+    hub.writes_no_file_past(4_096);
+    assert_eq!(hub.ends(), Some(1));
+    let hub = HubProcess::start(folder.path());
+    assert_eq!(hub.carillon("alice", &["history", "room:a", "--json"]).run().good().lines().len(), 1);
+    hub.stops();
+}

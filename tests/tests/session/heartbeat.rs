@@ -53,9 +53,12 @@ async fn any_frame_keeps_a_client_alive() {
 #[tokio::test]
 async fn a_stream_without_hello_is_ended() {
     let hub = hub().with(|config| config.session.hello_timeout = Duration::from_millis(200)).start().await;
-    let mut silent = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
-    let (_, end) = silent.ends().await;
-    assert_eq!((end.grpc, &*end.reason), (tonic::Code::Unauthenticated, "AUTH_REQUIRED"));
+    // With a good token too: whoever bears it may come again.
+    for metadata in [Vec::new(), vec![("authorization", format!("Bearer {}", hub.token("alice")))]] {
+        let mut silent = Wire::open(hub.hub.grpc_address(), Opening { metadata, ..Opening::default() }).await;
+        let (_, end) = silent.ends().await;
+        assert_eq!((end.grpc, &*end.reason), (tonic::Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+    }
     // In time, it lives on past the limit.
     let mut alice = Wire::enters(&hub, "alice").await;
     let mut silent = Wire::open(hub.hub.grpc_address(), Opening::default()).await;

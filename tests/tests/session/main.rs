@@ -5,6 +5,7 @@
 mod ahead;
 mod broken_off;
 mod bursts;
+mod crowd;
 mod cursors;
 mod drain;
 mod full_speed;

@@ -75,9 +75,9 @@ async fn the_first_frame_must_be_hello() {
     let hub = hub().without_grace().start().await;
     let unset = SessionRequest { command_id: 3, ..SessionRequest::default() };
     for (first, reason) in [
-        (ping(3), "AUTH_REQUIRED"),
-        (request(3, Command::Pong(v1::Pong::default())), "AUTH_REQUIRED"),
-        (request(3, say("room:a", "hi")), "AUTH_REQUIRED"),
+        (ping(3), "PROTOCOL_ERROR"),
+        (request(3, Command::Pong(v1::Pong::default())), "PROTOCOL_ERROR"),
+        (request(3, say("room:a", "hi")), "PROTOCOL_ERROR"),
         (request(3, say("no room", "hi")), "INVALID_ARGUMENT"),
         (unset, "INVALID_ARGUMENT"),
         (request(3, Command::Hello(v1::Hello { protocol: 2, ..greeting() })), "INVALID_ARGUMENT"),

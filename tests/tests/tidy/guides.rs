@@ -13,7 +13,7 @@ const FILES: [&str; 5] = ["md", "proto", "py", "rs", "toml"];
 /// Tables in which users choose the names.
 const OWN_NAMES: [&str; 1] = ["namespace.token_roles"];
 /// What is written like a setting and is an action of rooms, or an event of the audit log.
-const OTHERS: [&str; 2] = ["bridge.turned_away", "presence.read"];
+const OTHERS: [&str; 3] = ["bridge.turned_away", "presence.read", "session.resumed"];
 
 /// All settings, and the sections that lead to them.
 struct Settings(BTreeSet<String>);

@@ -1,6 +1,6 @@
 //! What one address may do on the gRPC port before somebody known has called (row H5), and how many sessions it may have.
 
-use carillon_bridge::remote::RemoteOptions;
+use carillon_bridge::remote::{Notices, RemoteOptions};
 use carillon_bridge::{ClientTls, Options};
 use carillon_client::v1::revoke_tokens_request::What;
 use carillon_client::v1::session_response::Kind;
@@ -109,6 +109,30 @@ async fn failed_attempts_of_one_address_are_few_whatever_they_call() {
     Wire::open(hub.hub.grpc_address(), opening).await.greets(greeting()).await;
 }
 
+/// What a stream that bears alice's good token is told of its hello with this one.
+async fn greeted_beside_a_good_one(hub: &TestHub, token: &str) -> String {
+    let opening = Opening { token: Some(hub.token("alice")), ..Opening::default() };
+    let mut wire = Wire::open(hub.hub.grpc_address(), opening).await;
+    match wire.asks(Command::Hello(v1::Hello { token: token.to_owned(), ..greeting() })).await {
+        Kind::Error(error) => error.code,
+        _ => "connected".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_good_token_beside_bad_ones_makes_them_no_fewer() {
+    let hub = limited(100, 5).start().await;
+    for nth in 0..20 {
+        let said = greeted_beside_a_good_one(&hub, "a.b.c").await;
+        assert_eq!(said, if nth < 5 { "INVALID_TOKEN" } else { "TOO_MANY_CONNECTIONS" }, "{nth}");
+    }
+    assert_eq!(greeted_beside_a_good_one(&hub, "ticket_made-up").await, "TOO_MANY_CONNECTIONS");
+    // Good ones are let in as ever, that of the hello and that of the stream.
+    for token in ["", &hub.token("bob")] {
+        assert_eq!(greeted_beside_a_good_one(&hub, token).await, "connected");
+    }
+}
+
 /// A connection that asks for health, and then begins a session and breaks it off.
 async fn asks_and_leaves(hub: &TestHub) -> Channel {
     let channel = Channel::from_shared(hub.url()).unwrap().connect().await.unwrap();
@@ -171,8 +195,12 @@ async fn without_limits_and_in_development_everybody_may() {
 async fn a_proven_bridge_is_not_counted_for_its_clients() {
     let hub = limited(2, 4).with(|config| config.grpc.bridge_key = Some(KEY.to_owned().into())).start().await;
     let drain = CancellationToken::new();
-    let options =
-        RemoteOptions { hubs: vec![hub.url()], tls: ClientTls::default(), key: Some(KEY.to_owned()) };
+    let options = RemoteOptions {
+        hubs: vec![hub.url()],
+        tls: ClientTls::default(),
+        key: Some(KEY.to_owned()),
+        notices: Notices::default(),
+    };
     let bridge = Beside::apart_as(&options, &drain, |options| options);
     let bad = ("authorization", "Bearer a.b.c");
     for _ in 0..10 {
@@ -307,7 +335,7 @@ async fn who_says_hello_in_no_way_that_is_one_has_failed() {
     let wrong = [
         (Command::Hello(long()), "INVALID_ARGUMENT"),
         (Command::Hello(v1::Hello { protocol: 2, ..greeting() }), "INVALID_ARGUMENT"),
-        (Command::Ping(v1::Ping {}), "AUTH_REQUIRED"),
+        (Command::Ping(v1::Ping {}), "PROTOCOL_ERROR"),
     ];
     let hub = limited(100, 5).start().await;
     for (command, code) in wrong {

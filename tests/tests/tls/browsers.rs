@@ -1,7 +1,7 @@
 //! Browsers within TLS, and a bridge that reaches its hub within it.
 
 use carillon_bridge::ClientTls;
-use carillon_bridge::remote::RemoteOptions;
+use carillon_bridge::remote::{Notices, RemoteOptions};
 use carillon_client::v1;
 use carillon_client::v1::session_response::Kind;
 use carillon_hub::config::Demand;
@@ -65,7 +65,7 @@ async fn posts_and_event_streams_are_served_within_tls() {
 
 /// A bridge in front of a hub, and whether it ever says that it is ready.
 fn apart(hub: &TestHub, tls: ClientTls, drain: &CancellationToken) -> Beside {
-    let options = RemoteOptions { hubs: vec![hub.url()], tls, key: None };
+    let options = RemoteOptions { hubs: vec![hub.url()], tls, key: None, notices: Notices::default() };
     Beside::apart_as(&options, drain, |options| options)
 }
 

@@ -11,6 +11,7 @@ mod peers;
 mod plain;
 mod renewal;
 mod stalled;
+mod strangers;
 
 use carillon_hub::config::Demand;
 use carillon_tests::certificates::Authority;

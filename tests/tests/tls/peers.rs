@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use carillon_bridge::remote::RemoteOptions;
+use carillon_bridge::remote::{Notices, RemoteOptions};
 use carillon_bridge::{ClientTls, Options};
 use carillon_client::{AdminClient, ClientOptions, v1};
 use carillon_hub::config::Demand;
@@ -104,9 +104,16 @@ async fn a_bridge_in_the_hubs_process_is_believed() {
 async fn a_bridge_apart_is_believed_with_the_key_alone() {
     let hub = with_key(hub().without_grace()).start().await;
     let drain = CancellationToken::new();
-    for (key, believed) in [(Some(KEY), true), (None, false), (Some("not the key"), false)] {
+    for (key, believed) in
+        [(Some(KEY), true), (None, false), (Some("fedcba9876543210fedcba9876543210"), false)]
+    {
         let key = key.map(str::to_owned);
-        let options = RemoteOptions { hubs: vec![hub.url()], tls: ClientTls::default(), key };
+        let options = RemoteOptions {
+            hubs: vec![hub.url()],
+            tls: ClientTls::default(),
+            key,
+            notices: Notices::default(),
+        };
         let bridge = Beside::apart_as(&options, &drain, trusts_the_proxy);
         let alice = enters(&bridge, &hub).await;
         let found = seen(&hub.admin()).await;
@@ -137,7 +144,7 @@ async fn a_bridge_apart_is_believed_with_a_certificate_of_a_name_that_is_listed(
     for (name, believed) in [("bridge.internal", true), ("other.internal", false)] {
         let pair = clients.signs(name);
         let tls = ClientTls { ca: Some(authority.file()), identity: Some((pair.certificate, pair.key)) };
-        let options = RemoteOptions { hubs: vec![hub.url()], tls, key: None };
+        let options = RemoteOptions { hubs: vec![hub.url()], tls, key: None, notices: Notices::default() };
         let bridge = Beside::apart_as(&options, &drain, trusts_the_proxy);
         let alice = enters(&bridge, &hub).await;
         assert_eq!(seen(&admin).await == told(), believed, "{name}");

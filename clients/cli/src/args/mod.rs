@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::advice::Kind;
 use crate::commands::{
-    admin, bridge, chat, config, history, hub, listen, notify, publish, rooms, send, serve, token,
+    admin, bridge, chat, config, history, hub, listen, notify, publish, rooms, send, serve, store, token,
 };
 
 mod connect;
@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Admin(admin::AdminArgs),
     /// Check or show a configuration.
     Config(config::ConfigArgs),
+    /// Look after the embedded store of a hub that is stopped.
+    Store(store::StoreArgs),
     /// Measure a hub: sends, fan-out, idle sessions, connections.
     #[cfg(target_os = "linux")]
     #[command(subcommand)]

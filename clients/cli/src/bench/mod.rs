@@ -1,8 +1,8 @@
 //! `carillon bench`: what a hub does and what it costs, every delivery counted and checked.
 //!
-//! Each benchmark is a file: [`send`], [`fanout`], [`idle`], [`connect`], [`store`], [`hostile`]. They talk through [`crate::wire`], a client made
-//! to cost little; [`target`] says which hub, and starts one of its own for `--self`; [`crate::child`] is that process, and
-//! reads what it used. [`report`] prints a table, or one JSON object.
+//! Each benchmark is a file: [`send`], [`fanout`], [`idle`], [`connect`], [`store`], [`store::inbox`], [`hostile`].
+//! They talk through [`crate::wire`], a client made to cost little; [`target`] says which hub, and starts one of its own for
+//! `--self`; [`crate::child`] is that process, and reads what it used. [`report`] prints a table, or one JSON object.
 //!
 //! The load generator is one thread. Where it was the bottleneck, the report says so and its figures are lower bounds.
 
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Connect(connect::Options),
     /// The embedded store alone, with no hub around it.
     Store(store::Options),
+    /// A store alone: what it takes to read all of an inbox, where little is unread and where much is.
+    Inbox(store::inbox::Options),
     /// What strangers can do to others: floods and slow ones, who is ended, and what others feel of it.
     Hostile(hostile::Options),
     /// The process that `store` kills.
@@ -102,6 +104,7 @@ pub(crate) fn run(command: &Command, json: bool) -> Result<(), BenchError> {
         Command::Idle(options) => idle::run(options)?,
         Command::Connect(options) => connect::run(options)?,
         Command::Store(options) => store::run(options)?,
+        Command::Inbox(options) => store::inbox::run(options)?,
         Command::Hostile(options) => return hostile::run(options, json),
         Command::StoreVictim(victim) => return store::run_victim(victim),
     };

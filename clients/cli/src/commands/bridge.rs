@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use carillon_bridge::remote::{RemoteHub, RemoteOptions};
+use carillon_bridge::remote::{Notices, RemoteHub, RemoteOptions};
 use carillon_bridge::{Bridge, ClientTls};
 use carillon_hub::config::Mode;
 use carillon_hub::telemetry::{LogOptions, init_log};
@@ -40,7 +40,7 @@ pub(crate) struct BridgeArgs {
     /// For development: pages of this machine may connect, nobody is counted by address, and the page is served.
     #[arg(long)]
     dev: bool,
-    /// The key that proves to the hubs that this is a bridge: their grpc.bridge_key.
+    /// The key that proves to the hubs that this is a bridge: their grpc.bridge_key, 32 bytes at least.
     #[arg(long, value_name = "KEY", env = "CARILLON_BRIDGE_KEY", hide_env_values = true)]
     key: Option<String>,
     /// Threads that serve; 0 for one per core.
@@ -58,7 +58,7 @@ impl BridgeArgs {
     fn remote(&self) -> RemoteOptions {
         let identity = self.hub_certificate.clone().zip(self.hub_key.clone());
         let tls = ClientTls { ca: self.hub_ca.clone(), identity };
-        RemoteOptions { hubs: self.hubs.clone(), tls, key: self.key.clone() }
+        RemoteOptions { hubs: self.hubs.clone(), tls, key: self.key.clone(), notices: Notices::default() }
     }
 }
 

@@ -28,7 +28,7 @@ enum ConfigCommand {
 
 /// Which configuration.
 #[derive(Clone, Debug, Args)]
-struct ConfigFile {
+pub(crate) struct ConfigFile {
     /// The configuration file [default: without --dev, $CARILLON_CONFIG]. Environment variables go over it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -50,7 +50,8 @@ impl ConfigFile {
         Ok(Some(file.context("which configuration: name a file with --config, or say --dev")?))
     }
 
-    fn read(&self) -> anyhow::Result<Config> {
+    /// What it says.
+    pub(crate) fn read(&self) -> anyhow::Result<Config> {
         match self.file()? {
             Some(file) => Ok(Config::load(&file)?),
             None => Ok(Config::development(&environment::data(self.data.as_ref()))?),

@@ -25,6 +25,7 @@ pub(crate) mod publish;
 pub(crate) mod rooms;
 pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod store;
 pub(crate) mod token;
 
 /// Does what was typed.
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Bridge(args) => bridge::run(&args, output),
         Command::Token(args) => token::run(&args, output),
         Command::Config(args) => config::run(&args, output),
+        Command::Store(args) => store::run(&args, output),
         #[cfg(target_os = "linux")]
         Command::Bench(command) => match crate::bench::run(&command, cli.json) {
             Err(BenchError::Interrupted) => Err(Interrupted.into()),

@@ -75,7 +75,7 @@ fn entry_fields(event: &Event) -> (&'static str, Value) {
             ("room_changed", entry(&r.room, r.header.as_ref(), fields))
         }
         Event::Event(e) => {
-            let fields = json!({"name": e.name, "key": e.key});
+            let fields = json!({"name": e.name, "key": e.key, "by_service": e.by_service});
             ("event", with_content(entry(&e.room, e.header.as_ref(), fields), e.payload.as_ref()))
         }
         _ => ("unknown", json!({})),

@@ -74,16 +74,20 @@ pub(crate) fn said(event: &Event) -> Option<(&str, Option<&v1::EntryHeader>, Str
             (&r.room, r.header.as_ref(), said.to_owned())
         }
         Event::Event(e) => {
-            let said = format!(" {}: {}", clean(&e.name), content(e.payload.as_ref()));
+            let said = format!("{} {}: {}", mark(e.by_service), clean(&e.name), content(e.payload.as_ref()));
             (&e.room, e.header.as_ref(), said)
         }
         _ => return None,
     })
 }
 
+/// What tells a service from a user of the same name.
+fn mark(by_service: bool) -> &'static str {
+    if by_service { " (service)" } else { "" }
+}
+
 fn message(m: &v1::Message) -> String {
-    // A user may have the same name.
-    let service = if m.by_service { " (service)" } else { "" };
+    let service = mark(m.by_service);
     if m.deleted {
         return format!("{service}: (deleted)");
     }

@@ -1,7 +1,8 @@
 /** What the hub holds and does, as figures and moving charts. */
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Place } from "../app.js";
-import { devTokens, type Identity, watcherOf } from "../identity.js";
+import { calledBy, devTokens, type Identity, watcherOf } from "../identity.js";
 import { SignIn } from "../signin.js";
 import { figure, megabytes, milliseconds } from "../ui/format.js";
 import { TopBar } from "../ui/topbar.js";
@@ -13,6 +14,7 @@ interface OverviewProps {
   identity: Identity | undefined;
   onGo: (place: Place) => void;
   onLeave: (why?: string) => void;
+  onSignIn: (as: Identity) => void;
 }
 
 const STATES: Record<StreamState, string> = {
@@ -23,32 +25,39 @@ const STATES: Record<StreamState, string> = {
 };
 
 /** The overview. It needs the token of a service that may see it: the one that is signed in, or development's own. */
-export default function Overview({ identity, onGo, onLeave }: OverviewProps) {
+export default function Overview({ identity, onGo, onLeave, onSignIn }: OverviewProps) {
   const [service, setService] = useState<Identity | undefined | "loading">(
     identity?.isService ? identity : "loading",
   );
   useEffect(() => {
     if (service === "loading") void devWatcher().then(setService);
   }, [service]);
+  const bar = (children?: ComponentChildren) => (
+    <TopBar place="overview" onGo={onGo} onLeave={() => onLeave()} user={identity && calledBy(identity)}>
+      {children}
+    </TopBar>
+  );
   const { readings, state } = useReadings(service === "loading" ? undefined : service);
   if (service === undefined || state === "refused") {
     const problem = "The overview needs the token of a service that may see the whole node.";
     return (
-      <SignIn problem={problem} onSignIn={(as) => (as.isService ? setService(as) : onGo("playground"))} />
+      <>
+        {identity && bar()}
+        <SignIn problem={problem} onSignIn={onSignIn} />
+      </>
     );
   }
-  const user = identity && !identity.isService ? identity.name : undefined;
   return (
     <>
-      <TopBar place="overview" onGo={onGo} onLeave={() => onLeave()} user={user ?? identity?.name}>
+      {bar(
         <output
           class={`connection connection-${state === "live" ? "connected" : "trying"}`}
           data-state={state}
         >
           <span class="connection-dot" />
           <span class="connection-words">{STATES[state]}</span>
-        </output>
-      </TopBar>
+        </output>,
+      )}
       <main class="overview">
         <h1 class="for-readers">Overview</h1>
         <Tiles latest={readings.at(-1)} />

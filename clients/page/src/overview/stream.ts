@@ -1,4 +1,4 @@
-/** The hub's figures, once a second: server-sent events, opened again whenever they break. */
+/** The hub's figures, once a second: an event stream, opened again whenever it breaks. */
 import type { Identity } from "../identity.js";
 
 /** A reading. 64-bit numbers come as strings, and what is 0 does not come. */
@@ -33,48 +33,57 @@ export function watchOverview(
   onState: (state: StreamState) => void,
 ): () => void {
   const stop = new AbortController();
-  let source: EventSource | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const again = (state: StreamState) => {
-    source?.close();
-    if (stop.signal.aborted) return;
-    onState(state);
-    if (state !== "refused") timer = setTimeout(() => void open(), AGAIN_MS * (1 + Math.random()));
-  };
-  const open = async () => {
-    // A ticket is good for one stream: `EventSource` cannot send the token, and must not reconnect by itself.
-    const ticket = await ticketFor(identity, stop.signal);
-    if (typeof ticket === "string") return again(ticket as "broken" | "refused");
-    source = new EventSource(`/v1/overview?ticket=${encodeURIComponent(ticket.ticket)}`);
-    source.onmessage = ({ data }) => {
-      const told = JSON.parse(String(data)) as Record<string, unknown>;
+  const listen = async () => {
+    const { state, afterMs } = await readAll(identity, stop.signal, (told) => {
       // Why there is none now; the end follows.
       if (told.error !== undefined) return;
       onState("live");
       onReading(readingOf(told));
-    };
-    source.onerror = () => again("broken");
+    });
+    if (stop.signal.aborted) return;
+    onState(state);
+    if (state !== "refused") timer = setTimeout(() => void listen(), afterMs * (1 + Math.random()));
   };
   onState("connecting");
-  void open();
+  void listen();
   return () => {
     stop.abort();
     clearTimeout(timer);
-    source?.close();
   };
 }
 
-async function ticketFor(
+/** How a stream ended, and when to ask again. */
+interface Ended {
+  readonly state: "broken" | "refused";
+  readonly afterMs: number;
+}
+
+/** Reads a stream to its end. `EventSource` could not send the token, and would not say why there is no stream. */
+async function readAll(
   { token }: Identity,
   signal: AbortSignal,
-): Promise<{ ticket: string } | StreamState> {
+  onEvent: (data: Record<string, unknown>) => void,
+): Promise<Ended> {
   try {
     const headers = { authorization: `Bearer ${token}` };
-    const response = await fetch("/v1/tickets", { method: "POST", headers, signal });
-    if (response.ok) return (await response.json()) as { ticket: string };
-    return response.status === 401 || response.status === 403 ? "refused" : "broken";
+    const response = await fetch("/v1/overview", { headers, signal });
+    if (response.ok && response.body) {
+      const lines = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      let rest = "";
+      for (let read = await lines.read(); !read.done; read = await lines.read()) {
+        const events = (rest + read.value).split("\n\n");
+        rest = events.pop() ?? "";
+        for (const event of events)
+          if (event.startsWith("data: ")) onEvent(JSON.parse(event.slice("data: ".length)));
+      }
+      return { state: "broken", afterMs: AGAIN_MS };
+    }
+    const isRefused = response.status === 401 || response.status === 403;
+    const afterMs = Math.max(AGAIN_MS, 1_000 * Number(response.headers.get("retry-after") ?? 0));
+    return { state: isRefused ? "refused" : "broken", afterMs };
   } catch {
-    return "broken";
+    return { state: "broken", afterMs: AGAIN_MS };
   }
 }
 

@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { nameOf } from "../ui/format.js";
 import { Icon } from "../ui/icons.js";
 import { IconButton } from "../ui/parts.js";
-import { useClient } from "./context.js";
+import { isOf, useClient } from "./context.js";
 import type { Draft } from "./conversation.js";
 import { wordsOf } from "./message.js";
 
@@ -55,7 +55,7 @@ export function Composer({ room, me, draft, onDraft, act }: ComposerProps) {
     } else if (event.key === "Escape" && draft.kind !== "send") {
       reset();
     } else if (event.key === "ArrowUp" && words === "") {
-      const last = room.messages.findLast(({ sender, deleted }) => sender === me && !deleted);
+      const last = room.messages.findLast((message) => isOf(me, message) && !message.deleted);
       if (last) onDraft({ kind: "edit", to: last });
     }
   };

@@ -1,5 +1,5 @@
 /** What the playground's parts share. */
-import type { Client, ListedRoom } from "@carillon/client";
+import type { Client, ListedRoom, RoomMessage } from "@carillon/client";
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import { nameOf } from "../ui/format.js";
@@ -12,6 +12,11 @@ export function useClient(): Client {
   const client = useContext(ClientContext);
   if (client === undefined) throw new Error("not within a playground");
   return client;
+}
+
+/** Whether one has sent a message oneself: a service may have one's name. */
+export function isOf(me: string, { sender, byService }: Pick<RoomMessage, "sender" | "byService">): boolean {
+  return !byService && sender === me;
 }
 
 /** The room that all users of a development hub may enter. */

@@ -4,7 +4,7 @@ import { useRef } from "preact/hooks";
 import { exactTime, nameOf, timeOf } from "../ui/format.js";
 import { Icon } from "../ui/icons.js";
 import { Avatar, IconButton } from "../ui/parts.js";
-import { useClient } from "./context.js";
+import { isOf, useClient } from "./context.js";
 import type { Draft } from "./conversation.js";
 
 const EMOJI = ["👍", "❤️", "😂", "🎉", "👀", "🙏"];
@@ -24,7 +24,7 @@ interface MessageItemProps {
 export function MessageItem(props: MessageItemProps) {
   const { message, room, me, isFollowing, act } = props;
   const client = useClient();
-  const isOwn = message.sender === me;
+  const isOwn = isOf(me, message);
   const react = (key: string) => {
     const mine = message.reactions.find((reacted) => reacted.key === key)?.users.includes(me) ?? false;
     act(client.react(room.name, message.seq, key, !mine));
@@ -66,7 +66,7 @@ function Bubble({ message, room, me }: { message: RoomMessage; room: Room; me: s
       <p class="bubble-end">
         {message.editedMs > 0 && <span title={exactTime(message.editedMs)}>edited</span>}
         <time title={exactTime(message.timeMs)}>{timeOf(message.timeMs)}</time>
-        {message.sender === me && <Receipt message={message} room={room} me={me} />}
+        {isOf(me, message) && <Receipt message={message} room={room} me={me} />}
       </p>
     </div>
   );

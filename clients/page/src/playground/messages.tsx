@@ -5,6 +5,7 @@ import { useEvent } from "../hooks.js";
 import { dayOf } from "../ui/format.js";
 import { Icon } from "../ui/icons.js";
 import { Empty, Skeleton } from "../ui/parts.js";
+import { isOf } from "./context.js";
 import type { Draft } from "./conversation.js";
 import { MessageItem } from "./message.js";
 import { OutboundItem } from "./outbound.js";
@@ -142,7 +143,8 @@ function useFirstUnread(room: Room, me: string, isReady: boolean): bigint | unde
   }, [room, isReady]);
   const { read, last } = opened;
   if (read === 0n) return undefined;
-  return room.messages.find(({ seq, sender }) => seq > read && seq <= last && sender !== me)?.seq;
+  return room.messages.find((message) => message.seq > read && message.seq <= last && !isOf(me, message))
+    ?.seq;
 }
 
 /** What is in view of somebody who looks counts as read. */
@@ -165,6 +167,7 @@ function startsDay(message: RoomMessage, before: RoomMessage | undefined): boole
 function belongTogether(before: RoomMessage, message: RoomMessage): boolean {
   return (
     before.sender === message.sender &&
+    before.byService === message.byService &&
     message.timeMs - before.timeMs < TOGETHER_MS &&
     !startsDay(message, before)
   );

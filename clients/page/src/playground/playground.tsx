@@ -1,5 +1,5 @@
 /** Rooms, a conversation and the inbox of one user. */
-import { Client, RefusedError, TokenError } from "@carillon/client";
+import { Client, EndedError, RefusedError, TokenError } from "@carillon/client";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Place } from "../app.js";
 import { useEvent, useObject } from "../hooks.js";
@@ -19,21 +19,28 @@ interface PlaygroundProps {
   identity: Identity;
   onGo: (place: Place) => void;
   onLeave: (why?: string) => void;
+  /** The token turned out to be a service's. */
+  onService: () => void;
 }
 
 /** What is open beside the list of rooms: a room, or the inbox. */
 export type Pane = { readonly room: string } | "inbox" | undefined;
 
 /** The playground. */
-export function Playground({ identity, onGo, onLeave }: PlaygroundProps) {
+export function Playground({ identity, onGo, onLeave, onService }: PlaygroundProps) {
   const client = useMemo(() => clientOf(identity), [identity]);
   const [pane, setPane] = usePane();
   const [isCreating, setIsCreating] = useState(false);
+  // What the token tells, until the hub says whose it is.
+  const [me, setMe] = useState(identity.name);
   useEffect(() => {
     // Who goes elsewhere closes the client, which is no reason to sign them out.
     let isHere = true;
-    client.connect().catch((error: unknown) => {
-      if (isHere) onLeave(error instanceof Error ? error.message : String(error));
+    const connecting = client.connect().then(({ user }) => setMe(user));
+    connecting.catch((error: unknown) => {
+      if (!isHere) return;
+      if (error instanceof EndedError && error.code === "PERMISSION_DENIED") onService();
+      else onLeave(error instanceof Error ? error.message : String(error));
     });
     void client.roomList.open().catch(() => {});
     void client.inbox.open().catch(() => {});
@@ -49,13 +56,13 @@ export function Playground({ identity, onGo, onLeave }: PlaygroundProps) {
   };
   return (
     <ClientContext.Provider value={client}>
-      <TopBar place="playground" onGo={onGo} onLeave={() => onLeave()} user={identity.name}>
+      <TopBar place="playground" onGo={onGo} onLeave={() => onLeave()} user={me}>
         <Connection client={client} />
       </TopBar>
       <Alerts inbox={client.inbox} />
       <main class="playground" data-pane={pane ? "open" : "list"}>
-        <RoomsPane me={identity.name} pane={pane} onOpen={setPane} onCreate={() => setIsCreating(true)} />
-        <PaneView pane={pane} me={identity.name} onBack={() => setPane(undefined)} />
+        <RoomsPane me={me} pane={pane} onOpen={setPane} onCreate={() => setIsCreating(true)} />
+        <PaneView pane={pane} me={me} onBack={() => setPane(undefined)} />
       </main>
       {isCreating && <NewConversation onCreated={created} onClose={() => setIsCreating(false)} />}
     </ClientContext.Provider>

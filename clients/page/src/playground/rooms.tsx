@@ -5,7 +5,7 @@ import { useObject } from "../hooks.js";
 import { nameOf, shortTime } from "../ui/format.js";
 import { Icon } from "../ui/icons.js";
 import { Avatar, IconButton, Skeleton } from "../ui/parts.js";
-import { LOBBY, titleOf, useClient } from "./context.js";
+import { isOf, LOBBY, titleOf, useClient } from "./context.js";
 import type { Pane } from "./playground.js";
 
 interface RoomsPaneProps {
@@ -111,7 +111,7 @@ function previewOf({ last, room }: Listed, me: string): string {
   if (last === undefined) return room === LOBBY ? "Everyone may come in" : "No messages yet";
   if (last.deleted) return "Message deleted";
   const words = last.content?.body.case === "text" ? last.content.body.value : "Attachment";
-  return `${last.sender === me ? "You" : nameOf(last.sender)}: ${words}`;
+  return `${isOf(me, last) ? "You" : nameOf(last.sender)}: ${words}`;
 }
 
 /** A room as its link shows it. */
@@ -120,13 +120,14 @@ interface Listed {
   readonly peer: string | undefined;
   readonly title: string;
   readonly unread: number;
-  readonly last: Pick<RoomMessage, "sender" | "timeMs" | "content" | "deleted"> | undefined;
+  readonly last: Pick<RoomMessage, "sender" | "byService" | "timeMs" | "content" | "deleted"> | undefined;
 }
 
 function listedOf(listed: ListedRoom): Listed {
   const { room, peer, unread, lastMessage } = listed;
   const last = lastMessage && {
     sender: lastMessage.header?.sender ?? "",
+    byService: lastMessage.byService,
     timeMs: Number(lastMessage.header?.timeMs ?? 0n),
     content: lastMessage.content,
     deleted: lastMessage.deleted,

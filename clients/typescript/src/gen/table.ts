@@ -83,7 +83,7 @@ Membership:1 room s,2 header EntryHeader,3 user s,4 change #MembershipChange,5 r
 RoomChanged:1 room s,2 header EntryHeader,3 metadata s%,4 created b
 #MembershipChange:MEMBERSHIP_CHANGE_UNSPECIFIED,MEMBERSHIP_CHANGE_ADDED,MEMBERSHIP_CHANGE_REMOVED,MEMBERSHIP_CHANGE_LEFT,MEMBERSHIP_CHANGE_ROLE_CHANGED
 EventPublish:1 room s,2 name s,3 key s,4 payload Content,5 excludeSelf b
-Event:1 room s,2 header EntryHeader,3 name s,4 key s,5 payload Content
+Event:1 room s,2 header EntryHeader,3 name s,4 key s,5 payload Content,6 byService b
 HistoryGet:1 room s,2 before l@bound,3 after l@bound,4 limit u
 HistoryPage:1 entries HistoryEntry*,2 asOf Position,3 more b
 HistoryEntry:1 message Message@entry,2 messageEdited MessageEdited@entry,3 messageDeleted MessageDeleted@entry,4 reaction Reaction@entry,5 membership Membership@entry,6 roomChanged RoomChanged@entry,7 event Event@entry

@@ -6,6 +6,7 @@ import type { CommandOptions } from "../commands.js";
 import type { ClientEvent, ClientEvents, PushEvents } from "../events.js";
 import type { Message } from "../gen/carillon/v1/messages_pb.js";
 import { LeaveReason, type RoomSummary } from "../gen/carillon/v1/rooms_pb.js";
+import { isOf } from "./messages.js";
 
 /** Rooms per page. */
 const PAGE = 200;
@@ -149,7 +150,7 @@ export class RoomList extends Changing<Changes> {
   private onMessage(message: Message): void {
     const { room, number } = message;
     this.client.readState(room).came(number);
-    if (message.header?.sender === this.client.user) this.client.readState(room).readUpTo(number);
+    if (isOf(this.client.user, message)) this.client.readState(room).readUpTo(number);
     const isLatest = number >= (this.byName.get(room)?.lastMessage?.number ?? 0n);
     this.update(room, isLatest ? { lastMessage: message } : {});
   }

@@ -15,6 +15,8 @@ export interface RoomMessage {
   /** Its count among the room's messages, from 1. */
   readonly number: bigint;
   readonly sender: string;
+  /** Whether a service sent it. Its name may be the id of a user too, who is not the sender then. */
+  readonly byService: boolean;
   /** When the hub accepted it, in milliseconds since 1970. */
   readonly timeMs: number;
   /** `undefined` when deleted. */
@@ -176,11 +178,17 @@ export class Messages {
   }
 }
 
+/** Whether this user sent a message: no service of the same name. */
+export function isOf(user: string, { header, byService }: Message): boolean {
+  return !byService && header?.sender === user;
+}
+
 function fromFrame(message: Message): RoomMessage {
   return {
     seq: message.header?.seq ?? 0n,
     number: message.number,
     sender: message.header?.sender ?? "",
+    byService: message.byService,
     timeMs: Number(message.header?.timeMs ?? 0n),
     content: message.content,
     replyTo: message.replyTo,

@@ -7,7 +7,7 @@ import type { ClientEvents, Disconnected, PushEvents } from "../events.js";
 import type { EntryHeader } from "../gen/carillon/v1/common_pb.js";
 import type { MessageSent } from "../gen/carillon/v1/messages_pb.js";
 import { type Joined, LeaveReason } from "../gen/carillon/v1/rooms_pb.js";
-import { type MessageChange, Messages, type RoomMessage } from "./messages.js";
+import { isOf, type MessageChange, Messages, type RoomMessage } from "./messages.js";
 import { type Outbound, Outbox, type SendOptions } from "./outbox.js";
 import { People } from "./people.js";
 import { Throttle } from "./throttle.js";
@@ -246,10 +246,11 @@ export class Room extends Changing<RoomEvents> {
     // What is replayed after a join is as it is now, reactions too.
     this.messageList.add(message, this.joined?.position?.seq ?? 0n);
     const { header } = message;
-    this.people.typed(header?.sender ?? "", false);
+    const isOwn = isOf(this.client.user, message);
+    if (!message.byService) this.people.typed(header?.sender ?? "", false);
     this.reading.came(message.number);
     // To send moves one's own read mark.
-    if (header && header.sender === this.client.user) {
+    if (header && isOwn) {
       this.people.mark(
         { user: "", delivered: header.seq, read: header.seq } as PushEvents["marks"],
         this.client.user,
@@ -257,7 +258,7 @@ export class Room extends Changing<RoomEvents> {
     }
     this.noteRead();
     this.outbox.sweep();
-    this.deliver(header);
+    this.deliver(header, isOwn);
   }
 
   /** The number at one's read mark, as far as the loaded messages tell. */
@@ -282,10 +283,9 @@ export class Room extends Changing<RoomEvents> {
     else this.opening.stop();
   }
 
-  private deliver(header: EntryHeader | undefined): void {
+  private deliver(header: EntryHeader | undefined, isOwn = header?.sender === this.client.user): void {
     if (!this.client.acknowledges || !this.joined?.marks || !header) return;
-    if (header.sender !== this.client.user && header.seq > this.ownMark.delivered)
-      this.delivered.raise(header.seq);
+    if (!isOwn && header.seq > this.ownMark.delivered) this.delivered.raise(header.seq);
   }
 
   private async joinAndRead(signal?: AbortSignal): Promise<void> {
@@ -306,7 +306,7 @@ export class Room extends Changing<RoomEvents> {
     const newest = page.entries.findLast(({ entry }) => entry.case === "message")?.entry.value;
     if (newest?.$typeName === "carillon.v1.Message") {
       this.reading.came(newest.number);
-      this.deliver(newest.header);
+      this.deliver(newest.header, isOf(this.client.user, newest));
     }
     this.noteRead();
     const first = this.messages[0];

@@ -188,6 +188,25 @@ test("unread counts what lies behind one's mark, and marks are sent once a secon
   expect(room.unread).toBe(1);
 });
 
+test("a service of one's own name is somebody else, in the room and in the list", async () => {
+  const story = await new Story().connects();
+  const list = story.client.roomList;
+  const opening = list.open();
+  const summary = { room: ROOM, headNumber: 3n, unread: 0n };
+  story.socket.push({ case: "roomsPage", value: { rooms: [summary] } }, story.socket.last("rooms").id);
+  await opening;
+  const room = await opens(story, 3n, 3n);
+  await vi.advanceTimersByTimeAsync(1_000);
+  story.socket.push(message(4n, { header: header(4n, "alice"), byService: true }));
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(room.messages.at(-1)).toMatchObject({ sender: "alice", byService: true });
+  expect([room.unread, room.ownMark.read, list.get(ROOM)?.unread]).toEqual([1, 3n, 1]);
+  expect(story.socket.last("markDelivered").value).toMatchObject({ upTo: 4n });
+  story.socket.push(message(5n, { header: header(5n, "alice") }));
+  await settle();
+  expect([room.unread, room.ownMark.read, list.get(ROOM)?.unread]).toEqual([0, 5n, 0]);
+});
+
 test("what came is acknowledged, the hub is not told what it knows", async () => {
   const story = await new Story().connects();
   await opens(story, 3n);

@@ -122,6 +122,7 @@ mod tests {
             tenant: TenantId::parse(tenant).unwrap(),
             user: UserId::parse(user).unwrap(),
             service,
+            cross_tenant: false,
             expires: Timestamp(expires),
             token: crate::domain::revocation::TokenMark::default(),
             powers: crate::domain::powers::Powers::default(),

@@ -47,6 +47,7 @@ impl Verified {
                 tenant: Some(token.tenant.clone()),
                 name: token.user.clone(),
                 service: false,
+                cross_tenant: false,
                 token: token.mark,
             },
             Self::Service(token) => token.whose(),
@@ -63,9 +64,9 @@ impl Verified {
             (Self::User(token), Some(tenant)) if *tenant == token.tenant => Ok(token.caller()),
             (Self::User(_), Some(_)) => Err(ErrorCode::PermissionDenied.into()),
             (Self::Service(token), Some(tenant)) => token.caller_for(tenant),
-            (Self::Service(token), None) => match &token.tenants {
-                ServiceTenants::Listed(tenants) if tenants.len() == 1 => token.caller_for(&tenants[0]),
-                _ => Err(Refusal::invalid("tenant", "required")),
+            (Self::Service(token), None) => match token.tenants.only() {
+                Some(tenant) => token.caller_for(tenant),
+                None => Err(Refusal::invalid("tenant", "required")),
             },
         }
     }
@@ -93,6 +94,7 @@ impl UserToken {
             tenant: self.tenant.clone(),
             user: self.user.clone(),
             service: false,
+            cross_tenant: false,
             expires: self.expires,
             token: self.mark,
             powers: self.powers.clone(),
@@ -118,11 +120,9 @@ pub struct ServiceToken {
 impl ServiceToken {
     /// Whose it is; the tenant where it is for one.
     pub fn whose(&self) -> Whose {
-        let tenant = match &self.tenants {
-            ServiceTenants::Listed(tenants) if tenants.len() == 1 => tenants.first().cloned(),
-            _ => None,
-        };
-        Whose { tenant, name: self.name.clone(), service: true, token: self.mark }
+        let tenant = self.tenants.only().cloned();
+        let cross_tenant = tenant.is_none();
+        Whose { tenant, name: self.name.clone(), service: true, cross_tenant, token: self.mark }
     }
 
     /// Whether it is for all tenants, and may read.
@@ -143,6 +143,7 @@ impl ServiceToken {
             tenant: tenant.clone(),
             user: self.name.clone(),
             service: true,
+            cross_tenant: self.tenants.only().is_none(),
             expires: self.expires,
             token: self.mark,
             powers: self.powers.clone(),
@@ -157,4 +158,14 @@ pub enum ServiceTenants {
     All,
     /// These, at least one.
     Listed(Vec<TenantId>),
+}
+
+impl ServiceTenants {
+    /// The one that there is; `None` where there may be several.
+    fn only(&self) -> Option<&TenantId> {
+        match self {
+            Self::Listed(tenants) if tenants.len() == 1 => tenants.first(),
+            Self::Listed(_) | Self::All => None,
+        }
+    }
 }

@@ -11,6 +11,7 @@ fn caller(user: &str, service: bool) -> Caller {
         tenant: TenantId::parse("acme").unwrap(),
         user: UserId::parse(user).unwrap(),
         service,
+        cross_tenant: false,
         expires: Timestamp(0),
         token: TokenMark::default(),
         powers: crate::domain::powers::Powers::default(),
@@ -55,10 +56,10 @@ fn a_namespace_may_have_a_rate_of_its_own() {
         left,
         burst,
     };
-    let levels = limiter.levels(&alice.tenant, &alice.user, Moment(1));
+    let levels = limiter.levels(Some(&alice.tenant), &alice.user, Moment(1));
     assert_eq!(levels, [level(None, 0, 2), level(Some("busy"), 0, 1)]);
-    assert_eq!(limiter.reset(&alice.tenant, &alice.user, Moment(1)), 2);
-    assert!(limiter.levels(&alice.tenant, &alice.user, Moment(1)).is_empty());
+    assert_eq!(limiter.reset(Some(&alice.tenant), &alice.user, Moment(1)), 2);
+    assert!(limiter.levels(Some(&alice.tenant), &alice.user, Moment(1)).is_empty());
     assert!(take("busy:1"));
 }
 
@@ -94,6 +95,29 @@ fn all_of_a_tenant_share_a_bucket_of_its_own() {
     assert_eq!(take(&acme, 1_001), Ok(()));
     assert_eq!(limiter.refused(&acme), [(Limited::TenantMessages, 2)]);
     let user = UserId::parse("alice").unwrap();
-    assert!(limiter.levels(&acme, &user, Moment(1)).is_empty(), "nobody's own");
-    assert_eq!((limiter.reset(&acme, &user, Moment(1)), left(1_001)), (0, Some((0, 2))));
+    assert!(limiter.levels(Some(&acme), &user, Moment(1)).is_empty(), "nobody's own");
+    assert_eq!((limiter.reset(Some(&acme), &user, Moment(1)), left(1_001)), (0, Some((0, 2))));
+}
+
+#[test]
+fn a_service_for_several_tenants_has_one_bucket() {
+    let rates = Rates::default().with(Limited::Service, Some(Rate::new(2, SECOND)));
+    let limiter = Limiter::new(rates, Vec::new());
+    let name = UserId::parse("ops").unwrap();
+    let [acme, other] = ["acme", "other"].map(|tenant| TenantId::parse(tenant).unwrap());
+    let of = |tenant, is_for_several| Identity::new(Some(tenant), &name, true, is_for_several);
+    let take = |service: Identity| limiter.check_service(&service, Moment(1)).is_ok();
+    assert!(take(of(&acme, true)) && take(of(&other, true)) && !take(of(&acme, true)));
+    // Those of its name that are for one have theirs.
+    assert!([&acme, &acme, &other].into_iter().all(|tenant| take(of(tenant, false))));
+    assert!(!take(of(&acme, false)));
+    assert_eq!(
+        limiter.refused(&acme),
+        [(Limited::Service, 1)],
+        "what was refused for several is in no figures"
+    );
+    let left = |tenant| limiter.levels(tenant, &name, Moment(1)).iter().map(|level| level.left).sum::<u32>();
+    assert_eq!((left(None), left(Some(&acme)), left(Some(&other))), (0, 0, 1));
+    assert_eq!(limiter.reset(None, &name, Moment(1)), 1);
+    assert!(take(of(&other, true)) && !take(of(&acme, false)));
 }

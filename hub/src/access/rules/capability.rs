@@ -202,6 +202,11 @@ impl Capability {
             }
     }
 
+    /// Whether the authoriser's answer decides, unless a role of the token does; not where a membership's role may do as well.
+    pub fn waits_for_authorizer(self, rules: &NamespaceRules, caller: &Caller) -> bool {
+        self.asks_authorizer(rules, caller) && self.demand() != Demand::WriteOrModerate
+    }
+
     /// Whether the decision asks for what the room was created as.
     pub fn needs_room(self, rules: &NamespaceRules, caller: &Caller) -> bool {
         let may_without_membership = caller.service || rules.roles.know(&caller.powers.roles);

@@ -125,6 +125,7 @@ fn caller(service: bool) -> Caller {
         tenant: TenantId::parse("acme").unwrap(),
         user: UserId::parse("alice").unwrap(),
         service,
+        cross_tenant: false,
         expires: Timestamp(i64::MAX),
         token: crate::domain::revocation::TokenMark::default(),
         powers: crate::domain::powers::Powers::default(),

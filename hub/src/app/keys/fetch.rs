@@ -86,7 +86,8 @@ impl Fetcher {
     }
 }
 
-fn tls(roots: Option<&Arc<RootCertStore>>) -> ClientConfig {
+/// TLS towards an address that the settings name: `roots` are believed, or public authorities.
+pub(in crate::app) fn tls(roots: Option<&Arc<RootCertStore>>) -> ClientConfig {
     let public = || Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
     let roots = roots.map_or_else(public, Arc::clone);
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -45,6 +45,9 @@ pub trait SharedTickets: Send + Sync + 'static {
     /// may be one more.
     fn put(&self, holder: Holder, ticket: Keeping) -> Asking<Option<Duration>>;
 
+    /// What is sealed in a ticket, which stays where it is.
+    fn look(&self, key: TicketKey) -> Asking<Option<Vec<u8>>>;
+
     /// Takes a ticket: of all who ask for it one gets what is sealed.
     fn take(&self, key: TicketKey) -> Asking<Option<Vec<u8>>>;
 

@@ -31,7 +31,7 @@ use super::{encode, errors, overview};
 use crate::access::storage::is_full;
 use crate::audit::{About, Source, Trail, Who};
 use crate::domain::audit::ChainHead;
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::Stateless;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits;
@@ -79,14 +79,9 @@ impl AdminApi {
         let source = Visitor::of(&extensions).source(headers);
         let work = async {
             let mut text = String::new();
-            let caller = match self.may_call(headers, &request) {
-                Ok(caller) => caller,
-                Err((who, refusal)) => {
-                    let about = request.about(&mut text);
-                    self.tell(call, &source, who.as_deref(), about, Err(&refusal));
-                    return Err(refusal);
-                }
-            };
+            let caller = self.may_call(headers, &request).inspect_err(|refusal| {
+                self.tell(call, &source, None, request.about(&mut text), Err(refusal));
+            })?;
             let told = (!Q::IS_COMMAND && self.audit.is_on()).then(|| request.clone());
             let this = Self { source: source.clone(), ..self.clone() };
             let done = handle(this, caller.clone(), request).await;
@@ -104,54 +99,66 @@ impl AdminApi {
         &self,
         call: &str,
         source: &Source,
-        who: Option<&Caller>,
+        caller: Option<&Caller>,
         about: About<'_>,
         result: Result<(), &Refusal>,
     ) {
+        let named = result.err().and_then(|refusal| refusal.whose.as_deref());
+        let who = caller.map(Who::from).or(named.map(Who::from));
         match (who, result) {
-            (Some(caller), Err(refusal)) if refusal.code == ErrorCode::RateLimited || is_full(refusal) => {
-                self.authenticate.tell_limited(source, caller, refusal);
+            (Some(who), Err(refusal)) if refusal.code == ErrorCode::RateLimited || is_full(refusal) => {
+                self.authenticate.tell_limited(source, who, refusal);
             }
-            (None, Err(refusal)) => self.audit.tell_refused(call, source, about, refusal),
-            _ => self.audit.tell(call, source, who, about, result.map_err(|refusal| refusal.code)),
+            _ => self.audit.tell_of(call, source, who, about, result.map_err(|refusal| refusal.code)),
         }
     }
 
-    /// Who calls, where they may; else who it is, as far as that is known, and why not.
-    fn may_call<Q: OfTenant>(
-        &self,
-        headers: &HeaderMap,
-        request: &Q,
-    ) -> Result<Caller, (Option<Box<Caller>>, Refusal)> {
+    /// Who calls, where they may. Whatever a service is refused is one of its requests.
+    fn may_call<Q: OfTenant>(&self, headers: &HeaderMap, request: &Q) -> Result<Caller, Refusal> {
         // An emergency is passed on, whatever becomes of the log.
         if !request.is_emergency() && !self.audit.admits() {
-            return Err((None, ErrorCode::Unavailable.into()));
+            return Err(ErrorCode::Unavailable.into());
         }
-        let caller = self.caller(headers, request.tenant()).map_err(|refusal| (None, refusal))?;
-        let may = if !caller.powers.abilities.has(Q::NEEDS) {
-            Err(ErrorCode::PermissionDenied.into())
-        } else if request.is_emergency() {
-            Ok(())
-        } else {
-            self.authenticate.limit_service(&caller)
-        };
-        match may {
-            Ok(()) => Ok(caller),
-            Err(refusal) => Err((Some(Box::new(caller)), refusal)),
+        let judged = self.caller(headers, request.tenant()).and_then(|caller| {
+            if caller.powers.abilities.has(Q::NEEDS) {
+                Ok(caller)
+            } else {
+                Err(Refusal::from(ErrorCode::PermissionDenied).of((&caller).into()))
+            }
+        });
+        let caller = self.limit_refused(judged)?;
+        if !request.is_emergency() {
+            self.limit(&(&caller).into())?;
         }
+        Ok(caller)
+    }
+
+    fn limit(&self, service: &Whose) -> Result<(), Refusal> {
+        self.authenticate.limit_service(service).map_err(|refusal| refusal.of(service.clone()))
+    }
+
+    /// What was judged; what a service is refused takes one of its requests.
+    fn limit_refused<T>(&self, judged: Result<T, Refusal>) -> Result<T, Refusal> {
+        if let Err(Refusal { whose: Some(whose), .. }) = &judged
+            && whose.service
+        {
+            self.limit(whose)?;
+        }
+        judged
     }
 
     /// Whether this is an operator's call. What it says of others is written down.
     fn operator(&self, call: &str, source: &Source, headers: &HeaderMap) -> Result<Operator, Refusal> {
         let operator = required_bearer(headers).and_then(|token| self.authenticate.operator(token));
-        operator.inspect_err(|refusal| {
-            self.audit.tell_refused(call, source, About::default(), refusal);
-        })
+        self.limit_refused(operator)
+            .inspect_err(|refusal| self.tell(call, source, None, About::default(), Err(refusal)))
     }
 
     /// The same of a call that only an operator may make, and which is written down too.
     fn admit_operator(&self, call: &str, source: &Source, headers: &HeaderMap) -> Result<Operator, Refusal> {
         let operator = self.operator(call, source, headers)?;
+        let limited = self.limit(&operator.whose);
+        limited.inspect_err(|refusal| self.tell(call, source, None, About::default(), Err(refusal)))?;
         let who = Some(Who::from(&operator.whose));
         self.audit.tell_of(call, source, who, About::default(), Ok(()));
         Ok(operator)
@@ -166,7 +173,7 @@ impl AdminApi {
     pub(super) fn admit(&self, headers: &HeaderMap) -> Result<Admitted, Refusal> {
         let token = required_bearer(headers)?;
         match self.authenticate.any_service(token) {
-            Ok(()) => Ok(Admitted::Service),
+            Ok(whose) => Ok(Admitted::Service(Some(Box::new(whose)))),
             Err(refusal) if refusal.code == ErrorCode::PermissionDenied => {
                 Ok(Admitted::Barred(self.authenticate.user(token)?))
             }

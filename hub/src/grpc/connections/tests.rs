@@ -1,15 +1,16 @@
 //! How long a handshake may take, and how many are told that their address has too many.
 
-use std::net::Ipv4Addr;
+use std::io::Write;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use carillon_net::addresses::{AddressLimits, Addresses};
 use carillon_net::tls::{Protocol, ServerTls};
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::domain::limits;
-
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+use crate::domain::limits::{self, TURNED_AWAY, TURNED_AWAY_OF_ADDRESS};
 
 fn terms(door: Door) -> Terms {
     let http2 = Http2 {
@@ -55,21 +56,67 @@ async fn so_many_are_told_in_a_time_and_the_others_closed() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let limits = AddressLimits { unauthenticated: 1, attempts_per_minute: 1_000 };
     let terms = terms(Door { addresses: Addresses::new(Some(limits)), ..Door::default() });
-    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
-    let comes = async || {
+    let told = Told::default();
+    let comes = async |from: IpAddr| {
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        arrive(listener.accept().await.unwrap().0, HERE, &terms, &turned_away)
+        arrive(listener.accept().await.unwrap().0, from, &terms, &told)
     };
-    let first = comes().await.unwrap();
-    assert!(first.attempt.is_ok());
-    let mut told = 0;
-    while let Some(arrival) = comes().await {
-        assert!(arrival.attempt.is_err());
-        told += 1;
-        assert!(told <= TURNED_AWAY, "those that have gone at once are among them");
+    // Each holds a place; how many more of its address are told, those that have gone at once among them.
+    let all_of = async |from: IpAddr| {
+        let first = comes(from).await?;
+        assert!(first.attempt.is_ok(), "{from}");
+        let mut told = 0;
+        while let Some(arrival) = comes(from).await {
+            assert!(arrival.attempt.is_err());
+            told += 1;
+            assert!(told <= TURNED_AWAY);
+        }
+        Some((told, first))
+    };
+    let mut held = Vec::new();
+    for address in (1..).map(|n| IpAddr::from([192, 0, 2, n])).take(TURNED_AWAY / TURNED_AWAY_OF_ADDRESS) {
+        let (told, first) = all_of(address).await.unwrap();
+        assert_eq!(told, TURNED_AWAY_OF_ADDRESS, "{address} has not those of others");
+        held.push(first);
     }
-    assert_eq!(told, TURNED_AWAY);
+    let (told_more, _one) = all_of(IpAddr::from([192, 0, 2, 99])).await.unwrap();
+    assert_eq!(told_more, 0, "all of them are told so many");
     tokio::time::advance(TURNED_AWAY_FOR).await;
     tokio::task::yield_now().await;
-    assert!(comes().await.is_some());
+    assert!(comes(IpAddr::from([192, 0, 2, 1])).await.is_some());
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Where the system gives no connection, as without descriptors, that is tried again and again, and said now and then.
+#[tokio::test(start_paused = true)]
+async fn connections_that_cannot_be_accepted_do_not_fill_the_log() {
+    // A socket at which somebody waits, and which accepts nobody.
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket.send_to(b"hello", socket.local_addr().unwrap()).unwrap();
+    let listener = std::net::TcpListener::from(OwnedFd::from(socket));
+    let listener = TcpListener::from_std(listener).unwrap();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let router = tower::service_fn(|_: Request<Body>| async { Ok(Response::new(Body::empty())) });
+    serve(listener, terms(Door::default()), router, tokio::time::sleep(300 * ACCEPT_AGAIN)).await;
+    let log = String::from_utf8(log.0.lock().clone()).unwrap();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("cannot accept a connection"), "{log}");
 }

@@ -88,6 +88,8 @@ impl TryFrom<v1::EventPublish> for Stateless {
 /// An event; an empty key is none.
 pub(crate) fn event(name: &str, key: &str, payload: Option<v1::Content>) -> Result<Event, Refusal> {
     Ok(Event {
+        // Whoever publishes it says so.
+        by_service: false,
         name: EventName::parse(name)?,
         key: if key.is_empty() { None } else { Some(EventKey::parse(key)?) },
         payload: optional_content(payload, ContentPaths::PAYLOAD)?,

@@ -5,6 +5,7 @@ use http::HeaderValue;
 
 use super::*;
 use crate::domain::names::{TenantId, UserId};
+use crate::domain::peer::Peer;
 use crate::session::owners::{ConnectionLimits, Present};
 
 const HERE: &str = "192.0.2.1";
@@ -27,10 +28,15 @@ fn alice() -> Caller {
         tenant: TenantId::parse("acme").unwrap(),
         user: UserId::parse("alice").unwrap(),
         service: false,
+        cross_tenant: false,
         expires: crate::domain::time::Timestamp(0),
         token: crate::domain::revocation::TokenMark::default(),
         powers: crate::domain::powers::Powers::default(),
     }
+}
+
+fn alice_as_service() -> Whose {
+    Whose { service: true, ..(&alice()).into() }
 }
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -52,7 +58,7 @@ fn an_address_has_so_many_connections_that_nobody_known_uses() {
     let fourth = enter(&door, None);
     assert_eq!(code(fourth.turns_away(&none)), Some(ErrorCode::TooManyConnections));
     assert!(held.iter().all(|visitor| visitor.turns_away(&none).is_none()));
-    held[0].admit(&none, || Ok(Admitted::Service)).unwrap();
+    held[0].admit(&none, || Ok(Admitted::Service(None))).unwrap();
     assert_eq!(code(enter(&door, None).turns_away(&none)), None, "one is known");
 }
 
@@ -67,7 +73,7 @@ fn what_nobody_can_judge_is_heard_so_often_and_a_good_token_always() {
     // On another connection too.
     let another = enter(&door, None);
     assert_eq!(code(another.turns_away(&none)), Some(many));
-    visitor.admit(&none, || Ok(Admitted::Service)).expect("the keys are here again");
+    visitor.admit(&none, || Ok(Admitted::Service(None))).expect("the keys are here again");
 }
 
 #[test]
@@ -78,7 +84,7 @@ fn failures_count_also_where_somebody_known_is_on_the_connection() {
         let door = door(None);
         let visitor = enter(&door, None);
         if is_known {
-            visitor.admit(&none, || Ok(Admitted::Service)).unwrap();
+            visitor.admit(&none, || Ok(Admitted::Service(None))).unwrap();
         }
         let codes: Vec<_> = (0..6).map(|_| visitor.admit(&none, bad).unwrap_err().code).collect();
         assert_eq!(codes, [invalid, invalid, invalid, invalid, many, many]);
@@ -95,7 +101,7 @@ fn a_good_token_is_let_in_whatever_others_at_its_address_do() {
     for visitor in [&before, &suspect, &enter(&door, None)] {
         assert_eq!(visitor.admit(&none, bad).unwrap_err().code, ErrorCode::TooManyConnections);
         assert_eq!(code(visitor.try_call(&none, || false).err()), Some(ErrorCode::TooManyConnections));
-        visitor.admit(&none, || Ok(Admitted::Service)).unwrap();
+        visitor.admit(&none, || Ok(Admitted::Service(None))).unwrap();
         assert_eq!(code(visitor.turns_away(&none)), None, "somebody known uses it");
     }
     assert!(enter(&door, None).try_call(&none, || true).is_ok(), "a session's token is looked at too");
@@ -120,7 +126,7 @@ fn a_session_that_never_said_whose_it_is_has_failed_whatever_else_was_asked() {
     let (door, none) = (door(None), HeaderMap::new());
     let begun = |visitor: &Arc<Visitor>| visitor.try_call(&none, || false);
     let (first, other) = (enter(&door, None), enter(&door, None));
-    other.admit(&none, || Ok(Admitted::Service)).unwrap();
+    other.admit(&none, || Ok(Admitted::Service(None))).unwrap();
     for visitor in [&first, &other, &first] {
         visitor.asks();
         drop(begun(visitor).unwrap());
@@ -142,7 +148,8 @@ fn who_says_nothing_that_can_be_read_has_failed() {
 
 /// A connection among those that the door counts, and what keeps it counted.
 fn enter_counted(door: &Door) -> (Arc<Visitor>, Present) {
-    let (address, present) = (HERE.parse().unwrap(), door.owners.arrive());
+    let address = HERE.parse().unwrap();
+    let present = door.owners.arrive(address);
     let visitor = Visitor::new(door.clone(), address, door.arrival(address), None).on(present.owned());
     (Arc::new(visitor), present)
 }
@@ -164,7 +171,7 @@ fn who_has_too_many_connections_makes_the_next_nobodys() {
     assert!(enter(&door, None).turns_away(&none).is_some(), "they have their places among those of nobody");
     drop(held);
     let (service, _service) = enter_counted(&door);
-    service.admit(&none, || Ok(Admitted::Service)).unwrap();
+    service.admit(&none, || Ok(Admitted::Service(None))).unwrap();
 }
 
 #[test]
@@ -183,11 +190,11 @@ fn on_a_full_node_there_is_room_for_services_and_bridges_alone() {
             "health is none either"
         );
     }
-    full.admit(&none, || Ok(Admitted::Service)).unwrap();
+    full.admit(&none, || Ok(Admitted::Service(None))).unwrap();
     assert!(full.turns_away(&none).is_none());
     let certain = Door { services_need_certificate: true, ..door.clone() };
     let (thief, _thief) = enter_counted(&certain);
-    let denied = thief.admit(&none, || Ok(Admitted::Service)).unwrap_err();
+    let denied = thief.admit(&none, || Ok(Admitted::Service(None))).unwrap_err();
     assert_eq!(denied.code, ErrorCode::TooManyConnections);
     assert!(thief.turns_away(&none).is_some(), "a service that shows no certificate is none");
     let (bridge, _bridge) = enter_counted(&door);
@@ -274,7 +281,7 @@ fn what_others_say_of_themselves_is_not_believed() {
 fn services_may_need_a_certificate_of_their_own() {
     let door = Door { services_need_certificate: true, ..door(Some(b"secret")) };
     let none = HeaderMap::new();
-    let service = || Ok(Admitted::Service);
+    let service = || Ok(Admitted::Service(None));
     let admit = |names: Option<&[&str]>, headers: &HeaderMap| {
         enter(&door, names).admit(headers, service).map_err(|refusal| refusal.code).is_ok()
     };
@@ -298,11 +305,11 @@ fn calls_that_a_trusted_proxy_passes_on_count_where_they_come_from() {
     let refused = proxy.admit(&bad_one, bad).unwrap_err();
     assert_eq!(refused.code, ErrorCode::TooManyConnections);
     assert!(refused.retry_after.is_some_and(|wait| wait <= Duration::from_secs(60)));
-    proxy.admit(&good_one, || Ok(Admitted::Service)).unwrap();
+    proxy.admit(&good_one, || Ok(Admitted::Service(None))).unwrap();
     assert_eq!(proxy.peer(&good_one).address, Some("198.51.100.8".parse().unwrap()));
     let certain = Door { services_need_certificate: true, ..door };
     let shows = enter(&certain, Some(&["proxy"]));
-    let denied = shows.admit(&good_one, || Ok(Admitted::Service)).unwrap_err();
+    let denied = shows.admit(&good_one, || Ok(Admitted::Service(None))).unwrap_err();
     assert_eq!(denied.code, ErrorCode::PermissionDenied, "the certificate is the proxy's");
 }
 
@@ -313,17 +320,21 @@ fn a_services_token_without_the_certificate_that_it_needs_is_nobodys() {
     let thief = enter(&door, None);
     assert!(thief.refuses_service(&none));
     let codes: Vec<_> =
-        (0..6).map(|_| thief.admit(&none, || Ok(Admitted::Service)).unwrap_err().code).collect();
+        (0..6).map(|_| thief.admit(&none, || Ok(Admitted::Service(None))).unwrap_err().code).collect();
     assert_eq!(codes, [invalid, invalid, invalid, invalid, many, many]);
+    let named = || Ok(Admitted::Service(Some(Box::new(alice_as_service()))));
+    let other = Door { addresses: Addresses::default(), ..door.clone() };
+    let refused = enter(&other, None).admit(&none, named).unwrap_err();
+    assert_eq!((refused.code, refused.whose), (invalid, Some(Box::new(alice_as_service()))));
     let certified = enter(&door, Some(&["billing.internal"]));
     assert!(!certified.refuses_service(&none));
-    certified.admit(&none, || Ok(Admitted::Service)).unwrap();
+    certified.admit(&none, || Ok(Admitted::Service(None))).unwrap();
     // So it is where the call was let try before anybody could say whose it is.
     let door = Door { addresses: self::door(None).addresses, ..door };
     let thief = enter(&door, None);
     for _ in 0..4 {
         let trial = thief.try_call(&none, || false).unwrap();
-        assert_eq!(thief.judge(trial, &none, Ok(Admitted::Service)).unwrap_err().code, invalid);
+        assert_eq!(thief.judge(trial, &none, Ok(Admitted::Service(None))).unwrap_err().code, invalid);
     }
     assert_eq!(code(thief.try_call(&none, || false).err()), Some(many));
 }

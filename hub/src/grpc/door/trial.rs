@@ -7,16 +7,17 @@ use std::time::Instant;
 
 use carillon_net::addresses::Attempt;
 
-use super::Visitor;
-use crate::domain::error::ErrorCode;
+use super::{Visitor, too_many};
+use crate::domain::error::{ErrorCode, Refusal};
 use crate::grpc::errors::wire;
+use crate::session;
 
-/// The HTTP statuses of codes that say that nobody known calls, or somebody who says nothing that can be read.
-const FAILED: [u16; 3] = [400, 401, 413];
+/// The HTTP statuses of codes that say that nobody known calls, or somebody who says nothing that can be read, or nothing in time.
+const FAILED: [u16; 4] = [400, 401, 413, 504];
 
 /// Where a call counts of which it is not known yet whose it is.
 pub(super) enum Counted {
-    /// Nowhere, until it fails.
+    /// Nowhere, until it fails or others are asked about it.
     Nowhere,
     /// As the connection that it is on.
     InPlace(Attempt),
@@ -47,9 +48,19 @@ impl Trial {
         {
             attempt.unjudged(Instant::now());
         }
-        if refused.is_some_and(|code| !FAILED.contains(&wire(code).http)) {
+        if refused.is_some_and(|code| !has_failed(code)) {
             self.is_spared();
         }
+    }
+
+    /// Counts it from now on at the latest, be somebody known on the connection or not: what is good beside it makes it no
+    /// better. `TOO_MANY_CONNECTIONS` where too many of its address have failed or are pending.
+    pub(crate) fn asks_others(&mut self) -> Result<(), Refusal> {
+        if let (Some(address), Counted::Nowhere) = (self.address, &self.attempt) {
+            let attempt = self.visitor.door.addresses.attempt_without_place(address, Instant::now());
+            self.attempt = Counted::Beside(attempt.map_err(too_many)?);
+        }
+        Ok(())
     }
 
     /// It counts nowhere any more, and has not failed.
@@ -60,6 +71,35 @@ impl Trial {
             Counted::InPlace(place) => self.visitor.takes_back(place),
             Counted::Beside(attempt) => attempt.succeeded(),
         }
+    }
+}
+
+/// Whether this says that nobody known calls, or somebody who says nothing that can be read.
+fn has_failed(code: ErrorCode) -> bool {
+    FAILED.contains(&wire(code).http)
+}
+
+impl session::Attempt for Trial {
+    fn asks_others(&mut self) -> Result<(), Refusal> {
+        Self::asks_others(self)
+    }
+
+    fn is_refused(&mut self, refusal: Refusal) -> Refusal {
+        if !has_failed(refusal.code) && refusal.code != ErrorCode::Unavailable {
+            return refusal;
+        }
+        match Self::asks_others(self) {
+            Ok(()) => refusal,
+            Err(too_many) => Refusal { whose: refusal.whose, ..too_many },
+        }
+    }
+
+    fn succeeded(self: Box<Self>) {
+        (*self).succeeded();
+    }
+
+    fn ended(self: Box<Self>, reason: Option<ErrorCode>) {
+        (*self).judge(reason);
     }
 }
 

@@ -227,15 +227,14 @@ async fn made_up_tickets_count_at_their_address_and_honest_ones_do_not() {
     for _ in 0..10 {
         assert_eq!(shows(&mut router, &door, EXECUTE, "ticket_of-alice").await, "INVALID_ARGUMENT");
     }
-    let taken = hub.tickets_taken();
-    assert_eq!(taken, 10);
+    assert_eq!((hub.tickets_seen(), hub.tickets_taken()), (10, 0), "they are good yet");
     for path in [EXECUTE, GET_ROOM, EXECUTE, GET_ROOM] {
         assert_eq!(shows(&mut router, &door, path, "ticket_made-up").await, "INVALID_TOKEN");
     }
     for path in [EXECUTE, GET_ROOM] {
         assert_eq!(shows(&mut router, &door, path, "ticket_made-up").await, "TOO_MANY_CONNECTIONS");
     }
-    assert_eq!(hub.tickets_taken(), taken + 4, "what comes too often is not looked for");
+    assert_eq!((hub.tickets_seen(), hub.tickets_taken()), (12, 2), "what comes too often is not looked for");
 }
 
 /// It is refused as the token that it is not, and stays good for what it is for.
@@ -247,4 +246,45 @@ async fn a_ticket_buys_no_ticket() {
     let path = "/carillon.v1.HubService/CreateTicket";
     assert_eq!(shows(&mut router, &door, path, "ticket_of-alice").await, "INVALID_TOKEN");
     assert_eq!(hub.tickets_taken(), 0);
+}
+
+/// A body of which so much comes and no more, until it is dropped.
+fn begun(bytes: usize) -> Body {
+    let length = u32::try_from(2 * bytes).unwrap().to_be_bytes();
+    let data = [&[0], &length[..], &vec![0; bytes]].concat();
+    let first = futures::stream::once(std::future::ready(Ok(Frame::data(Bytes::from(data)))));
+    Body::new(StreamBody::new(futures::StreamExt::chain(
+        first,
+        futures::stream::pending::<Result<_, Status>>(),
+    )))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_user_has_not_sent_to_its_end_is_bounded_on_however_many_connections() {
+    const EACH: usize = 9_000;
+    let hub = FakeHub::answering(Err(ErrorCode::Conflict.into()));
+    let router = router(&hub).await;
+    let door = Door::default();
+    let begins = |token: &'static str, body: Body| {
+        let (mut router, door) = (router.clone(), door.clone());
+        let address = "192.0.2.1".parse().unwrap();
+        let visitor = Visitor::new(door.clone(), address, door.arrival(address), None);
+        let mut request = request(EXECUTE, Some(token), body, &Closer::default());
+        request.extensions_mut().insert(Arc::new(visitor));
+        tokio::spawn(async move { router.call(request).await.unwrap() })
+    };
+    let most = limits::UNFINISHED_BYTES / (EACH + 5);
+    let held: Vec<_> = (0..most).map(|_| begins(ALICE, begun(EACH))).collect();
+    tokio::task::yield_now().await;
+    let refused = begins(ALICE, begun(EACH)).await.unwrap();
+    assert_eq!(reason(&refused), "RATE_LIMITED");
+    assert!(held.iter().all(|call| !call.is_finished()), "those that there are go on");
+    // Those that end make room.
+    held.iter().take(2).for_each(tokio::task::JoinHandle::abort);
+    tokio::task::yield_now().await;
+    let whole = sent(&v1::ExecuteRequest::default().encode_to_vec());
+    assert_eq!(reason(&begins(ALICE, whole).await.unwrap()), "INVALID_ARGUMENT");
+    let more = begins(ALICE, begun(EACH));
+    tokio::task::yield_now().await;
+    assert!(!more.is_finished());
 }

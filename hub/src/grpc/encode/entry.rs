@@ -45,6 +45,7 @@ pub(super) fn event(room: &RoomName, header: v1::EntryHeader, event: &Event) -> 
         name: event.name.as_str().to_owned(),
         key: event.key.as_ref().map_or_else(String::new, |key| key.as_str().to_owned()),
         payload: event.payload.as_ref().map(parts::content),
+        by_service: event.by_service,
     }
 }
 

@@ -85,6 +85,7 @@ fn wire_text(text: &str) -> Option<v1::Content> {
 
 fn event() -> Event {
     Event {
+        by_service: false,
         name: EventName::parse("moved").unwrap(),
         key: Some(EventKey::parse("cursor").unwrap()),
         payload: Some(Content::data(vec![1, 2].into(), "application/x-moves").unwrap()),

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 
 use super::call::RequestId;
-use super::ports::{Authenticate, Execute, Observe, Operator};
+use super::ports::{Answer, Authenticate, Execute, Observe, Operator};
 use super::{decode, encode, overview};
 use crate::access::tickets::Tickets;
 use crate::audit::{About, Source, Who, event};
@@ -24,6 +24,7 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::peer::Peer;
 use crate::domain::time::Moment;
 use crate::session::{Closer, Services, Session};
+use crate::telemetry::traces::TraceContext;
 
 use stream::LocalStream;
 
@@ -56,10 +57,13 @@ impl LocalHub {
 impl LocalHub {
     /// `PERMISSION_DENIED` for a service where it would have to show a certificate.
     fn refuse_services(&self, token: &str) -> Result<(), Refusal> {
-        if self.takes_services || self.authenticate.any_service(token).is_err() {
+        if self.takes_services {
             return Ok(());
         }
-        Err(ErrorCode::PermissionDenied.into())
+        match self.authenticate.any_service(token) {
+            Ok(service) => Err(Refusal::from(ErrorCode::PermissionDenied).of(service)),
+            Err(_) => Ok(()),
+        }
     }
 }
 
@@ -71,6 +75,13 @@ impl LocalHub {
             Some(token) => token.await,
             None => Ok(shown.to_owned()),
         }
+    }
+
+    /// Whether the ticket of a call is good; `None` where it bears none.
+    fn look(&self, call: &Call) -> Option<Answer<()>> {
+        let look = self.authenticate.look(call.token.as_deref()?)?;
+        let (this, call) = (self.clone(), call.clone());
+        Some(look.map(move |looked| looked.inspect_err(|refusal| this.tell_refused(&call, refusal))).boxed())
     }
 
     async fn caller(&self, call: &Call) -> Result<Caller, Refusal> {
@@ -87,6 +98,10 @@ impl LocalHub {
         let operator = self.token(call).await.and_then(|token| {
             self.refuse_services(&token)?;
             self.authenticate.operator(&token)
+        });
+        let operator = operator.and_then(|operator| match self.authenticate.limit_service(&operator.whose) {
+            Ok(()) => Ok(operator),
+            Err(refusal) => Err(refusal.of(operator.whose)),
         });
         let operator = operator.inspect_err(|refusal| self.tell_refused(call, refusal))?;
         self.tell_ticket(call, Who::from(&operator.whose));
@@ -108,7 +123,7 @@ impl LocalHub {
 
 impl HubPort for LocalHub {
     fn open(&self, call: Call) -> Box<dyn FrameStream> {
-        let (closer, peer) = (Closer::default(), peer(&call.peer));
+        let (closer, peer, trace) = (Closer::default(), peer(&call.peer), trace(&call.peer));
         let session = Session::new(
             Arc::clone(&self.services),
             self.shard,
@@ -116,7 +131,8 @@ impl HubPort for LocalHub {
             call.request_id,
             closer.clone(),
         )
-        .from(peer);
+        .from(peer)
+        .traced(trace);
         Box::new(LocalStream::new(session, closer))
     }
 
@@ -129,17 +145,30 @@ impl HubPort for LocalHub {
         let this = self.clone();
         let limit = self.services.settings.command_timeout;
         let request_id = RequestId::of_text(&call.request_id);
-        let source = Source::call(request_id.as_str(), peer(&call.peer));
+        let source = Source::call(request_id.as_str(), peer(&call.peer)).traced(trace(&call.peer));
         async move {
             let refused = |refusal: Refusal, caller_is_known| {
                 let error = encode::error(&refusal, request_id.as_str());
                 Refused { error, caller_is_known }
             };
-            let caller = this.caller(&call).await.map_err(|refusal| refused(refusal, false))?;
-            known();
-            let request = request.await.map_err(|error| Refused { error, caller_is_known: true })?;
+            let read = async {
+                let request = request.await.map_err(|error| Refused { error, caller_is_known: true })?;
+                decode::execute(request).map_err(|refusal| refused(refusal, true))
+            };
+            let caller = async { this.caller(&call).await.map_err(|refusal| refused(refusal, false)) };
+            // A ticket is used up by a command that can be read, and by no other.
+            let (caller, (idempotency, command)) = if let Some(look) = this.look(&call) {
+                look.await.map_err(|refusal| refused(refusal, false))?;
+                let command = read.await?;
+                let caller = caller.await?;
+                known();
+                (caller, command)
+            } else {
+                let caller = caller.await?;
+                known();
+                (caller, read.await?)
+            };
             let work = async {
-                let (idempotency, command) = decode::execute(request)?;
                 let reply = this.execute.execute(&caller, idempotency, command, source).await?;
                 encode::execute_response(&reply).ok_or_else(|| Refusal::from(ErrorCode::Internal))
             };
@@ -208,10 +237,9 @@ impl HubPort for LocalHub {
             TurnedAway::TooMany => {
                 let minute = Duration::from_mins(1);
                 let address = peer.address.map(network);
-                if let Some(left_out) = self.services.upkeep.turned_away.admit_every(minute, address, now) {
-                    let refused = Err(ErrorCode::TooManyConnections);
-                    audit.tell_with(event::TURNED_AWAY, &source, None, About::default(), refused, left_out);
-                }
+                let is_due = self.services.upkeep.turned_away.admit_every(minute, address, now).is_some();
+                let refused = ErrorCode::TooManyConnections;
+                audit.tell_seldom(event::TURNED_AWAY, &source, None, refused, is_due);
             }
         }
     }
@@ -224,6 +252,11 @@ impl HubPort for LocalHub {
 /// Where the front says that a call comes from: what is in this process is believed.
 fn peer(peer: &port::Peer) -> Peer {
     Peer::new(peer.address, peer.agent.as_deref(), peer.origin.as_deref())
+}
+
+/// The trace that a call is a part of.
+fn trace(peer: &port::Peer) -> Option<TraceContext> {
+    TraceContext::parse(peer.trace_parent.as_deref()?)
 }
 
 /// From where it comes, as the audit log says it.

@@ -8,12 +8,15 @@ use futures::stream::Stream;
 
 use super::{Output, Session, Stage};
 use crate::domain::error::ErrorCode;
-use crate::domain::limits::{OUTBOX_BYTES, SLOW_CONSUMER_FACTOR};
+use crate::domain::limits::{JOIN_AGAIN, OUTBOX_BYTES, SLOW_CONSUMER_FACTOR, UNREAD_ROOMS};
+use crate::domain::names::RoomName;
 use crate::domain::time::Moment;
 use crate::session::batch::Batch;
 use crate::session::catch_up::{self, CatchUp};
+use crate::session::dispatch::Done;
+use crate::session::joins::wait_after;
 use crate::session::services::Services;
-use crate::store::refuse;
+use crate::store::{StoreError, refuse};
 
 impl Session {
     /// Fills `batch` with what is to be written next. Pending while there is nothing.
@@ -53,6 +56,8 @@ impl Session {
                 Stage::Ending(refusal) => {
                     let refusal = refusal.take();
                     self.stage = Stage::Ended;
+                    let reason = refusal.as_ref().map(|refusal| refusal.code);
+                    self.attempt.take().into_iter().for_each(|attempt| attempt.ended(reason));
                     return Poll::Ready(Output::End(refusal));
                 }
                 Stage::Ended => return Poll::Ready(Output::End(None)),
@@ -91,8 +96,7 @@ impl Session {
         let Some(established) = &mut self.established else { return true };
         let is_reading = established.inbox_under_way
             || established.feed.as_ref().is_some_and(|feed| feed.next_query().is_some());
-        let is_joining = established.joins_under_way > 0 || !established.joins.is_empty();
-        if !self.in_flight.is_empty() || is_joining || is_reading {
+        if !self.in_flight.is_empty() || !established.joins.are_done() || is_reading {
             return false;
         }
         if !std::mem::replace(noted, true) {
@@ -111,7 +115,7 @@ impl Session {
             && let Stage::Waiting(deadline) = &mut self.stage
             && deadline.as_mut().poll(cx).is_ready()
         {
-            self.end(Some(ErrorCode::AuthRequired.into()));
+            self.end(Some(ErrorCode::DeadlineExceeded.into()));
         }
     }
 
@@ -143,10 +147,11 @@ impl Session {
             && established.slots.may_read()
             && let Some((slot, room, after)) = established.slots.next_behind()
         {
-            let Services { metrics, namespaces, store, .. } = &*self.services;
+            let Services { metrics, namespaces, store, upkeep, .. } = &*self.services;
             metrics.counters().catch_ups.increment();
             let keeps_latest = namespaces.rules(&room.key.room).is_some_and(|rules| rules.latest_per_key);
-            established.catch_up = Some(CatchUp::begin(store, slot, room, after, keeps_latest));
+            established.catch_up =
+                Some(CatchUp::begin(store, slot, room, after, keeps_latest, &upkeep.crowd.catch_ups));
         }
         let Some(reading) = &mut established.catch_up else { return false };
         let Poll::Ready(page) = reading.page.as_mut().poll(cx) else { return false };
@@ -164,13 +169,28 @@ impl Session {
                 let (frames, cursor) = catch_up::frames(encoder, &room.key.room, &page, after, until);
                 established.slots.take_page(slot, frames, cursor);
             }
-            Err(error) => {
-                // Nothing may be missing without a word: the client comes back and resumes from where it is.
-                tracing::warn!(error = %error, "a session could not catch up");
-                self.end(Some(refuse(error)));
-            }
+            Err(error) => self.read_later(slot, &room.key.room, error),
         }
         true
+    }
+
+    /// A room could not be read: it waits and is read again, so that nothing is missing, and all others go on. A session that is
+    /// about to end has no time for that: its client comes back and resumes from where it is.
+    fn read_later(&mut self, slot: u32, room: &RoomName, error: StoreError) {
+        let (goes_on, now) = (self.goes_on(), Moment::now());
+        if let Some(left_out) = self.services.upkeep.unread_rooms.admit_every(UNREAD_ROOMS, now) {
+            let namespace = room.namespace();
+            tracing::warn!(error = %error, namespace, left_out, "a session could not read a room: it tries again");
+        }
+        let Some(established) = self.established.as_mut().filter(|_| goes_on) else {
+            return self.end(Some(refuse(error)));
+        };
+        let failed = established.slots.could_not_read(slot);
+        let wait = wait_after(failed.saturating_sub(1), JOIN_AGAIN);
+        self.begin(0, async move {
+            tokio::time::sleep(wait).await;
+            Done::ReadAgain(slot)
+        });
     }
 
     /// Replies first, then pushes, then what lies past the rooms' cursors.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::access::rules::{Capability, Permit, follows_by_token, permit};
 use crate::domain::caller::Caller;
+use crate::domain::command::Stateless;
 use crate::domain::error::Refusal;
 use crate::domain::names::RoomName;
+use crate::domain::namespace::{NamespaceRules, Who};
 
 use super::known::Standing;
 use super::{Asked, Executor};
@@ -17,7 +19,7 @@ impl Executor {
         &self,
         asked: Asked<'_>,
         standing: &Standing,
-        answer: &mut Option<bool>,
+        answer: &mut Option<Result<bool, Refusal>>,
     ) -> Result<Permit, Refusal> {
         let permit = |allowed| {
             let Asked { caller, room, capability, .. } = asked;
@@ -28,12 +30,32 @@ impl Executor {
             Err(refusal) if asked.capability.asks_authorizer(asked.rules, asked.caller) => refusal,
             decided => return decided,
         };
-        let allowed = match *answer {
-            Some(allowed) => allowed,
+        let allowed = match answer.take() {
+            Some(answer) => answer?,
             None => self.gate.ask(asked.caller, &asked.room.room, asked.capability).await?,
         };
-        *answer = Some(allowed);
+        *answer = Some(Ok(allowed));
         if allowed { permit(true) } else { Err(refused) }
+    }
+
+    /// Whether the authoriser decides who may do something in a room.
+    pub(crate) fn goes_by_authorizer(&self, room: &RoomName) -> bool {
+        let asks = |rules: &NamespaceRules| [rules.join, rules.send].contains(&Who::Authorizer);
+        self.namespaces.rules(room).is_some_and(asks)
+    }
+
+    /// What it says of a command, where its answer decides.
+    pub(crate) async fn asks_first(
+        &self,
+        caller: &Caller,
+        command: &Stateless,
+    ) -> Option<Result<bool, Refusal>> {
+        let room = command.room()?;
+        let (rules, capability) = (self.namespaces.rules(room)?, Capability::of(command, caller)?);
+        if !capability.waits_for_authorizer(rules, caller) {
+            return None;
+        }
+        Some(self.gate.ask(caller, room, capability).await)
     }
 
     /// Whether the authoriser decides that `caller` may follow `room`.

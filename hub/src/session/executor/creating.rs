@@ -8,7 +8,7 @@ use crate::domain::names::RoomName;
 use crate::domain::reply::Reply;
 use crate::store::{CommitError, Committed, Condition, Idempotency, refuse, refuse_commit};
 
-use super::{Executor, room_of};
+use super::{Executor, room_of, steps};
 
 impl Executor {
     pub(super) async fn create(
@@ -33,12 +33,12 @@ impl Executor {
             // What is there already takes no room: it is found, and nothing is made.
             Err(refusal) if is_known => {
                 outcome.conditions = vec![Condition::NEVER];
-                let committed = self.store.commit(outcome).await;
+                let committed = steps::commit(&*self.store, outcome).await;
                 return found(&creation, room, committed).unwrap_or(Err(refusal));
             }
             Err(refusal) => return Err(refusal),
         };
-        let committed = self.store.commit(outcome).await;
+        let committed = steps::commit(&*self.store, outcome).await;
         if let Some(reserved) = reserved {
             reserved.settle(&committed);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use crate::domain::inbox::InboxSummary;
+use crate::domain::inbox::{InboxSummary, Priority};
 use crate::domain::limits::INBOX_COUNTED;
 use crate::domain::names::{TenantId, UserKey};
 use crate::domain::position::{Epoch, InboxPosition, Seq};
@@ -19,34 +19,77 @@ use super::limits::{BROADCASTS, BROADCASTS_CACHED};
 use super::script;
 use super::shared::Shared;
 
-/// One broadcast, as far as it is counted.
-#[derive(Clone, Copy, Debug)]
-struct Counted {
-    seq: u64,
-    is_critical: bool,
-    expires: Option<Timestamp>,
-}
-
-/// A tenant's broadcasts.
+/// A tenant's broadcasts: of the newest what is counted of them.
 #[derive(Debug, Default)]
 pub(super) struct Broadcasts {
     /// Versions are counted from the beginning of an epoch, perhaps.
     epoch: Epoch,
     version: Vec<u8>,
     /// The last place.
-    pub(super) head: u64,
+    head: u64,
     /// The place of the oldest that is kept; 0 where there is none.
-    pub(super) oldest: u64,
-    /// The newest, in order.
-    newest: Vec<Counted>,
+    oldest: u64,
+    /// All after this place are among the newest.
+    complete_from: u64,
+    /// First and last of the places that follow each other, in order.
+    runs: Vec<(u64, u64)>,
+    /// Those that expire, and when.
+    expiring: Vec<(u64, Timestamp)>,
+    /// Critical ones, and when they expire.
+    critical: Vec<(u64, Option<Timestamp>)>,
 }
 
 impl Broadcasts {
-    /// The places of those after one, in order, and whether they are all of them.
-    pub(super) fn after(&self, after: u64) -> (impl ExactSizeIterator<Item = u64>, bool) {
-        let first = self.newest.partition_point(|counted| counted.seq <= after);
-        let are_all = first > 0 || self.newest.len() < BROADCASTS;
-        (self.newest.iter().skip(first).map(|counted| counted.seq), are_all)
+    /// Takes the newest off an answer, the newest first.
+    fn take_newest(&mut self, mut answer: Answer) -> Result<(), StoreError> {
+        let count = answer.len() / 3;
+        while answer.len() > 0 {
+            let (seq, priority, expires) = (answer.count()?, answer.count()?, answer.number()?);
+            let expires = (expires != 0).then_some(Timestamp(expires));
+            match self.runs.last_mut() {
+                Some((first, _)) if *first == seq + 1 => *first = seq,
+                _ => self.runs.push((seq, seq)),
+            }
+            self.expiring.extend(expires.map(|expires| (seq, expires)));
+            if priority == Priority::Critical as u64 {
+                self.critical.push((seq, expires));
+            }
+        }
+        let lowest = self.runs.last().map_or(0, |(first, _)| *first);
+        self.complete_from = if count < BROADCASTS { 0 } else { lowest.saturating_sub(1) };
+        self.runs.reverse();
+        self.expiring.reverse();
+        self.critical.reverse();
+        Ok(())
+    }
+
+    /// Adds what a script takes to count those that are a user's: after `known_from`, where there are any. What it says grows with
+    /// those that have gone, have expired or are critical, not with those that the user has seen.
+    pub(super) fn push(&self, call: &mut Call, known_from: Option<u64>, now: Timestamp) {
+        call.push(self.head);
+        call.push(known_from.map_or(-1, u64::cast_signed));
+        call.push(self.oldest);
+        call.push(self.complete_from);
+        // None are theirs whom the directory does not know.
+        let after = known_from.unwrap_or(u64::MAX);
+        let runs = &self.runs[self.runs.partition_point(|(_, last)| *last <= after)..];
+        call.push(runs.len());
+        for (first, last) in runs {
+            call.push((*first).max(after + 1));
+            call.push(*last);
+        }
+        let expired = self.expiring.iter().filter(|(seq, expires)| *seq > after && *expires <= now);
+        push_places(call, expired.map(|(seq, _)| *seq).collect());
+        let lasts = |expires: &Option<Timestamp>| expires.is_none_or(|expires| expires > now);
+        let critical = self.critical.iter().filter(|(seq, expires)| *seq > after && lasts(expires));
+        push_places(call, critical.map(|(seq, _)| *seq).collect());
+    }
+}
+
+fn push_places(call: &mut Call, places: Vec<u64>) {
+    call.push(places.len());
+    for place in places {
+        call.push(place);
     }
 }
 
@@ -61,10 +104,17 @@ pub(super) struct State {
     pub(super) read: u64,
     unread: u64,
     critical: u64,
-    /// Broadcasts after that which are read, in order.
-    pub(super) seen: Vec<u64>,
-    /// Broadcasts that are deleted, in order.
-    pub(super) deleted: Vec<u64>,
+    /// Whether broadcasts are read or deleted one by one.
+    has_some: bool,
+}
+
+/// What a user has done with a broadcast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Read it, or deleted it.
+    pub(super) read: bool,
+    /// Deleted it.
+    pub(super) deleted: bool,
 }
 
 impl State {
@@ -72,32 +122,7 @@ impl State {
     pub(super) fn take(mut answer: Answer) -> Result<Self, StoreError> {
         let (own_head, read) = (answer.count()?, answer.count()?);
         let (unread, critical) = (answer.count()?, answer.count()?);
-        let mut sorted = || -> Result<Vec<u64>, StoreError> {
-            let mut places: Vec<u64> =
-                answer.list()?.numbers()?.into_iter().map(i64::cast_unsigned).collect();
-            places.sort_unstable();
-            Ok(places)
-        };
-        Ok(Self { own_head, read, unread, critical, seen: sorted()?, deleted: sorted()? })
-    }
-
-    /// Whether a broadcast was read or deleted.
-    pub(super) fn has_seen(&self, seq: u64) -> bool {
-        seq <= self.read || self.seen.binary_search(&seq).is_ok() || self.has_deleted(seq)
-    }
-
-    /// A place up to which all broadcasts before this one were seen.
-    pub(super) fn before_seen(&self, before: u64) -> u64 {
-        let mut before = before;
-        while before > self.read + 1 && self.has_seen(before - 1) {
-            before -= 1;
-        }
-        before
-    }
-
-    /// Whether a broadcast was deleted.
-    pub(super) fn has_deleted(&self, seq: u64) -> bool {
-        self.deleted.binary_search(&seq).is_ok()
+        Ok(Self { own_head, read, unread, critical, has_some: answer.count()? > 0 })
     }
 
     /// Both logs' ends.
@@ -105,29 +130,12 @@ impl State {
         InboxPosition { epoch, own: Seq(self.own_head), broadcast: Seq(broadcasts.head) }
     }
 
-    /// What the inbox holds in all. `known_from` is the place after which broadcasts are the user's.
-    pub(super) fn summary(
-        &self,
-        epoch: Epoch,
-        broadcasts: &Broadcasts,
-        known_from: Option<u64>,
-        now: Timestamp,
-    ) -> InboxSummary {
-        let (mut unread, mut critical) = (self.unread, self.critical);
-        if let Some(known_from) = known_from {
-            let after = known_from.max(self.read);
-            for counted in broadcasts.newest.iter().rev().take_while(|counted| counted.seq > after) {
-                let lasts = counted.expires.is_none_or(|expires| expires > now);
-                if lasts && !self.has_seen(counted.seq) {
-                    unread += 1;
-                    critical += u64::from(counted.is_critical);
-                }
-            }
-        }
+    /// What the inbox holds in all.
+    pub(super) fn summary(&self, epoch: Epoch, broadcasts: &Broadcasts) -> InboxSummary {
         InboxSummary {
             head: self.head(epoch, broadcasts),
-            unread: unread.min(INBOX_COUNTED),
-            critical: critical.min(INBOX_COUNTED),
+            unread: self.unread.min(INBOX_COUNTED),
+            critical: self.critical.min(INBOX_COUNTED),
         }
     }
 }
@@ -146,16 +154,11 @@ impl Shared {
             return Ok(known);
         }
         let (head, oldest) = (answer.count()?, answer.count()?);
-        let mut newest = Vec::with_capacity(answer.len() / 3);
-        while answer.len() > 0 {
-            let (seq, priority, expires) = (answer.count()?, answer.count()?, answer.number()?);
-            let expires = (expires != 0).then_some(Timestamp(expires));
-            newest.push(Counted { seq, is_critical: priority == 4, expires });
-        }
-        newest.reverse();
+        let mut broadcasts = Broadcasts { epoch, version, head, oldest, ..Broadcasts::default() };
+        broadcasts.take_newest(answer)?;
         // Only what is durable is kept: a version that is lost with its master may come again, and be of others.
         self.may_show(&server, Log::Inbox(InboxLog::Broadcast(tenant.clone())), Seq(head)).await?;
-        let broadcasts = Arc::new(Broadcasts { epoch, version, head, oldest, newest });
+        let broadcasts = Arc::new(broadcasts);
         let mut cached = self.broadcasts.0.lock();
         if cached.len() >= BROADCASTS_CACHED {
             cached.clear();
@@ -174,13 +177,63 @@ impl Shared {
         }
     }
 
-    /// What a user has done with their inbox.
-    pub(super) async fn inbox_state(&self, user: &UserKey) -> Result<State, StoreError> {
-        let call = Call::new(&script::INBOX_READ, self, Partition::of_user(&user.tenant, &user.user));
-        let call = call.arg(self.now().millis()).arg(user.tenant.as_str()).arg(user.user.as_str());
+    /// A tenant's broadcasts, the place after which they are a user's, and what the user has done with their inbox.
+    pub(super) async fn inbox_state(
+        &self,
+        user: &UserKey,
+    ) -> Result<(Arc<Broadcasts>, Option<u64>, State), StoreError> {
+        let (broadcasts, known_from) =
+            futures::try_join!(self.broadcasts(&user.tenant), self.known_from(user))?;
+        let now = self.now();
+        let mut call = self.of_user(&script::INBOX_READ, user).arg(now.millis());
+        broadcasts.push(&mut call, known_from, now);
         let (answer, server) = call.ask_at(self).await?;
         let state = State::take(answer)?;
         self.may_show(&server, Log::Inbox(InboxLog::Own(user.clone())), Seq(state.own_head)).await?;
-        Ok(state)
+        Ok((broadcasts, known_from, state))
+    }
+
+    /// What a user has done with some broadcasts, of each in its place.
+    pub(super) async fn seen(
+        &self,
+        user: &UserKey,
+        state: &State,
+        places: &[u64],
+    ) -> Result<Vec<Seen>, StoreError> {
+        let mut seen: Vec<_> =
+            places.iter().map(|seq| Seen { read: *seq <= state.read, deleted: false }).collect();
+        if !state.has_some || places.is_empty() {
+            return Ok(seen);
+        }
+        let mut call = self.of_user(&script::SEEN, user);
+        push_places(&mut call, places.to_vec());
+        let mut answer = call.ask(self).await?;
+        for seen in &mut seen {
+            let said = answer.count()?;
+            seen.read |= said > 0;
+            seen.deleted = said > 1;
+        }
+        Ok(seen)
+    }
+
+    /// The place that all broadcasts from there to before another one were seen.
+    pub(super) async fn before_seen(
+        &self,
+        user: &UserKey,
+        (broadcasts, state): (&Broadcasts, &State),
+        before: Seq,
+    ) -> Result<Seq, StoreError> {
+        if !state.has_some {
+            return Ok(before);
+        }
+        let mut call = self.of_user(&script::SEEN_BEFORE, user);
+        call.push(before.0);
+        broadcasts.push(&mut call, Some(state.read), self.now());
+        Ok(Seq(call.ask(self).await?.count()?))
+    }
+
+    fn of_user(&self, script: &'static redis::Script, user: &UserKey) -> Call {
+        let call = Call::new(script, self, Partition::of_user(&user.tenant, &user.user));
+        call.arg(user.tenant.as_str()).arg(user.user.as_str())
     }
 }

@@ -125,6 +125,7 @@ fn push_write(call: &mut Call, write: &Write, tags: &mut Tags) {
             tags.push(tag);
             let mut append = vec![b'A', record::kind(body) as u8];
             append.extend_from_slice(&tag.0.to_le_bytes());
+            append.extend_from_slice(&record::first_version(body).to_le_bytes());
             call.push(append);
             call.push(record::encode_body(body));
         }

@@ -21,7 +21,6 @@ pub(super) struct Asked {
     pub(super) outcome: Outcome,
     user: UserKey,
     broadcasts: Arc<Broadcasts>,
-    known_from: Option<u64>,
 }
 
 /// Looks up what one is about; gives the call that commits it.
@@ -31,27 +30,16 @@ pub(super) async fn ask(
     outcome: Outcome,
 ) -> Result<(Call, Asked), StoreError> {
     let user = UserKey { tenant: outcome.tenant.clone(), user };
-    let (broadcasts, known_from, before) = futures::try_join!(
-        shared.broadcasts(&user.tenant),
-        shared.known_from(&user),
-        shared.inbox_state(&user)
-    )?;
-    let asked = Asked { outcome, user, broadcasts, known_from };
+    let (broadcasts, known_from) =
+        futures::try_join!(shared.broadcasts(&user.tenant), shared.known_from(&user))?;
+    let asked = Asked { outcome, user, broadcasts };
     let outcome = &asked.outcome;
     let numbers = Numbers::begin(shared, outcome)
         .count(asked.changes().count())
         .count(groups(&outcome.effects).count());
     let mut call = begin(shared, &script::INBOX, outcome, &numbers, &[asked.user.user.as_str()]);
     call.push(&shared.head().to_bytes()[..]);
-    call.push(asked.broadcasts.head);
-    call.push(known_from.map_or(-1, u64::cast_signed));
-    call.push(asked.broadcasts.oldest);
-    let (places, are_all) = asked.broadcasts.after(before.read.max(known_from.unwrap_or(0)));
-    call.push(u8::from(are_all));
-    call.push(places.len());
-    for place in places {
-        call.push(place);
-    }
+    asked.broadcasts.push(&mut call, known_from, shared.now());
     for change in asked.changes() {
         push_change(shared, &mut call, (&asked.user, known_from), change).await?;
     }
@@ -73,7 +61,7 @@ impl Asked {
             Verdict::Condition => return Err(damaged("a condition that was not asked for")),
         };
         let state = State::take(answer.list()?)?;
-        let summary = state.summary(shared.epoch(), &self.broadcasts, self.known_from, shared.now());
+        let summary = state.summary(shared.epoch(), &self.broadcasts);
         committed.inbox = self.changes().next().is_some().then_some(summary);
         let mut changes = Vec::new();
         if is_new {

@@ -41,6 +41,9 @@ pub struct Options {
     pub revoked_for: Option<Duration>,
     /// The time; tests drive it.
     pub clock: Clock,
+    /// The time by which revocations are forgotten: Redis' own where `None`, as no node's clock may decide that for all; tests
+    /// drive it.
+    pub forgets_by: Option<Clock>,
 }
 
 impl Options {
@@ -59,6 +62,7 @@ impl Options {
             notification_retention: limits::NOTIFICATION_RETENTION,
             revoked_for: None,
             clock: Arc::new(Timestamp::now),
+            forgets_by: None,
         }
     }
 }

@@ -86,9 +86,10 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
 /// A page, in order. Whoever reads one can give it again.
 pub(super) async fn page(shared: &Shared, after: u64, most: u32) -> Result<RevocationPage, StoreError> {
     let call = Call::new(&script::REVOCATIONS, shared, Partition::of_hub());
-    let now = shared.now();
-    let reached = shared.options.revoked_for.map(|kept| now.minus(kept).millis().to_string());
-    let call = call.arg(after).arg(most).arg(now.millis()).arg(reached.unwrap_or_default().as_bytes());
+    let now = shared.options.forgets_by.as_ref().map(|clock| clock().millis().to_string());
+    let kept = shared.options.revoked_for.map(|kept| kept.as_millis().to_string());
+    let [now, kept] = [now, kept].map(Option::unwrap_or_default);
+    let call = call.arg(after).arg(most).arg(now.as_bytes()).arg(kept.as_bytes());
     let mut answer = call.ask(shared).await?;
     let mut page = RevocationPage { revocations: Vec::new(), last: after, more: false };
     while answer.len() > 0 {

@@ -38,8 +38,11 @@ scripts! {
     ENDED = ["common", "inbox_state", "ended"];
     ERASE_ROOM = ["common", "room_state", "erase_room"];
     ERASE_INBOX = ["common", "inbox_state", "erase_inbox"];
-    OWN_PAGE = ["common", "own_page"];
+    OWN_PAGE = ["common", "inbox_state", "own_page"];
     ALL_PAGE = ["common", "all_page"];
+    SETTLE = ["common", "inbox_state", "settle"];
+    SEEN = ["common", "seen"];
+    SEEN_BEFORE = ["common", "inbox_state", "seen_before"];
     INBOX_READ = ["common", "inbox_state", "inbox_read"];
     BROADCASTS = ["common", "broadcasts"];
     IDENTITY = ["common", "identity"];

@@ -1,4 +1,5 @@
-//! What goes on by itself: what retention removes, notifications that end, effects that wait, counts of keys.
+//! What goes on by itself: what retention removes, notifications that end, what is read up to a mark, effects that wait, counts
+//! of keys.
 //!
 //! Each server has a task of its own, so that one that is away holds up no other, and its partitions take turns: each is asked
 //! once in [`TURNS`] looks what is due in it. Nodes do not share that out: whatever is found is done once, whoever finds it.
@@ -11,7 +12,7 @@ use rustc_hash::FxHashMap;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::domain::names::{RoomKey, RoomName, TenantId};
+use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use crate::redis::Partition;
 use crate::redis::slots::Address;
 use crate::store::StoreError;
@@ -106,7 +107,7 @@ async fn look(
         command.arg("LIMIT").arg(0).arg(DUE_AT_ONCE);
     });
     let (mut full, mut rooms, mut ended) = (Vec::new(), Vec::new(), Vec::new());
-    let mut effects = Vec::new();
+    let (mut effects, mut marked) = (Vec::new(), Vec::new());
     for (partition, value) in due.await? {
         let Ok(members) = value.and_then(|value| Answer::new(value).all_bytes()) else { continue };
         if members.len() == DUE_AT_ONCE {
@@ -118,6 +119,7 @@ async fn look(
             match member.split_once('/') {
                 None => effects.push(partition),
                 Some(("a", room)) => rooms.extend(parse_room(room)),
+                Some(("m", user)) => marked.extend(parse_user(user)),
                 Some(_) => has_ended = true,
             }
         }
@@ -128,6 +130,11 @@ async fn look(
     }
     let trims = stream::iter(&rooms);
     trims.for_each_concurrent(TRIMS_AT_ONCE, |room| trim_or_put_off(shared, room)).await;
+    for user in marked {
+        if let Err(error) = settle_unread(shared, &user).await {
+            tracing::debug!(error = %error, "what was read has to wait");
+        }
+    }
     for partition in ended {
         let call = Call::new(&script::ENDED, shared, partition).arg(now).arg(DUE_AT_ONCE);
         if let Err(error) = call.ask(shared).await {
@@ -135,6 +142,22 @@ async fn look(
         }
     }
     Ok(full)
+}
+
+/// Takes all that a user has read by their mark out of what is unread.
+async fn settle_unread(shared: &Shared, user: &UserKey) -> Result<(), StoreError> {
+    loop {
+        let call = Call::new(&script::SETTLE, shared, Partition::of_user(&user.tenant, &user.user));
+        let call = call.arg(shared.now().millis()).arg(user.tenant.as_str()).arg(user.user.as_str());
+        if call.ask(shared).await?.count()? == 0 || shared.is_closing() {
+            return Ok(());
+        }
+    }
+}
+
+fn parse_user(text: &str) -> Option<UserKey> {
+    let (tenant, user) = text.split_once('/')?;
+    Some(UserKey { tenant: TenantId::parse(tenant).ok()?, user: UserId::parse(user).ok()? })
 }
 
 fn parse_room(text: &str) -> Option<RoomKey> {

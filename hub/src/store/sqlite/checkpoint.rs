@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rusqlite::Connection;
 
 use super::engine::{self, Result};
-use super::identity::Watermark;
+use super::watermark::Watermark;
 
 /// Pages of the log that start a checkpoint: 16 MB.
 const START: u64 = 4_000;
@@ -115,7 +115,7 @@ pub(super) struct Helper {
 
 impl Helper {
     /// Runs until the writer is gone. Gives the file that must be closed last.
-    pub(super) fn run(self) -> Option<File> {
+    pub(super) fn run(mut self) -> Option<File> {
         loop {
             match self.woken.recv_timeout(WATERMARK) {
                 Ok(()) => self.checkpoint(),
@@ -127,7 +127,7 @@ impl Helper {
         self.file
     }
 
-    fn checkpoint(&self) {
+    fn checkpoint(&mut self) {
         // The second pass takes what came during the first, so that little is left for the writer.
         for _ in 0..2 {
             let copied = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
@@ -142,7 +142,7 @@ impl Helper {
         self.write_watermark();
     }
 
-    fn write_watermark(&self) {
+    fn write_watermark(&mut self) {
         self.watermark.write(self.progress.committed.load(Ordering::Relaxed) as i64);
     }
 }

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::store::StoreError;
 
-/// The engine failed, or what it holds does not make sense. Whoever writes stops at the first one.
+/// The engine failed, or what it holds does not make sense. Whoever writes stops at the first one, but for damage that an
+/// outcome meets before its group's transaction begins.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EngineError {
     /// SQLite said so.
@@ -16,6 +17,19 @@ pub(super) enum EngineError {
     /// A row that this version cannot have written.
     #[error("damaged row: {0}")]
     Damaged(&'static str),
+}
+
+impl EngineError {
+    /// Whether what was read makes no sense, while the engine itself works.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            // Without a code it is a value that is none of its column's.
+            Self::Sqlite(error) => error
+                .sqlite_error_code()
+                .is_none_or(|code| matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)),
+        }
+    }
 }
 
 impl From<EngineError> for StoreError {
@@ -35,7 +49,7 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// Whether another connection has what was asked for locked.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 /// Opens a connection that writes durably: every commit is synced.

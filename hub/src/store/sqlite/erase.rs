@@ -15,6 +15,7 @@ use crate::store::{Change, Erased, StoreError};
 use super::apply::Blanked;
 use super::engine::{EngineError, Result};
 use super::overlay::Publish;
+use super::own::OwnLog;
 use super::room_state::RoomState;
 use super::state::State;
 
@@ -225,6 +226,7 @@ impl State {
         for (_, entry) in kept {
             let mut entry = (*entry).clone();
             if let EntryBody::Event(event) = &mut entry.body
+                && !event.by_service
                 && event.payload.take().is_some()
             {
                 self.blank_latest(db, room, &entry)?;
@@ -232,7 +234,7 @@ impl State {
             }
         }
         db.prepare_cached(
-            "UPDATE latest SET content = NULL, media_type = NULL WHERE room = ?1 AND sender = ?2",
+            "UPDATE latest SET content = NULL, media_type = NULL WHERE room = ?1 AND sender = ?2 AND by_service = 0",
         )?
         .execute((room.id, erasure.id))?;
         db.prepare_cached("DELETE FROM marks WHERE room = ?1 AND user = ?2")?
@@ -257,6 +259,11 @@ impl State {
     /// Removes a batch of the inbox; whether more is left.
     fn erase_inbox(&mut self, db: &Connection, erasure: &mut Erasure) -> Result<bool> {
         let batch = (erasure.id, NOTIFICATIONS as i64);
+        if erasure.id > 0 {
+            let mut own = OwnLog::find(db, erasure.id)?;
+            own.clear();
+            own.save(db)?;
+        }
         let removed = db
             .prepare_cached(
                 "DELETE FROM inbox WHERE user = ?1 AND seq IN (SELECT seq FROM inbox WHERE user = ?1 LIMIT ?2)",
@@ -317,7 +324,7 @@ fn list_rooms(db: &Connection, erasure: &mut Erasure, after: i64) -> Result<()> 
 fn settled_of(db: &Connection, room: i64, user: i64, (from, end): (Seq, Seq)) -> Result<Vec<Seq>> {
     let mut statement = db.prepare_cached(
         "SELECT seq FROM log WHERE room = ?1 AND seq BETWEEN ?2 AND ?3 AND sender = ?4
-           AND (kind IN (2, 4, 7) OR kind = 1 AND name IS NULL) ORDER BY seq LIMIT ?5",
+           AND (kind IN (2, 4) OR kind = 1 AND name IS NULL OR kind = 7 AND coalesce(version, 0) = 0) ORDER BY seq LIMIT ?5",
     )?;
     let range = (room, from.0 as i64, end.0 as i64, user, BATCH as i64 + 1);
     let seqs = statement.query_map(range, |row| Ok(Seq(row.get::<_, i64>(0)? as u64)))?;
@@ -338,7 +345,8 @@ fn unsettled_of(room: &RoomState, user: i64, (from, end): (Seq, Seq)) -> Vec<Seq
     let written = stretch.filter(|unsettled| {
         let says = match &unsettled.entry.body {
             EntryBody::Message(message) => !message.by_service,
-            EntryBody::Edit { .. } | EntryBody::Reaction { .. } | EntryBody::Event(_) => true,
+            EntryBody::Event(event) => !event.by_service,
+            EntryBody::Edit { .. } | EntryBody::Reaction { .. } => true,
             EntryBody::Deletion { .. } | EntryBody::Membership { .. } | EntryBody::Room { .. } => false,
         };
         says && unsettled.sender == user

@@ -1,8 +1,8 @@
-//! Whose database this is: the lock that one process holds, the epoch, the secret, and the watermark beside the database
-//! by which an older back-up is recognised.
+//! Whose database this is: the lock that one process holds, the epoch, the secret, and whether it is the one that was here
+//! before ([`watermark`](super::watermark)).
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 
@@ -10,6 +10,7 @@ use crate::domain::position::Epoch;
 
 use super::engine::Result;
 use super::options::OpenError;
+use super::watermark::Watermark;
 
 /// The lock of a data folder, held until this is dropped.
 #[derive(Debug)]
@@ -38,41 +39,6 @@ pub(super) fn lock(folder: &Path) -> std::result::Result<FolderLock, OpenError> 
     }
 }
 
-/// The file beside the database that says, now and then, how far the database has got. It is never ahead of it, so a
-/// database that is behind it is an older one.
-#[derive(Clone, Debug)]
-pub(super) struct Watermark {
-    path: PathBuf,
-    epoch: Epoch,
-}
-
-impl Watermark {
-    fn path_in(folder: &Path) -> PathBuf {
-        folder.join("carillon.watermark")
-    }
-
-    /// The watermark of a database.
-    pub(super) fn new(folder: &Path, epoch: Epoch) -> Self {
-        Self { path: Self::path_in(folder), epoch }
-    }
-
-    /// Writes it. A failure is no harm: the one before stays good.
-    pub(super) fn write(&self, committed: i64) {
-        let next = self.path.with_extension("watermark.next");
-        let text = format!("{} {committed}\n", self.epoch.0);
-        let written = std::fs::write(&next, text).and_then(|()| std::fs::rename(&next, &self.path));
-        if let Err(error) = written {
-            tracing::warn!(%error, "writing the watermark failed");
-        }
-    }
-
-    fn read(folder: &Path) -> Option<(Epoch, i64)> {
-        let text = std::fs::read_to_string(Self::path_in(folder)).ok()?;
-        let (epoch, committed) = text.trim().split_once(' ')?;
-        Some((Epoch(epoch.parse().ok()?), committed.parse().ok()?))
-    }
-}
-
 /// A database's epoch and secret.
 #[derive(Clone, Copy)]
 pub(super) struct Identity {
@@ -81,29 +47,32 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Reads the identity, or makes it with the database. `committed` is the last row that the database knows: where
-    /// the watermark knows of more, or of another epoch, the database was restored and its epoch changes.
-    pub(super) fn load(db: &Connection, folder: &Path, committed: i64) -> Result<Self> {
+    /// Reads the identity. `committed` is the last row that the database knows. Where the watermark does not know this
+    /// database, or knows of more, it was restored, and its epoch changes; not that of one that is `new`.
+    pub(super) fn load(
+        db: &Connection,
+        watermark: &mut Watermark,
+        (committed, is_new): (i64, bool),
+    ) -> Result<Self> {
         let secret = db.query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| row.get(0))?;
         let epoch: i64 = db.query_row("SELECT value FROM meta WHERE name = 'epoch'", [], |row| row.get(0))?;
         let mut identity = Self { epoch: Epoch(epoch as u64), secret };
-        if let Some((epoch, marked)) = Watermark::read(folder)
-            && (epoch != identity.epoch || marked > committed)
-        {
-            tracing::warn!(marked, committed, "the database is older than it was: it gets a new epoch");
+        if !is_new && let Err(why) = watermark.knows(identity.epoch, committed) {
+            tracing::warn!(why, "the database was restored, copied or moved: it gets a new epoch");
             identity.epoch = renew_epoch(db)?;
         }
+        watermark.begin(identity.epoch, committed);
         Ok(identity)
     }
 }
 
-/// What a new database starts with.
-pub(super) fn initialise(db: &Connection) -> Result<()> {
-    db.execute(
+/// What a new database starts with. True where it is new.
+pub(super) fn initialise(db: &Connection) -> Result<bool> {
+    let made = db.execute(
         "INSERT OR IGNORE INTO meta VALUES('settled', 0), ('secret', randomblob(16)), ('epoch', ?1)",
         [random_epoch(db)?],
     )?;
-    Ok(())
+    Ok(made > 0)
 }
 
 /// Gives the database a new epoch.

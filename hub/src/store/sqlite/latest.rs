@@ -1,14 +1,22 @@
 //! Shared state: the last event of each key, in namespaces that keep it. It is handed over whole to who joins, so it is
 //! bounded: what does not fit any more is refused, and whoever publishes is told so.
+//!
+//! An event without payload takes its key out of the state. It is kept as long as no new key needs its place, for those who
+//! come back with a copy in which the key still is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 
-use crate::domain::entry::{EntryBody, Event, EventKey};
+use crate::domain::entry::{Entry, EntryBody, Event, EventKey};
 use crate::domain::limits::{STATE_BYTES, STATE_KEYS};
+use crate::domain::position::Seq;
 use crate::store::{Outcome, Write};
 
 use super::engine::{EngineError, Result};
+use super::overlay::Publish;
 use super::room_state::RoomState;
 use super::state::State;
 
@@ -18,26 +26,30 @@ const KEPT_BYTES: usize = 128;
 /// What a room's state holds: how large the last event of each key is.
 #[derive(Default)]
 pub(super) struct Kept {
-    sizes: FxHashMap<EventKey, usize>,
+    /// With the place of those that say nothing.
+    sizes: FxHashMap<EventKey, (usize, Option<Seq>)>,
     bytes: usize,
+    /// Keys whose last event says nothing, by its place.
+    emptied: BTreeMap<Seq, EventKey>,
 }
 
 impl Kept {
     fn load(db: &Connection, room: &RoomState) -> Result<Self> {
         let mut kept = Self::default();
         let mut statement = db.prepare_cached(
-            "SELECT key, length(CAST(name AS BLOB)) + coalesce(length(CAST(content AS BLOB)), 0)
+            "SELECT key, length(CAST(name AS BLOB)) + coalesce(length(CAST(content AS BLOB)), 0), seq, content IS NULL
              FROM latest WHERE room = ?1",
         )?;
         let mut rows = statement.query([room.id])?;
         while let Some(row) = rows.next()? {
             let key = row.get_ref(0)?.as_str().map_err(|_| EngineError::Damaged("event key"))?;
             let key = EventKey::parse(key).map_err(|_| EngineError::Damaged("event key"))?;
-            kept.put(&key, row.get::<_, i64>(1)? as usize);
+            let seq = Seq(row.get::<_, i64>(2)? as u64);
+            kept.put(&key, row.get::<_, i64>(1)? as usize, row.get::<_, bool>(3)?.then_some(seq));
         }
         for (key, (_, entry)) in &room.latest {
             if let EntryBody::Event(event) = &entry.body {
-                kept.put(key, size(event));
+                kept.put(key, size(event), event.payload.is_none().then_some(entry.seq));
             }
         }
         Ok(kept)
@@ -48,20 +60,40 @@ impl Kept {
         self.sizes.len() * KEPT_BYTES
     }
 
-    /// The event of a key is now so large.
-    fn put(&mut self, key: &EventKey, size: usize) {
+    /// The event of a key is now so large, and says nothing where it has a place here.
+    fn put(&mut self, key: &EventKey, size: usize, emptied: Option<Seq>) {
+        self.remove(key);
         self.bytes += size + key.as_str().len();
-        if let Some(before) = self.sizes.insert(key.clone(), size) {
-            self.bytes -= before + key.as_str().len();
+        self.sizes.insert(key.clone(), (size, emptied));
+        if let Some(seq) = emptied {
+            self.emptied.insert(seq, key.clone());
         }
     }
 
-    /// Whether an event so large fits. One that makes the state no larger always does.
-    fn has_place(&self, key: &EventKey, size: usize) -> bool {
-        match self.sizes.get(key) {
-            Some(before) => size <= *before || self.bytes + size - before <= STATE_BYTES,
-            None => self.sizes.len() < STATE_KEYS && self.bytes + size + key.as_str().len() <= STATE_BYTES,
+    fn remove(&mut self, key: &EventKey) {
+        if let Some((size, emptied)) = self.sizes.remove(key) {
+            self.bytes -= size + key.as_str().len();
+            emptied.map(|seq| self.emptied.remove(&seq));
         }
+    }
+
+    /// Whether an event fits. One that makes the state no larger always does.
+    fn has_place(&self, key: &EventKey, event: &Event) -> bool {
+        let size = size(event);
+        let has_key = self.sizes.len() < STATE_KEYS || !self.emptied.is_empty();
+        match self.sizes.get(key) {
+            _ if event.payload.is_none() => true,
+            Some((before, _)) => size <= *before || self.bytes + size - before <= STATE_BYTES,
+            None => has_key && self.bytes + size + key.as_str().len() <= STATE_BYTES,
+        }
+    }
+
+    /// Takes out the key that was emptied first, where there are more than there may be.
+    fn give_way(&mut self) -> Option<EventKey> {
+        let (_, key) = self.emptied.first_key_value().filter(|_| self.sizes.len() > STATE_KEYS)?;
+        let key = key.clone();
+        self.remove(&key);
+        Some(key)
     }
 }
 
@@ -92,7 +124,7 @@ impl State {
                 Some(kept) => kept,
                 None => Kept::load(db, room)?,
             };
-            let has_place = kept.has_place(key, size(event));
+            let has_place = kept.has_place(key, event);
             room.kept = Some(kept);
             if !has_place {
                 return Ok(true);
@@ -101,10 +133,29 @@ impl State {
         Ok(false)
     }
 
-    /// Takes note of an event that was appended.
-    pub(super) fn note_state(room: &mut RoomState, key: &EventKey, event: &Event) {
+    /// Keeps the last event of each key apart where the namespace says so, so that retention may pass it. Whether it did.
+    pub(super) fn keep_latest(
+        &mut self,
+        db: &Connection,
+        room: &mut RoomState,
+        sender: i64,
+        entry: &Arc<Entry>,
+    ) -> Result<bool> {
+        let EntryBody::Event(event) = &entry.body else { return Ok(false) };
+        let Some(key) = event.key.as_ref().filter(|_| self.keeps_state(room)) else { return Ok(false) };
         if let Some(kept) = &mut room.kept {
-            kept.put(key, size(event));
+            if event.payload.is_none() && !kept.sizes.contains_key(key) {
+                return Ok(false);
+            }
+            kept.put(key, size(event), event.payload.is_none().then_some(entry.seq));
+            if let Some(oldest) = kept.give_way() {
+                room.latest.remove(&oldest);
+                db.prepare_cached("DELETE FROM latest WHERE room = ?1 AND key = ?2")?
+                    .execute((room.id, oldest.as_str()))?;
+                self.publish.push(Publish::Forgotten { room: room.key.clone(), key: oldest });
+            }
         }
+        room.latest.insert(key.clone(), (sender, Arc::clone(entry)));
+        Ok(true)
     }
 }

@@ -26,6 +26,7 @@ mod open;
 mod options;
 mod outbox;
 mod overlay;
+mod own;
 mod probe;
 mod queue;
 mod read;
@@ -41,6 +42,7 @@ mod settle;
 mod state;
 mod trim;
 mod wal;
+mod watermark;
 mod writer;
 
 use std::fs::File;
@@ -116,7 +118,7 @@ impl SqliteStore {
     }
 
     /// Gives the database in `options.directory` a new epoch, so that clients take nothing they hold for current. For
-    /// a back-up that was restored to another machine; on the same one, opening recognises it. The store must be closed.
+    /// a back-up that opening does not recognise: a whole disk that was put back. The store must be closed.
     pub fn renew_epoch(options: &Options) -> Result<Epoch, OpenError> {
         open::renew_epoch(options)
     }

@@ -12,6 +12,7 @@ use crate::domain::position::{Epoch, InboxPosition};
 use crate::domain::time::Timestamp;
 
 use super::engine::{EngineError, Result, optional};
+use super::own::{self, OwnLog};
 use super::rows::{content_values, pairs_text, read_content, read_pairs, seq};
 use super::seen::Counted;
 
@@ -33,8 +34,8 @@ pub(super) struct InboxOwner {
     pub(super) tenant: i64,
     /// The user's.
     pub(super) user: i64,
-    /// The last place of the own log.
-    pub(super) own_head: i64,
+    /// What of the own log is read.
+    pub(super) own: OwnLog,
     /// The last place of the broadcast log.
     pub(super) broadcast_head: i64,
     /// Broadcasts after this are theirs.
@@ -46,45 +47,40 @@ pub(super) struct InboxOwner {
 impl InboxOwner {
     /// The owner; `None` where nothing was ever written for them.
     pub(super) fn find(db: &Connection, user: &UserKey) -> Result<Option<Self>> {
-        let mut statement = db.prepare_cached(
-            "SELECT u.tenant, u.id, u.inbox_head, t.broadcast_head, coalesce(u.known_from, 1 << 62), u.broadcast_read
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT u.tenant, t.broadcast_head, coalesce(u.known_from, 1 << 62), u.broadcast_read, {}
              FROM tenants t JOIN users u ON u.tenant = t.id WHERE t.name = ?1 AND u.name = ?2",
-        )?;
+            OwnLog::columns("u")
+        ))?;
         optional(statement.query_row((user.tenant.as_str(), user.user.as_str()), |row| {
+            let own = OwnLog::of_row(row, 4)?;
             Ok(Self {
                 tenant: row.get(0)?,
-                user: row.get(1)?,
-                own_head: row.get(2)?,
-                broadcast_head: row.get(3)?,
-                known_from: row.get(4)?,
-                broadcast_read: row.get(5)?,
+                user: own.user,
+                own,
+                broadcast_head: row.get(1)?,
+                known_from: row.get(2)?,
+                broadcast_read: row.get(3)?,
             })
         }))
     }
 
     /// Both logs' heads.
     pub(super) fn head(&self, epoch: Epoch) -> InboxPosition {
-        InboxPosition { epoch, own: seq(self.own_head), broadcast: seq(self.broadcast_head) }
+        InboxPosition { epoch, own: seq(self.own.head), broadcast: seq(self.broadcast_head) }
     }
 }
 
-/// What an inbox holds at `now`. Counting ends where there is more than anybody is told.
+/// What an inbox holds at `now`, as far as anybody is told.
 pub(super) fn summary(
     db: &Connection,
     owner: &InboxOwner,
     epoch: Epoch,
     now: Timestamp,
 ) -> Result<InboxSummary> {
-    let unread = |only: &str| -> Result<u64> {
-        let mut statement = db.prepare_cached(&format!(
-            "SELECT count(*) FROM (SELECT 1 FROM inbox INDEXED BY inbox_unread
-               WHERE user = ?1 AND read = 0 {only} AND (expires IS NULL OR expires > ?2) LIMIT ?3)"
-        ))?;
-        let most = INBOX_COUNTED as i64;
-        Ok(statement.query_row((owner.user, now.millis(), most), |row| row.get::<_, i64>(0))? as u64)
-    };
-    let every = unread("")? + owner.unseen(db, now, Counted::Every)?;
-    let critical = unread("AND priority = 4")? + owner.unseen(db, now, Counted::Critical)?;
+    let own = owner.own.unread(db, now)?;
+    let every = own.every + owner.unseen(db, now, Counted::Every)?;
+    let critical = own.critical + owner.unseen(db, now, Counted::Critical)?;
     Ok(InboxSummary {
         head: owner.head(epoch),
         unread: every.min(INBOX_COUNTED),
@@ -104,17 +100,11 @@ pub(super) fn empty_head(db: &Connection, tenant: &TenantId, epoch: Epoch) -> Re
     Ok(InboxPosition { epoch, broadcast: seq(head), ..InboxPosition::default() })
 }
 
-/// Where a deletion could go by another index than the id's, the engine looks through all of a tenant, or of a user.
+/// Where a deletion could go by another index than the id's, the engine looks through all of a tenant.
 const REMOVE_BROADCAST: &str =
     "DELETE FROM broadcast INDEXED BY broadcast_by_id WHERE tenant = ?1 AND id = ?2";
-/// The same.
-pub(super) const REMOVE_OWN: &str = "DELETE FROM inbox INDEXED BY inbox_by_id WHERE user = ?1 AND id = ?2";
-/// The same.
-pub(super) const READ_OWN: &str =
-    "UPDATE inbox INDEXED BY inbox_by_id SET read = 1 WHERE user = ?1 AND id = ?2 AND read = 0";
-
-/// Appends a notification that is kept for `retention` at most. One that bears its id already, as where its key was
-/// forgotten and used again, gives way to it.
+/// Appends a notification that is kept for `retention` at most. One of the tenant's that bears its id already, as where its
+/// key was forgotten and used again, gives way to it; one of a user's must be gone.
 pub(super) fn insert(
     db: &Connection,
     holder: Holder,
@@ -128,7 +118,7 @@ pub(super) fn insert(
     let ends = notice.expires.unwrap_or(Timestamp(i64::MAX)).min(time.plus(retention));
     let (sql, id) = match holder {
         Holder::Own(user) => (
-            "INSERT OR REPLACE INTO inbox(user, seq, id, kind, title, media_type, body, priority, data, sender, expires,
+            "INSERT INTO inbox(user, seq, id, kind, title, media_type, body, priority, data, sender, expires,
                time, ends) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             user,
         ),
@@ -164,11 +154,7 @@ pub(super) fn insert(
 
 /// Removes some notifications that have expired or were kept long enough; whether there may be more.
 pub(super) fn remove_ended(db: &Connection, now: Timestamp, most: usize) -> Result<bool> {
-    let own = db
-        .prepare_cached(
-            "DELETE FROM inbox WHERE (user, seq) IN (SELECT user, seq FROM inbox WHERE ends <= ?1 LIMIT ?2)",
-        )?
-        .execute((now.millis(), most as i64))?;
+    let own = own::remove_ended(db, now, most)?;
     let broadcast = db
         .prepare_cached(
             "DELETE FROM broadcast WHERE (tenant, seq) IN (SELECT tenant, seq FROM broadcast WHERE ends <= ?1 LIMIT ?2)",
@@ -234,16 +220,12 @@ mod tests {
             expires: None,
         };
         for number in 1..=2_000 {
-            for holder in [Holder::Own(1), Holder::Broadcast(1)] {
-                let place = (number, Timestamp(number));
-                insert(&db, holder, place, &notice(number), Duration::from_secs(60)).unwrap();
-            }
+            let place = (number, Timestamp(number));
+            insert(&db, Holder::Broadcast(1), place, &notice(number), Duration::from_secs(60)).unwrap();
         }
-        for sql in [REMOVE_BROADCAST, REMOVE_OWN, READ_OWN] {
-            let mut statement = db.prepare(sql).unwrap();
-            statement.execute((1, "unknown")).unwrap();
-            let steps = statement.get_status(StatementStatus::VmStep);
-            assert!(steps < 100, "{sql}: {steps} steps");
-        }
+        let mut statement = db.prepare(REMOVE_BROADCAST).unwrap();
+        statement.execute((1, "unknown")).unwrap();
+        let steps = statement.get_status(StatementStatus::VmStep);
+        assert!(steps < 100, "{steps} steps");
     }
 }

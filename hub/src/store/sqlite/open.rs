@@ -14,7 +14,7 @@ use super::check::{Found, check};
 use super::checkpoint::Checkpoints;
 use super::engine::{self, EngineError, Result};
 use super::idempotency::Keys;
-use super::identity::{self, FolderLock, Identity, Watermark};
+use super::identity::{self, FolderLock, Identity};
 use super::journal::Journal;
 use super::options::{OpenError, Options};
 use super::outbox::Outbox;
@@ -23,6 +23,7 @@ use super::queue::{Intake, Queue};
 use super::readers::{Reader, Readers};
 use super::schema;
 use super::state::State;
+use super::watermark::Watermark;
 use super::writer::{Counters, Writer};
 use super::{SqliteStore, Threads};
 
@@ -51,9 +52,14 @@ pub(super) fn open(options: &Options) -> Opened<SqliteStore> {
         .map_err(|error| OpenError::Engine { path: options.database(), cause: error.to_string() })
 }
 
-/// Gives the database a new epoch: clients then take nothing of what they hold for current. For restoring a back-up
-/// where no watermark lies beside it. The store must not be open.
+/// Gives the database a new epoch: clients then take nothing of what they hold for current. The store must not be open.
 pub(super) fn renew_epoch(options: &Options) -> Opened<Epoch> {
+    let path = options.database();
+    if options.vfs.is_none()
+        && let Err(cause) = std::fs::metadata(&path)
+    {
+        return Err(OpenError::Folder { path, cause });
+    }
     let _lock = identity::lock(&options.directory)?;
     check(options)?;
     let renew = || -> Result<Epoch> {
@@ -62,7 +68,7 @@ pub(super) fn renew_epoch(options: &Options) -> Opened<Epoch> {
         identity::initialise(&db)?;
         let epoch = identity::renew_epoch(&db)?;
         // Beside the old epoch's watermark the database would look restored once more.
-        Watermark::new(&options.directory, epoch).write(0);
+        Watermark::new(&options.directory, &options.database()).begin(epoch, 0);
         Ok(epoch)
     };
     renew().map_err(|error| OpenError::Engine { path: options.database(), cause: error.to_string() })
@@ -74,15 +80,15 @@ fn start(options: &Options, lock: FolderLock, found: Option<Found>) -> Result<Sq
     // Where this goes no further, what is there stays where it is.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     schema::migrate(&mut db)?;
-    identity::initialise(&db)?;
+    let is_new = identity::initialise(&db)?;
     let last = super::recovery::replay(&mut db)?;
-    let identity = Identity::load(&db, &options.directory, last)?;
+    let mut watermark = Watermark::new(&options.directory, &path);
+    let identity = Identity::load(&db, &mut watermark, (last, is_new))?;
     let overlay = Arc::new(Overlay::new());
     let counters = Arc::new(Counters::default());
     let state = new_state(&db, options, (identity, last), found)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     counters.keys.store(state.keys.remembered() as u64, std::sync::atomic::Ordering::Relaxed);
-    let watermark = Watermark::new(&options.directory, identity.epoch);
     let progress = Arc::clone(&counters.progress);
     let (mut checkpoints, helper) =
         Checkpoints::new(&mut db, progress, (path.clone(), options.vfs), watermark)?;

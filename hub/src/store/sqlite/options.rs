@@ -66,7 +66,7 @@ impl Options {
             queue: 8_192,
             group: 512,
             readers: 2,
-            read_queue: 4_096,
+            read_queue: 8_192,
             unsettled: 65_536,
             unsettled_bytes: 64 << 20,
             idempotency_keys: limits::IDEMPOTENCY_KEYS,

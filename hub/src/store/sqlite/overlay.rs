@@ -55,6 +55,8 @@ pub(super) enum Publish {
     Replace { room: RoomKey, entry: Arc<Entry> },
     /// A keyed event was blanked.
     Latest { room: RoomKey, entry: Arc<Entry> },
+    /// A key's last event is kept no longer.
+    Forgotten { room: RoomKey, key: EventKey },
     /// A user's marks rose.
     Marks { room: RoomKey, head: Head, user: UserId, marks: Marks },
     /// The oldest `entries` went home; with `whole` all of the room did.
@@ -126,6 +128,11 @@ impl Overlay {
                     && let Some(slot) = event.key.as_ref().and_then(|key| overlay.latest.get_mut(key))
                 {
                     *slot = entry;
+                }
+            }
+            Publish::Forgotten { room, key } => {
+                if let Some(overlay) = self.shard(&room).lock().get_mut(&room) {
+                    overlay.latest.remove(&key);
                 }
             }
             Publish::Marks { room, head, user, marks } => {

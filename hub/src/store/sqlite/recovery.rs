@@ -6,6 +6,8 @@
 
 use rusqlite::Connection;
 
+use crate::domain::limits::STATE_KEYS;
+
 use super::engine::Result;
 use super::rows::COLUMNS;
 
@@ -115,12 +117,19 @@ fn replay_marks(db: &Connection, span: Span) -> Result<()> {
 
 fn replay_latest(db: &Connection, span: Span) -> Result<()> {
     db.execute(
-        "INSERT INTO latest SELECT room, key, max(seq), tag, sender, number, time, name, media_type, content
-         FROM journal WHERE id > ?1 AND id <= ?2 AND kind = 7 AND key IS NOT NULL GROUP BY room, key
+        "INSERT INTO latest SELECT room, key, max(seq), tag, sender, number, time, name, media_type, content,
+           coalesce(version, 0) FROM journal WHERE id > ?1 AND id <= ?2 AND kind = 7 AND key IS NOT NULL GROUP BY room, key
          ON CONFLICT DO UPDATE SET seq = excluded.seq, tag = excluded.tag, sender = excluded.sender,
            number = excluded.number, time = excluded.time, name = excluded.name, media_type = excluded.media_type,
-           content = excluded.content WHERE excluded.seq > latest.seq",
+           content = excluded.content, by_service = excluded.by_service WHERE excluded.seq > latest.seq",
         span,
+    )?;
+    // Of keys that were emptied those gave way that were so first.
+    db.execute(
+        "WITH placed AS (SELECT room, key, row_number() OVER (PARTITION BY room ORDER BY content IS NULL, seq DESC) AS place
+           FROM latest WHERE room IN (SELECT room FROM journal WHERE id > ?1 AND id <= ?2 AND kind = 7 AND key IS NOT NULL))
+         DELETE FROM latest WHERE content IS NULL AND (room, key) IN (SELECT room, key FROM placed WHERE place > ?3)",
+        (span.0, span.1, STATE_KEYS as i64),
     )?;
     Ok(())
 }

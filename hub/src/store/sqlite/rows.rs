@@ -94,6 +94,7 @@ impl<'a> Columns<'a> {
             },
             EntryBody::Event(event) => Self {
                 kind: EVENT,
+                version: event.by_service.then_some(1),
                 name: Some(event.name.as_str()),
                 key: event.key.as_ref().map(EventKey::as_str),
                 content: event.payload.as_ref(),
@@ -236,18 +237,23 @@ fn read_body(row: &Row<'_>, member: Option<UserId>) -> Result<EntryBody> {
             role: read_role(version)?,
         },
         ROOM => EntryBody::Room { created: name()? == "created", metadata: read_pairs(row.get_ref(14)?)? },
-        EVENT => EntryBody::Event(read_event(name()?, row.get_ref(11)?, content)?),
+        EVENT => EntryBody::Event(read_event((name()?, version != 0), row.get_ref(11)?, content)?),
         _ => return Err(EngineError::Damaged("kind")),
     })
 }
 
-/// An event from its columns.
-pub(super) fn read_event(name: &str, key: ValueRef<'_>, payload: Option<Content>) -> Result<Event> {
+/// An event from its columns: its name, and whether a service published it, its key, its payload.
+pub(super) fn read_event(
+    (name, by_service): (&str, bool),
+    key: ValueRef<'_>,
+    payload: Option<Content>,
+) -> Result<Event> {
     let key = match text_or(key, "")? {
         "" => None,
         key => Some(EventKey::parse(key).map_err(|_| EngineError::Damaged("event key"))?),
     };
-    Ok(Event { name: EventName::parse(name).map_err(|_| EngineError::Damaged("event name"))?, key, payload })
+    let name = EventName::parse(name).map_err(|_| EngineError::Damaged("event name"))?;
+    Ok(Event { by_service, name, key, payload })
 }
 
 fn change_name(change: MembershipChange) -> &'static str {

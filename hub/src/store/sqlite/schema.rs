@@ -3,8 +3,8 @@
 //! - `journal`: what was appended, in the order of commits; moves to its home later ("settling"). Row kind 0 is no entry:
 //!   it carries marks (`seq` delivered, `target` read, `number` at read); in room 0 it says that a sender was erased, or
 //!   nothing.
-//! - `log`: settled entries by (room, seq). The `name` of a message is "service" where a service sent it. `edits`: which
-//!   edits a message has. `latest`: the last event of each key.
+//! - `log`: settled entries by (room, seq). The `name` of a message is "service" where a service sent it, and the `version` of
+//!   an event 1. `edits`: which edits a message has. `latest`: the last event of each key.
 //! - `tenants`: `bytes` is what a tenant's rooms hold, counted along with each change of `log` and `journal`.
 //! - `rooms`: a room's state; head, tag, number, time and last message are as of its last settling.
 //! - `marks`: delivered and read, and by its index which rooms a user ever wrote to.
@@ -12,6 +12,8 @@
 //! - `inbox`, `broadcast`: a user's own log and the tenant's. `broadcast_seen` and `broadcast_deleted` are what users did to
 //!   the tenant's: ranges that they have read or deleted (see [`seen`](super::seen)), and what of it they deleted. `ends`
 //!   is when a notification goes: when it expires, or was kept long enough.
+//!   Of a user's own all up to `users.inbox_read` is read, and after that what has `read`; `inbox_unread` and
+//!   `inbox_critical` count the others (see [`own`](super::own)).
 //! - `outbox`: what outcomes cause in many inboxes and has not reached them yet, a slice of users (a line each) per row;
 //!   `outbox_notices` is what they are told.
 //! - `audit_heads`: where chains of audit lines stood.
@@ -28,8 +30,10 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 pub(super) const APPLICATION_ID: i64 = 0x4361_726c;
 
 /// Each brings the database from the version of its index to the next.
-const MIGRATIONS: [&str; 8] =
-    [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8];
+const MIGRATIONS: [&str; 10] = [
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8, VERSION_9,
+    VERSION_10,
+];
 
 /// Tables without which a database is not whole.
 pub(super) const TABLES: [&str; 20] = [
@@ -185,6 +189,21 @@ const VERSION_7: &str = "CREATE INDEX IF NOT EXISTS revocations_before ON revoca
 
 /// A user's unread notifications are found by their places.
 const VERSION_8: &str = "CREATE INDEX inbox_unread_by_place ON inbox(user, seq) WHERE read = 0;";
+
+/// What a user has read of their own log is kept as a mark, and how much is unread is counted along. What was read one by
+/// one before stays so.
+const VERSION_9: &str = "
+CREATE INDEX inbox_critical_by_place ON inbox(user, seq) WHERE read = 0 AND priority = 4;
+ALTER TABLE users ADD COLUMN inbox_read INT NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN inbox_unread INT NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN inbox_critical INT NOT NULL DEFAULT 0;
+UPDATE users SET inbox_unread = n.every, inbox_critical = n.critical FROM (
+  SELECT user, count(*) AS every, sum(priority = 4) AS critical FROM inbox WHERE read = 0 GROUP BY user) n
+WHERE users.id = n.user;
+";
+
+/// Last events say whether a service published them.
+const VERSION_10: &str = "ALTER TABLE latest ADD COLUMN by_service INT NOT NULL DEFAULT 0;";
 
 /// Brings the database to [`VERSION`], in one transaction.
 pub(super) fn migrate(db: &mut Connection) -> Result<()> {

@@ -160,8 +160,9 @@ fn settle_marks(db: &Connection, room: &mut RoomState) -> Result<()> {
 
 fn settle_latest(db: &Connection, room: &mut RoomState) -> Result<()> {
     use crate::domain::entry::EntryBody;
-    let mut statement =
-        db.prepare_cached("INSERT OR REPLACE INTO latest VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    let mut statement = db.prepare_cached(
+        "INSERT OR REPLACE INTO latest VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?;
     for (key, (sender, entry)) in room.latest.drain() {
         let EntryBody::Event(event) = &entry.body else { continue };
         let (media_type, payload) = rows::content_values(event.payload.as_ref());
@@ -176,6 +177,7 @@ fn settle_latest(db: &Connection, room: &mut RoomState) -> Result<()> {
             event.name.as_str(),
             media_type,
             payload,
+            event.by_service,
         ])?;
     }
     Ok(())

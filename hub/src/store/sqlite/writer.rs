@@ -1,7 +1,8 @@
 //! The writer thread: takes what is queued, commits it as one group, publishes, tells the sink, answers. It alone writes.
 //!
 //! It ends at the first failure of the engine: what it knows is ahead of what is durable then, so nobody of the group is
-//! answered OK and the store takes no more.
+//! answered OK and the store takes no more. Damage that is met where a group's outcomes
+//! are read for, before its transaction, is no such failure: it ends the outcome that met it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,9 +15,9 @@ use tokio::sync::oneshot;
 use crate::domain::audit::ChainHead;
 use crate::domain::names::UserKey;
 use crate::domain::revocation::Revocation;
-use crate::store::{CommitSink, Outcome};
+use crate::store::{CommitSink, Outcome, StoreError};
 
-use super::apply::Applied;
+use super::apply::{Ahead, Applied};
 use super::checkpoint::{Checkpoints, Progress};
 use super::engine::{self, EngineError, Result};
 use super::erase::{Erasure, ErasureReply, Step};
@@ -225,14 +226,41 @@ impl Writer {
         Ok(())
     }
 
+    /// Reads what a group's outcomes will read, in a transaction that only reads: one in which damage was met can commit nothing
+    /// any more. Whose outcome meets damage is answered, and it is none of the group; what else fails is met again.
+    fn look_ahead(
+        &mut self,
+        outcomes: Vec<(Box<Outcome>, Reply)>,
+    ) -> Result<Vec<(Box<Outcome>, Reply, Ahead)>> {
+        let mut whole = Vec::with_capacity(outcomes.len());
+        self.db.prepare_cached("BEGIN")?.raw_execute()?;
+        for (outcome, reply) in outcomes {
+            match self.state.look_ahead(&self.db, &outcome) {
+                Err(error) if error.is_damage() => {
+                    self.db.prepare_cached("ROLLBACK")?.raw_execute()?;
+                    self.db.prepare_cached("BEGIN")?.raw_execute()?;
+                    // Nobody may be waiting any more.
+                    let _ = reply.send(Err(StoreError::from(error).into()));
+                }
+                ahead => whole.push((outcome, reply, ahead.unwrap_or_default())),
+            }
+        }
+        self.db.prepare_cached("COMMIT")?.raw_execute()?;
+        Ok(whole)
+    }
+
     /// Commits a group. On an error the replies are dropped, which says that the outcome is unknown.
     fn commit_group(&mut self, outcomes: Vec<(Box<Outcome>, Reply)>) -> Result<()> {
+        let outcomes = self.look_ahead(outcomes)?;
+        if outcomes.is_empty() {
+            return Ok(());
+        }
         let mut answers: Vec<(Reply, Applied)> = Vec::with_capacity(outcomes.len());
         self.begin()?;
         let (appended, bytes) = (self.state.journal.next, self.state.journal.appended_bytes);
         self.state.delete_settled(&self.db, outcomes.len())?;
-        for (outcome, reply) in outcomes {
-            let applied = self.state.apply(&self.db, *outcome)?;
+        for (outcome, reply, ahead) in outcomes {
+            let applied = self.state.apply(&self.db, *outcome, ahead)?;
             answers.push((reply, applied));
         }
         self.state.apply_slice(&self.db)?;

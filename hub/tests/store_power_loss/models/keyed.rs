@@ -30,6 +30,7 @@ impl Model for Keyed {
 
     fn ask(&self, tenant: &Tenant, key: &u64) -> Ask {
         let event = Event {
+            by_service: false,
             name: EventName::parse("moved").unwrap(),
             key: Some(EventKey::parse(&format!("key{key}")).unwrap()),
             payload: Some(text(&format!("to {}", self.published + 1))),

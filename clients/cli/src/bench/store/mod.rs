@@ -1,5 +1,6 @@
 //! `bench store`: a store alone, beside readers of each room's newest entries, and its opening after a kill.
 
+pub(super) mod inbox;
 mod kill;
 mod load;
 
@@ -115,8 +116,8 @@ pub(super) fn preload(store: &dyn Store, load: &mut Load, messages: u64) -> Resu
 }
 
 /// Opens the store that is asked for.
-fn open_one(options: &Options, data: &Path) -> Result<Arc<dyn Store>, StoreBenchError> {
-    Ok(match &options.redis {
+fn open_one(redis: Option<&str>, data: &Path) -> Result<Arc<dyn Store>, StoreBenchError> {
+    Ok(match redis {
         Some(url) => Arc::new(load::open_redis(url, data)?),
         None => Arc::new(open(data)?),
     })
@@ -127,7 +128,7 @@ pub(super) fn run(options: &Options) -> Result<Report, BenchError> {
     let folder = options.scratch.make()?;
     let data = folder.path().join("data");
     let names = room_names("room", options.rooms);
-    let store = open_one(options, &data)?;
+    let store = open_one(options.redis.as_deref(), &data)?;
     let mut load = Load::new(TENANT, &names, options.size)?;
     if options.preload > 0 {
         preload(&*store, &mut load, options.preload)?;

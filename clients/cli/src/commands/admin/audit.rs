@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use carillon_client::{AdminClient, v1};
 use carillon_hub::audit::{Report, SealKey, Verifier, files, for_each_line};
 use carillon_hub::domain::audit::{ChainHead, ChainId, Seal};
@@ -52,7 +52,7 @@ pub(crate) async fn audit(
         AuditCommand::Verify(args) => {
             let heads = match &args.heads {
                 Some(file) => read_heads(file)?,
-                None => ask(&connect.operator(tenant)?).await?,
+                None => ask(&asked(connect, tenant)?).await?,
             };
             let report = verify(&connect.data(), &args, &heads)?;
             print_report(&report, output)?;
@@ -63,6 +63,16 @@ pub(crate) async fn audit(
         }
     }
 }
+
+/// The hub that is asked where its log stood; without any token it need not be.
+fn asked(connect: &ConnectArgs, tenant: Option<&str>) -> anyhow::Result<AdminClient> {
+    let is_told_who = connect.token().is_some() || connect.as_name.is_some();
+    connect.operator(tenant).map_err(|error| if is_told_who { error } else { anyhow!(WHERE_IT_STOOD) })
+}
+
+/// What to do where there is neither a token nor a file.
+const WHERE_IT_STOOD: &str = "where the log stood is not known: give --heads with a file of what `carillon admin audit heads --json` \
+    printed, and nothing but the log and its key are read; or ask the hub with an operator's --token";
 
 async fn ask(admin: &AdminClient) -> anyhow::Result<Vec<ChainHead>> {
     let heads = admin.list_audit_heads().await?.heads;

@@ -89,9 +89,12 @@ fn no_room(error: CommandError, room: &str) -> anyhow::Error {
     if !matches!(error.code(), Some(Code::NotFound | Code::AccessDenied)) {
         return anyhow::Error::new(error).context(format!("cannot join {room}"));
     }
+    // A hub tells nobody whether it is the room that is not there or its namespace.
+    let namespace = room.split(':').next().unwrap_or(room);
     anyhow::anyhow!(
-        "{error}: {room} does not exist, or you are no member of it\ncreate it with `carillon admin create-room {room} \
-         --member alice --member bob`, or talk to one user with `carillon chat --with bob`"
+        "{error}: {room} does not exist, or you are no member of it\nif the hub's configuration has a namespace {namespace:?}, \
+         create it with `carillon admin create-room {room} --member alice --member bob`; or talk to one user with \
+         `carillon chat --with bob`"
     )
 }
 

@@ -128,7 +128,7 @@ async fn answered(world: &World) -> Outcome<()> {
 async fn out_of_turn(world: &World) -> Outcome<()> {
     let mut wire = world.wire().await?;
     wire.command(Command::Ping(v1::Ping {}))?;
-    ends("a command before hello", &mut wire, "AUTH_REQUIRED").await?;
+    ends("a command before hello", &mut wire, "PROTOCOL_ERROR").await?;
 
     let mut wire = world.wire().await?;
     wire.command(Command::Hello(v1::Hello { protocol: 1, ..v1::Hello::default() }))?;

@@ -87,7 +87,7 @@ async fn no_hello(world: &World) -> Outcome<()> {
     let mut wire = world.wire().await?;
     let limit = world.timing().hello_timeout;
     let code = wire.end_code(limit + PATIENCE).await?;
-    same("the end without hello", code.as_str(), "AUTH_REQUIRED")?;
+    same("the end without hello", code.as_str(), "DEADLINE_EXCEEDED")?;
     let took = since.elapsed();
     holds(format!("{limit:?} for hello, but {took:?}"), took + TOLERANCE >= limit)
 }

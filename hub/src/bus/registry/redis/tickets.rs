@@ -29,10 +29,11 @@ impl Inner {
         Ok((full_for > 0).then(|| Duration::from_millis(full_for)))
     }
 
-    async fn take_ticket(&self, key: &TicketKey) -> Result<Option<Vec<u8>>, BusError> {
+    /// `GETDEL` takes a ticket, `GET` looks at it.
+    async fn ticket(&self, how: &'static str, key: &TicketKey) -> Result<Option<Vec<u8>>, BusError> {
         // A place that there is not has no tickets.
         let Some(key) = ticket_key(&self.names, key) else { return Ok(None) };
-        let mut take = cmd("GETDEL");
+        let mut take = cmd(how);
         take.arg(&key);
         self.ask(&key, &take).await
     }
@@ -55,9 +56,14 @@ impl SharedTickets for RedisRegistry {
         Box::pin(async move { inner.put_ticket(&holder, &ticket).await })
     }
 
+    fn look(&self, key: TicketKey) -> Asking<Option<Vec<u8>>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.ticket("GET", &key).await })
+    }
+
     fn take(&self, key: TicketKey) -> Asking<Option<Vec<u8>>> {
         let inner = Arc::clone(&self.0);
-        Box::pin(async move { inner.take_ticket(&key).await })
+        Box::pin(async move { inner.ticket("GETDEL", &key).await })
     }
 
     fn used(&self, holder: Holder, key: TicketKey) -> Asking<()> {

@@ -56,21 +56,25 @@ fn unread_shows_the_last_message_alone() {
 
 #[test]
 fn an_ephemeral_event_has_no_place() {
-    let push = Push::Event { room: room(), sender: user("alice"), time: NOW, event: event() };
-    let header =
-        v1::EntryHeader { time_ms: NOW.millis(), sender: "alice".into(), ..v1::EntryHeader::default() };
-    let payload = v1::Content {
-        media_type: "application/x-moves".into(),
-        body: Some(v1::content::Body::Data(vec![1, 2].into())),
-    };
-    let expected = v1::Event {
-        room: name(),
-        header: Some(header),
-        name: "moved".into(),
-        key: "cursor".into(),
-        payload: Some(payload),
-    };
-    assert_eq!(pushed(&push), Kind::Event(expected));
+    for by_service in [false, true] {
+        let event = Event { by_service, ..event() };
+        let push = Push::Event { room: room(), sender: user("alice"), time: NOW, event };
+        let header =
+            v1::EntryHeader { time_ms: NOW.millis(), sender: "alice".into(), ..v1::EntryHeader::default() };
+        let payload = v1::Content {
+            media_type: "application/x-moves".into(),
+            body: Some(v1::content::Body::Data(vec![1, 2].into())),
+        };
+        let expected = v1::Event {
+            room: name(),
+            header: Some(header),
+            name: "moved".into(),
+            key: "cursor".into(),
+            payload: Some(payload),
+            by_service,
+        };
+        assert_eq!(pushed(&push), Kind::Event(expected));
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@
 -- epoch in which the index of their members' rooms was made of them), beat (written to see that it can be).
 -- Of a room: r/TENANT/ROOM with h (head), c (cold state), m (metadata); /e entries, /m members, /o their order, /k marks, /d
 -- edits of a message, /x/SEQ its reactions, /xs which have any, /l last event of each key.
--- Of a user: u/TENANT/USER with head, time, read; /n notices, /z their order, /i by id, /u unread, /ue those that expire,
+-- Of a user: u/TENANT/USER with head, time, read (broadcasts up to here), own (the own log up to here, while /u has some of
+-- that); /n notices, /z their order, /i by id, /u unread, /ue those that expire,
 -- /c critical, /ce, /s broadcasts seen, /x deleted, /r rooms. Of a tenant: t/TENANT with head, time, ver; /n, /z, /i, /m
 -- what is counted, /d directory.
 local P = KEYS[1]
@@ -55,8 +56,10 @@ local function ends_at(time, expires, retention)
   return ends
 end
 
--- Places of a sorted set from `from` upwards (A) or downwards, so many.
-local function places(key, direction, from, most)
-  if direction == 'A' then return call('ZRANGEBYSCORE', key, '(' .. from, '+inf', 'LIMIT', 0, most) end
-  return call('ZREVRANGEBYSCORE', key, '(' .. from, '-inf', 'LIMIT', 0, most)
+-- Places of a sorted set from `from` upwards (A) or downwards, so many; after one, where that is given.
+local function places(key, direction, from, most, after)
+  if direction == 'A' then
+    return call('ZRANGEBYSCORE', key, '(' .. math.max(tonumber(from), after or 0), '+inf', 'LIMIT', 0, most)
+  end
+  return call('ZREVRANGEBYSCORE', key, '(' .. from, after and '(' .. after or '-inf', 'LIMIT', 0, most)
 end

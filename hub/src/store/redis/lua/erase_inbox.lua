@@ -12,5 +12,5 @@ for _, seq in ipairs(call('ZRANGE', base .. '/z', 0, most - 1)) do
 end
 if call('ZCARD', base .. '/z') > 0 then return { removed, 1 } end
 call('DEL', base .. '/s', base .. '/x')
-call('HDEL', base, 'read')
+call('HDEL', base, 'read', 'own')
 return { removed, 0 }

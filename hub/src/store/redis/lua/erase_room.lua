@@ -1,7 +1,9 @@
 -- Blanks what a user wrote in a stretch of a room, and where the stretch is the last one their marks and state.
 
--- Whether it is a message of a service: its first number says so.
-local function is_of_service(e) return e.kind == 1 and string.byte(e.body, 8) >= 128 end
+-- Whether it is a message or an event of a service: a message's first number says so, and an event's version.
+local function is_of_service(e)
+  return e.kind == 1 and string.byte(e.body, 8) >= 128 or e.kind == 7 and e.version == 1
+end
 
 local tenant, room, user, after, most = arg(), arg(), arg(), num(), num()
 local r = read_room(P .. 'r/' .. tenant .. '/' .. room)
@@ -15,7 +17,7 @@ while seq <= r.head and most > 0 do
   local record = call('HGET', r.base .. '/e', seq)
   if record then
     local e = open(record)
-    -- What services of that name wrote is not theirs: their messages say so.
+    -- What services of that name wrote is not theirs: their messages and events say so.
     if e.sender == user and not is_of_service(e) then
       if e.kind == 1 then
         if blank_message(r, seq, e) then blanked = blanked + 1 end
@@ -48,7 +50,7 @@ for n = 1, #keys, 2 do
   local at_seq, size, place = struct.unpack('<I8I4', keys[n + 1])
   local e = open(string.sub(keys[n + 1], place))
   local length = struct.unpack('<I4', e.body)
-  if e.sender == user and length > 0 then
+  if e.sender == user and length > 0 and not is_of_service(e) then
     local payload = length - 2 - string.byte(e.body, 6)
     e.body = '\0\0\0\0' .. string.sub(e.body, 5 + length)
     r.kept_bytes = r.kept_bytes - payload

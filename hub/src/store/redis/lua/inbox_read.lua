@@ -1,3 +1,3 @@
--- What a user's inbox holds of their own.
-local now, tenant, user = num(), arg(), arg()
-return inbox_state(P .. 'u/' .. tenant .. '/' .. user, now)
+-- What a user's inbox holds.
+local tenant, user, now = arg(), arg(), num()
+return inbox_state(P .. 'u/' .. tenant .. '/' .. user, now, take_broadcasts())

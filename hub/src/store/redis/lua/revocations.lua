@@ -1,6 +1,11 @@
--- A page of revocations after one, in order, and what has ended goes: tokens that end by `now`, and what reaches those of before
--- an instant up to `reached`, where they live for so long at most.
-local after, most, now, reached = arg(), num(), num(), arg()
+-- A page of revocations after one, in order, and what has ended goes: tokens that have ended, and what reaches those of before
+-- an instant `kept` milliseconds after it, where they live for so long at most. The time is the server's, unless it is given: a node
+-- whose clock is ahead would take from all what is still good.
+local after, most, now, kept = arg(), num(), num(), num()
+if not now then
+  local time = call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
 local base = P .. 'hub/v'
 local function forget(kind, instant)
   for _, ended in ipairs(call('ZRANGEBYSCORE', base .. kind, '-inf', instant, 'LIMIT', 0, 1000)) do
@@ -9,8 +14,8 @@ local function forget(kind, instant)
     call('HDEL', base, ended)
   end
 end
-forget('e', now)
-if reached ~= '' then forget('b', reached) end
+forget('e', string.format('%.0f', now))
+if kept then forget('b', string.format('%.0f', now - kept)) end
 local reply = {}
 for _, subject in ipairs(call('ZRANGEBYSCORE', base .. 'z', '(' .. after, '+inf', 'LIMIT', 0, most)) do
   local record = call('HGET', base, subject)

@@ -36,7 +36,7 @@ for n = 1, write_count do
   local op = string.sub(first, 1, 1)
   local w = { op = op }
   if op == 'A' then
-    w.kind, w.tag = struct.unpack('<BI4', first, 2)
+    w.kind, w.tag, w.version = struct.unpack('<BI4I4', first, 2)
     w.body = arg()
     if w.kind == 1 and not by_service then marks_wanted = true end
     if w.kind == 5 then may_wait = true end
@@ -111,16 +111,27 @@ for _, w in ipairs(writes) do
     if is_full and call('SISMEMBER', key, string.sub(w.body, 10) .. '\0' .. actor) == 0 then return { 'reacted' } end
   end
 end
+
+-- The key of the state that was emptied first; nil where none is.
+local function oldest_emptied()
+  local kept, first, found = call('HGETALL', r.base .. '/l'), nil, nil
+  for i = 1, #kept, 2 do
+    local seq = struct.unpack('<I8', kept[i + 1])
+    if is_emptied(open(string.sub(kept[i + 1], 13)).body) and (not first or seq < first) then first, found = seq, kept[i] end
+  end
+  return found
+end
+
 if keeps_latest then
   for _, w in ipairs(writes) do
     if w.kind == 7 then
       local key, size = event_parts(w.body)
-      if key ~= '' then
+      if key ~= '' and not is_emptied(w.body) then
         local kept = call('HGET', r.base .. '/l', key)
         if kept then
           local _, before = struct.unpack('<I8I4', kept)
           if size > before and r.kept_bytes + size - before > state_bytes then return { 'state' } end
-        elseif r.kept >= state_keys or r.kept_bytes + size + #key > state_bytes then
+        elseif r.kept_bytes + size + #key > state_bytes or r.kept >= state_keys and not oldest_emptied() then
           return { 'state' }
         end
       end
@@ -196,7 +207,15 @@ local function keep_latest(seq, record, body)
   if kept then
     local _, before = struct.unpack('<I8I4', kept)
     r.kept_bytes = r.kept_bytes - before
+  elseif is_emptied(body) then
+    return
   else
+    local gives_way = r.kept >= state_keys and oldest_emptied()
+    if gives_way then
+      local _, before = struct.unpack('<I8I4', call('HGET', r.base .. '/l', gives_way))
+      r.kept, r.kept_bytes = r.kept - 1, r.kept_bytes - before - #gives_way
+      call('HDEL', r.base .. '/l', gives_way)
+    end
     r.kept, r.kept_bytes = r.kept + 1, r.kept_bytes + #key
   end
   r.kept_bytes = r.kept_bytes + size
@@ -204,7 +223,7 @@ local function keep_latest(seq, record, body)
 end
 
 local function append(w)
-  local seq, time, version = r.head + 1, math.max(now, r.time), 0
+  local seq, time, version = r.head + 1, math.max(now, r.time), w.version
   if w.kind == 1 then
     r.number, r.last, version = r.number + 1, seq, 1
   elseif w.kind == 2 then

@@ -156,6 +156,9 @@ local function blank_message(r, seq, e)
   return said
 end
 
+-- Whether an event says nothing, and so takes its key out of the state.
+local function is_emptied(body) return struct.unpack('<I4', body) == 0 end
+
 -- An event's parts: how large it is, and its key.
 local function event_parts(body)
   local length = struct.unpack('<I4', body)

@@ -12,7 +12,7 @@ use crate::store::merging::{Looked, Order, merge};
 use crate::store::{InboxLog, InboxPage, InboxQuery, PageBound, StoreError};
 
 use super::super::answer::number;
-use super::super::broadcasts::State;
+use super::super::broadcasts::{Broadcasts, Seen, State};
 use super::super::call::Call;
 use super::super::script;
 use super::super::shared::Shared;
@@ -25,12 +25,8 @@ pub(in super::super) async fn inbox_summary(
     shared: &Shared,
     user: &UserKey,
 ) -> Result<InboxSummary, StoreError> {
-    let (broadcasts, known_from, state) = futures::try_join!(
-        shared.broadcasts(&user.tenant),
-        shared.known_from(user),
-        shared.inbox_state(user)
-    )?;
-    Ok(state.summary(shared.epoch(), &broadcasts, known_from, shared.now()))
+    let (broadcasts, _, state) = shared.inbox_state(user).await?;
+    Ok(state.summary(shared.epoch(), &broadcasts))
 }
 
 /// The last place of one of the logs.
@@ -59,6 +55,7 @@ enum Log {
 struct Scan<'a> {
     shared: &'a Shared,
     user: &'a UserKey,
+    broadcasts: &'a Broadcasts,
     state: &'a State,
     log: Log,
     order: Order,
@@ -78,11 +75,7 @@ pub(in super::super) async fn inbox(
     query: &InboxQuery,
     bound: PageBound,
 ) -> Result<InboxPage, StoreError> {
-    let (broadcasts, known_from, state) = futures::try_join!(
-        shared.broadcasts(&user.tenant),
-        shared.known_from(user),
-        shared.inbox_state(user)
-    )?;
+    let (broadcasts, known_from, state) = shared.inbox_state(user).await?;
     let now = shared.now();
     let (order, filter) = match query {
         InboxQuery::After(_) => (Order::Oldest, None),
@@ -90,7 +83,19 @@ pub(in super::super) async fn inbox(
     };
     let scan = |log, after, before| {
         let after = Seq(after);
-        Scan { shared, user, state: &state, log, order, after, before, filter, now, bound }
+        Scan {
+            shared,
+            user,
+            broadcasts: &broadcasts,
+            state: &state,
+            log,
+            order,
+            after,
+            before,
+            filter,
+            now,
+            bound,
+        }
     };
     // None of the broadcasts are theirs whom the directory does not know.
     let known = known_from.unwrap_or(u64::MAX >> 11);
@@ -120,9 +125,13 @@ impl Scan<'_> {
         let mut bytes = 0;
         let mut from = if self.order == Order::Newest { self.before } else { Some(self.after) };
         for _ in 0..INBOX_LOOKED_AT.div_ceil(BATCH) {
-            let batch = self.batch(from.map(|from| self.go_on(from))).await?;
+            let begin = match from {
+                Some(from) => Some(self.go_on(from).await?),
+                None => None,
+            };
+            let batch = self.batch(begin).await?;
             let is_last = batch.len() < BATCH as usize;
-            for notification in batch {
+            for (notification, is_deleted) in batch {
                 let (InboxPlace::Own(seq) | InboxPlace::Broadcast(seq)) = notification.place;
                 from = Some(seq);
                 if self.order == Order::Newest && seq <= self.after {
@@ -130,7 +139,7 @@ impl Scan<'_> {
                     return Ok(looked);
                 }
                 looked.last = Some((notification.time, notification.place));
-                if !self.passes(&notification) {
+                if is_deleted || !self.passes(&notification) {
                     continue;
                 }
                 bytes += notification.size();
@@ -148,13 +157,17 @@ impl Scan<'_> {
     }
 
     /// Where to go on after a batch: what was seen of the broadcasts is passed over where unread ones are asked for.
-    fn go_on(&self, from: Seq) -> Seq {
+    async fn go_on(&self, from: Seq) -> Result<Seq, StoreError> {
         let unread_only = self.filter.is_some_and(|filter| filter.unread_only);
         let passes_over = self.log == Log::Broadcast && self.order == Order::Newest && unread_only;
-        if passes_over { Seq(self.state.before_seen(from.0)) } else { from }
+        if !passes_over {
+            return Ok(from);
+        }
+        self.shared.before_seen(self.user, (self.broadcasts, self.state), from).await
     }
 
-    async fn batch(&self, from: Option<Seq>) -> Result<Vec<Notification>, StoreError> {
+    /// Each with whether it is deleted.
+    async fn batch(&self, from: Option<Seq>) -> Result<Vec<(Notification, bool)>, StoreError> {
         let direction = if self.order == Order::Newest { "B" } else { "A" };
         let from = from.map_or_else(|| "+inf".to_owned(), |from| from.0.to_string());
         let (tenant, user) = (&self.user.tenant, &self.user.user);
@@ -179,7 +192,7 @@ impl Scan<'_> {
             last = last.max(seq);
             let read = match self.log {
                 Log::Own => answer.count()? == 0,
-                Log::Broadcast => self.state.has_seen(seq),
+                Log::Broadcast => false,
             };
             let bytes = answer.some_bytes()?;
             let mut from = Reader::new(&bytes);
@@ -196,17 +209,30 @@ impl Scan<'_> {
             Log::Broadcast => InboxLog::Broadcast(tenant.clone()),
         };
         self.shared.may_show(&server, store::Log::Inbox(log), Seq(last)).await?;
-        Ok(batch)
+        self.with_what_is_seen(batch).await
+    }
+
+    async fn with_what_is_seen(
+        &self,
+        batch: Vec<Notification>,
+    ) -> Result<Vec<(Notification, bool)>, StoreError> {
+        let place = |notification: &Notification| match notification.place {
+            InboxPlace::Broadcast(seq) => Some(seq.0),
+            InboxPlace::Own(_) => None,
+        };
+        let places: Vec<u64> = batch.iter().filter_map(place).collect();
+        let mut seen = self.shared.seen(self.user, self.state, &places).await?.into_iter();
+        let all = batch.into_iter().map(|notification| {
+            let Seen { read, deleted } = place(&notification).and_then(|_| seen.next()).unwrap_or_default();
+            let read = notification.read || read;
+            (Notification { read, ..notification }, deleted)
+        });
+        Ok(all.collect())
     }
 
     fn passes(&self, notification: &Notification) -> bool {
         let notice = &notification.notice;
-        let deleted = match notification.place {
-            InboxPlace::Own(_) => false,
-            InboxPlace::Broadcast(seq) => self.state.has_deleted(seq.0),
-        };
-        !deleted
-            && notice.expires.is_none_or(|expires| expires > self.now)
+        notice.expires.is_none_or(|expires| expires > self.now)
             && self.filter.is_none_or(|filter| filter.passes(notification))
     }
 }

@@ -7,12 +7,12 @@ use rusqlite::Connection;
 use crate::domain::inbox::{InboxChange, InboxPlace, InboxSummary, Notice, Notification};
 use crate::domain::names::{NotificationId, TenantId, UserId, UserKey};
 use crate::domain::position::{InboxPosition, Seq};
-use crate::domain::time::Timestamp;
 use crate::store::{Change, Committed, Outcome, Write};
 
 use super::super::engine::{Result, optional};
 use super::super::idempotency::KeyHash;
 use super::super::notices::{self, Holder, InboxOwner};
+use super::super::own::OwnLog;
 use super::super::state::State;
 use super::column;
 
@@ -64,16 +64,13 @@ impl State {
     ) -> Result<()> {
         let tenant_id = self.names.tenant(db, tenant)?;
         let id = self.names.user(db, tenant_id, user)?.id;
-        let (head, time): (i64, i64) = db
-            .prepare_cached("SELECT inbox_head, inbox_time FROM users WHERE id = ?1")?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let (seq, time) = (head + 1, Timestamp(time).max(self.now));
+        let mut own = OwnLog::find(db, id)?;
+        let (seq, time) = (own.head + 1, own.time.max(self.now));
+        // Its id may have come before, where its key was forgotten and used again.
+        own.remove(db, &notice.id)?;
         notices::insert(db, Holder::Own(id), (seq, time), notice, self.notification_retention)?;
-        db.prepare_cached("UPDATE users SET inbox_head = ?2, inbox_time = ?3 WHERE id = ?1")?.execute((
-            id,
-            seq,
-            time.millis(),
-        ))?;
+        own.put((seq, time), notice.priority);
+        own.save(db)?;
         let notification = Notification {
             notice: Arc::clone(notice),
             place: InboxPlace::Own(Seq(seq as u64)),
@@ -92,27 +89,21 @@ fn change_inbox(db: &Connection, mut owner: InboxOwner, change: &InboxChange) ->
     let mut changed = false;
     match change {
         InboxChange::Read(ids) => {
-            let mut read = db.prepare_cached(notices::READ_OWN)?;
             for id in ids {
-                changed |= read.execute((owner.user, id.as_str()))? > 0;
+                changed |= owner.own.read(db, id)?;
                 if let Some(seq) = broadcast_of(db, &owner, id)? {
                     changed |= owner.see(db, seq)?;
                 }
             }
         }
         InboxChange::ReadUpTo(InboxPosition { own, broadcast, .. }) => {
-            let mut read = db.prepare_cached(
-                "UPDATE inbox INDEXED BY inbox_unread_by_place SET read = 1
-                 WHERE user = ?1 AND read = 0 AND seq <= ?2",
-            )?;
-            changed |= read.execute((owner.user, column(*own)))? > 0;
+            changed |= owner.own.read_up_to(db, column(*own))?;
             changed |= owner.advance(db, column(*broadcast))?;
         }
         InboxChange::Delete(ids) => {
-            let mut delete = db.prepare_cached(notices::REMOVE_OWN)?;
             let mut hide = db.prepare_cached("INSERT OR IGNORE INTO broadcast_deleted VALUES(?1, ?2)")?;
             for id in ids {
-                changed |= delete.execute((owner.user, id.as_str()))? > 0;
+                changed |= owner.own.remove(db, id)?;
                 if let Some(seq) = broadcast_of(db, &owner, id)? {
                     changed |= hide.execute((owner.user, seq))? > 0;
                     owner.see(db, seq)?;
@@ -121,6 +112,7 @@ fn change_inbox(db: &Connection, mut owner: InboxOwner, change: &InboxChange) ->
         }
     }
     if changed {
+        owner.own.save(db)?;
         owner.advance(db, 0)?;
         owner.forget_deleted(db)?;
     }

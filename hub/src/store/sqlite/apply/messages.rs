@@ -130,6 +130,8 @@ impl State {
     ) -> Result<()> {
         let EntryBody::Event(event) = &entry.body else { return Ok(()) };
         let Some(key) = &event.key else { return Ok(()) };
+        // Counted anew when it is needed.
+        room.kept = None;
         db.prepare_cached(
             "UPDATE latest SET content = NULL, media_type = NULL WHERE room = ?1 AND key = ?2 AND seq = ?3",
         )?
@@ -241,7 +243,9 @@ fn update(db: &Connection, table: &str, place: &str, at: (i64, i64), entry: &Ent
             pairs_text(&message.attributes),
         ),
         EntryBody::Edit { content, version, .. } => (i64::from(*version), None, None, content.as_ref(), None),
-        EntryBody::Event(event) => (0, None, Some(event.name.as_str()), event.payload.as_ref(), None),
+        EntryBody::Event(event) => {
+            (i64::from(event.by_service), None, Some(event.name.as_str()), event.payload.as_ref(), None)
+        }
         EntryBody::Reaction { key, add, .. } => (i64::from(*add), None, Some(key.as_str()), None, None),
         EntryBody::Deletion { .. } | EntryBody::Membership { .. } | EntryBody::Room { .. } => return Ok(()),
     };

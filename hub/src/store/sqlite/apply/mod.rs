@@ -1,5 +1,6 @@
 //! Applies one outcome inside the group's transaction: deduplicates, checks the conditions, writes.
 
+mod ahead;
 mod conditions;
 mod inbox;
 mod members;
@@ -20,6 +21,7 @@ use super::idempotency::{KeyHash, Record};
 use super::room_state::RoomState;
 use super::state::State;
 
+pub(super) use ahead::Ahead;
 pub(super) use messages::Blanked;
 
 /// What an outcome came to: the engine's errors end the writer, these only the outcome.
@@ -34,8 +36,8 @@ struct Actor<'a> {
 }
 
 impl State {
-    /// Applies an outcome. On a refusal nothing was written.
-    pub(super) fn apply(&mut self, db: &Connection, outcome: Outcome) -> Result<Applied> {
+    /// Applies an outcome, for which so much was read [`ahead`]. On a refusal nothing was written.
+    pub(super) fn apply(&mut self, db: &Connection, outcome: Outcome, ahead: Ahead) -> Result<Applied> {
         let hash = self.keys.hash(&outcome);
         if let (Some(hash), Some(idempotency)) = (hash, &outcome.idempotency) {
             let own = self.keys.find(db, hash)?;
@@ -55,7 +57,7 @@ impl State {
             Home::Room(room) => {
                 let key = RoomKey { tenant: outcome.tenant.clone(), room };
                 let mut room = self.rooms.take(db, &mut self.names, &key)?;
-                let applied = self.apply_to_room(db, &mut room, &key, outcome, hash)?;
+                let applied = self.apply_to_room(db, &mut room, (&key, ahead), outcome, hash)?;
                 if let Some(room) = room {
                     self.rooms.put(room);
                 }
@@ -83,7 +85,7 @@ impl State {
         &mut self,
         db: &Connection,
         slot: &mut Option<Box<RoomState>>,
-        key: &RoomKey,
+        (key, ahead): (&RoomKey, Ahead),
         outcome: Outcome,
         hash: Option<KeyHash>,
     ) -> Result<Applied> {
@@ -112,7 +114,7 @@ impl State {
             if let Some(room) = slot {
                 let id = self.names.user(db, room.tenant, &outcome.actor)?.id;
                 let actor = Actor { id, user: &outcome.actor, by_service: outcome.by_service };
-                self.write_room(db, room, actor, outcome.writes, &mut committed)?;
+                self.write_room(db, room, (actor, ahead), outcome.writes, &mut committed)?;
             }
         }
         self.apply_effects(db, &key.tenant, &outcome.effects)?;

@@ -14,13 +14,14 @@ use super::super::overlay::{Head, Publish};
 use super::super::room_state::{RoomState, Unsettled};
 use super::super::state::State;
 use super::Actor;
+use super::ahead::Ahead;
 
 impl State {
     pub(super) fn write_room(
         &mut self,
         db: &Connection,
         room: &mut RoomState,
-        actor: Actor<'_>,
+        (actor, ahead): (Actor<'_>, Ahead),
         writes: Vec<Write>,
         committed: &mut Committed,
     ) -> Result<()> {
@@ -37,7 +38,7 @@ impl State {
                     changed = true;
                 }
                 Write::Marks { delivered, read } => {
-                    let marks = self.raise_marks(db, room, actor, delivered, read)?;
+                    let marks = self.raise_marks(db, room, (actor, ahead), (delivered, read))?;
                     committed.marks = Some(marks);
                 }
                 Write::Already(seq) => {
@@ -93,7 +94,7 @@ impl State {
         let journal = self.journal.append(db, (room.id, actor.id, member), &entry, size)?;
         let kept = Arc::clone(&entry);
         room.unsettled.push_back(Unsettled { journal, sender: actor.id, member, entry: kept, size });
-        let latest = self.keep_latest(room, actor, &entry);
+        let latest = self.keep_latest(db, room, actor.id, &entry)?;
         let key = room.key.clone();
         self.publish.push(Publish::Append { room: key, head: room.head, entry: Arc::clone(&entry), latest });
         if is_message {
@@ -150,27 +151,21 @@ impl State {
         Ok((body, member))
     }
 
-    /// Keeps the last event of each key apart where the namespace says so, so that retention may pass it.
-    fn keep_latest(&self, room: &mut RoomState, actor: Actor<'_>, entry: &Arc<Entry>) -> bool {
-        let EntryBody::Event(event) = &entry.body else { return false };
-        let Some(key) = event.key.as_ref().filter(|_| self.keeps_state(room)) else { return false };
-        Self::note_state(room, key, event);
-        room.latest.insert(key.clone(), (actor.id, Arc::clone(entry)));
-        true
-    }
-
     /// Raises the actor's marks, at most to the head.
     fn raise_marks(
         &mut self,
         db: &Connection,
         room: &mut RoomState,
-        actor: Actor<'_>,
-        delivered: Seq,
-        read: Seq,
+        (actor, ahead): (Actor<'_>, Ahead),
+        (delivered, read): (Seq, Seq),
     ) -> Result<Marks> {
         let (delivered, read) = (delivered.min(room.head.seq), read.min(room.head.seq));
         let before = room.marks_of(db, actor.id)?;
-        let number = if read > before.read { self.number_at(db, room, read)? } else { 0 };
+        let number = match ahead.number {
+            _ if read <= before.read => 0,
+            Some((seq, number)) if seq == read => number,
+            _ => self.number_at(db, room, read)?,
+        };
         let marks = before.raised(delivered, read, number);
         if marks != before {
             self.journal.append_marks(db, (room.id, actor.id), marks, self.now)?;

@@ -163,7 +163,8 @@ impl Reader {
         let epoch = self.epoch;
         let (db, mut user) = self.with_names();
         let mut statement = db.prepare_cached(
-            "SELECT key, seq, tag, sender, number, time, name, media_type, content FROM latest WHERE room = ?1",
+            "SELECT key, seq, tag, sender, number, time, name, media_type, content, by_service
+             FROM latest WHERE room = ?1",
         )?;
         let mut rows = statement.query([room])?;
         let mut found = Vec::new();
@@ -177,7 +178,7 @@ impl Reader {
                 time: Timestamp(row.get(5)?),
                 sender: user(row.get(3)?)?,
                 number: row.get::<_, i64>(4)? as u64,
-                body: EntryBody::Event(read_event(name, row.get_ref(0)?, payload)?),
+                body: EntryBody::Event(read_event((name, row.get(9)?), row.get_ref(0)?, payload)?),
             });
         }
         Ok(found)

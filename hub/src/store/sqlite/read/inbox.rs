@@ -91,7 +91,10 @@ impl Scan<'_> {
     fn run(&self, db: &Connection, log: Log) -> Result<Looked> {
         let unread_only = self.filter.is_some_and(|filter| filter.unread_only);
         let (holder, after) = match log {
-            Log::Own => (self.owner.user, (self.after.0 as i64)),
+            Log::Own => {
+                let read = if unread_only { self.owner.own.read } else { 0 };
+                (self.owner.user, (self.after.0 as i64).max(read))
+            }
             Log::Broadcast => {
                 // Of those that are read only as many are looked at as must be.
                 let read = if unread_only { self.owner.broadcast_read } else { 0 };
@@ -102,7 +105,7 @@ impl Scan<'_> {
         let InboxOwner { user, broadcast_read, .. } = *self.owner;
         let range = |before: i64| (holder, after, before, user, broadcast_read);
         let mut rows = match log {
-            Log::Own => statement.query((holder, after, (self.before.0 as i64)))?,
+            Log::Own => statement.query((holder, after, (self.before.0 as i64), self.owner.own.read))?,
             Log::Broadcast => statement.query(range(self.before.0 as i64))?,
         };
         let passes_over = log == Log::Broadcast && self.order == Order::Newest && unread_only;
@@ -148,7 +151,7 @@ fn sql(log: Log, order: Order, unread_only: bool) -> String {
             let unread = if unread_only { "INDEXED BY inbox_unread_by_place" } else { "NOT INDEXED" };
             let only = if unread_only { "AND read = 0" } else { "" };
             format!(
-                "SELECT {NOTICE_COLUMNS}, read, 0 FROM inbox {unread}
+                "SELECT {NOTICE_COLUMNS}, read OR seq <= ?4, 0 FROM inbox {unread}
                    WHERE user = ?1 {only} AND seq > ?2 AND seq < ?3 ORDER BY seq {order}"
             )
         }
@@ -185,7 +188,7 @@ mod tests {
         let steps = |log, unread_only, before: i64| {
             let mut statement = db.prepare(&sql(log, Order::Newest, unread_only)).unwrap();
             let mut rows = match log {
-                Log::Own => statement.query((1, 0, before)),
+                Log::Own => statement.query((1, 0, before, 0)),
                 Log::Broadcast => statement.query((1, 0, before, 1, 0)),
             }
             .unwrap();

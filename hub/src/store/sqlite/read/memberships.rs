@@ -22,7 +22,7 @@ impl Reader {
         query: &RoomsQuery,
     ) -> Result<RoomPage<RoomSummary>> {
         let Some(id) = user_id(&self.db, &user.tenant, &user.user)? else { return Ok(RoomPage::default()) };
-        let Some(after) = self.id_of(user, query.after.as_ref())? else { return Ok(RoomPage::default()) };
+        let after = self.place_of(user, id, query.after.as_ref())?;
         let most = if query.unread_only { MEMBERSHIPS_LOOKED_AT } else { query.bound.items.max(1) };
         let mut looked_at = self.memberships(user, id, (after, i64::from(most) + 1))?;
         let more = looked_at.len() > most as usize;
@@ -51,7 +51,7 @@ impl Reader {
         most: u32,
     ) -> Result<RoomPage<RoomName>> {
         let Some(id) = user_id(&self.db, &user.tenant, &user.user)? else { return Ok(RoomPage::default()) };
-        let Some(after) = self.id_of(user, after)? else { return Ok(RoomPage::default()) };
+        let after = self.place_of(user, id, after)?;
         let most = most.max(1);
         let found = self.memberships(user, id, (after, i64::from(most) + 1))?;
         let more = found.len() > most as usize;
@@ -60,10 +60,21 @@ impl Reader {
         Ok(RoomPage { rooms, next })
     }
 
-    /// The id of the room after which a page begins: 0 at first, `None` where there is no such room.
-    fn id_of(&self, user: &UserKey, after: Option<&RoomName>) -> Result<Option<i64>> {
-        let Some(room) = after else { return Ok(Some(0)) };
-        room_id(&self.db, &RoomKey { tenant: user.tenant.clone(), room: room.clone() })
+    /// The id of the room after which a page begins; 0 at first. Of a room that is none of the user's, and was none in which
+    /// they marked anything, nothing is told: as one that is not there, it is the beginning.
+    fn place_of(&self, user: &UserKey, id: i64, after: Option<&RoomName>) -> Result<i64> {
+        let Some(room) = after else { return Ok(0) };
+        let key = RoomKey { tenant: user.tenant.clone(), room: room.clone() };
+        let Some(room) = room_id(&self.db, &key)? else { return Ok(0) };
+        if self.overlay.look(&key, |room| room.marks.contains_key(&user.user)) == Some(true) {
+            return Ok(room);
+        }
+        let mut statement = self.db.prepare_cached(
+            "SELECT EXISTS(SELECT 1 FROM members WHERE room = ?1 AND user = ?2)
+               OR EXISTS(SELECT 1 FROM marks WHERE room = ?1 AND user = ?2)",
+        )?;
+        let is_own: bool = statement.query_row((room, id), |row| row.get(0))?;
+        Ok(if is_own { room } else { 0 })
     }
 
     fn memberships(&self, user: &UserKey, id: i64, (after, most): (i64, i64)) -> Result<Memberships> {

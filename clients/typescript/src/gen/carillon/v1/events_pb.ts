@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file carillon/v1/events.proto.
  */
 export const file_carillon_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("ChhjYXJpbGxvbi92MS9ldmVudHMucHJvdG8SC2NhcmlsbG9uLnYxInQKDEV2ZW50UHVibGlzaBIMCgRyb29tGAEgASgJEgwKBG5hbWUYAiABKAkSCwoDa2V5GAMgASgJEiUKB3BheWxvYWQYBCABKAsyFC5jYXJpbGxvbi52MS5Db250ZW50EhQKDGV4Y2x1ZGVfc2VsZhgFIAEoCCKBAQoFRXZlbnQSDAoEcm9vbRgBIAEoCRIoCgZoZWFkZXIYAiABKAsyGC5jYXJpbGxvbi52MS5FbnRyeUhlYWRlchIMCgRuYW1lGAMgASgJEgsKA2tleRgEIAEoCRIlCgdwYXlsb2FkGAUgASgLMhQuY2FyaWxsb24udjEuQ29udGVudGIGcHJvdG8z", [file_carillon_v1_common]);
+  fileDesc("ChhjYXJpbGxvbi92MS9ldmVudHMucHJvdG8SC2NhcmlsbG9uLnYxInQKDEV2ZW50UHVibGlzaBIMCgRyb29tGAEgASgJEgwKBG5hbWUYAiABKAkSCwoDa2V5GAMgASgJEiUKB3BheWxvYWQYBCABKAsyFC5jYXJpbGxvbi52MS5Db250ZW50EhQKDGV4Y2x1ZGVfc2VsZhgFIAEoCCKVAQoFRXZlbnQSDAoEcm9vbRgBIAEoCRIoCgZoZWFkZXIYAiABKAsyGC5jYXJpbGxvbi52MS5FbnRyeUhlYWRlchIMCgRuYW1lGAMgASgJEgsKA2tleRgEIAEoCRIlCgdwYXlsb2FkGAUgASgLMhQuY2FyaWxsb24udjEuQ29udGVudBISCgpieV9zZXJ2aWNlGAYgASgIYgZwcm90bzM", [file_carillon_v1_common]);
 
 /**
  * Publish an event to a room.
@@ -46,7 +46,8 @@ export type EventPublish = Message<"carillon.v1.EventPublish"> & {
   key: string;
 
   /**
-   * May be empty.
+   * May be unset. Where the namespace keeps the last event of each key, that takes the key out of the state: who joins is not
+   * handed it, and its place is there for others. The log keeps the event.
    *
    * @generated from field: carillon.v1.Content payload = 4;
    */
@@ -107,6 +108,13 @@ export type Event = Message<"carillon.v1.Event"> & {
    * @generated from field: carillon.v1.Content payload = 5;
    */
   payload?: Content | undefined;
+
+  /**
+   * Whether a service published it. The name of a service may be the id of a user too, who is not the sender then.
+   *
+   * @generated from field: bool by_service = 6;
+   */
+  byService: boolean;
 };
 
 /**

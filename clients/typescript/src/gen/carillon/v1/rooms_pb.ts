@@ -528,7 +528,7 @@ export enum JoinReason {
   COMMAND = 1,
 
   /**
-   * The namespace's rule, or a membership that began during the session.
+   * The namespace's rule, as the session began. A membership that begins during a session joins nothing: send `Join`.
    *
    * @generated from enum value: JOIN_REASON_AUTOMATIC = 2;
    */

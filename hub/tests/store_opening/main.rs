@@ -1,6 +1,10 @@
 //! Opening the embedded store: what it refuses, what it recognises, and how it comes back.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::pedantic)] // A test that fails panics.
 
+mod damaged;
+mod older;
+mod restored;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -159,39 +163,6 @@ fn a_folder_is_free_at_once_though_processes_are_started() {
 }
 
 #[test]
-fn an_older_back_up_gets_a_new_epoch() {
-    let folder = used_folder();
-    let database = folder.path().join("carillon.db");
-    let back_up = std::fs::read(&database).unwrap();
-    let store = SqliteStore::open(&options(folder.path())).unwrap();
-    let epoch = store.epoch();
-    block_on(store.commit(send("later"))).unwrap();
-    block_on(store.close());
-    drop(store);
-    let store = SqliteStore::open(&options(folder.path())).unwrap();
-    assert_eq!(store.epoch(), epoch, "the same database");
-    block_on(store.close());
-    drop(store);
-    std::fs::write(&database, back_up).unwrap();
-    let store = SqliteStore::open(&options(folder.path())).unwrap();
-    let restored = store.epoch();
-    assert_ne!(restored, epoch);
-    drop(store);
-    assert_eq!(SqliteStore::open(&options(folder.path())).unwrap().epoch(), restored, "once");
-}
-
-#[test]
-fn an_epoch_can_be_forced() {
-    let folder = used_folder();
-    let before = SqliteStore::open(&options(folder.path())).unwrap().epoch();
-    let renewed = SqliteStore::renew_epoch(&options(folder.path())).unwrap();
-    assert_ne!(renewed, before);
-    let store = SqliteStore::open(&options(folder.path())).unwrap();
-    assert_eq!(store.epoch(), renewed);
-    assert!(matches!(SqliteStore::renew_epoch(&options(folder.path())), Err(OpenError::InUse(_))));
-}
-
-#[test]
 fn a_closed_store_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&options(folder.path())).unwrap();
@@ -259,41 +230,6 @@ fn blanked_content_leaves_the_file() {
     }
 }
 
-/// What a database of version 1 did not have yet is added, and what it had is there.
-#[test]
-fn an_older_database_is_brought_up_to_date() {
-    let folder = used_folder();
-    engine(folder.path())
-        .execute_batch(
-            "DROP TABLE audit_heads; DROP TABLE revocations; DROP TABLE broadcast_seen; DROP TABLE broadcast_deleted; DROP INDEX broadcast_unread; DROP INDEX broadcast_critical;
-             DROP INDEX inbox_unread_by_place;
-             CREATE TABLE broadcast_state(user INT, seq INT, deleted INT NOT NULL, PRIMARY KEY(user, seq)) WITHOUT ROWID;
-             INSERT INTO broadcast_state VALUES(1, 4, 0), (1, 5, 1);
-             DROP TABLE outbox; DROP TABLE outbox_notices; DROP INDEX inbox_ends; DROP INDEX broadcast_ends; DROP INDEX users_known;
-             ALTER TABLE inbox DROP COLUMN ends; ALTER TABLE broadcast DROP COLUMN ends;
-             INSERT INTO inbox(user, seq, id, kind, title, priority, sender, time) VALUES(1, 1, 'n', 'k', 't', 2, 's', 5);
-             ALTER TABLE tenants DROP COLUMN bytes;
-             PRAGMA user_version = 1;",
-        )
-        .unwrap();
-    let store = SqliteStore::open(&options(folder.path())).unwrap();
-    let sent = block_on(store.commit(send("one more"))).unwrap();
-    assert_eq!(sent.position.seq, Seq(101));
-    block_on(store.close());
-    let ends: Vec<i64> = engine(folder.path())
-        .prepare("SELECT ends FROM inbox")
-        .unwrap()
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    assert_eq!(ends, [5 + 90 * 24 * 3_600_000]);
-    let tool = engine(folder.path());
-    let count = |sql: &str| tool.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!(count("SELECT count(*) FROM broadcast_seen WHERE first = last AND first IN (4, 5)"), 2);
-    assert_eq!(count("SELECT sum(seq) FROM broadcast_deleted"), 5);
-}
-
 const PAGE: usize = 4_096;
 
 fn keyed(turn: u32) -> Outcome {
@@ -356,29 +292,6 @@ fn what_a_kill_left_is_whole() {
     let store = SqliteStore::open(&options(folder.path())).unwrap();
     assert!(block_on(store.commit(keyed(7))).unwrap().duplicate);
     assert_eq!(block_on(store.commit(send("more"))).unwrap().position.seq, Seq(9_601));
-}
-
-/// Of what is home, of what is in the journal only, and of what is in both.
-#[test]
-fn what_an_older_databases_rooms_hold_is_counted_once() {
-    let folder = killed_with(4_000);
-    let tool = engine(folder.path());
-    let number = |sql: &str| tool.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    let counted = || number("SELECT bytes FROM tenants");
-    let before = counted();
-    let only = number(
-        "SELECT count(*) FROM journal j LEFT JOIN log l USING(room, seq) WHERE j.kind > 0 AND l.seq IS NULL",
-    );
-    let both = number("SELECT count(*) FROM journal j JOIN log l USING(room, seq)");
-    assert!(before > 9_600 * 100 && only > 0 && both > 0, "{before} {only} {both}");
-    tool.execute_batch(
-        "DROP INDEX inbox_unread_by_place; ALTER TABLE tenants DROP COLUMN bytes; PRAGMA user_version = 5;",
-    )
-    .unwrap();
-    let store = SqliteStore::open(&options(folder.path())).unwrap();
-    assert_eq!(counted(), before);
-    block_on(store.commit(send("more"))).unwrap();
-    assert_eq!(counted(), before + 104);
 }
 
 /// Damage anywhere that opening comes by, in what a kill left: nothing was replayed before it is found.

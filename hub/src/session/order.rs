@@ -1,0 +1,50 @@
+//! The order of a session's commands that change something: they are committed in the order in which it sent them. Where the
+//! authoriser decides who may, those of one room are, and commands in all other rooms do not wait for its answer.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Mutex as Waited;
+
+use crate::domain::caller::Caller;
+use crate::domain::command::Stateless;
+use crate::domain::names::RoomName;
+
+use super::executor::Turn;
+use super::services::Services;
+
+/// The order of one session. A cheap handle.
+#[derive(Clone, Default)]
+pub(super) struct Order(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    all: Arc<Waited<()>>,
+    /// Rooms in which something waits for the authoriser. Bounded by the commands in flight.
+    rooms: Mutex<Vec<(RoomName, Arc<Waited<()>>)>>,
+}
+
+impl Order {
+    fn of_room(&self, room: &RoomName) -> Arc<Waited<()>> {
+        let mut rooms = self.0.rooms.lock();
+        // Without those for which nobody waits any more.
+        rooms.retain(|(_, order)| Arc::strong_count(order) > 1);
+        if let Some((_, order)) = rooms.iter().find(|(known, _)| known == room) {
+            return Arc::clone(order);
+        }
+        let order = Arc::default();
+        rooms.push((room.clone(), Arc::clone(&order)));
+        order
+    }
+
+    /// Waits for a command's turn. What the authoriser is asked for it is asked before it begins, in its room's order.
+    pub(super) async fn turn(self, services: &Services, caller: &Caller, command: &Stateless) -> Turn {
+        let mut turn = Turn::default();
+        if let Some(room) = command.room().filter(|room| services.executor.goes_by_authorizer(room)) {
+            turn.held.push(self.of_room(room).lock_owned().await);
+            turn.asked = services.executor.asks_first(caller, command).await;
+        }
+        turn.held.push(Arc::clone(&self.0.all).lock_owned().await);
+        turn
+    }
+}

@@ -1,0 +1,123 @@
+//! Damage that one outcome meets is that outcome's alone: all that it will read of what the caches do not have is read before its
+//! group's transaction begins. What fails within that ends the writer.
+
+use rusqlite::Connection;
+
+use crate::domain::entry::EntryBody;
+use crate::domain::inbox::InboxChange;
+use crate::domain::names::{RoomKey, UserKey};
+use crate::domain::position::Seq;
+use crate::store::{Home, Outcome, Write};
+
+use super::super::engine::{Result, optional};
+use super::super::notices::InboxOwner;
+use super::super::room_state::RoomState;
+use super::super::state::State;
+use super::column;
+
+/// What was read ahead and is needed again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in super::super) struct Ahead {
+    /// A place that is to be marked as read, and its number, which never changes.
+    pub(super) number: Option<(Seq, u64)>,
+}
+
+impl State {
+    /// Reads what an outcome will read. What the caches have is not read again later.
+    pub(in super::super) fn look_ahead(&mut self, db: &Connection, outcome: &Outcome) -> Result<Ahead> {
+        if let Some(hash) = self.keys.hash(outcome) {
+            self.keys.find(db, hash)?;
+        }
+        match &outcome.home {
+            Home::Room(room) => {
+                let key = RoomKey { tenant: outcome.tenant.clone(), room: room.clone() };
+                let Some(mut room) = self.rooms.take(db, &mut self.names, &key)? else {
+                    return Ok(Ahead::default());
+                };
+                let ahead = self.look_at_room(db, &mut room, outcome);
+                if let Err(error) = &ahead {
+                    tracing::error!(%error, room = room.id, "a room is damaged");
+                }
+                self.rooms.put(room);
+                ahead
+            }
+            Home::Inbox(user) => {
+                let user = UserKey { tenant: outcome.tenant.clone(), user: user.clone() };
+                self.look_at_inbox(db, &user, outcome)?;
+                Ok(Ahead::default())
+            }
+            Home::Tenant => Ok(Ahead::default()),
+        }
+    }
+
+    fn look_at_room(&mut self, db: &Connection, room: &mut RoomState, outcome: &Outcome) -> Result<Ahead> {
+        let mut ahead = Ahead::default();
+        self.failed_condition(db, Some(room), outcome)?;
+        self.is_state_full(db, room, outcome)?;
+        self.are_reactions_full(db, room, outcome)?;
+        let actor = self.names.find_user(db, room.tenant, &outcome.actor)?;
+        for write in &outcome.writes {
+            match write {
+                Write::Marks { read, .. } => {
+                    let before = actor.map(|actor| room.marks_of(db, actor.id)).transpose()?;
+                    let read = (*read).min(room.head.seq);
+                    if read > before.unwrap_or_default().read {
+                        ahead.number = Some((read, self.number_at(db, room, read)?));
+                    }
+                }
+                Write::Already(seq) => {
+                    self.entry(db, room, *seq)?;
+                }
+                Write::Append(EntryBody::Deletion { target }) => self.look_at_message(db, room, *target)?,
+                Write::Append(EntryBody::Membership { user, .. }) => {
+                    if let Some(user) = self.names.find_user(db, room.tenant, user)? {
+                        room.member(db, user.id)?;
+                        room.marks_of(db, user.id)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(ahead)
+    }
+
+    /// What goes with a message.
+    fn look_at_message(&mut self, db: &Connection, room: &RoomState, target: Seq) -> Result<()> {
+        let mut statement = db.prepare_cached("SELECT seq FROM edits WHERE room = ?1 AND target = ?2")?;
+        let edits: Vec<i64> = statement
+            .query_map((room.id, column(target)), |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for edit in edits {
+            self.entry(db, room, Seq(edit as u64))?;
+        }
+        db.prepare_cached("SELECT count(*) FROM reactions WHERE room = ?1 AND seq = ?2")?
+            .query_row((room.id, column(target)), |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// What a change of an inbox goes over.
+    fn look_at_inbox(&mut self, db: &Connection, user: &UserKey, outcome: &Outcome) -> Result<()> {
+        let Some(owner) = InboxOwner::find(db, user)? else { return Ok(()) };
+        for write in &outcome.writes {
+            match write {
+                Write::Inbox(InboxChange::ReadUpTo(to)) => {
+                    // A column that is in no index: the rows themselves.
+                    db.prepare_cached(
+                        "SELECT count(kind) FROM inbox INDEXED BY inbox_unread_by_place
+                         WHERE user = ?1 AND read = 0 AND seq <= ?2",
+                    )?
+                    .query_row((owner.user, column(to.own)), |_| Ok(()))?;
+                }
+                Write::Inbox(InboxChange::Read(ids) | InboxChange::Delete(ids)) => {
+                    let mut row = db.prepare_cached("SELECT kind FROM inbox WHERE user = ?1 AND id = ?2")?;
+                    for id in ids {
+                        optional(row.query_row((owner.user, id.as_str()), |_| Ok(())))?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.inbox_summary(db, user)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! Damage that is met while the store works is the outcome's that met it, and no other's.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use carillon_hub::domain::content::Pairs;
+use carillon_hub::domain::entry::EntryBody;
+use carillon_hub::domain::inbox::{InboxChange, Notice, NotificationKind, Priority};
+use carillon_hub::domain::names::{NotificationId, UserId};
+use carillon_hub::domain::position::{InboxPosition, Seq};
+use carillon_hub::store::sqlite::{Options, SqliteStore};
+use carillon_hub::store::{CommitError, Committed, Effect, Home, Outcome, Store, StoreError, Write};
+use futures::executor::block_on;
+
+use super::{engine, options, overwrite, pages_of, send};
+
+/// What was sent to the room, and as many notifications to bob.
+const SENT: u64 = 600;
+
+fn bob() -> UserId {
+    UserId::parse("bob").unwrap()
+}
+
+fn of_bob(home: Home, write: Write) -> Outcome {
+    Outcome { home, actor: bob(), writes: vec![write], ..send("x") }
+}
+
+/// Who has read up to here.
+fn reads(who: &str, up_to: u64) -> Outcome {
+    let read = Write::Marks { delivered: Seq(0), read: Seq(up_to) };
+    Outcome { actor: UserId::parse(who).unwrap(), writes: vec![read], ..send("x") }
+}
+
+fn deletes(target: u64) -> Outcome {
+    let writes = vec![Write::Append(EntryBody::Deletion { target: Seq(target) })];
+    Outcome { writes, ..send("x") }
+}
+
+fn sees(own: u64) -> Outcome {
+    let seen = InboxPosition { own: Seq(own), ..InboxPosition::default() };
+    of_bob(Home::Inbox(bob()), Write::Inbox(InboxChange::ReadUpTo(seen)))
+}
+
+fn notice(turn: u64) -> Effect {
+    let notice = Notice {
+        id: NotificationId::parse(&format!("n{turn}")).unwrap(),
+        kind: NotificationKind::parse("build").unwrap(),
+        title: "a title".into(),
+        body: None,
+        priority: Priority::Normal,
+        data: Pairs::default(),
+        sender: UserId::parse("alice").unwrap(),
+        expires: None,
+    };
+    Effect::Notify { user: bob(), notice: Arc::new(notice) }
+}
+
+/// A folder in which the page in the middle of a table is damaged.
+fn damaged(table: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&options(folder.path())).unwrap();
+    for turn in 0..SENT {
+        block_on(store.commit(Outcome { effects: vec![notice(turn)], ..send(&format!("message {turn}")) }))
+            .unwrap();
+    }
+    block_on(store.close());
+    drop(store);
+    engine(folder.path()).query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let pages = pages_of(folder.path(), table);
+    overwrite(folder.path(), pages[pages.len() / 2]);
+    folder
+}
+
+fn open(folder: &Path) -> SqliteStore {
+    SqliteStore::open(&Options { readers: 1, ..options(folder) }).unwrap()
+}
+
+fn is_damaged(committed: &Result<Committed, CommitError>) -> bool {
+    match committed {
+        Ok(_) => false,
+        Err(CommitError::Store(StoreError::Engine(_))) => true,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn a_damaged_log_fails_those_alone_who_read_it() {
+    let folder = damaged("log");
+    for (round, who) in ["bob", "carol"].into_iter().enumerate() {
+        let store = open(folder.path());
+        // All at once, so that those that fail are in groups with those that do not.
+        let places = SENT / 4..3 * SENT / 4;
+        let read: Vec<_> = places.clone().map(|place| store.commit(reads(who, place))).collect();
+        let sent = block_on(store.commit(send("and on it goes"))).unwrap();
+        assert_eq!(sent.position.seq, Seq(SENT + round as u64 * 2 + 1));
+        let read = read.into_iter().map(|read| is_damaged(&block_on(read)));
+        let failed: Vec<u64> = places.zip(read).filter_map(|(place, is)| is.then_some(place)).collect();
+        let (first, last) = (failed[0], *failed.last().unwrap());
+        assert!(first > SENT / 4 && last < 3 * SENT / 4 - 1, "{failed:?}");
+        assert_eq!(last - first + 1, failed.len() as u64, "a page of them: {failed:?}");
+        assert!(is_damaged(&block_on(store.commit(deletes(first)))));
+        assert!(!is_damaged(&block_on(store.commit(reads(who, SENT)))));
+        assert!(block_on(store.commit(send("more"))).is_ok() && store.is_healthy());
+        block_on(store.close());
+    }
+}
+
+#[test]
+fn a_damaged_inbox_fails_its_owner_alone() {
+    let folder = damaged("inbox");
+    let store = open(folder.path());
+    assert!(is_damaged(&block_on(store.commit(sees(SENT)))));
+    assert!(block_on(store.commit(send("and on it goes"))).is_ok() && store.is_healthy());
+    assert!(is_damaged(&block_on(store.commit(sees(SENT)))));
+    let know = Outcome { home: Home::Tenant, writes: vec![Write::Know], ..send("x") };
+    assert!(block_on(store.commit(know)).is_ok() && store.is_healthy());
+}
