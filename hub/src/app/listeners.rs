@@ -11,7 +11,7 @@ use crate::bus::feed::Listener;
 use crate::delivery::Delivery;
 use crate::domain::names::{RoomKey, TenantId, UserKey};
 use crate::domain::position::Position;
-use crate::domain::time::Timestamp;
+use crate::domain::time::Now;
 use crate::session::Services;
 use crate::store::{Change, CommitSink};
 
@@ -85,7 +85,7 @@ impl Listener for Listeners {
             Control::Member { .. } => {}
             Control::Replaced { instance, by, at } => {
                 if let Some(services) = self.services() {
-                    services.replaced(user, instance, (*by, *at), Timestamp::now());
+                    services.replaced(user, instance, (*by, *at), Now::read());
                 }
             }
         }

@@ -72,3 +72,19 @@ impl Moment {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
+
+/// Now, on both clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// What is shown of it.
+    pub time: Timestamp,
+    /// What deadlines are measured from.
+    pub moment: Moment,
+}
+
+impl Now {
+    /// Both clocks' time. Only services call this; state machines are handed `now`.
+    pub fn read() -> Self {
+        Self { time: Timestamp::now(), moment: Moment::now() }
+    }
+}

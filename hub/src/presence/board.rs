@@ -16,7 +16,7 @@ use super::room::{Room, RoomIndex, Rooms};
 use super::watchers::Watchers;
 use crate::domain::names::{RoomName, SessionId, TenantId, UserId};
 use crate::domain::presence::{PresenceReason, Status, UserState};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Now};
 
 /// Timers that one tick ends at most: about a millisecond's work.
 const TICK_TIMERS: usize = 256;
@@ -42,7 +42,7 @@ pub struct Board {
     users: HashMap<UserId, User>,
     rooms: Rooms,
     watchers: Watchers,
-    timers: BTreeSet<(Timestamp, Timer)>,
+    timers: BTreeSet<(Moment, Timer)>,
     texts_set: u64,
     /// Where other nodes have sessions too.
     shared: Option<Shared>,
@@ -86,18 +86,12 @@ impl Board {
 
     /// A session of the user opened: a new device, or a lost one that is back. Where a session replaces another, call
     /// [`Self::disconnect`] for that one first, and this is silent.
-    pub fn connect(&mut self, session: SessionId, user: &UserId, now: Timestamp) -> Vec<Notice> {
+    pub fn connect(&mut self, session: SessionId, user: &UserId, now: Now) -> Vec<Notice> {
         self.connect_as(session, user, 0, now)
     }
 
     /// The same, of an instance that other nodes know by this hash.
-    pub fn connect_as(
-        &mut self,
-        session: SessionId,
-        user: &UserId,
-        instance: u64,
-        now: Timestamp,
-    ) -> Vec<Notice> {
+    pub fn connect_as(&mut self, session: SessionId, user: &UserId, instance: u64, now: Now) -> Vec<Notice> {
         let mut notices = Vec::new();
         if self.sessions.contains_key(&session) {
             return notices;
@@ -111,7 +105,7 @@ impl Board {
             if device.connected {
                 // Its node cannot know yet that it was lost: here that is so from now on.
                 device.places.iter_mut().for_each(|place| place.held = true);
-                device.until = Some(now.plus(self.options.grace));
+                device.until = Some(now.moment.plus(self.options.grace));
             } else if let Some(until) = device.until {
                 self.timers.remove(&(until, Timer::Grace(lost)));
             }
@@ -120,13 +114,13 @@ impl Board {
             }
             device.connected = true;
             device.instance = instance;
-            device.last_active = now;
+            device.last_active = now.time;
             settle(&mut self.timers, device);
             self.note_continued(lost, session);
             return notices;
         }
         let before = devices.state(&user);
-        devices.add(Device { instance, ..Device::new(session, now) });
+        devices.add(Device { instance, ..Device::new(session, now.time) });
         let after = devices.state(&user);
         self.note_new(session);
         self.spread(&before, &after, PresenceReason::Changed, &mut notices);
@@ -134,9 +128,9 @@ impl Board {
     }
 
     /// The session was lost: its device counts until the grace is over.
-    pub fn disconnect(&mut self, session: SessionId, now: Timestamp) -> Vec<Notice> {
+    pub fn disconnect(&mut self, session: SessionId, now: Now) -> Vec<Notice> {
         if self.options.grace.is_zero() {
-            return self.end(session, PresenceReason::Disconnected, now);
+            return self.end(session, PresenceReason::Disconnected, now.moment);
         }
         let Some(devices) = self.sessions.get(&session).and_then(|user| self.users.get_mut(user)) else {
             return Vec::new();
@@ -151,18 +145,18 @@ impl Board {
             }
             place.held = true;
         }
-        if let Some(until) = device.until.replace(now.plus(self.options.grace)) {
+        if let Some(until) = device.until.replace(now.moment.plus(self.options.grace)) {
             self.timers.remove(&(until, Timer::Grace(session)));
         }
-        self.timers.insert((now.plus(self.options.grace), Timer::Grace(session)));
+        self.timers.insert((now.moment.plus(self.options.grace), Timer::Grace(session)));
         self.watchers.remove(session);
         self.note(session, false);
         Vec::new()
     }
 
     /// The session ended on purpose (goodbye, kick): without grace, and what a lost device had left ends with it.
-    pub fn close(&mut self, session: SessionId, now: Timestamp) -> Vec<Notice> {
-        self.end(session, PresenceReason::Left, now)
+    pub fn close(&mut self, session: SessionId, now: Now) -> Vec<Notice> {
+        self.end(session, PresenceReason::Left, now.moment)
     }
 
     /// The session joined the room, with its presence or without. Asked again, it only changes that.
@@ -171,13 +165,13 @@ impl Board {
         name: &RoomName,
         session: SessionId,
         wants_presence: bool,
-        now: Timestamp,
+        now: Now,
     ) -> Vec<Notice> {
         let mut notices = Vec::new();
         let Some(user) = self.sessions.get(&session) else { return notices };
         let Some(devices) = self.users.get_mut(user) else { return notices };
         let Some(device) = devices.connected(session) else { return notices };
-        device.last_active = now;
+        device.last_active = now.time;
         let index = self.rooms.open(name);
         let Some(room) = self.rooms.get_mut(index) else { return notices };
         if let Some(place) = device.place(index) {
@@ -202,7 +196,7 @@ impl Board {
         *places += 1;
         if *places == 1 {
             let state = devices.state(user);
-            self.tell_room(index, &state, PresenceReason::Joined, now, &mut notices);
+            self.tell_room(index, &state, PresenceReason::Joined, now.moment, &mut notices);
         }
         // Last, so that nothing is told where only the session itself follows: it is about to take a snapshot.
         if let Some(room) = self.rooms.get_mut(index) {
@@ -212,34 +206,34 @@ impl Board {
     }
 
     /// The session left the room.
-    pub fn leave(&mut self, name: &RoomName, session: SessionId, now: Timestamp) -> Vec<Notice> {
+    pub fn leave(&mut self, name: &RoomName, session: SessionId, now: Now) -> Vec<Notice> {
         let mut notices = Vec::new();
         let Some(index) = self.rooms.index(name) else { return notices };
         let Some(user) = self.sessions.get(&session).cloned() else { return notices };
         let Some(devices) = self.users.get_mut(&user) else { return notices };
         let Some(device) = devices.connected(session) else { return notices };
-        device.last_active = now;
+        device.last_active = now.time;
         let Some(place) = device.take_place(index) else { return notices };
         settle(&mut self.timers, device);
         let state = devices.state(&user);
         self.note(session, true);
-        self.vacate(place, &state, PresenceReason::Left, now, &mut notices);
+        self.vacate(place, &state, PresenceReason::Left, now.moment, &mut notices);
         notices
     }
 
     /// The session's device shows this status and text.
-    pub fn set(&mut self, session: SessionId, status: Status, text: &str, now: Timestamp) -> Vec<Notice> {
+    pub fn set(&mut self, session: SessionId, status: Status, text: &str, now: Now) -> Vec<Notice> {
         let mut notices = Vec::new();
         let Some(user) = self.sessions.get(&session).cloned() else { return notices };
         let Some(devices) = self.users.get_mut(&user) else { return notices };
         let before = devices.state(&user);
         let Some(device) = devices.connected(session) else { return notices };
         // Of one node in the order in which they were set; of several by their clocks, and always the same on all.
-        self.texts_set = (self.texts_set + 1).max(now.millis().cast_unsigned());
+        self.texts_set = (self.texts_set + 1).max(now.time.millis().cast_unsigned());
         device.text_order = self.texts_set;
         device.status = status;
         device.text = (!text.is_empty()).then(|| text.into());
-        device.last_active = now;
+        device.last_active = now.time;
         let after = devices.state(&user);
         self.note(session, false);
         self.spread(&before, &after, PresenceReason::Changed, &mut notices);
@@ -247,11 +241,11 @@ impl Board {
     }
 
     /// The session did something at `now`. Told to nobody; the next state of the user says it.
-    pub fn touch(&mut self, session: SessionId, now: Timestamp) {
+    pub fn touch(&mut self, session: SessionId, now: Now) {
         let Some(device) = self.connected(session) else { return };
         let before = device.last_active;
-        device.last_active = before.max(now);
-        if before.minute() != now.minute() {
+        device.last_active = before.max(now.time);
+        if before.minute() != now.time.minute() {
             self.note(session, false);
         }
     }
@@ -271,23 +265,24 @@ impl Board {
 
     /// Ends what is over at `now`: graces, and the wait of occupancies. It stops after a few hundred, so that
     /// a network that is lost with thousands of sessions stalls nobody: then [`Self::next_deadline`] is still past.
-    pub fn tick(&mut self, now: Timestamp) -> Vec<Notice> {
+    pub fn tick(&mut self, now: Now) -> Vec<Notice> {
         let mut notices = Vec::new();
         for _ in 0..TICK_TIMERS {
-            let Some((when, timer)) = self.timers.first().copied().filter(|(when, _)| *when <= now) else {
+            let Some((when, timer)) = self.timers.first().copied().filter(|(when, _)| *when <= now.moment)
+            else {
                 break;
             };
             self.timers.remove(&(when, timer));
             match timer {
-                Timer::Grace(session) => notices.append(&mut self.end_grace(session, now)),
-                Timer::Occupancy(index) => self.tell_occupancy(index, now, &mut notices),
+                Timer::Grace(session) => notices.append(&mut self.end_grace(session, now.moment)),
+                Timer::Occupancy(index) => self.tell_occupancy(index, now.moment, &mut notices),
             }
         }
         notices
     }
 
     /// When [`Self::tick`] has something to do.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
+    pub fn next_deadline(&self) -> Option<Moment> {
         self.timers.first().map(|(when, _)| *when)
     }
 
@@ -336,7 +331,7 @@ impl Board {
 }
 
 /// Drops the device's timer where there is nothing left for it to end.
-fn settle(timers: &mut BTreeSet<(Timestamp, Timer)>, device: &mut Device) {
+fn settle(timers: &mut BTreeSet<(Moment, Timer)>, device: &mut Device) {
     if device.is_settled()
         && let Some(until) = device.until.take()
     {

@@ -3,7 +3,7 @@
 use super::room::RoomIndex;
 use crate::domain::names::{SessionId, UserId};
 use crate::domain::presence::{Status, UserState};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 
 /// One device of a user: a session, or what is left of one during its grace.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Device {
     pub(super) text_order: u64,
     pub(super) last_active: Timestamp,
     /// When its held places end, and the device with them unless it is connected. A timer stands for it.
-    pub(super) until: Option<Timestamp>,
+    pub(super) until: Option<Moment>,
     pub(super) places: Vec<Place>,
     /// Whether another node has the session.
     pub(super) elsewhere: bool,

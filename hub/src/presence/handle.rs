@@ -15,7 +15,7 @@ use super::typing::Typing;
 use crate::domain::names::{InstanceId, RoomKey, SessionId, TenantId, UserId, UserKey};
 use crate::domain::presence::{Status, UserState};
 use crate::domain::push::Push;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Now};
 
 mod elsewhere;
 
@@ -58,7 +58,7 @@ struct Shard {
 struct State {
     boards: HashMap<TenantId, Board>,
     /// The boards with a deadline, by deadline.
-    due: BTreeSet<(Timestamp, TenantId)>,
+    due: BTreeSet<(Moment, TenantId)>,
     typing: Typing,
     waiting: Vec<Notice>,
     /// Whether a thread is passing on what waits.
@@ -89,18 +89,12 @@ impl Presence {
     }
 
     /// A session of the user opened. Where it replaces another, [`Self::disconnect`] that one first.
-    pub fn connect(&self, user: &UserKey, session: SessionId, now: Timestamp) {
+    pub fn connect(&self, user: &UserKey, session: SessionId, now: Now) {
         self.connect_as(user, session, None, now);
     }
 
     /// The same, of a named instance: it replaces a session of the same on another node.
-    pub fn connect_as(
-        &self,
-        user: &UserKey,
-        session: SessionId,
-        instance: Option<&InstanceId>,
-        now: Timestamp,
-    ) {
+    pub fn connect_as(&self, user: &UserKey, session: SessionId, instance: Option<&InstanceId>, now: Now) {
         if let Some(nodes) = &self.inner.nodes {
             nodes.follow(&user.tenant);
         }
@@ -109,28 +103,28 @@ impl Presence {
     }
 
     /// The session was lost: its grace begins.
-    pub fn disconnect(&self, tenant: &TenantId, session: SessionId, now: Timestamp) {
+    pub fn disconnect(&self, tenant: &TenantId, session: SessionId, now: Now) {
         self.change(tenant, |board| board.disconnect(session, now));
     }
 
     /// The session ended on purpose: goodbye, kick, revocation.
-    pub fn close(&self, tenant: &TenantId, session: SessionId, now: Timestamp) {
+    pub fn close(&self, tenant: &TenantId, session: SessionId, now: Now) {
         self.change(tenant, |board| board.close(session, now));
     }
 
     /// The session joined the room. Register it with delivery before, and take the [`Self::snapshot`] after: then
     /// nothing is missed between the two.
-    pub fn join(&self, room: &RoomKey, session: SessionId, wants_presence: bool, now: Timestamp) {
+    pub fn join(&self, room: &RoomKey, session: SessionId, wants_presence: bool, now: Now) {
         self.change(&room.tenant, |board| board.join(&room.room, session, wants_presence, now));
     }
 
     /// The session left the room.
-    pub fn leave(&self, room: &RoomKey, session: SessionId, now: Timestamp) {
+    pub fn leave(&self, room: &RoomKey, session: SessionId, now: Now) {
         self.change(&room.tenant, |board| board.leave(&room.room, session, now));
     }
 
     /// The session's device shows this status and text.
-    pub fn set(&self, tenant: &TenantId, session: SessionId, status: Status, text: &str, now: Timestamp) {
+    pub fn set(&self, tenant: &TenantId, session: SessionId, status: Status, text: &str, now: Now) {
         self.change(tenant, |board| board.set(session, status, text, now));
     }
 
@@ -140,7 +134,7 @@ impl Presence {
     }
 
     /// The session did something at `now`.
-    pub fn touch(&self, tenant: &TenantId, session: SessionId, now: Timestamp) {
+    pub fn touch(&self, tenant: &TenantId, session: SessionId, now: Now) {
         if let Some(board) = self.shard(tenant).state.lock().boards.get_mut(tenant) {
             board.touch(session, now);
             if let Some(nodes) = self.inner.nodes.as_ref().filter(|_| board.has_changed()) {
@@ -151,11 +145,11 @@ impl Presence {
 
     /// The user types in the room, or no longer; the latter to be called too where the user leaves the room. In large
     /// rooms typing is dropped.
-    pub fn typing(&self, room: &RoomKey, user: &UserId, active: bool, now: Timestamp) {
+    pub fn typing(&self, room: &RoomKey, user: &UserId, active: bool, now: Now) {
         let shard = self.shard(&room.tenant);
         let mut state = shard.state.lock();
         let large = state.boards.get(&room.tenant).is_some_and(|board| board.is_large(&room.room));
-        let push = state.typing.set(room, user, active && !large, now);
+        let push = state.typing.set(room, user, active && !large, now.moment);
         state.waiting.extend(push.and_then(|push| typing_notice(room.clone(), push)));
         self.pass_on(shard, state);
     }
@@ -188,14 +182,14 @@ impl Presence {
     }
 
     /// Ends what is over at `now`. Costs a lock per shard where nothing is due.
-    pub fn tick(&self, now: Timestamp) {
+    pub fn tick(&self, now: Now) {
         for shard in &self.inner.shards {
             while self.tick_one(shard, now) {}
         }
     }
 
     /// When [`Self::tick`] has something to do; it may become earlier with any change.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
+    pub fn next_deadline(&self) -> Option<Moment> {
         self.inner.shards.iter().filter_map(|shard| shard.state.lock().next_deadline()).min()
     }
 
@@ -205,11 +199,11 @@ impl Presence {
     }
 
     /// One board at a time, so that nobody waits for the lock while hundreds tick. Returns whether more may be due.
-    fn tick_one(&self, shard: &Shard, now: Timestamp) -> bool {
+    fn tick_one(&self, shard: &Shard, now: Now) -> bool {
         let mut state = shard.state.lock();
-        let over = state.typing.tick(now);
+        let over = state.typing.tick(now.moment);
         state.waiting.extend(over.into_iter().filter_map(|(room, push)| typing_notice(room, push)));
-        let due = state.due.first().filter(|(when, _)| *when <= now).map(|(_, tenant)| tenant.clone());
+        let due = state.due.first().filter(|(when, _)| *when <= now.moment).map(|(_, tenant)| tenant.clone());
         if let Some(tenant) = &due {
             let has_changed = state.change(tenant, self.inner.options, |board| board.tick(now));
             if let Some(nodes) = self.inner.nodes.as_ref().filter(|_| has_changed) {
@@ -325,10 +319,10 @@ impl State {
         has_changed
     }
 
-    fn next_deadline(&self) -> Option<Timestamp> {
+    fn next_deadline(&self) -> Option<Moment> {
         if !self.delivering && !self.waiting.is_empty() {
             // Somebody gave up their turn.
-            return Some(Timestamp::default());
+            return Some(Moment::default());
         }
         let board = self.due.first().map(|(when, _)| *when);
         board.into_iter().chain(self.typing.next_deadline()).min()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::names::{SessionId, UserId};
 use crate::domain::presence::{Status, UserState};
-use crate::domain::time::Timestamp;
+use crate::domain::time::Moment;
 
 /// A room's number in a schedule.
 pub(super) type RoomNumber = usize;
@@ -15,7 +15,7 @@ struct Device {
     session: SessionId,
     user: UserId,
     connected: bool,
-    until: Option<Timestamp>,
+    until: Option<Moment>,
     status: Status,
     text: String,
     text_order: usize,
@@ -59,7 +59,7 @@ impl Model {
         false
     }
 
-    pub(super) fn disconnect(&mut self, session: SessionId, now: Timestamp) {
+    pub(super) fn disconnect(&mut self, session: SessionId, now: Moment) {
         let until = now.plus(self.grace);
         if let Some(device) = self.connected(session) {
             device.connected = false;
@@ -108,7 +108,7 @@ impl Model {
         }
     }
 
-    pub(super) fn tick(&mut self, now: Timestamp) {
+    pub(super) fn tick(&mut self, now: Moment) {
         let over = |device: &Device| device.until.is_some_and(|until| until <= now);
         self.devices.retain(|device| device.connected || !over(device));
         for device in self.devices.iter_mut().filter(|device| over(device)) {

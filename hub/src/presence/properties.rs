@@ -11,7 +11,7 @@ use super::{Audience, Board, Notice, Options};
 use crate::domain::names::{RoomName, SessionId, TenantId, UserId};
 use crate::domain::presence::{PresenceReason, Status, UserState};
 use crate::domain::push::Push;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Now, Timestamp};
 
 const USERS: usize = 3;
 const SEATS: usize = 7;
@@ -58,12 +58,12 @@ struct Run {
     board: Board,
     model: Model,
     options: Options,
-    now: Timestamp,
+    now: Moment,
     seats: Vec<SessionId>,
     sessions: u128,
     rooms: HashMap<(SessionId, RoomNumber), View>,
     watched: HashMap<SessionId, View>,
-    occupancy_told: HashMap<RoomNumber, Timestamp>,
+    occupancy_told: HashMap<RoomNumber, Moment>,
     occupancy: HashMap<(SessionId, RoomNumber), u32>,
 }
 
@@ -91,7 +91,7 @@ impl Run {
             board: Board::new(TenantId::parse("acme").unwrap(), options),
             model: Model::new(options.grace),
             options,
-            now: Timestamp(1_000_000),
+            now: Moment(1_000_000),
             seats: vec![SessionId(0); SEATS],
             sessions: 0,
             rooms: HashMap::new(),
@@ -101,6 +101,11 @@ impl Run {
         }
     }
 
+    /// Now, by a clock on the wall that is set back again and again.
+    fn at(&self) -> Now {
+        Now { time: Timestamp(self.now.0 as i64 % 60_000), moment: self.now }
+    }
+
     fn step(&mut self, step: Step) {
         match step {
             Step::Connect(seat) => {
@@ -108,7 +113,7 @@ impl Run {
                     self.sessions += 1;
                     self.seats[seat] = SessionId(self.sessions);
                     let silent = self.model.connect(self.seats[seat], &user(seat));
-                    let notices = self.board.connect(self.seats[seat], &user(seat), self.now);
+                    let notices = self.board.connect(self.seats[seat], &user(seat), self.at());
                     assert!(!silent || notices.is_empty(), "a reconnect was told: {notices:?}");
                     self.tell(notices);
                 }
@@ -116,7 +121,7 @@ impl Run {
             Step::Disconnect(seat) => {
                 let session = self.seats[seat];
                 self.model.disconnect(session, self.now);
-                assert!(self.board.disconnect(session, self.now).is_empty());
+                assert!(self.board.disconnect(session, self.at()).is_empty());
                 self.forget(session);
             }
             Step::Close(seat) | Step::CloseLost(seat) => {
@@ -124,7 +129,7 @@ impl Run {
                 if self.model.is_connected(session) != matches!(step, Step::CloseLost(_)) {
                     self.forget(session);
                     self.model.close(session);
-                    let notices = self.board.close(session, self.now);
+                    let notices = self.board.close(session, self.at());
                     self.tell(notices);
                 }
             }
@@ -134,12 +139,12 @@ impl Run {
                 self.rooms.remove(&(session, number));
                 self.occupancy.remove(&(session, number));
                 self.model.leave(session, number);
-                let notices = self.board.leave(&room(number), session, self.now);
+                let notices = self.board.leave(&room(number), session, self.at());
                 self.tell(notices);
             }
             Step::Set(seat, status, text) => {
                 self.model.set(self.seats[seat], status, text);
-                let notices = self.board.set(self.seats[seat], status, text, self.now);
+                let notices = self.board.set(self.seats[seat], status, text, self.at());
                 self.tell(notices);
             }
             Step::Watch(seat, users) => {
@@ -159,7 +164,7 @@ impl Run {
 
     fn join(&mut self, session: SessionId, number: RoomNumber, presence: bool) {
         let silent = self.model.join(session, number);
-        let notices = self.board.join(&room(number), session, presence, self.now);
+        let notices = self.board.join(&room(number), session, presence, self.at());
         assert!(!silent || notices.is_empty(), "joining again was told: {notices:?}");
         self.tell(notices);
         self.rooms.remove(&(session, number));
@@ -179,11 +184,11 @@ impl Run {
             assert!(deadline > self.now, "a tick left something due");
             self.now = deadline;
             self.model.tick(deadline);
-            let notices = self.board.tick(deadline);
+            let notices = self.board.tick(self.at());
             self.tell(notices);
         }
         self.now = end;
-        assert!(self.board.tick(end).is_empty());
+        assert!(self.board.tick(self.at()).is_empty());
     }
 
     /// The session's stream is gone, and what it was told with it.

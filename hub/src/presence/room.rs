@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::options::Options;
 use super::spare::give_back;
 use crate::domain::names::{RoomName, UserId};
-use crate::domain::time::Timestamp;
+use crate::domain::time::Moment;
 
 /// A room's number on its board: four bytes where the name would be sixteen. Given to another room once this one is
 /// empty, so nothing may keep it that does not also have a place there.
@@ -29,8 +29,8 @@ pub(super) struct Room {
 /// When a room's occupancy was told last, and when it is to be told next.
 #[derive(Debug, Default)]
 struct Occupancy {
-    told: Option<Timestamp>,
-    due: Option<Timestamp>,
+    told: Option<Moment>,
+    due: Option<Moment>,
 }
 
 impl Room {
@@ -52,7 +52,7 @@ impl Room {
     /// from when on to ask again. The interval is that of the room's size now, so a pending time moves when the room
     /// grows huge or ceases to be. A count that is back to what was told is told again: who joined meanwhile knows
     /// another.
-    pub(super) fn occupancy_to_tell(&mut self, options: &Options, now: Timestamp) -> Option<u32> {
+    pub(super) fn occupancy_to_tell(&mut self, options: &Options, now: Moment) -> Option<u32> {
         let huge = self.present.len() > options.huge_room;
         let interval = if huge { options.occupancy_interval_huge } else { options.occupancy_interval };
         self.occupancy.due = self.occupancy.told.map(|told| told.plus(interval)).filter(|due| *due > now);
@@ -64,7 +64,7 @@ impl Room {
     }
 
     /// When its occupancy is to be told, where that waits.
-    pub(super) const fn occupancy_due(&self) -> Option<Timestamp> {
+    pub(super) const fn occupancy_due(&self) -> Option<Moment> {
         self.occupancy.due
     }
 }

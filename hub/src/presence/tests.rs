@@ -11,9 +11,11 @@ use super::{Audience, Board, Notice, NoticeSink, Options, Presence, Typing};
 use crate::domain::names::{RoomKey, RoomName, SessionId, TenantId, UserId, UserKey};
 use crate::domain::presence::{PresenceReason, Status};
 use crate::domain::push::Push;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Now, Timestamp};
 
-const START: Timestamp = Timestamp(1_000_000);
+mod clock;
+
+const START: Now = Now { time: Timestamp(1_000_000), moment: Moment(5_000) };
 
 fn tenant(name: &str) -> TenantId {
     TenantId::parse(name).unwrap()
@@ -31,8 +33,9 @@ fn room_key(tenant_name: &str) -> RoomKey {
     RoomKey { tenant: tenant(tenant_name), room: room() }
 }
 
-fn after(millis: u64) -> Timestamp {
-    START.plus(Duration::from_millis(millis))
+fn after(millis: u64) -> Now {
+    let duration = Duration::from_millis(millis);
+    Now { time: START.time.plus(duration), moment: START.moment.plus(duration) }
 }
 
 fn board() -> Board {
@@ -84,7 +87,7 @@ fn the_most_available_device_and_the_latest_text_count() {
     let state = board.state(&user("alice"));
     assert_eq!((state.status, state.text.as_str(), state.devices), (Status::Busy, "exam", 1));
     board.touch(SessionId(1), after(9));
-    assert_eq!(board.state(&user("alice")).last_active, after(9));
+    assert_eq!(board.state(&user("alice")).last_active, after(9).time);
 }
 
 #[test]
@@ -109,7 +112,7 @@ fn a_room_that_is_not_joined_again_is_left_when_the_grace_ends() {
     board.join(&room(), SessionId(1), true, START);
     board.disconnect(SessionId(1), START);
     board.connect(SessionId(2), &user("alice"), after(1));
-    assert_eq!(board.next_deadline(), Some(after(10_000)));
+    assert_eq!(board.next_deadline(), Some(after(10_000).moment));
     assert_eq!(told(&board.tick(after(10_000))), ["disconnected alice"]);
     assert_eq!(board.state(&user("alice")).devices, 1);
 }
@@ -172,7 +175,7 @@ fn ten_thousand_in_a_room_cost_each_as_much_as_one_and_leave_nothing() {
         told += board.join(&room(), SessionId(number), true, START).len();
     }
     assert_eq!(told, 100);
-    assert_eq!(board.next_deadline(), Some(after(10_000)));
+    assert_eq!(board.next_deadline(), Some(after(10_000).moment));
     for number in 0..=10_000 {
         board.disconnect(SessionId(number), after(1));
     }
@@ -186,14 +189,14 @@ fn ten_thousand_in_a_room_cost_each_as_much_as_one_and_leave_nothing() {
 fn typing_is_told_when_it_begins_and_ends() {
     let mut typing = Typing::new(Duration::from_secs(6));
     let (room, alice) = (room_key("acme"), user("alice"));
-    assert!(typing.set(&room, &alice, true, START).is_some());
-    assert!(typing.set(&room, &alice, true, after(5_000)).is_none());
-    assert!(typing.tick(after(6_000)).is_empty());
-    assert_eq!(typing.next_deadline(), Some(after(11_000)));
-    assert!(matches!(&typing.tick(after(11_000))[..], [(_, Push::Typing { active: false, .. })]));
+    assert!(typing.set(&room, &alice, true, START.moment).is_some());
+    assert!(typing.set(&room, &alice, true, after(5_000).moment).is_none());
+    assert!(typing.tick(after(6_000).moment).is_empty());
+    assert_eq!(typing.next_deadline(), Some(after(11_000).moment));
+    assert!(matches!(&typing.tick(after(11_000).moment)[..], [(_, Push::Typing { active: false, .. })]));
     assert!(typing.is_empty());
-    assert!(typing.set(&room, &alice, false, after(11_000)).is_none());
-    typing.set(&room, &alice, true, after(11_000));
+    assert!(typing.set(&room, &alice, false, after(11_000).moment).is_none());
+    typing.set(&room, &alice, true, after(11_000).moment);
     assert!(matches!(typing.leave(&room, &alice), Some(Push::Typing { active: false, .. })));
     assert!(typing.leave(&room, &alice).is_none() && typing.is_empty());
 }
@@ -296,7 +299,7 @@ fn a_thread_that_others_keep_busy_gives_up_its_turn() {
     let told = || sink.told.lock().len();
     presence.watch(&zoe.tenant, SessionId(0), std::slice::from_ref(&zoe.user));
     assert_eq!(told(), TURN);
-    assert_eq!(presence.next_deadline(), Some(Timestamp::default()), "the rest waits for whoever comes next");
+    assert_eq!(presence.next_deadline(), Some(Moment::default()), "the rest waits for whoever comes next");
     // Anybody's change of the tenant goes on, and a tick does.
     presence.touch(&zoe.tenant, SessionId(0), START);
     presence.connect(&UserKey { user: user("alice"), ..zoe.clone() }, SessionId(1), START);
@@ -304,7 +307,7 @@ fn a_thread_that_others_keep_busy_gives_up_its_turn() {
     presence.tick(START);
     let expected = std::iter::once(String::new()).chain((0..changes).map(|number| number.to_string()));
     assert!(sink.told.lock().iter().cloned().eq(expected), "none is lost, and they are in order");
-    assert_ne!(presence.next_deadline(), Some(Timestamp::default()));
+    assert_ne!(presence.next_deadline(), Some(Moment::default()));
 }
 
 /// Holds up its first notice until it is let go.
@@ -367,7 +370,7 @@ fn a_tick_ends_what_is_due_of_every_tenant() {
     );
     presence.tick(after(9_999));
     assert!(sink.notices.lock().is_empty());
-    assert_eq!(presence.next_deadline(), Some(after(10_000)));
+    assert_eq!(presence.next_deadline(), Some(after(10_000).moment));
     presence.tick(after(10_000));
     assert_eq!(told(&sink.notices.lock()), ["disconnected alice"; 2]);
     presence.close(&tenant("acme"), SessionId(0), after(10_001));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::names::{RoomKey, UserId};
 use crate::domain::push::Push;
-use crate::domain::time::Timestamp;
+use crate::domain::time::Moment;
 
 /// Who types in which room, until when. Whoever neither stops nor goes on typing is taken out by [`Typing::tick`].
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Typing {
 }
 
 /// When a user's typing ends; the serial number tells those of one moment apart.
-type End = (Timestamp, u64);
+type End = (Moment, u64);
 
 impl Typing {
     /// Nobody types. `expiry`: how long typing lasts that is not refreshed.
@@ -27,7 +27,7 @@ impl Typing {
 
     /// The user types, or no longer. Returns what the room is told: nothing where that changes nothing. Typing on
     /// extends silently.
-    pub fn set(&mut self, room: &RoomKey, user: &UserId, active: bool, now: Timestamp) -> Option<Push> {
+    pub fn set(&mut self, room: &RoomKey, user: &UserId, active: bool, now: Moment) -> Option<Push> {
         if !active {
             return self.leave(room, user);
         }
@@ -57,7 +57,7 @@ impl Typing {
     }
 
     /// Ends the typing whose time is over.
-    pub fn tick(&mut self, now: Timestamp) -> Vec<(RoomKey, Push)> {
+    pub fn tick(&mut self, now: Moment) -> Vec<(RoomKey, Push)> {
         let mut over = Vec::new();
         while let Some(first) = self.ends.first_entry()
             && first.key().0 <= now
@@ -76,7 +76,7 @@ impl Typing {
     }
 
     /// When the next typing ends.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
+    pub fn next_deadline(&self) -> Option<Moment> {
         self.ends.first_key_value().map(|((when, _), _)| *when)
     }
 

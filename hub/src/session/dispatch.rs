@@ -15,7 +15,7 @@ use crate::domain::names::{RoomKey, RoomName, UserId};
 use crate::domain::presence::Status;
 use crate::domain::reply::Reply;
 use crate::domain::revocation::TokenId;
-use crate::domain::time::{Moment, Timestamp};
+use crate::domain::time::{Moment, Now, Timestamp};
 use crate::store::{Idempotency, InboxPage, StoreError};
 use crate::telemetry::traces::Span;
 
@@ -128,7 +128,7 @@ impl Session {
         let Some(established) = &self.established else { return };
         if !matches!(command, Command::Ping | Command::Pong) && established.live.begin_touch(Moment::now()) {
             let tenant = &established.caller.tenant;
-            self.services.presence.touch(tenant, established.live.id(), Timestamp::now());
+            self.services.presence.touch(tenant, established.live.id(), Now::read());
         }
     }
 
@@ -176,6 +176,7 @@ impl Session {
             Ok(caller) => caller,
             Err(refusal) => {
                 let refusal = self.told_as_refused(refusal);
+                let refusal = self.services.refused_as_service(refusal);
                 return self.refuse_hello(id, None, refusal, span);
             }
         };
@@ -302,7 +303,7 @@ impl Session {
         if let Some(established) = &self.established {
             let caller = &established.caller;
             let key = RoomKey { tenant: caller.tenant.clone(), room: room.clone() };
-            self.services.presence.typing(&key, &caller.user, false, Timestamp::now());
+            self.services.presence.typing(&key, &caller.user, false, Now::read());
         }
     }
 
@@ -327,7 +328,7 @@ impl Session {
         if shown {
             let caller = &established.caller;
             let key = RoomKey { tenant: caller.tenant.clone(), room };
-            self.services.presence.typing(&key, &caller.user, active, Timestamp::now());
+            self.services.presence.typing(&key, &caller.user, active, Now::read());
         }
         self.reply(id, &Reply::Done);
     }
@@ -335,7 +336,7 @@ impl Session {
     fn set_presence(&mut self, id: u32, status: Status, text: &str) {
         let Some(established) = &self.established else { return };
         let tenant = &established.caller.tenant;
-        self.services.presence.set(tenant, established.live.id(), status, text, Timestamp::now());
+        self.services.presence.set(tenant, established.live.id(), status, text, Now::read());
         self.reply(id, &Reply::Done);
     }
 

@@ -23,7 +23,7 @@ use crate::domain::peer::Peer;
 use crate::domain::position::InboxPosition;
 use crate::domain::push::Push;
 use crate::domain::reply::Reply;
-use crate::domain::time::{Moment, Timestamp};
+use crate::domain::time::{Moment, Now};
 use crate::telemetry::traces::TraceContext;
 
 use super::attempt::Attempt;
@@ -370,7 +370,7 @@ impl Drop for Session {
             live.released();
             // Followers leave their rooms before presence is told, so that nothing is sent to a session that ended.
             drop(slots.drain());
-            self.services.end_session(&live, self.left_for_good, Timestamp::now());
+            self.services.end_session(&live, self.left_for_good, Now::read());
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::bus::envelope::Control;
 use crate::bus::registry::limits::{Entrants, TakesOver, Whose};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{InstanceId, SessionId, UserKey};
-use crate::domain::time::{Moment, Timestamp};
+use crate::domain::time::{Moment, Now};
 
 use super::counts::{counted, is_all, most};
 use super::doors::Waiting;
@@ -222,7 +222,7 @@ impl Services {
     /// present. To presence the device is the same, so nobody is told.
     fn takes_its_place(&self, live: &Live, older: Option<Vec<Arc<Live>>>) -> Result<(), Refusal> {
         let older = older.ok_or(ErrorCode::Unavailable)?;
-        let now = Timestamp::now();
+        let now = Now::read();
         for older in &older {
             go_on_with_less(live, older);
         }
@@ -240,13 +240,7 @@ impl Services {
     }
 
     /// A session of an instance has been let in on another node: those here that were let in before it end.
-    pub fn replaced(
-        &self,
-        user: &UserKey,
-        instance: &InstanceId,
-        (by, at): (SessionId, u64),
-        now: Timestamp,
-    ) {
+    pub fn replaced(&self, user: &UserKey, instance: &InstanceId, (by, at): (SessionId, u64), now: Now) {
         let mut older = self.of_instance(user, Some(instance), by);
         older.retain(|older| was_before(older, at));
         self.replace(&older, now);
@@ -267,7 +261,7 @@ impl Services {
         };
         let mut older = self.of_user(user);
         older.retain(is_older);
-        self.replace(&older, Timestamp::now());
+        self.replace(&older, Now::read());
     }
 
     /// Somebody may have been told to end a session of this user, and was not heard. Of none that names no instance.
@@ -278,7 +272,7 @@ impl Services {
         }
     }
 
-    fn replace(&self, older: &[Arc<Live>], now: Timestamp) {
+    fn replace(&self, older: &[Arc<Live>], now: Now) {
         for older in older {
             // Before the new one is counted, so that nobody is told of two devices.
             self.presence.disconnect(&older.user().tenant, older.id(), now);

@@ -11,7 +11,7 @@ use crate::domain::limits::{LARGE_ROOM, PAGE_BYTES, PAGE_DEFAULT};
 use crate::domain::names::RoomKey;
 use crate::domain::push::{LeaveReason, Push};
 use crate::domain::reply::{JoinReason, Joined, Reply, RoomRules};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Now, Timestamp};
 use crate::store::{Idempotency, InboxPage, PageBound, StoreError, refuse};
 
 use super::dispatch::Done;
@@ -254,7 +254,7 @@ impl Session {
         // Before the snapshot is taken: what changes after it is heard.
         joining.following.follower.begin();
         if rules.presence {
-            presence.join(&key, session, joining.presence, Timestamp::now());
+            presence.join(&key, session, joining.presence, Now::read());
         }
         let (snapshot, presence_more) = if joining.presence {
             let page = presence.snapshot(&key, LARGE_ROOM);
@@ -304,10 +304,10 @@ impl Session {
         let (shows_presence, shows_typing) = (live.shows_presence, live.shows_typing);
         drop(live);
         if shows_typing {
-            self.services.presence.typing(&key, &established.caller.user, false, Timestamp::now());
+            self.services.presence.typing(&key, &established.caller.user, false, Now::read());
         }
         if shows_presence {
-            self.services.presence.leave(&key, established.live.id(), Timestamp::now());
+            self.services.presence.leave(&key, established.live.id(), Now::read());
         }
     }
 

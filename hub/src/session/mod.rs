@@ -64,5 +64,5 @@ pub use missed::tell_missed_marks;
 pub use notices::NoticeRouter;
 pub use services::{Services, Settings, Upkeep};
 pub use sessions::Sessions;
-pub use sweep::{first_call, sweep_runtime};
+pub use sweep::{first_call, pass as sweep_pass, sweep_runtime};
 pub use unread::{AbsentMember, Here, absent_members, send_unread};

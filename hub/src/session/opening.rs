@@ -18,7 +18,7 @@ use crate::domain::names::{RoomName, SessionId, UserKey};
 use crate::domain::position::InboxPosition;
 use crate::domain::reply::{Connected, JoinReason};
 use crate::domain::room::RoomSummary;
-use crate::domain::time::{Moment, Timestamp};
+use crate::domain::time::{Moment, Now, Timestamp};
 use crate::store::{InboxPage, InboxQuery, PageBound, RoomsQuery, Store, StoreError, refuse};
 
 use super::connection::Closer;
@@ -102,7 +102,7 @@ pub(super) fn welcome(
     services.admit_here(&live, all).inspect_err(|_| {
         // Whoever answers says so.
         let _ = live.told.set(false);
-        services.end_session(&live, true, now);
+        services.end_session(&live, true, Now::read());
     })?;
     if services.is_draining() {
         // The drain may have gone over the sessions before this one was among them.

@@ -14,7 +14,7 @@ use crate::domain::caller::Caller;
 use crate::domain::names::{RoomName, SessionId};
 use crate::domain::namespace::{NamespaceRules, Who};
 use crate::domain::push::LeaveReason;
-use crate::domain::time::Timestamp;
+use crate::domain::time::Now;
 
 use super::dispatch::Done;
 use super::driver::Session;
@@ -95,7 +95,7 @@ impl Session {
         let now = ByRole::of(rules, &established.caller);
         // Whether it would let them type was never asked, and is asked when they join.
         if live.by_role.types && !now.types && std::mem::take(&mut live.shows_typing) {
-            self.services.presence.typing(key, &established.caller.user, false, Timestamp::now());
+            self.services.presence.typing(key, &established.caller.user, false, Now::read());
         }
         live.by_role.types = now.types;
         // Nor was whether they may see who is there.
@@ -103,7 +103,7 @@ impl Session {
         let lost =
             live.by_role.sees && !now.sees || !may_see_presence(rules, &established.caller, &key.room, role);
         if lost && live.follower().end_presence() {
-            self.services.presence.join(key, established.live.id(), false, Timestamp::now());
+            self.services.presence.join(key, established.live.id(), false, Now::read());
         }
         live.by_role.sees = now.sees;
         live.by_role.follows |= now.follows;

@@ -11,7 +11,7 @@ use crate::delivery::mailbox::Signal;
 use crate::domain::error::ErrorCode;
 use crate::domain::limits::UNHEARD_FACTOR;
 use crate::domain::names::RoomKey;
-use crate::domain::time::{Moment, Timestamp};
+use crate::domain::time::{Moment, Now, Timestamp};
 
 use super::live::Live;
 use super::services::{Services, Settings};
@@ -48,38 +48,44 @@ pub async fn sweep_runtime(services: Arc<Services>, shard: usize, cancel: Cancel
             _ = ticks.tick() => {}
             () = cancel.cancelled() => return,
         }
-        let (now, moment) = (Timestamp::now(), Moment::now());
-        let late = passes.is_late(moment);
-        let dropped = &services.metrics.counters().dropped;
-        for live in services.sessions.of_shard(shard) {
-            if late {
-                live.excuse(moment);
-            }
-            services.sweep_session(&live, now, moment);
-            dropped.add(live.mailbox.take_merged());
+        let now = Now::read();
+        pass(&services, shard, now, passes.is_late(now.moment));
+    }
+}
+
+/// One pass over the sessions of runtime `shard`, and over what all have in common where that is the first. `late` where the
+/// process did not run since the one before.
+pub fn pass(services: &Arc<Services>, shard: usize, now: Now, late: bool) {
+    let Now { time, moment } = now;
+    let dropped = &services.metrics.counters().dropped;
+    for live in services.sessions.of_shard(shard) {
+        if late {
+            live.excuse(moment);
         }
-        if let Some(shard) = services.delivery.shards().get(shard) {
-            dropped.add(shard.take_dropped());
+        services.sweep_session(&live, now);
+        dropped.add(live.mailbox.take_merged());
+    }
+    if let Some(shard) = services.delivery.shards().get(shard) {
+        dropped.add(shard.take_dropped());
+    }
+    let lists = [
+        (&services.upkeep.waiting, first_call(services.settings.hello_timeout)),
+        (&services.upkeep.unheard, unheard(&services.settings)),
+    ];
+    for (list, lately) in lists {
+        if let Some(list) = list.get(shard).filter(|_| !late) {
+            list.sweep(moment, lately);
         }
-        let lists = [
-            (&services.upkeep.waiting, first_call(services.settings.hello_timeout)),
-            (&services.upkeep.unheard, unheard(&services.settings)),
-        ];
-        for (list, lately) in lists {
-            if let Some(list) = list.get(shard).filter(|_| !late) {
-                list.sweep(moment, lately);
-            }
-        }
-        if shard == 0 {
-            services.presence.tick(now);
-            services.delivery.rooms().sweep(now);
-            services.revocations.forget_ended(now);
-            services.begin_to_keep_reached();
-            services.limits.watch(services.sessions.counted());
-            services.upkeep.once.sweep(moment);
-            services.upkeep.spent.sweep(moment);
-            services.upkeep.replaced.sweep(moment);
-        }
+    }
+    if shard == 0 {
+        services.presence.tick(now);
+        services.delivery.rooms().sweep(time);
+        services.revocations.forget_ended(time);
+        services.begin_to_keep_reached();
+        services.limits.watch(services.sessions.counted());
+        services.upkeep.once.sweep(moment);
+        services.upkeep.spent.sweep(moment);
+        services.upkeep.replaced.sweep(moment);
     }
 }
 
@@ -95,11 +101,12 @@ impl Passes {
 }
 
 impl Services {
-    fn sweep_session(&self, live: &Live, now: Timestamp, moment: Moment) {
+    fn sweep_session(&self, live: &Live, now: Now) {
+        let Now { time, moment } = now;
         if live.mailbox.is_closed() {
             if moment.since(live.last_output()) > LAST_WORDS {
                 self.end_session(live, false, now);
-                self.unfollow_all(live, now);
+                self.unfollow_all(live, time);
                 if let Some(list) = self.upkeep.unheard.get(live.mailbox.shard()) {
                     live.must_be_released(list, moment.plus(unheard(&self.settings)));
                 }
@@ -109,7 +116,7 @@ impl Services {
         // Not in the match: its lock would be held through the arms.
         let (step, good) = {
             let mut life = live.life.lock();
-            (life.step(now), life.check(&self.revocations))
+            (life.step(time), life.check(&self.revocations))
         };
         if let Err(refusal) = good {
             return live.close(refusal);
@@ -144,7 +151,7 @@ impl Services {
 
     /// Forgets a session that ended; harmless where it was forgotten. `for_good` says that no session will continue
     /// it, so that presence gives no grace.
-    pub(super) fn end_session(&self, live: &Live, for_good: bool, now: Timestamp) {
+    pub(super) fn end_session(&self, live: &Live, for_good: bool, now: Now) {
         if !live.begin_end() {
             return;
         }

@@ -37,5 +37,6 @@ mod roles;
 mod services;
 mod sessions;
 mod storage;
+mod too_long;
 mod typing;
 mod unread;

@@ -5,7 +5,7 @@ mod put;
 
 use rustc_hash::FxHashMap;
 
-use super::{Board, Device, Notice, SessionId, Timestamp, User};
+use super::{Board, Device, Moment, Notice, Now, SessionId, User};
 use crate::bus::sessions::{Record, Told};
 
 /// Sessions whose place one has taken of which it is known. One is forgotten by its own node at once, unless that is no more:
@@ -115,13 +115,13 @@ impl Board {
     }
 
     /// Takes what others are to be told of since it was last taken; `whole` where they are to be told everything.
-    pub(in super::super) fn take_changes(&mut self, whole: bool, now: Timestamp) -> Vec<Told> {
+    pub(in super::super) fn take_changes(&mut self, whole: bool, now: Now) -> Vec<Told> {
         let Some(shared) = &mut self.shared else { return Vec::new() };
         let mut changed = std::mem::take(&mut shared.changed);
         if whole {
             changed = self.own_sessions().into_iter().map(|session| (session, false)).collect();
         }
-        let told = |(session, has_left)| Told { session, has_left, record: self.record(session, now) };
+        let told = |(session, has_left)| Told { session, has_left, record: self.record(session, now.moment) };
         let mut told: Vec<_> = changed.into_iter().map(told).collect();
         // Whoever takes another's place does so before that one goes.
         told.sort_unstable_by_key(|told| (told.record.is_none(), told.session));
@@ -146,7 +146,7 @@ impl Board {
     /// How its own sessions are.
     #[cfg(test)]
     pub(in super::super) fn own_records(&self) -> Vec<(SessionId, Record)> {
-        let record = |session| Some((session, self.record(session, Timestamp(0))?));
+        let record = |session| Some((session, self.record(session, Moment(0))?));
         self.own_sessions().into_iter().filter_map(record).collect()
     }
 
@@ -156,14 +156,14 @@ impl Board {
     }
 
     /// How an own session is; `None` where it is no more.
-    fn record(&self, session: SessionId, now: Timestamp) -> Option<Record> {
+    fn record(&self, session: SessionId, now: Moment) -> Option<Record> {
         let user = self.sessions.get(&session)?;
         let device = self.users.get(user)?.devices().find(|device| device.session == session)?;
         if device.elsewhere {
             return None;
         }
         let lost = device.until.filter(|_| !device.connected);
-        let left = |until: Timestamp| u32::try_from(until.since(now).as_millis()).unwrap_or(u32::MAX);
+        let left = |until: Moment| u32::try_from(until.since(now).as_millis()).unwrap_or(u32::MAX);
         let leaving = self.shared.as_ref().and_then(|shared| shared.leaving);
         let rooms = device.places.iter().filter_map(|place| self.rooms.get(place.room));
         Some(Record {
@@ -181,7 +181,7 @@ impl Board {
 
     /// The others' sessions are known from now on: who came before them takes, as they would have then, the places of those
     /// that were lost.
-    pub(in super::super) fn become_whole(&mut self, now: Timestamp) -> Vec<Notice> {
+    pub(in super::super) fn become_whole(&mut self, now: Now) -> Vec<Notice> {
         let mut notices = Vec::new();
         let Some(shared) = &mut self.shared else { return notices };
         shared.is_whole = true;
@@ -192,7 +192,7 @@ impl Board {
             let Some(instance) = devices.connected(session).map(|device| device.instance) else { continue };
             let lost = devices.continued_by(instance).map(|device| device.session);
             if let Some(lost) = lost.filter(|lost| *lost != session) {
-                self.merge(lost, session, now, &mut notices);
+                self.merge(lost, session, now.moment, &mut notices);
             }
         }
         notices

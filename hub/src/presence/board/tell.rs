@@ -4,11 +4,11 @@ use super::super::spare::give_back;
 use super::{Board, Notice, Place, RoomIndex, Timer, User};
 use crate::domain::names::{RoomKey, SessionId};
 use crate::domain::presence::{PresenceReason, UserState};
-use crate::domain::time::Timestamp;
+use crate::domain::time::Moment;
 
 impl Board {
     /// Ends a device with all its places.
-    pub(super) fn end(&mut self, session: SessionId, reason: PresenceReason, now: Timestamp) -> Vec<Notice> {
+    pub(super) fn end(&mut self, session: SessionId, reason: PresenceReason, now: Moment) -> Vec<Notice> {
         let mut notices = Vec::new();
         let Some(user) = self.sessions.remove(&session) else { return notices };
         give_back(&mut self.sessions);
@@ -34,7 +34,7 @@ impl Board {
     }
 
     /// The grace of a lost device, or of what its successor has not joined again, is over.
-    pub(super) fn end_grace(&mut self, session: SessionId, now: Timestamp) -> Vec<Notice> {
+    pub(super) fn end_grace(&mut self, session: SessionId, now: Moment) -> Vec<Notice> {
         let Some(user) = self.sessions.get(&session).cloned() else { return Vec::new() };
         let Some(devices) = self.users.get_mut(&user) else { return Vec::new() };
         let Some(device) = devices.connected(session) else {
@@ -57,7 +57,7 @@ impl Board {
         place: Place,
         state: &UserState,
         reason: PresenceReason,
-        now: Timestamp,
+        now: Moment,
         notices: &mut Vec<Notice>,
     ) {
         let Some(room) = self.rooms.get_mut(place.room) else { return };
@@ -83,7 +83,7 @@ impl Board {
         index: RoomIndex,
         state: &UserState,
         reason: PresenceReason,
-        now: Timestamp,
+        now: Moment,
         notices: &mut Vec<Notice>,
     ) {
         let Some(room) = self.rooms.get_mut(index) else { return };
@@ -96,7 +96,7 @@ impl Board {
     }
 
     /// Tells a room's occupancy, or sets the timer that will.
-    pub(super) fn tell_occupancy(&mut self, index: RoomIndex, now: Timestamp, notices: &mut Vec<Notice>) {
+    pub(super) fn tell_occupancy(&mut self, index: RoomIndex, now: Moment, notices: &mut Vec<Notice>) {
         let Some(room) = self.rooms.get_mut(index) else { return };
         let pending = room.occupancy_due();
         let count = room.occupancy_to_tell(&self.options, now);

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Board, Nodes, Notice, Presence, SessionId, TenantId, Timestamp};
+use super::{Board, Nodes, Notice, Presence, SessionId, TenantId};
 use crate::bus::sessions::Told;
+use crate::domain::time::Now;
 
 /// Sessions that are put on a board at once, so that nobody waits for the lock while thousands are.
 const PUT_AT_ONCE: usize = 256;
@@ -15,7 +16,7 @@ impl Presence {
 
     /// Puts what another node says of its sessions on the board.
     pub(in super::super) fn put(&self, tenant: &TenantId, told: &[Told]) {
-        let now = Timestamp::now();
+        let now = Now::read();
         for some in told.chunks(PUT_AT_ONCE) {
             self.with_board(tenant, |board| some.iter().flat_map(|told| board.put(told, now)).collect());
         }
@@ -40,7 +41,7 @@ impl Presence {
         &self,
         tenant: &TenantId,
         whole: bool,
-        now: Timestamp,
+        now: Now,
     ) -> (Vec<Told>, bool) {
         let mut state = self.shard(tenant).state.lock();
         let board = state.boards.get_mut(tenant);

@@ -18,7 +18,7 @@ use crate::bus::feed::Hold;
 use crate::bus::sessions::{Batch, Life, SessionsFigures, Told};
 use crate::domain::limits::{BUS_LIMIT, PRESENCE_LINGER};
 use crate::domain::names::TenantId;
-use crate::domain::time::{Moment, Timestamp};
+use crate::domain::time::{Moment, Now};
 
 /// A tenant that is followed.
 struct Following {
@@ -234,7 +234,7 @@ impl Presence {
             known.mirror.doubt(session);
         }
         if known.mirror.is_whole() && !others.is_whole() {
-            self.with_board(tenant, |board| board.become_whole(Timestamp::now()));
+            self.with_board(tenant, |board| board.become_whole(Now::read()));
             others.is_whole.send_replace(true);
             nodes.notify.notify_one();
         }
@@ -321,7 +321,7 @@ mod tests {
         let sink = Arc::new(HeldUp { next, is_held, go: Mutex::new(wait) });
         let presence = Presence::shared(Options::default(), Arc::clone(&sink) as _, 1);
         let (zoe, bob) = (user("zoe"), user("bob"));
-        presence.connect(&zoe, SessionId(1), Timestamp(0));
+        presence.connect(&zoe, SessionId(1), Now::default());
         presence.watch(&zoe.tenant, SessionId(1), &[user("alice").user]);
         presence.follow_up(&zoe.tenant, |mirror, _| {
             mirror.begin(0);
@@ -341,7 +341,7 @@ mod tests {
         let opening = std::thread::spawn(move || {
             let elsewhere = UserKey { tenant: TenantId::parse("other").unwrap(), ..bob.clone() };
             for (user, session) in [(&bob, 2), (&elsewhere, 3)] {
-                presence.connect(user, SessionId(session), Timestamp(0));
+                presence.connect(user, SessionId(session), Now::default());
                 done.send(session).unwrap();
             }
         });

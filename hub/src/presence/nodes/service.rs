@@ -20,7 +20,7 @@ use crate::bus::sessions::Life;
 use crate::bus::{BusError, Topic};
 use crate::domain::limits::{BUS_READS, NODE_LEASE, PRESENCE_TELLS, SEQUENCE_RETRY};
 use crate::domain::names::TenantId;
-use crate::domain::time::{Moment, Timestamp};
+use crate::domain::time::{Moment, Now};
 
 /// How nodes find out that one is no more.
 #[derive(Clone, Copy, Debug)]
@@ -214,7 +214,7 @@ impl Service {
             let whole: FxHashSet<_> = waiting.into_iter().filter(is_whole).collect();
             self.nodes.work.lock().changed.extract_if(|tenant| whole.contains(tenant)).collect()
         };
-        let (life, now) = (self.lease.life(), Timestamp::now());
+        let (life, now) = (self.lease.life(), Now::read());
         let mut writings = Vec::with_capacity(changed.len());
         for tenant in changed {
             let is_whole = self.telling.is_whole(&tenant);

@@ -15,9 +15,9 @@ use tokio::sync::oneshot;
 use crate::domain::audit::ChainHead;
 use crate::domain::names::UserKey;
 use crate::domain::revocation::Revocation;
-use crate::store::{CommitSink, Outcome, StoreError};
+use crate::store::{CommitSink, Outcome};
 
-use super::apply::{Ahead, Applied};
+use super::apply::Applied;
 use super::checkpoint::{Checkpoints, Progress};
 use super::engine::{self, EngineError, Result};
 use super::erase::{Erasure, ErasureReply, Step};
@@ -226,32 +226,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Reads what a group's outcomes will read, in a transaction that only reads: one in which damage was met can commit nothing
-    /// any more. Whose outcome meets damage is answered, and it is none of the group; what else fails is met again.
-    fn look_ahead(
-        &mut self,
-        outcomes: Vec<(Box<Outcome>, Reply)>,
-    ) -> Result<Vec<(Box<Outcome>, Reply, Ahead)>> {
-        let mut whole = Vec::with_capacity(outcomes.len());
-        self.db.prepare_cached("BEGIN")?.raw_execute()?;
-        for (outcome, reply) in outcomes {
-            match self.state.look_ahead(&self.db, &outcome) {
-                Err(error) if error.is_damage() => {
-                    self.db.prepare_cached("ROLLBACK")?.raw_execute()?;
-                    self.db.prepare_cached("BEGIN")?.raw_execute()?;
-                    // Nobody may be waiting any more.
-                    let _ = reply.send(Err(StoreError::from(error).into()));
-                }
-                ahead => whole.push((outcome, reply, ahead.unwrap_or_default())),
-            }
-        }
-        self.db.prepare_cached("COMMIT")?.raw_execute()?;
-        Ok(whole)
-    }
-
     /// Commits a group. On an error the replies are dropped, which says that the outcome is unknown.
     fn commit_group(&mut self, outcomes: Vec<(Box<Outcome>, Reply)>) -> Result<()> {
-        let outcomes = self.look_ahead(outcomes)?;
+        let outcomes = self.state.look_ahead(&self.db, outcomes)?;
         if outcomes.is_empty() {
             return Ok(());
         }

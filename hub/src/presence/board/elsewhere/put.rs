@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::super::super::device::Place;
-use super::super::{Board, Device, Notice, PresenceReason, SessionId, Timer, Timestamp, User, UserId};
+use super::super::{Board, Device, Notice, PresenceReason, SessionId, Timer, User, UserId};
 use crate::bus::sessions::{Record, Told};
 use crate::domain::limits::PRESENCE_ELSEWHERE_GRACE;
+use crate::domain::time::{Moment, Now};
 
 impl Board {
     /// What another node says of one of its sessions.
-    pub(in crate::presence) fn put(&mut self, told: &Told, now: Timestamp) -> Vec<Notice> {
+    pub(in crate::presence) fn put(&mut self, told: &Told, now: Now) -> Vec<Notice> {
+        let now = now.moment;
         let mut notices = Vec::new();
         let Some(record) = &told.record else {
             if self.is_elsewhere(told.session) {
@@ -47,7 +49,7 @@ impl Board {
         lost: SessionId,
         by: SessionId,
         record: &Record,
-        now: Timestamp,
+        now: Moment,
         notices: &mut Vec<Notice>,
     ) {
         let is_there = self.sessions.get(&lost).is_some_and(|user| *user == record.user);
@@ -80,13 +82,7 @@ impl Board {
     }
 
     /// `lost` was the device that `by` is, which is there already: one device less, and its places go over.
-    pub(super) fn merge(
-        &mut self,
-        lost: SessionId,
-        by: SessionId,
-        now: Timestamp,
-        notices: &mut Vec<Notice>,
-    ) {
+    pub(super) fn merge(&mut self, lost: SessionId, by: SessionId, now: Moment, notices: &mut Vec<Notice>) {
         self.give_up_following(lost);
         let Some(user) = self.sessions.get(&by).cloned() else { return };
         let Some(devices) = self.users.get_mut(&user) else { return };
@@ -182,7 +178,7 @@ impl Board {
     }
 
     /// The device's places are those of the record.
-    fn move_places(&mut self, told: &Told, record: &Record, now: Timestamp, notices: &mut Vec<Notice>) {
+    fn move_places(&mut self, told: &Told, record: &Record, now: Moment, notices: &mut Vec<Notice>) {
         let session = told.session;
         let mut wanted = Vec::with_capacity(record.rooms.len());
         for name in &record.rooms {
@@ -217,7 +213,7 @@ impl Board {
     }
 
     /// Whether the session was lost. Its node says when it is over; where that node is no more, it is over here by itself.
-    fn lose_elsewhere(&mut self, session: SessionId, left: Option<u32>, now: Timestamp) {
+    fn lose_elsewhere(&mut self, session: SessionId, left: Option<u32>, now: Moment) {
         let device = self.sessions.get(&session).and_then(|user| self.users.get_mut(user)?.device(session));
         let Some(device) = device else { return };
         device.connected = left.is_none();

@@ -13,7 +13,7 @@ use crate::domain::limits::SEQUENCE_RETRY;
 use crate::domain::names::{RoomName, SessionId, TenantId, UserId};
 use crate::domain::presence::{Status, UserState};
 use crate::domain::push::Push;
-use crate::domain::time::{Moment, Timestamp};
+use crate::domain::time::{Moment, Now, Timestamp};
 
 pub(super) struct Node {
     pub(super) id: u64,
@@ -79,8 +79,8 @@ impl Node {
         node
     }
 
-    fn time(&self, now: u64) -> Timestamp {
-        Timestamp(now as i64 + self.skew)
+    fn time(&self, now: u64) -> Now {
+        Now { time: Timestamp(now as i64 + self.skew), moment: Moment(now) }
     }
 
     fn pick(&self, any: usize) -> Option<SessionId> {

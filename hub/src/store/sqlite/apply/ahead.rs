@@ -7,10 +7,11 @@ use crate::domain::entry::EntryBody;
 use crate::domain::inbox::InboxChange;
 use crate::domain::names::{RoomKey, UserKey};
 use crate::domain::position::Seq;
-use crate::store::{Home, Outcome, Write};
+use crate::store::{Home, Outcome, StoreError, Write};
 
 use super::super::engine::{Result, optional};
 use super::super::notices::InboxOwner;
+use super::super::queue::Reply;
 use super::super::room_state::RoomState;
 use super::super::state::State;
 use super::column;
@@ -23,8 +24,37 @@ pub(in super::super) struct Ahead {
 }
 
 impl State {
+    /// Reads what a group's outcomes will read, in a transaction that only reads: one in which damage was met can commit nothing
+    /// any more. Whose outcome meets damage is answered, and it is none of the group; what else fails is met again within that.
+    pub(in super::super) fn look_ahead(
+        &mut self,
+        db: &Connection,
+        outcomes: Vec<(Box<Outcome>, Reply)>,
+    ) -> Result<Vec<(Box<Outcome>, Reply, Ahead)>> {
+        let (mut whole, mut looks) = (Vec::with_capacity(outcomes.len()), true);
+        db.prepare_cached("BEGIN")?.raw_execute()?;
+        for (outcome, reply) in outcomes {
+            match if looks { self.look_at(db, &outcome) } else { Ok(Ahead::default()) } {
+                Err(error) if error.is_damage() => {
+                    db.prepare_cached("ROLLBACK")?.raw_execute()?;
+                    db.prepare_cached("BEGIN")?.raw_execute()?;
+                    // Nobody may be waiting any more.
+                    let _ = reply.send(Err(StoreError::from(error).into()));
+                }
+                Ok(ahead) => whole.push((outcome, reply, ahead)),
+                // Whoever holds up the reads holds up the group, which waits once.
+                Err(_) => {
+                    looks = false;
+                    whole.push((outcome, reply, Ahead::default()));
+                }
+            }
+        }
+        db.prepare_cached("COMMIT")?.raw_execute()?;
+        Ok(whole)
+    }
+
     /// Reads what an outcome will read. What the caches have is not read again later.
-    pub(in super::super) fn look_ahead(&mut self, db: &Connection, outcome: &Outcome) -> Result<Ahead> {
+    fn look_at(&mut self, db: &Connection, outcome: &Outcome) -> Result<Ahead> {
         if let Some(hash) = self.keys.hash(outcome) {
             self.keys.find(db, hash)?;
         }
