@@ -62,7 +62,7 @@ const MODULES: [(&str, &[&str]); 19] = [
 ];
 
 /// The parts of the command that run a hub, read its settings or make its tokens; all others are clients.
-const COMMANDS_WITH_A_HUB: [&str; 12] = [
+const COMMANDS_WITH_A_HUB: [&str; 13] = [
     // It goes over the audit log as the hub does.
     "clients/cli/src/commands/admin/audit.rs",
     // Its log and its settings are the hub's.
@@ -73,6 +73,7 @@ const COMMANDS_WITH_A_HUB: [&str; 12] = [
     "clients/cli/src/commands/serve.rs",
     "clients/cli/src/commands/hub.rs",
     "clients/cli/src/commands/config.rs",
+    "clients/cli/src/commands/store.rs",
     "clients/cli/src/commands/token.rs",
     "clients/cli/src/bench/credentials.rs",
     // Its scenarios need tokens of their own: short ones, and ones that are wrong.
