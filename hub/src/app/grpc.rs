@@ -82,7 +82,8 @@ pub(super) fn front(
 /// The hub on the runtime of one worker, for fronts beside gRPC.
 pub(super) fn local(door: &Door, (services, ports): (&Arc<Services>, &Arc<Ports>), shard: usize) -> LocalHub {
     let takes_services = !door.services_need_certificate;
-    LocalHub::new(Arc::clone(services), shard, ports.clone(), ports.clone(), ports.clone(), takes_services)
+    let (services, bodies) = (Arc::clone(services), door.bodies.clone());
+    LocalHub::new(services, shard, ports.clone(), ports.clone(), ports.clone(), takes_services, bodies)
 }
 
 /// A listener per worker, all on one address: with port 0 the first one's port is the others' too.

@@ -71,6 +71,10 @@ impl Authenticate for Ports {
         self.services.limit_service(service)
     }
 
+    fn refused(&self, refusal: Refusal) -> Refusal {
+        self.services.refused_as_service(refusal)
+    }
+
     fn tell_limited(&self, source: &Source, who: Who<'_>, refusal: &Refusal) {
         self.services.tell_limited(source, who, refusal);
     }

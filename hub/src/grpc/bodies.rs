@@ -12,7 +12,8 @@ use rustc_hash::FxHashMap;
 use tonic::Status;
 use tonic::body::Body;
 
-use crate::domain::limits::UNFINISHED_BYTES;
+use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::{UNFINISHED_BYTES, UNFINISHED_RETRY_AFTER};
 use crate::domain::names::UserKey;
 
 /// Bytes of each user's bodies that are being read. A clone shares them.
@@ -31,7 +32,23 @@ impl Bodies {
         if body.is_end_stream() {
             return body;
         }
-        Body::new(Held { body, bodies: self.clone(), user, bytes: 0, refused: Some(Box::new(refused)) })
+        let reserved = Reserved { bodies: self.clone(), user, bytes: 0 };
+        Body::new(Held { body, reserved, refused: Some(Box::new(refused)) })
+    }
+
+    /// Takes so many for a user until what this gives is dropped, for one that is read elsewhere. `RATE_LIMITED` past
+    /// [`UNFINISHED_BYTES`].
+    pub(super) fn reserve(&self, user: &UserKey, bytes: usize) -> Result<Reserved, Refusal> {
+        if self.take(user, bytes) {
+            Ok(Reserved { bodies: self.clone(), user: user.clone(), bytes })
+        } else {
+            Err(Self::full())
+        }
+    }
+
+    /// Why there is no room.
+    pub(super) fn full() -> Refusal {
+        Refusal { retry_after: Some(UNFINISHED_RETRY_AFTER), ..ErrorCode::RateLimited.into() }
     }
 
     /// Takes so many more for a user; whether there was room.
@@ -59,12 +76,23 @@ impl Bodies {
     }
 }
 
-/// A body whose bytes are counted.
-struct Held {
-    body: Body,
+/// Bytes that are held for a user.
+pub(super) struct Reserved {
     bodies: Bodies,
     user: UserKey,
     bytes: usize,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.bodies.give_back(&self.user, self.bytes);
+    }
+}
+
+/// A body whose bytes are counted.
+struct Held {
+    body: Body,
+    reserved: Reserved,
     refused: Option<Box<dyn FnOnce() -> Status + Send>>,
 }
 
@@ -80,10 +108,10 @@ impl http_body::Body for Held {
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
-            if !self.bodies.take(&self.user, data.len()) {
+            if !self.reserved.bodies.take(&self.reserved.user, data.len()) {
                 return Poll::Ready(self.refused.take().map(|refused| Err(refused())));
             }
-            self.bytes += data.len();
+            self.reserved.bytes += data.len();
         }
         polled
     }
@@ -94,11 +122,5 @@ impl http_body::Body for Held {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.bodies.give_back(&self.user, self.bytes);
     }
 }

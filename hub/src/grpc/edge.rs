@@ -18,6 +18,7 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tower::Service;
 
+use super::bodies::Bodies;
 use super::call::{self, REQUEST_ID, RequestId};
 use super::door::{Admitted, Visitor};
 use super::early::{self, Answered};
@@ -26,7 +27,6 @@ use super::{errors, streams};
 use crate::audit::event;
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::UNFINISHED_RETRY_AFTER;
 use crate::domain::time::Moment;
 use crate::session::Closer;
 
@@ -194,9 +194,7 @@ fn held(request: Request<Body>, caller: &Caller, request_id: RequestId) -> Reque
     let refused = {
         let visitor = Arc::clone(&visitor);
         move || {
-            let retry_after = Some(UNFINISHED_RETRY_AFTER);
-            let refusal =
-                Refusal { retry_after, ..Refusal::from(ErrorCode::RateLimited).of((&caller).into()) };
+            let refusal = Bodies::full().of((&caller).into());
             visitor.tell(event::LIMIT, &source, &refusal);
             errors::status(&refusal, &request_id)
         }

@@ -15,7 +15,7 @@ use super::call::{RequestId, answer, bearer, required_bearer};
 use super::door::{Admitted, Visitor};
 use super::ports::{Answer, Authenticate, Execute};
 use super::{decode, encode};
-use crate::audit::{Source, Trail};
+use crate::audit::{About, Source, Trail, event};
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
 
@@ -65,6 +65,17 @@ impl HubApi {
         self.authenticate.look(bearer(headers).ok()??)
     }
 
+    /// The same of a call that needs one; that there is none is written down.
+    fn admitted(&self, headers: &HeaderMap, source: &Source) -> Result<Caller, Refusal> {
+        let caller = self.caller(headers).map_err(|refusal| self.authenticate.refused(refusal));
+        caller.inspect_err(|refusal| match &refusal.whose {
+            Some(whose) if refusal.code == ErrorCode::RateLimited => {
+                self.authenticate.tell_limited(source, (&**whose).into(), refusal);
+            }
+            _ => self.audit.tell_refused(event::AUTHENTICATION, source, About::default(), refusal),
+        })
+    }
+
     async fn executed(
         &self,
         caller: Result<Caller, Refusal>,
@@ -112,7 +123,7 @@ impl HubService for HubApi {
         let caller = match extensions.get::<Caller>() {
             _ if !self.audit.admits() => Err(ErrorCode::Unavailable.into()),
             Some(admitted) => Ok(admitted.clone()),
-            None => self.caller(headers),
+            None => self.admitted(headers, &source),
         };
         let caller_is_known = caller.is_ok();
         let answered = answer(request_id, self.timeout, self.executed(caller, request, source)).await;

@@ -191,6 +191,10 @@ impl Authenticate for FakeHub {
         Ok(())
     }
 
+    fn refused(&self, refusal: Refusal) -> Refusal {
+        refusal
+    }
+
     fn tell_limited(&self, _: &Source, _: Who<'_>, _: &Refusal) {}
 
     fn any_service(&self, token: &str) -> Result<Whose, Refusal> {

@@ -176,6 +176,7 @@ impl Session {
             Ok(caller) => caller,
             Err(refusal) => {
                 let refusal = self.told_as_refused(refusal);
+                let refusal = self.services.refused_as_service(refusal);
                 return self.refuse_hello(id, None, refusal, span);
             }
         };

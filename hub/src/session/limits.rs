@@ -156,7 +156,16 @@ impl Services {
         self.limit_request("service_request", service)
     }
 
-    /// The same, of what the request asks for.
+    /// What whoever was refused is told: what a service is refused takes one of its requests.
+    pub fn refused_as_service(&self, refusal: Refusal) -> Refusal {
+        let Some(whose) = refusal.whose.as_deref().filter(|whose| whose.service) else { return refusal };
+        match self.limit_service(whose) {
+            Ok(()) => refusal,
+            Err(limited) => limited.of(whose.clone()),
+        }
+    }
+
+    /// Takes a request of a service, of what it asks for.
     pub(super) fn limit_request(&self, name: &'static str, service: &Whose) -> Result<(), Refusal> {
         let limited = self.limits.limiter.check_service(&service.identity(), Moment::now());
         limited.inspect_err(|refusal| self.count_limited(name, refusal))

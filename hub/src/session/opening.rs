@@ -160,7 +160,7 @@ pub(super) async fn open(
     };
     let unread_more = unread.next.is_some();
     let unread = conversations::pages::shown(&services.namespaces, &caller, unread.rooms);
-    Ok(Opened { unread_more, unread, inbox, first, reach })
+    Ok(Opened { unread, unread_more, inbox, first, reach })
 }
 
 /// The newest notifications of a filter, as many as a page holds: one read gives what it comes by, which may be less, or nothing

@@ -43,6 +43,11 @@ async fn of_all_who_ask_for_a_ticket_one_has_it() {
     for holder in [user("alice"), service("alice")] {
         assert_eq!(puts(&one.registry, &holder, "a", LIFE).await, None);
         assert_eq!(takes(&one.registry, &holder, "b").await, None);
+        for node in [&one, &other] {
+            let looked = ["a", "b"].map(|name| node.registry.look(key(&node.registry, &holder, name)));
+            let looked = join_all(looked).await.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+            assert_eq!(looked, [Some(b"sealed a".to_vec()), None], "to look at it takes nothing");
+        }
         let nodes = [&one, &other].into_iter().cycle().take(20);
         let taken = join_all(nodes.map(|node| takes(&node.registry, &holder, "a"))).await;
         let taken: Vec<_> = taken.into_iter().flatten().collect();

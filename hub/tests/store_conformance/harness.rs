@@ -273,6 +273,7 @@ pub(crate) fn event(name: &str, key: Option<&str>, payload: &str) -> EntryBody {
 /// An event that says nothing of its key.
 pub(crate) fn empty_event(name: &str, key: &str) -> EntryBody {
     EntryBody::Event(Event {
+        by_service: false,
         name: EventName::parse(name).unwrap(),
         key: Some(EventKey::parse(key).unwrap()),
         payload: None,

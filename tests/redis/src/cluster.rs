@@ -108,8 +108,14 @@ impl Cluster {
 
     /// Waits until the first master's replica has taken over from it.
     pub fn wait_for_the_first_replica(&self) {
+        self.wait_for_the_replica_of(0);
+    }
+
+    /// The same of another one.
+    pub fn wait_for_the_replica_of(&self, master: usize) {
+        let replica = &self.servers[LAST.len() + master];
         until("a replica takes over", || {
-            self.servers[LAST.len()].command::<String>("INFO replication").contains("role:master")
+            replica.command::<String>("INFO replication").contains("role:master")
         });
     }
 

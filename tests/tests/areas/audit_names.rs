@@ -133,6 +133,7 @@ async fn who_may_not_ask_is_named() {
     let everywhere = v1::RevokeTokensRequest { everywhere: true, ..Default::default() };
     of(&service, TENANT).revoke_tokens(everywhere).await.unwrap_err();
     of(&user, TENANT).get_statistics(v1::GetStatisticsRequest::default()).await.unwrap_err();
+    executor(&hub, &service).call::<v1::RoomsPage>(rooms()).await.unwrap_err();
     let lines = lines(&hub.stops().await);
     let refused = lines.iter().filter(|line| line["reason"] == "PERMISSION_DENIED");
     let named = |line: &Value| ["event", "user", "service", "token"].map(|part| text(line, part).to_owned());
@@ -144,6 +145,7 @@ async fn who_may_not_ask_is_named() {
             of_service("list_audit_heads"),
             of_service("revoke_tokens"),
             ["authentication", "alice", "", &hash(&user)].map(str::to_owned),
+            of_service("authentication"),
         ]
     );
 }

@@ -111,7 +111,8 @@ async fn those_that_all_nodes_share_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_and_services_get_so_many() {
     let so_much = |burst| RateSetting(Some(Rate::new(burst, Duration::from_hours(1))));
-    let limits = LimitsSection { commands: so_much(2), service: so_much(3), ..LimitsSection::off() };
+    // Where a service uses one it is refused, which takes one of its requests as well.
+    let limits = LimitsSection { commands: so_much(2), service: so_much(6), ..LimitsSection::off() };
     let hub = audited(hub()).with(|config| config.limits = limits).start().await;
     let several = json!({"sub": "mailer", "svc": true, "tenants": [TENANT, "umbrella"]});
     let everybodys = json!({"sub": "ops", "svc": true, "tenants": "*"});

@@ -238,6 +238,16 @@ async fn a_service_has_one_limit_whatever_it_names_or_is_refused() {
         assert_eq!(codes[3..], ["RATE_LIMITED"; 2], "{tenants:?}");
     }
     assert_eq!(said(&hub.service_token(), TENANT).await, "ok", "others have theirs");
+    // Nor where only users may ask.
+    let lost = of(json!({"sub": "lost", "svc": true, "tenants": [TENANT]}));
+    let executor = Executor::new(ClientOptions::new(hub.url()).token(lost.clone())).unwrap();
+    let rooms = || executor.call::<v1::RoomsPage>(Command::Rooms(v1::RoomsGet::default()));
+    let hello = async || {
+        let mut wire = Wire::open(hub.hub.grpc_address(), Opening::default()).await;
+        code(&wire.asks(Command::Hello(v1::Hello { token: lost.clone(), ..greeting() })).await).to_owned()
+    };
+    assert_eq!([verdict(rooms().await), hello().await, hello().await], ["PERMISSION_DENIED"; 3]);
+    assert_eq!([verdict(rooms().await), hello().await], ["RATE_LIMITED"; 2]);
 }
 
 #[tokio::test]

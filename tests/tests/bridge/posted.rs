@@ -94,6 +94,33 @@ async fn a_body_that_is_far_too_large_is_answered() {
     drain.cancel();
 }
 
+/// What one user begins to post and does not end holds so much, and keeps nobody else out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_begins_so_many_and_no_more() {
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().with(|config| config.session.frame_bytes = 1 << 20).start_with(&bridge).await;
+    let posts = async |user: &str| {
+        let bearer = format!("Bearer {}", hub.token(user));
+        let headers = [("authorization", &*bearer)];
+        request(bridge.address(), "POST", "/v1/commands", &headers, "{\"rooms\": {}}").await.status
+    };
+    let mut begun = Vec::new();
+    for _ in 0..4 {
+        let mut socket = TcpStream::connect(bridge.address()).await.unwrap();
+        let head = format!(
+            "POST /v1/commands HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 99\r\n\r\n{{",
+            hub.token("alice")
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        begun.push(socket);
+    }
+    let is_answered = async |status| while posts("alice").await != status {};
+    tokio::time::timeout(PATIENCE, is_answered(429)).await.expect("all four are read");
+    assert_eq!(posts("bob").await, 200);
+    drop(begun);
+    tokio::time::timeout(PATIENCE, is_answered(200)).await.expect("those that have gone hold nothing");
+}
+
 /// Errors of the hub, where it is elsewhere too, and answers are found again by what the caller knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_is_known_by_its_own_id_or_by_that_of_its_trace() {

@@ -6,6 +6,7 @@ mod away;
 mod cut_off;
 mod deaths;
 mod entering;
+mod failover;
 mod faults;
 mod figures;
 mod limits;

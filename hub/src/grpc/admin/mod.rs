@@ -139,12 +139,7 @@ impl AdminApi {
 
     /// What was judged; what a service is refused takes one of its requests.
     fn limit_refused<T>(&self, judged: Result<T, Refusal>) -> Result<T, Refusal> {
-        if let Err(Refusal { whose: Some(whose), .. }) = &judged
-            && whose.service
-        {
-            self.limit(whose)?;
-        }
-        judged
+        judged.map_err(|refusal| self.authenticate.refused(refusal))
     }
 
     /// Whether this is an operator's call. What it says of others is written down.

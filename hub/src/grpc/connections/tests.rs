@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::task::Poll;
 
 use carillon_net::addresses::{AddressLimits, Addresses};
 use carillon_net::tls::{Protocol, ServerTls};
@@ -116,12 +115,8 @@ async fn connections_that_cannot_be_accepted_do_not_fill_the_log() {
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let router = tower::service_fn(|_: Request<Body>| async { Ok(Response::new(Body::empty())) });
-    let mut tries = 0;
-    let stop = std::future::poll_fn(|_| {
-        tries += 1;
-        if tries > 300 { Poll::Ready(()) } else { Poll::Pending }
-    });
-    serve(listener, terms(Door::default()), router, stop).await;
+    let serving = serve(listener, terms(Door::default()), router, std::future::pending());
+    tokio::time::timeout(300 * ACCEPT_AGAIN, serving).await.unwrap_err();
     let log = String::from_utf8(log.0.lock().clone()).unwrap();
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("cannot accept a connection"), "{log}");

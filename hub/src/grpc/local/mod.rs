@@ -13,6 +13,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
 
+use super::bodies::Bodies;
 use super::call::RequestId;
 use super::ports::{Answer, Authenticate, Execute, Observe, Operator};
 use super::{decode, encode, overview};
@@ -37,11 +38,12 @@ pub struct LocalHub {
     execute: Arc<dyn Execute>,
     observe: Arc<dyn Observe>,
     takes_services: bool,
+    bodies: Bodies,
 }
 
 impl LocalHub {
     /// For the runtime of shard `shard`. `takes_services` says whether services' tokens are good here, where nobody shows
-    /// a certificate.
+    /// a certificate; `bodies` has what users' commands hold that are not whole yet.
     pub fn new(
         services: Arc<Services>,
         shard: usize,
@@ -49,8 +51,9 @@ impl LocalHub {
         execute: Arc<dyn Execute>,
         observe: Arc<dyn Observe>,
         takes_services: bool,
+        bodies: Bodies,
     ) -> Self {
-        Self { services, shard, authenticate, execute, observe, takes_services }
+        Self { services, shard, authenticate, execute, observe, takes_services, bodies }
     }
 }
 
@@ -89,6 +92,7 @@ impl LocalHub {
             return Err(ErrorCode::Unavailable.into());
         }
         let caller = self.token(call).await.and_then(|token| self.authenticate.user(&token));
+        let caller = caller.map_err(|refusal| self.authenticate.refused(refusal));
         let caller = caller.inspect_err(|refusal| self.tell_refused(call, refusal))?;
         self.tell_ticket(call, Who::from(&caller));
         Ok(caller)
@@ -99,6 +103,7 @@ impl LocalHub {
             self.refuse_services(&token)?;
             self.authenticate.operator(&token)
         });
+        let operator = operator.map_err(|refusal| self.authenticate.refused(refusal));
         let operator = operator.and_then(|operator| match self.authenticate.limit_service(&operator.whose) {
             Ok(()) => Ok(operator),
             Err(refusal) => Err(refusal.of(operator.whose)),
@@ -109,6 +114,9 @@ impl LocalHub {
     }
 
     fn tell_refused(&self, call: &Call, refusal: &Refusal) {
+        if let Some(whose) = refusal.whose.as_deref().filter(|_| refusal.code == ErrorCode::RateLimited) {
+            return self.services.tell_limited(&source(call), whose, refusal);
+        }
         self.services.audit.tell_refused(event::AUTHENTICATION, &source(call), About::default(), refusal);
     }
 
@@ -166,7 +174,12 @@ impl HubPort for LocalHub {
             } else {
                 let caller = caller.await?;
                 known();
-                (caller, read.await?)
+                let held =
+                    this.bodies.reserve(&caller.key(), this.services.settings.terms.frame_bytes as usize);
+                let held = held.map_err(|refusal| refused(refusal, true))?;
+                let command = read.await?;
+                drop(held);
+                (caller, command)
             };
             let work = async {
                 let reply = this.execute.execute(&caller, idempotency, command, source).await?;
