@@ -15,7 +15,7 @@ use crate::delivery::To;
 use crate::domain::audit::ChainHead;
 use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::{Stateless, Token};
-use crate::domain::error::Refusal;
+use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomName, TenantId, UserId};
 use crate::domain::reply::Reply;
 use crate::domain::revocation::Revocation;
@@ -25,7 +25,6 @@ use crate::grpc::ports::{
     Administer, Answer, Authenticate, Execute, NodeFigures, Observe, Operator, Sessions,
 };
 use crate::session::Services;
-use crate::session::executor::Turn;
 use crate::store::{Erased, Idempotency, refuse};
 use crate::telemetry::resident_bytes;
 
@@ -128,7 +127,7 @@ impl Execute for Ports {
         let (services, caller) = (Arc::clone(&self.services), caller.clone());
         async move {
             services.limit_execution(&caller, &command, &source)?;
-            let answer = services.execute(&caller, idempotency, command, Turn::default(), &source).await?;
+            let answer = services.execute(&caller, idempotency, command, None, &source).await?;
             if let Some(event) = answer.ephemeral {
                 services.publish(&caller, &event, To::All)?;
             }
@@ -167,7 +166,10 @@ impl Administer for Ports {
             let revoked = this.services.revocations.tokens(&revocation.scope);
             this.administration.revoke(&caller, revocation, revoked).await?;
             // What this node can know is kept before the call is answered.
-            this.services.keep_reached().await
+            let services = Arc::clone(&this.services);
+            let keeping = tokio::spawn(async move { services.keep_reached().await });
+            // Also where the caller leaves in the middle.
+            keeping.await.unwrap_or(Err(ErrorCode::Internal.into()))
         }
         .boxed()
     }

@@ -147,6 +147,8 @@ pub const OPENINGS_AT_ONCE: usize = 1_024;
 pub const JOINS_AT_ONCE: usize = 1_024;
 /// Pages that sessions of a node read at the same time of rooms in which they are behind.
 pub const CATCH_UPS_AT_ONCE: usize = 512;
+/// Each of these keeps its turn for so long at most: what hangs holds up no others.
+pub const TURN_AT_MOST: Duration = Duration::from_millis(500);
 /// A room that could not be resumed, or read, is tried again after so long; after twice as long each time that it cannot.
 pub const JOIN_AGAIN: Duration = Duration::from_secs(1);
 /// A line of the log says so at most this often.

@@ -1,12 +1,13 @@
 //! What many sessions ask of the store at once when they come back: so much of it is under way at a time, and the rest waits for
 //! its turn. The store refuses what is more than its queue holds, and others' commands would be refused with it.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::domain::limits::{CATCH_UPS_AT_ONCE, JOINS_AT_ONCE, OPENINGS_AT_ONCE};
+use crate::domain::limits::{CATCH_UPS_AT_ONCE, JOINS_AT_ONCE, OPENINGS_AT_ONCE, TURN_AT_MOST};
 
 /// The turns of one node.
 pub(super) struct Crowd {
@@ -37,7 +38,8 @@ impl Turns {
         Self(Arc::new(Semaphore::new(at_once)))
     }
 
-    /// Does `work` when it is its turn. It is done whether or not what is returned is polled, as a client that takes nothing would
+    /// Does `work` when it is its turn. Work that takes longer than [`TURN_AT_MOST`], as it waits for something that is away, goes on
+    /// without its turn: others come to theirs. It is done whether or not what is returned is polled, as a client that takes nothing would
     /// keep its turn; dropping that ends it. `None` where it panicked.
     pub(super) fn take<T, W>(&self, work: W) -> impl Future<Output = Option<T>> + Send + use<T, W>
     where
@@ -47,8 +49,15 @@ impl Turns {
         let turns = Arc::clone(&self.0);
         let task = AbortOnDropHandle::new(tokio::spawn(async move {
             // Nobody closes the semaphore.
-            let _turn = turns.acquire_owned().await;
-            work.await
+            let turn = turns.acquire_owned().await;
+            let mut work = pin!(work);
+            match tokio::time::timeout(TURN_AT_MOST, &mut work).await {
+                Ok(done) => done,
+                Err(_) => {
+                    drop(turn);
+                    work.await
+                }
+            }
         }));
         async move { task.await.ok() }
     }
@@ -72,6 +81,14 @@ mod tests {
         drop(first);
         assert_eq!(third.await, Some(3));
         drop(second);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_hangs_keeps_nobody_waiting_for_long() {
+        let turns = Turns::new(1);
+        let hangs = turns.take(pending::<()>());
+        assert_eq!(turns.take(async { 2 }).await, Some(2));
+        drop(hangs);
     }
 
     #[tokio::test]

@@ -199,12 +199,14 @@ impl Session {
         self.established = Some(Box::new(established));
         self.opened();
         let open = opening::open(Arc::clone(&self.services), caller, resume.inbox, live);
-        let open = self.services.upkeep.crowd.openings.take(open);
         let limit = self.services.settings.command_timeout;
-        self.begin(id, async move {
+        // Its limit in time begins with its turn.
+        let open = self.services.upkeep.crowd.openings.take(async move {
             let opened = tokio::time::timeout(limit, open).await;
-            let opened = opened.map(|opened| opened.unwrap_or(Err(ErrorCode::Internal.into())));
-            let opened = opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()));
+            opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))
+        });
+        self.begin(id, async move {
+            let opened = open.await.unwrap_or_else(|| Err(ErrorCode::Internal.into()));
             if let Some(span) = span {
                 span.ends(opened.as_ref().map_err(|refusal: &Refusal| refusal.code));
             }

@@ -16,7 +16,7 @@ use crate::store::{Idempotency, InboxPage, PageBound, StoreError, refuse};
 
 use super::dispatch::Done;
 use super::driver::{Established, Session};
-use super::executor::{Answer, Turn};
+use super::executor::Answer;
 use super::inbox_feed::InboxFeed;
 use super::join::Joining;
 use super::joins::Awaited;
@@ -34,13 +34,7 @@ impl Session {
         let order = is_change.then(|| established.order.clone());
         let source = established.source.clone().of_command(id);
         let command = async move {
-            let answer = async {
-                let turn = match order {
-                    Some(order) => order.turn(&services, &caller, &command).await,
-                    None => Turn::default(),
-                };
-                services.execute(&caller, idempotency, command, turn, &source).await
-            };
+            let answer = services.execute(&caller, idempotency, command, order, &source);
             let answer = tokio::time::timeout(limit, answer).await;
             Done::Answered(id, Box::new(answer.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))))
         };

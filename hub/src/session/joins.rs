@@ -18,7 +18,7 @@ pub(super) struct Awaited {
     /// Why.
     pub(super) reason: JoinReason,
     /// How often it could not be joined.
-    failed: u32,
+    pub(super) failed: u32,
     /// Not before then.
     until: Moment,
 }
@@ -33,8 +33,8 @@ pub(super) struct Joins {
     pub(super) are_paused: bool,
     /// Whether one of them was taken from what all nodes count together.
     pub(super) may_resume: bool,
-    /// Whether it is looked for those whose time has come.
-    is_timed: bool,
+    /// When it is looked next for those whose time has come.
+    looks: Option<Moment>,
 }
 
 impl Awaited {
@@ -107,20 +107,20 @@ impl Joins {
         self.waiting.push_back(awaited);
     }
 
-    /// How long it is until the next one has waited for long enough, where nobody waits for that yet. Whoever asks does, and then
-    /// says so with [`Self::is_time`].
+    /// How long it is until the next one has waited for long enough, where nobody waits for that, or a later one, yet. Whoever asks
+    /// does, and then says so with [`Self::is_time`].
     pub(super) fn wait(&mut self, now: Moment) -> Option<Duration> {
-        if self.is_timed {
+        let until = self.waiting.iter().map(|awaited| awaited.until).filter(|until| *until > now).min()?;
+        if self.looks.is_some_and(|looks| looks <= until) {
             return None;
         }
-        let until = self.waiting.iter().map(|awaited| awaited.until).filter(|until| *until > now).min()?;
-        self.is_timed = true;
+        self.looks = Some(until);
         Some(until.since(now))
     }
 
     /// What [`Self::wait`] said is over.
     pub(super) fn is_time(&mut self) {
-        self.is_timed = false;
+        self.looks = None;
     }
 }
 
@@ -150,6 +150,11 @@ mod tests {
         let wait = joins.wait(Moment(1)).unwrap();
         assert!((JOIN_AGAIN / 2..=JOIN_AGAIN).contains(&wait));
         assert_eq!(joins.wait(Moment(1)), None, "somebody waits");
+        let mut hasty = Awaited::new(awaited("room:c").0, JoinReason::Resumed);
+        hasty.until = Moment(2);
+        joins.put_back(hasty);
+        assert_eq!(joins.wait(Moment(1)), Some(Duration::from_millis(1)), "this one is sooner");
+        assert_eq!(joins.next(Moment(2), any).unwrap().join.room.as_str(), "room:c");
         joins.is_time();
         let now = Moment(1).plus(wait);
         assert_eq!(joins.next(now, any).unwrap().join.room.as_str(), "room:a");

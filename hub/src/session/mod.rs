@@ -62,6 +62,7 @@ pub use limits::{Limits, SessionLimits};
 pub use live::Live;
 pub use missed::tell_missed_marks;
 pub use notices::NoticeRouter;
+pub use order::Order;
 pub use services::{Services, Settings, Upkeep};
 pub use sessions::Sessions;
 pub use sweep::{first_call, pass as sweep_pass, sweep_runtime};

@@ -1,5 +1,6 @@
 //! The order of a session's commands that change something: they are committed in the order in which it sent them. Where the
-//! authoriser decides who may, those of one room are, and commands in all other rooms do not wait for its answer.
+//! authoriser decides who may, those of one room are, and commands in all other rooms do not wait for its answer, but for that to a
+//! deletion: moderators need none, so it is asked last.
 
 use std::sync::Arc;
 
@@ -13,9 +14,12 @@ use crate::domain::names::RoomName;
 use super::executor::Turn;
 use super::services::Services;
 
+/// A command's place in its room's order, where it has one.
+pub(super) struct InRoom(Turn);
+
 /// The order of one session. A cheap handle.
 #[derive(Clone, Default)]
-pub(super) struct Order(Arc<Inner>);
+pub struct Order(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -37,11 +41,25 @@ impl Order {
         order
     }
 
-    /// Waits for a command's turn. What the authoriser is asked for it is asked before it begins, in its room's order.
-    pub(super) async fn turn(self, services: &Services, caller: &Caller, command: &Stateless) -> Turn {
+    /// Waits for a command's place in its room's order, where it has one.
+    pub(super) async fn in_room(&self, services: &Services, command: &Stateless) -> InRoom {
         let mut turn = Turn::default();
         if let Some(room) = command.room().filter(|room| services.executor.goes_by_authorizer(room)) {
             turn.held.push(self.of_room(room).lock_owned().await);
+        }
+        InRoom(turn)
+    }
+
+    /// Waits for the turn of a command which the limits of its sender have let through. What the authoriser is asked for it is asked
+    /// before that.
+    pub(super) async fn turn(
+        self,
+        InRoom(mut turn): InRoom,
+        services: &Services,
+        caller: &Caller,
+        command: &Stateless,
+    ) -> Turn {
+        if !turn.held.is_empty() {
             turn.asked = services.executor.asks_first(caller, command).await;
         }
         turn.held.push(Arc::clone(&self.0.all).lock_owned().await);

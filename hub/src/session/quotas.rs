@@ -12,6 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::store::Idempotency;
 
 use super::executor::{Answer, Turn};
+use super::order::Order;
 use super::services::Services;
 
 /// What was taken for something that is to be sent: whose message it is; `None` for what is none.
@@ -25,10 +26,18 @@ impl Services {
         caller: &Caller,
         idempotency: Option<Idempotency>,
         command: Stateless,
-        turn: Turn,
+        order: Option<Order>,
     ) -> Result<Answer, Refusal> {
+        let place = match order {
+            Some(order) => Some((order.in_room(self, &command).await, order)),
+            None => None,
+        };
         match self.admit_command(caller, &command).await {
             Ok(taken) => {
+                let turn = match place {
+                    Some((in_room, order)) => order.turn(in_room, self, caller, &command).await,
+                    None => Turn::default(),
+                };
                 let now = Timestamp::now();
                 let answer = self.executor.execute(caller, idempotency, command, now, turn).await;
                 self.settle(taken, was_sent(answer.as_ref().map(|answer| &answer.reply))).await;

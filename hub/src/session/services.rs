@@ -29,11 +29,12 @@ use super::connection::Waiting;
 use super::counts::Changed;
 use super::crowd::Crowd;
 use super::doors::Doors;
-use super::executor::{Answer, Executor, Turn};
+use super::executor::{Answer, Executor};
 use super::limits::Limits;
 use super::memory::Memory;
 use super::once::Once;
 use super::openings::Openings;
+use super::order::Order;
 use super::replaced::Replaced;
 use super::sessions::Sessions;
 use super::spent::Spent;
@@ -262,7 +263,7 @@ impl Services {
         caller: &Caller,
         idempotency: Option<Idempotency>,
         command: Stateless,
-        turn: Turn,
+        order: Option<Order>,
         source: &Source,
     ) -> Result<Answer, Refusal> {
         let asked = if let Stateless::PresenceGet { room, cursor, limit } = &command {
@@ -273,7 +274,7 @@ impl Services {
         let (name, began, attempt) = (command.name(), Instant::now(), idempotency.clone());
         let span = self.traces.entry(source.trace, name);
         let noted = self.note(&command);
-        let answer = traces::within(span.as_ref(), self.carry_out(caller, idempotency, command, turn)).await;
+        let answer = traces::within(span.as_ref(), self.carry_out(caller, idempotency, command, order)).await;
         if let Err(refusal) = &answer {
             self.tell_limited(source, caller, refusal);
         }

@@ -109,7 +109,9 @@ impl Session {
             if slots.find(&awaited.join.room).is_some() {
                 continue;
             }
-            if awaited.reason == JoinReason::Resumed && !std::mem::take(&mut joins.may_resume) {
+            // One that is tried again was counted.
+            let counts = awaited.reason == JoinReason::Resumed && awaited.failed == 0;
+            if counts && !std::mem::take(&mut joins.may_resume) {
                 if self.services.shares(Limited::Resume) {
                     return self.ask_to_resume(awaited);
                 }

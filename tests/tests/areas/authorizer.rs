@@ -189,21 +189,6 @@ async fn what_waits_for_an_office_holds_up_no_other_room() {
 }
 
 #[tokio::test]
-async fn what_is_sent_to_a_room_that_an_office_decides_on_keeps_its_order() {
-    let (_office, address) = opens().await;
-    let hub = hub().with(|config| asking(config, address)).start().await;
-    let mut alice = Wire::enters(&hub, "alice").await;
-    let asked: Vec<_> =
-        (0..20).map(|n| alice.ask(Command::MessageSend(message("case:open", &n.to_string())))).collect();
-    let mut seqs = Vec::new();
-    for asked in asked {
-        let Kind::MessageSent(sent) = alice.answer(asked).await else { panic!("it was not sent") };
-        seqs.push(sent.position.unwrap().seq);
-    }
-    assert!(seqs.is_sorted() && seqs.len() == 20, "{seqs:?}");
-}
-
-#[tokio::test]
 async fn within_tls_an_office_is_asked_whose_authority_is_trusted() {
     let (office, plain) = opens().await;
     let authority = Authority::new();

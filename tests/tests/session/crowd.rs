@@ -1,5 +1,7 @@
 //! Everybody comes back at once, as after a restart.
 
+use std::time::Duration;
+
 use carillon_client::v1::hub_service_client::HubServiceClient;
 use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
@@ -38,7 +40,10 @@ async fn resumes(hub: &TestHub, channel: Channel, number: usize) {
 
 #[tokio::test]
 async fn all_who_come_back_at_once_are_let_in_and_resume_all_their_rooms() {
-    let hub = hub().start().await;
+    let patient = |config: &mut carillon_hub::config::Config| {
+        config.session.hello_timeout = Duration::from_mins(2);
+    };
+    let hub = hub().with(patient).start().await;
     let connections = join_all(
         (0..SESSIONS.div_ceil(SHARE))
             .map(|_| async { Endpoint::from_shared(hub.url()).unwrap().connect().await.unwrap() }),

@@ -202,7 +202,7 @@ impl Capability {
             }
     }
 
-    /// Whether the authoriser's answer decides, unless a role of the token does; not where a membership's role may do as well.
+    /// Whether the authoriser's answer decides, as far as that is not the token's roles to do; not where a membership's role may as well.
     pub fn waits_for_authorizer(self, rules: &NamespaceRules, caller: &Caller) -> bool {
         self.asks_authorizer(rules, caller) && self.demand() != Demand::WriteOrModerate
     }

@@ -44,7 +44,7 @@ impl Executor {
         self.namespaces.rules(room).is_some_and(asks)
     }
 
-    /// What it says of a command, where its answer decides.
+    /// What it says of a command, where its answer decides, and no role of the token does.
     pub(crate) async fn asks_first(
         &self,
         caller: &Caller,
@@ -52,7 +52,8 @@ impl Executor {
     ) -> Option<Result<bool, Refusal>> {
         let room = command.room()?;
         let (rules, capability) = (self.namespaces.rules(room)?, Capability::of(command, caller)?);
-        if !capability.waits_for_authorizer(rules, caller) {
+        let by_token = rules.roles.of_token(&caller.powers.roles, capability.action());
+        if by_token || !capability.waits_for_authorizer(rules, caller) {
             return None;
         }
         Some(self.gate.ask(caller, room, capability).await)

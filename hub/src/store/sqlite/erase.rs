@@ -237,6 +237,8 @@ impl State {
             "UPDATE latest SET content = NULL, media_type = NULL WHERE room = ?1 AND sender = ?2 AND by_service = 0",
         )?
         .execute((room.id, erasure.id))?;
+        // Those of keys whose entries retention has taken are not in the cache: it is read anew.
+        room.kept = None;
         db.prepare_cached("DELETE FROM marks WHERE room = ?1 AND user = ?2")?
             .execute((room.id, erasure.id))?;
         room.marks.remove(&erasure.id);

@@ -1,6 +1,6 @@
 //! What of a user's own log is read: all up to a mark (`users.inbox_read`), and of what lies after it whatever `inbox.read`
 //! says. How much is unread is counted along with each change. So neither reading all nor saying how much is left takes
-//! longer the more there is.
+//! longer the more there is, but where more has expired than is counted and waits to be removed.
 //!
 //! A count is exact up to some more than anybody is told, and a lower bound past that: where the mark stops amid thousands
 //! they are not all counted. What has expired counts until it is removed; whoever tells a count takes it off.

@@ -38,8 +38,8 @@ impl FileId {
 struct Said {
     epoch: Epoch,
     committed: i64,
-    database: FileId,
-    itself: FileId,
+    /// The database's file, and its own; `None` as versions before wrote it.
+    files: Option<(FileId, FileId)>,
 }
 
 impl Said {
@@ -49,7 +49,8 @@ impl Said {
         let committed = words.next()?.parse().ok()?;
         let mut file =
             || Some(FileId { inode: words.next()?.parse().ok()?, made: words.next()?.parse().ok()? });
-        Some(Self { epoch, committed, database: file()?, itself: file()? })
+        let files = file().and_then(|database| Some((database, file()?)));
+        Some(Self { epoch, committed, files })
     }
 }
 
@@ -75,9 +76,10 @@ impl Watermark {
     /// why not.
     pub(super) fn knows(&self, epoch: Epoch, committed: i64) -> Result<(), &'static str> {
         let said = self.read().ok_or("nothing beside it says that it was here")?;
-        if !said.database.is(self.database) {
+        let itself = std::fs::metadata(&self.path).map(|found| FileId::of(&found));
+        if said.files.as_ref().is_some_and(|(database, _)| !database.is(self.database)) {
             Err("it is in another file")
-        } else if !std::fs::metadata(&self.path).is_ok_and(|found| said.itself.is(FileId::of(&found))) {
+        } else if said.files.is_some_and(|(_, said)| !itself.is_ok_and(|itself| said.is(itself))) {
             Err("its folder is a copy")
         } else if said.epoch != epoch {
             Err("it is of another epoch")
