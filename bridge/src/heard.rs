@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
 /// So many are heard within [`HEARD_FOR`]: each may cost a handshake, and the hub a token to judge. More are told to wait at once.
-const HEARD: usize = 64;
+pub(crate) const HEARD: usize = 64;
 /// How long one has to show a good token.
 const HEARD_FOR: Duration = Duration::from_secs(5);
 
