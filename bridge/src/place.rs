@@ -116,7 +116,7 @@ impl Place {
             }
             Err(wait) => {
                 let heard = self.still_too_many().and_then(|late| late.heard.lock().take());
-                Standing::Heard(heard.or_else(|| hearings.hear(wait)).ok_or(wait)?)
+                Standing::Heard(heard.or_else(|| hearings.hear(address, wait)).ok_or(wait)?)
             }
         };
         Ok(Trial { place: Arc::clone(self), standing: Some(standing) })
@@ -283,7 +283,7 @@ mod tests {
     use carillon_net::addresses::AddressLimits;
 
     use super::*;
-    use crate::heard::HEARD;
+    use crate::heard::HEARD_OF_ADDRESS;
 
     impl Standing {
         fn succeeded(self) {
@@ -322,10 +322,10 @@ mod tests {
         let (hearings, now) = (Hearings::default(), Instant::now());
         for is_known in [false, true] {
             let mut stay = Vec::new();
-            for _ in 0..HEARD {
+            for _ in 0..HEARD_OF_ADDRESS {
                 let silent = addresses.attempt(here, now).unwrap();
                 let wait = addresses.attempt(here, now).err().unwrap();
-                let place = Arc::new(Place::heard(hearings.hear(wait).expect("few are heard")));
+                let place = Arc::new(Place::heard(hearings.hear(here, wait).expect("few are heard")));
                 silent.succeeded();
                 let trial = place.try_request(&addresses, &hearings, here).ok().unwrap();
                 if is_known {
@@ -337,10 +337,10 @@ mod tests {
             }
             tokio::task::yield_now().await;
             tokio::time::advance(Duration::from_secs(6)).await;
-            for _ in 0..HEARD {
+            for _ in 0..HEARD_OF_ADDRESS {
                 tokio::task::yield_now().await;
             }
-            let Some(heard) = hearings.hear(Duration::from_secs(1)) else { panic!("{is_known}") };
+            let Some(heard) = hearings.hear(here, Duration::from_secs(1)) else { panic!("{is_known}") };
             heard.succeeded();
         }
     }
