@@ -75,7 +75,6 @@ const COMMANDS_WITH_A_HUB: [&str; 13] = [
     "clients/cli/src/commands/store.rs",
     "clients/cli/src/commands/hub.rs",
     "clients/cli/src/commands/config.rs",
-    "clients/cli/src/commands/store.rs",
     "clients/cli/src/commands/token.rs",
     "clients/cli/src/bench/credentials.rs",
     // Its scenarios need tokens of their own: short ones, and ones that are wrong.
