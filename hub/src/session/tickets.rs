@@ -9,6 +9,7 @@ use crate::access::authentication::Verified;
 use crate::access::tickets::{SharedTicket, Tickets};
 use crate::audit::{About, Source, event};
 use crate::bus::registry::tickets::{Holder, Keeping, SharedTickets, TicketKey};
+use crate::domain::caller::Identity;
 use crate::domain::command::Token;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{TICKET_LIFE, TICKETS_PER_BEARER};
@@ -162,6 +163,9 @@ fn holder(verified: &Verified) -> Holder {
         Verified::User(token) => {
             Holder::User(UserKey { tenant: token.tenant.clone(), user: token.user.clone() })
         }
-        Verified::Service(token) => Holder::Service(token.name.clone()),
+        Verified::Service(token) => {
+            let Identity { tenant, name, .. } = token.whose().identity();
+            Holder::Service(tenant, name)
+        }
     }
 }
