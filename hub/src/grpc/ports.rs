@@ -42,7 +42,7 @@ pub trait Authenticate: Send + Sync + 'static {
     /// Takes one of the requests that a service may make, good or not. `RATE_LIMITED` past them.
     fn limit_service(&self, service: &Whose) -> Result<(), Refusal>;
 
-    /// What whoever was refused is told: what a service is refused takes one of its requests.
+    /// What whoever was refused is told: what a service with a good token may not do takes one of its requests.
     fn refused(&self, refusal: Refusal) -> Refusal;
 
     /// Writes down that a service was held back by `refusal`, unless that was done a moment ago.

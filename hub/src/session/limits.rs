@@ -156,9 +156,13 @@ impl Services {
         self.limit_request("service_request", service)
     }
 
-    /// What whoever was refused is told: what a service is refused takes one of its requests.
+    /// What whoever was refused is told: what a service may not do takes one of its requests. Whose token is not good, or cannot
+    /// be judged, takes none of the service that it names.
     pub fn refused_as_service(&self, refusal: Refusal) -> Refusal {
-        let Some(whose) = refusal.whose.as_deref().filter(|whose| whose.service) else { return refusal };
+        let is_good = refusal.code == ErrorCode::PermissionDenied;
+        let Some(whose) = refusal.whose.as_deref().filter(|whose| is_good && whose.service) else {
+            return refusal;
+        };
         match self.limit_service(whose) {
             Ok(()) => refusal,
             Err(limited) => limited.of(whose.clone()),

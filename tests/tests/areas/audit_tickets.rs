@@ -34,7 +34,7 @@ fn bearing<T>(token: &str, message: T) -> tonic::Request<T> {
     call
 }
 
-async fn over_grpc(hub: &TestHub, token: &str) -> Result<String, tonic::Status> {
+pub(crate) async fn over_grpc(hub: &TestHub, token: &str) -> Result<String, tonic::Status> {
     let made = calls(hub).await.create_ticket(bearing(token, v1::CreateTicketRequest::default())).await;
     made.map(|made| made.into_inner().ticket)
 }
