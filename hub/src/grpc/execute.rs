@@ -60,9 +60,14 @@ impl HubApi {
         }
     }
 
-    /// Whether what is in these headers is good, where it is a ticket.
-    pub(super) fn look(&self, headers: &HeaderMap) -> Option<Answer<()>> {
+    /// Whose what is in these headers is, where it is a ticket that is good.
+    pub(super) fn look(&self, headers: &HeaderMap) -> Option<Answer<Whose>> {
         self.authenticate.look(bearer(headers).ok()??)
+    }
+
+    /// What whoever sent no command that can be read is told.
+    pub(super) fn unread(&self, whose: &Whose, source: &Source, refusal: Refusal) -> Refusal {
+        self.authenticate.limit_unread(whose, source).err().unwrap_or(refusal)
     }
 
     /// Who calls, if anybody may; that there is nobody is written down.
@@ -83,7 +88,9 @@ impl HubApi {
         source: Source,
     ) -> Result<v1::ExecuteResponse, Refusal> {
         let caller = caller?;
-        let (idempotency, command) = decode::execute(request)?;
+        let decoded = decode::execute(request);
+        let (idempotency, command) =
+            decoded.map_err(|refusal| self.unread(&(&caller).into(), &source, refusal))?;
         let reply = self.execute.execute(&caller, idempotency, command, source).await?;
         encode::execute_response(&reply).ok_or_else(|| ErrorCode::Internal.into())
     }

@@ -169,9 +169,18 @@ impl Services {
         }
     }
 
-    /// Takes a request of a service, of what it asks for.
-    pub(super) fn limit_request(&self, name: &'static str, service: &Whose) -> Result<(), Refusal> {
-        let limited = self.limits.limiter.check_service(&service.identity(), Moment::now());
+    /// Takes what came without a session and is no command that can be read: to refuse it is work as well.
+    pub fn limit_unread(&self, whose: &Whose, source: &Source) -> Result<(), Refusal> {
+        let limited = self.limit_request("refused", whose);
+        limited.map_err(|refusal| {
+            self.tell_limited(source, whose, &refusal);
+            refusal.of(whose.clone())
+        })
+    }
+
+    /// Takes a request of a service, or a user's command without a session, of what it asks for.
+    pub(super) fn limit_request(&self, name: &'static str, whose: &Whose) -> Result<(), Refusal> {
+        let limited = self.limits.limiter.check_request(&whose.identity(), Moment::now());
         limited.inspect_err(|refusal| self.count_limited(name, refusal))
     }
 

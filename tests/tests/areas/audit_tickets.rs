@@ -24,11 +24,11 @@ fn hash(ticket: &str) -> String {
     Seal(Tickets::mark(ticket).unwrap().0).to_string()
 }
 
-async fn calls(hub: &TestHub) -> HubServiceClient<Channel> {
+pub(crate) async fn calls(hub: &TestHub) -> HubServiceClient<Channel> {
     HubServiceClient::new(Endpoint::from_shared(hub.url()).unwrap().connect().await.unwrap())
 }
 
-fn bearing<T>(token: &str, message: T) -> tonic::Request<T> {
+pub(crate) fn bearing<T>(token: &str, message: T) -> tonic::Request<T> {
     let mut call = tonic::Request::new(message);
     call.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     call
