@@ -94,10 +94,11 @@ impl Place {
         std::future::pending::<()>().await;
     }
 
-    fn is_let_in(&self) {
-        if let Some(late) = &self.one_too_many {
-            late.is_let_in.store(true, Ordering::Relaxed);
-        }
+    /// It is none too many any more. Gives what it has of those that are heard, which ends with this.
+    fn is_let_in(&self) -> Option<Heard> {
+        let late = self.one_too_many.as_ref()?;
+        late.is_let_in.store(true, Ordering::Relaxed);
+        late.heard.lock().take()
     }
 
     /// Lets a request of `address` try to show whose it is, or says how long that has to wait. One of an address that has too many
@@ -110,12 +111,12 @@ impl Place {
     ) -> Result<Trial, Duration> {
         let standing = match self.attempt(addresses, address) {
             Ok(attempt) => {
-                self.is_let_in();
+                drop(self.is_let_in());
                 Standing::Counted(attempt)
             }
             Err(wait) => {
                 let heard = self.still_too_many().and_then(|late| late.heard.lock().take());
-                Standing::Heard(heard.or_else(|| hearings.hear(wait)).ok_or(wait)?)
+                Standing::Heard(heard.or_else(|| hearings.hear(address, wait)).ok_or(wait)?)
             }
         };
         Ok(Trial { place: Arc::clone(self), standing: Some(standing) })
@@ -235,7 +236,7 @@ impl Trial {
     /// It is known whose it is.
     pub(crate) fn succeeded(mut self) {
         self.place.free.store(true, Ordering::Relaxed);
-        self.place.is_let_in();
+        self.place.is_let_in().into_iter().for_each(Heard::succeeded);
         match self.standing.take() {
             Some(Standing::Counted(attempt)) => attempt.succeeded(),
             Some(Standing::Heard(heard)) => heard.succeeded(),
@@ -282,6 +283,16 @@ mod tests {
     use carillon_net::addresses::AddressLimits;
 
     use super::*;
+    use crate::heard::HEARD_OF_ADDRESS;
+
+    impl Standing {
+        fn succeeded(self) {
+            match self {
+                Self::Counted(attempt) => attempt.succeeded(),
+                Self::Heard(heard) => heard.succeeded(),
+            }
+        }
+    }
 
     #[tokio::test]
     async fn what_nobody_could_judge_is_heard_so_often_and_has_not_failed() {
@@ -300,5 +311,37 @@ mod tests {
         assert_eq!(answers, [true, true, false, false]);
         let wait = addresses.attempt(here, Instant::now()).err().unwrap();
         assert!(wait <= Duration::from_secs(5), "no minute");
+    }
+
+    /// Whoever came as one too many and found room by the time of asking is heard no more, however long they stay.
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_room_takes_no_place_of_those_that_are_heard() {
+        let limits = AddressLimits { unauthenticated: 1, attempts_per_minute: 1_000 };
+        let addresses = Addresses::new(Some(limits));
+        let here = "192.0.2.1".parse().unwrap();
+        let (hearings, now) = (Hearings::default(), Instant::now());
+        for is_known in [false, true] {
+            let mut stay = Vec::new();
+            for _ in 0..HEARD_OF_ADDRESS {
+                let silent = addresses.attempt(here, now).unwrap();
+                let wait = addresses.attempt(here, now).err().unwrap();
+                let place = Arc::new(Place::heard(hearings.hear(here, wait).expect("few are heard")));
+                silent.succeeded();
+                let trial = place.try_request(&addresses, &hearings, here).ok().unwrap();
+                if is_known {
+                    trial.succeeded();
+                } else {
+                    trial.into_standing().into_iter().for_each(Standing::succeeded);
+                }
+                stay.push(place);
+            }
+            tokio::task::yield_now().await;
+            tokio::time::advance(Duration::from_secs(6)).await;
+            for _ in 0..HEARD_OF_ADDRESS {
+                tokio::task::yield_now().await;
+            }
+            let Some(heard) = hearings.hear(here, Duration::from_secs(1)) else { panic!("{is_known}") };
+            heard.succeeded();
+        }
     }
 }

@@ -176,7 +176,7 @@ impl Bridge {
         } else {
             match self.addresses.attempt(peer, Instant::now()) {
                 Ok(attempt) => Place::new(Some(attempt)),
-                Err(wait) => match self.hearings.hear(wait) {
+                Err(wait) => match self.hearings.hear(peer, wait) {
                     Some(heard) => Place::heard(heard),
                     None => {
                         too_many();

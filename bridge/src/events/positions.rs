@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carillon_proto::v1::session_response::Kind;
-use carillon_proto::v1::{InboxPosition, Position, Resume, RoomPosition, SessionResponse};
+use carillon_proto::v1::{InboxPosition, JoinReason, Position, Resume, RoomPosition, SessionResponse};
 use prost::Message as _;
 
 /// Longest `id:`, characters.
@@ -20,6 +20,8 @@ pub(crate) struct Positions {
     inbox: Option<InboxPosition>,
     /// The rooms that are asked for. Others the hub joins by itself.
     asked: BTreeSet<String>,
+    /// Those of them that the hub joins by itself too: asked for no more, they are not left.
+    own: BTreeSet<String>,
     /// What the id has in the place of a room's name, where the names that are asked for are long in all: the request that
     /// comes back with it names them as well, and has to be taken.
     short: BTreeMap<String, String>,
@@ -39,24 +41,32 @@ impl Positions {
         }
         let resume = Resume::decode(&*URL_SAFE_NO_PAD.decode(id).ok()?).ok()?;
         let named: BTreeMap<String, &String> = asked.iter().map(|room| (short_name(room), room)).collect();
-        let rooms = resume.rooms.into_iter().filter_map(|room| {
+        let (mut rooms, mut own) = (BTreeMap::new(), BTreeSet::new());
+        for room in resume.rooms {
             let name = match room.room.strip_prefix(SHORT) {
-                Some(_) => (*named.get(&room.room)?).clone(),
-                None => room.room,
+                Some(_) => named.get(&room.room).map(|name| (*name).clone()),
+                None => Some(room.room),
             };
-            let is_left = room.presence && !asked.contains(&name);
-            Some((name, room.position.filter(|_| !is_left)?))
-        });
-        Some(Self { rooms: rooms.collect(), inbox: resume.inbox, ..Self::none(asked) })
+            let (Some(name), Some(position)) = (name, room.position) else { continue };
+            let is_asked = asked.contains(&name);
+            if is_asked && !room.presence {
+                own.insert(name.clone());
+            }
+            if is_asked || !room.presence {
+                rooms.insert(name, position);
+            }
+        }
+        Some(Self { rooms, own, inbox: resume.inbox, ..Self::none(asked) })
     }
 
     /// The `id:`.
     pub(crate) fn id(&self) -> String {
         let rooms = self.rooms.iter().map(|(room, position)| RoomPosition {
-            room: self.short.get(room).unwrap_or(room).clone(),
+            // What may be asked for no more has to be found without being named.
+            room: self.short.get(room).filter(|_| !self.own.contains(room)).unwrap_or(room).clone(),
             position: Some(*position),
-            // In an id it says that the room is asked for: no listener is told of presence.
-            presence: self.asked.contains(room),
+            // In an id it says that the room is there for being asked for alone: no listener is told of presence.
+            presence: self.asked.contains(room) && !self.own.contains(room),
         });
         let resume = Resume { rooms: rooms.collect(), inbox: self.inbox };
         URL_SAFE_NO_PAD.encode(resume.encode_to_vec())
@@ -86,6 +96,12 @@ impl Positions {
     /// Takes note of what is handed over beside entries; whether a position moved.
     pub(super) fn note(&mut self, response: &SessionResponse) -> bool {
         let before = (self.inbox, self.rooms.len());
+        if let Some(Kind::Joined(joined)) = &response.kind
+            && joined.reason() == JoinReason::Automatic
+            && self.asked.contains(&joined.room)
+        {
+            self.own.insert(joined.room.clone());
+        }
         let moved = match &response.kind {
             // What was missed follows: until it has come, the listener is where it was. Of another log it was nowhere.
             Some(Kind::Joined(joined)) if joined.recovered => {
@@ -95,7 +111,10 @@ impl Positions {
                 Some(position) => self.rooms.insert(joined.room.clone(), position) != Some(position),
                 None => false,
             },
-            Some(Kind::Left(left)) => self.rooms.remove(&left.room).is_some(),
+            Some(Kind::Left(left)) => {
+                self.own.remove(&left.room);
+                self.rooms.remove(&left.room).is_some()
+            }
             Some(Kind::Connected(connected)) => {
                 // One beyond the head is of what the hub has lost: others will take those places.
                 let is_good = |own: InboxPosition| {
@@ -241,6 +260,27 @@ mod tests {
         }
         let fewer = Positions::parse(&positions.id(), &asked[..1]).unwrap();
         assert_eq!(fewer.rooms.keys().collect::<Vec<_>>(), ["org:acme", "room:a"]);
+    }
+
+    #[test]
+    fn a_room_of_the_hubs_own_stays_that_once_it_was_asked_for() {
+        let asked = ["room:a".to_owned(), "org:acme".to_owned()];
+        let mut named = Positions::none(&asked);
+        note(&mut named, &joined("room:a", 7, false));
+        let Some(Kind::Joined(own)) = joined("org:acme", 7, false).kind else { unreachable!() };
+        note(&mut named, &push(Kind::Joined(Joined { reason: JoinReason::Automatic.into(), ..own })));
+        // Or it was there before it was asked for.
+        let mut before = Positions::none(&asked[..1]);
+        for room in ["room:a", "org:acme"] {
+            note(&mut before, &joined(room, 7, false));
+        }
+        let before = Positions::parse(&before.id(), &asked).unwrap();
+        for positions in [named, before] {
+            let again = Positions::parse(&positions.id(), &asked).unwrap();
+            assert_eq!(again, positions);
+            let fewer = Positions::parse(&again.id(), &[]).unwrap();
+            assert_eq!(fewer.rooms.keys().collect::<Vec<_>>(), ["org:acme"]);
+        }
     }
 
     #[test]

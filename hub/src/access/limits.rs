@@ -218,13 +218,14 @@ impl Limiter {
         self.take(key, rate, now)
     }
 
-    /// Takes one of a service's requests. One that is for several tenants has one bucket, whichever it names.
-    pub fn check_service(&self, service: &Identity, now: Moment) -> Result<(), Refusal> {
-        let kind = Limited::Service;
+    /// Takes one of a service's requests, or of a user's commands without a session. A service for several tenants has one bucket,
+    /// whichever it names.
+    pub fn check_request(&self, who: &Identity, now: Moment) -> Result<(), Refusal> {
+        let kind = if who.service { Limited::Service } else { Limited::Execute };
         let Some(rate) = self.rates.of(kind) else { return Ok(()) };
-        let (tenant, name) = (service.tenant.clone(), Some(service.name.clone()));
-        let key = Key { tenant, name, service: true, kind, namespace: None };
-        self.take(key, rate, now).map_err(|after| match &service.tenant {
+        let (tenant, name) = (who.tenant.clone(), Some(who.name.clone()));
+        let key = Key { tenant, name, service: who.service, kind, namespace: None };
+        self.take(key, rate, now).map_err(|after| match &who.tenant {
             Some(tenant) => self.refuse(tenant, kind, after),
             // In none's figures: it may name any number of them.
             None => too_often(after),

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 
+use crate::domain::caller::Identity;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{TICKET_LIFE, TICKETS, TICKETS_PER_BEARER};
 use crate::domain::revocation::TokenId;
@@ -34,15 +35,7 @@ struct Issued {
     /// In the order of their ends, which is that of their making.
     ends: VecDeque<(Timestamp, String)>,
     /// How many each bearer has that are good.
-    held: FxHashMap<String, usize>,
-}
-
-/// Whose a ticket is, for counting: a user of a tenant, or a service.
-fn bearer(verified: &Verified) -> String {
-    match verified {
-        Verified::User(token) => format!("{}/{}", token.tenant, token.user),
-        Verified::Service(token) => format!("/{}", token.name),
-    }
+    held: FxHashMap<Identity, usize>,
 }
 
 impl Issued {
@@ -56,7 +49,7 @@ impl Issued {
 
     fn take(&mut self, ticket: &str) -> Option<(Timestamp, Verified)> {
         let (end, verified) = self.good.remove(ticket)?;
-        let bearer = bearer(&verified);
+        let bearer = verified.whose().identity();
         if let Some(held) = self.held.get_mut(&bearer) {
             *held -= 1;
             if *held == 0 {
@@ -80,7 +73,7 @@ impl Tickets {
         let end = now.plus(TICKET_LIFE).min(verified.expires());
         let mut issued = self.0.lock();
         issued.forget_ended(now);
-        let bearer = bearer(&verified);
+        let bearer = verified.whose().identity();
         let held = issued.held.get(&bearer).copied().unwrap_or(0);
         if held >= TICKETS_PER_BEARER || issued.good.len() >= TICKETS || issued.ends.len() >= 4 * TICKETS {
             return Err(too_many());

@@ -54,8 +54,12 @@ impl Authenticate for Ports {
         Some(exchange.map(|token| token.map(|token| token.0)).boxed())
     }
 
-    fn look(&self, token: &str) -> Option<Answer<()>> {
+    fn look(&self, token: &str) -> Option<Answer<Whose>> {
         self.services.look(&Token(token.to_owned()))
+    }
+
+    fn limit_unread(&self, whose: &Whose, source: &Source) -> Result<(), Refusal> {
+        self.services.limit_unread(whose, source)
     }
 
     fn user(&self, token: &str) -> Result<Caller, Refusal> {

@@ -115,7 +115,11 @@ fn arrive(socket: TcpStream, address: IpAddr, terms: &Terms, told: &Told) -> Opt
     let told = if is_one_too_many {
         // Its place is taken for the whole time, even if it leaves at once, unless somebody known uses it: that bounds how
         // many there are in a time, and so what their handshakes cost.
-        let place = told.take(address)?;
+        let Some(place) = told.take(address) else {
+            // It had no time to say who it is.
+            attempt.into_iter().for_each(Attempt::succeeded);
+            return None;
+        };
         let held = place.clone();
         tokio::spawn(async move {
             sleep_until(deadline).await;
@@ -163,7 +167,12 @@ async fn carry<R>(
         }
         None => Some(Stream::Plain(socket)),
     };
-    let Some(stream) = entered else { return };
+    let Some(stream) = entered else {
+        if present.owned().is_given_up() {
+            attempt.into_iter().for_each(Attempt::succeeded);
+        }
+        return;
+    };
     let names = stream.certified_names();
     let visitor = Arc::new(Visitor::new(door, address, attempt, names).told(told).on(present.owned()));
     let socket = Socket::new(stream, deadline, closer);

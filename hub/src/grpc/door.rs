@@ -176,10 +176,11 @@ impl Visitor {
         self.asked.store(true, Ordering::Relaxed);
     }
 
-    /// The connection has ended.
+    /// The connection has ended. Where the node gave it up nobody has failed.
     pub(super) fn leaves(&self) {
         let place = self.place.lock().take();
-        if self.asked.load(Ordering::Relaxed) {
+        let is_given_up = || self.owned.as_ref().is_some_and(|owned| owned.is_given_up());
+        if self.asked.load(Ordering::Relaxed) || place.is_some() && is_given_up() {
             place.into_iter().for_each(Attempt::succeeded);
         }
     }

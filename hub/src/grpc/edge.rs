@@ -156,7 +156,13 @@ where
                     answered
                 };
             }
-            Ok(Admitted::Service(_)) => return self.serve(request, request_id),
+            Ok(Admitted::Service(whose)) => {
+                // What it bears may be a ticket, which is good no more.
+                if let Some(whose) = whose {
+                    request.extensions_mut().insert(*whose);
+                }
+                return self.serve(request, request_id);
+            }
             Ok(Admitted::Barred(caller)) => Refusal::from(ErrorCode::PermissionDenied).of((&caller).into()),
             Err(refusal) => refusal,
         };

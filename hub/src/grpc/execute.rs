@@ -16,7 +16,7 @@ use super::door::{Admitted, Visitor};
 use super::ports::{Answer, Authenticate, Execute};
 use super::{decode, encode};
 use crate::audit::{About, Source, Trail, event};
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Whose};
 use crate::domain::error::{ErrorCode, Refusal};
 
 /// The part of `HubService` that tonic's own server carries.
@@ -60,14 +60,19 @@ impl HubApi {
         }
     }
 
-    /// Whether what is in these headers is good, where it is a ticket.
-    pub(super) fn look(&self, headers: &HeaderMap) -> Option<Answer<()>> {
+    /// Whose what is in these headers is, where it is a ticket that is good.
+    pub(super) fn look(&self, headers: &HeaderMap) -> Option<Answer<Whose>> {
         self.authenticate.look(bearer(headers).ok()??)
     }
 
-    /// The same of a call that needs one; that there is none is written down.
-    fn admitted(&self, headers: &HeaderMap, source: &Source) -> Result<Caller, Refusal> {
-        let caller = self.caller(headers).map_err(|refusal| self.authenticate.refused(refusal));
+    /// What whoever sent no command that can be read is told.
+    pub(super) fn unread(&self, whose: &Whose, source: &Source, refusal: Refusal) -> Refusal {
+        self.authenticate.limit_unread(whose, source).err().unwrap_or(refusal)
+    }
+
+    /// Who calls, if anybody may; that there is nobody is written down.
+    fn admitted(&self, caller: Result<Caller, Refusal>, source: &Source) -> Result<Caller, Refusal> {
+        let caller = caller.map_err(|refusal| self.authenticate.refused(refusal));
         caller.inspect_err(|refusal| match &refusal.whose {
             Some(whose) if refusal.code == ErrorCode::RateLimited => {
                 self.authenticate.tell_limited(source, (&**whose).into(), refusal);
@@ -83,7 +88,9 @@ impl HubApi {
         source: Source,
     ) -> Result<v1::ExecuteResponse, Refusal> {
         let caller = caller?;
-        let (idempotency, command) = decode::execute(request)?;
+        let decoded = decode::execute(request);
+        let (idempotency, command) =
+            decoded.map_err(|refusal| self.unread(&(&caller).into(), &source, refusal))?;
         let reply = self.execute.execute(&caller, idempotency, command, source).await?;
         encode::execute_response(&reply).ok_or_else(|| ErrorCode::Internal.into())
     }
@@ -120,10 +127,14 @@ impl HubService for HubApi {
         let headers = metadata.as_ref();
         let request_id = RequestId::of(headers);
         let source = Visitor::of(&extensions).source(headers);
-        let caller = match extensions.get::<Caller>() {
+        let caller = match (extensions.get::<Caller>(), extensions.get::<Whose>()) {
             _ if !self.audit.admits() => Err(ErrorCode::Unavailable.into()),
-            Some(admitted) => Ok(admitted.clone()),
-            None => self.admitted(headers, &source),
+            (Some(admitted), _) => Ok(admitted.clone()),
+            (None, Some(service)) => {
+                let refusal = Refusal::from(ErrorCode::PermissionDenied).of(service.clone());
+                self.admitted(Err(refusal), &source)
+            }
+            (None, None) => self.admitted(self.caller(headers), &source),
         };
         let caller_is_known = caller.is_ok();
         let answered = answer(request_id, self.timeout, self.executed(caller, request, source)).await;

@@ -160,12 +160,20 @@ impl Authenticate for FakeHub {
         }))
     }
 
-    fn look(&self, token: &str) -> Option<Answer<()>> {
+    fn limit_unread(&self, _: &Whose, _: &Source) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn look(&self, token: &str) -> Option<Answer<Whose>> {
         let ticket = token.strip_prefix("ticket_")?.to_owned();
         let looked = Arc::clone(&self.looked);
         Some(Box::pin(async move {
             looked.fetch_add(1, Ordering::Relaxed);
-            if ticket == "of-alice" { Ok(()) } else { Err(ErrorCode::InvalidToken.into()) }
+            if ticket == "of-alice" {
+                Ok((&caller("alice", false)).into())
+            } else {
+                Err(ErrorCode::InvalidToken.into())
+            }
         }))
     }
 

@@ -29,9 +29,13 @@ pub trait Authenticate: Send + Sync + 'static {
     /// shown. `None` for what is judged as it is.
     fn exchange(&self, token: &str) -> Option<Answer<String>>;
 
-    /// Whether a ticket is good, which stays so: asked where a command is read before the ticket is used. `None` for what is
+    /// Whose a ticket is that is good, and stays so: asked where a command is read before the ticket is used. `None` for what is
     /// none.
-    fn look(&self, token: &str) -> Option<Answer<()>>;
+    fn look(&self, token: &str) -> Option<Answer<Whose>>;
+
+    /// Takes one of the commands without a session that a user may send, or of a service's requests, where what came is no
+    /// command that can be read. `RATE_LIMITED` past them, which is written down now and then.
+    fn limit_unread(&self, whose: &Whose, source: &Source) -> Result<(), Refusal>;
 
     /// The caller that a token names, for the service for users.
     fn user(&self, token: &str) -> Result<Caller, Refusal>;
@@ -42,7 +46,7 @@ pub trait Authenticate: Send + Sync + 'static {
     /// Takes one of the requests that a service may make, good or not. `RATE_LIMITED` past them.
     fn limit_service(&self, service: &Whose) -> Result<(), Refusal>;
 
-    /// What whoever was refused is told: what a service is refused takes one of its requests.
+    /// What whoever was refused is told: what a service with a good token may not do takes one of its requests.
     fn refused(&self, refusal: Refusal) -> Refusal;
 
     /// Writes down that a service was held back by `refusal`, unless that was done a moment ago.

@@ -123,7 +123,7 @@ where
         let Calls { frame_bytes, timeout, .. } = self.calls;
         let (users, services) = (Arc::clone(&self.hub), self.admin.clone());
         let (tickets_of_users, tickets_of_services) = (Arc::clone(&self.hub), self.admin.clone());
-        let commands = Arc::clone(&self.hub);
+        let (commands, unread) = (Arc::clone(&self.hub), Arc::clone(&self.hub));
         let of_users =
             Terms {
                 admit: Some(Arc::new(move |headers| users.admit(headers))),
@@ -135,6 +135,7 @@ where
                     path: EXECUTE_PATH,
                     look: Arc::new(move |headers| commands.look(headers)),
                     check: execute::check,
+                    unread: Arc::new(move |whose, source, refusal| unread.unread(whose, source, refusal)),
                     limit: frame_bytes,
                 }),
                 limit: Arc::new(move |_| Some(timeout)),

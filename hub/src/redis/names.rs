@@ -66,9 +66,9 @@ impl Partition {
         Self::of(b't', tenant.as_str(), "")
     }
 
-    /// That of a service, of whatever tenants: the tickets that it holds.
-    pub fn of_service(name: &UserId) -> Self {
-        Self::of(b's', "", name.as_str())
+    /// That of a service, of a tenant or of several: the tickets that it holds.
+    pub fn of_service(tenant: Option<&TenantId>, name: &UserId) -> Self {
+        Self::of(b's', tenant.map_or("", |tenant| tenant.as_str()), name.as_str())
     }
 
     /// An address's: how many sessions it has.

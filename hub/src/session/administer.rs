@@ -78,8 +78,10 @@ impl Services {
     /// Fills them, on all nodes. How many were not full. `UNAVAILABLE` where a node does not answer: the others' were filled.
     pub async fn reset_limits(&self, caller: &Caller, user: Option<UserId>) -> Result<u32, Refusal> {
         let tenant = &caller.tenant;
-        let mut reset = self.reset(tenant, user.as_ref()) + self.reset_shared(tenant, user.as_ref()).await?;
-        let question = Question::Reset(user);
+        let everywhere = caller.cross_tenant;
+        let mut reset = self.reset(tenant, user.as_ref(), everywhere);
+        reset += self.reset_shared(tenant, user.as_ref()).await?;
+        let question = Question::Reset(user, everywhere);
         reset +=
             self.ask_all_others(tenant, &question, questions::decode_count).await?.into_iter().sum::<u32>();
         Ok(reset)
@@ -94,7 +96,9 @@ impl Services {
                 questions::encode_count(self.disconnect(&tenant, &disconnect))
             }
             Question::Levels(user) => questions::encode_levels(&self.command_levels(&tenant, &user)),
-            Question::Reset(user) => questions::encode_count(self.reset(&tenant, user.as_ref())),
+            Question::Reset(user, everywhere) => {
+                questions::encode_count(self.reset(&tenant, user.as_ref(), everywhere))
+            }
         })
     }
 
@@ -158,11 +162,15 @@ impl Services {
         self.sessions_of(tenant, user).iter().map(level).collect()
     }
 
-    fn reset(&self, tenant: &TenantId, user: Option<&UserId>) -> u32 {
+    /// `everywhere` says whether that of a service for several tenants is filled too, which is none of this tenant's alone.
+    fn reset(&self, tenant: &TenantId, user: Option<&UserId>, everywhere: bool) -> u32 {
         let now = Moment::now();
         let Some(user) = user else { return self.limits.limiter.reset_tenant(tenant, now) };
         let limiter = &self.limits.limiter;
-        let mut reset = limiter.reset(Some(tenant), user, now) + limiter.reset(None, user, now);
+        let mut reset = limiter.reset(Some(tenant), user, now);
+        if everywhere {
+            reset += limiter.reset(None, user, now);
+        }
         reset += self.upkeep.spent.fill(&UserKey { tenant: tenant.clone(), user: user.clone() }, now);
         for live in self.sessions_of(tenant, user) {
             let bucket = std::mem::take(&mut *live.commands.lock());

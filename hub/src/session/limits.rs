@@ -156,18 +156,31 @@ impl Services {
         self.limit_request("service_request", service)
     }
 
-    /// What whoever was refused is told: what a service is refused takes one of its requests.
+    /// What whoever was refused is told: what a service may not do takes one of its requests. Whose token is not good, or cannot
+    /// be judged, takes none of the service that it names.
     pub fn refused_as_service(&self, refusal: Refusal) -> Refusal {
-        let Some(whose) = refusal.whose.as_deref().filter(|whose| whose.service) else { return refusal };
+        let is_good = refusal.code == ErrorCode::PermissionDenied;
+        let Some(whose) = refusal.whose.as_deref().filter(|whose| is_good && whose.service) else {
+            return refusal;
+        };
         match self.limit_service(whose) {
             Ok(()) => refusal,
             Err(limited) => limited.of(whose.clone()),
         }
     }
 
-    /// Takes a request of a service, of what it asks for.
-    pub(super) fn limit_request(&self, name: &'static str, service: &Whose) -> Result<(), Refusal> {
-        let limited = self.limits.limiter.check_service(&service.identity(), Moment::now());
+    /// Takes what came without a session and is no command that can be read: to refuse it is work as well.
+    pub fn limit_unread(&self, whose: &Whose, source: &Source) -> Result<(), Refusal> {
+        let limited = self.limit_request("refused", whose);
+        limited.map_err(|refusal| {
+            self.tell_limited(source, whose, &refusal);
+            refusal.of(whose.clone())
+        })
+    }
+
+    /// Takes a request of a service, or a user's command without a session, of what it asks for.
+    pub(super) fn limit_request(&self, name: &'static str, whose: &Whose) -> Result<(), Refusal> {
+        let limited = self.limits.limiter.check_request(&whose.identity(), Moment::now());
         limited.inspect_err(|refusal| self.count_limited(name, refusal))
     }
 

@@ -226,6 +226,13 @@ impl Owned {
         *owner = Owner::Aside;
     }
 
+    /// Whether the node gives it up for want of room: nobody has shown who they are on it, and another has its place, or it never
+    /// had one. That it ends is nobody's failure.
+    pub fn is_given_up(&self) -> bool {
+        let is_nobodys = matches!(*self.owner.lock(), Owner::Nobody);
+        is_nobodys && !self.owners.book.lock().strangers.has(self.address, self.id)
+    }
+
     /// Whether it is one too many of the node, and nobody's for whom there is room all the same.
     pub fn is_too_many(&self) -> bool {
         self.is_excess && matches!(*self.owner.lock(), Owner::Nobody)

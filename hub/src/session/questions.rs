@@ -21,8 +21,9 @@ pub(super) enum Question {
     Disconnect(Disconnect),
     /// How much a user's sessions may still send: [`CommandLevels`].
     Levels(UserId),
-    /// Fill a user's buckets, or the tenant's: how many were not full, u32.
-    Reset(Option<UserId>),
+    /// Fill a user's buckets, or the tenant's, and whether those too of a service of that name for several tenants: how many were
+    /// not full, u32.
+    Reset(Option<UserId>, bool),
 }
 
 /// Some of a node's sessions, in order of their ids.
@@ -69,9 +70,10 @@ impl Question {
                 to.push(3);
                 put_text(&mut to, user.as_str());
             }
-            Self::Reset(user) => {
+            Self::Reset(user, everywhere) => {
                 to.push(4);
                 put_text(&mut to, user.as_ref().map_or("", |user| user.as_str()));
+                to.extend(everywhere.then_some(1));
             }
         }
         to
@@ -101,7 +103,8 @@ impl Question {
                 Self::Disconnect(Disconnect { target, code })
             }
             3 => Self::Levels(user(&mut from)?),
-            4 => Self::Reset(optional_user(&mut from)?),
+            // Of an earlier version nothing follows, nor where it is not to be done.
+            4 => Self::Reset(optional_user(&mut from)?, !from.is_empty() && from.u8()? == 1),
             _ => return Err(Malformed("a question of an unknown kind")),
         };
         Ok((tenant, question))
@@ -236,14 +239,16 @@ mod tests {
             disconnect(of_user(None), ErrorCode::GoingAway),
             disconnect(of_user(Some(tab)), ErrorCode::Unavailable),
             Question::Levels(user()),
-            Question::Reset(Some(user())),
-            Question::Reset(None),
+            Question::Reset(Some(user()), false),
+            Question::Reset(None, false),
         ] {
             let bytes = question.encode(&tenant);
             assert_eq!(Question::decode(&bytes), Ok((tenant.clone(), question)));
             assert!((0..bytes.len()).all(|length| Question::decode(&bytes[..length]).is_err()));
         }
         assert!(Question::decode(b"\x01\x00a\x09").is_err(), "of a later version");
+        let everywhere = Question::Reset(Some(user()), true);
+        assert_eq!(Question::decode(&everywhere.encode(&tenant)), Ok((tenant, everywhere)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::access::authentication::Verified;
 use crate::access::tickets::{SharedTicket, Tickets};
 use crate::audit::{About, Source, event};
 use crate::bus::registry::tickets::{Holder, Keeping, SharedTickets, TicketKey};
+use crate::domain::caller::{Identity, Whose};
 use crate::domain::command::Token;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::limits::{TICKET_LIFE, TICKETS_PER_BEARER};
@@ -108,8 +109,8 @@ impl Services {
         Some(exchange.boxed())
     }
 
-    /// Whether what is shown is good, where it is a ticket: it stays so. `None` for what is none.
-    pub fn look(self: &Arc<Self>, shown: &Token) -> Option<BoxFuture<'static, Result<(), Refusal>>> {
+    /// Whose what is shown is, where it is a ticket that is good: it stays so. `None` for what is none.
+    pub fn look(self: &Arc<Self>, shown: &Token) -> Option<BoxFuture<'static, Result<Whose, Refusal>>> {
         if !Tickets::is_ticket(&shown.0) {
             return None;
         }
@@ -119,7 +120,7 @@ impl Services {
             if looked.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::InvalidToken) {
                 services.metrics.counters().tokens_refused.increment();
             }
-            services.whose(&looked?, Timestamp::now()).map(drop)
+            services.whose(&looked?, Timestamp::now()).map(|verified| verified.whose())
         };
         Some(look.boxed())
     }
@@ -162,6 +163,9 @@ fn holder(verified: &Verified) -> Holder {
         Verified::User(token) => {
             Holder::User(UserKey { tenant: token.tenant.clone(), user: token.user.clone() })
         }
-        Verified::Service(token) => Holder::Service(token.name.clone()),
+        Verified::Service(token) => {
+            let Identity { tenant, name, .. } = token.whose().identity();
+            Holder::Service(tenant, name)
+        }
     }
 }

@@ -18,7 +18,7 @@ fn user(name: &str) -> Holder {
 }
 
 fn service(name: &str) -> Holder {
-    Holder::Service(UserId::parse(name).unwrap())
+    Holder::Service(None, UserId::parse(name).unwrap())
 }
 
 fn key(at: &RedisRegistry, holder: &Holder, name: &str) -> TicketKey {

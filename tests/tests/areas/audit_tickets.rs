@@ -24,17 +24,17 @@ fn hash(ticket: &str) -> String {
     Seal(Tickets::mark(ticket).unwrap().0).to_string()
 }
 
-async fn calls(hub: &TestHub) -> HubServiceClient<Channel> {
+pub(crate) async fn calls(hub: &TestHub) -> HubServiceClient<Channel> {
     HubServiceClient::new(Endpoint::from_shared(hub.url()).unwrap().connect().await.unwrap())
 }
 
-fn bearing<T>(token: &str, message: T) -> tonic::Request<T> {
+pub(crate) fn bearing<T>(token: &str, message: T) -> tonic::Request<T> {
     let mut call = tonic::Request::new(message);
     call.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     call
 }
 
-async fn over_grpc(hub: &TestHub, token: &str) -> Result<String, tonic::Status> {
+pub(crate) async fn over_grpc(hub: &TestHub, token: &str) -> Result<String, tonic::Status> {
     let made = calls(hub).await.create_ticket(bearing(token, v1::CreateTicketRequest::default())).await;
     made.map(|made| made.into_inner().ticket)
 }

@@ -1,10 +1,20 @@
 //! `Execute`: one command without a session, answered as in one.
 
+use std::time::Duration;
+
 use carillon_client::v1::session_request::Command;
 use carillon_client::{ClientOptions, CommandError, Executor, v1};
+use carillon_hub::config::{LimitsSection, RateSetting};
+use carillon_hub::domain::rate::Rate;
+use carillon_tests::browser::{Beside, request};
+use carillon_tests::hub::TENANT;
 use carillon_tests::story::{member, seq_of, text_of, verdict, wrong_field};
 use carillon_tests::{TestHub, hub};
+use serde_json::json;
+use tonic::Code;
 use v1::Role;
+
+use crate::audit_tickets::{bearing, calls, over_grpc};
 
 fn executor(hub: &TestHub, user: &str) -> Executor {
     Executor::new(hub.options(user)).unwrap()
@@ -138,4 +148,38 @@ async fn refusals_and_retries_are_those_of_a_session() {
     let refused: Result<_, CommandError> = service.send("room:lobby", "hello").await;
     assert_eq!(verdict(refused), "PERMISSION_DENIED", "services have AdminService");
     assert_eq!(session.reads("room:lobby").await.len(), 1);
+}
+
+/// Over gRPC, and posted at a bridge, with a token and with a ticket: to refuse it is work as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_command_counts_as_one() {
+    let only = |burst| RateSetting(Some(Rate::new(burst, Duration::from_hours(1))));
+    let limits = LimitsSection { commands: only(3), service: only(3), ..LimitsSection::off() };
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().with(|config| config.limits = limits).start_with(&bridge).await;
+    let sends = async |token: &str| {
+        let sent = calls(&hub).await.execute(bearing(token, v1::ExecuteRequest::default())).await;
+        sent.unwrap_err().code()
+    };
+    let posts = async |token: &str| {
+        let headers = [("authorization", &*format!("Bearer {token}"))];
+        request(bridge.address(), "POST", "/v1/commands", &headers, "{}").await.status
+    };
+    let alice = hub.token("alice");
+    for _ in 0..3 {
+        assert_eq!(sends(&alice).await, Code::InvalidArgument);
+    }
+    assert_eq!((sends(&alice).await, posts(&alice).await), (Code::ResourceExhausted, 429));
+    let bob = hub.token("bob");
+    for _ in 0..3 {
+        assert_eq!(posts(&bob).await, 400);
+    }
+    assert_eq!((posts(&bob).await, sends(&bob).await), (429, Code::ResourceExhausted));
+    // A ticket is one of them, and is not used up.
+    let mailer = hub.token_that_says(&json!({"sub": "mailer", "svc": true, "tenants": [TENANT]}));
+    for bearer in [hub.token("carol"), mailer] {
+        let ticket = over_grpc(&hub, &bearer).await.unwrap();
+        assert_eq!((sends(&ticket).await, posts(&ticket).await), (Code::InvalidArgument, 400));
+        assert_eq!((sends(&ticket).await, posts(&ticket).await), (Code::ResourceExhausted, 429));
+    }
 }

@@ -34,6 +34,7 @@ mod removal;
 mod resumed;
 mod role_actions;
 mod roles;
+mod service_rates;
 mod services;
 mod sessions;
 mod storage;

@@ -1,6 +1,7 @@
 //! Addresses with too many connections or attempts: bad tokens of one client keep nobody out who shares the address.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use carillon_bridge::{AddressLimits, Options};
 use carillon_client::v1;
@@ -93,7 +94,8 @@ async fn bad_tokens_of_one_keep_out_nobody_who_shares_the_address() {
 async fn silent_connections_keep_out_nobody_who_shares_the_address() {
     let change = limited(AddressLimits { unauthenticated: 2, attempts_per_minute: 100 });
     let beside = Beside::bind(&change);
-    let hub = hub().start_with(&beside).await;
+    let hub = hub().with(|config| config.session.hello_timeout = Duration::from_mins(1));
+    let hub = hub.start_with(&beside).await;
     let drain = CancellationToken::new();
     let apart = Beside::apart_with(&[hub.url()], &drain, &change);
     for bridge in [&beside, &apart] {

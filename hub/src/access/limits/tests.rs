@@ -106,7 +106,7 @@ fn a_service_for_several_tenants_has_one_bucket() {
     let name = UserId::parse("ops").unwrap();
     let [acme, other] = ["acme", "other"].map(|tenant| TenantId::parse(tenant).unwrap());
     let of = |tenant, is_for_several| Identity::new(Some(tenant), &name, true, is_for_several);
-    let take = |service: Identity| limiter.check_service(&service, Moment(1)).is_ok();
+    let take = |service: Identity| limiter.check_request(&service, Moment(1)).is_ok();
     assert!(take(of(&acme, true)) && take(of(&other, true)) && !take(of(&acme, true)));
     // Those of its name that are for one have theirs.
     assert!([&acme, &acme, &other].into_iter().all(|tenant| take(of(tenant, false))));

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::Asking;
-use crate::domain::names::{UserId, UserKey};
+use crate::domain::names::{TenantId, UserId, UserKey};
 
 /// Whose tickets are counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// A user's.
     User(UserKey),
-    /// A service's, of whatever tenants.
-    Service(UserId),
+    /// A service's, of its tenant; `None` where it is for several.
+    Service(Option<TenantId>, UserId),
 }
 
 /// By what a ticket is found. Nobody can make the ticket of it.

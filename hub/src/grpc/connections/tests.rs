@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::domain::limits::{self, TURNED_AWAY, TURNED_AWAY_OF_ADDRESS};
+use crate::domain::names::{TenantId, UserId, UserKey};
+use crate::session::owners::{ConnectionLimits, Owners};
 
 fn terms(door: Door) -> Terms {
     let http2 = Http2 {
@@ -85,6 +87,56 @@ async fn so_many_are_told_in_a_time_and_the_others_closed() {
     tokio::time::advance(TURNED_AWAY_FOR).await;
     tokio::task::yield_now().await;
     assert!(comes(IpAddr::from([192, 0, 2, 1])).await.is_some());
+}
+
+/// With room for one connection; an address may fail so often.
+fn narrow(tls: Option<Acceptor>, attempts_per_minute: usize) -> Door {
+    let limits = AddressLimits { unauthenticated: 1_000, attempts_per_minute };
+    let owners = Owners::new(ConnectionLimits { node: 1, user: 1 });
+    Door { tls, owners, addresses: Addresses::new(Some(limits)), ..Door::default() }
+}
+
+/// Whoever gives way to others, in the handshake or before a call, has not failed.
+#[tokio::test]
+async fn who_gives_way_has_not_failed() {
+    for tls in [None, Some(acceptor())] {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let door = narrow(tls, 3);
+        let addresses = door.addresses.clone();
+        let router = tower::service_fn(|_: Request<Body>| async { Ok(Response::new(Body::empty())) });
+        tokio::spawn(serve(listener, terms(door), router, std::future::pending()));
+        let mut last = TcpStream::connect(at).await.unwrap();
+        for _ in 0..6 {
+            let next = TcpStream::connect(at).await.unwrap();
+            let _ = last.read_to_end(&mut Vec::new()).await;
+            last = next;
+        }
+        assert!(addresses.attempt(at.ip(), std::time::Instant::now()).is_ok());
+    }
+}
+
+#[tokio::test]
+async fn whom_a_full_node_closes_has_not_failed() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let terms = terms(narrow(None, TURNED_AWAY_OF_ADDRESS + 2));
+    let told = Told::default();
+    let comes = async |from: IpAddr| {
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        arrive(listener.accept().await.unwrap().0, from, &terms, &told)
+    };
+    let [here, elsewhere] = [1, 2].map(|n| IpAddr::from([192, 0, 2, n]));
+    let known = comes(elsewhere).await.unwrap();
+    let (tenant, user) = (TenantId::parse("acme").unwrap(), UserId::parse("alice").unwrap());
+    known.present.owned().is_of(&UserKey { tenant, user }).unwrap();
+    let mut held = Vec::new();
+    for _ in 0..TURNED_AWAY_OF_ADDRESS {
+        held.push(comes(here).await.unwrap());
+    }
+    for _ in 0..4 {
+        assert!(comes(here).await.is_none());
+    }
+    assert!(terms.door.addresses.attempt(here, std::time::Instant::now()).is_ok());
 }
 
 /// What is logged.

@@ -14,6 +14,8 @@ use tonic::body::Body;
 use tower::Service;
 
 use super::{Admit, Answered, Edge};
+use crate::audit::Source;
+use crate::domain::caller::Whose;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::grpc::call::RequestId;
 use crate::grpc::door::{Admitted, Visitor};
@@ -21,8 +23,11 @@ use crate::grpc::errors;
 use crate::grpc::ports::Answer;
 use crate::grpc::session_inbound::{Inbound, InboundError};
 
-/// Whether what these headers bear is good, where it is a ticket, which stays so.
-type Look = Arc<dyn Fn(&HeaderMap) -> Option<Answer<()>> + Send + Sync>;
+/// Whose what these headers bear is, where it is a ticket that is good, and stays so.
+type Look = Arc<dyn Fn(&HeaderMap) -> Option<Answer<Whose>> + Send + Sync>;
+
+/// What whoever sent a message with which something is wrong is told.
+type Unread = Arc<dyn Fn(&Whose, &Source, Refusal) -> Refusal + Send + Sync>;
 
 /// A call whose message is read and looked at before the ticket that it bears is used: none is used up by what cannot be
 /// carried out.
@@ -34,6 +39,8 @@ pub(in crate::grpc) struct ReadsFirst {
     pub(in crate::grpc) look: Look,
     /// What is wrong with a message.
     pub(in crate::grpc) check: fn(Bytes) -> Result<(), Refusal>,
+    /// What is said of that.
+    pub(in crate::grpc) unread: Unread,
     /// Largest message, bytes.
     pub(in crate::grpc) limit: usize,
 }
@@ -75,7 +82,7 @@ where
         mut self,
         request: Request<Body>,
         reads: ReadsFirst,
-        (look, exchange, admit): (Answer<()>, Option<Answer<String>>, Admit),
+        (look, exchange, admit): (Answer<Whose>, Option<Answer<String>>, Admit),
     ) -> Answered {
         let request_id = RequestId::of(request.headers());
         let limit = (self.terms.limit)(reads.path).unwrap_or_default();
@@ -90,7 +97,10 @@ where
                 Ok((look.await, trial))
             };
             let (looked, trial) = match begun.await {
-                Ok((Ok(()), trial)) => (Ok(read(body, &reads, limit).await), trial),
+                Ok((Ok(whose), trial)) => {
+                    let read = read(body, &reads, limit).await;
+                    (Ok(read.map_err(|refusal| (reads.unread)(&whose, &source, refusal))), trial)
+                }
                 Ok((Err(refusal), trial)) => (Err(refusal), trial),
                 Err(refusal) => {
                     return self.answer(Request::from_parts(parts, Body::empty()), Err(refusal)).await;

@@ -19,7 +19,7 @@ use super::ports::{Answer, Authenticate, Execute, Observe, Operator};
 use super::{decode, encode, overview};
 use crate::access::tickets::Tickets;
 use crate::audit::{About, Source, Who, event};
-use crate::domain::caller::Caller;
+use crate::domain::caller::{Caller, Whose};
 use crate::domain::command::Token;
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::peer::Peer;
@@ -80,8 +80,8 @@ impl LocalHub {
         }
     }
 
-    /// Whether the ticket of a call is good; `None` where it bears none.
-    fn look(&self, call: &Call) -> Option<Answer<()>> {
+    /// Whose the ticket of a call is, if it is good; `None` where it bears none.
+    fn look(&self, call: &Call) -> Option<Answer<Whose>> {
         let look = self.authenticate.look(call.token.as_deref()?)?;
         let (this, call) = (self.clone(), call.clone());
         Some(look.map(move |looked| looked.inspect_err(|refusal| this.tell_refused(&call, refusal))).boxed())
@@ -159,6 +159,11 @@ impl HubPort for LocalHub {
                 let error = encode::error(&refusal, request_id.as_str());
                 Refused { error, caller_is_known }
             };
+            let unread = |whose: &Whose, error: Refused| match this.authenticate.limit_unread(whose, &source)
+            {
+                Ok(()) => error,
+                Err(limited) => refused(limited, true),
+            };
             let read = async {
                 let request = request.await.map_err(|error| Refused { error, caller_is_known: true })?;
                 decode::execute(request).map_err(|refusal| refused(refusal, true))
@@ -166,8 +171,8 @@ impl HubPort for LocalHub {
             let caller = async { this.caller(&call).await.map_err(|refusal| refused(refusal, false)) };
             // A ticket is used up by a command that can be read, and by no other.
             let (caller, (idempotency, command)) = if let Some(look) = this.look(&call) {
-                look.await.map_err(|refusal| refused(refusal, false))?;
-                let command = read.await?;
+                let whose = look.await.map_err(|refusal| refused(refusal, false))?;
+                let command = read.await.map_err(|error| unread(&whose, error))?;
                 let caller = caller.await?;
                 known();
                 (caller, command)
@@ -177,7 +182,7 @@ impl HubPort for LocalHub {
                 let held =
                     this.bodies.reserve(&caller.key(), this.services.settings.terms.frame_bytes as usize);
                 let held = held.map_err(|refusal| refused(refusal, true))?;
-                let command = read.await?;
+                let command = read.await.map_err(|error| unread(&(&caller).into(), error))?;
                 drop(held);
                 (caller, command)
             };

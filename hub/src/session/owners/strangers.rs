@@ -32,6 +32,11 @@ impl<T> Strangers<T> {
         self.change(address, |of| of.remove(&id))
     }
 
+    /// Whether it is among them still.
+    pub(super) fn has(&self, address: IpAddr, id: u64) -> bool {
+        self.addresses.get(&address).is_some_and(|of| of.contains_key(&id))
+    }
+
     /// Takes out the oldest of the address that has the most, so that none has all the room; of several such that whose
     /// oldest is the oldest.
     pub(super) fn take_next(&mut self) -> Option<T> {

@@ -3,7 +3,7 @@
 //! | key | is |
 //! |---|---|
 //! | `k/NAME` in its holder's partition | what a ticket speaks for, sealed so that only its bearer can open it, for as long as it is good |
-//! | `u/TENANT/USER/tickets`, `s/NAME/tickets` there | the names of a holder's tickets by their ends, see `ticket.lua` |
+//! | `u/TENANT/USER/tickets`, `s/TENANT/NAME/tickets` there | the names of a holder's tickets by their ends, see `ticket.lua`; TENANT is empty for a service of several |
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -75,14 +75,17 @@ impl SharedTickets for RedisRegistry {
 fn partition(holder: &Holder) -> Partition {
     match holder {
         Holder::User(user) => Partition::of_user(&user.tenant, &user.user),
-        Holder::Service(name) => Partition::of_service(name),
+        Holder::Service(tenant, name) => Partition::of_service(tenant.as_ref(), name),
     }
 }
 
 fn held_key(names: &Names, holder: &Holder) -> String {
     match holder {
         Holder::User(user) => format!("{}/tickets", names.user(user)),
-        Holder::Service(name) => format!("{}s/{name}/tickets", names.partition(partition(holder))),
+        Holder::Service(tenant, name) => {
+            let tenant = tenant.as_ref().map_or("", |tenant| tenant.as_str());
+            format!("{}s/{tenant}/{name}/tickets", names.partition(partition(holder)))
+        }
     }
 }
 
