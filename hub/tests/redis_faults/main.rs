@@ -27,4 +27,5 @@ mod rights;
 mod settings;
 mod stall;
 mod upkeep;
+mod versions;
 mod writes;

@@ -9,6 +9,7 @@ mod effects;
 mod item;
 mod walk;
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -33,11 +34,11 @@ use walk::Walk;
 /// Items' numbers go with their server's time: so many for each millisecond, as `lua/outbox.lua` has it.
 const PLACES_A_MILLISECOND: u64 = 1_024;
 
-/// Asks for all from the beginning, also what is for targets that were away.
-const FROM_THE_BEGINNING: u64 = 0;
-
 /// Who waits for an outbox to be applied up to a number.
 type Waiting = Vec<(u64, oneshot::Sender<()>)>;
+
+/// What is for each target, by its item's place among those that were read.
+type Queues = FxHashMap<Partition, Vec<(usize, Vec<Concerned>)>>;
 
 /// The outboxes that this node is at work on. A cheap handle; on the store's thread.
 #[derive(Clone)]
@@ -49,9 +50,17 @@ pub(super) struct Outboxes {
 #[derive(Default)]
 struct State {
     /// Partitions that are being worked on, with those who wait.
-    under_way: FxHashMap<Partition, Waiting>,
+    under_way: FxHashMap<Partition, Work>,
     /// Walks that left something behind: what comes is applied without all that being looked at again.
     walks: FxHashMap<Partition, Walk>,
+}
+
+/// One partition's.
+#[derive(Default)]
+struct Work {
+    waiting: Waiting,
+    /// Whether it is to go over all once more when it has reached the end.
+    once_more: bool,
 }
 
 /// What a step came to.
@@ -74,14 +83,34 @@ impl Outboxes {
     pub(super) fn apply(&self, partition: Partition, number: u64) -> oneshot::Receiver<()> {
         let (reply, applied) = oneshot::channel();
         let mut state = self.state.lock();
-        if let Some(waiting) = state.under_way.get_mut(&partition) {
-            waiting.push((number, reply));
-            return applied;
+        let work = state.under_way.entry(partition);
+        let is_idle = matches!(work, Entry::Vacant(_));
+        work.or_default().waiting.push((number, reply));
+        drop(state);
+        if is_idle {
+            self.begin(partition);
         }
-        state.under_way.insert(partition, vec![(number, reply)]);
+        applied
+    }
+
+    /// Has all of a partition's outbox looked at, also what is for targets that were away.
+    fn apply_from_the_beginning(&self, partition: Partition) {
+        let mut state = self.state.lock();
+        if let Some(work) = state.under_way.get_mut(&partition) {
+            work.once_more = true;
+            return;
+        }
+        state.under_way.insert(partition, Work::default());
+        if let Some(walk) = state.walks.get_mut(&partition) {
+            walk.begin_again();
+        }
+        drop(state);
+        self.begin(partition);
+    }
+
+    fn begin(&self, partition: Partition) {
         let outboxes = self.clone();
         tokio::spawn(async move { outboxes.work(partition).await });
-        applied
     }
 
     /// Has those outboxes of a server applied whose first item has waited for [`EFFECTS_WAIT`], by that server's time, in which
@@ -104,7 +133,7 @@ impl Outboxes {
                 Reader::new(&first).u64().map(|number| (number / PLACES_A_MILLISECOND).cast_signed());
             let is_new = |put_in| (0..EFFECTS_WAIT.as_millis() as i64).contains(&(now - put_in));
             if !put_in.is_ok_and(is_new) {
-                drop(self.apply(partition, FROM_THE_BEGINNING));
+                self.apply_from_the_beginning(partition);
             }
         }
         Ok(())
@@ -115,23 +144,25 @@ impl Outboxes {
         let mut walk = self.state.lock().walks.remove(&partition).unwrap_or_default();
         loop {
             // Who comes from here on may wait for what the step does not see yet.
-            let before = self.begin(partition, &mut walk);
+            let before = self.state.lock().under_way.get(&partition).map_or(0, |work| work.waiting.len());
             let step = self.step(partition, &mut walk).await;
             let mut state = self.state.lock();
-            let Some(waiting) = state.under_way.get_mut(&partition) else { return };
+            let Some(work) = state.under_way.get_mut(&partition) else { return };
             match step {
                 Ok(Step::Over(up_to)) => {
                     let (gone_over, others) =
-                        std::mem::take(waiting).into_iter().partition(|(n, _)| *n <= up_to);
-                    *waiting = others;
+                        std::mem::take(&mut work.waiting).into_iter().partition(|(n, _)| *n <= up_to);
+                    work.waiting = others;
                     answer(gone_over, &walk);
                 }
                 Ok(Step::Again) => {}
                 // Whoever waited before then waits for what others have applied.
                 Ok(Step::End) => {
-                    let others = waiting.split_off(before.min(waiting.len()));
-                    answer(std::mem::replace(waiting, others), &walk);
-                    if waiting.is_empty() {
+                    let others = work.waiting.split_off(before.min(work.waiting.len()));
+                    answer(std::mem::replace(&mut work.waiting, others), &walk);
+                    if std::mem::take(&mut work.once_more) {
+                        walk.begin_again();
+                    } else if work.waiting.is_empty() {
                         state.under_way.remove(&partition);
                         if !walk.is_whole() {
                             state.walks.insert(partition, walk);
@@ -142,27 +173,18 @@ impl Outboxes {
                 Err(error) => {
                     tracing::warn!(error = %error, "effects wait");
                     state.under_way.remove(&partition);
+                    walk.begin_again();
+                    state.walks.insert(partition, walk);
                     return;
                 }
             }
         }
     }
 
-    /// Begins a step; gives how many wait.
-    fn begin(&self, partition: Partition, walk: &mut Walk) -> usize {
-        let mut state = self.state.lock();
-        let Some(waiting) = state.under_way.get_mut(&partition) else { return 0 };
-        let all = waiting.len();
-        waiting.retain(|(number, _)| *number != FROM_THE_BEGINNING);
-        if waiting.len() < all {
-            *walk = Walk::default();
-        }
-        waiting.len()
-    }
-
     /// Goes over the next items.
     async fn step(&self, source: Partition, walk: &mut Walk) -> Result<Step, StoreError> {
         let shared = &self.shared;
+        walk.go_on_in(shared.epoch());
         let mut command = redis::cmd("LRANGE");
         command.arg(format!("{}out", shared.names.partition(source))).arg(walk.from());
         command.arg(walk.from() + ITEMS);
@@ -174,7 +196,7 @@ impl Outboxes {
         }
         let Some(up_to) = items.last().map(|item| item.number) else { return Ok(Step::End) };
         shared.make_durable(&Written(server)).await?;
-        let left = self.carry_out(source, &items, &mut walk.away).await;
+        let left = self.carry_out(source, &items, walk).await;
         let mut applied = Call::new(&script::APPLIED, shared, source);
         for (item, left) in items.iter().zip(&left) {
             if *left == 0 {
@@ -189,41 +211,53 @@ impl Outboxes {
         Ok(Step::Over(up_to))
     }
 
-    /// Applies items at all targets that are there, each target's in order and beside the others'. Gives how many targets each is
-    /// still to be applied at.
-    async fn carry_out(
+    /// Applies items at all targets that are there and do not have them, each target's in order and beside the others'. Gives how
+    /// many targets each is still to be applied at.
+    async fn carry_out(&self, source: Partition, items: &[Item], walk: &mut Walk) -> Vec<usize> {
+        let mut left = vec![0; items.len()];
+        let mut queues = Queues::default();
+        for (place, item) in items.iter().enumerate() {
+            for (target, users) in item.by_target() {
+                if !walk.is_done(target, item) {
+                    left[place] += 1;
+                    queues.entry(target).or_default().push((place, users));
+                }
+            }
+        }
+        let mut away: FxHashSet<_> = queues.keys().copied().collect();
+        queues.retain(|target, _| !walk.away.contains(target) && self.is_there(*target));
+        for (target, place) in self.apply_each(source, items, &queues).await {
+            left[place] -= 1;
+            walk.has.insert(target, (items[place].epoch, items[place].number));
+            if queues[&target].last().is_some_and(|(last, _)| *last == place) {
+                away.remove(&target);
+            }
+        }
+        walk.away.extend(away);
+        left
+    }
+
+    /// Applies what is for each target; gives what was done at whom by when others need not wait for one any more.
+    async fn apply_each(
         &self,
         source: Partition,
         items: &[Item],
-        away: &mut FxHashSet<Partition>,
-    ) -> Vec<usize> {
-        let mut left = vec![0; items.len()];
-        let mut queues: FxHashMap<Partition, Vec<(usize, Vec<Concerned>)>> = FxHashMap::default();
-        for (place, item) in items.iter().enumerate() {
-            for (target, users) in item.by_target() {
-                left[place] += 1;
-                queues.entry(target).or_default().push((place, users));
-            }
-        }
-        queues.retain(|target, _| !away.contains(target) && self.is_there(*target));
-        let (left, has_all) = (Mutex::new(left), Mutex::new(FxHashSet::default()));
-        let (left_at, is_done) = (&left, &has_all);
+        queues: &Queues,
+    ) -> Vec<(Partition, usize)> {
+        let done = Mutex::new(Vec::new());
+        let is_done = &done;
         let applying = queues.iter().map(|(target, queue)| async move {
             for (place, users) in queue {
                 if let Err(error) = self.apply_at(*target, source, &items[*place], users).await {
                     tracing::warn!(error = %error, "effects wait");
                     return;
                 }
-                left_at.lock()[*place] -= 1;
+                is_done.lock().push((*target, *place));
             }
-            is_done.lock().insert(*target);
         });
         // Who does not answer by then is away: what has been done there is found to be when it is asked again.
         let _ = timeout(EFFECTS_WAIT, join_all(applying)).await;
-        let (left, has_all) = (left.into_inner(), has_all.into_inner());
-        let concerned = items.iter().flat_map(|item| item.by_target().into_keys());
-        away.extend(concerned.filter(|target| !has_all.contains(target)));
-        left
+        done.into_inner()
     }
 
     fn is_there(&self, target: Partition) -> bool {

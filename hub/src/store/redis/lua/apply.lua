@@ -1,26 +1,24 @@
 -- Applies what an item of another partition's outbox causes in this one, once: items come in order.
 local source, epoch, number, now, publish, head = arg(), arg(), num(), num(), arg(), arg()
 -- By the epoch as well: what was lost may have had greater numbers than what follows on it. Of each source the last epochs are
--- kept, the latest first: nodes that have not gone over to it yet put in what is of one before. Versions before had a field for
--- each epoch.
+-- kept, the latest first: nodes that have not gone over to it yet put in what is of one before. Nodes of versions before know
+-- a field for each epoch instead: that of the latest is kept beside, and what they have put there counts as well.
 local EPOCHS = 4
-local known = call('HGET', P .. 'fx', source)
-if not known then
-  known = ''
+local of, up_to, gone = { epoch }, { [epoch] = 0 }, {}
+local function count(of_epoch, applied)
+  if not up_to[of_epoch] then of[#of + 1] = of_epoch end
+  up_to[of_epoch] = math.max(up_to[of_epoch] or 0, (struct.unpack('<I8', applied)))
+end
+local known, beside = call('HGET', P .. 'fx', source) or '', call('HGET', P .. 'fx', source .. '/' .. epoch)
+for n = 1, #known, 16 do count(string.sub(known, n, n + 7), string.sub(known, n + 8, n + 15)) end
+if beside then count(epoch, beside) end
+if up_to[epoch] >= number then return { 'dup' } end
+if not beside or string.sub(known, 1, 8) ~= epoch then
   for _, field in ipairs(call('HKEYS', P .. 'fx')) do
     if string.sub(field, 1, #source + 1) == source .. '/' then
-      local of = string.sub(field, #source + 2)
-      if of == epoch then known = of .. call('HGET', P .. 'fx', field) end
-      call('HDEL', P .. 'fx', field)
+      count(string.sub(field, #source + 2), call('HGET', P .. 'fx', field))
+      gone[#gone + 1] = field
     end
-  end
-end
-local done = { epoch .. struct.pack('<I8', number) }
-for n = 1, #known, 16 do
-  if string.sub(known, n, n + 7) ~= epoch then
-    if #done < EPOCHS then done[#done + 1] = string.sub(known, n, n + 15) end
-  elseif struct.unpack('<I8', known, n + 8) >= number then
-    return { 'dup' }
   end
 end
 local kind, tenant = arg(), arg()
@@ -65,6 +63,10 @@ else
     reply[#reply + 1] = changed
   end
 end
-call('HSET', P .. 'fx', source, table.concat(done))
+up_to[epoch] = number
+local done = {}
+for n = 1, math.min(#of, EPOCHS) do done[n] = of[n] .. struct.pack('<I8', up_to[of[n]]) end
+for _, field in ipairs(gone) do call('HDEL', P .. 'fx', field) end
+call('HSET', P .. 'fx', source, table.concat(done), source .. '/' .. epoch, struct.pack('<I8', number))
 tell_all()
 return reply
