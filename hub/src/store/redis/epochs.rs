@@ -29,8 +29,8 @@ pub(super) async fn another(server: &mut Server, names: &Names, known: Epoch) ->
 }
 
 /// Goes on in the epoch that `server` has. Where it is another one than before everybody is told, once replicas have it
-/// where they are waited for. Whether it is. What a connection brings after it was replaced counts for nothing: the epoch may be
-/// one that has ended.
+/// where they are waited for. Whether it is. What a connection brings after it was replaced, or after the hub's identity has gone
+/// to another server, counts for nothing: the epoch may be one that has ended.
 pub(super) async fn adopt(shared: &Arc<Shared>, server: &Server, epoch: Epoch) -> Result<bool, LinkError> {
     let before = shared.epoch();
     if epoch.0 == 0 || before == epoch {
@@ -38,7 +38,7 @@ pub(super) async fn adopt(shared: &Arc<Shared>, server: &Server, epoch: Epoch) -
     }
     let durable = shared.make_durable(&Written(server.clone())).await;
     durable.map_err(|_| LinkError::Unreachable("too few replicas have the epoch that begins".into()))?;
-    if server.is_replaced() {
+    if server.is_replaced() || !shared.link.is_owner(server, shared.names.hub().as_bytes()) {
         return Err(LinkError::Unreachable("what it says came too late".into()));
     }
     if !shared.go_over(before, epoch) {
