@@ -68,7 +68,7 @@ impl<'a> Scene<'a> {
 
     /// The way in for a caller.
     pub(crate) async fn enters(&self, sheet: Sheet, way: Way, caller: &'static str) -> Entrance {
-        Entrance::open(way, self.hub, self.bridge, &self.token(sheet, caller)).await
+        Entrance::open(way, self.hub, self.bridge, &self.office, &self.token(sheet, caller)).await
     }
 
     fn token(&self, sheet: Sheet, caller: &str) -> String {

@@ -14,6 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt;
 
 use crate::commands::Tried;
+use crate::office::Office;
 
 /// A way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub(crate) enum Entrance {
     Execute(Box<HubServiceClient<Channel>>, String),
     Socket(Box<WebSocket>),
     Posted(SocketAddr, String),
-    Events(SocketAddr, Shown),
+    Events(SocketAddr, Shown, Office),
     Refused(String),
 }
 
@@ -77,7 +78,13 @@ pub(crate) enum Shown {
 }
 
 impl Entrance {
-    pub(crate) async fn open(way: Way, hub: &TestHub, bridge: SocketAddr, token: &str) -> Self {
+    pub(crate) async fn open(
+        way: Way,
+        hub: &TestHub,
+        bridge: SocketAddr,
+        office: &Office,
+        token: &str,
+    ) -> Self {
         let mut hello = v1::Hello { token: token.to_owned(), ..greeting() };
         if way == Way::TicketSocket {
             match ticket(bridge, &bearer(token)).await {
@@ -107,8 +114,8 @@ impl Entrance {
                 Self::Execute(Box::new(client), bearer(token))
             }
             Way::Posted => Self::Posted(bridge, bearer(token)),
-            Way::Events => Self::Events(bridge, Shown::Token(bearer(token))),
-            Way::TicketEvents => Self::Events(bridge, Shown::Ticket(bearer(token))),
+            Way::Events => Self::Events(bridge, Shown::Token(bearer(token)), office.clone()),
+            Way::TicketEvents => Self::Events(bridge, Shown::Ticket(bearer(token)), office.clone()),
         }
     }
 
@@ -138,7 +145,7 @@ impl Entrance {
                     _ => answer.json()["code"].as_str().expect("a code").to_owned(),
                 }
             }
-            Self::Events(bridge, shown) => follows(*bridge, shown, command).await,
+            Self::Events(bridge, shown, office) => follows(*bridge, shown, office, command).await,
             Self::Refused(code) => code.clone(),
         }
     }
@@ -147,8 +154,11 @@ impl Entrance {
 /// What an event stream that joins its rooms with `hello` says of one that it may not.
 pub(crate) const LEFT: &str = "left";
 
+/// What is found of one that it joins as soon as somebody can say that it may.
+pub(crate) const LATE: &str = "late";
+
 /// Follows a room by an event stream, which says that it did or that it may not.
-async fn follows(bridge: SocketAddr, shown: &Shown, command: Command) -> String {
+async fn follows(bridge: SocketAddr, shown: &Shown, office: &Office, command: Command) -> String {
     let Command::Join(join) = command else { panic!("event streams only follow") };
     let (path, bearer) = match address(bridge, shown, &join.room).await {
         Ok(address) => address,
@@ -160,16 +170,28 @@ async fn follows(bridge: SocketAddr, shown: &Shown, command: Command) -> String 
         let refused = request(bridge, "GET", &path, &authorization(&bearer), "").await;
         return refused.json()["code"].as_str().expect("a code").to_owned();
     };
-    while let Some(response) = events.next().await {
+    // With a ticket it is joined with `hello`, which tries again.
+    let mut waits = false;
+    loop {
+        let response = tokio::select! {
+            response = events.next() => response,
+            () = office.has_failed(&join.room), if !waits && matches!(shown, Shown::Ticket(_)) => {
+                office.prepares(&join.room, true);
+                waits = true;
+                continue;
+            }
+        };
+        let Some(response) = response else { return "-".to_owned() };
         match response.kind {
-            Some(Kind::Joined(joined)) if joined.room == join.room => return "ok".to_owned(),
+            Some(Kind::Joined(joined)) if joined.room == join.room => {
+                return if waits { LATE } else { "ok" }.to_owned();
+            }
             Some(Kind::Left(left)) if left.room == join.room => return LEFT.to_owned(),
             Some(Kind::Disconnected(end)) => return end.code,
             Some(Kind::Error(error)) => return error.code,
             _ => {}
         }
     }
-    "-".to_owned()
 }
 
 /// Where the events of a room are, and what is to be shown there; or why there is no ticket.
