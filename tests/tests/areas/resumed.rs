@@ -1,5 +1,6 @@
 //! Rooms that are resumed and cannot be joined at the moment: they are tried again, and the session and its other rooms go on.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,10 +10,21 @@ use carillon_client::v1::{self, JoinReason};
 use carillon_tests::wire::{greeting, join, say};
 use carillon_tests::{TestHub, Wire, hub};
 
-use crate::authorizer::{asking, opens};
+use crate::authorizer::{Office, asking, opens};
 
 const CASE: &str = "case:open";
 const LOBBY: &str = "room:lobby";
+
+/// An office that is asked again soon, however often it fails, and a hub that asks it.
+async fn with_an_office() -> (Arc<Office>, TestHub) {
+    let (office, address) = opens().await;
+    let asks_again = |config: &mut _| {
+        asking(config, address);
+        config.authorizer.breaker_failures = 1_000;
+        config.authorizer.breaker_open = Duration::from_millis(50);
+    };
+    (office, hub().with(asks_again).start().await)
+}
 
 /// Alice comes back: she resumes the lobby, and the case from a position.
 async fn comes_back(hub: &TestHub, case: Option<v1::Position>) -> Wire {
@@ -34,13 +46,7 @@ async fn resumed(wire: &mut Wire, room: &str) -> v1::Joined {
 
 #[tokio::test]
 async fn a_room_that_cannot_be_joined_now_is_later_and_holds_up_no_other() {
-    let (office, address) = opens().await;
-    let of_many = |config: &mut _| {
-        asking(config, address);
-        config.authorizer.breaker_failures = 1_000;
-        config.authorizer.breaker_open = Duration::from_millis(50);
-    };
-    let hub = hub().with(of_many).start().await;
+    let (office, hub) = with_an_office().await;
     let (mut alice, mut carol) = (Wire::enters(&hub, "alice").await, Wire::enters(&hub, "carol").await);
     let position = alice.joins(join(CASE)).await.position;
     drop(alice);
@@ -67,13 +73,7 @@ async fn a_room_that_cannot_be_joined_now_is_later_and_holds_up_no_other() {
 
 #[tokio::test]
 async fn a_room_that_waits_may_be_left_and_joined() {
-    let (office, address) = opens().await;
-    let of_many = |config: &mut _| {
-        asking(config, address);
-        config.authorizer.breaker_failures = 1_000;
-        config.authorizer.breaker_open = Duration::from_millis(50);
-    };
-    let hub = hub().with(of_many).start().await;
+    let (office, hub) = with_an_office().await;
     office.fails.store(true, Ordering::SeqCst);
     let mut alice = comes_back(&hub, None).await;
     resumed(&mut alice, LOBBY).await;
