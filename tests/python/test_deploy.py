@@ -1,5 +1,6 @@
 """deploy/: what it starts is one hub, which the death of nodes does not end."""
 
+import asyncio
 import contextlib
 import json
 import re
@@ -11,8 +12,8 @@ from carillon.v1 import common_pb2, connection_pb2, conversations_pb2, messages_
 from client import Refused, Session
 from deployment import DEPLOY, NODES, ORIGIN, Deployment, compose, mounted
 from process import PATIENCE
+from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect as open_socket
 
 
 @pytest.fixture
@@ -31,33 +32,45 @@ class OverTls(Session):
 
 
 class Browser:
-    """A page's session: JSON over a WebSocket."""
+    """A page's session: JSON over a WebSocket. It is read and written by one thread: Python's TLS takes no two at once (what the
+    server sends after the handshake keeps the other's request back, once in some hundred)."""
 
     def __init__(self, hub: Deployment, user: str, resume: dict | None = None):
-        self.connecting = open_socket(
-            f"wss://{hub.address}/v1/session",
-            ssl=hub.trust(),
-            origin=ORIGIN,
-            subprotocols=["carillon.v1.json"],
-            open_timeout=PATIENCE,
-        )
+        self.hub = hub
         self.hello = {"token": hub.tokens[user], "protocol": 1, "client": "page"}
         self.hello |= {"resume": resume} if resume else {}
         self.commands = 0
         self.pushes: list[dict] = []
 
     def __enter__(self) -> "Browser":
-        self.socket = self.connecting.__enter__()
-        self.call(hello=self.hello)
+        with contextlib.ExitStack() as opened:
+            self.loop = opened.enter_context(asyncio.Runner())
+            self.socket = self.loop.run(self.connect())
+            opened.callback(lambda: self.loop.run(self.socket.close()))
+            self.call(hello=self.hello)
+            self.opened = opened.pop_all()
         return self
 
     def __exit__(self, *why) -> None:
-        self.connecting.__exit__(*why)
+        self.opened.close()
+
+    async def connect(self):
+        return await open_socket(
+            f"wss://{self.hub.address}/v1/session",
+            ssl=self.hub.trust(),
+            origin=ORIGIN,
+            subprotocols=["carillon.v1.json"],
+            open_timeout=PATIENCE,
+        )
+
+    async def next(self) -> dict:
+        async with asyncio.timeout(PATIENCE):
+            return json.loads(await self.socket.recv())
 
     def call(self, **command) -> dict:
         self.commands += 1
-        self.socket.send(json.dumps({"commandId": self.commands, **command}))
-        while (response := json.loads(self.socket.recv(PATIENCE))).get("commandId") != self.commands:
+        self.loop.run(self.socket.send(json.dumps({"commandId": self.commands, **command})))
+        while (response := self.loop.run(self.next())).get("commandId") != self.commands:
             self.pushes.append(response)
         assert "error" not in response, response
         return response
@@ -65,7 +78,7 @@ class Browser:
     def hears(self, words: str) -> None:
         """Reads on until these words come."""
         while True:
-            push = self.pushes.pop(0) if self.pushes else json.loads(self.socket.recv(PATIENCE))
+            push = self.pushes.pop(0) if self.pushes else self.loop.run(self.next())
             if push.get("message", {}).get("content", {}).get("text") == words:
                 return
 
