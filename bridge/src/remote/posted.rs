@@ -50,7 +50,11 @@ where
         if response.metadata().contains_key(port::CALLER) {
             known();
         }
-        response.into_inner().message().await
+        let mut answers = response.into_inner();
+        let answer = answers.message().await?;
+        // To the call's end: one that is dropped before is reset.
+        answers.trailers().await?;
+        Ok(answer)
     };
     let reading = async { request.await.map(|request| hand_over.send(request.encode_to_vec().into())) };
     let mut calling = std::pin::pin!(calling);

@@ -19,7 +19,7 @@ use fetch::{FetchError, Fetcher};
 use crate::access::authentication::{Authenticator, KeyRing};
 use crate::config::Config;
 use crate::domain::limits::{JWKS_BACKOFF, JWKS_BACKOFF_MOST};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, jittered};
 use crate::telemetry::Metrics;
 
 /// Starts what keeps the keys, until `cancel`.
@@ -65,7 +65,7 @@ async fn keep_fetched(keys: Arc<KeyRing>, fetcher: Fetcher, metrics: Metrics) {
             }
         }
         if failures > 0 {
-            sleep_until(Instant::now() + jittered(backoff(failures))).await;
+            sleep_until(Instant::now() + about(backoff(failures))).await;
             continue;
         }
         let asked = async {
@@ -73,7 +73,7 @@ async fn keep_fetched(keys: Arc<KeyRing>, fetcher: Fetcher, metrics: Metrics) {
             sleep_until(began + remote.floor).await;
         };
         tokio::select! {
-            () = sleep_until(began + jittered(remote.refresh).max(remote.floor)) => {}
+            () = sleep_until(began + about(remote.refresh).max(remote.floor)) => {}
             () = asked => {}
         }
     }
@@ -87,11 +87,8 @@ fn backoff(failures: u32) -> Duration {
 }
 
 /// The duration less up to a fifth, so that many hubs do not come at once.
-fn jittered(duration: Duration) -> Duration {
-    let fifth = u64::try_from(duration.as_millis() / 5).unwrap_or(u64::MAX);
-    // Without random numbers all come at once: no harm but to the issuer.
-    let less = getrandom::u64().unwrap_or(0) % fifth.saturating_add(1);
-    duration.saturating_sub(Duration::from_millis(less))
+fn about(duration: Duration) -> Duration {
+    duration.saturating_sub(jittered(duration / 5))
 }
 
 #[cfg(test)]
@@ -106,10 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn jitter_takes_a_fifth_at_most() {
+    fn what_is_random_takes_a_fifth_at_most() {
         for seconds in [0, 1, 600] {
             let (whole, least) = (Duration::from_secs(seconds), Duration::from_secs(seconds) * 4 / 5);
-            assert!((0..100).all(|_| (least..=whole).contains(&jittered(whole))));
+            assert!((0..100).all(|_| (least..=whole).contains(&about(whole))));
         }
     }
 }

@@ -88,3 +88,9 @@ impl Now {
         Self { time: Timestamp::now(), moment: Moment::now() }
     }
 }
+
+/// A random part of a wait, so that not all come back at once. Where there is no randomness it is the whole wait.
+pub fn jittered(wait: Duration) -> Duration {
+    let part = getrandom::u32().unwrap_or(u32::MAX);
+    wait.mul_f64(f64::from(part) / f64::from(u32::MAX))
+}

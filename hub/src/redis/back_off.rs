@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::options::Options;
+use crate::domain::time::jittered;
 
 /// Waits after failures: a random part of a bound that doubles.
 #[derive(Default)]
@@ -19,12 +20,4 @@ impl BackOff {
         self.bound = Some(bound);
         Instant::now() + jittered(bound)
     }
-}
-
-/// A random part of a wait, so that not all come back at once.
-pub fn jittered(wait: Duration) -> Duration {
-    let mut random = [0; 4];
-    // Without randomness the whole wait does.
-    let part = getrandom::fill(&mut random).map_or(u32::MAX, |()| u32::from_le_bytes(random));
-    wait.mul_f64(f64::from(part) / f64::from(u32::MAX))
 }

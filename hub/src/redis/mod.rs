@@ -18,7 +18,6 @@ pub mod slots;
 mod traffic;
 mod wire;
 
-pub use back_off::jittered;
 pub use error::{LinkError, is_moving};
 pub use keeper::{connect, keep};
 pub use link::Link;

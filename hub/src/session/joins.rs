@@ -8,7 +8,7 @@ use crate::domain::command::Join;
 use crate::domain::limits::{JOIN_AGAIN, JOIN_AGAIN_MOST};
 use crate::domain::names::RoomName;
 use crate::domain::reply::JoinReason;
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, jittered};
 
 /// A room to be joined.
 #[derive(Clone, Debug)]
@@ -46,10 +46,7 @@ impl Awaited {
 /// How long to wait after so many failures: a part of a bound that doubles, from `least` up to [`JOIN_AGAIN_MOST`].
 pub(super) fn wait_after(failed: u32, least: Duration) -> Duration {
     let bound = least.saturating_mul(1 << failed.min(16)).min(JOIN_AGAIN_MOST);
-    let mut random = [0; 4];
-    // Without randomness the whole wait does.
-    let part = getrandom::fill(&mut random).map_or(u32::MAX, |()| u32::from_le_bytes(random));
-    bound / 2 + bound.mul_f64(f64::from(part) / f64::from(u32::MAX) / 2.0)
+    bound / 2 + jittered(bound / 2)
 }
 
 impl Joins {

@@ -41,9 +41,17 @@ fn sees(own: u64) -> Outcome {
     of_bob(Home::Inbox(bob()), Write::Inbox(InboxChange::ReadUpTo(seen)))
 }
 
+fn opens(turn: u64) -> Outcome {
+    of_bob(Home::Inbox(bob()), Write::Inbox(InboxChange::Read(vec![id(turn)])))
+}
+
+fn id(turn: u64) -> NotificationId {
+    NotificationId::parse(&format!("n{turn}")).unwrap()
+}
+
 fn notice(turn: u64) -> Effect {
     let notice = Notice {
-        id: NotificationId::parse(&format!("n{turn}")).unwrap(),
+        id: id(turn),
         kind: NotificationKind::parse("build").unwrap(),
         title: "a title".into(),
         body: None,
@@ -109,8 +117,15 @@ fn a_damaged_log_fails_those_alone_who_read_it() {
 fn a_damaged_inbox_fails_its_owner_alone() {
     let folder = damaged("inbox");
     let store = open(folder.path());
-    assert!(is_damaged(&block_on(store.commit(sees(SENT)))));
+    let read: Vec<_> = (0..SENT).map(|turn| store.commit(opens(turn))).collect();
     assert!(block_on(store.commit(send("and on it goes"))).is_ok() && store.is_healthy());
+    let failed = read.into_iter().map(|read| is_damaged(&block_on(read)));
+    let failed: Vec<u64> = (0..SENT).zip(failed).filter_map(|(turn, is)| is.then_some(turn)).collect();
+    let (first, last) = (failed[0], *failed.last().unwrap());
+    assert!(first > 0 && last < SENT - 1, "{failed:?}");
+    assert_eq!(last - first + 1, failed.len() as u64, "a page of them: {failed:?}");
+    assert!(is_damaged(&block_on(store.commit(opens(first)))));
+    // Those are all that is unread, and their priority is asked for.
     assert!(is_damaged(&block_on(store.commit(sees(SENT)))));
     let know = Outcome { home: Home::Tenant, writes: vec![Write::Know], ..send("x") };
     assert!(block_on(store.commit(know)).is_ok() && store.is_healthy());

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use carillon_client::v1;
@@ -26,6 +26,8 @@ use tonic::{Request, Response, Status};
 #[derive(Default)]
 pub(crate) struct Office {
     asked: AtomicUsize,
+    /// What was asked about, in order.
+    pub(crate) rooms: Mutex<Vec<String>>,
     /// Told of each question.
     pub(crate) rings: Notify,
     pub(crate) shuts_out: AtomicBool,
@@ -40,6 +42,7 @@ struct Door(Arc<Office>);
 impl AuthorizerService for Door {
     async fn check(&self, request: Request<v1::CheckRequest>) -> Result<Response<v1::CheckResponse>, Status> {
         self.0.asked.fetch_add(1, Ordering::SeqCst);
+        self.0.rooms.lock().expect("nobody panics here").push(request.get_ref().room.clone());
         self.0.rings.notify_one();
         if self.0.hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;

@@ -13,6 +13,7 @@ use carillon_tests::{TestHub, Wire, hub};
 use crate::authorizer::{Office, asking, opens};
 
 const CASE: &str = "case:open";
+const OTHER: &str = "case:open-too";
 const LOBBY: &str = "room:lobby";
 
 /// An office that is asked again soon, however often it fails, and a hub that asks it.
@@ -26,11 +27,15 @@ async fn with_an_office() -> (Arc<Office>, TestHub) {
     (office, hub().with(asks_again).start().await)
 }
 
-/// Alice comes back: she resumes the lobby, and the case from a position.
-async fn comes_back(hub: &TestHub, case: Option<v1::Position>) -> Wire {
-    let at =
-        |room: &str, position| v1::RoomPosition { room: room.to_owned(), position, ..Default::default() };
-    let resume = Some(v1::Resume { rooms: vec![at(CASE, case), at(LOBBY, None)], inbox: None });
+/// Alice comes back: she resumes these rooms, and the lobby.
+async fn comes_back(hub: &TestHub, rooms: &[(&str, Option<v1::Position>)]) -> Wire {
+    let at = |(room, position): &(&str, Option<v1::Position>)| v1::RoomPosition {
+        room: (*room).to_owned(),
+        position: *position,
+        ..Default::default()
+    };
+    let rooms = rooms.iter().chain([&(LOBBY, None)]).map(at).collect();
+    let resume = Some(v1::Resume { rooms, inbox: None });
     Wire::enters_with(hub, v1::Hello { token: hub.token("alice"), resume, ..greeting() }).await
 }
 
@@ -52,7 +57,7 @@ async fn a_room_that_cannot_be_joined_now_is_later_and_holds_up_no_other() {
     drop(alice);
     assert!(matches!(carol.asks(say(CASE, "while she is away")).await, Kind::MessageSent(_)));
     office.fails.store(true, Ordering::SeqCst);
-    let mut alice = comes_back(&hub, position).await;
+    let mut alice = comes_back(&hub, &[(CASE, position)]).await;
     resumed(&mut alice, LOBBY).await;
     assert!(matches!(carol.asks(say(LOBBY, "in the lobby")).await, Kind::MessageSent(_)));
     alice.until(|kind| matches!(kind, Kind::Message(_)).then_some(())).await;
@@ -72,14 +77,31 @@ async fn a_room_that_cannot_be_joined_now_is_later_and_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_room_that_waits_may_be_left_and_joined() {
+async fn a_room_that_waits_is_not_joined_once_it_was_left() {
     let (office, hub) = with_an_office().await;
     office.fails.store(true, Ordering::SeqCst);
-    let mut alice = comes_back(&hub, None).await;
+    let mut alice = comes_back(&hub, &[(CASE, None), (OTHER, None)]).await;
     resumed(&mut alice, LOBBY).await;
-    office.rings.notified().await;
+    asked_about(&office, CASE, 1).await;
     let leave = Command::Leave(v1::Leave { room: CASE.to_owned() });
     assert!(matches!(alice.asks(leave).await, Kind::Left(_)));
+    // The other is tried so often again that the first would have been three times: their waits are alike. One question may have been
+    // under way.
+    office.rooms.lock().expect("nobody panics here").clear();
+    asked_about(&office, OTHER, 5).await;
+    assert!(times(&office, CASE) <= 1);
     office.fails.store(false, Ordering::SeqCst);
+    resumed(&mut alice, OTHER).await;
     alice.joins(join(CASE)).await;
+}
+
+/// The office has been asked about a room so often.
+async fn asked_about(office: &Office, room: &str, often: usize) {
+    while times(office, room) < often {
+        office.rings.notified().await;
+    }
+}
+
+fn times(office: &Office, room: &str) -> usize {
+    office.rooms.lock().expect("nobody panics here").iter().filter(|asked| *asked == room).count()
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::{Shared, lane};
-use crate::redis::jittered;
+use crate::domain::time::jittered;
 use crate::redis::slots::{Address, Topology};
 
 /// A cluster is looked at no more often than this: what moves, moves in many steps.

@@ -13,8 +13,8 @@ use super::Shared;
 use super::connection::{self, Open};
 use super::state::{Batch, Channel, Outgoing};
 use crate::bus::port::BusError;
+use crate::domain::time::jittered;
 use crate::redis::Partition;
-use crate::redis::jittered;
 use crate::redis::slots::{Address, slot_of};
 
 /// A connection that ended is opened again after this long at most, where the server can be reached.

@@ -129,25 +129,76 @@ impl State {
     fn look_at_inbox(&mut self, db: &Connection, user: &UserKey, outcome: &Outcome) -> Result<()> {
         let Some(owner) = InboxOwner::find(db, user)? else { return Ok(()) };
         for write in &outcome.writes {
-            match write {
-                Write::Inbox(InboxChange::ReadUpTo(to)) => {
-                    // A column that is in no index: the rows themselves.
-                    db.prepare_cached(
-                        "SELECT count(kind) FROM inbox INDEXED BY inbox_unread_by_place
-                         WHERE user = ?1 AND read = 0 AND seq <= ?2",
-                    )?
-                    .query_row((owner.user, column(to.own)), |_| Ok(()))?;
-                }
-                Write::Inbox(InboxChange::Read(ids) | InboxChange::Delete(ids)) => {
-                    let mut row = db.prepare_cached("SELECT kind FROM inbox WHERE user = ?1 AND id = ?2")?;
-                    for id in ids {
-                        optional(row.query_row((owner.user, id.as_str()), |_| Ok(())))?;
-                    }
-                }
-                _ => {}
+            if let Write::Inbox(change) = write {
+                look_at_change(db, owner, change)?;
             }
         }
         self.inbox_summary(db, user)?;
         Ok(())
+    }
+}
+
+fn look_at_change(db: &Connection, mut owner: InboxOwner, change: &InboxChange) -> Result<()> {
+    match change {
+        // The rows that are read by this are not looked at.
+        InboxChange::ReadUpTo(to) => {
+            owner.own.read_up_to(db, column(to.own))?;
+        }
+        InboxChange::Read(ids) | InboxChange::Delete(ids) => {
+            let mut row = db.prepare_cached("SELECT kind FROM inbox WHERE user = ?1 AND id = ?2")?;
+            for id in ids {
+                optional(row.query_row((owner.user, id.as_str()), |_| Ok(())))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::super::inbox::change_inbox;
+    use super::*;
+    use crate::domain::names::{TenantId, UserId};
+    use crate::domain::position::InboxPosition;
+    use crate::store::sqlite::schema;
+
+    /// Steps of the engine that it takes to look ahead at, and then do, what a user with so many unread asks for.
+    fn steps(unread: u64, change: impl Fn(u64) -> InboxChange) -> u64 {
+        let mut db = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut db).unwrap();
+        db.execute_batch(&format!(
+            "WITH RECURSIVE place(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM place WHERE n < {unread})
+             INSERT INTO inbox(user, seq, id, kind, title, priority, sender, time)
+             SELECT 1, n, 'n' || n, 'news', 'news', 2, 'robot', n FROM place;
+             INSERT INTO tenants(id, name) VALUES(1, 'acme');
+             INSERT INTO users(id, tenant, name, inbox_head, inbox_unread) VALUES(1, 1, 'bob', {unread}, {unread});"
+        ))
+        .unwrap();
+        let bob = UserKey { tenant: TenantId::parse("acme").unwrap(), user: UserId::parse("bob").unwrap() };
+        let owner = InboxOwner::find(&db, &bob).unwrap().unwrap();
+        let steps = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&steps);
+        let count = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        db.progress_handler(1, Some(count)).unwrap();
+        look_at_change(&db, owner, &change(unread)).unwrap();
+        assert!(change_inbox(&db, owner, &change(unread)).unwrap());
+        steps.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn to_read_all_or_half_takes_no_longer_where_more_is_unread() {
+        for part in [1, 2] {
+            let reads = |unread: u64| {
+                InboxChange::ReadUpTo(InboxPosition { own: Seq(unread / part), ..InboxPosition::default() })
+            };
+            let (few, many) = (steps(8_000, reads), steps(80_000, reads));
+            assert!(many < few + few / 4 + 500, "1/{part}: {few} and {many} steps");
+        }
     }
 }

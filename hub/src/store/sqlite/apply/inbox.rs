@@ -85,7 +85,7 @@ impl State {
 }
 
 /// Changes the state of an inbox; whether anything was changed.
-fn change_inbox(db: &Connection, mut owner: InboxOwner, change: &InboxChange) -> Result<bool> {
+pub(super) fn change_inbox(db: &Connection, mut owner: InboxOwner, change: &InboxChange) -> Result<bool> {
     let mut changed = false;
     match change {
         InboxChange::Read(ids) => {

@@ -317,7 +317,8 @@ export type Unread = Message<"carillon.v1.Unread"> & {
   lastSeq: bigint;
 
   /**
-   * The latest message, for a preview. Unset when the hub left it out.
+   * The latest message, for a preview. Unset when the hub left it out, when it is larger than 4 KiB with all that it
+   * carries, and when the user may not read the room's history.
    *
    * @generated from field: carillon.v1.Message last_message = 4;
    */
@@ -465,7 +466,8 @@ export type RoomSummary = Message<"carillon.v1.RoomSummary"> & {
   marks?: Marks | undefined;
 
   /**
-   * The latest message. Unset when there is none, and when it is larger than 4 KiB with all that it carries.
+   * The latest message. Unset when there is none, when it is larger than 4 KiB with all that it carries, and when the
+   * user may not read the room's history.
    *
    * @generated from field: carillon.v1.Message last_message = 6;
    */
