@@ -17,8 +17,8 @@ use tokio_util::task::TaskTracker;
 
 use super::keys::tls;
 use crate::domain::limits::STOP_REST;
+use crate::domain::seldom::Seldom;
 use crate::domain::time::Moment;
-use crate::telemetry::Seldom;
 use crate::telemetry::traces::{Collector, Ended, Tracer, document};
 
 /// Spans in one document at most.

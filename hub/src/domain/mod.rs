@@ -29,4 +29,5 @@ pub mod reply;
 pub mod revocation;
 pub mod roles;
 pub mod room;
+pub mod seldom;
 pub mod time;

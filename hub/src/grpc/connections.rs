@@ -26,10 +26,10 @@ use super::io::{Socket, prepare};
 use super::server::Http2;
 use super::streams::Streams;
 use crate::domain::limits::{HANDSHAKE_TIMEOUT, TURNED_AWAY_FOR};
+use crate::domain::seldom::Seldom;
 use crate::domain::time::Moment;
 use crate::session::Closer;
 use crate::session::owners::Present;
-use crate::telemetry::Seldom;
 
 mod told;
 

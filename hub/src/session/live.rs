@@ -17,8 +17,9 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{InstanceId, RoomName, SessionId, UserKey};
 use crate::domain::peer::Peer;
 use crate::domain::rate::Bucket;
+use crate::domain::seldom::Seldom;
 use crate::domain::time::{Moment, Timestamp};
-use crate::telemetry::{OpenSession, Seldom};
+use crate::telemetry::OpenSession;
 
 use super::connection::{Closer, Waiting};
 use super::sessions::Places;

@@ -19,11 +19,12 @@ use crate::domain::error::{ErrorCode, Refusal};
 use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
 use crate::domain::reply::{Reply, SessionTerms};
+use crate::domain::seldom::Seldom;
 use crate::domain::time::{Moment, Timestamp};
 use crate::presence::Presence;
 use crate::store::{Home, Idempotency, Outcome, Store, Write, refuse_commit};
 use crate::telemetry::traces::{self, Tracer};
-use crate::telemetry::{Metrics, Seldom, SeldomEach};
+use crate::telemetry::{Metrics, SeldomEach};
 
 use super::connection::Waiting;
 use super::counts::Changed;

@@ -6,8 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
-use super::Seldom;
-use super::seldom::INTERVAL;
+use crate::domain::seldom::{INTERVAL, Seldom};
 use crate::domain::time::Moment;
 
 /// Most of whom it is known when a line was written: past that all begin anew.

@@ -7,8 +7,9 @@ use carillon_proto::port;
 use http::HeaderMap;
 
 use super::Visitor;
+use crate::domain::seldom::Seldom;
 use crate::domain::time::Moment;
-use crate::telemetry::{Metrics, Seldom};
+use crate::telemetry::Metrics;
 
 /// Anyone may show a key: a line is written at most this often.
 const INTERVAL: Duration = Duration::from_mins(1);

@@ -11,6 +11,7 @@ mod walk;
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use parking_lot::Mutex;
@@ -19,6 +20,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::domain::seldom::Seldom;
+use crate::domain::time::Moment;
 use crate::redis::{Partition, Reader, Server};
 use crate::store::StoreError;
 
@@ -34,6 +37,9 @@ use walk::Walk;
 /// Items' numbers go with their server's time: so many for each millisecond, as `lua/outbox.lua` has it.
 const PLACES_A_MILLISECOND: u64 = 1_024;
 
+/// How often the log says at most that effects wait.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
+
 /// Who waits for an outbox to be applied up to a number.
 type Waiting = Vec<(u64, oneshot::Sender<()>)>;
 
@@ -45,6 +51,8 @@ type Queues = FxHashMap<Partition, Vec<(usize, Vec<Concerned>)>>;
 pub(super) struct Outboxes {
     shared: Arc<Shared>,
     state: Arc<Mutex<State>>,
+    /// Lines that say that effects wait.
+    said: Arc<Seldom>,
 }
 
 #[derive(Default)]
@@ -75,7 +83,7 @@ enum Step {
 
 impl Outboxes {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, state: Arc::default() }
+        Self { shared, state: Arc::default(), said: Arc::default() }
     }
 
     /// Has a partition's outbox applied; the answer comes when that is done up to `number`, or is dropped where not all of it
@@ -171,7 +179,9 @@ impl Outboxes {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = %error, "effects wait");
+                    if let Some(left_out) = self.said.admit_every(SAY_AGAIN, Moment::now()) {
+                        tracing::warn!(%error, left_out, "effects wait");
+                    }
                     state.under_way.remove(&partition);
                     walk.begin_again();
                     state.walks.insert(partition, walk);
@@ -249,7 +259,9 @@ impl Outboxes {
         let applying = queues.iter().map(|(target, queue)| async move {
             for (place, users) in queue {
                 if let Err(error) = self.apply_at(*target, source, &items[*place], users).await {
-                    tracing::warn!(error = %error, "effects wait");
+                    if let Some(left_out) = self.said.admit_every(SAY_AGAIN, Moment::now()) {
+                        tracing::warn!(%error, left_out, "effects wait");
+                    }
                     return;
                 }
                 is_done.lock().push((*target, *place));

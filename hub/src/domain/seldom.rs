@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::domain::time::Moment;
 
 /// Such a line is written at most this often.
-pub(super) const INTERVAL: Duration = Duration::from_secs(1);
+pub const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Says when a line may be written. What it leaves out is counted, and said with the next one.
 #[derive(Debug, Default)]
