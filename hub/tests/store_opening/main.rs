@@ -115,6 +115,37 @@ fn a_damaged_database_is_refused_unchanged() {
 }
 
 #[test]
+fn a_database_that_is_gone_is_not_begun_anew_over_what_is_left_of_it() {
+    for (what, removed) in
+        [("both", None), ("watermark", Some("carillon.db-wal")), ("log", Some("carillon.watermark"))]
+    {
+        for gone in [true, false] {
+            let folder = used_folder();
+            let database = folder.path().join("carillon.db");
+            std::fs::write(folder.path().join("carillon.db-wal"), b"the last commits").unwrap();
+            if let Some(file) = removed {
+                std::fs::remove_file(folder.path().join(file)).unwrap();
+            }
+            if gone { std::fs::remove_file(&database) } else { std::fs::write(&database, b"") }.unwrap();
+            let refused = refusal(folder.path());
+            assert!(matches!(refused, OpenError::Damaged { .. }), "{what}: {refused}");
+            assert!(refused.to_string().contains("to begin anew"), "{what}: {refused}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("carillon.db"), b"").unwrap();
+    assert!(SqliteStore::open(&options(folder.path())).is_ok(), "nothing says that it was here");
+}
+
+#[test]
+fn a_database_that_has_lost_its_version_is_refused_unchanged() {
+    let folder = used_folder();
+    engine(folder.path()).execute_batch("PRAGMA user_version = 0").unwrap();
+    let refused = refusal(folder.path());
+    assert!(matches!(&refused, OpenError::Damaged { what, .. } if what.contains("version")), "{refused}");
+}
+
+#[test]
 fn another_programs_database_is_refused_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     engine(folder.path()).execute_batch("CREATE TABLE recipes(id INTEGER PRIMARY KEY, name TEXT)").unwrap();

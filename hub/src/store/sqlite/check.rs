@@ -13,7 +13,7 @@ use super::idempotency::Keys;
 use super::options::{OpenError, Options};
 use super::outbox::Outbox;
 use super::wal::{self, Logged, PAGE};
-use super::{probe, recovery, schema};
+use super::{probe, recovery, schema, watermark};
 
 /// What every SQLite database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -36,9 +36,8 @@ pub(super) fn check(options: &Options) -> Checked<Option<Found>> {
     let path = options.database();
     if options.vfs.is_none() {
         match std::fs::metadata(&path) {
-            Err(_) => return Ok(None),
-            Ok(metadata) if metadata.len() == 0 => return Ok(None),
-            Ok(_) => check_file(&path)?,
+            Ok(metadata) if metadata.len() > 0 => check_file(&path)?,
+            Ok(_) | Err(_) => return refuse_lost(options).map(|()| None),
         }
     }
     let beside = ["db-wal", "db-shm"].map(|extension| path.with_extension(extension));
@@ -60,6 +59,21 @@ pub(super) fn check(options: &Options) -> Checked<Option<Found>> {
     })?;
     refuse_newer(&path, version)?;
     Ok(found)
+}
+
+/// Refuses a database that was here and is gone or empty: what lies beside it may be all that is left of it.
+fn refuse_lost(options: &Options) -> Checked<()> {
+    let path = options.database();
+    for left in [options.directory.join(watermark::NAME), path.with_extension("db-wal")] {
+        if std::fs::metadata(&left).is_ok_and(|file| file.len() > 0) {
+            let name = left.file_name().unwrap_or_default().display();
+            let what = format!(
+                "it is gone or empty, and {name} beside it is not; to begin anew remove that as well"
+            );
+            return Err(OpenError::Damaged { path, what });
+        }
+    }
+    Ok(())
 }
 
 /// Looks at the files themselves, before the engine does.
@@ -123,6 +137,9 @@ fn look(options: &Options, alone: bool) -> Result<(i64, Option<Found>)> {
     let objects: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if objects > 0 && application != schema::APPLICATION_ID {
         return Err(EngineError::Damaged("it is not a database of carillon"));
+    }
+    if objects > 0 && version < 1 {
+        return Err(EngineError::Damaged("it does not say its version"));
     }
     if version == 0 || version > schema::VERSION {
         return Ok((version, None));

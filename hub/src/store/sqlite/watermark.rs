@@ -14,6 +14,9 @@ use std::time::UNIX_EPOCH;
 
 use crate::domain::position::Epoch;
 
+/// Its name, in the database's folder.
+pub(super) const NAME: &str = "carillon.watermark";
+
 /// Which file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileId {
@@ -69,7 +72,7 @@ impl Watermark {
     pub(super) fn new(folder: &Path, file: &Path) -> Self {
         let database =
             std::fs::metadata(file).map_or(FileId { inode: 0, made: 0 }, |metadata| FileId::of(&metadata));
-        Self { path: folder.join("carillon.watermark"), database, written: None }
+        Self { path: folder.join(NAME), database, written: None }
     }
 
     /// Whether this database, in this epoch and with this row as its last, is the one that was here before. The error says
