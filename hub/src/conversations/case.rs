@@ -87,6 +87,17 @@ impl Facts {
         }
     }
 
+    /// Whether `command` is decided on what its sender's earlier changes of the room may change.
+    pub fn are_of_changes(command: &Stateless) -> bool {
+        matches!(
+            command,
+            Stateless::ConversationUpdate { .. }
+                | Stateless::MemberAdd { .. }
+                | Stateless::MemberRole { .. }
+                | Stateless::MemberRemove { .. }
+        )
+    }
+
     /// These facts with a head that was seen before, where one was: heads only grow.
     #[must_use]
     pub fn with_head(mut self, head: Option<Seq>) -> Self {

@@ -87,8 +87,8 @@ pub const FRAME_BYTES_MAX: usize = 1 << 20;
 pub const COMMANDS_IN_FLIGHT: usize = 64;
 /// Pages that are read and held for one session's commands at a time; other commands that ask for one wait.
 pub const PAGES_IN_FLIGHT: usize = 2;
-/// Times that an area decides again after a failed condition.
-pub const DECISIONS: usize = 3;
+/// Times that a command is decided on, where its home refuses a condition each time, as others change what it goes by.
+pub const DECISIONS: usize = 16;
 /// Shortest signing secret, bytes (row W4d).
 pub const SECRET_BYTES: usize = 32;
 

@@ -9,6 +9,7 @@ mod creating;
 mod known;
 mod retries;
 mod steps;
+mod turn;
 
 use std::sync::Arc;
 
@@ -28,21 +29,11 @@ use crate::domain::reply::Reply;
 use crate::domain::time::Timestamp;
 use crate::events::{self, EphemeralEvent, Publication};
 use crate::inbox;
-use tokio::sync::OwnedMutexGuard;
-
+use crate::session::locks::Locks;
 use crate::store::{Change, CommitError, Committed, Idempotency, Outcome, Store, refuse, refuse_commit};
 
 use known::{Known, Standing};
-
-/// A session's turn: held until what it changes is queued at the store, so that a session's commands are committed in the order
-/// in which it sent them. A unary call has none.
-#[derive(Default)]
-pub struct Turn {
-    /// Its turns among all commands, and among those of one room.
-    pub(super) held: Vec<OwnedMutexGuard<()>>,
-    /// What the authoriser said of it, where it was asked before the turn began.
-    pub(super) asked: Option<Result<bool, Refusal>>,
-}
+pub use turn::Turn;
 
 /// A command's answer.
 #[derive(Clone, Debug)]
@@ -66,6 +57,8 @@ pub struct Executor {
     gate: Gate,
     storage: Arc<StorageLimit>,
     known: Known,
+    /// Rooms whose metadata is being changed: of those that change it on this node none refuses another.
+    updates: Locks<RoomKey>,
 }
 
 /// Who asks for what in which room, as the loop of decisions carries it.
@@ -87,7 +80,7 @@ impl Executor {
         gate: Gate,
         storage: Arc<StorageLimit>,
     ) -> Self {
-        Self { store, namespaces, gate, storage, known: Known::new() }
+        Self { store, namespaces, gate, storage, known: Known::new(), updates: Locks::default() }
     }
 
     /// Executes a command for `caller`. `idempotency` makes a retry give the first attempt's result, also where the
@@ -213,7 +206,8 @@ impl Executor {
         }
     }
 
-    /// Decides and commits, and where the home refuses a condition decides again, a few times at most.
+    /// Decides and commits, and where the home refuses a condition decides again, a few times at most: after what the same session
+    /// sent before it for the room, so that its commands keep their order there.
     async fn decide(
         &self,
         asked: Asked<'_>,
@@ -222,11 +216,17 @@ impl Executor {
         mut turn: Turn,
     ) -> Result<Committed, Undone> {
         let store = &*self.store;
+        if Facts::are_of_changes(command) {
+            turn.comes_first().await;
+        }
+        let _alone = match command {
+            Stateless::ConversationUpdate { .. } => Some(self.updates.lock(asked.room).await),
+            _ => None,
+        };
         let mut standing = self.known.standing(store, asked).await?;
-        let mut answer = turn.asked.take();
-        let mut head = None;
-        let mut refused = None;
-        for _ in 0..limits::DECISIONS {
+        let (mut answer, mut head, mut refused) = (turn.asked.take(), None, None);
+        let mut decisions = 0;
+        while decisions < limits::DECISIONS {
             let decided = match self.judge(asked, &standing, &mut answer).await {
                 Ok(permit) => self.plan(asked, &permit, head, command, key.is_some()).await,
                 Err(refusal) => Err(refusal.into()),
@@ -244,11 +244,16 @@ impl Executor {
             if refused.as_ref() == Some(&outcome.conditions) {
                 break;
             }
-            let conditions = outcome.conditions.clone();
+            let (conditions, stands) = (outcome.conditions.clone(), turn::standing(&outcome));
+            if !turn.goes_with(stands) {
+                turn.comes_first().await;
+                standing = self.known.standing(store, asked).await?;
+                continue;
+            }
+            decisions += 1;
             outcome.idempotency = key.cloned();
-            // It is queued from here on: what the same session sent next comes after it.
             let committing = steps::commit(store, outcome);
-            turn.held.clear();
+            turn.is_queued(stands);
             let committed = committing.await;
             if let Some(reserved) = reserved {
                 reserved.settle(&committed);
@@ -262,6 +267,9 @@ impl Executor {
                     standing = self.known.observed(asked, &current, standing.created);
                     head = Some(current.room.map_or(Seq(0), |room| room.head.seq));
                     refused = Some(conditions);
+                    if turn.decides_again().await {
+                        standing = self.known.read(store, asked).await?;
+                    }
                 }
                 Err(error) => return Err(Undone::Failed(refuse_commit(error))),
             }

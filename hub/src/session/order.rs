@@ -1,4 +1,5 @@
-//! The order of a session's commands that change something: they are committed in the order in which it sent them. Where the
+//! The order of a session's commands that change something: those of one room are committed in the order in which it sent them,
+//! and those of all rooms are unless one has to wait in its room for those before it ([`places`](super::places)). Where the
 //! authoriser decides who may, those of one room are, and commands in all other rooms do not wait for its answer, but for that to a
 //! deletion: moderators need none, so it is asked last.
 
@@ -12,6 +13,7 @@ use crate::domain::command::Stateless;
 use crate::domain::names::RoomName;
 
 use super::executor::Turn;
+use super::places::Places;
 use super::services::Services;
 
 /// A command's place in its room's order, where it has one.
@@ -24,6 +26,7 @@ pub struct Order(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     all: Arc<Waited<()>>,
+    places: Places,
     /// Rooms in which something waits for the authoriser. Bounded by the commands in flight.
     rooms: Mutex<Vec<(RoomName, Arc<Waited<()>>)>>,
 }
@@ -63,6 +66,7 @@ impl Order {
             turn.asked = services.executor.asks_first(caller, command).await;
         }
         turn.held.push(Arc::clone(&self.0.all).lock_owned().await);
+        turn.place = command.room().map(|room| self.0.places.take(room));
         turn
     }
 }

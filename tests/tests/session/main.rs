@@ -13,6 +13,7 @@ mod half_closed;
 mod health;
 mod heartbeat;
 mod idempotency;
+mod in_order;
 mod isolation;
 mod keys;
 mod leftovers;
