@@ -85,7 +85,7 @@ where
         (look, exchange, admit): (Answer<Whose>, Option<Answer<String>>, Admit),
     ) -> Answered {
         let request_id = RequestId::of(request.headers());
-        let limit = (self.terms.limit)(reads.path).unwrap_or_default();
+        let limit = (self.terms.limit)(reads.path).begins;
         Box::pin(async move {
             let visitor = Visitor::of(request.extensions());
             let (mut parts, body) = request.into_parts();
