@@ -17,6 +17,7 @@ use super::{Admit, Answered, Edge};
 use crate::audit::Source;
 use crate::domain::caller::Whose;
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::grpc::bodies::Bodies;
 use crate::grpc::call::RequestId;
 use crate::grpc::door::{Admitted, Visitor};
 use crate::grpc::errors;
@@ -145,6 +146,7 @@ async fn read(body: Body, reads: &ReadsFirst, limit: std::time::Duration) -> Res
         Err(_) => return Err(ErrorCode::DeadlineExceeded.into()),
         Ok(Some(Ok(message))) => message,
         Ok(Some(Err(InboundError::TooLarge))) => return Err(ErrorCode::MessageTooLarge.into()),
+        Ok(Some(Err(InboundError::Full))) => return Err(Bodies::full()),
         Ok(Some(Err(InboundError::Malformed | InboundError::Broken)) | None) => {
             return Err(ErrorCode::ProtocolError.into());
         }
