@@ -182,6 +182,8 @@ pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 pub const UNFINISHED_BYTES: usize = 4 << 20;
 /// Whoever has more may try again after this long.
 pub const UNFINISHED_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Largest request that anyone may make, of health and of reflection, bytes: it bears the name of a service or a type.
+pub const OPEN_REQUEST_BYTES: usize = 512;
 /// A command that is not done by then is answered with DEADLINE_EXCEEDED (row LH7).
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Erasing a user's content that is not done by then is answered with `DEADLINE_EXCEEDED`; repeating it carries on.

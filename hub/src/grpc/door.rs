@@ -171,6 +171,11 @@ impl Visitor {
         self.door.bodies.hold(user, body, refused)
     }
 
+    /// What users' requests hold that are not whole yet.
+    pub(super) fn bodies(&self) -> Bodies {
+        self.door.bodies.clone()
+    }
+
     /// A call has come, whatever it is.
     pub(super) fn asks(&self) {
         self.asked.store(true, Ordering::Relaxed);

@@ -21,6 +21,7 @@ use tower::Service;
 use super::bodies::Bodies;
 use super::call::{self, REQUEST_ID, RequestId};
 use super::door::{Admitted, Visitor};
+use super::due;
 use super::early::{self, Answered};
 use super::ports::Answer;
 use super::{errors, streams};
@@ -41,7 +42,34 @@ type Admit = Arc<dyn Fn(&HeaderMap) -> Result<Admitted, Refusal> + Send + Sync>;
 type Exchange = Arc<dyn Fn(&str, &HeaderMap) -> Option<Answer<String>> + Send + Sync>;
 
 /// How long a call of this path may take.
-type Limit = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;
+type Limit = Arc<dyn Fn(&str) -> InTime + Send + Sync>;
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InTime {
+    /// From its headers until all of its request has been read and its answer begins.
+    begins: Duration,
+    /// And from there until the client has taken the answer; `None` where that goes on.
+    taken: Option<Duration>,
+}
+
+impl InTime {
+    /// Answered within `limit`, and the answer taken within as much.
+    pub(super) const fn whole(limit: Duration) -> Self {
+        Self { begins: limit, taken: Some(limit) }
+    }
+
+    /// An answer that begins within `limit` and goes on until the caller leaves or the hub stops.
+    pub(super) const fn endless(limit: Duration) -> Self {
+        Self { begins: limit, taken: None }
+    }
+
+    /// An answer that begins at once, for a request that has `limit` to come to its end; the answer is taken within as much
+    /// after that.
+    pub(super) const fn beside(limit: Duration) -> Self {
+        Self { begins: limit, taken: Some(limit.saturating_mul(2)) }
+    }
+}
 
 /// The terms of a service's calls.
 #[derive(Clone)]
@@ -52,21 +80,20 @@ pub(super) struct Terms {
     pub(super) exchange: Exchange,
     /// The call that is read before the ticket that it bears is used.
     pub(super) reads_first: Option<ReadsFirst>,
-    /// How long the call of a path may take from its headers to the answer, and the client to take that; `None` where
-    /// calls have no end.
+    /// How long the call of a path may take.
     pub(super) limit: Limit,
-    /// Where calls that have a limit are counted until their answers are taken: a stop waits for these.
+    /// Where calls whose answers end are counted until these are taken: a stop waits for them.
     pub(super) in_flight: TaskTracker,
 }
 
 impl Terms {
-    /// Anyone may call, for as long as they like.
-    pub(super) fn open() -> Self {
+    /// Anyone may call, and a stop waits for nobody.
+    pub(super) fn open(limit: impl Fn(&str) -> InTime + Send + Sync + 'static) -> Self {
         Self {
             admit: None,
             exchange: Arc::new(|_, _| None),
             reads_first: None,
-            limit: Arc::new(|_| None),
+            limit: Arc::new(limit),
             in_flight: TaskTracker::new(),
         }
     }
@@ -108,6 +135,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let Some(admit) = self.terms.admit.clone() else {
             let request_id = RequestId::of(request.headers());
+            let limit = (self.terms.limit)(request.uri().path());
+            let request = request.map(|body| due::within(limit.begins, body, request_id.clone()));
             return self.serve(request, request_id);
         };
         let (headers, visitor) = (request.headers(), Visitor::of(request.extensions()));
@@ -182,10 +211,11 @@ where
         let counted = self.terms.in_flight.token();
         let answered = self.server.call(request);
         Box::pin(async move {
-            let Some(limit) = limit else { return Ok(reworded(answered.await?, &request_id)) };
-            match tokio::time::timeout(limit.min(asked), answered).await {
+            match tokio::time::timeout(limit.begins.min(asked), answered).await {
                 Ok(response) => {
-                    Ok(reworded(response?, &request_id).map(|body| timed(body, limit, closer, counted)))
+                    let response = reworded(response?, &request_id);
+                    let Some(limit) = limit.taken else { return Ok(response) };
+                    Ok(response.map(|body| timed(body, limit, closer, counted)))
                 }
                 Err(_) => Ok(errors::status(&ErrorCode::DeadlineExceeded.into(), &request_id).into_http()),
             }

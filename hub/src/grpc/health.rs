@@ -6,6 +6,8 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
+use crate::domain::limits::OPEN_REQUEST_BYTES;
+
 /// The services that health knows; the empty name is the whole.
 const SERVICES: [&str; 3] = ["", hub_service_server::SERVICE_NAME, admin_service_server::SERVICE_NAME];
 
@@ -36,6 +38,7 @@ impl Health {
     /// The service that answers.
     pub fn service(&self) -> HealthServer<HealthService> {
         HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
+            .max_decoding_message_size(OPEN_REQUEST_BYTES)
     }
 
     async fn set_all(&self, status: ServingStatus) {

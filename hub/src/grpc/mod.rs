@@ -10,6 +10,7 @@ pub mod call;
 mod connections;
 pub mod decode;
 pub mod door;
+mod due;
 mod early;
 pub mod edge;
 pub mod encode;

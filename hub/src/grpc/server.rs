@@ -16,7 +16,7 @@ use tower::Service;
 use super::admin::AdminApi;
 use super::connections;
 use super::door::Door;
-use super::edge::{Edge, ReadsFirst, Terms};
+use super::edge::{Edge, InTime, ReadsFirst, Terms};
 use super::execute::{self, HubApi};
 use super::health::Health;
 use super::router::{Asks, Router};
@@ -30,6 +30,9 @@ const EXECUTE_PATH: &str = "/carillon.v1.HubService/Execute";
 const TICKET_PATH: &str = "/carillon.v1.HubService/CreateTicket";
 /// The call that watches a node.
 const WATCH_PATH: &str = "/carillon.v1.AdminService/WatchOverview";
+
+/// The call that watches health.
+const WATCH_HEALTH_PATH: &str = "/grpc.health.v1.Health/Watch";
 
 /// Why a front stopped.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +67,8 @@ pub struct Http2 {
 pub struct Calls {
     /// Largest message that a call may bear, bytes.
     pub frame_bytes: usize,
-    /// A call without a session is answered by then, and its answer taken by as long again; but for the erasure of a
-    /// user, which has [`limits::ERASURE_TIMEOUT`].
+    /// A call without a session is answered by then, and its answer taken by as long again, unless it watches something;
+    /// but for the erasure of a user, which has [`limits::ERASURE_TIMEOUT`].
     pub timeout: Duration,
     /// A connection on which nobody has said hello, called with a good token or asked for health by then is closed.
     pub first_call: Duration,
@@ -138,33 +141,37 @@ where
                     unread: Arc::new(move |whose, source, refusal| unread.unread(whose, source, refusal)),
                     limit: frame_bytes,
                 }),
-                limit: Arc::new(move |_| Some(timeout)),
+                limit: Arc::new(move |_| InTime::whole(timeout)),
                 in_flight: self.in_flight.clone(),
             };
         let of_services = Terms {
             admit: Some(Arc::new(move |headers| services.admit(headers))),
             exchange: Arc::new(move |_, headers| tickets_of_services.exchange(headers)),
             reads_first: None,
-            limit: Arc::new(move |path| {
-                match path {
-                    ERASE_PATH => Some(timeout.max(limits::ERASURE_TIMEOUT)),
-                    // It goes on until the caller leaves or the hub stops.
-                    WATCH_PATH => None,
-                    _ => Some(timeout),
-                }
+            limit: Arc::new(move |path| match path {
+                ERASE_PATH => InTime::whole(timeout.max(limits::ERASURE_TIMEOUT)),
+                WATCH_PATH => InTime::endless(timeout),
+                _ => InTime::whole(timeout),
             }),
             in_flight: self.in_flight,
         };
+        let of_anyone = Terms::open(move |path| match path {
+            WATCH_HEALTH_PATH => InTime::endless(timeout),
+            _ => InTime::whole(timeout),
+        });
         let hub = HubServiceServer::from_arc(self.hub).max_decoding_message_size(frame_bytes);
         let admin = AdminServiceServer::new(self.admin).max_decoding_message_size(frame_bytes);
         let mut router = Router::builder(self.session)
             .mount(Asks::Token, Edge::new(hub, of_users))
             .mount(Asks::Token, Edge::new(admin, of_services))
-            .mount(Asks::Nothing, Edge::new(self.health.service(), Terms::open()));
+            .mount(Asks::Nothing, Edge::new(self.health.service(), of_anyone));
         if self.reflection {
             // The older version is for tools that do not know version 1 yet.
-            router = router.mount(Asks::Nothing, reflection().build_v1()?);
-            router = router.mount(Asks::Nothing, reflection().build_v1alpha()?);
+            let of_tools = Terms::open(move |_| InTime::beside(timeout));
+            let newer = reflection().build_v1()?.max_decoding_message_size(limits::OPEN_REQUEST_BYTES);
+            let older = reflection().build_v1alpha()?.max_decoding_message_size(limits::OPEN_REQUEST_BYTES);
+            router = router.mount(Asks::Nothing, Edge::new(newer, of_tools.clone()));
+            router = router.mount(Asks::Nothing, Edge::new(older, of_tools));
         }
         Ok(router.build())
     }

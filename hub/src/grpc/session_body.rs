@@ -12,6 +12,7 @@ use http_body::{Body, Frame};
 use crate::domain::error::{ErrorCode, Refusal};
 use crate::session::{Batch, Input, Output, Session};
 
+use super::bodies::Bodies;
 use super::call::RequestId;
 use super::decode;
 use super::errors;
@@ -39,6 +40,7 @@ impl<B: Body<Data = Bytes> + Unpin> SessionBody<B> {
             let input = match message {
                 Some(Ok(message)) => decode::input(message),
                 Some(Err(InboundError::TooLarge)) => Input::Broken(ErrorCode::MessageTooLarge.into()),
+                Some(Err(InboundError::Full)) => Input::Broken(Bodies::full()),
                 Some(Err(InboundError::Malformed)) => Input::Broken(ErrorCode::ProtocolError.into()),
                 Some(Err(InboundError::Broken)) => Input::Gone,
                 None => Input::Closed,

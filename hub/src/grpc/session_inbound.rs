@@ -7,6 +7,9 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::Body;
 
+use super::bodies::Reserved;
+use crate::domain::error::Refusal;
+
 /// The length prefix of a gRPC message: one flag byte and four of length.
 const PREFIX: usize = 5;
 
@@ -19,6 +22,9 @@ pub(super) enum InboundError {
     /// A message is compressed, which was not agreed on, or the stream ended in the middle of one.
     #[error("the stream is not made of whole messages")]
     Malformed,
+    /// Its user has begun too much that is not whole yet.
+    #[error("too much has been begun")]
+    Full,
     /// The connection broke, or the client reset the stream.
     #[error("the stream broke")]
     Broken,
@@ -31,7 +37,14 @@ pub(super) struct Inbound<B> {
     pending: Pending,
     limit: usize,
     ended: bool,
+    /// What takes room for the first message, until that has come.
+    room: Option<Room>,
+    /// The room of a message that is not whole yet.
+    held: Option<Reserved>,
 }
+
+/// Takes so many bytes for whoever the stream is of; nothing where that is nobody known.
+pub(super) type Room = Box<dyn Fn(usize) -> Result<Option<Reserved>, Refusal> + Send>;
 
 #[derive(Default)]
 struct Pending {
@@ -44,15 +57,37 @@ struct Pending {
 impl<B: Body<Data = Bytes> + Unpin> Inbound<B> {
     /// Messages of at most `limit` bytes.
     pub(super) fn new(body: B, limit: usize) -> Self {
-        Self { body, pending: Pending::default(), limit, ended: false }
+        Self { body, pending: Pending::default(), limit, ended: false, room: None, held: None }
+    }
+
+    /// The same, where `room` is asked for the first message's bytes if that does not come whole.
+    pub(super) fn within(mut self, room: Room) -> Self {
+        self.room = Some(room);
+        self
+    }
+
+    /// Whether there is room for the first message, as far as it has begun.
+    fn has_room(&mut self) -> bool {
+        let (Some(room), Some(bytes)) = (&self.room, self.pending.announced()) else { return true };
+        if self.held.is_none() {
+            match room(bytes) {
+                Ok(held) => self.held = held,
+                Err(_) => return false,
+            }
+        }
+        true
     }
 
     /// The next message; `None` at the end of the stream.
     pub(super) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, InboundError>>> {
         loop {
             match self.pending.take(self.limit) {
-                Ok(Some(message)) => return Poll::Ready(Some(Ok(message))),
-                Ok(None) => {}
+                Ok(Some(message)) => {
+                    (self.room, self.held) = (None, None);
+                    return Poll::Ready(Some(Ok(message)));
+                }
+                Ok(None) if self.has_room() => {}
+                Ok(None) => return Poll::Ready(Some(Err(InboundError::Full))),
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
             if self.ended {
@@ -83,6 +118,12 @@ impl<B: Body<Data = Bytes> + Unpin> Inbound<B> {
 impl Pending {
     fn is_empty(&self) -> bool {
         self.chunk.is_empty() && self.partial.is_empty()
+    }
+
+    /// How long the message is that has begun, as far as its prefix is there.
+    fn announced(&self) -> Option<usize> {
+        let ([_, length @ ..], _) = self.partial.split_first_chunk::<PREFIX>()?;
+        Some(u32::from_be_bytes(*length) as usize)
     }
 
     fn add(&mut self, data: Bytes) {

@@ -21,11 +21,12 @@ use crate::domain::error::Refusal;
 use crate::domain::time::Timestamp;
 use crate::session::{Closer, Services, Session};
 
+use super::bodies::Bodies;
 use super::call::{self, RequestId};
 use super::door::Visitor;
 use super::errors;
 use super::session_body::SessionBody;
-use super::session_inbound::Inbound;
+use super::session_inbound::{Inbound, Room};
 use super::streams;
 
 /// Opens sessions on one runtime.
@@ -39,6 +40,18 @@ impl SessionService {
     /// For the runtime of shard `shard`.
     pub fn new(services: Arc<Services>, shard: usize) -> Self {
         Self { services, shard }
+    }
+
+    /// Room for a `hello` that does not come whole: that of the user whose token came with the call.
+    fn room(&self, token: &Result<Option<Token>, Refusal>, bodies: Bodies) -> Room {
+        let (services, token) = (Arc::clone(&self.services), token.clone().ok().flatten());
+        Box::new(move |bytes| {
+            let Some(token) = &token else { return Ok(None) };
+            match services.whose(token, Timestamp::now()) {
+                Ok(Verified::User(token)) => bodies.reserve(&token.caller().key(), bytes).map(Some),
+                _ => Ok(None),
+            }
+        })
     }
 
     /// Whether the token that came with a call is good, a service's or that of a user who may have one more connection. A
@@ -86,12 +99,13 @@ where
                 return ready(Ok(errors::status(&refusal, &request_id).into_http()));
             }
         };
+        let room = self.room(&token, visitor.bodies());
         let session =
             Session::new(Arc::clone(&self.services), self.shard, token, request_id.to_string(), closer)
                 .from(visitor.peer(&parts.headers))
                 .traced(call::trace(&parts.headers))
                 .as_attempt(Box::new(trial));
-        let body = SessionBody::new(Inbound::new(body, limit), session, request_id);
+        let body = SessionBody::new(Inbound::new(body, limit).within(room), session, request_id);
         let mut response = Response::new(tonic::body::Body::new(body));
         response
             .headers_mut()

@@ -27,6 +27,9 @@ impl Services {
         source: &Source,
         now: Timestamp,
     ) -> Result<(String, Timestamp), Refusal> {
+        if !self.audit.admits() {
+            return Err(ErrorCode::Unavailable.into());
+        }
         let verified = self.bearer_of_ticket(token, now);
         let verified = verified.inspect_err(|refusal| {
             self.audit.tell_refused(event::AUTHENTICATION, source, About::default(), refusal);

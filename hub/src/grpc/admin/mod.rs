@@ -151,6 +151,9 @@ impl AdminApi {
 
     /// The same of a call that only an operator may make, and which is written down too.
     fn admit_operator(&self, call: &str, source: &Source, headers: &HeaderMap) -> Result<Operator, Refusal> {
+        if !self.audit.admits() {
+            return Err(ErrorCode::Unavailable.into());
+        }
         let operator = self.operator(call, source, headers)?;
         let limited = self.limit(&operator.whose);
         limited.inspect_err(|refusal| self.tell(call, source, None, About::default(), Err(refusal)))?;

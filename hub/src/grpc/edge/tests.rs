@@ -18,6 +18,7 @@ use crate::grpc::server::{Calls, Front, Http2};
 const EXECUTE: &str = "/carillon.v1.HubService/Execute";
 const GET_ROOM: &str = "/carillon.v1.AdminService/GetRoom";
 const ERASE: &str = "/carillon.v1.AdminService/EraseUser";
+const WATCH: &str = "/carillon.v1.AdminService/WatchOverview";
 
 /// A path and a token that may call it.
 const CALLS: [(&str, &str); 2] = [(EXECUTE, ALICE), (GET_ROOM, CLINIC)];
@@ -117,6 +118,7 @@ async fn a_request_that_does_not_come_ends_in_time() {
         (EXECUTE, ALICE, limits::COMMAND_TIMEOUT),
         (GET_ROOM, CLINIC, limits::COMMAND_TIMEOUT),
         (ERASE, CLINIC, limits::ERASURE_TIMEOUT),
+        (WATCH, CLINIC, limits::COMMAND_TIMEOUT),
     ] {
         let closer = Closer::default();
         let began = tokio::time::Instant::now();
@@ -287,4 +289,19 @@ async fn what_a_user_has_not_sent_to_its_end_is_bounded_on_however_many_connecti
     let more = begins(ALICE, begun(EACH));
     tokio::task::yield_now().await;
     assert!(!more.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_anyone_may_ask_is_small_and_comes_in_time() {
+    let hub = FakeHub::answering(None);
+    let mut router = router(&hub).await;
+    for path in ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"] {
+        for (body, code) in [(unsent(), "DEADLINE_EXCEEDED"), (begun(100), "DEADLINE_EXCEEDED")] {
+            let response = router.call(request(path, None, body, &Closer::default())).await.unwrap();
+            assert_eq!(reason(&response), code, "{path}");
+        }
+        let large = begun(limits::OPEN_REQUEST_BYTES);
+        let response = router.call(request(path, None, large, &Closer::default())).await.unwrap();
+        assert_eq!(reason(&response), "MESSAGE_TOO_LARGE", "{path}");
+    }
 }

@@ -17,6 +17,7 @@ use super::{Admit, Answered, Edge};
 use crate::audit::Source;
 use crate::domain::caller::Whose;
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::grpc::bodies::Bodies;
 use crate::grpc::call::RequestId;
 use crate::grpc::door::{Admitted, Visitor};
 use crate::grpc::errors;
@@ -85,7 +86,7 @@ where
         (look, exchange, admit): (Answer<Whose>, Option<Answer<String>>, Admit),
     ) -> Answered {
         let request_id = RequestId::of(request.headers());
-        let limit = (self.terms.limit)(reads.path).unwrap_or_default();
+        let limit = (self.terms.limit)(reads.path).begins;
         Box::pin(async move {
             let visitor = Visitor::of(request.extensions());
             let (mut parts, body) = request.into_parts();
@@ -145,6 +146,7 @@ async fn read(body: Body, reads: &ReadsFirst, limit: std::time::Duration) -> Res
         Err(_) => return Err(ErrorCode::DeadlineExceeded.into()),
         Ok(Some(Ok(message))) => message,
         Ok(Some(Err(InboundError::TooLarge))) => return Err(ErrorCode::MessageTooLarge.into()),
+        Ok(Some(Err(InboundError::Full))) => return Err(Bodies::full()),
         Ok(Some(Err(InboundError::Malformed | InboundError::Broken)) | None) => {
             return Err(ErrorCode::ProtocolError.into());
         }

@@ -99,6 +99,9 @@ impl LocalHub {
     }
 
     async fn operator(&self, call: &Call) -> Result<Operator, Refusal> {
+        if !self.services.audit.admits() {
+            return Err(ErrorCode::Unavailable.into());
+        }
         let operator = self.token(call).await.and_then(|token| {
             self.refuse_services(&token)?;
             self.authenticate.operator(&token)
