@@ -13,8 +13,9 @@ use crate::trace::{TRACE_PARENT, trace_id};
 const BEARER: &str = "bearer.";
 /// Longest user agent that is passed on, bytes.
 const AGENT_BYTES: usize = 256;
-/// Longest token, bytes.
-const TOKEN_BYTES: usize = 8_192;
+/// Of a token that is longer so many bytes are passed on: one more than may be in one that is good, so that a hub refuses
+/// it as it refuses every bad one.
+const TOKEN_BYTES: usize = 8_193;
 
 /// What a request's headers and address say.
 pub(crate) fn call(headers: &HeaderMap, uri: &Uri, address: IpAddr, options: &Options) -> Call {
@@ -41,7 +42,7 @@ fn token(headers: &HeaderMap, uri: &Uri, options: &Options) -> Option<String> {
         .or_else(|| protocols(headers).find_map(|entry| entry.strip_prefix(BEARER).map(str::to_owned)))
         .or_else(|| query(uri, "ticket"))
         .or_else(|| query(uri, "token").filter(|_| options.query_tokens));
-    found.filter(|token| !token.is_empty() && token.len() <= TOKEN_BYTES)
+    found.filter(|token| !token.is_empty()).map(|token| cut(&token, TOKEN_BYTES))
 }
 
 /// The sub-protocols that a request offers.
@@ -92,7 +93,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The beginning of an ASCII text.
+/// The beginning of a text, so many characters.
 fn cut(text: &str, most: usize) -> String {
     text.chars().take(most).collect()
 }

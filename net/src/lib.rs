@@ -8,11 +8,17 @@ pub mod forwarded;
 mod stream;
 pub mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub use stream::Stream;
 
 /// Whether what listens here is reached from this machine alone.
 pub fn is_inside(listen: SocketAddr) -> bool {
     listen.ip().to_canonical().is_loopback()
+}
+
+/// Whether a host, as it stands in an address, is this machine: `localhost`, or a loopback address.
+pub fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }

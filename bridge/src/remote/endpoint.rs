@@ -50,14 +50,18 @@ impl Lease {
 }
 
 impl Endpoint {
-    /// The hub at `url`.
-    pub(super) fn new(url: &str, tls: &ClientTls) -> Result<Arc<Self>, RemoteError> {
+    /// The hub at `url`. Plain text goes to this machine alone, unless `insecure` says otherwise.
+    pub(super) fn new(url: &str, tls: &ClientTls, insecure: bool) -> Result<Arc<Self>, RemoteError> {
         let wrong = || RemoteError::Address(url.chars().take(200).collect());
         let uri: Uri = url.parse().map_err(|_| wrong())?;
+        let is_safe = insecure || uri.host().is_some_and(carillon_net::is_loopback);
         let tls = match uri.scheme_str() {
             Some("http" | "https") if uri.authority().is_none() => return Err(wrong()),
-            Some("http") if *tls == ClientTls::default() => None,
-            Some("http") => return Err(RemoteError::PlainText(url.chars().take(200).collect())),
+            Some("http") if *tls != ClientTls::default() => {
+                return Err(RemoteError::PlainText(url.chars().take(200).collect()));
+            }
+            Some("http") if !is_safe => return Err(RemoteError::Exposed(url.chars().take(200).collect())),
+            Some("http") => None,
             Some("https") => Some(Connector::new(tls)?),
             _ => return Err(wrong()),
         };
@@ -189,16 +193,33 @@ mod tests {
     fn what_is_no_address_is_said() {
         let plain = ClientTls::default();
         for bad in ["", "hub:7420", "ftp://hub", "http://", "https://"] {
-            assert!(matches!(Endpoint::new(bad, &plain), Err(RemoteError::Address(_))), "{bad}");
+            assert!(matches!(Endpoint::new(bad, &plain, false), Err(RemoteError::Address(_))), "{bad}");
         }
         let tls = ClientTls { ca: Some("/nowhere/ca.pem".into()), identity: None };
-        assert!(matches!(Endpoint::new("https://hub:7420", &tls), Err(RemoteError::Tls(_))));
-        assert!(matches!(Endpoint::new("http://hub:7420", &tls), Err(RemoteError::PlainText(_))));
+        assert!(matches!(Endpoint::new("https://hub:7420", &tls, false), Err(RemoteError::Tls(_))));
+        assert!(matches!(Endpoint::new("http://hub:7420", &tls, true), Err(RemoteError::PlainText(_))));
+    }
+
+    #[tokio::test]
+    async fn plain_text_goes_to_this_machine_unless_it_is_said_to_be_insecure() {
+        let plain = ClientTls::default();
+        for inside in ["http://127.0.0.1:7420", "http://[::1]:7420", "http://localhost:7420"] {
+            assert!(Endpoint::new(inside, &plain, false).is_ok(), "{inside}");
+        }
+        for outside in ["http://192.0.2.1:7420", "http://hub:7420", "http://localhost.example", "HTTP://hub"]
+        {
+            assert!(
+                matches!(Endpoint::new(outside, &plain, false), Err(RemoteError::Exposed(_))),
+                "{outside}"
+            );
+            assert!(Endpoint::new(outside, &plain, true).is_ok(), "{outside}");
+        }
+        assert!(Endpoint::new("https://hub:7420", &plain, false).is_ok());
     }
 
     #[tokio::test]
     async fn a_full_connection_is_followed_by_another_and_empty_ones_go() {
-        let endpoint = Endpoint::new("http://127.0.0.1:1", &ClientTls::default()).ok().unwrap();
+        let endpoint = Endpoint::new("http://127.0.0.1:1", &ClientTls::default(), false).ok().unwrap();
         let mut leases: Vec<_> = (0..=2 * STREAMS).map(|_| endpoint.lease()).collect();
         assert_eq!(endpoint.connections.lock().len(), 3);
         leases.truncate(1);

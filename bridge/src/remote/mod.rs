@@ -49,6 +49,8 @@ pub struct RemoteOptions {
     pub hubs: Vec<String>,
     /// Whom to trust at addresses of `https`, and what to show there.
     pub tls: ClientTls,
+    /// Whether tokens and the key may go to other machines in plain text.
+    pub insecure: bool,
     /// The key that hubs and bridge share; without it hubs do not believe what the bridge says of clients.
     pub key: Option<String>,
     /// What is said of the hubs in the log, shared by all workers.
@@ -70,6 +72,12 @@ pub enum RemoteError {
     /// There are certificates, and a hub that is spoken to in plain text.
     #[error("\"{0}\": certificates are for addresses that begin with https://")]
     PlainText(String),
+    /// Others would hear what is said to it.
+    #[error(
+        "\"{0}\" is on another machine, and tokens would travel in plain text: give its address with https://, or say \
+         --hub-insecure"
+    )]
+    Exposed(String),
     /// The key is none that a hub would take.
     #[error("the bridge's key: at least {BRIDGE_KEY_BYTES} bytes, visible ASCII characters alone")]
     Key,
@@ -92,7 +100,8 @@ impl RemoteHub {
     /// end with GOING_AWAY.
     pub fn new(options: &RemoteOptions, drain: CancellationToken) -> Result<Self, RemoteError> {
         let hubs = options.hubs.iter();
-        let endpoints = hubs.map(|hub| Endpoint::new(hub, &options.tls)).collect::<Result<Vec<_>, _>>()?;
+        let endpoints = hubs.map(|hub| Endpoint::new(hub, &options.tls, options.insecure));
+        let endpoints = endpoints.collect::<Result<Vec<_>, _>>()?;
         if endpoints.is_empty() {
             return Err(RemoteError::NoHub);
         }

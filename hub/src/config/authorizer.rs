@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use carillon_net::is_loopback;
 use carillon_net::tls::{ClientTls, Connector};
 
 use super::check::{Broken, duration, number, require};
-use super::keys::is_loopback;
 use super::{HiddenText, span};
 use crate::access::authorizer::GateOptions;
 use crate::access::breaker::BreakerOptions;

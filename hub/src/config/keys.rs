@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use carillon_net::is_loopback;
 use http::Uri;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -157,12 +158,6 @@ fn address(text: &str) -> Option<Uri> {
         _ => false,
     };
     (bare && safe).then_some(url)
-}
-
-/// Whether a host of an address is this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || address.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 /// The certificates of a PEM file, as those that are believed.

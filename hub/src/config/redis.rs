@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use carillon_net::is_loopback;
+
 use super::check::{Broken, duration, number, require};
-use super::keys::is_loopback;
 use super::{HiddenText, span};
 use crate::domain::limits::{COMES_BACK, NODE_LEASE, REVOCATION_STALE};
 use crate::redis::{Durability, Link, Options, options};

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use carillon_net::is_loopback;
+
 use super::check::{Broken, require};
-use super::keys::{is_loopback, roots};
+use super::keys::roots;
 use crate::telemetry::traces::Collector;
 
 /// What `traces.url` may be.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::error::{ErrorCode, Refusal, Violation};
 use super::html;
 use super::limits;
+use super::media::essence;
 
 /// A message's body: text of at most 10,000 characters or data of at most 65,536 bytes, with its media type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,8 +92,8 @@ impl Content {
         Ok(Self { body: Body::Text(body), media_type: media_type.into() })
     }
 
-    /// Checks data: not empty, at most 65,536 bytes, with a media type of at most 128 printable ASCII bytes that is not
-    /// HTML's: HTML is text, and sanitised.
+    /// Checks data: not empty, at most 65,536 bytes, with a media type of at most 128 bytes (see [`essence`]) that is
+    /// not HTML's: HTML is text, and sanitised.
     pub fn data(data: Bytes, media_type: &str) -> Result<Self, Refusal> {
         if data.is_empty() {
             return Err(Refusal::invalid("content", "required"));
@@ -104,13 +105,11 @@ impl Content {
             });
         }
         let media_type = if media_type.is_empty() { "application/octet-stream" } else { media_type };
-        let well_formed = media_type.len() <= limits::MEDIA_TYPE_BYTES
-            && media_type.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
-            && media_type.contains('/');
-        if !well_formed {
+        let short = media_type.len() <= limits::MEDIA_TYPE_BYTES;
+        let Some(essence) = essence(media_type).filter(|_| short) else {
             return Err(Refusal::invalid("content.media_type", "type/subtype, at most 128 bytes"));
-        }
-        if html::is_html(media_type) {
+        };
+        if html::is_html(essence) {
             return Err(Refusal::invalid("content.media_type", "HTML as text, which is sanitised"));
         }
         Ok(Self { body: Body::Data(data), media_type: media_type.into() })

@@ -100,9 +100,8 @@ pub(super) fn sanitise(text: &str) -> Result<String, Refusal> {
     Ok(kept)
 }
 
-/// Whether data of this media type would be shown as a page.
-pub(super) fn is_html(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
+/// Whether data of this media type, without its parameters, would be shown as a page.
+pub(super) fn is_html(essence: &str) -> bool {
     ["text/html", "application/xhtml+xml"].iter().any(|html| essence.eq_ignore_ascii_case(html))
 }
 
@@ -171,7 +170,7 @@ mod tests {
 
     #[test]
     fn data_cannot_pass_for_a_page() {
-        for page in ["text/html", "Text/HTML; charset=utf-8", " text/html", "application/xhtml+xml"] {
+        for page in ["text/html", "Text/HTML", "application/xhtml+xml"] {
             assert!(is_html(page), "{page}");
         }
         assert!(!is_html("text/htmlx") && !is_html("image/png"));

@@ -36,12 +36,9 @@ impl Default for MediaTypes {
 impl MediaTypes {
     /// Reads a list; `None` where one is no media type, or everything.
     pub fn parse(list: &[String]) -> Option<Self> {
-        let is_token = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
-        };
         let is_type = |text: &String| {
             let parts = text.split_once('/');
-            parts.is_some_and(|(kind, sub)| is_token(kind) && (sub == "*" || is_token(sub)))
+            parts.is_some_and(|(kind, sub)| is_name(kind) && (sub == "*" || is_name(sub)))
         };
         list.iter()
             .all(is_type)
@@ -53,9 +50,10 @@ impl MediaTypes {
         self.0.iter().map(|text| &**text)
     }
 
-    /// Whether data of this media type may be sent. Parameters, as `; charset=utf-8`, do not matter.
+    /// Whether data of this media type may be sent. Parameters, as `; charset=utf-8`, do not matter, but must be
+    /// well formed: see [`essence`].
     pub fn allows(&self, media_type: &str) -> bool {
-        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let Some(essence) = essence(media_type).map(str::to_ascii_lowercase) else { return false };
         self.0.iter().any(|allowed| match allowed.strip_suffix('*') {
             Some(kind) => essence.starts_with(kind),
             None => **allowed == *essence,
@@ -71,6 +69,44 @@ impl MediaTypes {
             _ => Ok(()),
         }
     }
+}
+
+/// The `type/subtype` of a media type: two names (RFC 6838, 4.2), each parameter `; name=value` after it, the value a
+/// token or in quotes (RFC 9110, 5.6.6). `None` where it is anything else. A comma, which makes a list of media types of
+/// it for whoever reads it as a header, is in no part, nor is a semicolon or a backslash in quotes: browsers take the
+/// last of such a list.
+pub(super) fn essence(media_type: &str) -> Option<&str> {
+    let mut parts = media_type.split(';');
+    let essence = parts.next()?;
+    let mut follows = parts.clone();
+    // Space is allowed before a parameter, and not at the end.
+    let essence = if follows.next().is_some() { essence.trim_end_matches(' ') } else { essence };
+    let (kind, sub) = essence.split_once('/')?;
+    (is_name(kind) && is_name(sub)).then_some(())?;
+    let last = parts.clone().count();
+    let is_good = |(place, part): (usize, &str)| {
+        let part = part.trim_start_matches(' ');
+        is_parameter(if place + 1 < last { part.trim_end_matches(' ') } else { part })
+    };
+    parts.enumerate().all(is_good).then_some(essence)
+}
+
+/// A type's or subtype's name.
+fn is_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+}
+
+/// A parameter, as `charset=utf-8` or `codecs="opus"`.
+fn is_parameter(text: &str) -> bool {
+    let is_token = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    };
+    let is_quotable = |b: u8| (b.is_ascii_graphic() || b == b' ') && !b"\",\\".contains(&b);
+    text.split_once('=').is_some_and(|(name, value)| {
+        let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        is_token(name) && quoted.map_or_else(|| is_token(value), |inner| inner.bytes().all(is_quotable))
+    })
 }
 
 #[cfg(test)]
@@ -96,6 +132,56 @@ mod tests {
             "",
         ] {
             assert!(!usual.allows(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_browsers_read_as_another_type_is_no_media_type() {
+        for (good, its) in [
+            ("image/png", "image/png"),
+            ("application/vnd.acme+json", "application/vnd.acme+json"),
+            ("text/plain;charset=utf-8", "text/plain"),
+            ("video/webm ; codecs=\"vp8 opus\" ; x=y", "video/webm"),
+            ("audio/ogg; codecs=\"\"", "audio/ogg"),
+        ] {
+            assert_eq!(essence(good), Some(its), "{good}");
+        }
+        let all = MediaTypes::parse(&["video/*".to_owned(), "image/png".to_owned()]).unwrap();
+        for bad in [
+            "image/png;,text/html",
+            "image/png; ,text/html",
+            "image/png,text/html",
+            "image/png;a=b,text/html",
+            "image/png;a=\",text/html\"",
+            "image/png;a=\"b\\\"\"",
+            "image/png;a=\"b;text/html\"",
+            "image/png;a=\"b",
+            "image/png;a=\"",
+            "image/png;",
+            "image/png;;a=b",
+            "image/png;a",
+            "image/png;=b",
+            "image/png;a=",
+            "image/png;a =b",
+            "image/png;a= b",
+            "image/png ",
+            " image/png",
+            "image/png;a=b ",
+            "image/png;\ta=b",
+            "image/png\n",
+            "video/x,text/html",
+            "video/../text/html",
+            "video/..",
+            "video/",
+            "video/*",
+            "video/<script>",
+            "/png",
+            "video",
+            "",
+            "video/\u{e4}",
+        ] {
+            assert_eq!(essence(bad), None, "{bad}");
+            assert!(!all.allows(bad), "{bad}");
         }
     }
 

@@ -44,6 +44,7 @@ impl Beside {
         let options = RemoteOptions {
             hubs: hubs.to_vec(),
             tls: ClientTls::default(),
+            insecure: false,
             key: None,
             notices: Notices::default(),
         };

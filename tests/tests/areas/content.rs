@@ -186,6 +186,7 @@ async fn data_has_a_media_type_that_its_namespace_takes() {
         ("state:x", "image/svg+xml", true),
         ("state:x", "image/png", false),
         ("live:x", "application/xml", false),
+        ("room:lobby", "video/webm; codecs=\"vp8\"", true),
     ] {
         if room.starts_with("room:") {
             assert_eq!(send(room, media_type).await.is_ok(), is_taken, "{room} {media_type}");
@@ -195,14 +196,30 @@ async fn data_has_a_media_type_that_its_namespace_takes() {
             refused => assert_eq!((broken(refused).1, is_taken), ("payload.media_type".to_owned(), false)),
         }
     }
-    let body = content(Body::Data(vec![1].into()), "image/svg+xml");
+    // What a browser would read as a list, whose last counts.
+    let disguised = [
+        "image/png;,text/html",
+        "application/json; ,text/html",
+        "image/png;a=\",text/html\"",
+        "video/x,text/html",
+        "video/../text/html",
+        "video/",
+        "video/<script>",
+    ];
+    for media_type in disguised {
+        assert_eq!(broken(send("room:lobby", media_type).await).1, "content.media_type", "{media_type}");
+        assert_eq!(broken(publish("live:x", media_type).await).1, "payload.media_type", "{media_type}");
+    }
     let everybody = Some(v1::send_notification_request::Audience::AllUsers(true));
     let notice = v1::SendNotificationRequest {
         audience: everybody,
         kind: "k".to_owned(),
         title: "t".to_owned(),
-        body,
         ..Default::default()
     };
-    assert_eq!(broken(hub.admin().send_notification(notice).await).1, "body.media_type");
+    for media_type in [disguised[0], "image/svg+xml"] {
+        let body = content(Body::Data(vec![1].into()), media_type);
+        let notice = v1::SendNotificationRequest { body, ..notice.clone() };
+        assert_eq!(broken(hub.admin().send_notification(notice).await).1, "body.media_type");
+    }
 }

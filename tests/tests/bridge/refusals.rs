@@ -43,6 +43,28 @@ async fn both(address: SocketAddr, path: &str, token: &str) -> [(u16, String); 2
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_too_long_is_a_bad_one() {
+    let beside = Beside::bind(|options| options);
+    let hub = hub().start_with(&beside).await;
+    let drain = CancellationToken::new();
+    let apart = Beside::apart(&[hub.url()], &drain);
+    for (name, bridge) in [("beside", &beside), ("apart", &apart)] {
+        for bytes in [8_193, 30_000] {
+            let bearer = format!("Bearer {}", "x".repeat(bytes));
+            let headers = [("authorization", &*bearer)];
+            let told = (401, "INVALID_TOKEN".to_owned());
+            assert_eq!(refused(bridge.address(), "/v1/events", &headers).await, told, "{name} {bytes}");
+            let posted = request(bridge.address(), "POST", "/v1/tickets", &headers, "").await;
+            assert_eq!(
+                (posted.status, &posted.json()["code"]),
+                (401, &json!("INVALID_TOKEN")),
+                "{name} {bytes}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_would_be_refused_again_has_its_status_so_that_nobody_asks_again() {
     let beside = Beside::bind(|options| options);
     let hub = hub().start_with(&beside).await;

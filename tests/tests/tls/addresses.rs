@@ -198,6 +198,7 @@ async fn a_proven_bridge_is_not_counted_for_its_clients() {
     let options = RemoteOptions {
         hubs: vec![hub.url()],
         tls: ClientTls::default(),
+        insecure: false,
         key: Some(KEY.to_owned()),
         notices: Notices::default(),
     };

@@ -65,7 +65,8 @@ async fn posts_and_event_streams_are_served_within_tls() {
 
 /// A bridge in front of a hub, and whether it ever says that it is ready.
 fn apart(hub: &TestHub, tls: ClientTls, drain: &CancellationToken) -> Beside {
-    let options = RemoteOptions { hubs: vec![hub.url()], tls, key: None, notices: Notices::default() };
+    let options =
+        RemoteOptions { hubs: vec![hub.url()], tls, insecure: false, key: None, notices: Notices::default() };
     Beside::apart_as(&options, drain, |options| options)
 }
 

@@ -111,6 +111,7 @@ async fn a_bridge_apart_is_believed_with_the_key_alone() {
         let options = RemoteOptions {
             hubs: vec![hub.url()],
             tls: ClientTls::default(),
+            insecure: false,
             key,
             notices: Notices::default(),
         };
@@ -144,7 +145,13 @@ async fn a_bridge_apart_is_believed_with_a_certificate_of_a_name_that_is_listed(
     for (name, believed) in [("bridge.internal", true), ("other.internal", false)] {
         let pair = clients.signs(name);
         let tls = ClientTls { ca: Some(authority.file()), identity: Some((pair.certificate, pair.key)) };
-        let options = RemoteOptions { hubs: vec![hub.url()], tls, key: None, notices: Notices::default() };
+        let options = RemoteOptions {
+            hubs: vec![hub.url()],
+            tls,
+            insecure: false,
+            key: None,
+            notices: Notices::default(),
+        };
         let bridge = Beside::apart_as(&options, &drain, trusts_the_proxy);
         let alice = enters(&bridge, &hub).await;
         assert_eq!(seen(&admin).await == told(), believed, "{name}");

@@ -63,10 +63,16 @@ async fn plain_text_to_other_machines_is_refused() {
         &["serve", "--dev", "--grpc", "0.0.0.0:0", "--bridge", "127.0.0.1:0"][..],
         &["serve", "--dev", "--grpc", "127.0.0.1:0", "--bridge", "0.0.0.0:0"],
         &["bridge", "--dev", "--hub", "http://127.0.0.1:1", "--listen", "0.0.0.0:0"],
+        &["bridge", "--dev", "--hub", "http://192.0.2.1:7420", "--listen", "127.0.0.1:0"],
     ] {
         let folder = tempfile::tempdir().unwrap();
         carillon(arguments).within(folder.path()).run().fails("tokens would travel in plain text");
     }
+    let line =
+        ["bridge", "--dev", "--hub", "http://127.0.0.1:1,http://192.0.2.1:7420", "--listen", "127.0.0.1:0"];
+    carillon(line).run().fails("\"http://192.0.2.1:7420\" is on another machine");
+    let meant = carillon(line).arg("--json").arg("--hub-insecure").start_typing();
+    assert_eq!(meant.signalled("TERM").code, Some(0));
     let folder = tempfile::tempdir().unwrap();
     let shown = carillon(["config", "show", "--dev", "--data"]).arg(folder.path()).run().good().out;
     let file = folder.path().join("hub.toml");

@@ -28,6 +28,9 @@ pub(crate) struct BridgeArgs {
     /// A hub, as `http://127.0.0.1:7420` or `https://hub.internal:7420`; several times for several.
     #[arg(long = "hub", value_name = "URL", required = true, env = "CARILLON_HUBS", value_delimiter = ',')]
     hubs: Vec<String>,
+    /// Speak plain text to hubs on other machines, at addresses of `http`: in a closed network.
+    #[arg(long)]
+    hub_insecure: bool,
     /// A PEM file with the authorities that sign the hubs' certificates [default: those that the system trusts].
     #[arg(long, value_name = "FILE")]
     hub_ca: Option<PathBuf>,
@@ -58,7 +61,13 @@ impl BridgeArgs {
     fn remote(&self) -> RemoteOptions {
         let identity = self.hub_certificate.clone().zip(self.hub_key.clone());
         let tls = ClientTls { ca: self.hub_ca.clone(), identity };
-        RemoteOptions { hubs: self.hubs.clone(), tls, key: self.key.clone(), notices: Notices::default() }
+        RemoteOptions {
+            hubs: self.hubs.clone(),
+            tls,
+            insecure: self.hub_insecure,
+            key: self.key.clone(),
+            notices: Notices::default(),
+        }
     }
 }
 

@@ -140,9 +140,10 @@ export type Content = Message<"carillon.v1.Content"> & {
 
   /**
    * Empty means `text/plain` for text and `application/octet-stream` for data; the hub leaves out what empty means.
-   * Otherwise one of `text/plain`, `text/markdown`, `text/html` for text; for data a `type/subtype` of at most 128
-   * printable ASCII bytes that the room's namespace takes (`data_types`), never HTML's (`text/html`,
-   * `application/xhtml+xml`).
+   * Otherwise one of `text/plain`, `text/markdown`, `text/html` for text; for data a `type/subtype` that the
+   * room's namespace takes (`data_types`), never HTML's (`text/html`, `application/xhtml+xml`), with parameters where
+   * it has any: `; name=value`, the value a token or in quotes. At most 128 bytes of ASCII, no comma anywhere, no
+   * backslash and no semicolon in quotes.
    *
    * Of `text/html` (at most 1,000 tags) this is kept: `a abbr b bdi bdo blockquote br caption cite code dd del div dl dt
    * em h1` to `h6 hr i ins kbd li mark ol p pre q s samp small span strong sub sup table tbody td th thead tr u ul`, the
