@@ -46,7 +46,10 @@ export class Client extends Commands {
   /** Calls `listener` with each event of this type, until the returned function is called. */
   readonly on = this.emitter.on.bind(this.emitter) as Emitter<ClientEvents>["on"];
 
-  /** All events from now on, in order, as an async iterator with a bounded queue. */
+  /**
+   * All events from this call on, in order, as an async iterator with a bounded queue. Call it before `connect`: what was
+   * told before is not told again.
+   */
   readonly events = this.emitter.events.bind(this.emitter) as Emitter<ClientEvents>["events"];
 
   /** How the client is. */

@@ -15,7 +15,7 @@ export type { Changes } from "./changing.js";
 export { Client } from "./client.js";
 export { CODES, type Code, type KnownCode } from "./codes.js";
 export { type CommandOptions, Commands, type Words } from "./commands.js";
-export { Emitter, type Named, type Off, type StreamOptions } from "./emitter.js";
+export { Emitter, type EventStream, type Named, type Off, type StreamOptions } from "./emitter.js";
 export {
   CarillonError,
   EndedError,

@@ -66,8 +66,9 @@ export class Room extends Changing<RoomEvents> {
   ) {
     super();
     this.reading = client.readState(name);
-    // Where the room is not joined the entry will not come.
-    const hasArrived = (seq: bigint) => !this.joined || this.messageList.get(seq) !== undefined;
+    // Where the room is not joined the entry will not come, nor where the newest page begins after it.
+    const hasArrived = (seq: bigint) =>
+      !this.joined || this.messageList.get(seq) !== undefined || seq < (this.messageList.lowest ?? 0n);
     this.outbox = new Outbox(client, name, hasArrived, () => this.changed());
     this.delivered = new Throttle(client, MARK_PAUSE_MS, (seq) => client.markDelivered(name, seq));
     this.read = new Throttle(client, MARK_PAUSE_MS, (seq) => client.markRead(name, seq));

@@ -128,6 +128,25 @@ test("a truncated room drops its copy and reads history again", async () => {
   expect(words(room)).toEqual(["words 2"]);
 });
 
+test("what was acknowledged is on its way no more where the page that is read after `truncated` begins later", async () => {
+  const story = await new Story().connects();
+  const room = await opens(story);
+  const sending = room.send("mine");
+  story.socket.push(
+    { case: "messageSent", value: { position: at(4n) } },
+    story.socket.last("messageSend").id,
+  );
+  await sending;
+  expect(room.outbound, "the entry has not come").toHaveLength(1);
+  await story.breaksAndReturns();
+  story.socket.push({ case: "joined", value: joined(60n, { truncated: true }) });
+  await settle();
+  expect(room.outbound, "nothing is known of it yet").toHaveLength(1);
+  story.socket.push(page(11n, 60n, true), story.socket.last("history").id);
+  await settle();
+  expect(room.outbound).toEqual([]);
+});
+
 test("earlier messages are read page by page until there are none", async () => {
   const story = await new Story().connects();
   const room = story.client.room(ROOM);
