@@ -10,6 +10,7 @@ mod folder;
 mod known;
 mod line;
 mod opening;
+mod output;
 mod source;
 mod strangers;
 mod trail;

@@ -2,7 +2,7 @@
 //! store where the chain stands.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -13,6 +13,7 @@ use super::entry::event;
 use super::folder::{Folder, Growing, first_line};
 use super::line::Line;
 use super::opening::{Opened, open};
+use super::output::Output;
 use super::trail::{Queue, Trail, Waiting};
 use super::{AuditError, Options};
 use crate::domain::audit::{ChainHead, ChainId};
@@ -72,7 +73,7 @@ impl AuditLog {
 /// Where lines go.
 enum Sink {
     Folder(Folder, Growing),
-    Output(io::Stdout),
+    Output(Output),
 }
 
 struct Writer {
@@ -102,7 +103,7 @@ impl Writer {
                 folder.sync()?;
                 Sink::Folder(folder, file)
             }
-            (None, _) => Sink::Output(io::stdout()),
+            (None, _) => Sink::Output(Output::open()?),
         };
         let pending = Vec::new();
         let mut writer = Self {
@@ -177,7 +178,7 @@ impl Writer {
         while !self.pending.is_empty() {
             let written = match &mut self.sink {
                 Sink::Folder(_, file) => file.append(&self.pending),
-                Sink::Output(output) => output.write_all(&self.pending).and_then(|()| output.flush()),
+                Sink::Output(output) => output.append(&mut self.pending),
             };
             match written {
                 Ok(()) => {

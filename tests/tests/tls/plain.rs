@@ -71,7 +71,8 @@ async fn plain_text_to_other_machines_is_refused() {
     let line =
         ["bridge", "--dev", "--hub", "http://127.0.0.1:1,http://192.0.2.1:7420", "--listen", "127.0.0.1:0"];
     carillon(line).run().fails("\"http://192.0.2.1:7420\" is on another machine");
-    let meant = carillon(line).arg("--json").arg("--hub-insecure").start_typing();
+    let mut meant = carillon(line).arg("--json").arg("--hub-insecure").start_typing();
+    meant.line();
     assert_eq!(meant.signalled("TERM").code, Some(0));
     let folder = tempfile::tempdir().unwrap();
     let shown = carillon(["config", "show", "--dev", "--data"]).arg(folder.path()).run().good().out;
