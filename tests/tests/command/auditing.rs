@@ -4,8 +4,12 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use carillon_client::v1;
+use carillon_client::v1::hub_service_client::HubServiceClient;
 use carillon_tests::command::{Carillon, Ran, Running, carillon};
 use tempfile::TempDir;
+use tonic::transport::Channel;
+use tonic::{Code, Request};
 
 const PORTS: [&str; 6] = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--bridge", "127.0.0.1:0"];
 
@@ -120,6 +124,7 @@ fn where_lines_cannot_be_kept_nobody_new_comes_in_if_so_configured() {
         .good();
     let rooms = || carillon(["rooms", "--addr", &address, "--token", token.out.trim()]);
     rooms().run().good();
+    assert_eq!(asks_for_a_ticket(&address, token.out.trim()), None);
     hub.is_read_no_more();
     // The first who comes is let in, and their line cannot be written.
     while of(folder.path(), &format!("history room:lobby --addr {address} --token {}", token.out.trim()))
@@ -128,6 +133,8 @@ fn where_lines_cannot_be_kept_nobody_new_comes_in_if_so_configured() {
         == Some(0)
     {}
     rooms().run().fails("UNAVAILABLE");
+    // Nor has anyone a ticket.
+    assert_eq!(asks_for_a_ticket(&address, token.out.trim()), Some(Code::Unavailable));
     // An emergency is told all the same.
     let service = carillon(["token", "school", "--service", "--tenant", "acme", "--config"])
         .arg(folder.path().join("carillon.toml"))
@@ -141,6 +148,17 @@ fn where_lines_cannot_be_kept_nobody_new_comes_in_if_so_configured() {
     notify("critical").good();
     notify("normal").fails("UNAVAILABLE");
     hub.signalled("TERM");
+}
+
+/// Why whoever shows a token gets no ticket.
+fn asks_for_a_ticket(address: &str, token: &str) -> Option<Code> {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let url = format!("http://{address}").try_into().unwrap();
+        let mut asked = Request::new(v1::CreateTicketRequest::default());
+        asked.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let mut hub = HubServiceClient::new(Channel::builder(url).connect_lazy());
+        hub.create_ticket(asked).await.err().map(|status| status.code())
+    })
 }
 
 /// What a line of a message that was sent calls its sender's token, once it is written.
