@@ -8,12 +8,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::feed::Feed;
 use crate::domain::position::Epoch;
-use crate::domain::time::Timestamp;
 use crate::grpc::health::Health;
 use crate::session::Services;
 use crate::store::StoreError;
@@ -23,8 +23,13 @@ use super::stores::Patience;
 /// How often the store is looked at.
 const LOOKS: Duration = Duration::from_secs(1);
 
-/// A store that has answered for its upkeep within this time, which is several times as long as it takes, is there.
+/// A store that has answered for its upkeep within this time, which is several times as long as it takes, is there: sessions
+/// do not end sooner.
 const FRESH: Duration = Duration::from_secs(3);
+
+/// One that has not for so long does not work, whatever it may take to answer. Later than one that answers in a second at most says
+/// so itself.
+const SILENT: Duration = Duration::from_secs(4);
 
 /// Revocations that are read at once.
 const REVOCATIONS_PAGE: u32 = 10_000;
@@ -41,6 +46,8 @@ pub(super) struct Outage {
     revocations_after: (Epoch, u64),
     /// Until when all revocations were known.
     known: Instant,
+    /// They are being read.
+    reading: Option<Reading>,
     has_ended: bool,
     /// Cancelled when the store has failed for good.
     failed: CancellationToken,
@@ -64,6 +71,7 @@ impl Outage {
             is_out: false,
             revocations_after: (services.store.epoch(), revocations_after),
             known: Instant::now(),
+            reading: None,
             has_ended: false,
         }
     }
@@ -73,13 +81,20 @@ impl Outage {
         let mut ticks = tokio::time::interval(LOOKS);
         let looking = async {
             loop {
-                ticks.tick().await;
+                // Whoever waits for an answer goes on looking meanwhile.
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    after = answer(&mut self.reading) => {
+                        self.take_revocations(after);
+                        continue;
+                    }
+                }
                 self.look_at_health().await;
                 if self.services.store.has_failed() {
                     self.failed.cancel();
                 }
                 if let Some(stale) = self.patience.stale {
-                    self.look_at_revocations(stale).await;
+                    self.look_at_revocations(stale.max(FRESH));
                 }
             }
         };
@@ -92,7 +107,9 @@ impl Outage {
     /// Takes the hub out of service while its store has not answered or committed for a while, other nodes are not heard, or they
     /// take this one to be gone.
     async fn look_at_health(&mut self) {
-        let fault = fault(&self.services);
+        let silence = self.services.store.silence_of_any();
+        let is_silent = (silence >= SILENT).then_some("the store has fallen silent");
+        let fault = fault(&self.services).or(is_silent);
         if fault.is_none() {
             self.away = None;
             if std::mem::take(&mut self.is_out) {
@@ -102,9 +119,7 @@ impl Outage {
                     self.health.serving().await;
                 }
             }
-        } else if self.away.get_or_insert_with(|| since(&self.services)).elapsed() >= self.patience.unready
-            && !self.is_out
-        {
+        } else if self.is_away_since(silence).elapsed() >= self.patience.unready && !self.is_out {
             self.is_out = true;
             self.services.set_in_service(false);
             tracing::error!(fault, "the hub is out of service");
@@ -112,20 +127,26 @@ impl Outage {
         }
     }
 
+    /// Since when something does not work: of a store that has fallen silent since it was heard last, also where it is noticed later.
+    fn is_away_since(&mut self, silence: Duration) -> Instant {
+        let now = Instant::now();
+        let heard = now.checked_sub(silence).unwrap_or(now);
+        let away = self.away.map_or(heard, |away| away.min(heard));
+        *self.away.insert(away)
+    }
+
     /// Lets nobody in while revocations may be missing, and ends sessions where that lasts.
-    async fn look_at_revocations(&mut self, stale: Duration) {
+    fn look_at_revocations(&mut self, stale: Duration) {
         let (services, now) = (Arc::clone(&self.services), Instant::now());
         let is_heard = services.delivery.feed().is_none_or(Feed::is_connected);
         if !services.store.says_who_is_revoked() {
             services.revocations.set_stale(true);
         } else if is_heard && !services.revocations.are_stale() {
-            // One that has just fallen silent is taken to be there for a while.
-            let silence = services.store.silence();
-            let silence = if silence < FRESH { Duration::ZERO } else { silence };
-            self.known = self.known.max(now.checked_sub(silence).unwrap_or(now));
-        } else if self.read_revocations().await.is_ok() {
-            self.known = now;
-            services.revocations.set_stale(false);
+            let heard = now.checked_sub(services.store.silence());
+            self.known = self.known.max(heard.unwrap_or(now));
+        } else if self.reading.as_ref().is_none_or(|reading| reading.asked.elapsed() >= stale) {
+            // What is answered so late says nothing of now.
+            self.reading = Some(self.read_revocations(now));
         }
         if self.known.elapsed() < stale {
             if std::mem::take(&mut self.has_ended) {
@@ -138,14 +159,45 @@ impl Outage {
         }
     }
 
-    async fn read_revocations(&mut self) -> Result<(), StoreError> {
+    fn read_revocations(&mut self, asked: Instant) -> Reading {
         let epoch = self.services.store.epoch();
         if self.revocations_after.0 != epoch {
             // Some were lost, and others may have their places.
             self.revocations_after = (epoch, 0);
         }
-        self.revocations_after.1 = learn_revocations(&self.services, self.revocations_after.1).await?;
-        Ok(())
+        let (services, after) = (Arc::clone(&self.services), self.revocations_after.1);
+        let answer = Box::pin(async move { learn_revocations(&services, after).await.ok() });
+        Reading { asked, epoch, answer }
+    }
+
+    /// Revocations are known from when they were asked for, unless that failed, or was in another epoch.
+    fn take_revocations(&mut self, after: Option<u64>) {
+        let Some(reading) = self.reading.take() else { return };
+        if let Some(after) = after
+            && self.revocations_after.0 == reading.epoch
+        {
+            self.revocations_after.1 = after;
+            self.known = self.known.max(reading.asked);
+            if self.patience.stale.is_some_and(|stale| reading.asked.elapsed() < stale.max(FRESH)) {
+                self.services.revocations.set_stale(false);
+            }
+        }
+    }
+}
+
+/// Revocations that are being read.
+struct Reading {
+    asked: Instant,
+    epoch: Epoch,
+    /// The place of the last; `None` where they could not be read.
+    answer: BoxFuture<'static, Option<u64>>,
+}
+
+/// What comes of it; never anything where nothing is read.
+async fn answer(reading: &mut Option<Reading>) -> Option<u64> {
+    match reading {
+        Some(reading) => (&mut reading.answer).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -161,14 +213,6 @@ fn fault(services: &Services) -> Option<&'static str> {
         (.., false) => Some("this node's lease has ended"),
         _ => None,
     }
-}
-
-/// Since when something does not work: of a store that has not answered for a while, for so long.
-fn since(services: &Services) -> Instant {
-    let now = Instant::now();
-    let away = services.store.figures().away_since;
-    let silence = away.map_or(Duration::ZERO, |since| Timestamp::now().since(since));
-    now.checked_sub(silence).unwrap_or(now)
 }
 
 /// Reads which tokens are good no more, after a place. Gives the place of the last.

@@ -138,7 +138,11 @@ impl Delivery {
             Topic::User(user) => self.inbox_changed(user),
             // Somebody may have been erased.
             Topic::Hub => self.rooms.forget_tails(None),
-            Topic::Room(room) => self.misses_marks(room),
+            Topic::Room(room) => {
+                self.misses_marks(room);
+                // Of whoever is a member and not there another device may have read, and be heard of no more.
+                self.misses_counts(room);
+            }
             Topic::Tenant(_) => {}
         }
     }

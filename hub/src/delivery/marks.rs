@@ -9,6 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::domain::limits::TOLD_MARKS;
 use crate::domain::marks::Marks;
 use crate::domain::names::{RoomKey, UserId};
+use crate::domain::namespace::Who;
 use crate::domain::push::Push;
 
 use super::mailbox::MergeKey;
@@ -47,13 +48,25 @@ impl ToldMarks {
     }
 }
 
-/// Rooms where marks may have been missed. Bounded by the rooms that are followed.
+/// Rooms where marks may have been missed. Bounded by the rooms that are followed, or that connected users are members of.
 #[derive(Default)]
 pub(super) struct MissedRooms(Mutex<FxHashSet<RoomKey>>);
 
 impl MissedRooms {
     pub(super) fn take(&self) -> Vec<RoomKey> {
         std::mem::take(&mut *self.0.lock()).into_iter().collect()
+    }
+
+    fn take_some(&self, most: usize) -> Vec<RoomKey> {
+        let mut rooms = self.0.lock();
+        let some: Vec<_> = rooms.iter().take(most).cloned().collect();
+        for room in &some {
+            rooms.remove(room);
+        }
+        if rooms.is_empty() {
+            *rooms = FxHashSet::default();
+        }
+        some
     }
 
     pub(super) fn add(&self, room: &RoomKey) {
@@ -110,6 +123,18 @@ impl Delivery {
     pub fn misses_marks(&self, room: &RoomKey) {
         if self.is_told_of_marks(room).is_some() {
             self.missed.add(room);
+        }
+    }
+
+    /// Up to `most` rooms whose members' unread counts may have changed unheard, each once.
+    pub fn take_missed_counts(&self, most: usize) -> Vec<RoomKey> {
+        self.missed_counts.take_some(most)
+    }
+
+    /// In a room with members unread counts may have changed unheard.
+    pub fn misses_counts(&self, room: &RoomKey) {
+        if self.namespaces.rules(&room.room).is_some_and(|rules| rules.join == Who::Members) {
+            self.missed_counts.add(room);
         }
     }
 

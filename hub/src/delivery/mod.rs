@@ -88,6 +88,8 @@ pub struct Delivery {
     inboxes: ChangedInboxes,
     /// Rooms where marks may have been missed.
     missed: MissedRooms,
+    /// Rooms whose members' unread counts may have changed unheard.
+    missed_counts: MissedRooms,
     large_room: usize,
     epoch: AtomicU64,
     /// What other nodes commit comes from there; not set where there are none.
@@ -115,6 +117,7 @@ impl Delivery {
             read: ReadRooms::default(),
             inboxes: ChangedInboxes::default(),
             missed: MissedRooms::default(),
+            missed_counts: MissedRooms::default(),
             large_room,
             epoch: AtomicU64::new(0),
             feed: OnceLock::new(),

@@ -446,7 +446,7 @@ pub const PRESENCE_ELSEWHERE_GRACE: Duration = Duration::from_secs(1);
 pub const PRESENCE_TOLD: usize = 1_000;
 /// Messages of a node that wait while its sessions are read; past that they are read again.
 pub const PRESENCE_LATER: usize = 256;
-/// A tenant whose last session here ended is followed for so long.
+/// A tenant without sessions here is followed for so long, after the last of them and after anybody asked who is present.
 pub const PRESENCE_LINGER: Duration = Duration::from_secs(10);
 /// A node's lease: where it does not renew it, its sessions are over by then. Renewed at a third.
 pub const NODE_LEASE: Duration = Duration::from_secs(15);

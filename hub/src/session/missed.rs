@@ -1,5 +1,5 @@
-//! Marks that other nodes told while this one did not hear: of the rooms that are followed here they are read once it does
-//! again, and what is greater than what was told is told.
+//! What other nodes told while this one did not hear. Of the rooms that are followed here marks are read once it does again, and
+//! what is greater than what was told is told; of those that users are members of, who do not follow them, unread counts are.
 
 use std::sync::Arc;
 
@@ -39,27 +39,16 @@ pub async fn tell_missed_marks(services: Arc<Services>, cancel: CancellationToke
 impl Services {
     /// What fails is left for the next time, and ends this one where there is more than is under way.
     async fn tell_missed_marks(&self) -> Result<(), StoreError> {
-        let mut rooms = self.delivery.take_missed_rooms().into_iter();
-        let mut result = Ok(());
-        let mut under_way = stream::FuturesUnordered::new();
-        loop {
-            while under_way.len() < AT_A_TIME
-                && result.is_ok()
-                && let Some(room) = rooms.next()
-            {
-                under_way.push(self.tell_missed_marks_of(room));
-            }
-            match under_way.next().await {
-                None => break,
-                Some(Ok(())) => {}
-                Some(Err((room, error))) => {
-                    self.delivery.misses_marks(&room);
-                    result = Err(error);
-                }
-            }
-        }
-        rooms.for_each(|room| self.delivery.misses_marks(&room));
-        result
+        let tell = |room| self.tell_missed_marks_of(room);
+        each(self.delivery.take_missed_rooms(), tell, |room| self.delivery.misses_marks(room)).await
+    }
+
+    /// Sends unread counts of rooms to their members who do not follow them. What fails is left for the next time, and ends this
+    /// one where there is more than is under way.
+    pub(super) async fn send_missed(&self, rooms: Vec<RoomKey>) -> Result<(), StoreError> {
+        let tell =
+            |room: RoomKey| async move { self.send_missed_of(&room).await.map_err(|error| (room, error)) };
+        each(rooms, tell, |room| self.delivery.misses_counts(room)).await
     }
 
     /// Those of who is there are read, on whichever node they are, and of whose marks were told before.
@@ -83,4 +72,32 @@ impl Services {
         }
         Ok(())
     }
+}
+
+/// Does something for rooms, some at a time. Where it fails for one it is begun for no more, and all that are left are `missed` again.
+async fn each<F: Future<Output = Result<(), (RoomKey, StoreError)>>>(
+    rooms: Vec<RoomKey>,
+    tell: impl Fn(RoomKey) -> F,
+    missed: impl Fn(&RoomKey),
+) -> Result<(), StoreError> {
+    let (mut rooms, mut result) = (rooms.into_iter(), Ok(()));
+    let mut under_way = stream::FuturesUnordered::new();
+    loop {
+        while under_way.len() < AT_A_TIME
+            && result.is_ok()
+            && let Some(room) = rooms.next()
+        {
+            under_way.push(tell(room));
+        }
+        match under_way.next().await {
+            None => break,
+            Some(Ok(())) => {}
+            Some(Err((room, error))) => {
+                missed(&room);
+                result = Err(error);
+            }
+        }
+    }
+    rooms.for_each(|room| missed(&room));
+    result
 }

@@ -291,12 +291,13 @@ impl Services {
         }
         // The executor says who may see it; who is present is known here.
         match asked {
-            Some((room, cursor, limit)) => Ok(self.present(caller, &room, &cursor, limit)?.into()),
+            Some((room, cursor, limit)) => Ok(self.present(caller, &room, &cursor, limit).await?.into()),
             None => Ok(answer),
         }
     }
 
-    fn present(
+    /// `UNAVAILABLE` where it is not known in time who is on other nodes: nobody of the tenant need have a session on this one.
+    async fn present(
         &self,
         caller: &Caller,
         room: &RoomKey,
@@ -306,6 +307,7 @@ impl Services {
         let scope = room.room.as_str();
         let after =
             cursor::read(List::Presence, &caller.key(), scope, cursor)?.map(UserId::parse).transpose()?;
+        self.presence.gather(&caller.tenant).await.map_err(|_| ErrorCode::Unavailable)?;
         let page = self.presence.page(room, after.as_ref(), limit as usize);
         let last = page.states.last().filter(|_| page.more);
         let next = last.map(|last| cursor::write(List::Presence, &caller.key(), scope, last.user.as_str()));

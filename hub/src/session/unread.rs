@@ -30,6 +30,10 @@ pub use absent::{AbsentMember, Here, absent_members};
 /// Rooms and inboxes that are read at a time: one with many members holds up no other.
 const AT_A_TIME: usize = 8;
 
+/// Rooms whose counts may have changed unheard that are read between two times that counts are sent: so that others' are not
+/// held up for long.
+const MISSED_AT_ONCE: usize = 512;
+
 /// Where the latest message is looked for, when somebody has read: among this many entries from the end.
 const LATEST_AMONG: u32 = 20;
 
@@ -77,7 +81,27 @@ impl Services {
         for user in self.delivery.take_changed_inboxes() {
             sends.push(Box::pin(self.send_inbox_unread(user)));
         }
+        // Among the others, so that no count that was read before is sent after a newer one.
+        let missed = self.delivery.take_missed_counts(MISSED_AT_ONCE);
+        if !missed.is_empty() {
+            sends.push(Box::pin(self.send_missed(missed)));
+        }
         sends
+    }
+
+    /// To members who are here and do not follow the room, as if it had got its latest message just now.
+    pub(super) async fn send_missed_of(&self, room: &RoomKey) -> Result<(), StoreError> {
+        let (number, latest) = self.latest_message(room).await?;
+        let seq = latest.map_or(Seq(0), |entry| entry.seq);
+        self.send_unread_of(room.clone(), LatestMessage { seq, number }).await
+    }
+
+    /// A room's number of messages, and the latest where it is among the last entries.
+    async fn latest_message(&self, room: &RoomKey) -> Result<(u64, Option<Entry>), StoreError> {
+        let bound = PageBound { items: LATEST_AMONG, bytes: CATCH_UP_BYTES };
+        let page = self.store.entries(room, EntryRange::Before(Seq::MAX), bound).await?;
+        let latest = page.entries.into_iter().find(|entry| matches!(entry.body, EntryBody::Message(_)));
+        Ok((page.head_number, latest))
     }
 
     /// To members who are here and do not follow the room.
@@ -114,15 +138,12 @@ impl Services {
             return Ok(());
         }
         let Some(member) = self.store.member(&room, &user).await? else { return Ok(()) };
-        let Some(state) = self.store.room(&room).await? else { return Ok(()) };
         let marks = self.store.marks(&room, &user).await?;
-        let bound = PageBound { items: LATEST_AMONG, bytes: CATCH_UP_BYTES };
-        let page = self.store.entries(&room, EntryRange::Before(Seq::MAX), bound).await?;
-        let latest = page.entries.into_iter().find(|entry| matches!(entry.body, EntryBody::Message(_)));
+        let (number, latest) = self.latest_message(&room).await?;
         let seq = latest.as_ref().map_or(Seq(0), |entry| entry.seq);
         let may_read = self.reads(&room, member.role);
         let latest = latest.filter(|entry| may_read && entry.seq >= member.history_from && is_listed(entry));
-        self.push_unread(&room, &absent, marks.unread(state.head_number), seq, latest.map(Box::new));
+        self.push_unread(&room, &absent, marks.unread(number), seq, latest.map(Box::new));
         Ok(())
     }
 

@@ -171,6 +171,11 @@ pub trait Store: Send + Sync + 'static {
         Duration::ZERO
     }
 
+    /// For how long it has not answered, or taken what is written, with all of its servers.
+    fn silence_of_any(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// A secret of this store's own, made with it: what ids that the hub chooses are hashed with.
     fn secret(&self) -> [u8; 16];
 

@@ -214,6 +214,22 @@ async fn members_and_erasures_are_told_while_the_bus_of_who_commits_is_away() {
     b.waits_for("the erasure", is_erased).await;
 }
 
+/// Nobody says it again: whoever has a session there is told of the room as it is found.
+#[tokio::test]
+async fn rooms_that_a_user_got_while_the_bus_of_who_hears_was_away_are_told() {
+    let (server, a, b) = one_with_a_bus_of_its_own().await;
+    let _reach = a.feed.reach(&user("bob")).await.unwrap();
+    a.commit(membership("x", "bob", MembershipChange::Added)).await;
+    takes_its_bus_away(&server, &a).await;
+    b.commit(membership("y", "bob", MembershipChange::Added)).await;
+    server.command::<()>("ACL SETUSER bus on");
+    let is_of = |told: &Told, id: &str| {
+        let control = Control::Member { room: room(id).room, is_member: true };
+        matches!(told, Told::Control(of, came) if *of == user("bob") && *came == control)
+    };
+    a.waits_for("the new room", move |told| is_of(told, "y")).await;
+}
+
 /// What nodes have for each other's users waits for the bus, and comes in order.
 #[tokio::test]
 async fn what_is_for_a_user_is_told_when_the_bus_is_back() {

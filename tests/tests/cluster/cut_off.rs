@@ -64,6 +64,30 @@ async fn sessions_end_where_nobody_knows_who_was_revoked() {
     comes_to(&mut health, true).await;
 }
 
+/// Neither waits for an answer of Redis, nor for the time that one may take.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_end_and_health_says_so_while_answers_of_redis_are_waited_for() {
+    let redis = Redis::start(Keeps::Always);
+    let node = hub().node_of(&redis).with(|config| {
+        config.redis.answer_timeout = Duration::from_secs(60);
+        config.redis.revocation_stale = Duration::from_secs(1);
+        config.redis.unready_after = Duration::from_secs(1);
+    });
+    let node = node.start().await;
+    let mut alice = node.enters("alice").await;
+    alice.joins("room:lobby").await;
+    let mut health = health_of(&node).await;
+    redis.freeze();
+    let asked = tokio::spawn(node.hub.services().store.revocations(0, 1));
+    alice.waits_for(|event| matches!(event, Event::Disconnected(_)).then_some(())).await;
+    comes_to(&mut health, false).await;
+    assert!(!asked.is_finished(), "an answer is still waited for");
+    redis.thaw();
+    alice.waits_for(|event| matches!(event, Event::Connected(_)).then_some(())).await;
+    alice.says("room:lobby", "here again").await;
+    comes_to(&mut health, true).await;
+}
+
 /// Reads are answered, and nothing is committed: whoever watches health sends nobody there, and who is there stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_redis_takes_no_writes_is_out_of_service() {

@@ -1,15 +1,11 @@
 //! Connections break and Redis dies, in the middle of it: nothing that was acknowledged is lost, told twice or out of order.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use carillon_client::{Client, Event};
-use carillon_tests::{PATIENCE, Person, seq, words};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use carillon_client::Event;
+use carillon_tests::{Person, seq, words};
 
+use crate::load::Load;
 use crate::nodes::two;
 
 pub(crate) const ROOM: &str = "room:lobby";
@@ -17,133 +13,95 @@ pub(crate) const ROOM: &str = "room:lobby";
 /// The last message.
 pub(crate) const END: &str = "the end";
 
-/// People who send until they are told to stop, each message another one.
-pub(crate) struct Senders {
-    stop: Arc<AtomicBool>,
-    sending: Vec<JoinHandle<BTreeSet<String>>>,
-}
-
-impl Senders {
-    pub(crate) fn start(people: [&Person; 2], round: u32) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let sending = people.map(|person| {
-            tokio::spawn(sends(person.client.clone(), person.name.clone(), round, Arc::clone(&stop)))
-        });
-        Self { stop, sending: sending.into() }
-    }
-
-    /// Stops them, and gives what was acknowledged.
-    pub(crate) async fn stop(self) -> BTreeSet<String> {
-        self.stop.store(true, Ordering::SeqCst);
-        let mut acknowledged = BTreeSet::new();
-        for sent in self.sending {
-            acknowledged.extend(sent.await.expect("they send"));
-        }
-        acknowledged
-    }
-}
-
-async fn sends(client: Client, name: String, round: u32, stop: Arc<AtomicBool>) -> BTreeSet<String> {
-    let (mut acknowledged, mut n) = (BTreeSet::new(), 0);
-    while !stop.load(Ordering::SeqCst) {
-        n += 1;
-        let text = format!("{name} {round} {n}");
-        match client.send(ROOM, text.as_str()).await {
-            Ok(_) => _ = acknowledged.insert(text),
-            Err(_) => tokio::task::yield_now().await,
-        }
-    }
-    acknowledged
-}
-
-/// What somebody hears up to [`END`], which must be without holes, repetitions and disorder; and how much that is by now.
-pub(crate) fn listens(mut person: Person) -> (JoinHandle<Vec<String>>, watch::Receiver<usize>) {
-    let (count, heard_so_far) = watch::channel(0);
-    let listening = tokio::spawn(async move {
-        let mut heard = Vec::new();
-        loop {
-            let message = person.hears(ROOM).await;
-            heard.push(words(&message).to_owned());
-            assert_eq!(seq(&message), heard.len() as u64, "in order, each once");
-            count.send_replace(heard.len());
-            if words(&message) == END {
-                return heard;
-            }
-        }
-    });
-    (listening, heard_so_far)
-}
-
-/// Waits until so many more were heard.
-pub(crate) async fn hears_more(heard: &mut watch::Receiver<usize>, more: usize) {
-    let until = *heard.borrow() + more;
-    let heard = timeout(PATIENCE, heard.wait_for(|heard| *heard >= until)).await.expect("it goes on");
-    heard.expect("somebody listens");
-}
-
-/// What was acknowledged was heard, once. Says how much that was, and what was heard without: its outcome was not known.
-pub(crate) fn all_came_once(acknowledged: &BTreeSet<String>, heard: &[String]) {
-    let mut times = BTreeMap::new();
-    for text in heard {
-        *times.entry(text).or_insert(0) += 1;
-    }
-    let wrong: Vec<_> = acknowledged.iter().filter(|text| times.get(text) != Some(&1)).collect();
-    assert!(wrong.is_empty(), "{wrong:?} lost or told twice");
-    println!("{} acknowledged, {} heard", acknowledged.len(), heard.len());
-}
-
-pub(crate) async fn says_at_last(person: &Person, text: &str) {
+async fn says_at_last(person: &Person, text: &str) {
     while person.client.send(ROOM, text).await.is_err() {}
+}
+
+/// Of both nodes, once their people hear and are heard: how long that took.
+async fn both_recover(load: &Load) -> Duration {
+    load.recovers(0).await.max(load.recovers(1).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_of_the_bus_that_are_killed_cost_nothing() {
     let nodes = two().await;
-    let (alice, bob) = (nodes.one.enters("alice").await, nodes.other.enters("bob").await);
-    let (carol, dan) = (nodes.one.enters("carol").await, nodes.other.enters("dan").await);
-    carol.joins(ROOM).await;
-    dan.joins(ROOM).await;
-    let ((of_carol, mut heard), (of_dan, _)) = (listens(carol), listens(dan));
-    let senders = Senders::start([&alice, &bob], 0);
-    let mut killed = 0;
+    let load = Load::begin(&[&nodes.one, &nodes.other]).await;
+    let (mut killed, mut recovered) = (0, Duration::ZERO);
     for _ in 0..10 {
-        hears_more(&mut heard, 100).await;
+        load.is_acknowledged(0, 50).await;
         killed += tokio::task::block_in_place(|| nodes.redis.command::<u64>("CLIENT KILL TYPE pubsub"));
+        recovered = recovered.max(both_recover(&load).await);
     }
-    hears_more(&mut heard, 100).await;
-    let acknowledged = senders.stop().await;
-    alice.says(ROOM, END).await;
-    let (of_carol, of_dan) = (of_carol.await.unwrap(), of_dan.await.unwrap());
-    assert_eq!(of_carol, of_dan);
-    assert!(killed >= 10, "{killed}");
-    all_came_once(&acknowledged, &of_dan);
-    println!("{killed} connections killed");
+    assert!(killed >= 20, "{killed}");
+    let outcome = load.end("all connections of the bus killed, ten times", recovered).await;
+    assert_eq!(outcome.ended, [0, 0], "sessions stay");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_dies_and_comes_back_loses_nothing_that_was_acknowledged() {
     let mut nodes = two().await;
-    let (alice, bob) = (nodes.one.enters("alice").await, nodes.other.enters("bob").await);
-    let (carol, dan) = (nodes.one.enters("carol").await, nodes.other.enters("dan").await);
-    carol.joins(ROOM).await;
-    dan.joins(ROOM).await;
-    let ((of_carol, mut heard), (of_dan, _)) = (listens(carol), listens(dan));
-    let mut acknowledged = BTreeSet::new();
-    for round in 0..3 {
-        let senders = Senders::start([&alice, &bob], round);
-        hears_more(&mut heard, 50).await;
+    let load = Load::begin(&[&nodes.one, &nodes.other]).await;
+    let mut recovered = Duration::ZERO;
+    for _ in 0..3 {
+        load.is_acknowledged(0, 50).await;
         tokio::task::block_in_place(|| {
             nodes.redis.kill();
             nodes.redis.restart();
         });
-        says_at_last(&bob, &format!("after round {round}")).await;
-        hears_more(&mut heard, 50).await;
-        acknowledged.extend(senders.stop().await);
+        recovered = recovered.max(both_recover(&load).await);
     }
-    says_at_last(&alice, END).await;
-    let (of_carol, of_dan) = (of_carol.await.unwrap(), of_dan.await.unwrap());
-    assert_eq!(of_carol, of_dan);
-    all_came_once(&acknowledged, &of_dan);
+    load.end("Redis killed below two nodes, three times", recovered).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_stands_still_costs_nothing_that_was_acknowledged() {
+    let nodes = two().await;
+    let load = Load::begin(&[&nodes.one, &nodes.other]).await;
+    for node in [0, 1] {
+        load.is_acknowledged(node, 100).await;
+    }
+    nodes.redis.freeze();
+    // Commands have waited for as long as they may: five seconds.
+    for node in [0, 1] {
+        load.is_unknown(node, 1).await;
+    }
+    nodes.redis.thaw();
+    let recovered = both_recover(&load).await;
+    let outcome = load.end("Redis stands still for 5 s below two nodes", recovered).await;
+    assert_eq!(outcome.ended, [0, 0], "sessions stay");
+}
+
+/// Whichever of the two comes first, the other is told of the same entry.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_on_two_nodes_at_once_is_one_message() {
+    const KEYS: usize = 200;
+    let nodes = two().await;
+    let (one, other) = (nodes.one.enters("alice").await, nodes.other.enters("alice").await);
+    let (mut carol, mut dan) = (nodes.one.enters("carol").await, nodes.other.enters("dan").await);
+    for person in [&carol, &dan] {
+        person.joins(ROOM).await;
+    }
+    let (mut acknowledged, mut duplicates) = (Vec::new(), 0);
+    for n in 0..KEYS {
+        let (key, text) = (format!("one-key-{n:04}"), format!("{n}"));
+        let (here, there) = (one.client.with_key(key.clone()), other.client.with_key(key));
+        let sent = tokio::try_join!(here.send(ROOM, text.as_str()), there.send(ROOM, text.as_str()));
+        let (here, there) = sent.expect("both are answered");
+        assert_eq!((here.position, here.number), (there.position, there.number), "one entry");
+        duplicates += usize::from(here.duplicate) + usize::from(there.duplicate);
+        acknowledged.push((here.position.expect("a position").seq, text));
+    }
+    assert_eq!(duplicates, KEYS, "of each two one is told that the other was first");
+    for person in [&mut carol, &mut dan] {
+        let mut heard = Vec::new();
+        while heard.len() < KEYS {
+            let message = person.hears(ROOM).await;
+            heard.push((seq(&message), words(&message).to_owned()));
+        }
+        assert_eq!(heard, acknowledged, "each once, in order, where it was said to be");
+    }
+    // Nothing comes after the last.
+    assert_eq!(one.says(ROOM, END).await, KEYS as u64 + 1);
 }
 
 /// The messages of the room until it is said that it is another one.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use carillon_client::{Client, Code, CommandError, Event, Events, v1};
-use carillon_tests::{TestHub, seq, words};
+use carillon_client::{Client, ClientOptions, Code, CommandError, Event, Events, v1};
+use carillon_tests::process::HubProcess;
+use carillon_tests::{Person, TestHub, seq, words};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -18,6 +19,25 @@ use crate::faults::{END, ROOM};
 const SENDERS: usize = 4;
 /// Nothing that is waited for takes longer.
 const LONGEST: Duration = Duration::from_secs(60);
+
+/// A node that people come to.
+pub(crate) trait Enters {
+    /// How somebody connects.
+    fn options_of(&self, name: &str) -> ClientOptions;
+}
+
+impl Enters for TestHub {
+    fn options_of(&self, name: &str) -> ClientOptions {
+        self.options(name)
+    }
+}
+
+impl Enters for HubProcess {
+    /// All are one user, for whom there is a token.
+    fn options_of(&self, _: &str) -> ClientOptions {
+        self.options("alice")
+    }
+}
 
 /// What a node's people were told so far.
 #[derive(Clone, Copy, Default)]
@@ -61,11 +81,11 @@ pub(crate) struct Outcome {
 
 impl Load {
     /// Begins on these nodes.
-    pub(crate) async fn begin(nodes: &[&TestHub]) -> Self {
+    pub(crate) async fn begin<N: Enters>(nodes: &[&N]) -> Self {
         let stop = Arc::<AtomicBool>::default();
         let mut sides = Vec::new();
         for (number, node) in nodes.iter().enumerate() {
-            let options = node.options(&format!("listener{number}"));
+            let options = node.options_of(&format!("listener{number}"));
             let (client, events) = Client::connect(options).await.expect("the session opens");
             client.join(ROOM).await.expect("the join is permitted");
             let told = Arc::new(watch::Sender::default());
@@ -76,7 +96,7 @@ impl Load {
         for (number, (node, side)) in nodes.iter().zip(&mut sides).enumerate() {
             for sender in 0..SENDERS {
                 let name = format!("sender{number}-{sender}");
-                let client = node.enters(&name).await.client;
+                let client = enters(*node, &name).await;
                 side.sending.push(tokio::spawn(sends(
                     client,
                     name,
@@ -85,7 +105,7 @@ impl Load {
                 )));
             }
         }
-        let reader = nodes.last().expect("a node").enters("reader").await.client;
+        let reader = enters(*nodes.last().expect("a node"), "reader").await;
         Self { stop, sides, reader }
     }
 
@@ -155,6 +175,10 @@ impl Load {
         assert_eq!(faults, [0; 4]);
         Outcome { ended }
     }
+}
+
+async fn enters(node: &impl Enters, name: &str) -> Client {
+    Person::connect(name, node.options_of(name)).await.client
 }
 
 async fn sends(

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use carillon_client::{Event, v1};
+use carillon_client::v1::session_request::Command;
+use carillon_client::{Event, Executor, v1};
 use carillon_hub::config::Config;
+use carillon_tests::browser::{Beside, request};
 use carillon_tests::process::HubProcess;
 use carillon_tests::{Keeps, Person, Plan, Proxy, Redis, TestHub, hub};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::{interval, timeout};
 use v1::{PresenceReason as Reason, PresenceStatus as Status};
@@ -114,6 +117,42 @@ async fn watchers_are_told_of_users_on_another_node() {
     bob.client.close().await;
     let (state, reason) = alice.sees("", "bob").await;
     assert_eq!((state.devices, reason), (0, Reason::Left));
+}
+
+/// Whoever asks need not have a session there, and nobody of the tenant.
+#[tokio::test]
+async fn a_node_without_sessions_knows_who_is_present() {
+    let redis = Redis::start(Keeps::Always);
+    let bridge = Beside::bind(|options| options);
+    let one = hub().without_grace().node_of(&redis).start().await;
+    let other = hub().without_grace().node_of(&redis).start_with(&bridge).await;
+    let alice = one.enters("alice").await;
+    alice.joins(ROOM).await;
+    let executor = Executor::new(other.options("bob")).unwrap();
+    let bearer = format!("Bearer {}", other.token("bob"));
+    let body = json!({"presenceGet": {"room": ROOM}}).to_string();
+    // What was joined lately is on its way for a moment.
+    let executed = async || {
+        let get = v1::PresenceGet { room: ROOM.into(), ..Default::default() };
+        let page: v1::PresencePage = executor.call(Command::PresenceGet(get)).await.expect("who is present");
+        (page.occupancy, page.states.into_iter().map(|state| state.user).collect::<Vec<_>>())
+    };
+    let looking = async {
+        while executed().await != (1, vec!["alice".to_owned()]) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, looking).await.expect("she is known there");
+    let headers = [("authorization", &*bearer)];
+    let posted = request(bridge.address(), "POST", "/v1/commands", &headers, &body).await.json();
+    assert_eq!(posted["presencePage"]["states"][0]["user"], "alice", "{posted}");
+    alice.client.leave(ROOM).await.unwrap();
+    let looking = async {
+        while executed().await != (0, Vec::new()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, looking).await.expect("that she has left is known there");
 }
 
 /// A node whose silence is not borne for long.

@@ -130,7 +130,7 @@ fn what_is_cut_off_is_refused() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_or_refused(version in 0u8..3, kind in 0u8..12, rest in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_read_or_refused(version in 0u8..3, kind in 0u8..16, rest in prop::collection::vec(any::<u8>(), 0..200)) {
         let bytes: Bytes = [&[version, kind][..], &rest].concat().into();
         let _ = read(&bytes, HERE);
     }

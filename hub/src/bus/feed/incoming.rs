@@ -111,7 +111,7 @@ impl Inner {
             if self.interests.lock().find_again(topic) {
                 self.listener.may_have_missed(topic);
                 if let Topic::User(user) = topic {
-                    self.work.add(|waiting| waiting.walks.add(user.clone()));
+                    self.may_have_missed_rooms(user);
                 }
             }
         }

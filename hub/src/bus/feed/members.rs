@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::interest::Hold;
 use super::telling::{Membership, Work};
 use super::{Feed, Inner};
+use crate::bus::envelope::Control;
 use crate::bus::port::{BusError, Topic};
 use crate::domain::limits::FOLLOWED_MEMBERSHIPS;
 use crate::domain::names::{RoomKey, RoomName, TenantId, UserKey};
@@ -15,6 +16,8 @@ use crate::store::{Store, StoreError};
 struct Connected {
     sessions: usize,
     rooms: FxHashMap<RoomName, Hold>,
+    /// What was said of the user may not have been heard: rooms that they have got meanwhile are told as they are found.
+    missed: bool,
 }
 
 /// The users who are connected.
@@ -48,8 +51,11 @@ impl Feed {
         let is_first = {
             let mut reached = self.0.reached.lock();
             let connected = reached.0.entry(user.clone());
-            let connected =
-                connected.or_insert_with(|| Connected { sessions: 0, rooms: FxHashMap::default() });
+            let connected = connected.or_insert_with(|| Connected {
+                sessions: 0,
+                rooms: FxHashMap::default(),
+                missed: false,
+            });
             connected.sessions += 1;
             connected.sessions == 1
         };
@@ -87,34 +93,61 @@ impl Inner {
         }
     }
 
-    fn add_room(&self, connected: &mut Connected, tenant: &TenantId, room: &RoomName) {
-        if connected.rooms.len() < FOLLOWED_MEMBERSHIPS && !connected.rooms.contains_key(room) {
+    /// Whether it is a new one.
+    fn add_room(&self, connected: &mut Connected, tenant: &TenantId, room: &RoomName) -> bool {
+        let is_new = connected.rooms.len() < FOLLOWED_MEMBERSHIPS && !connected.rooms.contains_key(room);
+        if is_new {
             let key = RoomKey { tenant: tenant.clone(), room: room.clone() };
             let hold = self.want(Topic::Room(key)).0;
             connected.rooms.insert(room.clone(), hold);
         }
+        is_new
     }
 
-    /// Looks up the rooms that a user is a member of. Those that they are no longer stay until they leave: it costs
-    /// little, and one of which they became a member meanwhile is not lost.
+    /// What was said of a user may not have been heard: their rooms are looked up again.
+    pub(super) fn may_have_missed_rooms(&self, user: &UserKey) {
+        if let Some(connected) = self.reached.lock().0.get_mut(user) {
+            connected.missed = true;
+        }
+        self.work.add(|waiting| waiting.walks.add(user.clone()));
+    }
+
+    /// Looks up the rooms that a user is a member of, and where something may have been missed tells of those that were not known,
+    /// as their node would have. Those that they are no longer stay until they leave: it costs little, and one of which they
+    /// became a member meanwhile is not lost.
     pub(super) async fn walk(&self, store: &dyn Store, user: &UserKey) -> Result<(), StoreError> {
+        let missed = self.take_missed(user);
         let mut after = None;
         loop {
-            let page = store.room_names_of(user, after.as_ref(), FOLLOWED_MEMBERSHIPS as u32).await?;
-            {
+            let page = store.room_names_of(user, after.as_ref(), FOLLOWED_MEMBERSHIPS as u32).await;
+            let page = page.inspect_err(|_| self.set_missed(user, missed))?;
+            let (found, is_full) = {
                 let mut reached = self.reached.lock();
                 let Some(connected) = reached.0.get_mut(user) else { return Ok(()) };
-                for room in &page.rooms {
-                    self.add_room(connected, &user.tenant, room);
-                }
-                if connected.rooms.len() >= FOLLOWED_MEMBERSHIPS {
-                    return Ok(());
-                }
+                let mut found = page.rooms;
+                found.retain(|room| self.add_room(connected, &user.tenant, room));
+                (found, connected.rooms.len() >= FOLLOWED_MEMBERSHIPS)
+            };
+            for room in found.into_iter().filter(|_| missed) {
+                self.listener.control(user, &Control::Member { room, is_member: true });
             }
-            match page.next {
+            match page.next.filter(|_| !is_full) {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
             }
+        }
+    }
+
+    /// Before a walk: what is missed during it is looked up by the next one.
+    fn take_missed(&self, user: &UserKey) -> bool {
+        let mut reached = self.reached.lock();
+        reached.0.get_mut(user).is_some_and(|connected| std::mem::take(&mut connected.missed))
+    }
+
+    /// After a walk that failed: the next one tells of the rest.
+    fn set_missed(&self, user: &UserKey, missed: bool) {
+        if let Some(connected) = self.reached.lock().0.get_mut(user) {
+            connected.missed |= missed;
         }
     }
 }

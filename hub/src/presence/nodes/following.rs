@@ -44,7 +44,7 @@ pub(super) struct Known {
     is_over: bool,
 }
 
-/// What is to be done. Bounded by the tenants that have sessions here.
+/// What is to be done. Bounded by the tenants that have sessions here, or of which it was asked lately who is present.
 #[derive(Default)]
 pub(super) struct Work {
     /// Tenants whose topics are to be followed.
@@ -146,7 +146,8 @@ impl Nodes {
 
 impl Presence {
     /// Waits until it is known who of the tenant is on other nodes, and follows them from then on while there are sessions
-    /// here. To be called before a session joins rooms. Where there are no other nodes there is nothing to wait for.
+    /// here, and for [`PRESENCE_LINGER`] after the last of them or the last call. To be called before a session joins rooms, and
+    /// before anybody is told who is present. Where there are no other nodes there is nothing to wait for.
     pub async fn gather(&self, tenant: &TenantId) -> Result<(), BusError> {
         let Some(nodes) = self.nodes() else { return Ok(()) };
         let mut is_whole = nodes.follow(tenant);

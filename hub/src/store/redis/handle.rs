@@ -286,6 +286,10 @@ impl Store for RedisStore {
         self.0.shared.silence_of_hub()
     }
 
+    fn silence_of_any(&self) -> Duration {
+        self.0.shared.silence_of_any()
+    }
+
     fn figures(&self) -> StoreFigures {
         let counters = &self.0.shared.counters;
         let committed = counters.committed.load(Ordering::Relaxed);

@@ -65,6 +65,11 @@ impl Shared {
         self.beats.hubs.lock().elapsed()
     }
 
+    /// How long ago all of them answered and took what was written.
+    pub(super) fn silence_of_any(&self) -> Duration {
+        self.silence().max(self.beats.written.lock().elapsed())
+    }
+
     /// Since when they are not there: when they answered last.
     pub(super) fn away_since(&self) -> Option<Timestamp> {
         (!self.is_there()).then(|| self.beats.read.lock().1)

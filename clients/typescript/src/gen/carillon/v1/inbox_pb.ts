@@ -306,7 +306,7 @@ export const NotificationDeleteSchema: GenMessage<NotificationDelete> = /*@__PUR
 
 /**
  * One of the user's devices read or deleted notifications. Sent to all of them, the causing one included, where anything
- * was changed.
+ * was changed. Devices on another node miss it while the nodes do not hear each other: `inbox_unread` comes after that.
  *
  * @generated from message carillon.v1.NotificationState
  */
