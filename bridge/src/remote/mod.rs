@@ -51,7 +51,7 @@ pub struct RemoteOptions {
     pub tls: ClientTls,
     /// The key that hubs and bridge share; without it hubs do not believe what the bridge says of clients.
     pub key: Option<String>,
-    /// What is said of the hubs in the log, shared by all workers.
+    /// What is said in the log of the hubs, and of browsers that were turned away, shared by all workers.
     pub notices: Notices,
 }
 
@@ -84,7 +84,7 @@ struct Inner {
     next: AtomicUsize,
     key: Option<MetadataValue<Ascii>>,
     drain: CancellationToken,
-    turned_away: Telling,
+    turned_away: Arc<Telling>,
 }
 
 impl RemoteHub {
@@ -109,7 +109,7 @@ impl RemoteHub {
             let notices = options.notices.clone();
             tokio::spawn(Arc::clone(endpoint).watch(key.clone(), notices, drain.clone()));
         }
-        let turned_away = Telling::default();
+        let turned_away = Arc::clone(&options.notices.turned_away);
         Ok(Self(Arc::new(Inner { endpoints, next: AtomicUsize::new(0), key, drain, turned_away })))
     }
 
