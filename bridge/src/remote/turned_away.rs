@@ -95,6 +95,13 @@ mod tests {
         );
     }
 
+    /// An interval passes, and whoever waited for that goes on.
+    async fn passes() {
+        tokio::task::yield_now().await;
+        tokio::time::advance(INTERVAL + Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_is_left_of_a_burst_is_told_after_a_second() {
         let telling = Arc::new(Telling::default());
@@ -102,10 +109,10 @@ mod tests {
             telling.tell(TurnedAway::Origin);
         }
         assert_eq!(telling.0.lock().counts, [2, 0, 0]);
-        tokio::time::sleep(INTERVAL + Duration::from_millis(1)).await;
+        passes().await;
         assert_eq!(telling.0.lock().counts, [0, 0, 0]);
         assert!(telling.0.lock().is_awaited, "there was a line: the next is a second later");
-        tokio::time::sleep(INTERVAL).await;
+        passes().await;
         assert!(!telling.0.lock().is_awaited);
     }
 }
