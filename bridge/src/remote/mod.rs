@@ -53,7 +53,7 @@ pub struct RemoteOptions {
     pub insecure: bool,
     /// The key that hubs and bridge share; without it hubs do not believe what the bridge says of clients.
     pub key: Option<String>,
-    /// What is said of the hubs in the log, shared by all workers.
+    /// What is said in the log of the hubs, and of browsers that were turned away, shared by all workers.
     pub notices: Notices,
 }
 
@@ -92,7 +92,7 @@ struct Inner {
     next: AtomicUsize,
     key: Option<MetadataValue<Ascii>>,
     drain: CancellationToken,
-    turned_away: Telling,
+    turned_away: Arc<Telling>,
 }
 
 impl RemoteHub {
@@ -118,7 +118,7 @@ impl RemoteHub {
             let notices = options.notices.clone();
             tokio::spawn(Arc::clone(endpoint).watch(key.clone(), notices, drain.clone()));
         }
-        let turned_away = Telling::default();
+        let turned_away = Arc::clone(&options.notices.turned_away);
         Ok(Self(Arc::new(Inner { endpoints, next: AtomicUsize::new(0), key, drain, turned_away })))
     }
 

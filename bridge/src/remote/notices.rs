@@ -5,9 +5,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// What was said of each hub. A clone shares it.
+use super::turned_away::Telling;
+
+/// What was said of each hub, and of browsers that were turned away. A clone shares it.
 #[derive(Clone, Debug, Default)]
-pub struct Notices(Arc<Mutex<HashMap<String, Said>>>);
+pub struct Notices {
+    hubs: Arc<Mutex<HashMap<String, Said>>>,
+    pub(super) turned_away: Arc<Telling>,
+}
 
 #[derive(Debug, Default)]
 struct Said {
@@ -49,6 +54,6 @@ impl Notices {
     }
 
     fn note(&self, hub: &str, change: impl FnOnce(&mut Said) -> bool) -> bool {
-        change(self.0.lock().entry(hub.to_owned()).or_default())
+        change(self.hubs.lock().entry(hub.to_owned()).or_default())
     }
 }

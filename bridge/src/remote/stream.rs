@@ -42,6 +42,14 @@ struct Open {
     _lease: Lease,
 }
 
+impl Open {
+    /// Ends what the hub is sent, after all that was. A place that is reserved would keep it open.
+    fn no_more(&mut self) {
+        self.requests.abort_send();
+        self.requests.close();
+    }
+}
+
 enum Stage {
     Opening(Opening),
     Open(Box<Open>),
@@ -87,7 +95,7 @@ impl RemoteStream {
             match ready!(opening.as_mut().poll(cx)) {
                 Ok(mut open) => {
                     if self.finished {
-                        open.requests.close();
+                        open.no_more();
                     }
                     self.stage = Stage::Open(Box::new(open));
                 }
@@ -191,7 +199,7 @@ impl FrameStream for RemoteStream {
     fn finish(&mut self) {
         self.finished = true;
         if let Stage::Open(open) = &mut self.stage {
-            open.requests.close();
+            open.no_more();
         }
     }
 

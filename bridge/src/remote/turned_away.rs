@@ -1,8 +1,8 @@
 //! Whom a bridge turned away by itself, in the log of a bridge that is apart from its hubs: their audit logs are elsewhere, and
 //! their word for it would cost a call each.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use carillon_proto::port::TurnedAway;
 use parking_lot::Mutex;
@@ -10,34 +10,65 @@ use parking_lot::Mutex;
 /// A line is written at most this often, however many are turned away.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many were turned away since the last line.
-#[derive(Default)]
-pub(super) struct Telling {
-    counts: [AtomicU64; TurnedAway::ALL.len()],
-    last: Mutex<Option<Instant>>,
-}
+/// How many, in the order of [`TurnedAway::ALL`].
+type Counts = [u64; TurnedAway::ALL.len()];
+
+/// What is not told yet. One for all workers of a process.
+#[derive(Debug, Default)]
+pub(super) struct Telling(Mutex<Untold>);
 
 impl Telling {
-    /// Counts one, and writes a line of all that were counted where it is time for one. No line says who it was.
-    pub(super) fn tell(&self, why: TurnedAway) {
-        if let Some([origin, too_many, handshake]) = self.count(why, Instant::now()) {
-            tracing::info!(origin, too_many, handshake, "browsers were turned away");
+    /// Counts one: the first in a line at once, those that follow within a second in one after it. No line says who it was.
+    pub(super) fn tell(self: &Arc<Self>, why: TurnedAway) {
+        let Some(counts) = self.0.lock().count(why) else { return };
+        write(counts);
+        let telling = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(INTERVAL).await;
+                let Some(counts) = telling.0.lock().rest() else { return };
+                write(counts);
+            }
+        });
+    }
+}
+
+impl Drop for Telling {
+    /// The process stops: so do those that would have told the rest.
+    fn drop(&mut self) {
+        if let Some(counts) = self.0.get_mut().rest() {
+            write(counts);
         }
     }
+}
 
-    /// Counts one; the counts of a line where it is time for one, in the order of [`TurnedAway::ALL`].
-    fn count(&self, why: TurnedAway, now: Instant) -> Option<[u64; TurnedAway::ALL.len()]> {
-        if let Some(count) = self.counts.get(why as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
+fn write([origin, too_many, handshake]: Counts) {
+    tracing::info!(origin, too_many, handshake, "browsers were turned away");
+}
+
+/// Those that were counted since the last line.
+#[derive(Debug, Default)]
+struct Untold {
+    counts: Counts,
+    /// Whether [`Untold::rest`] will be asked for.
+    is_awaited: bool,
+}
+
+impl Untold {
+    /// Counts one. What to write at once: then the rest is to be asked for after each interval, until there is none.
+    fn count(&mut self, why: TurnedAway) -> Option<Counts> {
+        if let Some(count) = self.counts.get_mut(why as usize) {
+            *count += 1;
         }
-        let mut last = self.last.lock();
-        if last.is_some_and(|last| now.duration_since(last) < INTERVAL) {
-            return None;
-        }
-        *last = Some(now);
-        Some(std::array::from_fn(|index| {
-            self.counts.get(index).map_or(0, |count| count.swap(0, Ordering::Relaxed))
-        }))
+        let is_first = !std::mem::replace(&mut self.is_awaited, true);
+        is_first.then(|| std::mem::take(&mut self.counts))
+    }
+
+    /// What has come since the last line; `None` where nothing has, and nobody asks again.
+    fn rest(&mut self) -> Option<Counts> {
+        let counts = std::mem::take(&mut self.counts);
+        self.is_awaited = counts.iter().any(|count| *count > 0);
+        self.is_awaited.then_some(counts)
     }
 }
 
@@ -46,16 +77,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_a_second_says_how_many_were_turned_away_and_why() {
-        let telling = Telling::default();
-        let begin = Instant::now();
-        let at = |millis| begin + Duration::from_millis(millis);
-        assert_eq!(telling.count(TurnedAway::Origin, at(0)), Some([1, 0, 0]));
-        for millis in 1..500 {
-            assert_eq!(telling.count(TurnedAway::TooMany, at(millis)), None);
+    fn a_line_an_interval_says_how_many_were_turned_away_and_why() {
+        let mut untold = Untold::default();
+        assert_eq!(untold.count(TurnedAway::Origin), Some([1, 0, 0]));
+        for _ in 0..499 {
+            assert_eq!(untold.count(TurnedAway::TooMany), None);
         }
-        assert_eq!(telling.count(TurnedAway::Handshake, at(999)), None);
-        assert_eq!(telling.count(TurnedAway::Origin, at(1_000)), Some([1, 499, 1]));
-        assert_eq!(telling.count(TurnedAway::Origin, at(2_000)), Some([1, 0, 0]));
+        assert_eq!(untold.count(TurnedAway::Handshake), None);
+        assert_eq!(untold.rest(), Some([0, 499, 1]), "the rest waits for nobody else to be turned away");
+        assert_eq!(untold.count(TurnedAway::Origin), None);
+        assert_eq!(untold.rest(), Some([1, 0, 0]));
+        assert_eq!(untold.rest(), None);
+        assert_eq!(
+            untold.count(TurnedAway::Origin),
+            Some([1, 0, 0]),
+            "after a quiet while one is told at once"
+        );
+    }
+
+    /// An interval passes, and whoever waited for that goes on.
+    async fn passes() {
+        tokio::task::yield_now().await;
+        tokio::time::advance(INTERVAL + Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_of_a_burst_is_told_after_a_second() {
+        let telling = Arc::new(Telling::default());
+        for _ in 0..3 {
+            telling.tell(TurnedAway::Origin);
+        }
+        assert_eq!(telling.0.lock().counts, [2, 0, 0]);
+        passes().await;
+        assert_eq!(telling.0.lock().counts, [0, 0, 0]);
+        assert!(telling.0.lock().is_awaited, "there was a line: the next is a second later");
+        passes().await;
+        assert!(!telling.0.lock().is_awaited);
     }
 }

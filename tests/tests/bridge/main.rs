@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
 
+mod apart;
 mod broken;
 mod crowded;
 mod edge;

@@ -10,8 +10,7 @@ use carillon_tests::hub::TestHub;
 
 /// A bridge's process in front of the hub, and where it listens.
 fn bridge(hub: &TestHub, arguments: &[&str]) -> (Running, SocketAddr) {
-    let common =
-        ["bridge", "--json", "--workers", "1", "--listen", "127.0.0.1:0", "--origin", "https://app.example"];
+    let common = ["bridge", "--json", "--listen", "127.0.0.1:0", "--origin", "https://app.example"];
     let mut started = carillon(common).arg("--hub").arg(hub.url());
     for argument in arguments {
         started = started.arg(argument);
@@ -29,13 +28,24 @@ async fn a_bridge_apart_has_the_settings_of_one_beside() {
     let bad = [("authorization", "Bearer a.b.c")];
     let page = async |address| request(address, "GET", "/", &[], "").await.status;
 
-    let (running, address) = bridge(&hub, &[]);
+    let (running, address) = bridge(&hub, &["--workers", "1"]);
     assert_eq!(page(address).await, 404, "in production there is no page unless one is asked for");
     assert_eq!(Events::open(address, &by_query, &[]).await.err(), Some(401));
     assert_eq!(running.signalled("TERM").code, Some(0));
 
-    let (running, address) =
-        bridge(&hub, &["--page", "--query-tokens", "--attempts-per-address", "2", "--frame-bytes", "20000"]);
+    let (running, address) = bridge(
+        &hub,
+        &[
+            "--workers",
+            "1",
+            "--page",
+            "--query-tokens",
+            "--attempts-per-address",
+            "2",
+            "--frame-bytes",
+            "20000",
+        ],
+    );
     assert_eq!(page(address).await, 200);
     assert_eq!(request(address, "GET", "/dev/tokens", &[], "").await.status, 404, "tokens are nobody's");
     let listener = Events::open(address, &by_query, &[]).await;
@@ -51,7 +61,7 @@ async fn a_bridge_apart_has_the_settings_of_one_beside() {
     assert_eq!(statuses, [401, 401, 429], "the third is turned away");
     assert_eq!(running.signalled("TERM").code, Some(0));
 
-    let (running, address) = bridge(&hub, &["--dev", "--page=false"]);
+    let (running, address) = bridge(&hub, &["--workers", "1", "--dev", "--page=false"]);
     assert_eq!(page(address).await, 404);
     assert_eq!(running.signalled("TERM").code, Some(0));
 }
@@ -131,4 +141,19 @@ fn what_is_out_of_bounds_is_refused_in_the_same_words() {
     }
     let nobody = ["bridge", "--hub", "http://127.0.0.1:1", "--listen", "127.0.0.1:0"];
     carillon(nobody).run().fails("bridge.origins: at least one origin");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bridge_apart_tells_of_each_browser_that_it_turned_away() {
+    let hub = hub().start().await;
+    let (running, address) = bridge(&hub, &["--workers", "2"]);
+    for _ in 0..20 {
+        let forged = [("origin", "https://evil.example")];
+        assert_eq!(request(address, "POST", "/v1/tickets", &forged, "").await.status, 403);
+    }
+    let log = running.signalled("TERM").err;
+    let told = log.split("\"origin\":").skip(1).map(|rest| {
+        rest.split(|letter: char| !letter.is_ascii_digit()).next().unwrap().parse::<u64>().unwrap()
+    });
+    assert_eq!(told.sum::<u64>(), 20, "{log}");
 }

@@ -14,6 +14,7 @@ mod measuring;
 mod notifying;
 mod page;
 mod precedence;
+mod secrets;
 mod sending;
 mod settings;
 mod storage;

@@ -75,3 +75,15 @@ fn scenarios_run_over_the_bridge_and_those_about_grpc_are_left_out_by_name() {
     assert_eq!(report["skipped"][0]["scenario"], "malformed");
     assert_eq!(report["memory"], json!(null), "one round says nothing of growth");
 }
+
+#[test]
+fn an_address_that_is_none_is_told_with_what_is_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    let why = "ws://127.0.0.1:7422: expected HOST:PORT of a hub's gRPC port (--addr) or of its port for browsers (--bridge)";
+    for option in ["--addr", "--bridge"] {
+        let stress = ["stress", "--transport", "ws", option, "ws://127.0.0.1:7422", "--secret-file"];
+        carillon(stress).arg(&secret).run().fails(why);
+    }
+}

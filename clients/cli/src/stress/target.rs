@@ -21,7 +21,7 @@ use super::world::{Hub, Timing};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TargetError {
     /// The address names nothing.
-    #[error("--addr {0}: expected HOST:PORT of a hub's gRPC port")]
+    #[error("{0}: expected HOST:PORT of a hub's gRPC port (--addr) or of its port for browsers (--bridge)")]
     Address(String),
     /// No secret.
     #[error("no secret in {0}: give --secret-file or --data, or take a hub of our own with --self")]
