@@ -29,3 +29,21 @@ async fn who_asks_much_and_reads_late_is_answered_in_full() {
         wire.until(|kind| matches!(kind, Kind::Pong(_)).then_some(())).await;
     }
 }
+
+/// Streams that bear a user's token, and whose first message has begun and does not end.
+#[tokio::test]
+async fn what_one_user_begins_and_does_not_end_is_bounded_over_all_streams() {
+    const MESSAGE: u32 = 1024 * 1024;
+    let hub = hub().with(|config| config.session.frame_bytes = MESSAGE as usize).start().await;
+    let mut begun = Vec::new();
+    for _ in 0..5 {
+        let bears = Opening { token: Some(hub.token("alice")), ..Opening::default() };
+        let mut wire = Wire::open(hub.hub.grpc_address(), bears).await;
+        wire.write([&[0][..], &MESSAGE.to_be_bytes(), b"the beginning"].concat().into());
+        begun.push(wire);
+    }
+    let ends = begun.iter_mut().map(|wire| Box::pin(wire.ends()));
+    let ((_, end), ..) = futures::future::select_all(ends).await;
+    assert_eq!((&*end.reason, end.grpc), ("RATE_LIMITED", tonic::Code::ResourceExhausted));
+    let _bob = Wire::enters(&hub, "bob").await;
+}

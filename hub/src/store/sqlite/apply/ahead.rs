@@ -1,5 +1,5 @@
 //! Damage that one outcome meets at its home is that outcome's alone: all that it will read there of what the caches do not have is
-//! read before its group's transaction begins. What fails within that ends the writer: effects on users' inboxes, retention.
+//! read before its group's transaction begins. What fails within that ends the writer: effects on users' inboxes, retention, an erasure.
 
 use rusqlite::Connection;
 
