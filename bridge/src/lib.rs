@@ -2,7 +2,7 @@
 //! listens, each posted command one `Execute`; the bridge adds nothing of its own to what they mean.
 //!
 //! A connection comes in at [`server`], which bounds it, and has a [`place`] among those of its address until somebody
-//! known uses it; [`routes`] says what its request is for. An upgraded one becomes a [`socket`], a stream of server-sent events an [`events`] body. All reach the hub through the port of
+//! known uses it, and gives way where there is no [`room`] while nobody known does; [`routes`] says what its request is for. An upgraded one becomes a [`socket`], a stream of server-sent events an [`events`] body. All reach the hub through the port of
 //! `carillon_proto`: in the same process, or through [`remote`], gRPC to hubs elsewhere.
 //!
 //! Start with [`server`], then [`routes`], then `socket/mod.rs`.
@@ -22,6 +22,7 @@ mod patient;
 mod place;
 pub mod remote;
 mod respond;
+mod room;
 mod routes;
 mod server;
 mod socket;

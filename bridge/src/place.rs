@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::sleep_until;
 
 use crate::heard::{Heard, Hearings, rest};
+use crate::room::Seat;
 
 /// A connection's place. A request that has to show whose it is takes it for itself; where it made nobody known the
 /// connection has it back.
@@ -25,6 +26,8 @@ pub(crate) struct Place {
     free: AtomicBool,
     /// What it has in the place of one, if it is one too many of its address.
     one_too_many: Option<OneTooMany>,
+    /// Its place among all connections.
+    seat: Option<Arc<Seat>>,
 }
 
 /// A connection that found no place at its address.
@@ -50,7 +53,7 @@ impl Place {
     /// That of a connection which has said nothing yet; `None` behind a trusted proxy.
     pub(crate) fn new(held: Option<Attempt>) -> Self {
         let free = AtomicBool::new(held.is_none());
-        Self { free, held: Mutex::new(held), asked: AtomicBool::default(), one_too_many: None }
+        Self { free, held: Mutex::new(held), asked: AtomicBool::default(), one_too_many: None, seat: None }
     }
 
     /// That of a connection which is one too many of its address.
@@ -66,7 +69,33 @@ impl Place {
             asked: AtomicBool::default(),
             free: AtomicBool::default(),
             one_too_many: Some(one_too_many),
+            seat: None,
         }
+    }
+
+    /// The same, with its place among all connections, which ends with this.
+    pub(crate) fn seated(mut self, seat: Arc<Seat>) -> Self {
+        self.seat = Some(seat);
+        self
+    }
+
+    /// It carries something of somebody known: it gives way to nobody.
+    pub(crate) fn is_used(&self) {
+        self.seat.iter().for_each(|seat| seat.is_used());
+    }
+
+    /// What it carried has ended.
+    pub(crate) fn rests(&self) {
+        self.seat.iter().for_each(|seat| seat.rests());
+    }
+
+    /// Until the connection has to go as another has its place, which is nobody's failure.
+    pub(crate) async fn gives_way(&self) {
+        match &self.seat {
+            Some(seat) => seat.gives_way().await,
+            None => std::future::pending().await,
+        }
+        self.asks();
     }
 
     /// A request has come, whatever it is.
@@ -235,6 +264,7 @@ impl Trial {
 
     /// It is known whose it is.
     pub(crate) fn succeeded(mut self) {
+        self.place.is_used();
         self.place.free.store(true, Ordering::Relaxed);
         self.place.is_let_in().into_iter().for_each(Heard::succeeded);
         match self.standing.take() {

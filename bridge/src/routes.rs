@@ -12,6 +12,7 @@ use carillon_proto::v1;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::caller::call;
 use crate::heard::Hearings;
@@ -51,6 +52,19 @@ impl Drop for Counted {
     }
 }
 
+/// A request until its answer is written. Then its connection carries nothing.
+struct Answering {
+    place: Arc<Place>,
+    /// What a stop waits for.
+    _call: Option<TaskTrackerToken>,
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.place.rests();
+    }
+}
+
 /// Answers a request. Pages of other origins get 403 before anything else is looked at.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
@@ -69,15 +83,15 @@ pub(crate) async fn answer(
         return respond::preflight(request.headers());
     }
     let headers = request.headers().clone();
+    let place = Arc::clone(&connection.place);
     let call = (request.method() == Method::POST).then(|| shared.calls.token());
     let mut response = route(&shared, connection, request).await;
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        respond::allow_origin(&mut response, &headers);
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return response;
     }
-    match call {
-        Some(call) => response.map(|body| respond::held(body, call)),
-        None => response,
-    }
+    respond::allow_origin(&mut response, &headers);
+    let until_answered = Answering { place, _call: call };
+    response.map(|body| respond::held(body, until_answered))
 }
 
 async fn route(shared: &Arc<Shared>, connection: Connection, request: Request<Incoming>) -> Response<Body> {
@@ -224,11 +238,15 @@ fn open_socket(
     };
     let (upgraded, connection) = (hyper::upgrade::on(&mut request), connection.clone());
     let (hub, options) = (Arc::clone(&shared.hub), Arc::clone(&shared.options));
+    let place = Arc::clone(&connection.place);
     tokio::spawn(async move {
         match upgraded.await {
             Ok(upgraded) => {
                 let standing = trial.into_standing();
-                socket::run(upgraded, agreed.form, &options, &*hub, call, standing).await;
+                tokio::select! {
+                    () = socket::run(upgraded, agreed.form, &options, &*hub, call, (standing, &place)) => {}
+                    () = place.gives_way() => {}
+                }
             }
             Err(error) => tracing::debug!(%error, "an upgrade was broken off"),
         }

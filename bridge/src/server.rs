@@ -25,6 +25,7 @@ use crate::heard::Hearings;
 use crate::options::Options;
 use crate::patient::Patient;
 use crate::place::Place;
+use crate::room::Room;
 use crate::routes::{self, Connection, Counted, Shared};
 
 /// Connections that the system may hold before they are accepted.
@@ -73,6 +74,8 @@ pub struct Bridge {
     followed: AtomicBool,
     addresses: Addresses,
     open: Arc<AtomicUsize>,
+    /// The places that they have.
+    room: Room,
     /// Who is being told that there are too many.
     turned_away: Arc<Semaphore>,
     /// Whoever is heard though their address has too many.
@@ -99,6 +102,7 @@ impl Bridge {
         }
         Ok(Self {
             addresses: Addresses::new(options.addresses),
+            room: Room::new(options.connections),
             options: Arc::new(options),
             address,
             tls,
@@ -166,12 +170,10 @@ impl Bridge {
             let peer = Peer { address: Some(peer), ..Peer::default() };
             shared.hub.turned_away(&peer, TurnedAway::TooMany);
         };
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.options.connections {
-            too_many();
-            return self.turn_away(stream, counted, full(FULL_WAIT));
-        }
+        self.open.fetch_add(1, Ordering::Relaxed);
         // Behind a trusted proxy the address is not known yet.
-        let place = if self.options.trusted_proxies.contains(&peer.to_canonical()) {
+        let is_proxy = self.options.trusted_proxies.contains(&peer.to_canonical());
+        let place = if is_proxy {
             Place::new(None)
         } else {
             match self.addresses.attempt(peer, Instant::now()) {
@@ -185,13 +187,20 @@ impl Bridge {
                 },
             }
         };
+        // Last: who is turned away takes nobody's place.
+        let Some(seat) = self.room.take((!is_proxy).then_some(peer)) else {
+            place.asks();
+            too_many();
+            return self.turn_away(stream, counted, full(FULL_WAIT));
+        };
         let (shared, stop, tls) = (Arc::clone(shared), stop.clone(), self.tls.clone());
-        let place = Arc::new(place);
+        let place = Arc::new(place.seated(seat));
         let connection = Connection { peer, place: Arc::clone(&place), _counted: counted };
         tokio::spawn(async move {
             tokio::select! {
                 () = carry(stream, tls, connection, shared, stop) => {}
                 () = place.overstays() => {}
+                () = place.gives_way() => {}
             }
         });
     }

@@ -1,10 +1,11 @@
 //! What all that listens or dials shares, below hub, bridge and clients: TLS with certificates that are read again when
 //! they change ([`tls`]), the [`Stream`] that is plain or encrypted, what one address may do before it has shown who it is
-//! ([`addresses`]), and where a request comes from that proxies passed on ([`forwarded`]). It knows nothing of the
-//! protocol.
+//! ([`addresses`]), who gives way where there is no room ([`strangers`]), and where a request comes from that proxies
+//! passed on ([`forwarded`]). It knows nothing of the protocol.
 
 pub mod addresses;
 pub mod forwarded;
+pub mod strangers;
 mod stream;
 pub mod tls;
 

@@ -13,6 +13,7 @@ mod standing;
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::options::Options;
 use crate::patient::Patient;
-use crate::place;
+use crate::place::{self, Place};
 use gate::Gate;
 use inbound::Inbound;
 use outgoing::Outgoing;
@@ -53,12 +54,12 @@ pub(crate) async fn run(
     options: &Options,
     hub: &dyn HubPort,
     call: Call,
-    standing: Option<place::Standing>,
+    (standing, place): (Option<place::Standing>, &Arc<Place>),
 ) {
     let peer = matches!(standing, Some(place::Standing::Heard(_))).then(|| Box::new(call.peer.clone()));
     // In a box of its own, which goes before the socket's life begins: the buffer that the handshake was read into goes
     // with it.
-    let opened = Box::pin(open(upgraded, form, options, hub, call, standing)).await;
+    let opened = Box::pin(open(upgraded, form, options, hub, call, Standing::new(standing, place))).await;
     let Some(mut socket) = opened else { return };
     poll_fn(|cx| socket.poll(cx)).await;
     if let Some(peer) = peer.filter(|_| socket.is_turned_away) {
@@ -72,7 +73,7 @@ async fn open(
     options: &Options,
     hub: &dyn HubPort,
     call: Call,
-    standing: Option<place::Standing>,
+    standing: Standing,
 ) -> Option<Box<Socket>> {
     let parts = upgraded.downcast::<TokioIo<Patient>>().ok()?;
     let request_id = call.request_id.clone();
@@ -91,7 +92,7 @@ async fn open(
         form,
         outgoing: Outgoing::new(form),
         answers_wait: false,
-        standing: Standing::new(standing),
+        standing,
         is_turned_away: false,
         asked: false,
         pace: Pace::new(Instant::now()),

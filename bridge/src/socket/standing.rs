@@ -2,6 +2,7 @@
 //! opened, and in the place of any refusal comes that there are too many.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::outgoing::Outgoing;
 use crate::heard::Heard;
-use crate::place::{self, says_nobody};
+use crate::place::{self, Place, says_nobody};
 use crate::routes::too_many;
 
 /// What every socket is told that is one too many.
@@ -25,7 +26,7 @@ pub(super) enum Standing {
     /// It counts no more.
     Settled,
     /// It counts at its address.
-    Counted(Attempt),
+    Counted(Attempt, Arc<Place>),
     /// Its address has too many.
     Heard(Box<Hearing>),
 }
@@ -33,6 +34,7 @@ pub(super) enum Standing {
 /// A socket that is heard.
 pub(super) struct Hearing {
     heard: Heard,
+    place: Arc<Place>,
     limit: Pin<Box<Sleep>>,
     /// What the hub has said.
     held: Vec<Frame>,
@@ -40,13 +42,14 @@ pub(super) struct Hearing {
 
 impl Standing {
     /// That of a request which asked for a socket.
-    pub(super) fn new(standing: Option<place::Standing>) -> Self {
+    pub(super) fn new(standing: Option<place::Standing>, place: &Arc<Place>) -> Self {
+        let place = Arc::clone(place);
         match standing {
             None => Self::Settled,
-            Some(place::Standing::Counted(attempt)) => Self::Counted(attempt),
+            Some(place::Standing::Counted(attempt)) => Self::Counted(attempt, place),
             Some(place::Standing::Heard(heard)) => {
                 let limit = Box::pin(sleep_until(heard.until));
-                Self::Heard(Box::new(Hearing { heard, limit, held: Vec::new() }))
+                Self::Heard(Box::new(Hearing { heard, place, limit, held: Vec::new() }))
             }
         }
     }
@@ -56,8 +59,8 @@ impl Standing {
         match self {
             Self::Settled => outgoing.push(frame),
             Self::Heard(hearing) if !is_connected(&frame) => hearing.held.push(frame),
-            Self::Counted(_) if !is_connected(&frame) => outgoing.push(frame),
-            Self::Counted(_) | Self::Heard(_) => {
+            Self::Counted(..) if !is_connected(&frame) => outgoing.push(frame),
+            Self::Counted(..) | Self::Heard(_) => {
                 self.is_known(outgoing);
                 outgoing.push(frame);
             }
@@ -67,9 +70,13 @@ impl Standing {
     fn is_known(&mut self, outgoing: &mut Outgoing) {
         match std::mem::replace(self, Self::Settled) {
             Self::Settled => {}
-            Self::Counted(attempt) => attempt.succeeded(),
+            Self::Counted(attempt, place) => {
+                place.is_used();
+                attempt.succeeded();
+            }
             Self::Heard(hearing) => {
-                let Hearing { heard, held, .. } = *hearing;
+                let Hearing { heard, place, held, .. } = *hearing;
+                place.is_used();
                 for frame in held {
                     outgoing.push(frame);
                 }
@@ -90,8 +97,8 @@ impl Standing {
         let is_stopping = row.name == "GOING_AWAY";
         match std::mem::replace(self, Self::Settled) {
             Self::Settled => {}
-            Self::Counted(attempt) if !is_known && says_nobody(row) => drop(attempt),
-            Self::Counted(mut attempt) => {
+            Self::Counted(attempt, _) if !is_known && says_nobody(row) => drop(attempt),
+            Self::Counted(mut attempt, _) => {
                 if !is_known && row.http == 503 && !is_stopping {
                     attempt.unjudged(Instant::now().into_std());
                 }
@@ -114,7 +121,7 @@ impl Standing {
     /// The socket ends before anything was said of it, and has failed only if it asked nothing (`asked`): whoever does not wait
     /// for a slow hub has not.
     pub(super) fn leaves(&mut self, asked: bool) {
-        if let Self::Counted(mut attempt) = std::mem::replace(self, Self::Settled)
+        if let Self::Counted(mut attempt, _) = std::mem::replace(self, Self::Settled)
             && asked
         {
             attempt.unjudged(Instant::now().into_std());

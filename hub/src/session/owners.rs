@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use carillon_net::addresses::network;
+use carillon_net::strangers::Strangers;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
@@ -17,10 +18,6 @@ use crate::domain::names::UserKey;
 use crate::telemetry::ConnectionsFigures;
 
 use super::connection::Closer;
-
-mod strangers;
-
-use strangers::Strangers;
 
 /// How many connections there may be; 0 where there is no limit.
 #[derive(Clone, Copy, Debug, Default)]

@@ -7,6 +7,7 @@ mod broken;
 mod crowded;
 mod edge;
 mod events;
+mod full;
 mod listening;
 mod posted;
 mod refusals;

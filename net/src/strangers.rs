@@ -1,52 +1,55 @@
-//! Connections on which nobody has shown yet who they are, by address: which of them gives way where there is no room for
-//! another. Plain state.
+//! Connections that nobody known needs, as nobody has shown on them who they are, by address: which of them gives way where
+//! there is no room for another. Plain state.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-
-use rustc_hash::FxHashMap;
 
 /// Something of each of them, by address and in the order in which they came.
 #[derive(Debug)]
-pub(super) struct Strangers<T> {
-    addresses: FxHashMap<IpAddr, BTreeMap<u64, T>>,
+pub struct Strangers<T> {
+    addresses: HashMap<IpAddr, BTreeMap<u64, T>>,
     /// Addresses by how many they have and how long the oldest is there: the last is the next that gives one up.
     order: BTreeSet<(usize, Reverse<u64>, IpAddr)>,
 }
 
 impl<T> Default for Strangers<T> {
     fn default() -> Self {
-        Self { addresses: FxHashMap::default(), order: BTreeSet::new() }
+        Self { addresses: HashMap::default(), order: BTreeSet::new() }
     }
 }
 
 impl<T> Strangers<T> {
     /// Adds one that came after all before.
-    pub(super) fn add(&mut self, address: IpAddr, id: u64, stranger: T) {
+    pub fn add(&mut self, address: IpAddr, id: u64, stranger: T) {
         self.change(address, |of| of.insert(id, stranger));
     }
 
     /// Takes one out; `None` where it is not among them any more.
-    pub(super) fn remove(&mut self, address: IpAddr, id: u64) -> Option<T> {
+    pub fn remove(&mut self, address: IpAddr, id: u64) -> Option<T> {
         self.change(address, |of| of.remove(&id))
     }
 
     /// Whether it is among them still.
-    pub(super) fn has(&self, address: IpAddr, id: u64) -> bool {
+    pub fn has(&self, address: IpAddr, id: u64) -> bool {
         self.addresses.get(&address).is_some_and(|of| of.contains_key(&id))
     }
 
     /// Takes out the oldest of the address that has the most, so that none has all the room; of several such that whose
     /// oldest is the oldest.
-    pub(super) fn take_next(&mut self) -> Option<T> {
+    pub fn take_next(&mut self) -> Option<T> {
         let (_, Reverse(id), address) = *self.order.last()?;
         self.remove(address, id)
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.addresses.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_empty()
     }
 
     fn change<R>(&mut self, address: IpAddr, change: impl FnOnce(&mut BTreeMap<u64, T>) -> R) -> R {
