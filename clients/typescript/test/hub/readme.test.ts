@@ -25,10 +25,11 @@ function linesUnder(heading: string): string {
 test("the example for Node is told what was said before, and what is said", async () => {
   const bob = await hub.client("bob");
   for (const words of ["one", "two", "three"]) await bob.send("room:lobby", words);
+  const sent: Promise<unknown>[] = [];
   class Asked extends Client {
     constructor(options: ClientOptions) {
       super({ ...options, url: `ws://${hub.bridge}` });
-      this.on("joined", () => void bob.send("room:lobby", "four"));
+      this.on("joined", () => sent.push(bob.send("room:lobby", "four")));
       this.on("message", ({ content }) => content?.body.value === "four" && this.close());
     }
   }
@@ -37,5 +38,6 @@ test("the example for Node is told what was said before, and what is said", asyn
   const run = new ASYNC_FUNCTION("Client", "WebSocket", "token", "console", linesUnder("In Node"));
   await run(Asked, WebSocket, hub.token("alice"), console);
   expect(said).toEqual(["bob: one", "bob: two", "bob: three", "bob: four"]);
+  await Promise.all(sent);
   bob.close();
 });
