@@ -50,7 +50,7 @@ impl Pair {
 }
 
 /// Longer than all that happens meanwhile.
-const PATIENT: Duration = Duration::from_secs(60);
+pub(crate) const PATIENT: Duration = Duration::from_secs(60);
 pub(crate) const HASTY: Duration = Duration::from_secs(1);
 
 /// Sends once, however often it has to be asked.
