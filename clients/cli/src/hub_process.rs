@@ -8,11 +8,11 @@ use carillon_hub::app::{Hub, Stopped};
 use carillon_hub::config::{AuditTo, Config};
 use carillon_hub::telemetry::{LogOptions, init_log};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::browsers::Browsers;
 use crate::dev_tokens::DevTokens;
 use crate::output::Output;
+use crate::stop_signals::StopSignals;
 
 /// Where a hub serves.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +68,7 @@ pub(crate) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(async {
         // Before the start: a signal that comes during it must end the process in order, too.
-        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
+        let mut signals = StopSignals::listen()?;
         let browsers = Browsers::bind(config, tokens).context("the bridge did not start")?;
         let fronts: Vec<_> = browsers.iter().map(Browsers::front).collect();
         let hub = Hub::start(config, &fronts).await.context("the hub did not start")?;
@@ -81,8 +80,7 @@ pub(crate) fn run(
         });
         let ended = if told.is_ok() {
             tokio::select! {
-                _ = terminate.recv() => told,
-                _ = interrupt.recv() => told,
+                () = signals.wait() => told,
                 // Whoever watches over the process starts another one.
                 () = hub.failed() => Err(anyhow::anyhow!("the store has failed: the log says why")),
             }

@@ -23,6 +23,7 @@ mod output;
 mod positions_file;
 mod render;
 mod stdin;
+mod stop_signals;
 #[cfg(target_os = "linux")]
 mod stress;
 #[cfg(target_os = "linux")]

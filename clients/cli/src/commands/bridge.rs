@@ -13,10 +13,10 @@ use carillon_hub::config::Mode;
 use carillon_hub::telemetry::{LogOptions, init_log};
 use clap::Args;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::output::Output;
+use crate::stop_signals::StopSignals;
 use browsers::BrowserArgs;
 
 /// On a stop, sockets have this long to be told and to end.
@@ -76,6 +76,10 @@ pub(crate) fn run(args: &BridgeArgs, output: Output) -> anyhow::Result<()> {
     let config = args.browsers.config(args.mode());
     init_log(&LogOptions { filter: config.log.level.clone(), format: config.log_format() })?;
     config.check_bridge()?;
+    // For the signals alone: each worker has a runtime of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let mut signals = runtime.block_on(async { StopSignals::listen() })?;
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if args.workers == 0 { cores() } else { args.workers };
     let options = crate::browsers::options(&config, args.browsers.listen(), None)?;
@@ -93,7 +97,7 @@ pub(crate) fn run(args: &BridgeArgs, output: Output) -> anyhow::Result<()> {
     output.data(&json!({"bridge": address.to_string()}), || {
         format!("browsers at {scheme}://{address}, in front of {}", args.hubs.join(", "))
     })?;
-    wait_for_signal()?;
+    runtime.block_on(signals.wait());
     stop.cancel();
     for thread in threads {
         thread.join().map_err(|_| anyhow!("a worker panicked"))??;
@@ -132,17 +136,4 @@ fn start(
         Ok(())
     });
     started.context("cannot start a worker")
-}
-
-fn wait_for_signal() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        Ok(())
-    })
 }

@@ -1,6 +1,6 @@
 /** Where one writes: a message, a reply, or the new words of an old message. */
 import type { Room } from "@carillon/client";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { nameOf } from "../ui/format.js";
 import { Icon } from "../ui/icons.js";
 import { IconButton } from "../ui/parts.js";
@@ -25,7 +25,8 @@ export function Composer({ room, me, draft, onDraft, act }: ComposerProps) {
   const client = useClient();
   const field = useRef<HTMLTextAreaElement>(null);
   const [words, setWords] = useState("");
-  useEffect(() => {
+  // Before anything else can be typed, which it would undo.
+  useLayoutEffect(() => {
     if (draft.kind === "edit") setWords(wordsOf(draft.to));
     if (draft.kind !== "send") field.current?.focus();
   }, [draft]);
