@@ -98,6 +98,11 @@ impl Place {
         self.asks();
     }
 
+    /// Whether another has its place.
+    pub(crate) fn gave_way(&self) -> bool {
+        self.seat.as_ref().is_some_and(|seat| seat.gave_way())
+    }
+
     /// A request has come, whatever it is.
     pub(crate) fn asks(&self) {
         self.asked.store(true, Ordering::Relaxed);

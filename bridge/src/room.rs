@@ -103,6 +103,11 @@ impl Seat {
         }
     }
 
+    /// Whether it has given way to another.
+    pub(crate) fn gave_way(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
     /// Until it has given way to another.
     pub(crate) async fn gives_way(&self) {
         self.closed.cancelled().await;

@@ -274,7 +274,7 @@ pub(crate) fn send_signal(process: u32, signal: &str) {
 }
 
 /// The command, built beside this test: `target/PROFILE/deps/test` is next to `target/PROFILE/carillon`.
-pub(crate) fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/test");
     profile.join("carillon")

@@ -119,11 +119,12 @@ impl Standing {
     }
 
     /// The socket ends before anything was said of it, and has failed only if it asked nothing (`asked`): whoever does not wait
-    /// for a slow hub has not.
+    /// for a slow hub has not, nor whose place another was given.
     pub(super) fn leaves(&mut self, asked: bool) {
-        if let Self::Counted(mut attempt, _) = std::mem::replace(self, Self::Settled)
-            && asked
-        {
+        let Self::Counted(mut attempt, place) = std::mem::replace(self, Self::Settled) else { return };
+        if place.gave_way() {
+            attempt.succeeded();
+        } else if asked {
             attempt.unjudged(Instant::now().into_std());
             attempt.succeeded();
         }

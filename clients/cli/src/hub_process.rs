@@ -90,6 +90,9 @@ pub(crate) fn run(
         let stopped = hub.stop().await;
         ended.and_then(|()| match stopped {
             Stopped::InOrder | Stopped::CutOff => Ok(()),
+            Stopped::AuditLeftOpen => {
+                bail!("the audit log was not closed, its last lines may be lost: the log says why")
+            }
             Stopped::StoreLeftOpen => bail!("the store was not closed: the log says why"),
         })
     })

@@ -52,6 +52,16 @@ impl Executor {
         T::from_kind(kind)
     }
 
+    /// A ticket: it speaks for the token wherever one is asked for, once, for at most 30 seconds. Where a browser's page or
+    /// another machine must not have the token itself. Each call gives another one.
+    pub async fn create_ticket(&self) -> Result<v1::CreateTicketResponse, CommandError> {
+        let make = |request| {
+            let mut hub = self.hub.clone();
+            async move { hub.create_ticket(request).await }
+        };
+        self.unary.request(v1::CreateTicketRequest {}, make).await
+    }
+
     /// Sends plain text to a room.
     pub async fn send(
         &self,

@@ -97,14 +97,32 @@ impl Ledger {
         let later = |old: &mut Timestamp, new: Timestamp| *old = (*old).max(new);
         match what {
             Revoked::Token { id, ends } => later(self.tokens.entry(*id).or_insert(*ends), *ends),
+            // What everybody's says already.
+            Revoked::User { before, .. } | Revoked::Service { before, .. }
+                if self.everybody.is_some_and(|everybody| *before <= everybody) => {}
             Revoked::User { user, before } => {
                 later(self.users.entry(user.clone()).or_insert(*before), *before);
             }
             Revoked::Service { name, before } => {
                 later(self.services.entry(name.clone()).or_insert(*before), *before);
             }
-            Revoked::Everybody { before } => later(self.everybody.get_or_insert(*before), *before),
+            Revoked::Everybody { before } => {
+                later(self.everybody.get_or_insert(*before), *before);
+                for names in [&mut self.users, &mut self.services] {
+                    names.retain(|_, of_one| *of_one > *before);
+                }
+            }
         }
+    }
+
+    fn beside(&self, what: &Revoked) -> usize {
+        let (is_known, all) = match what {
+            Revoked::Token { id, .. } => (self.tokens.contains_key(id), self.tokens.len()),
+            Revoked::User { user, .. } => (self.users.contains_key(user), self.users.len()),
+            Revoked::Service { name, .. } => (self.services.contains_key(name), self.services.len()),
+            Revoked::Everybody { .. } => (true, 0),
+        };
+        if is_known { 0 } else { all }
     }
 
     fn check(&self, bearer: &Bearer<'_>) -> Result<(), ErrorCode> {
@@ -243,13 +261,14 @@ impl Revocations {
         known.reached.append(&mut reached);
     }
 
-    /// How many single tokens are revoked in a scope.
-    pub fn tokens(&self, scope: &Scope) -> usize {
+    /// Beside how many others of its kind and scope a revocation would be kept; 0 where it takes the place of one.
+    pub fn beside(&self, revocation: &Revocation) -> usize {
         let known = self.known.read();
-        match scope {
-            Scope::Everywhere => known.everywhere.tokens.len(),
-            Scope::Tenant(tenant) => known.tenants.get(tenant).map_or(0, |ledger| ledger.tokens.len()),
-        }
+        let ledger = match &revocation.scope {
+            Scope::Everywhere => Some(&known.everywhere),
+            Scope::Tenant(tenant) => known.tenants.get(tenant),
+        };
+        ledger.map_or(0, |ledger| ledger.beside(&revocation.what))
     }
 
     /// Forgets what reaches no token any more, as all have ended by themselves, once in a while.
@@ -320,7 +339,20 @@ mod tests {
         assert!(revocations.check(None, &bearer).is_ok());
         revocations.forget_ended(Timestamp(100));
         assert!(revocations.check(Some(&tenant()), &bearer).is_ok(), "it has ended");
-        assert_eq!(revocations.tokens(&Scope::Tenant(tenant())), 1);
+        let beside = |id, scope: &Scope| {
+            let what = Revoked::Token { id: TokenId([id; 32]), ends: Timestamp(300) };
+            revocations.beside(&Revocation { scope: scope.clone(), what })
+        };
+        let scope = Scope::Tenant(tenant());
+        assert_eq!([beside(1, &scope), beside(102, &scope), beside(1, &Scope::Everywhere)], [1, 0, 0]);
+        let name = Revoked::User { user: user("alice"), before: Timestamp(1) };
+        let name = Revocation { scope: scope.clone(), what: name };
+        assert_eq!(revocations.beside(&name), 0, "none of that kind");
+        revoke(&revocations, scope.clone(), Revoked::User { user: user("bob"), before: Timestamp(5) });
+        assert_eq!(revocations.beside(&name), 1);
+        revoke(&revocations, scope.clone(), Revoked::Everybody { before: Timestamp(5) });
+        revoke(&revocations, scope, Revoked::User { user: user("carol"), before: Timestamp(4) });
+        assert_eq!(revocations.beside(&name), 0, "everybody's has taken their places");
     }
 
     #[test]

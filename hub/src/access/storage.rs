@@ -120,6 +120,11 @@ impl StorageLimit {
 }
 
 impl Reserved<'_> {
+    /// It was not begun to be written.
+    pub fn give_back(mut self) {
+        self.is_written = false;
+    }
+
     /// What became of it.
     pub fn settle(mut self, committed: &Result<Committed, CommitError>) {
         self.is_written = match committed {
@@ -198,6 +203,7 @@ mod tests {
         limit.learn(&acme, 800, 0, Moment(2_000));
         assert!(limit.take(&acme, 1).is_err());
         end(first, false);
+        limit.take(&acme, 100).unwrap().give_back();
         end(limit.take(&acme, 100).unwrap(), false);
         drop(second);
         assert!(limit.take(&acme, 101).is_err(), "what was dropped counts as written");

@@ -15,11 +15,11 @@ use crate::access::rules;
 use crate::access::storage::StorageLimit;
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::REVOKED_TOKENS;
+use crate::domain::limits::REVOKED;
 use crate::domain::media::MediaTypes;
 use crate::domain::names::{RoomName, TenantId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
-use crate::domain::revocation::{Revocation, Revoked};
+use crate::domain::revocation::Revocation;
 use crate::domain::room::Room;
 use crate::domain::time::Timestamp;
 use crate::store::{Erased, Store, refuse};
@@ -109,15 +109,15 @@ impl Administration {
         notifications::send(&*self.store, caller, send, now).await
     }
 
-    /// Makes tokens good no more, of which a tenant has `revoked` single ones: `RATE_LIMITED` past [`REVOKED_TOKENS`].
+    /// Makes tokens good no more, beside so many other revocations of the kind: `RATE_LIMITED` past [`REVOKED`].
     pub async fn revoke(
         &self,
         caller: &Caller,
         revocation: Revocation,
-        revoked: usize,
+        beside: usize,
     ) -> Result<(), Refusal> {
         rules::administer(caller)?;
-        if revoked >= REVOKED_TOKENS && matches!(revocation.what, Revoked::Token { .. }) {
+        if beside >= REVOKED {
             return Err(ErrorCode::RateLimited.into());
         }
         self.store.revoke(revocation).await.map_err(refuse)

@@ -207,14 +207,15 @@ impl Hub {
         if timeout(STOP_REST, self.ended()).await.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "tasks were cut off");
         }
-        if !self.audit.close(STOP_REST).await {
+        let audited = self.audit.close(STOP_REST).await;
+        if !audited {
             tracing::warn!("the audit log was not closed in time");
         }
         let closed = timeout(STOP_REST, self.store.close()).await.is_ok();
         if !closed {
             tracing::warn!("the store was not closed in time");
         }
-        Stopped::of(drained && answered, closed && !self.store.has_failed())
+        Stopped::of(drained && answered, audited, closed && !self.store.has_failed())
     }
 
     /// Ends when calls without a session are answered. Streams that have no end, as a watch of health, keep a worker

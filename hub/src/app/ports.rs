@@ -70,6 +70,10 @@ impl Authenticate for Ports {
         self.services.authenticate_service(&Token(token.to_owned()), tenant, Timestamp::now())
     }
 
+    fn is_within_limits(&self, service: &Whose) -> bool {
+        self.services.is_within_limits(service)
+    }
+
     fn limit_service(&self, service: &Whose) -> Result<(), Refusal> {
         self.services.limit_service(service)
     }
@@ -167,8 +171,8 @@ impl Administer for Ports {
     fn revoke(&self, caller: &Caller, revocation: Revocation) -> Answer<()> {
         let (this, caller) = (self.clone(), caller.clone());
         async move {
-            let revoked = this.services.revocations.tokens(&revocation.scope);
-            this.administration.revoke(&caller, revocation, revoked).await?;
+            let beside = this.services.revocations.beside(&revocation);
+            this.administration.revoke(&caller, revocation, beside).await?;
             // What this node can know is kept before the call is answered.
             let services = Arc::clone(&this.services);
             let keeping = tokio::spawn(async move { services.keep_reached().await });

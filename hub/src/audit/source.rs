@@ -150,6 +150,17 @@ impl Trail {
         }
     }
 
+    /// Writes down that `caller` did something that no limit holds up, past theirs: of which not every time is written either.
+    pub fn tell_passed(&self, event: &str, source: &Source, caller: &Caller, about: About<'_>) {
+        if !self.is_on() {
+            return;
+        }
+        let who = Some(Who::from(caller));
+        if let Some(left_out) = source.named(who).and_then(|named| self.admits_passed(named)) {
+            self.write(event, source, who, about, Ok(()), left_out);
+        }
+    }
+
     /// Writes down that somebody was refused: whose token it was, where it was authentic.
     pub fn tell_refused(&self, event: &str, source: &Source, about: About<'_>, refusal: &Refusal) {
         let who = refusal.whose.as_deref().map(Who::from);
@@ -247,6 +258,18 @@ pub(super) fn line_of_refused(named: Option<&Identity>, count: u64) -> Line {
     let mut line = Line::at(Timestamp::now());
     line.text("event", event::REFUSED);
     line.text("outcome", "refused");
+    if let Some(named) = named {
+        write_name(named.tenant.as_ref(), named.service, &named.name, &mut line);
+    }
+    line.number("count", count);
+    line
+}
+
+/// That somebody did so often what no limit holds up, and is not written about each time; `None` of several.
+pub(super) fn line_of_passed(named: Option<&Identity>, count: u64) -> Line {
+    let mut line = Line::at(Timestamp::now());
+    line.text("event", event::PASSED);
+    line.text("outcome", "ok");
     if let Some(named) = named {
         write_name(named.tenant.as_ref(), named.service, &named.name, &mut line);
     }

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::known::Known;
 use super::line::Line;
-use super::source::line_of_refused;
+use super::source::{line_of_passed, line_of_refused};
 use super::strangers::Strangers;
 use crate::domain::caller::Identity;
 use crate::domain::time::Moment;
@@ -54,6 +54,11 @@ impl Trail {
         self.0.as_ref()?.known.lock().admit(named, Moment::now())
     }
 
+    /// The same of what somebody known did past their limits.
+    pub(super) fn admits_passed(&self, named: Identity) -> Option<u64> {
+        self.0.as_ref()?.passed.lock().admit(named, Moment::now())
+    }
+
     /// Counts a refusal of which no line is written; `None` of somebody unknown.
     pub(super) fn leave_out(&self, named: Option<Identity>) {
         if let Some(queue) = &self.0 {
@@ -91,6 +96,8 @@ pub(super) struct Queue {
     is_failing: AtomicBool,
     strangers: Mutex<Strangers>,
     known: Mutex<Known>,
+    /// What services did past their limits.
+    passed: Mutex<Known>,
     metrics: Metrics,
 }
 
@@ -116,6 +123,7 @@ impl Queue {
             is_failing: AtomicBool::new(false),
             strangers: Mutex::default(),
             known: Mutex::default(),
+            passed: Mutex::default(),
             metrics,
         }
     }
@@ -156,6 +164,15 @@ impl Queue {
         drop(strangers);
         if count > 0 {
             self.push(&line_of_refused(None, count).into_bytes());
+        }
+        let mut passed = self.passed.lock();
+        let (left_out, forgotten) = (passed.take_left_out(now, all), passed.take_forgotten());
+        drop(passed);
+        for (named, count) in left_out {
+            self.push(&line_of_passed(Some(&named), count).into_bytes());
+        }
+        if forgotten > 0 {
+            self.push(&line_of_passed(None, forgotten).into_bytes());
         }
     }
 

@@ -4,15 +4,17 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::domain::limits::TOLD_MARKS;
 use crate::domain::marks::Marks;
 use crate::domain::names::{RoomKey, UserId};
 use crate::domain::namespace::Who;
 use crate::domain::push::Push;
+use crate::domain::time::Moment;
 
 use super::mailbox::MergeKey;
+use super::missed::Missed;
 use super::room::ActiveRoom;
 use super::{Broadcast, Delivery, To};
 
@@ -45,32 +47,6 @@ impl ToldMarks {
     /// A user's marks are no more.
     pub(super) fn forget(&self, user: &UserId) {
         self.0.lock().remove(user);
-    }
-}
-
-/// Rooms where marks may have been missed. Bounded by the rooms that are followed, or that connected users are members of.
-#[derive(Default)]
-pub(super) struct MissedRooms(Mutex<FxHashSet<RoomKey>>);
-
-impl MissedRooms {
-    pub(super) fn take(&self) -> Vec<RoomKey> {
-        std::mem::take(&mut *self.0.lock()).into_iter().collect()
-    }
-
-    fn take_some(&self, most: usize) -> Vec<RoomKey> {
-        let mut rooms = self.0.lock();
-        let some: Vec<_> = rooms.iter().take(most).cloned().collect();
-        for room in &some {
-            rooms.remove(room);
-        }
-        if rooms.is_empty() {
-            *rooms = FxHashSet::default();
-        }
-        some
-    }
-
-    pub(super) fn add(&self, room: &RoomKey) {
-        self.0.lock().insert(room.clone());
     }
 }
 
@@ -115,8 +91,8 @@ impl Delivery {
 
     /// Rooms that are followed and where marks may have been missed since the last call: who follows them is to be told those
     /// that the store has.
-    pub fn take_missed_rooms(&self) -> Vec<RoomKey> {
-        self.missed.take()
+    pub fn take_missed_rooms(&self) -> Missed {
+        self.missed.take(usize::MAX, Moment::now())
     }
 
     /// In a room marks may have been missed.
@@ -126,9 +102,16 @@ impl Delivery {
         }
     }
 
+    /// The same, where they could not be read: they are later.
+    pub fn misses_marks_longer(&self, room: &RoomKey) {
+        if self.is_told_of_marks(room).is_some() {
+            self.missed.put_off(room, Moment::now());
+        }
+    }
+
     /// Up to `most` rooms whose members' unread counts may have changed unheard, each once.
-    pub fn take_missed_counts(&self, most: usize) -> Vec<RoomKey> {
-        self.missed_counts.take_some(most)
+    pub fn take_missed_counts(&self, most: usize) -> Missed {
+        self.missed_counts.take(most, Moment::now())
     }
 
     /// In a room with members unread counts may have changed unheard.
@@ -136,6 +119,11 @@ impl Delivery {
         if self.namespaces.rules(&room.room).is_some_and(|rules| rules.join == Who::Members) {
             self.missed_counts.add(room);
         }
+    }
+
+    /// The same, where they could not be read: they are later.
+    pub fn misses_counts_longer(&self, room: &RoomKey) {
+        self.missed_counts.put_off(room, Moment::now());
     }
 
     /// Whether who follows a room is told of marks there: not of those in large rooms, nor where there are no receipts.

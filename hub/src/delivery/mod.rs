@@ -19,6 +19,7 @@ pub mod follower;
 pub mod mailbox;
 mod marks;
 mod merging;
+mod missed;
 pub mod registry;
 mod restart;
 pub mod room;
@@ -41,7 +42,8 @@ use crate::store::{Store, StoreError};
 
 use encoder::FrameEncoder;
 use mailbox::MergeKey;
-use marks::MissedRooms;
+pub use missed::Missed;
+use missed::MissedRooms;
 use registry::Registry;
 use room::ActiveRoom;
 use rooms::Rooms;

@@ -5,6 +5,8 @@
 //! something from elsewhere when it is shown (images, frames, media), that takes input, or that changes how the page
 //! around it looks (styles, classes, ids).
 
+mod weight;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -93,6 +95,9 @@ pub(super) fn sanitise(text: &str) -> Result<String, Refusal> {
     if text.bytes().filter(|byte| *byte == b'<').count() > limits::HTML_TAGS {
         return Err(Refusal::invalid("content.text", "at most 1000 tags"));
     }
+    if !weight::is_at_most(text, limits::HTML_WEIGHT) {
+        return Err(Refusal::invalid("content.text", "elements that are closed where they end"));
+    }
     let kept = POLICY.clean(text).to_string();
     if kept.trim().is_empty() {
         return Err(Refusal::invalid("content", "not empty once sanitised"));
@@ -162,6 +167,12 @@ mod tests {
             assert_eq!(sanitise(nothing).unwrap_err().violations[0].field, "content", "{nothing}");
         }
         assert!(sanitise(&"<i>x".repeat(limits::HTML_TAGS)).is_ok());
+        let open = (0..300).map(|number| format!("<b id={number}>")).collect::<Vec<_>>().concat();
+        let again = format!("<p>{open}{}", "<p>x".repeat(300));
+        assert_eq!(sanitise(&again).unwrap_err().violations[0].field, "content.text");
+        let links =
+            "<p><a href=\"https://a.example/a/rather/long/path/to/somewhere?with=a&query=string\">x</a></p>";
+        assert!(sanitise(&links.repeat(250)).is_ok());
         assert_eq!(
             sanitise(&"<i>x".repeat(limits::HTML_TAGS + 1)).unwrap_err().violations[0].field,
             "content.text"

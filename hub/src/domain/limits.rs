@@ -17,6 +17,8 @@ pub const SEQ_MAX: u64 = i64::MAX as u64;
 pub const CONTENT_CHARACTERS: usize = 10_000;
 /// Tags of an HTML text, with those that close: what sanitising it may cost grows with them.
 pub const HTML_TAGS: usize = 1_000;
+/// What an HTML text may weigh as it is read: its elements, those that are opened again among them, and their attributes.
+pub const HTML_WEIGHT: usize = 10_000;
 /// Longest binary content, bytes.
 pub const CONTENT_BYTES: usize = 65_536;
 /// Longest media type, bytes.
@@ -89,6 +91,8 @@ pub const COMMANDS_IN_FLIGHT: usize = 64;
 pub const PAGES_IN_FLIGHT: usize = 2;
 /// Times that a command is decided on, where its home refuses a condition each time, as others change what it goes by.
 pub const DECISIONS: usize = 16;
+/// How long a change of a room's metadata waits for those before it on the same node; then it is decided on beside them.
+pub const ALONE_AT_MOST: Duration = Duration::from_millis(500);
 /// Shortest signing secret, bytes (row W4d).
 pub const SECRET_BYTES: usize = 32;
 
@@ -338,8 +342,10 @@ pub const EARLY_TOKENS: usize = 100_000;
 pub const REVOKED_AHEAD: Duration = Duration::from_mins(5);
 /// How far ahead of now a revoked token may expire.
 pub const REVOKED_LIFE: Duration = Duration::from_hours(24 * 3_653);
-/// Single tokens that one tenant may have revoked at once.
-pub const REVOKED_TOKENS: usize = 200_000;
+/// Calls without a good token on one connection, while its address has to wait, after which it is closed.
+pub const DENIED_CALLS: u32 = 10;
+/// Single tokens that one tenant may have revoked at once; users, and services, of which it may have all earlier tokens revoked.
+pub const REVOKED: usize = 200_000;
 /// An authoriser that has not answered by then has failed.
 pub const AUTHORIZER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an authoriser's answers are remembered at most.
@@ -421,6 +427,8 @@ pub const FRAMES_CONTROL: Rate = Rate::new(2_000, Duration::from_millis(1));
 pub const SEQUENCE_HOLD: Duration = Duration::from_millis(50);
 /// A read of what the bus did not bring that failed is done again after this long.
 pub const SEQUENCE_RETRY: Duration = Duration::from_secs(1);
+/// And where it fails again and again, after twice as long each time, up to this.
+pub const SEQUENCE_RETRY_MOST: Duration = Duration::from_secs(16);
 /// Items of one log that are held at most; what comes beyond is read from the store.
 pub const SEQUENCE_ITEMS: usize = 256;
 /// Bytes of one log that are held at most.

@@ -21,19 +21,17 @@ use crate::domain::names::UserKey;
 pub struct Bodies(Arc<Mutex<FxHashMap<UserKey, usize>>>);
 
 impl Bodies {
-    /// The same body, whose bytes are held for a user until it is dropped, which is when its message is whole. One past
-    /// [`UNFINISHED_BYTES`] ends with what `refused` says.
+    /// The same body, whose bytes are held for a user until it is dropped, which is when its message is whole: what was reserved, and
+    /// where it is longer that. One past [`UNFINISHED_BYTES`] ends with what `refused` says.
     pub(super) fn hold(
-        &self,
-        user: UserKey,
+        reserved: Reserved,
         body: Body,
         refused: impl FnOnce() -> Status + Send + 'static,
     ) -> Body {
         if body.is_end_stream() {
             return body;
         }
-        let reserved = Reserved { bodies: self.clone(), user, bytes: 0 };
-        Body::new(Held { body, reserved, refused: Some(Box::new(refused)) })
+        Body::new(Held { body, came: 0, reserved, refused: Some(Box::new(refused)) })
     }
 
     /// Takes so many for a user until what this gives is dropped, for one that is read elsewhere. `RATE_LIMITED` past
@@ -92,6 +90,8 @@ impl Drop for Reserved {
 /// A body whose bytes are counted.
 struct Held {
     body: Body,
+    /// How many have come.
+    came: usize,
     reserved: Reserved,
     refused: Option<Box<dyn FnOnce() -> Status + Send>>,
 }
@@ -108,10 +108,12 @@ impl http_body::Body for Held {
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
-            if !self.reserved.bodies.take(&self.reserved.user, data.len()) {
+            self.came += data.len();
+            let more = self.came.saturating_sub(self.reserved.bytes);
+            if !self.reserved.bodies.take(&self.reserved.user, more) {
                 return Poll::Ready(self.refused.take().map(|refused| Err(refused())));
             }
-            self.reserved.bytes += data.len();
+            self.reserved.bytes += more;
         }
         polled
     }

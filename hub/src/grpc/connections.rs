@@ -174,7 +174,9 @@ async fn carry<R>(
         return;
     };
     let names = stream.certified_names();
-    let visitor = Arc::new(Visitor::new(door, address, attempt, names).told(told).on(present.owned()));
+    let visitor = Arc::new(
+        Visitor::new(door, address, attempt, names).told(told).closed_by(closer.clone()).on(present.owned()),
+    );
     let socket = Socket::new(stream, deadline, closer);
     let (closer, caller) = (socket.closer(), Arc::clone(&visitor));
     let calls = router.map_request(move |request: Request<Incoming>| {

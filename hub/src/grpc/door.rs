@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use carillon_net::addresses::{Addresses, Attempt};
@@ -11,8 +11,6 @@ use carillon_net::tls::Acceptor;
 use carillon_proto::port;
 use http::{Extensions, HeaderMap};
 use parking_lot::Mutex;
-use tonic::Status;
-use tonic::body::Body;
 
 use super::bodies::Bodies;
 use super::connections::Place;
@@ -20,7 +18,8 @@ use crate::access::bridges::Bridges;
 use crate::audit::{Trail, event};
 use crate::domain::caller::{Caller, Whose};
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::names::UserKey;
+use crate::domain::limits::DENIED_CALLS;
+use crate::session::Closer;
 use crate::session::owners::{Owned, Owners, full};
 
 mod keys;
@@ -103,6 +102,10 @@ pub(super) struct Visitor {
     turned_away: Mutex<Option<Duration>>,
     /// Its place among those that are told so, until somebody known uses it.
     told: Option<Place>,
+    /// How often a call on it had no good token while its address had to wait.
+    denied: AtomicU32,
+    /// Closes it.
+    closer: Closer,
 }
 
 impl Visitor {
@@ -129,6 +132,8 @@ impl Visitor {
             suspect: AtomicBool::default(),
             turned_away: Mutex::new(turned_away),
             told: None,
+            denied: AtomicU32::default(),
+            closer: Closer::default(),
         };
         if visitor.has_bridge_certificate() {
             visitor.is_known();
@@ -139,6 +144,12 @@ impl Visitor {
     /// The same, with its place among those that are told that they are too many, where it is one.
     pub(super) fn told(mut self, told: Option<Place>) -> Self {
         self.told = told;
+        self
+    }
+
+    /// The same, of a connection that this closes.
+    pub(super) fn closed_by(mut self, closer: Closer) -> Self {
+        self.closer = closer;
         self
     }
 
@@ -159,16 +170,6 @@ impl Visitor {
     /// That of the connection on which a call with these extensions came.
     pub(super) fn of(extensions: &Extensions) -> Arc<Self> {
         extensions.get::<Arc<Self>>().cloned().unwrap_or_default()
-    }
-
-    /// The body of a request of a user, who holds so much of those that are not whole yet: see [`Bodies::hold`].
-    pub(super) fn hold(
-        &self,
-        user: UserKey,
-        body: Body,
-        refused: impl FnOnce() -> Status + Send + 'static,
-    ) -> Body {
-        self.door.bodies.hold(user, body, refused)
     }
 
     /// What users' requests hold that are not whole yet.
@@ -290,9 +291,23 @@ impl Visitor {
                 self.is_known();
                 Counted::Nowhere
             }
-            Some(Err(wait)) => return Err(too_many(wait)),
+            Some(Err(wait)) => {
+                self.denies(address);
+                return Err(too_many(wait));
+            }
         };
         Ok(Trial { visitor: Arc::clone(self), address, attempt })
+    }
+
+    /// A call had no good token, whose check is work, and its address has to wait. After a few of them the connection is closed, and
+    /// another costs its address a place; but for one that somebody known uses too, or that a proxy shares among many.
+    fn denies(&self, address: Option<IpAddr>) {
+        let is_own =
+            address.is_some_and(|address| self.address == Some(address) && !self.door.trusts(address));
+        let is_nobodys = is_own && !self.known.load(Ordering::Relaxed);
+        if is_nobodys && self.denied.fetch_add(1, Ordering::Relaxed) + 1 >= DENIED_CALLS {
+            self.closer.close();
+        }
     }
 
     /// Where a call counts until it is known whose it is, or how long it has to wait.

@@ -8,12 +8,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use carillon_proto::port;
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::body::Body;
+use tonic::metadata::MetadataValue;
 use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tower::Service;
@@ -80,6 +82,8 @@ pub(super) struct Terms {
     pub(super) exchange: Exchange,
     /// The call that is read before the ticket that it bears is used.
     pub(super) reads_first: Option<ReadsFirst>,
+    /// What a message may hold, bytes: of a call whose message is on its way so much is its user's from the beginning.
+    pub(super) frame_bytes: usize,
     /// How long the call of a path may take.
     pub(super) limit: Limit,
     /// Where calls whose answers end are counted until these are taken: a stop waits for them.
@@ -93,6 +97,7 @@ impl Terms {
             admit: None,
             exchange: Arc::new(|_, _| None),
             reads_first: None,
+            frame_bytes: 0,
             limit: Arc::new(limit),
             in_flight: TaskTracker::new(),
         }
@@ -178,7 +183,12 @@ where
             Ok(Admitted::User(caller)) => {
                 request.extensions_mut().insert(caller.clone());
                 let is_asked = early::is_asked(request.headers());
-                let answered = self.serve(held(request, &caller, request_id.clone()), request_id.clone());
+                let most = if is_asked { self.terms.frame_bytes } else { 0 };
+                let held = match held(request, &caller, request_id.clone(), most) {
+                    Ok(held) => held,
+                    Err(refused) => return Box::pin(std::future::ready(Ok(*refused))),
+                };
+                let answered = self.serve(held, request_id.clone());
                 return if is_asked {
                     Box::pin(std::future::ready(Ok(early::known(answered, &request_id))))
                 } else {
@@ -223,8 +233,14 @@ where
     }
 }
 
-/// The request, of whose body is held what its user's may hold. `RATE_LIMITED` past that.
-fn held(request: Request<Body>, caller: &Caller, request_id: RequestId) -> Request<Body> {
+/// The request, of whose body is held what its user's may hold, `most` of it from now on. `RATE_LIMITED` past that: a bridge's bodies come
+/// here when they are whole, and else cost nothing until then.
+fn held(
+    request: Request<Body>,
+    caller: &Caller,
+    request_id: RequestId,
+    most: usize,
+) -> Result<Request<Body>, Box<Response<Body>>> {
     let visitor = Visitor::of(request.extensions());
     let (source, user, caller) = (visitor.source(request.headers()), caller.key(), caller.clone());
     let refused = {
@@ -235,7 +251,14 @@ fn held(request: Request<Body>, caller: &Caller, request_id: RequestId) -> Reque
             errors::status(&refusal, &request_id)
         }
     };
-    request.map(|body| visitor.hold(user, body, refused))
+    match visitor.bodies().reserve(&user, most) {
+        Ok(reserved) => Ok(request.map(|body| Bodies::hold(reserved, body, refused))),
+        Err(_) => {
+            let mut status = refused();
+            status.metadata_mut().insert(port::CALLER, MetadataValue::from_static(port::KNOWN));
+            Err(Box::new(status.into_http()))
+        }
+    }
 }
 
 /// How long the client itself waits, where it says so ("gRPC over HTTP/2", Timeout): at most 8 digits and a unit.

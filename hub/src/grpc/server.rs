@@ -141,6 +141,7 @@ where
                     unread: Arc::new(move |whose, source, refusal| unread.unread(whose, source, refusal)),
                     limit: frame_bytes,
                 }),
+                frame_bytes,
                 limit: Arc::new(move |_| InTime::whole(timeout)),
                 in_flight: self.in_flight.clone(),
             };
@@ -148,6 +149,7 @@ where
             admit: Some(Arc::new(move |headers| services.admit(headers))),
             exchange: Arc::new(move |_, headers| tickets_of_services.exchange(headers)),
             reads_first: None,
+            frame_bytes,
             limit: Arc::new(move |path| match path {
                 ERASE_PATH => InTime::whole(timeout.max(limits::ERASURE_TIMEOUT)),
                 WATCH_PATH => InTime::endless(timeout),

@@ -44,7 +44,7 @@ pub(super) struct Inbound<B> {
 }
 
 /// Takes so many bytes for whoever the stream is of; nothing where that is nobody known.
-pub(super) type Room = Box<dyn Fn(usize) -> Result<Option<Reserved>, Refusal> + Send>;
+pub(super) type Room = Box<dyn FnOnce(usize) -> Result<Option<Reserved>, Refusal> + Send>;
 
 #[derive(Default)]
 struct Pending {
@@ -68,14 +68,10 @@ impl<B: Body<Data = Bytes> + Unpin> Inbound<B> {
 
     /// Whether there is room for the first message, as far as it has begun.
     fn has_room(&mut self) -> bool {
-        let (Some(room), Some(bytes)) = (&self.room, self.pending.announced()) else { return true };
-        if self.held.is_none() {
-            match room(bytes) {
-                Ok(held) => self.held = held,
-                Err(_) => return false,
-            }
-        }
-        true
+        let Some(bytes) = self.pending.announced() else { return true };
+        // Asked once, however many frames the rest comes in: whose it is takes a signature's check.
+        let Some(room) = self.room.take() else { return true };
+        room(bytes).map(|held| self.held = held).is_ok()
     }
 
     /// The next message; `None` at the end of the stream.

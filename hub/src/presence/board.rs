@@ -192,9 +192,7 @@ impl Board {
             self.note(holder, false);
             return notices;
         }
-        let places = room.present.entry(user.clone()).or_insert(0);
-        *places += 1;
-        if *places == 1 {
+        if room.present.add(user) == 1 {
             let state = devices.state(user);
             self.tell_room(index, &state, PresenceReason::Joined, now.moment, &mut notices);
         }
@@ -308,10 +306,8 @@ impl Board {
 
     /// At most `limit` who are present in the room, those whose ids come after `after`.
     pub fn page(&self, room: &RoomName, after: Option<&UserId>, limit: usize) -> Page {
-        use std::ops::Bound::{Excluded, Unbounded};
         let Some(room) = self.rooms.named(room) else { return Page::default() };
-        let start = after.map_or(Unbounded, Excluded);
-        let mut users = room.present.range::<UserId, _>((start, Unbounded)).map(|(user, _)| user);
+        let mut users = room.present.after(after);
         let states = users.by_ref().take(limit).map(|user| self.state(user)).collect();
         Page { states, occupancy: room.count(), more: users.next().is_some() }
     }

@@ -13,6 +13,7 @@ mod model;
 pub mod nodes;
 mod notice;
 mod options;
+mod present;
 #[cfg(test)]
 mod properties;
 mod room;

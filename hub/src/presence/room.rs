@@ -1,10 +1,11 @@
 //! A board's rooms: who is present in each, and when its occupancy is told.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::options::Options;
+use super::present::Present;
 use super::spare::give_back;
-use crate::domain::names::{RoomName, UserId};
+use crate::domain::names::RoomName;
 use crate::domain::time::Moment;
 
 /// A room's number on its board: four bytes where the name would be sixteen. Given to another room once this one is
@@ -16,9 +17,8 @@ pub(super) struct RoomIndex(u32);
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) name: RoomName,
-    /// How many places each user has, in order of user ids, which is the order of pages. Shares the ids' text with the
-    /// board.
-    pub(super) present: BTreeMap<UserId, u32>,
+    /// How many places each user has.
+    pub(super) present: Present,
     /// Connected sessions that asked for presence. Nothing is told where there are none.
     pub(super) followers: u32,
     /// Whether its changes are told as occupancy.
@@ -35,7 +35,13 @@ struct Occupancy {
 
 impl Room {
     fn new(name: RoomName) -> Self {
-        Self { name, present: BTreeMap::new(), followers: 0, large: false, occupancy: Occupancy::default() }
+        Self {
+            name,
+            present: Present::default(),
+            followers: 0,
+            large: false,
+            occupancy: Occupancy::default(),
+        }
     }
 
     pub(super) fn count(&self) -> u32 {

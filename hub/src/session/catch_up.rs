@@ -51,7 +51,7 @@ impl CatchUp {
     ) -> Self {
         let bound = PageBound { items: HISTORY_LIMIT, bytes: CATCH_UP_BYTES };
         let (store, key) = (Arc::clone(store), room.key.clone());
-        let page = turns.take(async move {
+        let page = turns.take(move || async move {
             let log = store.entries(&key, EntryRange::After(after), bound).await?;
             let mut state = Vec::new();
             if keeps_latest && first_kept(&log) > after.next() {

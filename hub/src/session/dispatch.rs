@@ -76,7 +76,7 @@ impl Session {
             Err(TooOften::Dropped) => return self.reply(command_id, &Reply::Done),
             Err(TooOften::Refused(refusal)) => {
                 if let Some(established) = &self.established {
-                    let source = established.source.clone().of_command(command_id);
+                    let source = self.source.clone().of_command(command_id);
                     self.services.tell_limited(&source, &established.caller, &refusal);
                 }
                 return self.refuse(command_id, &refusal);
@@ -192,17 +192,19 @@ impl Session {
         // Where others count with this node it is let in later, or not.
         self.services.tell_opened(&welcome.live);
         let live = Arc::clone(&welcome.live);
+        // The ticket opened it, and that is said once.
+        self.source = live.source.clone().with_ticket(None);
         let mut established = Established::new(welcome.live, welcome.caller);
         let resume = welcome.resume.unwrap_or_default();
         (established.joins, established.left_out) = opening::joins(&self.services, &caller, &resume.rooms);
         established.resume_inbox = resume.inbox;
         self.established = Some(Box::new(established));
         self.opened();
-        let open = opening::open(Arc::clone(&self.services), caller, resume.inbox, live);
-        let limit = self.services.settings.command_timeout;
+        let (services, limit) = (Arc::clone(&self.services), self.services.settings.command_timeout);
         // Its limit in time begins with its turn.
-        let open = self.services.upkeep.crowd.openings.take(async move {
-            let opened = tokio::time::timeout(limit, open).await;
+        let open = self.services.upkeep.crowd.openings.take(move || async move {
+            let opened =
+                tokio::time::timeout(limit, opening::open(services, caller, resume.inbox, live)).await;
             opened.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))
         });
         self.begin(id, async move {
@@ -252,8 +254,8 @@ impl Session {
     /// The same for one whose answer is as large as a page: few of those are held at a time. A limit in time of its own
     /// begins with its turn.
     pub(super) fn begin_page(&mut self, id: u32, command: impl Future<Output = Done> + Send + 'static) {
-        let Some(established) = &self.established else { return };
-        let command = established.pages.read(command).boxed();
+        let Some(established) = &mut self.established else { return };
+        let command = established.pages.get_or_insert_default().read(command).boxed();
         if id != 0 {
             self.in_flight.push(id);
         }
@@ -278,14 +280,14 @@ impl Session {
             Err(Refusal { whose: Some(whose), .. }) => Who::from(&**whose),
             Err(_) => Who { token: shown.as_ref(), ..Who::from(&established.caller) },
         };
-        let source = established.source.clone().of_command(id).with_ticket(ticket);
+        let source = self.source.clone().of_command(id).with_ticket(ticket);
         let source = source.of_session(established.live.id(), who);
         let result = refreshed.as_ref().map(|_| ()).map_err(|refusal| refusal.code);
         self.services.audit.tell("refresh_token", &source, None, About::default(), result);
         match refreshed {
             Ok(caller) => {
                 let source = established.live.source.clone().with_ticket(None);
-                established.source = source.of_session(established.live.id(), &caller);
+                self.source = source.of_session(established.live.id(), &caller);
                 established.caller = caller;
                 self.reply(id, &Reply::Done);
                 self.leave_what_is_not_granted();

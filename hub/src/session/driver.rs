@@ -87,8 +87,6 @@ enum Stage {
 /// What a session is once `hello` was accepted.
 pub(super) struct Established {
     pub(super) live: Arc<Live>,
-    /// What lines of the audit log say of who it is and where.
-    pub(super) source: Source,
     pub(super) caller: Caller,
     pub(super) slots: Slots,
     /// Where the client was in its inbox.
@@ -98,14 +96,14 @@ pub(super) struct Established {
     /// Whether a page of the inbox is being read.
     pub(super) inbox_under_way: bool,
     /// Keeps followed what concerns the user, where other nodes write to the store too.
-    pub(super) reach: Option<Reach>,
+    pub(super) reach: Option<Box<Reach>>,
     catch_up: Option<CatchUp>,
     /// How fast it reads while it is behind.
     pace: Pace,
-    /// Commands that change something take turns until they are queued at the store.
-    pub(super) order: Order,
-    /// Answers as large as a page take turns too.
-    pub(super) pages: Pages,
+    /// Commands that change something take turns until they are queued at the store. `None` before the first.
+    pub(super) order: Option<Order>,
+    /// Answers as large as a page take turns too. `None` before the first.
+    pub(super) pages: Option<Pages>,
     /// The rooms that it joins without a command.
     pub(super) joins: Joins,
     /// What it was to resume and has no place for, until `connected` was sent.
@@ -119,8 +117,6 @@ pub(super) struct Established {
 impl Established {
     pub(super) fn new(live: Arc<Live>, caller: Caller) -> Self {
         Self {
-            // The ticket opened it, and that is said once.
-            source: live.source.clone().with_ticket(None),
             live,
             caller,
             slots: Slots::default(),
@@ -130,8 +126,8 @@ impl Established {
             reach: None,
             catch_up: None,
             pace: Pace::default(),
-            order: Order::default(),
-            pages: Pages::default(),
+            order: None,
+            pages: None,
             joins: Joins::default(),
             left_out: Vec::new(),
             resumed: Resumed::default(),
@@ -148,7 +144,7 @@ pub struct Session {
     /// `hello` brings a good one.
     pub(super) token: Result<Option<Token>, Refusal>,
     pub(super) request_id: String,
-    /// The same, and where the stream was opened from.
+    /// The same, and where the stream was opened from; who it is as well once `hello` was accepted. What lines of the audit log say.
     pub(super) source: Source,
     stage: Stage,
     pub(super) established: Option<Box<Established>>,
@@ -365,7 +361,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.settled.store(true, Ordering::SeqCst);
         if let Some(mut established) = self.established.take() {
-            established.tell_resumed(&self.services.audit);
+            established.tell_resumed(&self.services.audit, &self.source);
             let Established { live, mut slots, .. } = *established;
             live.released();
             // Followers leave their rooms before presence is told, so that nothing is sent to a session that ended.

@@ -4,9 +4,11 @@
 //! Memberships are remembered, so that a send reads nothing before it commits. The memory is only a hint: the
 //! membership's version is a condition of the commit. Reads, joins and presence ask the store.
 
+mod alone;
 mod asking;
 mod creating;
 mod known;
+mod planned;
 mod retries;
 mod steps;
 mod turn;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 
 use crate::access::authorizer::Gate;
 use crate::access::rules::{Capability, Permit};
-use crate::access::storage::{Reserved, StorageLimit};
+use crate::access::storage::StorageLimit;
 use crate::conversations::{self, Case, Creation, Decision, Facts};
 use crate::domain::caller::Caller;
 use crate::domain::command::Stateless;
@@ -32,7 +34,9 @@ use crate::inbox;
 use crate::session::locks::Locks;
 use crate::store::{Change, CommitError, Committed, Idempotency, Outcome, Store, refuse, refuse_commit};
 
+use alone::Alone;
 use known::{Known, Standing};
+use planned::Planned;
 pub use turn::Turn;
 
 /// A command's answer.
@@ -219,19 +223,21 @@ impl Executor {
         if Facts::are_of_changes(command) {
             turn.comes_first().await;
         }
-        let _alone = match command {
-            Stateless::ConversationUpdate { .. } => Some(self.updates.lock(asked.room).await),
-            _ => None,
-        };
+        let mut alone = Alone::of(command);
         let mut standing = self.known.standing(store, asked).await?;
         let (mut answer, mut head, mut refused) = (turn.asked.take(), None, None);
         let mut decisions = 0;
         while decisions < limits::DECISIONS {
-            let decided = match self.judge(asked, &standing, &mut answer).await {
+            let permit = self.judge(asked, &standing, &mut answer).await;
+            if permit.is_ok() && alone.waits(&self.updates, asked.room).await {
+                standing = self.known.standing(store, asked).await?;
+                continue;
+            }
+            let decided = match permit {
                 Ok(permit) => self.plan(asked, &permit, head, command, key.is_some()).await,
                 Err(refusal) => Err(refusal.into()),
             };
-            let Planned { mut outcome, needless, reserved } = match decided {
+            let planned = match decided {
                 Ok(planned) => planned,
                 // What is only remembered refuses nobody.
                 Err(Undone::Refused(_)) if standing.remembered => {
@@ -241,28 +247,23 @@ impl Executor {
                 Err(undone) => return Err(undone),
             };
             // What the home refused it would refuse again.
-            if refused.as_ref() == Some(&outcome.conditions) {
+            if refused.as_ref() == Some(&planned.outcome.conditions) {
+                planned.give_up();
                 break;
             }
-            let (conditions, stands) = (outcome.conditions.clone(), turn::standing(&outcome));
+            let stands = turn::standing(&planned.outcome);
             if !turn.goes_with(stands) {
-                turn.comes_first().await;
+                planned.give_up();
+                turn.waits_to_go_with(stands).await;
                 standing = self.known.standing(store, asked).await?;
                 continue;
             }
             decisions += 1;
-            outcome.idempotency = key.cloned();
-            let committing = steps::commit(store, outcome);
-            turn.is_queued(stands);
-            let committed = committing.await;
-            if let Some(reserved) = reserved {
-                reserved.settle(&committed);
-            }
-            match committed {
-                Ok(committed) => {
-                    let duplicate = committed.duplicate || needless;
-                    return Ok(Committed { duplicate, ..committed });
-                }
+            let conditions = planned.outcome.conditions.clone();
+            // What was decided on members or metadata is refused by itself, and then those after it must not have gone before.
+            let goes_along = (!Facts::are_of_changes(command)).then_some(stands);
+            match planned.commit(store, key, || turn.is_queued(goes_along)).await {
+                Ok(committed) => return Ok(committed),
                 Err(CommitError::Condition(current)) => {
                     standing = self.known.observed(asked, &current, standing.created);
                     head = Some(current.room.map_or(Seq(0), |room| room.head.seq));
@@ -302,15 +303,6 @@ impl Executor {
         steps::commit(&*self.store, outcome).await.map_err(refuse_commit)?;
         Ok(Reply::Done)
     }
-}
-
-/// What is to be committed.
-struct Planned<'a> {
-    outcome: Outcome,
-    /// Whether it changes nothing.
-    needless: bool,
-    /// What it adds to the tenant's storage, where it does.
-    reserved: Option<Reserved<'a>>,
 }
 
 /// What an area decided.

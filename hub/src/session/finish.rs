@@ -26,13 +26,13 @@ use super::slots::{LiveSlot, Waited};
 impl Session {
     /// Runs a command that needs no session.
     pub(super) fn execute(&mut self, id: u32, idempotency: Option<Idempotency>, command: Stateless) {
-        let Some(established) = &self.established else { return };
+        let Some(established) = &mut self.established else { return };
         let services = Arc::clone(&self.services);
         let caller = established.caller.clone();
         let limit = self.services.settings.command_timeout;
         let is_change = command.changes_something();
-        let order = is_change.then(|| established.order.clone());
-        let source = established.source.clone().of_command(id);
+        let order = is_change.then(|| established.order.get_or_insert_default().clone());
+        let source = self.source.clone().of_command(id);
         let command = async move {
             let answer = services.execute(&caller, idempotency, command, order, &source);
             let answer = tokio::time::timeout(limit, answer).await;
@@ -117,7 +117,7 @@ impl Session {
             self.services.delivery.encoder(),
         );
         established.feed = Some(feed);
-        established.reach = opened.reach;
+        established.reach = opened.reach.map(Box::new);
         let left_out = std::mem::take(&mut established.left_out);
         self.reply(id, &Reply::Connected(Box::new(connected)));
         for frame in frames {
@@ -190,7 +190,7 @@ impl Session {
             established.resumed.add(&room);
         } else if !joined.as_ref().is_err_and(is_later) {
             // Of one that is tried again nothing was decided.
-            let source = established.source.clone().of_command(id);
+            let source = self.source.clone().of_command(id);
             let about = About { room: Some(room.as_str()), ..About::default() };
             self.services.audit.tell("join", &source, Some(&established.caller), about, result);
         }
@@ -330,13 +330,7 @@ impl Session {
         if reason == LeaveReason::Denied {
             let about = About { room: Some(room.as_str()), ..About::default() };
             let denied = Err(ErrorCode::AccessDenied);
-            self.services.audit.tell(
-                event::LEFT,
-                &established.source,
-                Some(&established.caller),
-                about,
-                denied,
-            );
+            self.services.audit.tell(event::LEFT, &self.source, Some(&established.caller), about, denied);
         }
         self.drop_slot(slot);
         self.push(&Push::Left { room, reason });

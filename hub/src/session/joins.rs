@@ -78,7 +78,7 @@ impl Joins {
     /// Takes out a room, if it waits.
     pub(super) fn remove(&mut self, room: &RoomName) -> Option<Awaited> {
         let place = self.waiting.iter().position(|awaited| awaited.join.room == *room)?;
-        self.waiting.remove(place)
+        self.take(place)
     }
 
     /// Takes out the next whose turn it is: one that has waited for long enough and `may_begin`.
@@ -89,7 +89,16 @@ impl Joins {
     ) -> Option<Awaited> {
         let is_next = |awaited: &Awaited| awaited.until <= now && may_begin(&awaited.join.room);
         let place = self.waiting.iter().position(is_next)?;
-        self.waiting.remove(place)
+        self.take(place)
+    }
+
+    fn take(&mut self, place: usize) -> Option<Awaited> {
+        let taken = self.waiting.remove(place);
+        // For the rest of its life a session has none.
+        if self.waiting.is_empty() {
+            self.waiting = VecDeque::new();
+        }
+        taken
     }
 
     /// It is this one's turn again before all others.

@@ -156,6 +156,11 @@ impl Services {
         self.limit_request("service_request", service)
     }
 
+    /// Takes a request of a service that is carried out whatever is left of them; whether there was one.
+    pub fn is_within_limits(&self, service: &Whose) -> bool {
+        self.limits.limiter.check_request(&service.identity(), Moment::now()).is_ok()
+    }
+
     /// What whoever was refused is told: what a service may not do takes one of its requests. Whose token is not good, or cannot
     /// be judged, takes none of the service that it names.
     pub fn refused_as_service(&self, refusal: Refusal) -> Refusal {
@@ -211,7 +216,7 @@ impl Session {
             take(&mut established.live.commands.lock(), self.services.limits.commands, Moment::now());
         limited.inspect_err(|refusal| {
             self.services.count_limited("refused", refusal);
-            self.services.tell_limited(&established.source, &established.caller, refusal);
+            self.services.tell_limited(&self.source, &established.caller, refusal);
         })
     }
 

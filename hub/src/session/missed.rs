@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::limits::{SEQUENCE_RETRY, UNREAD_INTERVAL, USERS_READ};
+use crate::delivery::Missed;
+use crate::domain::limits::{UNREAD_INTERVAL, USERS_READ};
 use crate::domain::names::RoomKey;
 use crate::store::StoreError;
 
@@ -26,7 +27,6 @@ pub async fn tell_missed_marks(services: Arc<Services>, cancel: CancellationToke
             ticks.tick().await;
             if let Err(error) = services.tell_missed_marks().await {
                 tracing::warn!(error = %error, "marks that may have been missed could not be read");
-                sleep(SEQUENCE_RETRY).await;
             }
         }
     };
@@ -37,18 +37,19 @@ pub async fn tell_missed_marks(services: Arc<Services>, cancel: CancellationToke
 }
 
 impl Services {
-    /// What fails is left for the next time, and ends this one where there is more than is under way.
+    /// What fails is left for later.
     async fn tell_missed_marks(&self) -> Result<(), StoreError> {
         let tell = |room| self.tell_missed_marks_of(room);
-        each(self.delivery.take_missed_rooms(), tell, |room| self.delivery.misses_marks(room)).await
+        let put_off = |room: &RoomKey| self.delivery.misses_marks_longer(room);
+        each(self.delivery.take_missed_rooms(), tell, |room| self.delivery.misses_marks(room), put_off).await
     }
 
-    /// Sends unread counts of rooms to their members who do not follow them. What fails is left for the next time, and ends this
-    /// one where there is more than is under way.
-    pub(super) async fn send_missed(&self, rooms: Vec<RoomKey>) -> Result<(), StoreError> {
+    /// Sends unread counts of rooms to their members who do not follow them. What fails is left for later.
+    pub(super) async fn send_missed(&self, rooms: Missed) -> Result<(), StoreError> {
         let tell =
             |room: RoomKey| async move { self.send_missed_of(&room).await.map_err(|error| (room, error)) };
-        each(rooms, tell, |room| self.delivery.misses_counts(room)).await
+        let put_off = |room: &RoomKey| self.delivery.misses_counts_longer(room);
+        each(rooms, tell, |room| self.delivery.misses_counts(room), put_off).await
     }
 
     /// Those of who is there are read, on whichever node they are, and of whose marks were told before.
@@ -74,18 +75,21 @@ impl Services {
     }
 }
 
-/// Does something for rooms, some at a time. Where it fails for one it is begun for no more, and all that are left are `missed` again.
+/// Does something for rooms, some at a time: those that failed before after all others. Whichever fails is put off. After [`AT_A_TIME`]
+/// failures none is begun any more, as each may have taken its time: the rest is `missed` still, or put off again.
 async fn each<F: Future<Output = Result<(), (RoomKey, StoreError)>>>(
-    rooms: Vec<RoomKey>,
+    rooms: Missed,
     tell: impl Fn(RoomKey) -> F,
     missed: impl Fn(&RoomKey),
+    put_off: impl Fn(&RoomKey),
 ) -> Result<(), StoreError> {
-    let (mut rooms, mut result) = (rooms.into_iter(), Ok(()));
+    let (mut fresh, mut again) = (rooms.fresh.into_iter(), rooms.again.into_iter());
+    let (mut failures, mut result) = (0, Ok(()));
     let mut under_way = stream::FuturesUnordered::new();
     loop {
         while under_way.len() < AT_A_TIME
-            && result.is_ok()
-            && let Some(room) = rooms.next()
+            && failures < AT_A_TIME
+            && let Some(room) = fresh.next().or_else(|| again.next())
         {
             under_way.push(tell(room));
         }
@@ -93,11 +97,49 @@ async fn each<F: Future<Output = Result<(), (RoomKey, StoreError)>>>(
             None => break,
             Some(Ok(())) => {}
             Some(Err((room, error))) => {
-                missed(&room);
+                put_off(&room);
+                failures += 1;
                 result = Err(error);
             }
         }
     }
-    rooms.for_each(|room| missed(&room));
+    fresh.for_each(|room| missed(&room));
+    again.for_each(|room| put_off(&room));
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::domain::names::{RoomName, TenantId};
+
+    fn room(number: usize) -> RoomKey {
+        let room = RoomName::parse(&format!("room:{number}")).unwrap();
+        RoomKey { tenant: TenantId::parse("acme").unwrap(), room }
+    }
+
+    /// However many cannot be read, the others are, before any is tried again.
+    #[test]
+    fn what_fails_holds_up_no_other() {
+        let fails = |room: &RoomKey| room.room.as_str().ends_with('7');
+        let (told, missed, put_off) = (RefCell::default(), RefCell::default(), RefCell::default());
+        let note = |list: &RefCell<Vec<RoomKey>>, room: &RoomKey| list.borrow_mut().push(room.clone());
+        let tell = |room: RoomKey| {
+            note(&told, &room);
+            std::future::ready(if fails(&room) { Err((room, StoreError::Unavailable)) } else { Ok(()) })
+        };
+        let rooms = Missed { fresh: (0..60).map(room).collect(), again: (1_000..1_300).map(room).collect() };
+        let all = each(rooms, tell, |room| note(&missed, room), |room| note(&put_off, room));
+        assert!(all.now_or_never().unwrap().is_err());
+        assert!(
+            missed.borrow().is_empty() && told.borrow().starts_with(&(0..60).map(room).collect::<Vec<_>>())
+        );
+        assert!(told.borrow().len() < 200, "after so many failures it is enough");
+        let told_well = told.borrow().iter().filter(|room| !fails(room)).count();
+        assert_eq!(told_well + put_off.borrow().len(), 360);
+    }
 }

@@ -132,6 +132,7 @@ pub(super) async fn open(
     resume: Option<InboxPosition>,
     live: Arc<Live>,
 ) -> Result<Opened, Refusal> {
+    services.presence.comes_among_nodes().await.map_err(|_| ErrorCode::Unavailable)?;
     services.limit_opening_anywhere(&caller).await?;
     services.enter(&live).await?;
     services.tell_opened(&live);

@@ -17,7 +17,7 @@ pub(super) struct Places(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     list: Mutex<List>,
-    /// A change has ended.
+    /// A change has ended, or is queued.
     ended: Notify,
 }
 
@@ -78,11 +78,21 @@ impl Place {
 
     /// Waits until all before it in the room have ended; whether there were any.
     pub(super) async fn comes_first(&self) -> bool {
+        self.waits_until(|| self.all_before(|_| false)).await
+    }
+
+    /// Waits until [`Self::goes_with`] holds.
+    pub(super) async fn waits_to_go_with(&self, standing: Standing) {
+        self.waits_until(|| self.goes_with(standing)).await;
+    }
+
+    /// Whether there was anything to wait for.
+    async fn waits_until(&self, is_so: impl Fn() -> bool) -> bool {
         let mut waited = false;
         loop {
             let mut ended = std::pin::pin!(self.places.0.ended.notified());
             ended.as_mut().enable();
-            if self.all_before(|_| false) {
+            if is_so() {
                 return waited;
             }
             waited = true;
@@ -125,9 +135,11 @@ mod tests {
         first.set(Some(Some(Seq(1))));
         assert!(second.goes_with(Some(Seq(1))) && !second.goes_with(Some(Seq(2))) && !second.goes_with(None));
         assert!(!third.goes_with(Some(Seq(1))), "the second is decided on");
+        let mut waits = Box::pin(third.waits_to_go_with(Some(Seq(1))));
+        assert_eq!((&mut waits).now_or_never(), None);
         assert!(elsewhere.goes_with(None) && elsewhere.comes_first().now_or_never() == Some(false));
         second.set(Some(Some(Seq(1))));
-        assert!(third.goes_with(Some(Seq(1))));
+        assert!(third.goes_with(Some(Seq(1))) && waits.now_or_never().is_some());
         first.set(None);
         assert!(!third.goes_with(Some(Seq(1))) && first.comes_first().now_or_never() == Some(false));
     }

@@ -1,6 +1,6 @@
 //! What is written down of a resume: one line, for it may be of any number of rooms.
 
-use crate::audit::{About, Trail, event};
+use crate::audit::{About, Source, Trail, event};
 use crate::domain::limits::AUDIT_RESUMED_ROOMS;
 use crate::domain::names::RoomName;
 
@@ -25,11 +25,11 @@ impl Resumed {
 
 impl Established {
     /// Writes down which rooms were resumed, if any.
-    pub(super) fn tell_resumed(&mut self, audit: &Trail) {
+    pub(super) fn tell_resumed(&mut self, audit: &Trail, source: &Source) {
         let Resumed { count, rooms } = std::mem::take(&mut self.resumed);
         if count > 0 {
             let about = About { count: Some(count), rooms: &rooms, ..About::default() };
-            audit.tell(event::RESUMED, &self.source, Some(&self.caller), about, Ok(()));
+            audit.tell(event::RESUMED, source, Some(&self.caller), about, Ok(()));
         }
     }
 }
@@ -40,7 +40,7 @@ impl Session {
         if let Some(established) = &mut self.established
             && established.joins.have_been_tried()
         {
-            established.tell_resumed(&self.services.audit);
+            established.tell_resumed(&self.services.audit, &self.source);
         }
     }
 }

@@ -17,7 +17,7 @@ use super::dispatch::Done;
 use super::driver::{Established, Session};
 use super::joins::Awaited;
 use super::slots::Slot;
-use super::{join, opening};
+use super::{crowd, join, opening};
 
 /// Joins of one session that are under way at a time: a resume of many rooms takes turns.
 const JOINS_UNDER_WAY: usize = 4;
@@ -57,13 +57,20 @@ impl Session {
         let rules = self.services.namespaces.rules(&join.room);
         let hands_over_state = rules.is_some_and(|rules| rules.latest_per_key);
         let limit = self.services.settings.command_timeout;
-        let joined = join::join(Arc::clone(&self.services), caller, mailbox, slot, join, awaited.reason);
-        let joined = async move {
+        let (services, reason) = (Arc::clone(&self.services), awaited.reason);
+        let joins = move || async move {
+            let joined = join::join(services, caller, mailbox, slot, join, reason);
             let joined = tokio::time::timeout(limit, joined).await;
             joined.unwrap_or_else(|_| Err(ErrorCode::DeadlineExceeded.into()))
         };
-        // Who comes back does not come alone.
-        let joined = if is_asked { joined.boxed() } else { self.in_turn(joined).boxed() };
+        // Who comes back does not come alone. What a room is loaded by, others of it wait for; it is begun when this is polled: what hands
+        // over state has a turn before.
+        let joined = if is_asked {
+            async { crowd::apart(joins()).await }.boxed()
+        } else {
+            self.services.upkeep.crowd.joins.take(joins).boxed()
+        };
+        let joined = joined.map(|joined| joined.unwrap_or_else(|| Err(ErrorCode::Internal.into())));
         let command = async move { Done::Joined(id, slot, Box::new((awaited, joined.await))) };
         if hands_over_state {
             self.begin_page(id, command);
@@ -173,16 +180,6 @@ impl Session {
             return self.end(Some(refusal));
         };
         established.joins.try_again(awaited, refusal.retry_after, Moment::now());
-    }
-
-    /// Does it when it is its turn among all sessions of the node.
-    fn in_turn<T, J>(&self, joined: J) -> impl Future<Output = Result<T, Refusal>> + Send + use<T, J>
-    where
-        T: Send + 'static,
-        J: Future<Output = Result<T, Refusal>> + Send + 'static,
-    {
-        let joined = self.services.upkeep.crowd.joins.take(joined);
-        async move { joined.await.unwrap_or_else(|| Err(ErrorCode::Internal.into())) }
     }
 
     /// Asks what all nodes count together whether one more room may be resumed, and waits until it may.

@@ -50,8 +50,20 @@ fn id(turn: u64) -> NotificationId {
 }
 
 fn notice(turn: u64) -> Effect {
-    let notice = Notice {
-        id: id(turn),
+    Effect::Notify { user: bob(), notice: Arc::new(news(id(turn))) }
+}
+
+fn broadcast(turn: u64) -> Outcome {
+    of_bob(Home::Tenant, Write::Broadcast(Arc::new(news(to_all(turn)))))
+}
+
+fn to_all(turn: u64) -> NotificationId {
+    NotificationId::parse(&format!("all{turn}")).unwrap()
+}
+
+fn news(id: NotificationId) -> Notice {
+    Notice {
+        id,
         kind: NotificationKind::parse("build").unwrap(),
         title: "a title".into(),
         body: None,
@@ -59,15 +71,16 @@ fn notice(turn: u64) -> Effect {
         data: Pairs::default(),
         sender: UserId::parse("alice").unwrap(),
         expires: None,
-    };
-    Effect::Notify { user: bob(), notice: Arc::new(notice) }
+    }
 }
 
 /// A folder in which the page in the middle of a table is damaged.
 fn damaged(table: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&options(folder.path())).unwrap();
+    block_on(store.commit(of_bob(Home::Tenant, Write::Know))).unwrap();
     for turn in 0..SENT {
+        block_on(store.commit(broadcast(turn))).unwrap();
         block_on(store.commit(Outcome { effects: vec![notice(turn)], ..send(&format!("message {turn}")) }))
             .unwrap();
     }
@@ -129,4 +142,28 @@ fn a_damaged_inbox_fails_its_owner_alone() {
     assert!(is_damaged(&block_on(store.commit(sees(SENT)))));
     let know = Outcome { home: Home::Tenant, writes: vec![Write::Know], ..send("x") };
     assert!(block_on(store.commit(know)).is_ok() && store.is_healthy());
+}
+
+/// Whatever index of an inbox or of the broadcasts is damaged: whoever needs that page is told so, and the store goes on.
+#[test]
+fn a_damaged_index_fails_those_alone_who_read_it() {
+    for (table, changes) in [
+        ("broadcast_by_id", &[InboxChange::Read, InboxChange::Delete][..]),
+        ("inbox_by_id", &[InboxChange::Read]),
+    ] {
+        let folder = damaged(table);
+        let store = open(folder.path());
+        for change in changes {
+            let ids = (0..SENT).flat_map(|turn| [id(turn), to_all(turn)]);
+            let changed =
+                ids.map(|id| store.commit(of_bob(Home::Inbox(bob()), Write::Inbox(change(vec![id])))));
+            let changed: Vec<_> = changed.collect();
+            assert!(block_on(store.commit(send("and on it goes"))).is_ok(), "{table}");
+            let failed = changed.into_iter().map(|changed| is_damaged(&block_on(changed)));
+            let failed = failed.filter(|is| *is).count();
+            assert!(failed > 0 && failed < 2 * SENT as usize, "{failed} of {table}");
+        }
+        assert!(store.is_healthy() && block_on(store.commit(send("more"))).is_ok(), "{table}");
+        block_on(store.close());
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use carillon_bridge::Options;
+use carillon_bridge::{AddressLimits, Options};
 use carillon_client::v1::Hello;
 use carillon_client::v1::session_response::Kind;
 use carillon_tests::browser::{Beside, Events, Speaks, WebSocket, request};
@@ -75,6 +75,45 @@ async fn idle_connections_of_known_users_give_way() {
     drain.cancel();
 }
 
+/// Begins to post a command that never comes.
+async fn begins_to_post(hub: &TestHub, address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let token = hub.token("mallory");
+    let request = format!(
+        "POST /v1/commands HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\ncontent-length: 1000\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// What one user has begun to post has some places and not all: the others of them rest once they are refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_that_one_user_never_finishes_leave_room() {
+    const PLACES: usize = 60;
+    let change = with_room_for(PLACES);
+    let beside = Beside::bind(&change);
+    let hub = hub().start_with(&beside).await;
+    let drain = CancellationToken::new();
+    let apart = Beside::apart_with(&[hub.url()], &drain, &change);
+    for bridge in [&beside, &apart] {
+        let mut begun = Vec::new();
+        for _ in 0..PLACES {
+            begun.push(begins_to_post(&hub, bridge.address()).await);
+        }
+        // Whoever is refused hears it before the body has come.
+        let refused = async {
+            let answers = begun.iter_mut().map(|stream| Box::pin(stream.read_u8()));
+            futures::future::select_all(answers).await.0.expect("an answer");
+        };
+        tokio::time::timeout(PATIENCE, refused).await.expect("one of them is refused");
+        let (mut socket, mut events) = enters(&hub, bridge.address()).await;
+        let text = format!("from {}", bridge.address());
+        socket.says("room:lobby", &text).await;
+        assert_eq!(events.hears().await, text);
+    }
+    drain.cancel();
+}
+
 /// Neither silence nor a socket that says no `hello` keeps anybody out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_shows_nothing_gives_way() {
@@ -87,6 +126,23 @@ async fn who_shows_nothing_gives_way() {
     closes(mute.raw()).await;
     socket.says("room:lobby", "both are here").await;
     assert_eq!(events.hears().await, "both are here");
+}
+
+/// Whose place another was given has failed at nothing: the address goes on as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_that_gave_way_are_no_failures_of_their_address() {
+    let limits = AddressLimits { unauthenticated: 100, attempts_per_minute: 4 };
+    let bridge = Beside::bind(|options| Options { connections: 2, addresses: Some(limits), ..options });
+    let _hub = hub().start_with(&bridge).await;
+    let mut mute = Vec::new();
+    for _ in 0..8 {
+        mute.push(WebSocket::open(bridge.address(), Speaks::Json).await);
+    }
+    for socket in &mut mute[..6] {
+        closes(socket.raw()).await;
+    }
+    let answer = request(bridge.address(), "POST", "/v1/tickets", &[], "").await;
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (401, Some("AUTH_REQUIRED")));
 }
 
 /// What somebody known uses stays, and where nothing else is left who comes is told that there are too many.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use carillon_client::Event;
 use carillon_tests::browser::request;
+use carillon_tests::wire::greeted;
 use carillon_tests::{Keeps, PATIENCE, Plan, Proxy, Redis, TestHub, hub};
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
@@ -163,6 +164,8 @@ async fn a_node_whose_lease_has_ended_is_out_of_service() {
         }
     };
     timeout(PATIENCE, sees_another).await.expect("they know each other");
+    // Its tenant is followed, and what that says of others is known.
+    let _alice = one.enters("alice").await;
     let permits = |keys: &str| {
         tokio::task::block_in_place(|| redis.command::<String>(&format!("ACL SETUSER default {keys}")));
     };
@@ -172,10 +175,12 @@ async fn a_node_whose_lease_has_ended_is_out_of_service() {
     assert!(!is_ready(&one).await);
     let figures = [shown(&one, "carillon_lease_good").await, shown(&one, "carillon_other_nodes").await];
     assert_eq!((figures, shown(&one, "carillon_store_healthy").await), ([0, 0], 1));
+    // Nobody comes in whom the others would take for one of those who are gone with a node.
+    assert_eq!(greeted(&one, &one.token("bob")).await, "UNAVAILABLE");
     permits("allkeys");
     comes_to(&mut health, true).await;
     assert!(is_ready(&one).await);
-    one.enters("alice").await;
+    one.enters("bob").await;
 }
 
 /// A node between whom and Redis stands what a test cuts, and another one that is as ever.

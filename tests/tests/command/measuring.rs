@@ -1,6 +1,8 @@
 //! `bench` and `stress`, just long enough to see what they say.
 
-use carillon_tests::command::carillon;
+use std::process::Command;
+
+use carillon_tests::command::{binary, carillon};
 use serde_json::json;
 
 /// What programs that read a report look for.
@@ -34,6 +36,21 @@ fn a_benchmark_reports_its_figures_under_their_names() {
     assert!(report["expected"].as_u64().unwrap() > 0);
     assert_eq!(report["delivered"], report["expected"]);
     assert_eq!([&report["lost"], &report["duplicated"], &report["out_of_order"]], [&json!(0); 3]);
+}
+
+/// What moves a terminal's cursor.
+const CONTROLS: [char; 2] = ['\r', '\u{1b}'];
+
+#[test]
+fn a_bar_is_drawn_at_a_terminal_and_nowhere_else() {
+    let bench = ["bench", "send", "--self", "--seconds", "0.5", "--in-flight", "16", "--preload", "2000"];
+    let ran = carillon(bench).run().good();
+    assert!(!ran.err.contains(CONTROLS) && !ran.out.contains(CONTROLS), "{ran:?}");
+    // Gives the command a terminal of its own, and copies what is shown there.
+    let line = [binary().to_str().unwrap(), &bench.join(" ")].join(" ");
+    let shown = Command::new("script").args(["-qec", &line, "/dev/null"]).output().expect("bsdutils");
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains("/2,000 ") && shown.contains('\u{1b}'), "{shown}");
 }
 
 #[test]

@@ -68,6 +68,29 @@ async fn messages_keep_their_order_while_their_senders_role_changes() {
     }
 }
 
+/// What is said once somebody is out is not for them, though their role changed at that moment and the removal was decided on anew.
+#[tokio::test]
+async fn what_is_said_after_a_removal_stands_after_it() {
+    let hub = hub().start().await;
+    let room = conversation(&hub).await;
+    let (mut alice, mut carol) = (Wire::enters(&hub, "alice").await, Wire::enters(&hub, "carol").await);
+    for round in 0..60 {
+        let other = if round % 2 == 0 { Role::Moderator } else { Role::Member };
+        let remove = v1::MemberRemove { room: room.clone(), user: "bob".to_owned() };
+        let said = vec![Command::MemberRemove(remove), say(&room, "bob is gone, now we talk")];
+        // At another moment each time.
+        for _ in 0..round % 6 {
+            tokio::task::yield_now().await;
+        }
+        let changed = carol.asks(role(&room, "bob", other));
+        let (answers, changed) = tokio::join!(asks_all(&mut alice, 1_000 + round * 2, said), changed);
+        let places = places(&answers);
+        assert!(places[0] < places[1], "{round}: {places:?}, {changed:?}");
+        let add = v1::MemberAdd { room: room.clone(), user: "bob".to_owned(), role: Role::Member.into() };
+        assert!(matches!(alice.asks(Command::MemberAdd(add)).await, Kind::EntryAccepted(_)));
+    }
+}
+
 #[tokio::test]
 async fn the_last_of_many_updates_stands() {
     let hub = hub().start().await;

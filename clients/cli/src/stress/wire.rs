@@ -90,6 +90,23 @@ impl Wire {
         }
     }
 
+    /// Shows a token: the session, or the code that the stream ends with.
+    pub(super) async fn shows(&mut self, token: String) -> Outcome<Result<v1::Connected, String>> {
+        self.command(Command::Hello(v1::Hello { token, protocol: 1, ..v1::Hello::default() }))?;
+        let wait = async {
+            loop {
+                match self.next().await? {
+                    Heard::Frame(_, Kind::Connected(connected)) => return Ok(Ok(connected)),
+                    Heard::Frame(_, Kind::Disconnected(end)) => return Ok(Err(end.code)),
+                    Heard::Frame(..) => {}
+                    Heard::End(Some(end)) => return Ok(Err(end.code.name().to_owned())),
+                    Heard::End(None) => return Err(Fault::broken("a stream ended well before it began")),
+                }
+            }
+        };
+        within(PATIENCE, "hello is answered", wait).await
+    }
+
     /// Sends a command under the next id, and gives the id.
     pub(super) fn command(&mut self, command: Command) -> Outcome<u32> {
         self.last_id += 1;

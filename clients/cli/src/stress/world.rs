@@ -88,17 +88,17 @@ impl World {
 
     /// How a user's client connects.
     pub(super) fn options(&self, user: &str) -> Outcome<ClientOptions> {
-        self.options_at(&format!("http://{}", self.hub.sessions), user)
+        Ok(self.options_with(self.token(user)?))
+    }
+
+    /// How a client with this token connects.
+    pub(super) fn options_with(&self, token: String) -> ClientOptions {
+        options_at(&format!("http://{}", self.hub.sessions), token)
     }
 
     /// The same through a line.
     pub(super) fn options_over(&self, line: &Line, user: &str) -> Outcome<ClientOptions> {
-        self.options_at(&line.url(), user)
-    }
-
-    fn options_at(&self, url: &str, user: &str) -> Outcome<ClientOptions> {
-        let options = ClientOptions::new(url).token(self.token(user)?).name("stress");
-        Ok(options.backoff(BACKOFF.0, BACKOFF.1).connect_timeout(PATIENCE).command_timeout(PATIENCE))
+        Ok(options_at(&line.url(), self.token(user)?))
     }
 
     /// A user who connects.
@@ -125,7 +125,12 @@ impl World {
 
     /// Commands without a session.
     pub(super) fn executor(&self, user: &str) -> Outcome<Executor> {
-        Ok(Executor::new(self.options_at(&format!("http://{}", self.hub.address), user)?)?)
+        self.executor_with(self.token(user)?)
+    }
+
+    /// The same with this token.
+    pub(super) fn executor_with(&self, token: String) -> Outcome<Executor> {
+        Ok(Executor::new(options_at(&format!("http://{}", self.hub.address), token))?)
     }
 
     /// A connection that can be cut.
@@ -169,6 +174,11 @@ impl World {
         self.admin()?.create_room(create).await?;
         Ok(room)
     }
+}
+
+fn options_at(url: &str, token: String) -> ClientOptions {
+    let options = ClientOptions::new(url).token(token).name("stress");
+    options.backoff(BACKOFF.0, BACKOFF.1).connect_timeout(PATIENCE).command_timeout(PATIENCE)
 }
 
 /// Names for this many users.

@@ -13,7 +13,7 @@ use crate::domain::names::{TenantId, UserId};
 use crate::domain::revocation::{Revocation, Revoked, Scope, TokenId};
 use crate::domain::time::Timestamp;
 
-/// `RATE_LIMITED` where a tenant has 200,000 single tokens revoked that have not expired: revoke its users' or
+/// `RATE_LIMITED` where a tenant has 200,000 single tokens revoked that have not expired, or as many users or services: revoke
 /// everybody's before an instant.
 pub(super) async fn revoke(
     api: AdminApi,

@@ -338,3 +338,23 @@ fn a_services_token_without_the_certificate_that_it_needs_is_nobodys() {
     }
     assert_eq!(code(thief.try_call(&none, || false).err()), Some(many));
 }
+
+#[test]
+fn a_connection_on_which_bad_tokens_go_on_is_closed() {
+    let (door, none) = (door(None), HeaderMap::new());
+    for is_known in [false, true] {
+        let address = HERE.parse().unwrap();
+        let (closer, noop) = (Closer::default(), std::task::Waker::noop());
+        let visitor = Visitor::new(door.clone(), address, door.arrival(address), None);
+        let visitor = Arc::new(visitor.closed_by(closer.clone()));
+        if is_known {
+            assert!(visitor.admit(&none, || Ok(Admitted::User(alice()))).is_ok());
+        }
+        let mut denied = 0;
+        while denied < DENIED_CALLS {
+            assert!(!closer.is_closed(noop), "{denied} of {DENIED_CALLS}");
+            denied += u32::from(visitor.admit(&none, bad).unwrap_err().code == ErrorCode::TooManyConnections);
+        }
+        assert_eq!(closer.is_closed(noop), !is_known, "others may be on it");
+    }
+}

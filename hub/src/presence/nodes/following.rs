@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::super::Presence;
 use super::Mirror;
@@ -19,6 +19,9 @@ use crate::bus::sessions::{Batch, Life, SessionsFigures, Told};
 use crate::domain::limits::{BUS_LIMIT, PRESENCE_LINGER};
 use crate::domain::names::TenantId;
 use crate::domain::time::{Moment, Now};
+
+/// How often whoever waits for the node's lease looks.
+const LEASE_LOOKS: Duration = Duration::from_millis(20);
 
 /// A tenant that is followed.
 struct Following {
@@ -176,6 +179,17 @@ impl Presence {
     /// Whether this node is one among the others: they take it to be there, and it knows of them. So it is where there are none.
     pub fn is_among_nodes(&self) -> bool {
         self.nodes().is_none_or(|nodes| nodes.has_lease())
+    }
+
+    /// Waits until this node is one among the others, for a while: before that they would take whoever comes in here for one who is
+    /// gone with a node.
+    pub async fn comes_among_nodes(&self) -> Result<(), BusError> {
+        let waits = async {
+            while !self.is_among_nodes() {
+                sleep(LEASE_LOOKS).await;
+            }
+        };
+        timeout(BUS_LIMIT, waits).await.map_err(|_| BusError::Unavailable)
     }
 
     /// Figures of what nodes say of their sessions; `None` where there are no others.

@@ -31,9 +31,17 @@ impl Turn {
         self.place.as_ref().is_none_or(|place| place.goes_with(standing))
     }
 
-    /// It is queued: what the same session sent next comes after it.
-    pub(super) fn is_queued(&mut self, standing: Standing) {
-        self.place.iter().for_each(|place| place.set(Some(standing)));
+    /// Waits until it may be, while commands elsewhere go on.
+    pub(super) async fn waits_to_go_with(&mut self, standing: Standing) {
+        let Some(place) = &self.place else { return };
+        self.held.clear();
+        place.waits_to_go_with(standing).await;
+    }
+
+    /// It is queued: what the same session sent next for the room comes after it, together with it where that has this standing, and
+    /// where it has none when it has ended.
+    pub(super) fn is_queued(&mut self, standing: Option<Standing>) {
+        self.place.iter().for_each(|place| place.set(standing));
         self.held.clear();
     }
 

@@ -171,6 +171,32 @@ impl OwnLog {
         Ok(true)
     }
 
+    /// Reads what [`Self::read`], or [`Self::remove`], will read of one, and of the indexes that it is in.
+    pub(super) fn look_at(&self, db: &Connection, id: &NotificationId, removes: bool) -> Result<()> {
+        let mut statement = db.prepare_cached(ROW)?;
+        let found = statement.query_row((self.user, id.as_str()), |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, Option<i64>>(2)?,
+                row.get::<_, i64>(3)?,
+            ))
+        });
+        let Some((seq, priority, expires, ends)) = optional(found)? else { return Ok(()) };
+        // As it is and as it may become.
+        for read in [0, 1] {
+            let place = (self.user, read, priority, expires, seq);
+            optional(db.prepare_cached(UNREAD_ROW)?.query_row(place, |_| Ok(())))?;
+        }
+        for sql in [PLACE_ROW, CRITICAL_ROW] {
+            optional(db.prepare_cached(sql)?.query_row((self.user, seq), |_| Ok(())))?;
+        }
+        if removes {
+            optional(db.prepare_cached(ENDS_ROW)?.query_row((ends, self.user, seq), |_| Ok(())))?;
+        }
+        Ok(())
+    }
+
     /// One was removed that stood at `seq`.
     pub(super) fn removed(&mut self, seq: i64, read: bool, priority: i64) {
         if !read && seq > self.read {
@@ -279,6 +305,17 @@ const READ: &str = "UPDATE inbox INDEXED BY inbox_by_id SET read = 1
 /// The same.
 const REMOVE: &str =
     "DELETE FROM inbox INDEXED BY inbox_by_id WHERE user = ?1 AND id = ?2 RETURNING seq, read, priority";
+
+/// One's row, and its places in the indexes that change with it.
+const ROW: &str =
+    "SELECT seq, priority, expires, ends FROM inbox INDEXED BY inbox_by_id WHERE user = ?1 AND id = ?2";
+const UNREAD_ROW: &str = "SELECT 1 FROM inbox INDEXED BY inbox_unread
+   WHERE user = ?1 AND read = ?2 AND priority = ?3 AND expires IS ?4 AND seq = ?5";
+const PLACE_ROW: &str =
+    "SELECT 1 FROM inbox INDEXED BY inbox_unread_by_place WHERE user = ?1 AND seq = ?2 AND read = 0";
+const CRITICAL_ROW: &str = "SELECT 1 FROM inbox INDEXED BY inbox_critical_by_place
+   WHERE user = ?1 AND seq = ?2 AND read = 0 AND priority = 4";
+const ENDS_ROW: &str = "SELECT 1 FROM inbox INDEXED BY inbox_ends WHERE ends = ?1 AND user = ?2 AND seq = ?3";
 
 /// Of unread ones between two places, some: how many, and how many of those are critical.
 const BETWEEN: &str = "SELECT count(*), coalesce(sum(priority = 4), 0) FROM (

@@ -73,21 +73,13 @@ impl InboxOwner {
 
     /// Moves the mark to `read`, at most to the head, and over what was seen after it. Whether it moved.
     pub(super) fn advance(&mut self, db: &Connection, read: i64) -> Result<bool> {
-        // None are theirs whom the directory does not know.
-        let is_known = self.known_from <= self.broadcast_head;
-        let before = if is_known { self.seen_up_to() } else { self.broadcast_read };
-        let mut mark = before.max(read.min(self.broadcast_head));
-        loop {
-            if let Some((_, last)) = range_before(db, self.user, mark)? {
-                db.prepare_cached("DELETE FROM broadcast_seen WHERE user = ?1 AND first <= ?2")?
-                    .execute((self.user, mark))?;
-                mark = mark.max(last);
-            }
-            match range_after(db, self.user, mark)? {
-                Some((first, _)) if !self.has_between(db, mark, first)? => mark = first,
-                _ => break,
-            }
-        }
+        let before = self.marked_up_to();
+        let mark = self.mark_from(db, read, |mark| {
+            let mut passed =
+                db.prepare_cached("DELETE FROM broadcast_seen WHERE user = ?1 AND first <= ?2")?;
+            passed.execute((self.user, mark))?;
+            Ok(())
+        })?;
         if mark <= before {
             return Ok(false);
         }
@@ -95,6 +87,52 @@ impl InboxOwner {
         db.prepare_cached("UPDATE users SET broadcast_read = ?2 WHERE id = ?1")?
             .execute((self.user, mark))?;
         Ok(true)
+    }
+
+    fn marked_up_to(&self) -> i64 {
+        // None are theirs whom the directory does not know.
+        let is_known = self.known_from <= self.broadcast_head;
+        if is_known { self.seen_up_to() } else { self.broadcast_read }
+    }
+
+    /// Where the mark comes to be from `read` on; `passes` is told up to where it passes ranges.
+    fn mark_from(&self, db: &Connection, read: i64, passes: impl Fn(i64) -> Result<()>) -> Result<i64> {
+        let mut mark = self.marked_up_to().max(read.min(self.broadcast_head));
+        loop {
+            if let Some((_, last)) = range_before(db, self.user, mark)? {
+                passes(mark)?;
+                mark = mark.max(last);
+            }
+            match range_after(db, self.user, mark)? {
+                Some((first, _)) if !self.has_between(db, mark, first)? => mark = first,
+                _ => return Ok(mark),
+            }
+        }
+    }
+
+    /// Reads what [`Self::see`], and a deletion of the broadcast at `seq`, will read.
+    pub(super) fn look_at(&self, db: &Connection, seq: i64) -> Result<()> {
+        if let Some((_, last)) = range_before(db, self.user, seq)? {
+            self.has_between(db, last, seq)?;
+        }
+        if let Some((first, _)) = range_after(db, self.user, seq)? {
+            self.has_between(db, seq, first)?;
+        }
+        let mut deleted =
+            db.prepare_cached("SELECT 1 FROM broadcast_deleted WHERE user = ?1 AND seq = ?2")?;
+        optional(deleted.query_row((self.user, seq), |_| Ok(())))?;
+        Ok(())
+    }
+
+    /// Reads what [`Self::advance`] and [`Self::forget_deleted`] will read.
+    pub(super) fn look_on(&self, db: &Connection, read: i64) -> Result<()> {
+        self.mark_from(db, read, |_| Ok(()))?;
+        let mut gone = db.prepare_cached(
+            "SELECT count(*) FROM broadcast_deleted
+             WHERE user = ?2 AND seq < (SELECT coalesce(min(seq), 1 << 62) FROM broadcast WHERE tenant = ?1)",
+        )?;
+        gone.query_row((self.tenant, self.user), |_| Ok(()))?;
+        Ok(())
     }
 
     /// Forgets that they deleted what is gone by now.

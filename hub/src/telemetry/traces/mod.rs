@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures::future::Either;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -130,10 +131,11 @@ impl Drop for Span {
 }
 
 /// Carries a future out within a span: its [`step`]s are the span's.
-pub async fn within<F: Future>(span: Option<&Span>, future: F) -> F::Output {
+pub fn within<F: Future>(span: Option<&Span>, future: F) -> impl Future<Output = F::Output> + use<F> {
+    // An async function would keep the future's place twice.
     match span {
-        Some(span) => CURRENT.scope((span.tracer.clone(), span.ended.context), future).await,
-        None => future.await,
+        Some(span) => Either::Left(CURRENT.scope((span.tracer.clone(), span.ended.context), future)),
+        None => Either::Right(future),
     }
 }
 

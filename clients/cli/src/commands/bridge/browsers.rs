@@ -32,7 +32,8 @@ pub(crate) struct BrowserArgs {
     /// A request's head that is not whole by then ends the connection [default: 10s].
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     handshake_timeout: Option<Duration>,
-    /// Connections at once; past that 503 [default: 16000].
+    /// Connections at once [default: 16000]. Past that those give way that carry nothing of anybody known, and where there
+    /// are none whoever comes gets 503.
     #[arg(long, value_name = "N")]
     connections: Option<usize>,
     /// Connections of one address at once that nobody known uses; 0 for no limit [default: 10, with --dev 0].

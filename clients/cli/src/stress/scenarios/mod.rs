@@ -75,6 +75,9 @@ scenarios! {
     silent over Any: "clients that say nothing are asked, and then ended; those that answer stay";
     oversized over Protobuf: "frames at the limit and beyond it";
     expiry over Any: "tokens of a few seconds: refreshed ones carry on, others end";
+    revocation over Any: "tokens are revoked while others talk: theirs end and open nothing, and nobody else is disturbed";
+    tickets over Any: "one ticket shown by several at once, as sessions and calls; exactly one gets in";
+    board over Any: "the latest event of each key: who joins in mid-publish is handed the state of just that moment";
     mid_join over Any: "streams end in the middle of joins";
     random_mix over Any: "random commands of several users beside a model of the room; in the end all agree";
 }

@@ -193,9 +193,7 @@ impl Board {
             let state = devices.state(&record.user);
             let user = self.known(&record.user);
             let Some(room) = self.rooms.get_mut(index) else { return };
-            let places = room.present.entry(user).or_insert(0);
-            *places += 1;
-            if *places == 1 {
+            if room.present.add(&user) == 1 {
                 self.tell_room(index, &state, PresenceReason::Joined, now, notices);
             }
         }

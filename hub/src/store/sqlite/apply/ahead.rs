@@ -1,5 +1,6 @@
 //! Damage that one outcome meets at its home is that outcome's alone: all that it will read there of what the caches do not have is
-//! read before its group's transaction begins. What fails within that ends the writer: effects on users' inboxes, retention, an erasure.
+//! read before its group's transaction begins. What fails within that ends the writer: effects on users' inboxes, retention, an erasure,
+//! and a page beside one that is written, where the tree is balanced.
 
 use rusqlite::Connection;
 
@@ -9,12 +10,13 @@ use crate::domain::names::{RoomKey, UserKey};
 use crate::domain::position::Seq;
 use crate::store::{Home, Outcome, StoreError, Write};
 
-use super::super::engine::{Result, optional};
+use super::super::engine::Result;
 use super::super::notices::InboxOwner;
 use super::super::queue::Reply;
 use super::super::room_state::RoomState;
 use super::super::state::State;
 use super::column;
+use super::inbox::broadcast_of;
 
 /// What was read ahead and is needed again.
 #[derive(Clone, Copy, Debug, Default)]
@@ -143,15 +145,18 @@ fn look_at_change(db: &Connection, mut owner: InboxOwner, change: &InboxChange) 
         // The rows that are read by this are not looked at.
         InboxChange::ReadUpTo(to) => {
             owner.own.read_up_to(db, column(to.own))?;
+            owner.look_on(db, column(to.broadcast))
         }
         InboxChange::Read(ids) | InboxChange::Delete(ids) => {
-            let mut row = db.prepare_cached("SELECT kind FROM inbox WHERE user = ?1 AND id = ?2")?;
             for id in ids {
-                optional(row.query_row((owner.user, id.as_str()), |_| Ok(())))?;
+                owner.own.look_at(db, id, matches!(change, InboxChange::Delete(_)))?;
+                if let Some(seq) = broadcast_of(db, &owner, id)? {
+                    owner.look_at(db, seq)?;
+                }
             }
+            owner.look_on(db, 0)
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]

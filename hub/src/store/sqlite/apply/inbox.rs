@@ -120,7 +120,7 @@ pub(super) fn change_inbox(db: &Connection, mut owner: InboxOwner, change: &Inbo
 }
 
 /// The place of a broadcast that the owner can see; `None` where there is none.
-fn broadcast_of(db: &Connection, owner: &InboxOwner, id: &NotificationId) -> Result<Option<i64>> {
+pub(super) fn broadcast_of(db: &Connection, owner: &InboxOwner, id: &NotificationId) -> Result<Option<i64>> {
     let mut statement =
         db.prepare_cached("SELECT seq FROM broadcast WHERE tenant = ?1 AND id = ?2 AND seq > ?3")?;
     optional(statement.query_row((owner.tenant, id.as_str(), owner.known_from), |row| row.get(0)))
