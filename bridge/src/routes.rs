@@ -240,17 +240,22 @@ fn open_socket(
     let (hub, options) = (Arc::clone(&shared.hub), Arc::clone(&shared.options));
     let place = Arc::clone(&connection.place);
     tokio::spawn(async move {
-        match upgraded.await {
-            Ok(upgraded) => {
-                let standing = trial.into_standing();
+        let upgraded = match upgraded.await {
+            Ok(upgraded) => upgraded,
+            Err(error) => return tracing::debug!(%error, "an upgrade was broken off"),
+        };
+        let standing = trial.into_standing();
+        let opened = socket::open(upgraded, agreed.form, &options, &hub, call, (standing, &place)).await;
+        // For the rest of its life in a task that holds nothing else.
+        if let Some(opened) = opened {
+            tokio::spawn(async move {
                 tokio::select! {
-                    () = socket::run(upgraded, agreed.form, &options, &*hub, call, (standing, &place)) => {}
+                    () = opened.run() => {}
                     () = place.gives_way() => {}
                 }
-            }
-            Err(error) => tracing::debug!(%error, "an upgrade was broken off"),
+                drop(connection);
+            });
         }
-        drop(connection);
     });
     agreed.response
 }

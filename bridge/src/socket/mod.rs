@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use carillon_proto::port::{Call, End, FrameStream, HubPort, TurnedAway};
+use carillon_proto::port::{Call, End, FrameStream, HubPort, Peer, TurnedAway};
 use carillon_proto::v1::session_response::Kind;
 use carillon_proto::wire::TOO_MANY_PINGS;
 use carillon_proto::{Frame, WebSocketForm, WireRow, v1};
@@ -39,7 +39,7 @@ use readable::Readable;
 use standing::Standing;
 
 /// tungstenite's read buffer: allocated with each socket, and larger messages make it grow for a while.
-const READ_BUFFER: usize = 1_024;
+const READ_BUFFER: usize = 512;
 /// What tungstenite may hold of its own answers to pings and closes.
 const WRITE_BUFFER: usize = 4 * 1_024;
 /// A socket that was closed has this long to say so too.
@@ -47,34 +47,19 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Past so many bytes that wait, the socket is read no further.
 const OUTGOING_READS: usize = 64 * 1_024;
 
-/// Runs a socket from the end of its handshake to its own end.
-pub(crate) async fn run(
+/// Opens a socket at the end of its handshake; `None` where the connection is none of ours. To be run in a task of its own: what opening
+/// takes, and the buffer that the handshake was read into, goes before the socket's life begins.
+pub(crate) async fn open(
     upgraded: Upgraded,
     form: WebSocketForm,
     options: &Options,
-    hub: &dyn HubPort,
+    hub: &Arc<dyn HubPort>,
     call: Call,
     (standing, place): (Option<place::Standing>, &Arc<Place>),
-) {
-    let peer = matches!(standing, Some(place::Standing::Heard(_))).then(|| Box::new(call.peer.clone()));
-    // In a box of its own, which goes before the socket's life begins: the buffer that the handshake was read into goes
-    // with it.
-    let opened = Box::pin(open(upgraded, form, options, hub, call, Standing::new(standing, place))).await;
-    let Some(mut socket) = opened else { return };
-    poll_fn(|cx| socket.poll(cx)).await;
-    if let Some(peer) = peer.filter(|_| socket.is_turned_away) {
-        hub.turned_away(&peer, TurnedAway::TooMany);
-    }
-}
-
-async fn open(
-    upgraded: Upgraded,
-    form: WebSocketForm,
-    options: &Options,
-    hub: &dyn HubPort,
-    call: Call,
-    standing: Standing,
-) -> Option<Box<Socket>> {
+) -> Option<Opened> {
+    let heard = matches!(standing, Some(place::Standing::Heard(_)))
+        .then(|| Box::new((Arc::clone(hub), call.peer.clone())));
+    let standing = Standing::new(standing, place);
     let parts = upgraded.downcast::<TokioIo<Patient>>().ok()?;
     let request_id = call.request_id.clone();
     let config = WebSocketConfig::default()
@@ -86,7 +71,7 @@ async fn open(
     let early = parts.read_buf.to_vec();
     let gate = Gate::new(parts.io.into_inner(), &early);
     let frames = WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await;
-    Some(Box::new(Socket {
+    let socket = Box::new(Socket {
         frames,
         hub: hub.open(call),
         form,
@@ -100,7 +85,26 @@ async fn open(
         starved: false,
         stage: Stage::Open,
         request_id,
-    }))
+    });
+    Some(Opened { socket, heard })
+}
+
+/// A socket that has opened.
+pub(crate) struct Opened {
+    socket: Box<Socket>,
+    /// Who is told of it if it is turned away, and of whom, where it is one too many.
+    heard: Option<Box<(Arc<dyn HubPort>, Peer)>>,
+}
+
+impl Opened {
+    /// Runs it to its end.
+    pub(crate) async fn run(mut self) {
+        poll_fn(|cx| self.socket.poll(cx)).await;
+        if let Some(heard) = self.heard.filter(|_| self.socket.is_turned_away) {
+            let (hub, peer) = *heard;
+            hub.turned_away(&peer, TurnedAway::TooMany);
+        }
+    }
 }
 
 /// How far a socket has got.

@@ -104,6 +104,10 @@ impl ActiveRoom {
         if let Some(followers) = self.followers.get(shard) {
             let mut list = followers.list.write();
             follower.set_index(list.len());
+            // Most have one or two.
+            if list.len() < 4 {
+                list.reserve_exact(1);
+            }
             list.push(Arc::clone(follower));
             followers.count.store(list.len(), Ordering::SeqCst);
         }

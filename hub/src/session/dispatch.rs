@@ -248,7 +248,7 @@ impl Session {
         if id != 0 {
             self.in_flight.push(id);
         }
-        self.commands.push(command.map(|done| (done, None)).boxed());
+        self.commands.get_or_insert_default().push(command.map(|done| (done, None)).boxed());
     }
 
     /// The same for one whose answer is as large as a page: few of those are held at a time. A limit in time of its own
@@ -259,7 +259,7 @@ impl Session {
         if id != 0 {
             self.in_flight.push(id);
         }
-        self.commands.push(command);
+        self.commands.get_or_insert_default().push(command);
     }
 
     fn refresh_token(&mut self, id: u32, token: Result<Token, Refusal>, ticket: Option<TokenId>) {

@@ -148,7 +148,8 @@ pub struct Session {
     pub(super) source: Source,
     stage: Stage,
     pub(super) established: Option<Box<Established>>,
-    pub(super) commands: FuturesUnordered<BoxFuture<'static, Finished>>,
+    /// `None` while none is in flight.
+    pub(super) commands: Option<FuturesUnordered<BoxFuture<'static, Finished>>>,
     pub(super) in_flight: Vec<u32>,
     outbox: VecDeque<Frame>,
     outbox_bytes: usize,
@@ -188,7 +189,7 @@ impl Session {
             request_id,
             stage: Stage::Waiting(deadline),
             established: None,
-            commands: FuturesUnordered::new(),
+            commands: None,
             in_flight: Vec::new(),
             outbox: VecDeque::new(),
             outbox_bytes: 0,

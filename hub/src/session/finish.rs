@@ -277,7 +277,12 @@ impl Session {
         if let Some(live) = established.slots.live_mut(slot) {
             live.by_role = joining.by_role;
         }
-        established.live.rooms.lock().push(key.room.clone());
+        let mut rooms = established.live.rooms.lock();
+        if rooms.len() < 4 {
+            rooms.reserve_exact(1);
+        }
+        rooms.push(key.room.clone());
+        drop(rooms);
         self.hold_to_token(slot);
         if joining.reason == JoinReason::Command {
             self.reply(id, &Reply::Joined(Box::new(joined)));

@@ -187,6 +187,10 @@ impl Slots {
             self.list[index] = joining;
             return index as u32;
         }
+        // Most follow one or two for as long as they last.
+        if self.list.len() < 4 {
+            self.list.reserve_exact(1);
+        }
         self.list.push(joining);
         (self.list.len() - 1) as u32
     }

@@ -102,5 +102,19 @@ test("an iterator ends with `break`, the signal and the source", async () => {
     [1, 2, 3],
   ]);
   expect(await all(counter.events()), "one that is asked for after the end").toEqual([]);
-  expect(await all(counter.events(giveUp))).toEqual([]);
+});
+
+test("a signal that has been given ends an iterator at once, and holds none that has ended", async () => {
+  const [counter, giveUp] = [new Counter(), new AbortController()];
+  const { signal } = giveUp;
+  const listens = vi.spyOn(signal, "addEventListener");
+  const forgets = vi.spyOn(signal, "removeEventListener");
+  for (const end of [(events: EventStream<{ value: unknown }>) => events.return(), () => counter.end()]) {
+    const events = new Counter().events(giveUp);
+    await events.return();
+    await end(counter.events(giveUp));
+  }
+  expect(forgets.mock.calls).toEqual(listens.mock.calls);
+  giveUp.abort();
+  expect(await all(new Counter().events(giveUp)), "its source goes on").toEqual([]);
 });

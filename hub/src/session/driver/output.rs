@@ -120,16 +120,18 @@ impl Session {
     }
 
     fn poll_commands(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.commands.is_empty() {
-            return false;
-        }
         let mut moved = false;
         // What is done stays where it is while much waits to be written: a client that asks and does not read holds no
         // more than this.
         while !self.is_over()
             && self.outbox_bytes < OUTBOX_BYTES
-            && let Poll::Ready(Some((done, turn))) = Pin::new(&mut self.commands).poll_next(cx)
+            && let Some(commands) = &mut self.commands
+            && let Poll::Ready(next) = Pin::new(commands).poll_next(cx)
         {
+            let Some((done, turn)) = next else {
+                self.commands = None;
+                break;
+            };
             self.finish_command(done);
             drop(turn);
             moved = true;
