@@ -38,7 +38,7 @@ pub fn target(name: &str) -> Option<Target> {
 
 /// A frame of a session, and the same as a command without one.
 fn proto_frame(bytes: &[u8]) {
-    let _ = decode::input(Bytes::copy_from_slice(bytes));
+    let _ = decode::input(Bytes::copy_from_slice(bytes), || Ok(()));
     if let Ok(request) = v1::ExecuteRequest::decode(bytes) {
         let _ = decode::execute(request);
     }

@@ -79,7 +79,7 @@ impl Parts {
 /// A frame of the protocol, as a transport reads it.
 fn frame(id: u32, command: session_request::Command) -> Input {
     let request = SessionRequest { command_id: id, command: Some(command), ..SessionRequest::default() };
-    decode::input(request.encode_to_vec().into())
+    decode::input(request.encode_to_vec().into(), || Ok(()))
 }
 
 /// What is written next; `None` at the end, with its reason.

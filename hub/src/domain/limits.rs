@@ -18,7 +18,7 @@ pub const CONTENT_CHARACTERS: usize = 10_000;
 /// Tags of an HTML text, with those that close: what sanitising it may cost grows with them.
 pub const HTML_TAGS: usize = 1_000;
 /// What an HTML text may weigh as it is read: its elements, those that are opened again among them, and their attributes.
-pub const HTML_WEIGHT: usize = 10_000;
+pub const HTML_WEIGHT: usize = 5_000;
 /// Longest binary content, bytes.
 pub const CONTENT_BYTES: usize = 65_536;
 /// Longest media type, bytes.

@@ -38,7 +38,7 @@ impl<B: Body<Data = Bytes> + Unpin> SessionBody<B> {
             && let Poll::Ready(message) = inbound.poll_message(cx)
         {
             let input = match message {
-                Some(Ok(message)) => decode::input(message),
+                Some(Ok(message)) => decode::input(message, || self.session.is_held_back()),
                 Some(Err(InboundError::TooLarge)) => Input::Broken(ErrorCode::MessageTooLarge.into()),
                 Some(Err(InboundError::Full)) => Input::Broken(Bodies::full()),
                 Some(Err(InboundError::Malformed)) => Input::Broken(ErrorCode::ProtocolError.into()),

@@ -220,6 +220,13 @@ impl Session {
         })
     }
 
+    /// Why a command would be refused now, whatever it is; none is taken.
+    pub fn is_held_back(&self) -> Result<(), Refusal> {
+        let Some(established) = &self.established else { return Ok(()) };
+        let mut commands = *established.live.commands.lock();
+        take(&mut commands, self.services.limits.commands, Moment::now())
+    }
+
     /// Takes a command from the session's bucket, and from that of its kind where nothing else asks for it.
     pub(super) fn limit(&self, command: &Command) -> Result<(), TooOften> {
         let Some(established) = &self.established else { return Ok(()) };

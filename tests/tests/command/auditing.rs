@@ -147,6 +147,9 @@ fn where_lines_cannot_be_kept_nobody_new_comes_in_if_so_configured() {
     };
     notify("critical").good();
     notify("normal").fails("UNAVAILABLE");
+    // And a stolen token is revoked.
+    let revoke = ["admin", "revoke", "--user", "mallory", "--tenant", "acme", "--addr", &address, "--token"];
+    carillon(revoke).arg(service.out.trim()).run().good();
     hub.signalled("TERM");
 }
 

@@ -121,8 +121,7 @@ impl AdminApi {
     /// Who calls, where they may, and whether that is past their limits, as an emergency may be. Whatever a service is refused is one of
     /// its requests.
     fn may_call<Q: OfTenant>(&self, headers: &HeaderMap, request: &Q) -> Result<(Caller, bool), Refusal> {
-        // An emergency is passed on, whatever becomes of the log.
-        if !request.is_emergency() && !self.audit.admits() {
+        if !request.is_urgent() && !self.audit.admits() {
             return Err(ErrorCode::Unavailable.into());
         }
         let judged = self.caller(headers, request.tenant()).and_then(|caller| {
@@ -240,6 +239,11 @@ trait OfTenant: Clone {
     fn is_emergency(&self) -> bool {
         false
     }
+
+    /// Whether it is carried out whatever becomes of the audit log.
+    fn is_urgent(&self) -> bool {
+        self.is_emergency()
+    }
 }
 
 fn head(head: &ChainHead) -> v1::AuditHead {
@@ -269,8 +273,20 @@ of_tenant! {
     Rooms: AddMemberRequest, CreateRoomRequest, RemoveMemberRequest, SetMemberRoleRequest, UpdateRoomRequest;
     Send: PublishEventRequest, SendMessageRequest;
     Sessions: DisconnectSessionRequest, ResetLimitsRequest;
-    Revoke: RevokeTokensRequest;
     Erase: EraseUserRequest;
+}
+
+impl OfTenant for v1::RevokeTokensRequest {
+    const NEEDS: Ability = Ability::Revoke;
+
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// A stolen token goes on doing harm while the log is away.
+    fn is_urgent(&self) -> bool {
+        true
+    }
 }
 
 impl OfTenant for v1::SendNotificationRequest {

@@ -31,6 +31,8 @@ pub(super) use content::{ContentPaths, optional_content};
 pub(super) use fields::{cursor, members, page, repeats};
 pub(super) use inbox::priority;
 
+const HTML: &str = "text/html";
+
 /// Why a frame gave no command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -58,9 +60,10 @@ impl DecodeError {
     }
 }
 
-/// What a session is given for one inbound frame.
-pub fn input(frame: Bytes) -> Input {
-    match request(frame) {
+/// What a session is given for one inbound frame. HTML is sanitised here, which is work: `held_back` says why nothing at all would be
+/// taken now, and is asked before that.
+pub fn input(frame: Bytes, held_back: impl FnOnce() -> Result<(), Refusal>) -> Input {
+    match request_unless(frame, held_back) {
         Ok(request) => Input::Request(Box::new(request)),
         Err(DecodeError::Broken) => Input::Broken(ErrorCode::ProtocolError.into()),
         Err(DecodeError::Refused { command_id, refusal }) => Input::Refused(command_id, refusal),
@@ -70,12 +73,32 @@ pub fn input(frame: Bytes) -> Input {
 /// The command in one inbound frame of a session: an encoded `SessionRequest` without the gRPC prefix. Its length was
 /// checked by the transport, as that is what reads it.
 pub fn request(frame: Bytes) -> Result<Request, DecodeError> {
+    request_unless(frame, || Ok(()))
+}
+
+fn request_unless(
+    frame: Bytes,
+    held_back: impl FnOnce() -> Result<(), Refusal>,
+) -> Result<Request, DecodeError> {
     let request = v1::SessionRequest::decode(frame).map_err(|_| DecodeError::Broken)?;
     let command_id = request.command_id;
     if command_id == 0 {
         return Err(DecodeError::Broken);
     }
-    accepted(request).map_err(|refusal| DecodeError::Refused { command_id, refusal })
+    let may_be_read = if bears_html(&request) { held_back() } else { Ok(()) };
+    let accepted = may_be_read.and_then(|()| accepted(request));
+    accepted.map_err(|refusal| DecodeError::Refused { command_id, refusal })
+}
+
+fn bears_html(request: &v1::SessionRequest) -> bool {
+    let content = match &request.command {
+        Some(SessionMember::MessageSend(send)) => &send.content,
+        Some(SessionMember::MessageEdit(edit)) => &edit.content,
+        Some(SessionMember::EventPublish(event)) => &event.payload,
+        _ => &None,
+    };
+    let media_type = content.as_ref().and_then(|content| content.media_type.get(..HTML.len()));
+    media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(HTML))
 }
 
 /// The command in an `ExecuteRequest`, and what makes a retry the same where the caller gave a key.

@@ -35,7 +35,7 @@ impl FrameStream for LocalStream {
         let input = if request.len() > self.limit {
             Input::Broken(ErrorCode::MessageTooLarge.into())
         } else {
-            decode::input(request)
+            decode::input(request, || self.session.is_held_back())
         };
         self.session.input(input);
     }

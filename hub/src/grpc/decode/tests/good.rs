@@ -1,5 +1,6 @@
 //! Commands that are accepted, and what they become.
 
+use super::super::input;
 use super::*;
 use crate::domain::command::{HistoryBound, Join, Token};
 use crate::domain::content::Content;
@@ -8,6 +9,7 @@ use crate::domain::member::Role;
 use crate::domain::names::{NotificationId, RoomName, UserId};
 use crate::domain::position::{Epoch, InboxPosition, Position, Seq, Tag};
 use crate::domain::presence::Status;
+use crate::session::Input;
 
 fn name() -> RoomName {
     RoomName::parse(ROOM).unwrap()
@@ -180,4 +182,28 @@ fn notifications_are_filtered_read_and_deleted() {
     assert_eq!(stateless(read), Stateless::Inbox(InboxChange::Read(vec![id.clone()])));
     let delete = SessionMember::NotificationDelete(v1::NotificationDelete { ids: ids() });
     assert_eq!(stateless(delete), Stateless::Inbox(InboxChange::Delete(vec![id])));
+}
+
+/// To sanitise is work: whoever is held back anyway does not get it done.
+#[test]
+fn html_is_read_for_those_who_are_not_held_back() {
+    let held_back = || Err(ErrorCode::RateLimited.into());
+    for (media_type, is_read) in
+        [("text/html", false), ("Text/HTML", false), ("text/plain", true), ("", true)]
+    {
+        let content = v1::Content {
+            body: Some(v1::content::Body::Text("<b>x</b>".to_owned())),
+            media_type: media_type.to_owned(),
+        };
+        let send = v1::MessageSend { room: ROOM.to_owned(), content: Some(content), ..Default::default() };
+        let sent = || frame(7, b"", SessionMember::MessageSend(send.clone()));
+        match input(sent(), held_back) {
+            Input::Request(_) => assert!(is_read, "{media_type}"),
+            Input::Refused(7, refusal) => {
+                assert_eq!((is_read, refusal.code), (false, ErrorCode::RateLimited), "{media_type}");
+            }
+            _ => panic!("{media_type}"),
+        }
+        assert_eq!(matches!(input(sent(), || Ok(())), Input::Request(_)), media_type != "Text/HTML");
+    }
 }
