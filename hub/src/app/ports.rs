@@ -70,10 +70,6 @@ impl Authenticate for Ports {
         self.services.authenticate_service(&Token(token.to_owned()), tenant, Timestamp::now())
     }
 
-    fn is_within_limits(&self, service: &Whose) -> bool {
-        self.services.is_within_limits(service)
-    }
-
     fn limit_service(&self, service: &Whose) -> Result<(), Refusal> {
         self.services.limit_service(service)
     }

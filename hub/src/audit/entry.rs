@@ -96,7 +96,7 @@ pub mod event {
     /// Somebody was refused more often than is written line by line, or strangers were, where nobody is named; `count` says
     /// how often.
     pub const REFUSED: &str = "refused";
-    /// A service did past its limits what none holds up, more often than is written line by line; `count` says how often.
+    /// A service did what no limit holds up more often than is written line by line; `count` says how often.
     pub const PASSED: &str = "passed";
     /// A ticket was asked for.
     pub const TICKET: &str = "create_ticket";

@@ -5,12 +5,14 @@ use rustc_hash::FxHashMap;
 
 use crate::domain::caller::Identity;
 use crate::domain::limits::{AUDIT_KNOWN, AUDIT_REFUSED};
-use crate::domain::rate::Bucket;
+use crate::domain::rate::{Bucket, Rate};
 use crate::domain::time::Moment;
 
 /// What is left of lines for each, and how many were left out since the last one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Known {
+    /// How many lines there are of each.
+    rate: Rate,
     each: FxHashMap<Identity, Refused>,
     /// How many were left out of those who are not remembered any more.
     forgotten: u64,
@@ -22,12 +24,24 @@ struct Refused {
     left_out: u64,
 }
 
+impl Default for Known {
+    fn default() -> Self {
+        Self::of(AUDIT_REFUSED)
+    }
+}
+
 impl Known {
+    /// So many lines of each.
+    pub(super) fn of(rate: Rate) -> Self {
+        Self { rate, each: FxHashMap::default(), forgotten: 0 }
+    }
+
     /// Whether a line may be written about somebody: how many were left out since the last one, or `None` where this is one
     /// more.
     pub(super) fn admit(&mut self, named: Identity, now: Moment) -> Option<u64> {
-        let refused = self.of(named, now);
-        if refused.bucket.take(AUDIT_REFUSED, now).is_err() {
+        let rate = self.rate;
+        let refused = self.one(named, now);
+        if refused.bucket.take(rate, now).is_err() {
             refused.left_out += 1;
             return None;
         }
@@ -36,10 +50,10 @@ impl Known {
 
     /// Counts one about somebody of which no line is written.
     pub(super) fn leave_out(&mut self, named: Identity, now: Moment) {
-        self.of(named, now).left_out += 1;
+        self.one(named, now).left_out += 1;
     }
 
-    fn of(&mut self, named: Identity, now: Moment) -> &mut Refused {
+    fn one(&mut self, named: Identity, now: Moment) -> &mut Refused {
         if self.each.len() >= AUDIT_KNOWN {
             self.each.retain(|_, refused| refused.left_out > 0 || !refused.bucket.is_full(now));
             if self.each.len() >= AUDIT_KNOWN {
@@ -58,7 +72,8 @@ impl Known {
 
     /// Of whom how many were left out, where a line may be written that says so; of all where nothing comes after it.
     pub(super) fn take_left_out(&mut self, now: Moment, all: bool) -> Vec<(Identity, u64)> {
-        let due = |refused: &mut Refused| all || refused.bucket.take(AUDIT_REFUSED, now).is_ok();
+        let rate = self.rate;
+        let due = |refused: &mut Refused| all || refused.bucket.take(rate, now).is_ok();
         self.each
             .iter_mut()
             .filter(|(_, refused)| refused.left_out > 0)

@@ -79,6 +79,12 @@ impl Source {
         self
     }
 
+    /// The same, of whoever was not let in: there is no session of it.
+    #[must_use]
+    pub fn without_session(self) -> Self {
+        Self { session: None, made: None, ..self }
+    }
+
     /// The same, of one of its commands.
     #[must_use]
     pub fn of_command(mut self, command: u32) -> Self {
@@ -150,7 +156,7 @@ impl Trail {
         }
     }
 
-    /// Writes down that `caller` did something that no limit holds up, past theirs: of which not every time is written either.
+    /// Writes down that `caller` did something that no limit holds up: of which not every time is written either.
     pub fn tell_passed(&self, event: &str, source: &Source, caller: &Caller, about: About<'_>) {
         if !self.is_on() {
             return;

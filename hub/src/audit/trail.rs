@@ -12,6 +12,7 @@ use super::line::Line;
 use super::source::{line_of_passed, line_of_refused};
 use super::strangers::Strangers;
 use crate::domain::caller::Identity;
+use crate::domain::limits::AUDIT_PASSED;
 use crate::domain::time::Moment;
 use crate::telemetry::Metrics;
 
@@ -54,7 +55,7 @@ impl Trail {
         self.0.as_ref()?.known.lock().admit(named, Moment::now())
     }
 
-    /// The same of what somebody known did past their limits.
+    /// The same of what somebody known did that no limit holds up.
     pub(super) fn admits_passed(&self, named: Identity) -> Option<u64> {
         self.0.as_ref()?.passed.lock().admit(named, Moment::now())
     }
@@ -96,7 +97,7 @@ pub(super) struct Queue {
     is_failing: AtomicBool,
     strangers: Mutex<Strangers>,
     known: Mutex<Known>,
-    /// What services did past their limits.
+    /// What services did that no limit holds up.
     passed: Mutex<Known>,
     metrics: Metrics,
 }
@@ -123,7 +124,7 @@ impl Queue {
             is_failing: AtomicBool::new(false),
             strangers: Mutex::default(),
             known: Mutex::default(),
-            passed: Mutex::default(),
+            passed: Mutex::new(Known::of(AUDIT_PASSED)),
             metrics,
         }
     }

@@ -93,7 +93,7 @@ static POLICY: LazyLock<Builder<'static>> = LazyLock::new(|| {
 /// What is kept of an HTML text; refused where nothing is, or where it has too many tags to be looked at.
 pub(super) fn sanitise(text: &str) -> Result<String, Refusal> {
     if text.bytes().filter(|byte| *byte == b'<').count() > limits::HTML_TAGS {
-        return Err(Refusal::invalid("content.text", "at most 1000 tags"));
+        return Err(Refusal::invalid("content.text", "at most 300 tags"));
     }
     if !weight::is_at_most(text, limits::HTML_WEIGHT) {
         return Err(Refusal::invalid("content.text", "elements that are closed where they end"));
@@ -167,12 +167,12 @@ mod tests {
             assert_eq!(sanitise(nothing).unwrap_err().violations[0].field, "content", "{nothing}");
         }
         assert!(sanitise(&"<i>x".repeat(limits::HTML_TAGS)).is_ok());
-        let open = (0..300).map(|number| format!("<b id={number}>")).collect::<Vec<_>>().concat();
-        let again = format!("<p>{open}{}", "<p>x".repeat(300));
+        let open = (0..140).map(|number| format!("<b id={number}>")).collect::<Vec<_>>().concat();
+        let again = format!("<p>{open}{}", "<p>x".repeat(140));
         assert_eq!(sanitise(&again).unwrap_err().violations[0].field, "content.text");
         let links =
             "<p><a href=\"https://a.example/a/rather/long/path/to/somewhere?with=a&query=string\">x</a></p>";
-        assert!(sanitise(&links.repeat(250)).is_ok());
+        assert!(sanitise(&links.repeat(75)).is_ok());
         assert_eq!(
             sanitise(&"<i>x".repeat(limits::HTML_TAGS + 1)).unwrap_err().violations[0].field,
             "content.text"

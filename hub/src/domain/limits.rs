@@ -15,10 +15,11 @@ pub const IDEMPOTENCY_KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=64;
 pub const SEQ_MAX: u64 = i64::MAX as u64;
 /// Longest text of a message, characters (row W8a).
 pub const CONTENT_CHARACTERS: usize = 10_000;
-/// Tags of an HTML text, with those that close: what sanitising it may cost grows with them.
-pub const HTML_TAGS: usize = 1_000;
+/// Tags of an HTML text, with those that close: what reading it may cost grows with their square, as each is compared with those that
+/// are open.
+pub const HTML_TAGS: usize = 300;
 /// What an HTML text may weigh as it is read: its elements, those that are opened again among them, and their attributes.
-pub const HTML_WEIGHT: usize = 5_000;
+pub const HTML_WEIGHT: usize = 1_000;
 /// Longest binary content, bytes.
 pub const CONTENT_BYTES: usize = 65_536;
 /// Longest media type, bytes.
@@ -412,6 +413,8 @@ pub const AUDIT_STRANGER: Rate = Rate::new(20, Duration::from_secs(10));
 pub const AUDIT_STRANGER_ADDRESSES: usize = 10_000;
 /// Audit lines about one user or service who was refused.
 pub const AUDIT_REFUSED: Rate = Rate::new(60, Duration::from_secs(10));
+/// Lines about what one service does that no limit holds up: past them they are summed up.
+pub const AUDIT_PASSED: Rate = Rate::new(1_000, Duration::from_millis(100));
 /// Users and services of whom it is known how many such lines there were.
 pub const AUDIT_KNOWN: usize = 10_000;
 /// HTTP/2 frames of a connection that cancel a call.

@@ -123,7 +123,8 @@ impl Visitor {
         };
         let visitor = Self {
             door,
-            address: Some(address),
+            // As clients are counted, whichever way they are listened for.
+            address: Some(address.to_canonical()),
             owned: None,
             names,
             place: Mutex::new(place),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use carillon_proto::port;
 use http::{HeaderMap, Request, Response};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use tokio::task::AbortHandle;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -183,7 +183,9 @@ where
             Ok(Admitted::User(caller)) => {
                 request.extensions_mut().insert(caller.clone());
                 let is_asked = early::is_asked(request.headers());
-                let most = if is_asked { self.terms.frame_bytes } else { 0 };
+                // What was read before its ticket was used is whole.
+                let is_whole = request.body().is_end_stream() || request.body().size_hint().exact().is_some();
+                let most = if is_asked && !is_whole { self.terms.frame_bytes } else { 0 };
                 let held = match held(request, &caller, request_id.clone(), most) {
                     Ok(held) => held,
                     Err(refused) => return Box::pin(std::future::ready(Ok(*refused))),

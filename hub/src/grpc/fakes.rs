@@ -195,10 +195,6 @@ impl Authenticate for FakeHub {
         }
     }
 
-    fn is_within_limits(&self, _: &Whose) -> bool {
-        true
-    }
-
     fn limit_service(&self, _: &Whose) -> Result<(), Refusal> {
         Ok(())
     }

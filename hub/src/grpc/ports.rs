@@ -46,9 +46,6 @@ pub trait Authenticate: Send + Sync + 'static {
     /// Takes one of the requests that a service may make, good or not. `RATE_LIMITED` past them.
     fn limit_service(&self, service: &Whose) -> Result<(), Refusal>;
 
-    /// Takes a request of a service that is carried out whatever is left of them; whether there was one.
-    fn is_within_limits(&self, service: &Whose) -> bool;
-
     /// What whoever was refused is told: what a service with a good token may not do takes one of its requests.
     fn refused(&self, refusal: Refusal) -> Refusal;
 

@@ -58,7 +58,8 @@ impl Session {
                             let _ = live.ends_as.set(refusal.code);
                             // They may go on asking.
                             if refusal.code == ErrorCode::RateLimited && live.told.set(false).is_ok() {
-                                self.services.tell_limited(&self.source, caller, &refusal);
+                                let source = live.source.clone().without_session();
+                                self.services.tell_limited(&source, caller, &refusal);
                             }
                         }
                         self.refuse_and_end(id, refusal);

@@ -156,11 +156,6 @@ impl Services {
         self.limit_request("service_request", service)
     }
 
-    /// Takes a request of a service that is carried out whatever is left of them; whether there was one.
-    pub fn is_within_limits(&self, service: &Whose) -> bool {
-        self.limits.limiter.check_request(&service.identity(), Moment::now()).is_ok()
-    }
-
     /// What whoever was refused is told: what a service may not do takes one of its requests. Whose token is not good, or cannot
     /// be judged, takes none of the service that it names.
     pub fn refused_as_service(&self, refusal: Refusal) -> Refusal {

@@ -100,12 +100,16 @@ async fn commands_that_one_user_never_finishes_leave_room() {
         for _ in 0..PLACES {
             begun.push(begins_to_post(&hub, bridge.address()).await);
         }
-        // Whoever is refused hears it before the body has come.
-        let refused = async {
-            let answers = begun.iter_mut().map(|stream| Box::pin(stream.read_u8()));
-            futures::future::select_all(answers).await.0.expect("an answer");
-        };
-        tokio::time::timeout(PATIENCE, refused).await.expect("one of them is refused");
+        // Whoever is refused hears it before the body has come, and before the others give up.
+        let answers = begun.iter_mut().map(|stream| {
+            Box::pin(async move {
+                let mut status = [0; 12];
+                stream.read_exact(&mut status).await.expect("an answer");
+                String::from_utf8(status.into()).expect("text")
+            })
+        });
+        let refused = tokio::time::timeout(PATIENCE, futures::future::select_all(answers));
+        assert_eq!(refused.await.expect("one of them is refused").0, "HTTP/1.1 429");
         let (mut socket, mut events) = enters(&hub, bridge.address()).await;
         let text = format!("from {}", bridge.address());
         socket.says("room:lobby", &text).await;

@@ -114,6 +114,7 @@ test("a signal that has been given ends an iterator at once, and holds none that
     await events.return();
     await end(counter.events(giveUp));
   }
+  expect(listens).toHaveBeenCalledTimes(4);
   expect(forgets.mock.calls).toEqual(listens.mock.calls);
   giveUp.abort();
   expect(await all(new Counter().events(giveUp)), "its source goes on").toEqual([]);

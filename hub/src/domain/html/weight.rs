@@ -32,20 +32,27 @@ pub(super) fn is_at_most(text: &str, most: usize) -> bool {
     parser.finish() <= most
 }
 
-/// A tree of which nothing is kept but its elements' names, as far as the parser holds them.
+/// A tree of which nothing is kept but its elements, as far as the parser holds them and asks for them.
 #[derive(Default)]
 struct Scales {
     weight: Cell<usize>,
 }
 
+/// An element.
+struct Node {
+    name: QualName,
+    /// Whether HTML goes on in it, though it is none.
+    integrates: bool,
+}
+
 impl Scales {
-    fn node() -> Rc<QualName> {
-        Rc::new(QualName::new(None, ns!(), local_name!("")))
+    fn node() -> Rc<Node> {
+        Rc::new(Node { name: QualName::new(None, ns!(), local_name!("")), integrates: false })
     }
 }
 
 impl TreeSink for Scales {
-    type Handle = Rc<QualName>;
+    type Handle = Rc<Node>;
     type Output = usize;
     type ElemName<'a> = ExpandedName<'a>;
 
@@ -53,45 +60,49 @@ impl TreeSink for Scales {
         self.weight.get()
     }
 
-    fn create_element(&self, name: QualName, attributes: Vec<Attribute>, _: ElementFlags) -> Rc<QualName> {
+    fn create_element(&self, name: QualName, attributes: Vec<Attribute>, flags: ElementFlags) -> Rc<Node> {
         let attributes = attributes.iter().map(|attribute| 1 + attribute.value.len() / ATTRIBUTE_BYTES);
         self.weight.set(self.weight.get() + 1 + attributes.sum::<usize>());
-        Rc::new(name)
+        Rc::new(Node { name, integrates: flags.mathml_annotation_xml_integration_point })
     }
 
-    fn elem_name<'a>(&'a self, target: &'a Rc<QualName>) -> ExpandedName<'a> {
-        target.expanded()
+    fn elem_name<'a>(&'a self, target: &'a Rc<Node>) -> ExpandedName<'a> {
+        target.name.expanded()
     }
 
-    fn same_node(&self, one: &Rc<QualName>, other: &Rc<QualName>) -> bool {
+    fn is_mathml_annotation_xml_integration_point(&self, target: &Rc<Node>) -> bool {
+        target.integrates
+    }
+
+    fn same_node(&self, one: &Rc<Node>, other: &Rc<Node>) -> bool {
         Rc::ptr_eq(one, other)
     }
 
-    fn get_document(&self) -> Rc<QualName> {
+    fn get_document(&self) -> Rc<Node> {
         Self::node()
     }
 
-    fn get_template_contents(&self, target: &Rc<QualName>) -> Rc<QualName> {
+    fn get_template_contents(&self, target: &Rc<Node>) -> Rc<Node> {
         Rc::clone(target)
     }
 
-    fn create_comment(&self, _: StrTendril) -> Rc<QualName> {
+    fn create_comment(&self, _: StrTendril) -> Rc<Node> {
         Self::node()
     }
 
-    fn create_pi(&self, _: StrTendril, _: StrTendril) -> Rc<QualName> {
+    fn create_pi(&self, _: StrTendril, _: StrTendril) -> Rc<Node> {
         Self::node()
     }
 
     fn parse_error(&self, _: Cow<'static, str>) {}
     fn set_quirks_mode(&self, _: QuirksMode) {}
-    fn append(&self, _: &Rc<QualName>, _: NodeOrText<Rc<QualName>>) {}
-    fn append_before_sibling(&self, _: &Rc<QualName>, _: NodeOrText<Rc<QualName>>) {}
-    fn append_based_on_parent_node(&self, _: &Rc<QualName>, _: &Rc<QualName>, _: NodeOrText<Rc<QualName>>) {}
+    fn append(&self, _: &Rc<Node>, _: NodeOrText<Rc<Node>>) {}
+    fn append_before_sibling(&self, _: &Rc<Node>, _: NodeOrText<Rc<Node>>) {}
+    fn append_based_on_parent_node(&self, _: &Rc<Node>, _: &Rc<Node>, _: NodeOrText<Rc<Node>>) {}
     fn append_doctype_to_document(&self, _: StrTendril, _: StrTendril, _: StrTendril) {}
-    fn add_attrs_if_missing(&self, _: &Rc<QualName>, _: Vec<Attribute>) {}
-    fn remove_from_parent(&self, _: &Rc<QualName>) {}
-    fn reparent_children(&self, _: &Rc<QualName>, _: &Rc<QualName>) {}
+    fn add_attrs_if_missing(&self, _: &Rc<Node>, _: Vec<Attribute>) {}
+    fn remove_from_parent(&self, _: &Rc<Node>) {}
+    fn reparent_children(&self, _: &Rc<Node>, _: &Rc<Node>) {}
 }
 
 #[cfg(test)]
@@ -113,6 +124,17 @@ mod tests {
             false,
         );
         assert!(parser.one(text) > 400_000, "all of it");
+    }
+
+    /// HTML within another language, which goes on as it was without.
+    #[test]
+    fn what_is_html_within_mathematics_weighs_as_much() {
+        let fonts = (0..140).map(|number| format!("<font id={number}>")).collect::<Vec<_>>().concat();
+        let text = format!(
+            "<math><annotation-xml encoding=text/html><section>{fonts}</section>{}",
+            "<p>x".repeat(140)
+        );
+        assert!(!is_at_most(&text, 10_000));
     }
 
     #[test]

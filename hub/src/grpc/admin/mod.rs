@@ -79,7 +79,8 @@ impl AdminApi {
         let source = Visitor::of(&extensions).source(headers);
         let work = async {
             let mut text = String::new();
-            let (caller, is_past_limits) = self.may_call(headers, &request).inspect_err(|refusal| {
+            let is_emergency = request.is_emergency();
+            let caller = self.may_call(headers, &request).inspect_err(|refusal| {
                 self.tell(call, &source, None, request.about(&mut text), Err(refusal));
             })?;
             let told = (!Q::IS_COMMAND && self.audit.is_on()).then(|| request.clone());
@@ -88,7 +89,7 @@ impl AdminApi {
             if let Some(request) = told {
                 let result = done.as_ref().map(|_| ());
                 let about = request.about(&mut text);
-                if is_past_limits && result.is_ok() {
+                if is_emergency && result.is_ok() {
                     self.audit.tell_passed(call, &source, &caller, about);
                 } else {
                     self.tell(call, &source, Some(&caller), about, result);
@@ -118,9 +119,8 @@ impl AdminApi {
         }
     }
 
-    /// Who calls, where they may, and whether that is past their limits, as an emergency may be. Whatever a service is refused is one of
-    /// its requests.
-    fn may_call<Q: OfTenant>(&self, headers: &HeaderMap, request: &Q) -> Result<(Caller, bool), Refusal> {
+    /// Who calls, where they may. Whatever a service is refused is one of its requests.
+    fn may_call<Q: OfTenant>(&self, headers: &HeaderMap, request: &Q) -> Result<Caller, Refusal> {
         if !request.is_urgent() && !self.audit.admits() {
             return Err(ErrorCode::Unavailable.into());
         }
@@ -132,12 +132,10 @@ impl AdminApi {
             }
         });
         let caller = self.limit_refused(judged)?;
-        if request.is_emergency() {
-            let is_past_limits = !self.authenticate.is_within_limits(&(&caller).into());
-            return Ok((caller, is_past_limits));
+        if !request.is_emergency() {
+            self.limit(&(&caller).into())?;
         }
-        self.limit(&(&caller).into())?;
-        Ok((caller, false))
+        Ok(caller)
     }
 
     fn limit(&self, service: &Whose) -> Result<(), Refusal> {

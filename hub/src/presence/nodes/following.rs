@@ -21,7 +21,7 @@ use crate::domain::names::TenantId;
 use crate::domain::time::{Moment, Now};
 
 /// How often whoever waits for the node's lease looks.
-const LEASE_LOOKS: Duration = Duration::from_millis(20);
+const LEASE_LOOKS: Duration = Duration::from_millis(100);
 
 /// A tenant that is followed.
 struct Following {

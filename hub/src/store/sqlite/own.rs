@@ -171,8 +171,8 @@ impl OwnLog {
         Ok(true)
     }
 
-    /// Reads what [`Self::read`], or [`Self::remove`], will read of one, and of the indexes that it is in.
-    pub(super) fn look_at(&self, db: &Connection, id: &NotificationId, removes: bool) -> Result<()> {
+    /// Reads what [`Self::read`], or [`Self::remove`], will read of one, and of the indexes that it is in; whether it is there.
+    pub(super) fn look_at(&self, db: &Connection, id: &NotificationId, removes: bool) -> Result<bool> {
         let mut statement = db.prepare_cached(ROW)?;
         let found = statement.query_row((self.user, id.as_str()), |row| {
             Ok((
@@ -182,7 +182,7 @@ impl OwnLog {
                 row.get::<_, i64>(3)?,
             ))
         });
-        let Some((seq, priority, expires, ends)) = optional(found)? else { return Ok(()) };
+        let Some((seq, priority, expires, ends)) = optional(found)? else { return Ok(false) };
         // As it is and as it may become.
         for read in [0, 1] {
             let place = (self.user, read, priority, expires, seq);
@@ -194,7 +194,7 @@ impl OwnLog {
         if removes {
             optional(db.prepare_cached(ENDS_ROW)?.query_row((ends, self.user, seq), |_| Ok(())))?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// One was removed that stood at `seq`.

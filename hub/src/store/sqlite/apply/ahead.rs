@@ -148,13 +148,15 @@ fn look_at_change(db: &Connection, mut owner: InboxOwner, change: &InboxChange) 
             owner.look_on(db, column(to.broadcast))
         }
         InboxChange::Read(ids) | InboxChange::Delete(ids) => {
+            let mut finds = false;
             for id in ids {
-                owner.own.look_at(db, id, matches!(change, InboxChange::Delete(_)))?;
+                finds |= owner.own.look_at(db, id, matches!(change, InboxChange::Delete(_)))?;
                 if let Some(seq) = broadcast_of(db, &owner, id)? {
                     owner.look_at(db, seq)?;
+                    finds = true;
                 }
             }
-            owner.look_on(db, 0)
+            if finds { owner.look_on(db, 0) } else { Ok(()) }
         }
     }
 }

@@ -145,7 +145,7 @@ export type Content = Message<"carillon.v1.Content"> & {
    * it has any: `; name=value`, the value a token or in quotes. At most 128 bytes of ASCII, no comma anywhere, no
    * backslash and no semicolon in quotes.
    *
-   * Of `text/html` (at most 1,000 tags, and 5,000 elements and attributes where those that are not closed are opened
+   * Of `text/html` (at most 300 tags, and 1,000 elements and attributes where those that are not closed are opened
    * again) this is kept: `a abbr b bdi bdo blockquote br caption cite code dd del div dl dt
    * em h1` to `h6 hr i ins kbd li mark ol p pre q s samp small span strong sub sup table tbody td th thead tr u ul`, the
    * attributes `dir`, `lang` and `title`, `start` of `ol`, `colspan` and `rowspan` of `td` and `th`, and `href` of `a`
