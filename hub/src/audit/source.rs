@@ -259,23 +259,12 @@ impl Trail {
     }
 }
 
-/// That somebody was refused so often and is not written about each time; `None` of strangers.
-pub(super) fn line_of_refused(named: Option<&Identity>, count: u64) -> Line {
+/// That somebody was refused, or did what no limit holds up, so often that it is not written about each time; `None` of strangers, or of
+/// several.
+pub(super) fn line_of_many(event: &str, named: Option<&Identity>, count: u64) -> Line {
     let mut line = Line::at(Timestamp::now());
-    line.text("event", event::REFUSED);
-    line.text("outcome", "refused");
-    if let Some(named) = named {
-        write_name(named.tenant.as_ref(), named.service, &named.name, &mut line);
-    }
-    line.number("count", count);
-    line
-}
-
-/// That somebody did so often what no limit holds up, and is not written about each time; `None` of several.
-pub(super) fn line_of_passed(named: Option<&Identity>, count: u64) -> Line {
-    let mut line = Line::at(Timestamp::now());
-    line.text("event", event::PASSED);
-    line.text("outcome", "ok");
+    line.text("event", event);
+    line.text("outcome", if event == event::REFUSED { "refused" } else { "ok" });
     if let Some(named) = named {
         write_name(named.tenant.as_ref(), named.service, &named.name, &mut line);
     }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::entry::event;
 use super::known::Known;
 use super::line::Line;
-use super::source::{line_of_passed, line_of_refused};
+use super::source::line_of_many;
 use super::strangers::Strangers;
 use crate::domain::caller::Identity;
 use crate::domain::limits::AUDIT_PASSED;
@@ -150,30 +151,33 @@ impl Queue {
         waiting.bodies.push(b'\n');
     }
 
-    /// Says of whom how many refusals were not written: where that is due, or of all.
+    /// Says of whom how many refusals and emergencies were not written: where that is due, or of all.
     pub(super) fn tell_left_out(&self, all: bool) {
         let now = Moment::now();
-        let mut known = self.known.lock();
-        let (left_out, forgotten) = (known.take_left_out(now, all), known.take_forgotten());
-        drop(known);
-        for (named, count) in left_out {
-            self.push(&line_of_refused(Some(&named), count).into_bytes());
-        }
+        let forgotten = self.tell_left_out_of(&self.known, event::REFUSED, now, all);
         let mut strangers = self.strangers.lock();
         strangers.leave_out(forgotten);
         let count = strangers.take_left_out(now, all);
         drop(strangers);
-        if count > 0 {
-            self.push(&line_of_refused(None, count).into_bytes());
-        }
-        let mut passed = self.passed.lock();
-        let (left_out, forgotten) = (passed.take_left_out(now, all), passed.take_forgotten());
-        drop(passed);
+        self.tell_many(event::REFUSED, None, count);
+        let forgotten = self.tell_left_out_of(&self.passed, event::PASSED, now, all);
+        self.tell_many(event::PASSED, None, forgotten);
+    }
+
+    /// The same of those that are counted by whose they are; how many were left out of those who are not remembered.
+    fn tell_left_out_of(&self, counted: &Mutex<Known>, event: &str, now: Moment, all: bool) -> u64 {
+        let mut counted = counted.lock();
+        let (left_out, forgotten) = (counted.take_left_out(now, all), counted.take_forgotten());
+        drop(counted);
         for (named, count) in left_out {
-            self.push(&line_of_passed(Some(&named), count).into_bytes());
+            self.tell_many(event, Some(&named), count);
         }
-        if forgotten > 0 {
-            self.push(&line_of_passed(None, forgotten).into_bytes());
+        forgotten
+    }
+
+    fn tell_many(&self, event: &str, named: Option<&Identity>, count: u64) {
+        if count > 0 {
+            self.push(&line_of_many(event, named, count).into_bytes());
         }
     }
 

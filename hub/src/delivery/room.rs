@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use crate::bus::Topic;
 use crate::bus::feed::{Feed, Hold};
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::few;
 use crate::domain::member::Role;
 use crate::domain::names::{RoomKey, SessionId, UserId};
 use crate::domain::position::{Position, Seq};
@@ -104,11 +105,7 @@ impl ActiveRoom {
         if let Some(followers) = self.followers.get(shard) {
             let mut list = followers.list.write();
             follower.set_index(list.len());
-            // Most have one or two.
-            if list.len() < 4 {
-                list.reserve_exact(1);
-            }
-            list.push(Arc::clone(follower));
+            few::push(&mut list, Arc::clone(follower));
             followers.count.store(list.len(), Ordering::SeqCst);
         }
         // Whoever ended the others did not see this one, perhaps.

@@ -11,6 +11,7 @@ pub mod cursor;
 pub mod derived;
 pub mod entry;
 pub mod error;
+pub mod few;
 mod html;
 pub mod inbox;
 pub mod limits;

@@ -7,6 +7,7 @@ use crate::audit::{About, event};
 use crate::delivery::To;
 use crate::domain::command::{Join, Stateless};
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::few;
 use crate::domain::limits::{LARGE_ROOM, PAGE_BYTES, PAGE_DEFAULT};
 use crate::domain::names::RoomKey;
 use crate::domain::push::{LeaveReason, Push};
@@ -278,12 +279,7 @@ impl Session {
         if let Some(live) = established.slots.live_mut(slot) {
             live.by_role = joining.by_role;
         }
-        let mut rooms = established.live.rooms.lock();
-        if rooms.len() < 4 {
-            rooms.reserve_exact(1);
-        }
-        rooms.push(key.room.clone());
-        drop(rooms);
+        few::push(&mut established.live.rooms.lock(), key.room.clone());
         self.hold_to_token(slot);
         if joining.reason == JoinReason::Command {
             self.reply(id, &Reply::Joined(Box::new(joined)));

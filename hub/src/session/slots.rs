@@ -9,6 +9,7 @@ use crate::delivery::follower::Follower;
 use crate::delivery::room::ActiveRoom;
 use crate::delivery::tail::Past;
 use crate::domain::command::Join;
+use crate::domain::few;
 use crate::domain::limits::CATCH_UP_BYTES;
 use crate::domain::names::RoomName;
 use crate::domain::position::Seq;
@@ -187,11 +188,7 @@ impl Slots {
             self.list[index] = joining;
             return index as u32;
         }
-        // Most follow one or two for as long as they last.
-        if self.list.len() < 4 {
-            self.list.reserve_exact(1);
-        }
-        self.list.push(joining);
+        few::push(&mut self.list, joining);
         (self.list.len() - 1) as u32
     }
 

@@ -15,14 +15,18 @@ fn with_room_for(connections: usize) -> impl Fn(Options) -> Options {
     move |options| Options { connections, ..options }
 }
 
-/// Makes a ticket on a connection of its own, which stays.
-async fn known(hub: &TestHub, address: SocketAddr) -> TcpStream {
+/// Begins a POST of mallory's with so long a body, of which nothing comes, on a connection of its own.
+async fn posts(hub: &TestHub, address: SocketAddr, path: &str, length: usize) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let token = hub.token("mallory");
-    let request = format!(
-        "POST /v1/tickets HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\ncontent-length: 0\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n");
+    stream.write_all(format!("{head}content-length: {length}\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+}
+
+/// Makes a ticket on a connection of its own, which stays.
+async fn known(hub: &TestHub, address: SocketAddr) -> TcpStream {
+    let mut stream = posts(hub, address, "/v1/tickets", 0).await;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.unwrap());
@@ -75,17 +79,6 @@ async fn idle_connections_of_known_users_give_way() {
     drain.cancel();
 }
 
-/// Begins to post a command that never comes.
-async fn begins_to_post(hub: &TestHub, address: SocketAddr) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let token = hub.token("mallory");
-    let request = format!(
-        "POST /v1/commands HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\ncontent-length: 1000\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    stream
-}
-
 /// What one user has begun to post has some places and not all: the others of them rest once they are refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_that_one_user_never_finishes_leave_room() {
@@ -98,7 +91,7 @@ async fn commands_that_one_user_never_finishes_leave_room() {
     for bridge in [&beside, &apart] {
         let mut begun = Vec::new();
         for _ in 0..PLACES {
-            begun.push(begins_to_post(&hub, bridge.address()).await);
+            begun.push(posts(&hub, bridge.address(), "/v1/commands", 1_000).await);
         }
         // Whoever is refused hears it before the body has come, and before the others give up.
         let answers = begun.iter_mut().map(|stream| {
