@@ -1,6 +1,7 @@
 //! Rooms of which something may have been missed, and is to be read. What cannot be read, as a server is away, waits longer each time
 //! and behind all others.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,16 +11,47 @@ use crate::domain::limits::{SEQUENCE_RETRY, SEQUENCE_RETRY_MOST};
 use crate::domain::names::RoomKey;
 use crate::domain::time::Moment;
 
+/// Rooms that failed before and are tried at a time.
+const AGAIN: usize = 8;
+
 /// The rooms. Bounded by those that are followed, or that connected users are members of.
 #[derive(Default)]
 pub(super) struct MissedRooms(Mutex<Rooms>);
 
 #[derive(Default)]
 struct Rooms {
-    fresh: FxHashSet<RoomKey>,
-    put_off: FxHashSet<RoomKey>,
-    /// When those are due that were put off, and how long that was.
+    fresh: Line,
+    put_off: Line,
+    /// When the first of those are due that were put off, and how long that was.
     due: Option<(Moment, Duration)>,
+    /// How many of those were taken the last time, less those that have failed since.
+    in_doubt: usize,
+}
+
+/// Rooms in the order in which they came, each once.
+#[derive(Default)]
+struct Line {
+    order: VecDeque<RoomKey>,
+    known: FxHashSet<RoomKey>,
+}
+
+impl Line {
+    fn add(&mut self, room: &RoomKey) {
+        if self.known.insert(room.clone()) {
+            self.order.push_back(room.clone());
+        }
+    }
+
+    fn take(&mut self, most: usize) -> Vec<RoomKey> {
+        let some: Vec<_> = self.order.drain(..most.min(self.order.len())).collect();
+        for room in &some {
+            self.known.remove(room);
+        }
+        if self.order.is_empty() {
+            *self = Self::default();
+        }
+        some
+    }
 }
 
 /// What is to be read now, each room once.
@@ -39,34 +71,33 @@ impl Missed {
 }
 
 impl MissedRooms {
-    /// Takes out at most so many.
+    /// Takes out at most so many that were not tried, and where it is time a few of those that failed: in the order in which they
+    /// came, so that each has its turn. Where one of these is read the next ones are due at once, else after twice as long.
     pub(super) fn take(&self, most: usize, now: Moment) -> Missed {
         let mut rooms = self.0.lock();
-        let fresh = take(&mut rooms.fresh, most);
-        let again = match rooms.due {
-            Some((due, _)) if due <= now => take(&mut rooms.put_off, most - fresh.len()),
-            _ => Vec::new(),
-        };
-        // What finds no room now is tried the next time, before what fails until then.
-        if rooms.due.is_some_and(|(due, _)| due <= now) {
-            let rest = std::mem::take(&mut rooms.put_off);
-            rooms.fresh.extend(rest);
+        let fresh = rooms.fresh.take(most);
+        if rooms.in_doubt > 0 {
+            // One of them was read.
+            rooms.due = Some((now, SEQUENCE_RETRY));
         }
-        if rooms.put_off.is_empty() && again.is_empty() {
-            // None has failed again.
+        let is_time = rooms.due.is_some_and(|(due, _)| due <= now);
+        let again = if is_time { rooms.put_off.take(AGAIN) } else { Vec::new() };
+        rooms.in_doubt = again.len();
+        if again.is_empty() && rooms.put_off.order.is_empty() {
             rooms.due = None;
         }
         Missed { fresh, again }
     }
 
     pub(super) fn add(&self, room: &RoomKey) {
-        self.0.lock().fresh.insert(room.clone());
+        self.0.lock().fresh.add(room);
     }
 
-    /// It could not be read, or was not tried again.
+    /// It could not be read.
     pub(super) fn put_off(&self, room: &RoomKey, now: Moment) {
         let mut rooms = self.0.lock();
-        rooms.put_off.insert(room.clone());
+        rooms.put_off.add(room);
+        rooms.in_doubt = rooms.in_doubt.saturating_sub(1);
         rooms.due = match rooms.due {
             None => Some((now.plus(SEQUENCE_RETRY), SEQUENCE_RETRY)),
             Some((due, waited)) if due <= now => {
@@ -76,17 +107,6 @@ impl MissedRooms {
             waits => waits,
         };
     }
-}
-
-fn take(rooms: &mut FxHashSet<RoomKey>, most: usize) -> Vec<RoomKey> {
-    if rooms.len() <= most {
-        return std::mem::take(rooms).into_iter().collect();
-    }
-    let some: Vec<_> = rooms.iter().take(most).cloned().collect();
-    for room in &some {
-        rooms.remove(room);
-    }
-    some
 }
 
 #[cfg(test)]
@@ -120,15 +140,44 @@ mod tests {
         assert_eq!(rooms.take(10, now.plus(SEQUENCE_RETRY)).again, [room(1)]);
     }
 
+    /// However many cannot be read, wherever among them those stand that can: each has its turn.
     #[test]
-    fn so_many_are_taken_at_a_time() {
+    fn whoever_can_be_read_again_waits_for_none_that_cannot() {
+        for healthy in [0, 1, 99, 199] {
+            let rooms = MissedRooms::default();
+            let mut now = Moment(1);
+            (0..200).for_each(|number| rooms.put_off(&room(number), now));
+            let mut looks = 0;
+            while !rooms.take(512, now).again.iter().fold(false, |found, tried| {
+                let is_healthy = *tried == room(healthy);
+                if !is_healthy {
+                    rooms.put_off(tried, now);
+                }
+                found || is_healthy
+            }) {
+                now = now.plus(SEQUENCE_RETRY_MOST);
+                looks += 1;
+                assert!(looks <= 200 / AGAIN + 1, "{healthy}");
+            }
+        }
+    }
+
+    /// Those of a server that is back are read one after the other, without a pause.
+    #[test]
+    fn what_can_be_read_again_is_read_at_once() {
         let rooms = MissedRooms::default();
-        (0..5).for_each(|number| rooms.add(&room(number)));
-        (5..8).for_each(|number| rooms.put_off(&room(number), Moment(1)));
-        let later = Moment(1).plus(SEQUENCE_RETRY);
-        let (first, second, third) = (rooms.take(3, later), rooms.take(3, later), rooms.take(3, later));
-        let counts = [&first, &second, &third].map(|taken| taken.fresh.len() + taken.again.len());
-        assert_eq!((counts, first.again.len()), ([3, 3, 2], 0));
-        assert!(rooms.take(3, later).is_empty());
+        (0..200).for_each(|number| rooms.put_off(&room(number), Moment(1)));
+        let now = Moment(1).plus(SEQUENCE_RETRY);
+        let read: usize = (0..200 / AGAIN).map(|_| rooms.take(512, now).again.len()).sum();
+        assert_eq!(read, 200);
+        assert!(rooms.take(512, now).is_empty());
+    }
+
+    #[test]
+    fn so_many_are_taken_at_a_time_in_their_order() {
+        let rooms = MissedRooms::default();
+        (0..5).chain(0..5).for_each(|number| rooms.add(&room(number)));
+        let taken = [3, 3, 3].map(|most| rooms.take(most, Moment(1)).fresh);
+        assert_eq!(taken, [vec![room(0), room(1), room(2)], vec![room(3), room(4)], Vec::new()]);
     }
 }
