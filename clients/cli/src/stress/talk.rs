@@ -53,10 +53,10 @@ pub(super) fn agree<'a>(copies: impl IntoIterator<Item = &'a Copy>, sent: &Sent,
     for copy in copies {
         same("entries of a copy", copy.entries().len(), sent.len())?;
         for (entry, (seq, text)) in copy.entries().iter().zip(sent) {
-            same("an entry", (entry.seq, entry.body.as_str()), (*seq, format!("message {text}").as_str()))?;
+            same("an entry", (entry.seq, entry.text.as_str()), (*seq, text.as_str()))?;
         }
         let reference = *reference.get_or_insert(copy);
-        same("the copies of two receivers", copy.entries(), reference.entries())?;
+        copy.is_like("another receiver", reference)?;
     }
     Ok(())
 }

@@ -60,9 +60,9 @@ pub(super) async fn play(world: World, mut random: Random) -> Outcome<Counts> {
     let last = observer.client.clone().send(ROOM, "the end").await?;
     same("the seq after all keys", last.position.unwrap_or_default().seq, KEYS as u64 + 1)?;
     observer.catches_up(&mut copy, KEYS as u64 + 1).await?;
-    let words: Vec<_> = copy.entries().iter().map(|entry| entry.body.clone()).collect();
-    let mut expected: Vec<_> = (1..=KEYS).map(|number| format!("message word {number}")).collect();
-    expected.push("message the end".to_owned());
+    let words: Vec<_> = copy.entries().iter().map(|entry| entry.text.clone()).collect();
+    let mut expected: Vec<_> = (1..=KEYS).map(|number| format!("word {number}")).collect();
+    expected.push("the end".to_owned());
     same("the log", words, expected)?;
     observer.leaves().await;
     for session in sessions {

@@ -130,7 +130,7 @@ async fn agree(world: &World, room: &str, people: &[(Person, Copy)], model: &Mod
     let Some((_, reference)) = people.first() else { return Ok(()) };
     for (person, copy) in people {
         same("the last seq of a copy", copy.head(), model.head)?;
-        same(format!("the copy of {}", person.name), copy.entries(), reference.entries())?;
+        copy.is_like(&person.name, reference)?;
         let stored = stored(world, room, &person.name).await?;
         model.compare(&stored)?;
         let page = person.client.rooms(v1::RoomsGet::default()).await?;
