@@ -18,6 +18,8 @@ pub struct HubProcess {
     bridge: String,
     /// What it is told of the Redis that it shares with others.
     redis: Vec<String>,
+    /// Seconds that its clock is ahead of this machine's.
+    ahead: i32,
     tokens: Value,
 }
 
@@ -37,9 +39,22 @@ impl HubProcess {
         Self::start_at(data, "127.0.0.1:0", &["--redis", redis, "--redis-cluster"])
     }
 
+    /// A node whose clock is ahead of this machine's by so many seconds, or behind.
+    pub fn node_of_another_time(data: &Path, redis: &str, ahead: i32) -> Self {
+        Self::start_by(data, "127.0.0.1:0", &["--redis", redis], ahead)
+    }
+
     fn start_at(data: &Path, grpc: &str, redis: &[&str]) -> Self {
+        Self::start_by(data, grpc, redis, 0)
+    }
+
+    fn start_by(data: &Path, grpc: &str, redis: &[&str], ahead: i32) -> Self {
         // Of a write past the limit the process is told, rather than killed.
         let mut command = Command::new("sh");
+        if ahead != 0 {
+            command.env("LD_PRELOAD", library_of_another_time());
+            command.env("FAKETIME", format!("{ahead:+}s")).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(binary());
         command.args(["serve", "--dev", "--json", "--grpc", grpc, "--http", "127.0.0.1:0"]);
         command
@@ -57,19 +72,29 @@ impl HubProcess {
             |port: &str| ready[port].as_str().expect("an address").trim_start_matches("http://").to_owned();
         let redis = redis.iter().map(|&word| word.to_owned()).collect();
         let (data, tokens) = (data.to_owned(), ready["tokens"].clone());
-        Self { child, data, address: at("grpc"), bridge: at("bridge"), redis, tokens }
+        Self { child, data, address: at("grpc"), bridge: at("bridge"), redis, ahead, tokens }
     }
 
     /// Kills it as a power switch would, as far as a process can tell, and starts another on the same port. `between` is
     /// asked when it is dead and the other one not yet there.
     pub fn is_killed_and_starts_again<T>(&mut self, between: impl FnOnce() -> T) -> T {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it is ours");
+        self.is_killed();
         let known = between();
-        let redis: Vec<_> = self.redis.iter().map(String::as_str).collect();
-        let again = Self::start_at(&self.data, &self.address, &redis);
-        *self = again;
+        self.starts_again();
         known
+    }
+
+    /// Stops as on SIGTERM, in order, and starts another on the same port.
+    pub fn is_replaced(&mut self) {
+        send_signal(self.child.id(), "TERM");
+        assert_eq!(self.child.wait().expect("it is ours").code(), Some(0));
+        self.starts_again();
+    }
+
+    fn starts_again(&mut self) {
+        let redis: Vec<_> = self.redis.iter().map(String::as_str).collect();
+        let again = Self::start_by(&self.data, &self.address, &redis, self.ahead);
+        *self = again;
     }
 
     /// Kills it as a power switch would.
@@ -122,6 +147,13 @@ impl HubProcess {
     pub fn options(&self, name: &str) -> ClientOptions {
         ClientOptions::new(format!("http://{}", self.address)).token(self.token(name))
     }
+}
+
+/// What gives a process another clock, where Debian has it.
+fn library_of_another_time() -> PathBuf {
+    let here = std::fs::read_dir("/usr/lib").expect("libraries").flatten();
+    let mut found = here.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    found.find(|library| library.exists()).expect("libfaketime is installed")
 }
 
 impl Drop for HubProcess {

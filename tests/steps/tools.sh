@@ -22,6 +22,8 @@ has chromium || packages+=(chromium fonts-noto-color-emoji)
 has sqlite3 || packages+=(sqlite3)
 has redis-server || packages+=(redis-server)
 has haproxy || packages+=(haproxy)
+# Nodes whose clocks differ.
+compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || packages+=(libfaketime)
 has openssl || packages+=(openssl)
 has curl || packages+=(curl)
 if ((${#packages[@]})); then

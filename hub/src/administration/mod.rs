@@ -123,6 +123,14 @@ impl Administration {
         self.store.revoke(revocation).await.map_err(refuse)
     }
 
+    /// Now, for a revocation that is to reach all tokens of before: by this node's clock, or by the one that all nodes have in
+    /// common where that is later.
+    pub async fn now(&self, caller: &Caller) -> Result<Timestamp, Refusal> {
+        rules::administer(caller)?;
+        let shared = self.store.time().await.map_err(refuse)?;
+        Ok(shared.max(Timestamp::now()))
+    }
+
     /// Blanks a user's content; tombstones remain. Repeating it carries on.
     pub async fn erase(&self, caller: &Caller, user: &UserId) -> Result<Erased, Refusal> {
         rules::administer(caller)?;

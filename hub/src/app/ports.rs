@@ -164,6 +164,11 @@ impl Sessions for Ports {
 }
 
 impl Administer for Ports {
+    fn now(&self, caller: &Caller) -> Answer<Timestamp> {
+        let (this, caller) = (self.clone(), caller.clone());
+        async move { this.administration.now(&caller).await }.boxed()
+    }
+
     fn revoke(&self, caller: &Caller, revocation: Revocation) -> Answer<()> {
         let (this, caller) = (self.clone(), caller.clone());
         async move {

@@ -310,6 +310,10 @@ impl Administer for FakeHub {
         self.answer(Asked::SendNotification(send), NotificationSent { id, recipients: 2, duplicate: false })
     }
 
+    fn now(&self, _: &Caller) -> Answer<Timestamp> {
+        Box::pin(std::future::ready(Ok(Timestamp::now())))
+    }
+
     fn revoke(&self, _: &Caller, revocation: Revocation) -> Answer<()> {
         self.answer(Asked::Revoke(revocation), ())
     }

@@ -148,6 +148,9 @@ pub trait Administer: Send + Sync + 'static {
     /// Notifies users.
     fn send_notification(&self, caller: &Caller, send: SendNotification) -> Answer<NotificationSent>;
 
+    /// Now, for a revocation that is to reach all tokens of before. `UNAVAILABLE` where the store does not say.
+    fn now(&self, caller: &Caller) -> Answer<Timestamp>;
+
     /// Makes tokens good no more.
     fn revoke(&self, caller: &Caller, revocation: Revocation) -> Answer<()>;
 

@@ -141,6 +141,12 @@ pub trait Store: Send + Sync + 'static {
     /// ended, where the store was told how long they live.
     fn revoke(&self, revocation: Revocation) -> Reading<()>;
 
+    /// What time it is by the store's own clock, which the nodes that share it have in common; by this machine's where it is this
+    /// node's alone.
+    fn time(&self) -> Reading<Timestamp> {
+        Box::pin(std::future::ready(Ok(Timestamp::now())))
+    }
+
     /// A page of `most` revocations that count, in the order in which they were made or repeated, after the one where
     /// the page before ended; 0 for the first.
     fn revocations(&self, after: u64, most: u32) -> Reading<RevocationPage>;

@@ -21,17 +21,29 @@ impl Node {
     }
 
     pub(crate) async fn try_writes(&self, counter: u64) -> Result<(), BusError> {
-        let writing = Writing {
-            tenant: TenantId::parse("acme").unwrap(),
+        self.registry.write(self.batch(counter)).await
+    }
+
+    /// A session that is kept, after the batch before.
+    fn batch(&self, counter: u64) -> Writing {
+        Writing {
+            tenant: tenant(),
             life: self.life,
             counter,
             follows: (counter > 1).then(|| counter - 1),
             is_last: false,
             set: vec![(SessionId(1), b"record".to_vec())],
             gone: Vec::new(),
-            message: Bytes::from_static(b"message"),
-        };
-        self.registry.write(writing).await
+            message: Bytes::from(format!("message {counter}")),
+        }
+    }
+
+    /// The number of the last batch that is kept, and of whom.
+    async fn keeps(&self) -> (u64, Vec<u128>) {
+        let kept = self.registry.read(&tenant(), self.life).await.unwrap();
+        let mut sessions: Vec<_> = kept.records.into_iter().map(|(session, _)| session.0).collect();
+        sessions.sort_unstable();
+        (kept.counter, sessions)
     }
 
     /// Whose leases have not ended, as this node sees it when it renews its own; `None` where that had.
@@ -43,6 +55,10 @@ impl Node {
         alive.sort_unstable();
         leases.is_renewed.then_some(alive)
     }
+}
+
+fn tenant() -> TenantId {
+    TenantId::parse("acme").unwrap()
 }
 
 /// What is kept of a life: its tenants, and its sessions of one.
@@ -83,6 +99,46 @@ async fn what_is_kept_of_a_life_goes_with_its_lease_and_stays_with_it() {
         assert!(LASTS.contains(&left(&server, &key)), "{key}");
     }
     assert_eq!(one.renews().await, None, "a lease that was removed is not renewed");
+}
+
+/// One that was given up with its connection comes once a later one is kept: neither is that undone, nor are others told again.
+#[tokio::test]
+async fn a_batch_that_comes_late_changes_nothing() {
+    let server = Server::start(Keeps::Nothing);
+    let one = Node::start(&server, 1, LEASE).await;
+    let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
+    let mut heard = connection.as_pubsub();
+    heard.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    heard.psubscribe("*").unwrap();
+    let set =
+        |numbers: &[u128]| numbers.iter().map(|&number| (SessionId(number), b"record".to_vec())).collect();
+    let first = Writing { set: set(&[1, 2]), ..one.batch(1) };
+    let late = Writing { set: set(&[3]), gone: vec![SessionId(1)], ..one.batch(2) };
+    let whole = Writing { follows: None, set: set(&[4]), ..one.batch(3) };
+    one.registry.write(first.clone()).await.unwrap();
+    one.registry.write(whole.clone()).await.unwrap();
+    for late in [first.clone(), late.clone(), whole, Writing { is_last: true, ..late }] {
+        one.registry.write(late).await.unwrap_err();
+        assert_eq!(one.keeps().await, (3, vec![4]));
+    }
+    let goes = Writing { set: set(&[5, 6]), gone: vec![SessionId(4)], ..one.batch(4) };
+    one.registry.write(goes).await.unwrap();
+    assert_eq!(one.keeps().await, (4, vec![5, 6]));
+    // Nor once there are no sessions any more, or something was lost.
+    one.registry.write(Writing { is_last: true, ..one.batch(5) }).await.unwrap();
+    one.registry.write(first.clone()).await.unwrap_err();
+    assert_eq!(one.keeps().await, (5, vec![]));
+    one.registry.write(Writing { follows: Some(6), ..one.batch(7) }).await.unwrap_err();
+    one.registry.write(first).await.unwrap_err();
+    assert_eq!(one.keeps().await, (7, vec![]));
+    one.registry.write(Writing { follows: None, ..one.batch(8) }).await.unwrap();
+    assert_eq!(one.keeps().await, (8, vec![1]));
+    for number in [1, 3, 4, 5, 8] {
+        assert_eq!(
+            heard.get_message().unwrap().get_payload::<String>().unwrap(),
+            format!("message {number}")
+        );
+    }
 }
 
 /// As where another server takes over whose clock is ahead, or behind: what is kept is older, or younger, than it was.

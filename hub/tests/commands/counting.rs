@@ -11,6 +11,7 @@ use carillon_hub::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use carillon_hub::domain::position::{Epoch, Seq};
 use carillon_hub::domain::revocation::Revocation;
 use carillon_hub::domain::room::{Room, RoomSummary};
+use carillon_hub::domain::time::Timestamp;
 use carillon_hub::store::sqlite::SqliteStore;
 use carillon_hub::store::{
     CommitError, Committed, EntryPage, EntryRange, Erased, InboxLog, InboxPage, InboxQuery, Outcome,
@@ -55,6 +56,7 @@ impl Store for CountingStore {
         stored_bytes(tenant: &TenantId) -> u64;
         erase(user: &UserKey) -> Erased;
         revoke(revocation: Revocation) -> ();
+        time() -> Timestamp;
         revocations(after: u64, most: u32) -> RevocationPage;
         anchor_audit(head: ChainHead) -> ();
         audit_heads() -> Vec<ChainHead>;

@@ -6,7 +6,7 @@
 //! | `nodes/left` there | those among them that have stopped |
 //! | `nodes/seen` there | when a lease was renewed last, see `lease.lua` |
 //! | `nodes/LIFE` there | the tenants of which a life keeps something |
-//! | `t/TENANT/p/LIFE` in the tenant's partition | a hash: records by session, and under `c` the number of the last batch |
+//! | `t/TENANT/p/LIFE` in the tenant's partition | a hash: records by session, and under `c` the number of the last batch, see `batch.lua` |
 //!
 //! Where a life's lease has ended others remove what is kept of it. What is written after that goes by itself: everything of a
 //! life lasts for eight leases, and is given as much again while its lease is renewed.
@@ -33,6 +33,7 @@ use crate::redis::{Link, LinkError, LinkFigures, Names, Options, keep};
 use keeping::Keeping;
 
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lease.lua")));
+static BATCH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("batch.lua")));
 
 /// The field that has the number of the last batch. Sessions' have 16 bytes.
 const COUNTER: &[u8] = b"c";
@@ -152,37 +153,19 @@ impl Inner {
         }
         self.keeping.note(life, &tenant, !is_last);
         let key = self.sessions(&tenant, life);
-        let mut step = Pipeline::new();
-        step.atomic();
-        step.cmd("HGET").arg(&key).arg(COUNTER);
-        if follows.is_none() || is_last {
-            step.cmd("UNLINK").arg(&key).ignore();
+        let mut call = BATCH.key(&key);
+        call.arg(counter).arg(follows.map_or_else(String::new, |follows| follows.to_string()));
+        call.arg(u8::from(is_last)).arg(self.keeping.lasts());
+        call.arg(self.publish).arg(self.names.tenant_channel(&tenant)).arg(&message[..]);
+        call.arg(set.len());
+        for (session, record) in &set {
+            call.arg(&session.0.to_le_bytes()).arg(record);
         }
-        if !is_last {
-            let kept = step.cmd("HSET").arg(&key).arg(COUNTER).arg(counter);
-            for (session, record) in &set {
-                kept.arg(&session.0.to_le_bytes()).arg(record);
-            }
-            kept.ignore();
-            if !gone.is_empty() {
-                let removed = step.cmd("HDEL").arg(&key);
-                for session in &gone {
-                    removed.arg(&session.0.to_le_bytes());
-                }
-                removed.ignore();
-            }
-            step.cmd("PEXPIRE").arg(&key).arg(self.keeping.lasts()).ignore();
+        for session in &gone {
+            call.arg(&session.0.to_le_bytes());
         }
-        step.cmd(self.publish).arg(self.names.tenant_channel(&tenant)).arg(&message[..]).ignore();
-        let (before,): (Option<u64>,) = self.ask(&key, &step).await?;
-        if follows.is_none() || follows == before {
-            return Ok(());
-        }
-        // Something was lost, or all of it removed: what is left is nothing to begin from.
-        let mut unlink = cmd("UNLINK");
-        unlink.arg(&key);
-        self.ask::<()>(&key, &unlink).await?;
-        Err(BusError::Unavailable)
+        let is_kept: bool = self.ask(&key, &call).await?;
+        if is_kept { Ok(()) } else { Err(BusError::Unavailable) }
     }
 
     async fn read(&self, tenant: &TenantId, life: Life) -> Result<Kept, BusError> {

@@ -20,7 +20,13 @@ pub(super) async fn revoke(
     caller: Caller,
     request: v1::RevokeTokensRequest,
 ) -> Result<v1::RevokeTokensResponse, Refusal> {
-    let revocation = parse(&caller.tenant, &request, Timestamp::now())?;
+    let is_of_one = matches!(request.what, Some(What::Token(_)));
+    let now = if request.before_ms == 0 && !is_of_one {
+        api.administer.now(&caller).await?
+    } else {
+        Timestamp::now()
+    };
+    let revocation = parse(&caller.tenant, &request, now)?;
     api.administer.revoke(&caller, revocation).await?;
     Ok(v1::RevokeTokensResponse {})
 }

@@ -5,12 +5,14 @@
 mod node;
 mod registry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::bus::registry::Writing;
+use crate::bus::sessions::Batch;
 use crate::domain::names::{RoomName, SessionId, UserId};
 use crate::domain::presence::{Status, UserState};
 use node::Node;
@@ -30,6 +32,8 @@ enum Fate {
     Unheard,
     /// Nothing happened.
     Failed,
+    /// Nobody heard of it; it comes later, or never.
+    Late,
 }
 
 /// One step of a schedule, at one of the nodes. A session is picked among the node's own by any number.
@@ -42,6 +46,8 @@ enum Step {
     Leave(usize, usize),
     Set(usize, Status, &'static str),
     Tell(Fate),
+    /// The next of those that are late comes to the registry.
+    Arrive,
     /// The next message comes.
     Hear,
     /// One that came comes again, late.
@@ -70,6 +76,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
     let status = prop_oneof![Just(Status::Online), Just(Status::Away), Just(Status::Busy)];
     let text = prop_oneof![Just(""), Just("lunch"), Just("train")];
     let fate = || prop_oneof![8 => Just(Fate::Done), 1 => Just(Fate::Unheard), 1 => Just(Fate::Failed)];
+    let told = || prop_oneof![4 => fate(), 1 => Just(Fate::Late)];
     let step = prop_oneof![
         8 => (0..USERS, 0..3u64).prop_map(|(user, instance)| Step::Connect(user, instance)),
         4 => any().prop_map(Step::Disconnect),
@@ -77,7 +84,8 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
         8 => (any(), 0..ROOMS).prop_map(|(session, room)| Step::Join(session, room)),
         3 => (any(), 0..ROOMS).prop_map(|(session, room)| Step::Leave(session, room)),
         4 => (any(), status, text).prop_map(|(session, status, text)| Step::Set(session, status, text)),
-        12 => fate().prop_map(Step::Tell),
+        12 => told().prop_map(Step::Tell),
+        3 => Just(Step::Arrive),
         16 => Just(Step::Hear),
         2 => any().prop_map(Step::HearAgain),
         2 => Just(Step::Lose),
@@ -108,6 +116,8 @@ struct Run {
     now: u64,
     nodes: Vec<Node>,
     registry: Registry,
+    /// What was said to have failed and may still come to the registry.
+    late: VecDeque<(Writing, Batch)>,
     started: u64,
     sessions: u128,
     /// Whether a message was lost of which nobody said so: it is found missing when more is said.
@@ -120,6 +130,7 @@ impl Run {
             now: 1_000_000,
             nodes: Vec::new(),
             registry: Registry::default(),
+            late: VecDeque::new(),
             started: 0,
             sessions: 0,
             is_dropped: false,
@@ -151,6 +162,7 @@ impl Run {
             Step::Leave(any, number) => node.leave(any, &room(number), now),
             Step::Set(any, status, text) => node.set(any, status, text, now),
             Step::Tell(fate) => self.tell(at, fate),
+            Step::Arrive => self.late_one_arrives(),
             Step::Hear => node.hear(now),
             Step::HearAgain(any) => node.hear_again(any, now),
             Step::Lose => node.lose(),
@@ -169,13 +181,33 @@ impl Run {
     }
 
     fn tell(&mut self, at: usize, fate: Fate) {
-        if let Some(batch) = self.nodes[at].tell(&mut self.registry, fate, self.now) {
-            for (other, node) in self.nodes.iter_mut().enumerate() {
-                if other != at {
-                    node.arrives(batch.clone());
+        let Some((writing, batch)) = self.nodes[at].tell(self.now) else { return };
+        match fate {
+            Fate::Failed => {}
+            Fate::Late => self.late.push_back((writing, batch)),
+            Fate::Done | Fate::Unheard => {
+                if self.is_kept(&writing, &batch) && fate == Fate::Done {
+                    self.nodes[at].was_told(&writing);
                 }
             }
         }
+    }
+
+    fn late_one_arrives(&mut self) {
+        if let Some((writing, batch)) = self.late.pop_front() {
+            self.is_kept(&writing, &batch);
+        }
+    }
+
+    /// A batch has come to the registry. Where it is kept it is published.
+    fn is_kept(&mut self, writing: &Writing, batch: &Batch) -> bool {
+        let is_kept = self.registry.write(writing);
+        if is_kept {
+            for node in self.nodes.iter_mut().filter(|node| node.id != writing.life.node) {
+                node.arrives(batch.clone());
+            }
+        }
+        is_kept
     }
 
     fn stop(&mut self, at: usize) {
@@ -196,6 +228,9 @@ impl Run {
 
     /// All goes well from here on.
     fn quieten(&mut self) {
+        while !self.late.is_empty() {
+            self.late_one_arrives();
+        }
         if self.is_dropped {
             self.nodes.iter_mut().for_each(|node| node.says_something(self.now));
         }

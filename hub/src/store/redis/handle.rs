@@ -18,6 +18,7 @@ use crate::domain::names::{RoomKey, RoomName, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, Seq};
 use crate::domain::revocation::Revocation;
 use crate::domain::room::{Room, RoomSummary};
+use crate::domain::time::Timestamp;
 use crate::redis::Link;
 use crate::store::{
     Change, CommitError, Committed, EntryPage, EntryRange, Erased, InboxLog, InboxPage, InboxQuery, Outcome,
@@ -256,6 +257,10 @@ impl Store for RedisStore {
 
     fn revoke(&self, revocation: Revocation) -> Reading<()> {
         self.order(|reply| Order::Revoke(Box::new(revocation), reply))
+    }
+
+    fn time(&self) -> Reading<Timestamp> {
+        self.read(|shared| async move { revocations::time(&shared).await })
     }
 
     fn revocations(&self, after: u64, most: u32) -> Reading<RevocationPage> {

@@ -83,6 +83,12 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
     Ok(())
 }
 
+/// What time it is where revocations are kept.
+pub(super) async fn time(shared: &Shared) -> Result<Timestamp, StoreError> {
+    let server = shared.link.server(shared.names.hub().as_bytes()).ok_or(StoreError::Unavailable)?;
+    shared.time_of(&server).await.map(Timestamp)
+}
+
 /// A page, in order. Whoever reads one can give it again.
 pub(super) async fn page(shared: &Shared, after: u64, most: u32) -> Result<RevocationPage, StoreError> {
     let call = Call::new(&script::REVOCATIONS, shared, Partition::of_hub());

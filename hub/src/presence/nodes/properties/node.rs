@@ -7,7 +7,7 @@ use super::super::super::{Board, Notice, Options};
 use super::super::{Lease, Mirror, Read, Telling};
 use super::registry::Registry;
 use super::{Fate, GRACE, LEASE, ROOMS, room, seen};
-use crate::bus::registry::{Kept, Leases};
+use crate::bus::registry::{Kept, Leases, Writing};
 use crate::bus::sessions::{Batch, Life, Told};
 use crate::domain::limits::SEQUENCE_RETRY;
 use crate::domain::names::{RoomName, SessionId, TenantId, UserId};
@@ -141,8 +141,8 @@ impl Node {
         self.doubt();
     }
 
-    /// Tells the others what has changed. Gives what is published.
-    pub(super) fn tell(&mut self, registry: &mut Registry, fate: Fate, now: u64) -> Option<Batch> {
+    /// What the others are to be told: what is to be kept, and published with it.
+    pub(super) fn tell(&mut self, now: u64) -> Option<(Writing, Batch)> {
         if !self.is_whole || !self.lease.is_good(Moment(now)) {
             return None;
         }
@@ -159,14 +159,12 @@ impl Node {
             bytes::Bytes::new()
         };
         let writing = self.telling.batch(self.lease.life(), &tenant, told, is_last, message);
-        if fate == Fate::Failed {
-            return None;
-        }
-        let fits = registry.write(&writing);
-        if fate == Fate::Done && fits {
-            self.telling.was_told(&tenant, writing.counter, is_last);
-        }
-        published
+        published.map(|batch| (writing, batch))
+    }
+
+    /// It was kept, and this node has heard of it.
+    pub(super) fn was_told(&mut self, writing: &Writing) {
+        self.telling.was_told(&writing.tenant, writing.counter, writing.is_last);
     }
 
     pub(super) fn arrives(&mut self, batch: Batch) {

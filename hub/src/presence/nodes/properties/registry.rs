@@ -24,22 +24,21 @@ impl Registry {
         Leases { is_renewed, all: all.collect() }
     }
 
-    /// Whether it was what was kept that it follows.
+    /// Whether it was kept, and so is published: it is no late one, and what was kept is what it follows.
     pub(super) fn write(&mut self, writing: &Writing) -> bool {
-        let before = self.kept.get(&writing.life).map(|(counter, _)| *counter);
-        if writing.follows.is_none() || writing.is_last {
-            self.kept.remove(&writing.life);
+        let (before, mut records) = self.kept.get(&writing.life).cloned().unwrap_or_default();
+        if before >= writing.counter {
+            return false;
         }
-        if !writing.is_last {
-            let (counter, records) = self.kept.entry(writing.life).or_default();
-            *counter = writing.counter;
+        let fits = writing.follows.is_none_or(|follows| follows == before);
+        if writing.follows.is_none() || writing.is_last || !fits {
+            records.clear();
+        }
+        if fits && !writing.is_last {
             records.extend(writing.set.iter().cloned());
             records.retain(|session, _| !writing.gone.contains(session));
         }
-        let fits = writing.follows.is_none() || writing.follows == before;
-        if !fits {
-            self.kept.remove(&writing.life);
-        }
+        self.kept.insert(writing.life, (writing.counter, records));
         fits
     }
 
