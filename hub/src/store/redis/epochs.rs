@@ -38,6 +38,7 @@ pub(super) async fn adopt(shared: &Arc<Shared>, server: &Server, epoch: Epoch) -
     }
     let durable = shared.make_durable(&Written(server.clone())).await;
     durable.map_err(|_| LinkError::Unreachable("too few replicas have the epoch that begins".into()))?;
+    let lost = survival::lost(shared, &shared.link, server).await?;
     if server.is_replaced() || !shared.link.is_owner(server, shared.names.hub().as_bytes()) {
         return Err(LinkError::Unreachable("what it says came too late".into()));
     }
@@ -45,13 +46,14 @@ pub(super) async fn adopt(shared: &Arc<Shared>, server: &Server, epoch: Epoch) -
         return Ok(false);
     }
     tracing::error!("redis has lost what was acknowledged: a new epoch begins, and clients read afresh");
+    // What this epoch knows to be lost is not looked for again, or a later connection would begin another one for it.
+    shared.acknowledged.forget(&lost);
     shared.tell(&[Change::Restarted(epoch)]);
     shared.runtime.spawn(put_right(Arc::clone(shared)));
     Ok(true)
 }
 
-/// What the epoch that has begun knows to be lost is not looked for again, or a later connection would begin another one for
-/// it. Of servers that are away now all is: they may lose more.
+/// The same of all servers, and of what came in meanwhile. Of those that are away now all is looked for: they may lose more.
 async fn put_right(shared: Arc<Shared>) {
     for server in shared.link.servers() {
         if let Ok(lost) = survival::lost(&shared, &shared.link, &server).await {
