@@ -24,8 +24,8 @@ struct Rooms {
     put_off: Line,
     /// When the first of those are due that were put off, and how long that was.
     due: Option<(Moment, Duration)>,
-    /// How many of those were taken the last time, less those that have failed since.
-    in_doubt: usize,
+    /// Those of them that were taken the last time, less those that have failed since.
+    in_doubt: FxHashSet<RoomKey>,
 }
 
 /// Rooms in the order in which they came, each once.
@@ -76,13 +76,13 @@ impl MissedRooms {
     pub(super) fn take(&self, most: usize, now: Moment) -> Missed {
         let mut rooms = self.0.lock();
         let fresh = rooms.fresh.take(most);
-        if rooms.in_doubt > 0 {
+        if !rooms.in_doubt.is_empty() {
             // One of them was read.
             rooms.due = Some((now, SEQUENCE_RETRY));
         }
         let is_time = rooms.due.is_some_and(|(due, _)| due <= now);
         let again = if is_time { rooms.put_off.take(AGAIN) } else { Vec::new() };
-        rooms.in_doubt = again.len();
+        rooms.in_doubt = again.iter().cloned().collect();
         if again.is_empty() && rooms.put_off.order.is_empty() {
             rooms.due = None;
         }
@@ -97,7 +97,7 @@ impl MissedRooms {
     pub(super) fn put_off(&self, room: &RoomKey, now: Moment) {
         let mut rooms = self.0.lock();
         rooms.put_off.add(room);
-        rooms.in_doubt = rooms.in_doubt.saturating_sub(1);
+        rooms.in_doubt.remove(room);
         rooms.due = match rooms.due {
             None => Some((now.plus(SEQUENCE_RETRY), SEQUENCE_RETRY)),
             Some((due, waited)) if due <= now => {
@@ -171,6 +171,27 @@ mod tests {
         let read: usize = (0..200 / AGAIN).map(|_| rooms.take(512, now).again.len()).sum();
         assert_eq!(read, 200);
         assert!(rooms.take(512, now).is_empty());
+    }
+
+    /// The same while another server goes away.
+    #[test]
+    fn what_fails_for_the_first_time_holds_up_nothing_that_can_be_read_again() {
+        let rooms = MissedRooms::default();
+        (0..200).for_each(|number| rooms.put_off(&room(number), Moment(1)));
+        let (now, mut read) = (Moment(1).plus(SEQUENCE_RETRY), Vec::new());
+        for look in 0..200 / AGAIN {
+            let away: Vec<_> = (0..AGAIN).map(|number| room(1_000 + look * AGAIN + number)).collect();
+            for room in &away {
+                rooms.add(room);
+            }
+            let taken = rooms.take(512, now);
+            assert_eq!(taken.fresh, away);
+            for room in &away {
+                rooms.put_off(room, now);
+            }
+            read.extend(taken.again);
+        }
+        assert_eq!(read, (0..200).map(room).collect::<Vec<_>>());
     }
 
     #[test]
