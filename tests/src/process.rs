@@ -101,6 +101,17 @@ impl HubProcess {
     pub fn is_killed(&mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it is ours");
+        self.leaves_no_time();
+    }
+
+    /// The library of another time keeps it in shared memory, which a process that is killed leaves behind.
+    fn leaves_no_time(&self) {
+        if self.ahead != 0 {
+            let process = self.child.id();
+            for name in [format!("faketime_shm_{process}"), format!("sem.faketime_sem_{process}")] {
+                let _ = std::fs::remove_file(Path::new("/dev/shm").join(name));
+            }
+        }
     }
 
     /// `carillon` with these arguments, as one of those for whom there are development tokens.
@@ -161,5 +172,6 @@ impl Drop for HubProcess {
         // It may have been killed before.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.leaves_no_time();
     }
 }

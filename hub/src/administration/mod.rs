@@ -15,7 +15,7 @@ use crate::access::rules;
 use crate::access::storage::StorageLimit;
 use crate::domain::caller::Caller;
 use crate::domain::error::{ErrorCode, Refusal};
-use crate::domain::limits::REVOKED;
+use crate::domain::limits::{REVOKED, REVOKED_AHEAD};
 use crate::domain::media::MediaTypes;
 use crate::domain::names::{RoomName, TenantId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
@@ -124,11 +124,12 @@ impl Administration {
     }
 
     /// Now, for a revocation that is to reach all tokens of before: by this node's clock, or by the one that all nodes have in
-    /// common where that is later.
+    /// common where that is later, by [`REVOKED_AHEAD`] at most.
     pub async fn now(&self, caller: &Caller) -> Result<Timestamp, Refusal> {
         rules::administer(caller)?;
         let shared = self.store.time().await.map_err(refuse)?;
-        Ok(shared.max(Timestamp::now()))
+        let own = Timestamp::now();
+        Ok(shared.clamp(own, own.plus(REVOKED_AHEAD)))
     }
 
     /// Blanks a user's content; tombstones remain. Repeating it carries on.

@@ -16,6 +16,7 @@ use crate::domain::caller::{Caller, Identity};
 use crate::domain::command::{Cursor, Stateless, Token};
 use crate::domain::cursor::{self, List};
 use crate::domain::error::{ErrorCode, Refusal};
+use crate::domain::limits::REVOKED_AHEAD;
 use crate::domain::names::{RoomKey, TenantId, UserId, UserKey};
 use crate::domain::namespace::Namespaces;
 use crate::domain::reply::{Reply, SessionTerms};
@@ -243,6 +244,8 @@ impl Services {
         if identified.as_ref().is_err_and(|refusal: &Refusal| refusal.code != ErrorCode::Unavailable) {
             self.metrics.counters().tokens_refused.increment();
         }
+        // By the clock that «now» of a revocation is found by.
+        let now = now.plus(self.store.behind().min(REVOKED_AHEAD));
         identified.map(|verified| self.revocations.date(verified, now))
     }
 

@@ -147,6 +147,11 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(Timestamp::now())))
     }
 
+    /// By how much this machine's clock is behind that one, as it was found last; zero where it is not.
+    fn behind(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// A page of `most` revocations that count, in the order in which they were made or repeated, after the one where
     /// the page before ended; 0 for the first.
     fn revocations(&self, after: u64, most: u32) -> Reading<RevocationPage>;

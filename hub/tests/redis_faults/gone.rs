@@ -11,7 +11,7 @@ use carillon_hub::store::{Change, Store};
 
 use crate::harness::*;
 use crate::loss::{at_last, epoch_told, open, open_with};
-use carillon_test_redis::{Backup, Keeps, Server};
+use carillon_test_redis::{Backup, Keeps, Proxy, Server};
 
 pub(crate) fn is_restart(change: &Change) -> bool {
     matches!(change, Change::Restarted(_))
@@ -22,9 +22,9 @@ fn is_restarted(setup: &Setup) -> bool {
 }
 
 /// A node that is soon back, as long as it is there at all.
-fn open_hasty(server: &Server) -> (RedisStore, Setup) {
+fn open_hasty(url: String) -> (RedisStore, Setup) {
     let setup = Setup::new();
-    let mut redis = redis::Options::new(server.url());
+    let mut redis = redis::Options::new(url);
     redis.connect_timeout = Duration::from_millis(500);
     redis.answer_timeout = Duration::from_millis(500);
     redis.back_off_most = Duration::from_millis(100);
@@ -38,6 +38,13 @@ async fn stops_with_node(server: &mut Server, kept: &Backup, node: RedisStore) {
     drop(node);
     server.go_back(kept);
     server.restart();
+}
+
+async fn acknowledges_more_and_stops(server: &mut Server, node: RedisStore) {
+    at_last(&node, notify("carol", notice("n2", Priority::Normal))).await;
+    let kept = server.back_up();
+    node.commit(notify("carol", notice("n3", Priority::Normal))).await.unwrap();
+    stops_with_node(server, &kept, node).await;
 }
 
 async fn acknowledges_and_stops(server: &mut Server, store: &RedisStore) {
@@ -66,7 +73,7 @@ async fn what_a_node_knew_that_is_started_again_may_be_lost() {
 #[tokio::test]
 async fn what_a_node_knew_that_stays_away_may_be_lost() {
     let mut server = Server::start(Keeps::EverySecond);
-    let (store, setup) = open_hasty(&server);
+    let (store, setup) = open_hasty(server.url());
     let before = store.epoch();
     acknowledges_and_stops(&mut server, &store).await;
     assert_ne!(epoch_told(&setup), before.0);
@@ -74,6 +81,29 @@ async fn what_a_node_knew_that_stays_away_may_be_lost() {
     assert_eq!(other.epoch(), store.epoch(), "that is settled");
     store.close().await;
     other.close().await;
+}
+
+/// A node comes back into an epoch that began without it, after what was acknowledged in that one was lost together with the
+/// node that knew it. Of its own it has lost what the epoch began for.
+#[tokio::test]
+async fn what_was_lost_in_an_epoch_is_not_settled_by_who_missed_its_beginning() {
+    let mut server = Server::start(Keeps::EverySecond);
+    let proxy = Proxy::to(&server);
+    let (store, setup) = open_hasty(proxy.url());
+    let (other, of_other) = open(&server);
+    let kept = server.back_up();
+    store.commit(notify("alice", notice("n1", Priority::Normal))).await.unwrap();
+    other.commit(notify("bob", notice("n1", Priority::Normal))).await.unwrap();
+    proxy.cuts();
+    server.kill();
+    server.go_back(&kept);
+    server.restart();
+    let second = epoch_told(&of_other);
+    acknowledges_more_and_stops(&mut server, other).await;
+    proxy.heals();
+    setup.sink.wait_for(|change| matches!(change, Change::Restarted(epoch) if epoch.0 != second));
+    assert_ne!(store.epoch().0, second);
+    store.close().await;
 }
 
 /// All that were there say that they have all: nobody who starts begins anything.

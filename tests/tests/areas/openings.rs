@@ -100,6 +100,9 @@ async fn sessions_that_were_taken_over_from_keep_nobody_out_and_are_few() {
     for _ in 0..MANY - 1 - HELD {
         assert_eq!(ends.next().await, Some(None), "it is broken off");
     }
+    let of_alice = v1::ListSessionsRequest { user: "alice".to_owned(), ..Default::default() };
+    let sessions = hub.admin().list_sessions(of_alice).await.unwrap().sessions;
+    assert!((1..=1 + HELD).contains(&sessions.len()), "the last one stays: {}", sessions.len());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what helpers find wrong fails the test")]
 
 mod away;
+mod clocks;
 mod cut_off;
 mod deaths;
 mod entering;

@@ -4,6 +4,8 @@
 -- ARGV: the batch's number, the number of the one that it follows or '', whether nothing stays after it, for how long what is
 -- kept lasts in milliseconds; how and where to publish what; how many sessions are kept, those and their records, and those
 -- that are no more. Gives whether it was kept.
+-- Where the server refuses to publish, what is kept stays: whoever wrote it is told, and tells all anew.
+local PIECE = 400
 local key, counter, follows, is_last, lasts = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1', ARGV[4]
 local kept = tonumber(redis.call('HGET', key, 'c') or 0)
 if kept >= counter then return 0 end
@@ -12,8 +14,11 @@ if follows == '' or is_last or not fits then redis.call('UNLINK', key) end
 redis.call('HSET', key, 'c', ARGV[1])
 if fits and not is_last then
   local gone = 9 + 2 * tonumber(ARGV[8])
-  for n = 9, gone - 1, 2 do redis.call('HSET', key, ARGV[n], ARGV[n + 1]) end
-  for n = gone, #ARGV do redis.call('HDEL', key, ARGV[n]) end
+  local function each(command, first, last)
+    for n = first, last, PIECE do redis.call(command, key, unpack(ARGV, n, math.min(n + PIECE - 1, last))) end
+  end
+  each('HSET', 9, gone - 1)
+  each('HDEL', gone, #ARGV)
 end
 redis.call('PEXPIRE', key, lasts)
 if not fits then return 0 end

@@ -76,7 +76,7 @@ pub trait Registry: Send + Sync + 'static {
     fn leave(&self, life: Life, grace: Duration) -> Asking<()>;
 
     /// Keeps a batch and publishes it: both or neither. Fails too where what it follows is not what was kept: then something
-    /// was lost, and all is to be told. One that failed may still come late, but not over one of a greater number.
+    /// was lost, and all is to be told; so it is where the server refuses to publish what it kept. One that failed may still come late, but not over one of a greater number.
     fn write(&self, writing: Writing) -> Asking<()>;
 
     /// Reads what a node keeps of a tenant.

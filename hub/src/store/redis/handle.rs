@@ -263,6 +263,10 @@ impl Store for RedisStore {
         self.read(|shared| async move { revocations::time(&shared).await })
     }
 
+    fn behind(&self) -> Duration {
+        self.0.shared.behind()
+    }
+
     fn revocations(&self, after: u64, most: u32) -> Reading<RevocationPage> {
         self.read(|shared| async move { revocations::page(&shared, after, most).await })
     }

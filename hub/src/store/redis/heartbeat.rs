@@ -2,13 +2,13 @@
 //! work looks like a silence. What is read says whether it answers, and what is written whether it takes anything.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use parking_lot::Mutex;
 use redis::aio::ConnectionLike;
-use redis::{Value, cmd};
+use redis::{Pipeline, Value, cmd};
 use tokio::time::MissedTickBehavior;
 
 use crate::domain::position::Epoch;
@@ -19,6 +19,7 @@ use super::answer::Answer;
 use super::barrier::{self, Written};
 use super::epochs;
 use super::lives;
+use super::partitions::time_in;
 use super::shared::Shared;
 
 /// When all servers last did what they were asked.
@@ -29,6 +30,8 @@ pub(super) struct Beats {
     written: Mutex<Instant>,
     /// Whether a server refused the last write.
     refused: AtomicBool,
+    /// By how many milliseconds this machine's clock is behind the hub's server's; 0 where it is not.
+    behind: AtomicU64,
 }
 
 impl Beats {
@@ -40,6 +43,7 @@ impl Beats {
             hubs: Mutex::new(now),
             written: Mutex::new(now),
             refused: AtomicBool::new(false),
+            behind: AtomicU64::new(0),
         }
     }
 }
@@ -80,6 +84,11 @@ impl Shared {
         !self.beats.refused.load(Ordering::Relaxed) && self.is_recent(self.beats.written.lock().elapsed())
     }
 
+    /// By how much this machine's clock is behind that of the server that has the hub's identity.
+    pub(super) fn behind(&self) -> Duration {
+        Duration::from_millis(self.beats.behind.load(Ordering::Relaxed))
+    }
+
     fn is_recent(&self, ago: Duration) -> bool {
         ago < self.options.redis.answer_timeout + 3 * self.options.sweep
     }
@@ -117,20 +126,23 @@ async fn reads(shared: &Arc<Shared>) {
 async fn read(shared: &Arc<Shared>, mut server: Server) -> bool {
     let hub = shared.names.hub();
     let is_hubs = shared.link.is_owner(&server, hub.as_bytes());
-    let mut question = cmd(if is_hubs { "HMGET" } else { "GET" });
+    let mut questions = Pipeline::new();
     if is_hubs {
-        question.arg(hub).arg("epoch").arg("secret");
+        questions.cmd("HMGET").arg(hub).arg("epoch").arg("secret").cmd("TIME");
     } else {
         let beats = barrier::beats(&shared.link, &shared.names, &server);
-        question.arg(beats.first().map_or("", String::as_str));
+        questions.cmd("GET").arg(beats.first().map_or("", String::as_str));
     }
-    let asked = Instant::now();
-    let asking = async { server.connection.req_packed_command(&question).await?.extract_error() };
+    let (asked, many) = (Instant::now(), questions.len());
+    let asking = async {
+        let answers = server.connection.req_packed_commands(&questions, 0, many).await?;
+        answers.into_iter().map(Value::extract_error).collect::<redis::RedisResult<Vec<_>>>()
+    };
     match shared.link.traffic().count(asking).await {
-        Ok(answer) => {
+        Ok(answers) => {
             server.answered(Way::Reads);
             shared.counters.note_round_trip(asked.elapsed());
-            let is_there = !is_hubs || take_identity(shared, server, answer);
+            let is_there = !is_hubs || take_identity(shared, server, answers);
             if is_hubs && is_there {
                 *shared.beats.hubs.lock() = Instant::now();
             }
@@ -144,12 +156,18 @@ async fn read(shared: &Arc<Shared>, mut server: Server) -> bool {
     }
 }
 
-/// Takes what a server says of epoch and secret. Another epoch: another node has found that something was lost. None: all of
+/// Takes what a server says of epoch, secret and time. Another epoch: another node has found that something was lost. None: all of
 /// it is, while the connection stayed; another one is opened, and looks what is there. What a connection brings after it was
 /// replaced may be of a server that is not the one any more.
-fn take_identity(shared: &Arc<Shared>, server: Server, answer: Value) -> bool {
+fn take_identity(shared: &Arc<Shared>, server: Server, answers: Vec<Value>) -> bool {
     if server.is_replaced() {
         return false;
+    }
+    let mut answers = answers.into_iter();
+    let (Some(answer), Some(time)) = (answers.next(), answers.next()) else { return true };
+    if let Ok(time) = time_in(time) {
+        let behind = time.millis().saturating_sub(shared.now().millis());
+        shared.beats.behind.store(u64::try_from(behind).unwrap_or(0), Ordering::Relaxed);
     }
     let mut answer = Answer::new(answer);
     let (Ok(epoch), Ok(secret)) = (answer.count(), answer.bytes()) else { return true };

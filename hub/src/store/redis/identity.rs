@@ -82,7 +82,10 @@ pub(super) async fn check(
     }
     let lost = survival::lost(&shared, &link, &server).await?;
     let unreachable = |error: redis::RedisError| LinkError::unreachable(&error);
-    if lost.is_nothing() {
+    if lost.is_nothing() || has_begun {
+        // What this server has lost of this node's, it had lost before it was given the epoch that it has. Of what others
+        // acknowledged since then only they know: it is not for this node to say that a life begins.
+        shared.acknowledged.forget(&lost);
         if is_hubs {
             lives::found(&shared, &mut server).await.map_err(unreachable)?;
         }
@@ -91,10 +94,7 @@ pub(super) async fn check(
     let elsewhere = || LinkError::Unreachable("the server that has the hub's identity is away".into());
     let mut hubs =
         if is_hubs { server } else { link.server(shared.names.hub().as_bytes()).ok_or_else(elsewhere)? };
-    // What this server has lost, it had lost before it was given the epoch that it has.
-    if !has_begun {
-        epochs::renew(&shared, &hubs).await?;
-    }
+    epochs::renew(&shared, &hubs).await?;
     shared.acknowledged.forget(&lost);
     lives::begun(&shared, &mut hubs).await.map_err(unreachable)
 }

@@ -131,7 +131,7 @@ impl Outboxes {
         if partitions.is_empty() {
             return Ok(());
         }
-        let now = self.shared.time_of(server).await?;
+        let now = self.shared.time_of(server).await?.millis();
         let firsts = self.shared.ask_server(server, partitions, |names, pipeline| {
             pipeline.cmd("LINDEX").arg(format!("{names}out")).arg(0);
         });

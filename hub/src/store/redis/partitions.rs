@@ -5,6 +5,7 @@ use redis::aio::ConnectionLike;
 use redis::{Pipeline, Value};
 use rustc_hash::FxHashMap;
 
+use crate::domain::time::Timestamp;
 use crate::redis::Way;
 use crate::redis::slots::Address;
 use crate::redis::{Partition, Server};
@@ -66,14 +67,13 @@ impl Shared {
         if self.link.is_whole() { Ok(self.link.servers()) } else { Err(StoreError::Unavailable) }
     }
 
-    /// A server's time, in milliseconds.
-    pub(super) async fn time_of(&self, server: &Server) -> Result<i64, StoreError> {
+    /// A server's time.
+    pub(super) async fn time_of(&self, server: &Server) -> Result<Timestamp, StoreError> {
         let mut connection = server.connection.clone();
         let time = redis::cmd("TIME");
         let asking = async { connection.req_packed_command(&time).await?.extract_error() };
         let answer = self.link.traffic().count(asking).await;
-        let mut answer = Answer::new(self.take(server, Way::Reads, answer)?);
-        Ok(answer.number()? * 1_000 + answer.number()? / 1_000)
+        time_in(self.take(server, Way::Reads, answer)?)
     }
 
     /// The partitions that are at an address now.
@@ -105,6 +105,12 @@ impl Shared {
         self.keys.set(partition, u32::try_from(super::answer::number(value)?).unwrap_or(u32::MAX));
         Ok(())
     }
+}
+
+/// What a server answers to `TIME`.
+pub(super) fn time_in(answer: Value) -> Result<Timestamp, StoreError> {
+    let mut answer = Answer::new(answer);
+    Ok(Timestamp(answer.number()? * 1_000 + answer.number()? / 1_000))
 }
 
 fn ask_keys(names: &str, pipeline: &mut Pipeline) {

@@ -86,7 +86,7 @@ pub(super) async fn revoke(shared: &Shared, revocation: Revocation) -> Result<()
 /// What time it is where revocations are kept.
 pub(super) async fn time(shared: &Shared) -> Result<Timestamp, StoreError> {
     let server = shared.link.server(shared.names.hub().as_bytes()).ok_or(StoreError::Unavailable)?;
-    shared.time_of(&server).await.map(Timestamp)
+    shared.time_of(&server).await
 }
 
 /// A page, in order. Whoever reads one can give it again.
