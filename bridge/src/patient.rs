@@ -10,6 +10,7 @@ use carillon_net::Stream;
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// A connection with a limit on how long a write may wait, and on how long the other side's system may acknowledge
@@ -29,6 +30,14 @@ impl Patient {
             tracing::debug!(%error, "a connection has no limit on what is not acknowledged");
         }
         Self { stream, limit, waiting: None }
+    }
+
+    /// The socket, where what is written to it goes out as it is.
+    pub(crate) fn plain(&self) -> Option<&TcpStream> {
+        match &self.stream {
+            Stream::Plain(socket) => Some(socket),
+            Stream::Tls(_) => None,
+        }
     }
 
     /// What came of a write, or its end where it has waited for too long.
@@ -76,7 +85,7 @@ impl AsyncWrite for Patient {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpListener;
 
     use super::*;
 

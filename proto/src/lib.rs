@@ -3,7 +3,7 @@
 //! `carillon/v1/*.proto` beside this crate is the protocol; `build.rs` compiles it into [`v1`]. A hub converts what
 //! arrives into its own domain types at once, and encodes what leaves into a [`Frame`], which all receivers share.
 //! [`port`] is how a front such as the bridge reaches a hub, be it in the same process or elsewhere; [`wire`] says how
-//! each error looks on each transport. The types' serde forms are the canonical JSON of protobuf.
+//! each error looks on each transport; [`shortcut`] is how a hub in the same process writes past a front's task. The types' serde forms are the canonical JSON of protobuf.
 //!
 //! Start reading at `carillon/v1/session.proto`: its two messages name every command, reply and push.
 
@@ -11,6 +11,7 @@ pub mod frame;
 mod open_enum;
 mod place;
 pub mod port;
+pub mod shortcut;
 pub mod wire;
 
 pub use frame::{Frame, WebSocketForm};

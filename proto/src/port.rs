@@ -3,6 +3,7 @@
 //! gRPC channel.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 use crate::frame::Frame;
+use crate::shortcut::Shortcut;
 use crate::v1;
 use crate::wire::WireRow;
 
@@ -163,6 +165,12 @@ pub trait FrameStream: Send {
     /// nothing comes. To be polled only when what was given before is written, so that a reader that stops is never
     /// written for.
     fn poll_frames(&mut self, cx: &mut Context<'_>, take: &mut dyn FnMut(Frame)) -> Poll<Option<End>>;
+
+    /// Offers a way past the front's task, for when the session rests. A hub that takes none hands all to
+    /// [`FrameStream::poll_frames`].
+    fn offer(&mut self, shortcut: Arc<dyn Shortcut>) {
+        drop(shortcut);
+    }
 
     /// Whether the token of a session that has ended was good, so that it is known whose it was, whatever became of it.
     fn caller_is_known(&self) -> bool;

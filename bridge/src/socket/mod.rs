@@ -6,6 +6,7 @@
 mod fragments;
 mod gate;
 mod inbound;
+mod line;
 mod outgoing;
 mod pace;
 mod readable;
@@ -18,6 +19,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use carillon_proto::port::{Call, End, FrameStream, HubPort, Peer, TurnedAway};
+use carillon_proto::shortcut::Shortcut;
 use carillon_proto::v1::session_response::Kind;
 use carillon_proto::wire::TOO_MANY_PINGS;
 use carillon_proto::{Frame, WebSocketForm, WireRow, v1};
@@ -33,6 +35,7 @@ use crate::patient::Patient;
 use crate::place::{self, Place};
 use gate::Gate;
 use inbound::Inbound;
+use line::{Begun, Line};
 use outgoing::Outgoing;
 use pace::Pace;
 use readable::Readable;
@@ -69,11 +72,16 @@ pub(crate) async fn open(
         .max_message_size(Some(options.frame_bytes))
         .max_frame_size(Some(options.frame_bytes));
     let early = parts.read_buf.to_vec();
-    let gate = Gate::new(parts.io.into_inner(), &early);
+    let line = Line::new(parts.io.into_inner(), form);
+    let mut session = hub.open(call);
+    if line.is_plain() {
+        session.offer(Arc::clone(&line) as Arc<dyn Shortcut>);
+    }
+    let gate = Gate::new(line, &early);
     let frames = WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await;
     let socket = Box::new(Socket {
         frames,
-        hub: hub.open(call),
+        hub: session,
         form,
         outgoing: Outgoing::new(form),
         answers_wait: false,
@@ -142,6 +150,7 @@ struct Socket {
 impl Socket {
     /// Ready when the socket is done with and may be dropped.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.goes_on();
         if self.hub.poll_cut(cx).is_ready() {
             return Poll::Ready(());
         }
@@ -177,8 +186,27 @@ impl Socket {
                 Poll::Ready(()) => {}
                 // What was written or answered made room for the next command: read on.
                 Poll::Pending if self.starved && self.hub.poll_ready(cx).is_ready() => {}
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.rests();
+                    return Poll::Pending;
+                }
             }
+        }
+    }
+
+    /// Finishes first what was begun past this.
+    fn goes_on(&mut self) {
+        if let Some(Begun { frame, written }) = self.frames.get_ref().line().goes_on() {
+            self.outgoing.push(frame);
+            self.outgoing.advance(written);
+            self.frames.get_mut().shut = true;
+        }
+    }
+
+    /// Everything is written: until this is polled again, the hub may write.
+    fn rests(&self) {
+        if !self.starved && matches!(self.standing, Standing::Settled) {
+            self.frames.get_ref().line().rests();
         }
     }
 
@@ -337,6 +365,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        self.frames.get_ref().line().ends();
         self.standing.leaves(self.asked);
     }
 }

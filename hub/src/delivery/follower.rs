@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use carillon_proto::Frame;
 use parking_lot::Mutex;
 
 use crate::domain::member::Role;
@@ -24,6 +25,8 @@ pub struct Follower {
     joined: AtomicBool,
     /// The last entry that it may see: lowered when its user is removed.
     until: AtomicU64,
+    /// The last entry that was sent, or is about to be. Changed on the session's thread alone.
+    cursor: AtomicU64,
     standing: Mutex<Standing>,
     /// Its place in the list, kept by the list.
     index: AtomicUsize,
@@ -52,6 +55,7 @@ impl Follower {
             ready: AtomicBool::new(false),
             joined: AtomicBool::new(false),
             until: AtomicU64::new(u64::MAX),
+            cursor: AtomicU64::new(0),
             standing: Mutex::default(),
             index: AtomicUsize::new(0),
         })
@@ -130,6 +134,36 @@ impl Follower {
     /// Called by the session before it pulls: an entry after this wakes it again.
     pub fn clear_ready(&self) {
         self.ready.store(false, Ordering::SeqCst);
+    }
+
+    /// The last entry that was sent to it, or is about to be.
+    pub fn cursor(&self) -> Seq {
+        Seq(self.cursor.load(Ordering::Relaxed))
+    }
+
+    /// It has been sent all up to there.
+    pub fn set_cursor(&self, cursor: Seq) {
+        self.cursor.store(cursor.0, Ordering::Relaxed);
+    }
+
+    /// The last entry of the log is `last`, with its frame where it is known: is written at once where it is all that the
+    /// session has to say, else the session is told. Gives whether it was written.
+    pub(super) fn deliver(&self, last: Seq, frame: Option<&Frame>) -> bool {
+        if self.mailbox.rests() && self.hears() {
+            let cursor = self.cursor();
+            if cursor >= last {
+                return false;
+            }
+            if cursor.next() == last
+                && let Some(frame) = frame
+                && self.mailbox.write(frame)
+            {
+                self.set_cursor(last);
+                return true;
+            }
+        }
+        self.wake();
+        false
     }
 
     /// Tells the session that there is something past its cursor.

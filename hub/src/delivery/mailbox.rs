@@ -1,11 +1,13 @@
 //! What waits for one session: which of its rooms have something new, and pushes that are in no log.
 
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Instant;
 
 use carillon_proto::Frame;
+use carillon_proto::shortcut::{Shortcut, Written};
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 
@@ -16,6 +18,7 @@ use crate::domain::names::{SessionId, UserKey};
 use crate::domain::time::Timestamp;
 
 use super::merging::MergingQueue;
+use super::rest::Rest;
 
 /// What a later push replaces: a hash of what it is about, as «typing of this user in this room».
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,6 +94,7 @@ pub struct Mailbox {
     inner: Mutex<Inner>,
     /// Whether anything in `inner` waits; changed under its lock. A session looks here each time it is polled.
     waits: AtomicBool,
+    rest: Rest,
     merged: AtomicU64,
 }
 
@@ -106,6 +110,7 @@ impl Mailbox {
             waker: AtomicWaker::new(),
             inner: Mutex::default(),
             waits,
+            rest: Rest::default(),
             merged,
         }
     }
@@ -206,7 +211,44 @@ impl Mailbox {
 
     fn note(&self, inner: &Inner) {
         let waits = !(inner.ready.is_empty() && inner.waiting.is_empty() && inner.signals.is_empty());
-        self.waits.store(waits, Ordering::Release);
+        self.waits.store(waits, Ordering::SeqCst);
+        if waits || inner.closed {
+            self.rest.end();
+        }
+    }
+
+    /// The session's front offers a way past its task.
+    pub fn offer(&self, shortcut: Arc<dyn Shortcut>) {
+        self.rest.offer(shortcut);
+    }
+
+    /// The session has nothing to say and nothing under way: what comes next may be written past its task, on its own
+    /// thread, until it is polled again or something waits here.
+    pub fn begin_rest(&self) {
+        self.rest.begin(&self.waits);
+    }
+
+    /// The session goes on.
+    pub fn end_rest(&self) {
+        self.rest.end();
+    }
+
+    /// Whether the session rests.
+    pub(super) fn rests(&self) -> bool {
+        self.rest.is_on()
+    }
+
+    /// Writes a frame past the session's task, where it rests; on the session's thread. Whether the session need not be told of
+    /// it.
+    pub(super) fn write(&self, frame: &Frame) -> bool {
+        match self.rest.write(frame) {
+            Written::All => true,
+            Written::Begun => {
+                self.waker.wake();
+                true
+            }
+            Written::Nothing => false,
+        }
     }
 
     /// Whether it takes no more.

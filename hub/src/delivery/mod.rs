@@ -5,7 +5,8 @@
 //! [`Delivery::committed`](crate::store::CommitSink): the entry goes into the tail, and each runtime that has followers
 //! gets one wake-up ([`shard::Shard`]); there the followers' [`mailbox::Mailbox`]es learn that the room has something
 //! past their cursor. The session then pulls from the tail, or from the store where the tail begins too late. Join,
-//! resume, slow reader and lost wake-up are that one path.
+//! resume, slow reader and lost wake-up are that one path. One entry for a session that has nothing else to say or to do goes
+//! out at once, past its task, where its front offers a way ([`rest`]).
 //!
 //! What is not in a log (ephemeral events, typing, presence, notifications) goes the same way and into the mailboxes
 //! themselves, bounded in bytes and merged by key.
@@ -21,12 +22,14 @@ mod marks;
 mod merging;
 mod missed;
 pub mod registry;
+mod rest;
 mod restart;
 pub mod room;
 pub mod rooms;
 pub mod shard;
 mod sink;
 pub mod tail;
+pub mod tally;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};

@@ -21,6 +21,7 @@ use super::follower::Follower;
 use super::mailbox::Signal;
 use super::marks::ToldMarks;
 use super::tail::{Past, Tail};
+use super::tally::Tally;
 
 /// The followers of one room on one runtime. They are changed by that runtime alone; its fan-out and others, which look
 /// for a user that is removed, only read, so that they never wait for each other.
@@ -205,15 +206,21 @@ impl ActiveRoom {
         }
     }
 
-    /// Wakes no more than `most` of a runtime's followers, on that runtime: the last ones before place `end` of its list.
-    /// Gives the place of the first of them, which is where to go on. From the end on, so that nobody is passed over where
-    /// others come and leave meanwhile: whoever leaves gives their place to the last one.
-    pub fn wake_before(&self, shard: usize, end: usize, most: usize) -> usize {
+    /// Brings what the log has to no more than `most` of a runtime's followers, on that runtime: the last ones before place `end`
+    /// of its list. Gives the place of the first of them, which is where to go on. From the end on, so that nobody is passed over
+    /// where others come and leave meanwhile: whoever leaves gives their place to the last one.
+    pub fn deliver_before(&self, shard: usize, end: usize, most: usize, written: &Tally) -> usize {
         let Some(followers) = self.followers.get(shard) else { return 0 };
+        let (head, frame) = {
+            let state = self.state.lock();
+            (state.tail.head(), state.tail.last().cloned())
+        };
         let list = followers.list.read();
         let end = end.min(list.len());
         let begin = end.saturating_sub(most);
-        list.get(begin..end).unwrap_or_default().iter().for_each(|follower| follower.wake());
+        let part = list.get(begin..end).unwrap_or_default();
+        let count = part.iter().filter(|follower| follower.deliver(head, frame.as_ref())).count();
+        written.add(count, frame.map_or(0, |frame| frame.len()));
         begin
     }
 

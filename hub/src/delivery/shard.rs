@@ -21,6 +21,7 @@ use super::mailbox::{Mailbox, MergeKey};
 use super::merging::MergingQueue;
 use super::registry::Registry;
 use super::room::ActiveRoom;
+use super::tally::Tally;
 use super::{Broadcast, To};
 
 /// Mailboxes that are reached before the sessions get their turn.
@@ -138,6 +139,7 @@ pub struct Shard {
     inbox: Mutex<Inbox>,
     waker: AtomicWaker,
     dropped: AtomicU64,
+    written: Tally,
 }
 
 impl Shard {
@@ -149,6 +151,7 @@ impl Shard {
             inbox: Mutex::default(),
             waker: AtomicWaker::new(),
             dropped: AtomicU64::new(0),
+            written: Tally::default(),
         }
     }
 
@@ -183,6 +186,11 @@ impl Shard {
     /// How many broadcasts were dropped, or gave up their place, since the last call.
     pub fn take_dropped(&self) -> u64 {
         self.dropped.swap(0, Ordering::Relaxed)
+    }
+
+    /// What was written past sessions' tasks.
+    pub fn written(&self) -> &Tally {
+        &self.written
     }
 
     /// Spreads wake-ups until cancelled, on the runtime whose sessions are those of this shard.
@@ -227,19 +235,19 @@ impl Shard {
         !inbox.wakeups.is_empty()
     }
 
-    /// Wakes the followers of a room, some at a time.
-    async fn wake(&self, room: &ActiveRoom) {
+    /// Brings what a room has to its followers, some at a time.
+    async fn deliver(&self, room: &ActiveRoom) {
         room.take_wakeup(self.index);
-        let mut end = room.wake_before(self.index, usize::MAX, PART_WOKEN);
+        let mut end = room.deliver_before(self.index, usize::MAX, PART_WOKEN, &self.written);
         while end > 0 {
             tokio::task::yield_now().await;
-            end = room.wake_before(self.index, end, PART_WOKEN);
+            end = room.deliver_before(self.index, end, PART_WOKEN, &self.written);
         }
     }
 
     async fn spread(&self, wakeup: Wakeup) {
         match wakeup {
-            Wakeup::Entries(room) => self.wake(&room).await,
+            Wakeup::Entries(room) => self.deliver(&room).await,
             Wakeup::Broadcast(room, broadcast) => room.for_each_follower(self.index, |follower| {
                 let wanted = match &broadcast.to {
                     To::All => true,

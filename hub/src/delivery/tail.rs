@@ -42,6 +42,11 @@ impl Tail {
         Seq(self.base.0 + self.frames.len() as u64)
     }
 
+    /// The last entry's frame, where it is kept.
+    pub fn last(&self) -> Option<&Frame> {
+        self.frames.back().map(|kept| &kept.frame)
+    }
+
     /// Forgets all; the head is now `head`.
     pub fn reset(&mut self, head: Seq) {
         *self = Self { base: head, ..Self::default() };

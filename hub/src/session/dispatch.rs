@@ -198,6 +198,9 @@ impl Session {
         let resume = welcome.resume.unwrap_or_default();
         (established.joins, established.left_out) = opening::joins(&self.services, &caller, &resume.rooms);
         established.resume_inbox = resume.inbox;
+        if let Some(shortcut) = self.shortcut.take() {
+            established.live.mailbox.offer(shortcut);
+        }
         self.established = Some(Box::new(established));
         self.opened();
         let (services, limit) = (Arc::clone(&self.services), self.services.settings.command_timeout);

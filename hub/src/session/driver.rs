@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use carillon_proto::Frame;
+use carillon_proto::shortcut::Shortcut;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::time::Sleep;
@@ -157,6 +158,8 @@ pub struct Session {
     pub(super) closer: Closer,
     /// Until it is known whose the session is, where that is counted.
     pub(super) attempt: Option<Box<dyn Attempt>>,
+    /// A way past its task, until it is known whose it is: the mailbox then has it.
+    pub(super) shortcut: Option<Arc<dyn Shortcut>>,
     /// Raised when the stream has said hello, or is gone.
     settled: Arc<AtomicBool>,
     /// Whether no session will continue this one: the client took its leave, or may not come back.
@@ -195,6 +198,7 @@ impl Session {
             outbox_bytes: 0,
             closer,
             attempt: None,
+            shortcut: None,
             settled,
             left_for_good: false,
         }
@@ -212,6 +216,11 @@ impl Session {
     pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
         self.source.trace = trace;
         self
+    }
+
+    /// There is a way past its task, for when it rests.
+    pub fn offer(&mut self, shortcut: Arc<dyn Shortcut>) {
+        self.shortcut = Some(shortcut);
     }
 
     /// Whether it is known whose it is.
@@ -249,6 +258,7 @@ impl Session {
     pub fn input(&mut self, input: Input) {
         if let Some(established) = &self.established {
             established.live.heard(Moment::now());
+            established.live.mailbox.end_rest();
         }
         match input {
             Input::Request(request) => self.request(*request),

@@ -45,8 +45,6 @@ impl Drop for Following {
 pub(super) struct LiveSlot {
     /// Its place among the followers.
     pub(super) following: Following,
-    /// The last entry that was sent, or is in `page`.
-    pub(super) cursor: Seq,
     /// Whether the namespace shows presence, and so must be told when the session leaves.
     pub(super) shows_presence: bool,
     /// The version of the membership that it was joined under.
@@ -203,9 +201,9 @@ impl Slots {
         shows_typing: bool,
     ) {
         if let Some(place) = self.list.get_mut(slot as usize) {
+            following.follower.set_cursor(cursor);
             *place = Slot::Live(Box::new(LiveSlot {
                 following,
-                cursor,
                 shows_presence,
                 member_since,
                 shows_typing,
@@ -283,7 +281,7 @@ impl Slots {
             let sent = held - live.page_bytes;
             self.page_bytes -= sent;
             let Some(live) = self.live_mut(slot) else { continue };
-            let removed = live.cursor >= live.follower().until() && live.page.is_empty();
+            let removed = live.cursor() >= live.follower().until() && live.page.is_empty();
             if past == Past::More {
                 // The others get their turn before this room goes on.
                 self.ready.rotate_left(1);
@@ -324,7 +322,7 @@ impl Slots {
 
     /// Whether some of what was [promised](Self::promise) was not handed over yet.
     pub(super) fn owe(&self) -> bool {
-        self.followed().any(|(_, live)| live.cursor < live.promised || !live.page.is_empty())
+        self.followed().any(|(_, live)| live.cursor() < live.promised || !live.page.is_empty())
     }
 
     /// The next room that must be read from the store: its slot, room and cursor.
@@ -333,7 +331,7 @@ impl Slots {
             if let Some(live) = self.live_mut(slot)
                 && live.behind
             {
-                return Some((slot, Arc::clone(&live.following.room), live.cursor));
+                return Some((slot, Arc::clone(&live.following.room), live.cursor()));
             }
         }
         None
@@ -361,7 +359,7 @@ impl Slots {
             let bytes = page.iter().map(Frame::len).sum();
             live.page = page;
             live.page_bytes = bytes;
-            live.cursor = cursor;
+            live.follower().set_cursor(cursor);
             (live.behind, live.failed) = (false, 0);
             self.page_bytes += bytes;
             self.mark_ready(slot);
@@ -375,10 +373,15 @@ impl LiveSlot {
         &self.following.follower
     }
 
+    /// The last entry that was sent, or is in `page`.
+    pub(super) fn cursor(&self) -> Seq {
+        self.follower().cursor()
+    }
+
     /// Whether it waits for the page of `room` that follows `after`. It does not where the room was left while the page
     /// was read, be it that the slot has another room now or that the same one was joined again from elsewhere.
     pub(super) fn waits_for(&self, room: &Arc<ActiveRoom>, after: Seq) -> bool {
-        self.behind && self.cursor == after && Arc::ptr_eq(&self.following.room, room)
+        self.behind && self.cursor() == after && Arc::ptr_eq(&self.following.room, room)
     }
 
     fn pull(&mut self, batch: &mut Batch) -> Past {
@@ -392,7 +395,10 @@ impl LiveSlot {
             }
         }
         let until = self.following.follower.until();
-        self.following.room.pull(&mut self.cursor, until, |frame| batch.push(frame.clone()))
+        let mut cursor = self.cursor();
+        let past = self.following.room.pull(&mut cursor, until, |frame| batch.push(frame.clone()));
+        self.follower().set_cursor(cursor);
+        past
     }
 }
 

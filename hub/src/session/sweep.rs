@@ -67,6 +67,10 @@ pub fn pass(services: &Arc<Services>, shard: usize, now: Now, late: bool) {
     }
     if let Some(shard) = services.delivery.shards().get(shard) {
         dropped.add(shard.take_dropped());
+        let (counters, (frames, bytes)) = (services.metrics.counters(), shard.written().take());
+        counters.deliveries.add(frames);
+        counters.delivered_bytes.add(bytes);
+        counters.writes.add(frames);
     }
     let lists = [
         (&services.upkeep.waiting, first_call(services.settings.hello_timeout)),

@@ -11,6 +11,7 @@ mod full;
 mod listening;
 mod posted;
 mod refusals;
+mod resting;
 mod revoked;
 mod sockets;
 mod traces;

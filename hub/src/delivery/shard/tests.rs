@@ -168,7 +168,7 @@ proptest! {
         }
         let (mut steps, mut end) = (steps.into_iter().enumerate(), usize::MAX);
         while end > 0 {
-            end = room.wake_before(0, end, most);
+            end = room.deliver_before(0, end, most, &Tally::default());
             // Some leave, and one comes for each that was none.
             for (number, step) in steps.by_ref().take(2) {
                 if step < before.len() {

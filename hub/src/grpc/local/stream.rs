@@ -1,9 +1,11 @@
 //! One session of a front in the same process.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use carillon_proto::port::{End, FrameStream};
+use carillon_proto::shortcut::Shortcut;
 use carillon_proto::{Frame, WireRow};
 
 use crate::domain::error::{ERROR_TABLE, ErrorCode};
@@ -65,6 +67,10 @@ impl FrameStream for LocalStream {
             Poll::Ready(Output::End(refusal)) => Poll::Ready(Some(refusal.map(|refusal| wire(refusal.code)))),
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    fn offer(&mut self, shortcut: Arc<dyn Shortcut>) {
+        self.session.offer(shortcut);
     }
 
     fn caller_is_known(&self) -> bool {

@@ -24,6 +24,7 @@ impl Session {
         self.poll_hello_deadline(cx);
         if let Some(established) = &self.established {
             established.live.mailbox.register(cx.waker());
+            established.live.mailbox.end_rest();
         }
         let now = Moment::now();
         loop {
@@ -63,10 +64,24 @@ impl Session {
                 Stage::Ended => return Poll::Ready(Output::End(None)),
                 _ if !moved => {
                     self.note_output(now, 0);
+                    self.rest();
                     return Poll::Pending;
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Nothing is to be written. Where nothing is under way either, what comes next may go out past the session's task.
+    fn rest(&self) {
+        if let Some(established) = &self.established
+            && self.goes_on()
+            && self.commands.is_none()
+            && established.catch_up.is_none()
+            && established.feed.is_some()
+            && established.slots.are_caught_up()
+        {
+            established.live.mailbox.begin_rest();
         }
     }
 

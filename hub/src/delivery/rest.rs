@@ -1,0 +1,62 @@
+//! A session that rests: all that there was to say is written, and nothing is under way. What comes next is then all there is, and
+//! goes out on the thread of the session, past the task that would be woken for it, and the memory that this would touch.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use carillon_proto::Frame;
+use carillon_proto::shortcut::{Shortcut, Written};
+
+/// Whether a session rests, and the way past its task, where its front offers one.
+#[derive(Default)]
+pub(super) struct Rest {
+    rests: AtomicBool,
+    shortcut: OnceLock<Arc<dyn Shortcut>>,
+}
+
+impl Rest {
+    /// There is a way.
+    pub(super) fn offer(&self, shortcut: Arc<dyn Shortcut>) {
+        // A session has one front.
+        let _ = self.shortcut.set(shortcut);
+    }
+
+    /// The session rests from now on, unless something waits for it by then.
+    pub(super) fn begin(&self, waits: &AtomicBool) {
+        if self.shortcut.get().is_none() {
+            return;
+        }
+        self.rests.store(true, Ordering::SeqCst);
+        // Whatever came meanwhile has ended a rest that had not begun.
+        if waits.load(Ordering::SeqCst) {
+            self.end();
+        }
+    }
+
+    /// It does not, or something waits for it.
+    pub(super) fn end(&self) {
+        if self.rests.load(Ordering::Relaxed) {
+            self.rests.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether it does.
+    pub(super) fn is_on(&self) -> bool {
+        self.rests.load(Ordering::SeqCst)
+    }
+
+    /// Writes a frame past the session's task. Where not all of it is written the rest is over.
+    pub(super) fn write(&self, frame: &Frame) -> Written {
+        let written = match self.shortcut.get() {
+            Some(shortcut) if self.is_on() => shortcut.write(frame),
+            _ => return Written::Nothing,
+        };
+        if written != Written::All {
+            self.end();
+        }
+        written
+    }
+}
+
+#[cfg(test)]
+mod tests;
