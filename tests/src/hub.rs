@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use carillon_client::{AdminClient, ClientOptions};
 use carillon_hub::access::authentication::{MintFor, MintRequest, Options, ServiceTenants, mint};
-use carillon_hub::app::{Hub, Stopped};
+use carillon_hub::app::{Front, Hub, Stopped};
 use carillon_hub::config::Config;
 use carillon_hub::domain::names::{TenantId, UserId};
 use carillon_hub::domain::time::{Now, Timestamp};
@@ -86,7 +87,12 @@ impl Plan {
 
     /// Starts it with a bridge beside.
     pub async fn start_with(self, bridge: &Beside) -> TestHub {
-        let hub = Hub::start(&self.config, &[bridge.front()]).await.expect("the hub starts");
+        self.start_before(bridge.front()).await
+    }
+
+    /// Starts it with a front of the test's own in the same process.
+    pub async fn start_before(self, front: Arc<dyn Front>) -> TestHub {
+        let hub = Hub::start(&self.config, &[front]).await.expect("the hub starts");
         TestHub { hub, folder: self.folder, config: self.config }
     }
 

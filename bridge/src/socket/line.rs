@@ -12,6 +12,12 @@ use socket2::SockRef;
 
 use crate::patient::Patient;
 
+/// Whoever writes to a connection that is gone is told, and not killed.
+#[cfg(target_os = "linux")]
+const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const NO_SIGNAL: i32 = 0;
+
 /// A connection that a task and its hub share.
 pub(super) struct Line(Mutex<Inner>);
 
@@ -70,9 +76,9 @@ impl Line {
     pub(super) fn ends(&self) {
         let mut inner = self.0.lock();
         inner.rests = false;
-        let stream = inner.stream.take();
+        let left = (inner.stream.take(), inner.begun.take());
         drop(inner);
-        drop(stream);
+        drop(left);
     }
 }
 
@@ -85,7 +91,7 @@ impl Shortcut for Line {
         let bytes = frame.web_socket(inner.form);
         // Not by way of the runtime, which keeps what it knows of the socket elsewhere: whoever finds it full is the task, which
         // then waits for it.
-        let sent = SockRef::from(socket).send(bytes).unwrap_or(0);
+        let sent = SockRef::from(socket).send_with_flags(bytes, NO_SIGNAL).unwrap_or(0);
         if sent == bytes.len() {
             return Written::All;
         }

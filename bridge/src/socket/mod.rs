@@ -369,3 +369,6 @@ impl Drop for Socket {
         self.standing.leaves(self.asked);
     }
 }
+
+#[cfg(test)]
+mod tests;

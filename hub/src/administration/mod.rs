@@ -124,12 +124,20 @@ impl Administration {
     }
 
     /// Now, for a revocation that is to reach all tokens of before: by this node's clock, or by the one that all nodes have in
-    /// common where that is later, by [`REVOKED_AHEAD`] at most.
+    /// common where that is later. `UNAVAILABLE` where they differ by more than [`REVOKED_AHEAD`]: one of them is wrong, and what
+    /// was issued between would be left out, or what will be issued for years be revoked.
     pub async fn now(&self, caller: &Caller) -> Result<Timestamp, Refusal> {
         rules::administer(caller)?;
-        let shared = self.store.time().await.map_err(refuse)?;
-        let own = Timestamp::now();
-        Ok(shared.clamp(own, own.plus(REVOKED_AHEAD)))
+        let (shared, own) = (self.store.time().await.map_err(refuse)?, Timestamp::now());
+        if shared > own.plus(REVOKED_AHEAD) {
+            let behind = shared.millis() - own.millis();
+            tracing::error!(
+                behind_ms = behind,
+                "the clocks of this node and of Redis differ: nothing was revoked by now"
+            );
+            return Err(ErrorCode::Unavailable.into());
+        }
+        Ok(shared.max(own))
     }
 
     /// Blanks a user's content; tombstones remain. Repeating it carries on.

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use carillon_proto::Frame;
+use carillon_proto::shortcut::Written;
 use parking_lot::Mutex;
 
 use crate::domain::member::Role;
 use crate::domain::position::Seq;
 
 use super::mailbox::Mailbox;
+use super::tally::Turn;
 
 /// A session's place among a room's followers.
 pub struct Follower {
@@ -146,24 +148,27 @@ impl Follower {
         self.cursor.store(cursor.0, Ordering::Relaxed);
     }
 
-    /// The last entry of the log is `last`, with its frame where it is known: is written at once where it is all that the
-    /// session has to say, else the session is told. Gives whether it was written.
-    pub(super) fn deliver(&self, last: Seq, frame: Option<&Frame>) -> bool {
+    /// The last entry of the log is `last`, with its frame where it is known: it is written at once where it is all that the
+    /// session has to say, else the session is told.
+    pub(super) fn deliver(&self, last: Seq, frame: Option<&Frame>, turn: &mut Turn) {
         if self.mailbox.rests() && self.hears() {
             let cursor = self.cursor();
             if cursor >= last {
-                return false;
+                return;
             }
-            if cursor.next() == last
-                && let Some(frame) = frame
-                && self.mailbox.write(frame)
-            {
-                self.set_cursor(last);
-                return true;
+            if let Some(frame) = frame.filter(|_| cursor.next() == last) {
+                let written = self.mailbox.write(frame, turn.number());
+                if written != Written::Nothing {
+                    self.set_cursor(last);
+                    turn.note(frame.len());
+                }
+                if written == Written::All {
+                    return;
+                }
+                // Where it has begun the session finds nothing, but is seen to wait until the rest is out.
             }
         }
         self.wake();
-        false
     }
 
     /// Tells the session that there is something past its cursor.

@@ -225,7 +225,7 @@ impl Mailbox {
     /// The session has nothing to say and nothing under way: what comes next may be written past its task, on its own
     /// thread, until it is polled again or something waits here.
     pub fn begin_rest(&self) {
-        self.rest.begin(&self.waits);
+        self.rest.begin(|| self.waits.load(Ordering::SeqCst) || self.is_closed());
     }
 
     /// The session goes on.
@@ -238,17 +238,9 @@ impl Mailbox {
         self.rest.is_on()
     }
 
-    /// Writes a frame past the session's task, where it rests; on the session's thread. Whether the session need not be told of
-    /// it.
-    pub(super) fn write(&self, frame: &Frame) -> bool {
-        match self.rest.write(frame) {
-            Written::All => true,
-            Written::Begun => {
-                self.waker.wake();
-                true
-            }
-            Written::Nothing => false,
-        }
+    /// Writes a frame past the session's task, where it rests, in this turn of its runtime's fan-out.
+    pub(super) fn write(&self, frame: &Frame, turn: u64) -> Written {
+        self.rest.write(frame, turn)
     }
 
     /// Whether it takes no more.

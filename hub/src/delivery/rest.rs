@@ -1,7 +1,7 @@
 //! A session that rests: all that there was to say is written, and nothing is under way. What comes next is then all there is, and
 //! goes out on the thread of the session, past the task that would be woken for it, and the memory that this would touch.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use carillon_proto::Frame;
@@ -11,6 +11,8 @@ use carillon_proto::shortcut::{Shortcut, Written};
 #[derive(Default)]
 pub(super) struct Rest {
     rests: AtomicBool,
+    /// The last turn of the fan-out in which something was written past the task.
+    written_in: AtomicU64,
     shortcut: OnceLock<Arc<dyn Shortcut>>,
 }
 
@@ -21,21 +23,21 @@ impl Rest {
         let _ = self.shortcut.set(shortcut);
     }
 
-    /// The session rests from now on, unless something waits for it by then.
-    pub(super) fn begin(&self, waits: &AtomicBool) {
+    /// The session rests from now on, unless something waits for it by then, or nothing may come any more.
+    pub(super) fn begin(&self, may_not: impl Fn() -> bool) {
         if self.shortcut.get().is_none() {
             return;
         }
         self.rests.store(true, Ordering::SeqCst);
         // Whatever came meanwhile has ended a rest that had not begun.
-        if waits.load(Ordering::SeqCst) {
+        if may_not() {
             self.end();
         }
     }
 
     /// It does not, or something waits for it.
     pub(super) fn end(&self) {
-        if self.rests.load(Ordering::Relaxed) {
+        if self.is_on() {
             self.rests.store(false, Ordering::SeqCst);
         }
     }
@@ -45,12 +47,14 @@ impl Rest {
         self.rests.load(Ordering::SeqCst)
     }
 
-    /// Writes a frame past the session's task. Where not all of it is written the rest is over.
-    pub(super) fn write(&self, frame: &Frame) -> Written {
+    /// Writes a frame past the session's task, once in a turn. Where not all of it is written the rest is over.
+    pub(super) fn write(&self, frame: &Frame, turn: u64) -> Written {
+        let is_first = self.written_in.load(Ordering::Relaxed) != turn;
         let written = match self.shortcut.get() {
-            Some(shortcut) if self.is_on() => shortcut.write(frame),
-            _ => return Written::Nothing,
+            Some(shortcut) if is_first && self.is_on() => shortcut.write(frame),
+            _ => Written::Nothing,
         };
+        self.written_in.store(turn, Ordering::Relaxed);
         if written != Written::All {
             self.end();
         }

@@ -21,7 +21,7 @@ use super::mailbox::{Mailbox, MergeKey};
 use super::merging::MergingQueue;
 use super::registry::Registry;
 use super::room::ActiveRoom;
-use super::tally::Tally;
+use super::tally::{Tally, Turn};
 use super::{Broadcast, To};
 
 /// Mailboxes that are reached before the sessions get their turn.
@@ -196,7 +196,7 @@ impl Shard {
     /// Spreads wake-ups until cancelled, on the runtime whose sessions are those of this shard.
     pub async fn run(self: Arc<Self>, cancel: CancellationToken) {
         let spread = async {
-            let mut part = Vec::new();
+            let (mut part, mut number) = (Vec::new(), 1);
             loop {
                 let more = std::future::poll_fn(|cx| {
                     self.waker.register(cx.waker());
@@ -204,9 +204,15 @@ impl Shard {
                     if part.is_empty() { Poll::Pending } else { Poll::Ready(more) }
                 });
                 let more = more.await;
+                let mut turn = Turn::new(number);
+                number += 1;
                 for wakeup in part.drain(..) {
-                    self.spread(wakeup).await;
+                    self.spread(wakeup, &mut turn).await;
+                    if turn.unbroken() >= PART_WOKEN {
+                        let_others(&mut turn).await;
+                    }
                 }
+                self.written.add(&turn);
                 if more {
                     // What sessions now have to write is written, and what their clients read is seen, before they get
                     // more.
@@ -236,18 +242,18 @@ impl Shard {
     }
 
     /// Brings what a room has to its followers, some at a time.
-    async fn deliver(&self, room: &ActiveRoom) {
+    async fn deliver(&self, room: &ActiveRoom, turn: &mut Turn) {
         room.take_wakeup(self.index);
-        let mut end = room.deliver_before(self.index, usize::MAX, PART_WOKEN, &self.written);
+        let mut end = room.deliver_before(self.index, usize::MAX, PART_WOKEN, turn);
         while end > 0 {
-            tokio::task::yield_now().await;
-            end = room.deliver_before(self.index, end, PART_WOKEN, &self.written);
+            let_others(turn).await;
+            end = room.deliver_before(self.index, end, PART_WOKEN, turn);
         }
     }
 
-    async fn spread(&self, wakeup: Wakeup) {
+    async fn spread(&self, wakeup: Wakeup, turn: &mut Turn) {
         match wakeup {
-            Wakeup::Entries(room) => self.deliver(&room).await,
+            Wakeup::Entries(room) => self.deliver(&room, turn).await,
             Wakeup::Broadcast(room, broadcast) => room.for_each_follower(self.index, |follower| {
                 let wanted = match &broadcast.to {
                     To::All => true,
@@ -270,6 +276,12 @@ impl Shard {
             }
         }
     }
+}
+
+/// The sessions that were woken write, and others of the runtime go on, before there is more.
+async fn let_others(turn: &mut Turn) {
+    turn.breaks();
+    tokio::task::yield_now().await;
 }
 
 #[cfg(test)]

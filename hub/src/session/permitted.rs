@@ -31,6 +31,13 @@ pub(super) struct Asking {
     anew: bool,
 }
 
+impl Asking {
+    /// How many of what is under way do nothing but wait until it is time to ask.
+    pub(super) fn timers(&self) -> usize {
+        usize::from(self.waits)
+    }
+}
+
 /// What a role of the token gives where the authoriser decides on those who have none. It was not asked about that.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ByRole {

@@ -81,4 +81,6 @@ async fn two_who_take_turns_hear_each_other_in_order() {
     tokio::time::timeout(carillon_tests::PATIENCE, counted)
         .await
         .expect("what goes past a task is counted too");
+    let past: u64 = hub.hub.services().delivery.shards().iter().map(|shard| shard.written().frames()).sum();
+    assert!((1..=200).contains(&past), "who only hears is not woken: {past}");
 }

@@ -81,6 +81,17 @@ async fn a_node_whose_clock_is_behind_lets_in_whoever_signs_in_after_a_revocatio
     }
 }
 
+/// Nobody can tell which clock is right: neither are tokens of the last minutes left out, nor those of the next years revoked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_clock_is_far_behind_revokes_nothing_by_now() {
+    let (redis, folder) = (Redis::start(Keeps::EverySecond), tempfile::tempdir().unwrap());
+    let far_behind = HubProcess::node_of_another_time(folder.path(), &redis.url(), -600);
+    let revoke = ["admin", "revoke", "--user", "bob", "--addr", far_behind.address()];
+    tokio::task::block_in_place(|| far_behind.carillon("service", &revoke).run().fails("UNAVAILABLE"));
+    let token = far_behind.token("bob").to_owned();
+    assert_eq!(comes(&far_behind, token).await, None);
+}
+
 /// A token of bob's. Times in tokens are whole seconds.
 async fn issued_in_the_next_second(folder: &Path) -> String {
     let second = || Timestamp::now().millis() / 1_000;

@@ -21,6 +21,7 @@ mod lives;
 mod many_rooms;
 mod protocol;
 mod recovery;
+mod resting;
 mod revocation;
 mod several;
 mod shut_window;

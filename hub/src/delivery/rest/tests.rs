@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::task::{Wake, Waker};
 
 use carillon_proto::v1::SessionResponse;
 use parking_lot::Mutex;
@@ -9,7 +10,7 @@ use super::*;
 use crate::delivery::follower::Follower;
 use crate::delivery::mailbox::Mailbox;
 use crate::delivery::room::ActiveRoom;
-use crate::delivery::tally::Tally;
+use crate::delivery::tally::{Tally, Turn};
 use crate::domain::names::{RoomKey, RoomName, SessionId, TenantId, UserId, UserKey};
 use crate::domain::position::{Epoch, Position, Seq};
 use crate::domain::time::Timestamp;
@@ -48,12 +49,23 @@ impl Shortcut for Front {
     }
 }
 
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// A session of one room.
 struct Session {
     room: ActiveRoom,
     follower: Arc<Follower>,
     front: Arc<Front>,
-    tally: Tally,
+    /// Raised when its task is woken.
+    woken: Arc<Woken>,
+    turns: u64,
     head: u32,
     pushes: u32,
 }
@@ -69,7 +81,7 @@ impl Session {
         let room = ActiveRoom::new(key, 1);
         room.follow(0, &follower);
         follower.begin();
-        Self { room, follower, front, tally: Tally::default(), head: 0, pushes: PUSHES }
+        Self { room, follower, front, woken: Arc::default(), turns: 0, head: 0, pushes: PUSHES }
     }
 
     fn appends(&mut self) {
@@ -78,8 +90,15 @@ impl Session {
         self.room.append(position, Seq(0), Timestamp(0), Some(frame(self.head)));
     }
 
-    fn delivers(&self) {
-        self.room.deliver_before(0, usize::MAX, 16, &self.tally);
+    fn delivers(&mut self) -> Turn {
+        self.turns += 1;
+        let mut turn = Turn::new(self.turns);
+        self.room.deliver_before(0, usize::MAX, 16, &mut turn);
+        turn
+    }
+
+    fn is_woken(&self) -> bool {
+        self.woken.0.load(Ordering::SeqCst)
     }
 
     fn pushes(&mut self) {
@@ -90,6 +109,8 @@ impl Session {
     /// As the task does: pushes first, then what lies past the cursor.
     fn is_polled(&self) {
         let mailbox = &self.follower.mailbox;
+        self.woken.0.store(false, Ordering::SeqCst);
+        mailbox.register(&Waker::from(Arc::clone(&self.woken)));
         mailbox.end_rest();
         self.front.begun.store(false, Ordering::SeqCst);
         let mut is_ready = false;
@@ -147,16 +168,19 @@ proptest! {
             let before = session.front.out.lock().len();
             match step {
                 Step::Append => session.appends(),
-                Step::Deliver => session.delivers(),
+                Step::Deliver => drop(session.delivers()),
                 Step::Push => session.pushes(),
                 Step::Poll => session.is_polled(),
             }
+            prop_assert!(session.is_woken() || !session.front.begun.load(Ordering::SeqCst), "nobody finishes it");
             if waits && !matches!(step, Step::Poll) {
                 prop_assert_eq!(session.front.out.lock().len(), before, "something went past what waits");
             }
         }
         session.delivers();
-        session.is_polled();
+        if session.is_woken() {
+            session.is_polled();
+        }
         let out = session.front.out.lock();
         let (pushes, entries): (Vec<_>, Vec<_>) = out.iter().copied().partition(|number| *number >= PUSHES);
         prop_assert_eq!(entries, (1..=session.head).collect::<Vec<_>>());
@@ -172,9 +196,11 @@ fn one_entry_goes_past_a_session_that_rests_and_is_counted() {
     assert!(session.front.out.lock().is_empty(), "it has not begun to rest");
     session.is_polled();
     session.appends();
-    session.delivers();
+    let tally = Tally::default();
+    tally.add(&session.delivers());
+    assert_eq!((tally.frames(), tally.take(), tally.take()), (1, (1, frame(2).len() as u64), (0, 0)));
     assert!(session.front.past.load(Ordering::SeqCst) && !session.follower.mailbox.has_waiting());
-    assert_eq!(session.tally.take(), (1, frame(2).len() as u64));
+    assert!(!session.is_woken());
     // More than one goes out together, by the session itself.
     session.appends();
     session.appends();
@@ -199,6 +225,9 @@ fn who_may_see_no_more_or_has_ended_is_not_written_to() {
     ended.is_polled();
     ended.follower.mailbox.close();
     ended.appends();
+    ended.delivers();
+    // Nor does it rest again.
+    ended.is_polled();
     ended.delivers();
     for session in [removed, ended] {
         assert!(session.front.out.lock().is_empty());

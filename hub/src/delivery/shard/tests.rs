@@ -1,3 +1,4 @@
+use carillon_proto::shortcut::{Shortcut, Written};
 use carillon_proto::v1;
 use proptest::prelude::*;
 
@@ -6,7 +7,7 @@ use crate::delivery::follower::Follower;
 use crate::delivery::mailbox::Signal;
 use crate::domain::member::Role;
 use crate::domain::names::{RoomKey, RoomName, SessionId, UserId, UserKey};
-use crate::domain::position::Seq;
+use crate::domain::position::{Position, Seq};
 use crate::domain::time::Timestamp;
 
 struct Runtime {
@@ -131,7 +132,7 @@ async fn notifications_past_the_limit_are_read_from_the_store() {
     while runtime.shard.take_part(&mut part) {}
     assert_eq!(part.len(), 2, "one of them, and the word that there are more");
     for wakeup in part {
-        runtime.shard.spread(wakeup).await;
+        runtime.shard.spread(wakeup, &mut Turn::new(1)).await;
     }
     for mailbox in [one, two] {
         let mut signals = Vec::new();
@@ -168,7 +169,7 @@ proptest! {
         }
         let (mut steps, mut end) = (steps.into_iter().enumerate(), usize::MAX);
         while end > 0 {
-            end = room.deliver_before(0, end, most, &Tally::default());
+            end = room.deliver_before(0, end, most, &mut Turn::new(1));
             // Some leave, and one comes for each that was none.
             for (number, step) in steps.by_ref().take(2) {
                 if step < before.len() {
@@ -219,4 +220,67 @@ async fn some_write_before_others_are_woken() {
     spreading.await.unwrap();
     let waiting = polled.lock();
     assert!(waiting.len() == 100 && waiting.iter().all(|waiting| *waiting < PART_WOKEN), "{waiting:?}");
+}
+
+/// A front that takes everything, and notes how much at a time was written past its task.
+#[derive(Default)]
+struct Front(AtomicU64);
+
+impl Shortcut for Front {
+    fn write(&self, _: &Frame) -> Written {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Written::All
+    }
+}
+
+/// Many small rooms with an entry each, of sessions that all rest: what else the runtime has to do goes on between few writes.
+#[tokio::test]
+async fn what_is_written_past_tasks_holds_up_nobody_for_long() {
+    const ROOMS: u128 = 64;
+    let runtime = runtime();
+    let front = Arc::new(Front::default());
+    for id in 0..ROOMS {
+        let mailbox = runtime.session(id, 1024);
+        mailbox.offer(Arc::clone(&front) as Arc<dyn Shortcut>);
+        mailbox.begin_rest();
+        let room = room(&format!("room:{id}"), &mailbox);
+        let position = Position { seq: Seq(1), ..Position::default() };
+        room.append(position, Seq(1), Timestamp(0), Some(frame(10)));
+        assert!(runtime.shard.send(Wakeup::Entries(room)));
+    }
+    let spreading = tokio::spawn(Arc::clone(&runtime.shard).run(CancellationToken::new()));
+    let (mut seen, mut most) = (0, 0);
+    while seen < ROOMS as u64 {
+        tokio::task::yield_now().await;
+        let now = front.0.load(Ordering::SeqCst);
+        most = most.max(now - seen);
+        seen = now;
+    }
+    spreading.abort();
+    assert!((1..=PART_WOKEN as u64).contains(&most), "{most}");
+}
+
+/// A session in many rooms gets what they have at once in one write.
+#[tokio::test]
+async fn what_several_rooms_have_goes_out_together() {
+    let runtime = runtime();
+    let (front, mailbox) = (Arc::new(Front::default()), runtime.session(1, 1024));
+    mailbox.offer(Arc::clone(&front) as Arc<dyn Shortcut>);
+    mailbox.begin_rest();
+    let (one, two) = (room("room:1", &mailbox), room("room:2", &mailbox));
+    let mut turn = Turn::new(1);
+    for room in [&one, &two] {
+        let position = Position { seq: Seq(1), ..Position::default() };
+        room.append(position, Seq(1), Timestamp(0), Some(frame(10)));
+        runtime.shard.spread(Wakeup::Entries(Arc::clone(room)), &mut turn).await;
+    }
+    assert_eq!(front.0.load(Ordering::SeqCst), 1);
+    assert!(mailbox.has_waiting(), "the session writes what comes after that");
+    // And in the next turn, once that is done, one goes past it again.
+    mailbox.take(|_| {}, &mut Vec::new());
+    mailbox.begin_rest();
+    let position = Position { seq: Seq(2), ..Position::default() };
+    one.append(position, Seq(2), Timestamp(0), Some(frame(10)));
+    runtime.shard.spread(Wakeup::Entries(one), &mut Turn::new(2)).await;
+    assert_eq!(front.0.load(Ordering::SeqCst), 2);
 }

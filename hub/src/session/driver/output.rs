@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::stream::Stream;
+use futures::stream::{FuturesUnordered, Stream};
 
 use super::{Output, Session, Stage};
 use crate::domain::error::ErrorCode;
@@ -76,7 +76,7 @@ impl Session {
     fn rest(&self) {
         if let Some(established) = &self.established
             && self.goes_on()
-            && self.commands.is_none()
+            && self.commands.as_ref().map_or(0, FuturesUnordered::len) == established.asking.timers()
             && established.catch_up.is_none()
             && established.feed.is_some()
             && established.slots.are_caught_up()

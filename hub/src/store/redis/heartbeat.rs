@@ -22,6 +22,9 @@ use super::lives;
 use super::partitions::time_in;
 use super::shared::Shared;
 
+/// Within this long what a server says of the time is taken.
+const SOON: Duration = Duration::from_millis(250);
+
 /// When all servers last did what they were asked.
 pub(super) struct Beats {
     read: Mutex<(Instant, Timestamp)>,
@@ -89,6 +92,12 @@ impl Shared {
         Duration::from_millis(self.beats.behind.load(Ordering::Relaxed))
     }
 
+    /// The time by that server's clock is `time`.
+    pub(super) fn note_time(&self, time: Timestamp) {
+        let behind = time.millis().saturating_sub(self.now().millis());
+        self.beats.behind.store(u64::try_from(behind).unwrap_or(0), Ordering::Relaxed);
+    }
+
     fn is_recent(&self, ago: Duration) -> bool {
         ago < self.options.redis.answer_timeout + 3 * self.options.sweep
     }
@@ -101,6 +110,17 @@ pub(super) async fn run(shared: Arc<Shared>) {
     tokio::select! {
         _ = beating => {}
         () = cancel.cancelled() => {}
+    }
+}
+
+/// Learns what time it is, before anybody is let in.
+pub(super) async fn learn_time(shared: &Shared) {
+    let server = shared.link.server(shared.names.hub().as_bytes());
+    // Where it does not say the first beat does.
+    if let Some(server) = server
+        && let Ok(time) = shared.time_of(&server).await
+    {
+        shared.note_time(time);
     }
 }
 
@@ -142,7 +162,7 @@ async fn read(shared: &Arc<Shared>, mut server: Server) -> bool {
         Ok(answers) => {
             server.answered(Way::Reads);
             shared.counters.note_round_trip(asked.elapsed());
-            let is_there = !is_hubs || take_identity(shared, server, answers);
+            let is_there = !is_hubs || take_identity(shared, server, answers, asked);
             if is_hubs && is_there {
                 *shared.beats.hubs.lock() = Instant::now();
             }
@@ -159,15 +179,17 @@ async fn read(shared: &Arc<Shared>, mut server: Server) -> bool {
 /// Takes what a server says of epoch, secret and time. Another epoch: another node has found that something was lost. None: all of
 /// it is, while the connection stayed; another one is opened, and looks what is there. What a connection brings after it was
 /// replaced may be of a server that is not the one any more.
-fn take_identity(shared: &Arc<Shared>, server: Server, answers: Vec<Value>) -> bool {
+fn take_identity(shared: &Arc<Shared>, server: Server, answers: Vec<Value>, asked: Instant) -> bool {
     if server.is_replaced() {
         return false;
     }
     let mut answers = answers.into_iter();
     let (Some(answer), Some(time)) = (answers.next(), answers.next()) else { return true };
-    if let Ok(time) = time_in(time) {
-        let behind = time.millis().saturating_sub(shared.now().millis());
-        shared.beats.behind.store(u64::try_from(behind).unwrap_or(0), Ordering::Relaxed);
+    // What was long on its way, or not looked at for long, says little of now.
+    if let Ok(time) = time_in(time)
+        && asked.elapsed() < SOON
+    {
+        shared.note_time(time);
     }
     let mut answer = Answer::new(answer);
     let (Ok(epoch), Ok(secret)) = (answer.count(), answer.bytes()) else { return true };

@@ -55,6 +55,7 @@ pub(super) fn run(options: Options, ready: &std::sync::mpsc::SyncSender<Result<R
         let erasures = Erasures::default();
         let lanes = Arc::new(Lanes::new(Arc::clone(&shared), outboxes.clone(), served.clone()));
         let (orders, taken) = mpsc::channel(shared.options.queue.max(1));
+        heartbeat::learn_time(&shared).await;
         tasks.spawn(heartbeat::run(Arc::clone(&shared)));
         tasks.spawn(upkeep::run(Arc::clone(&shared), outboxes.clone()));
         let check = checking(Some(Arc::clone(&shared)));
