@@ -26,6 +26,7 @@ mod room;
 mod routes;
 mod server;
 mod socket;
+mod told;
 mod trace;
 mod upgrade;
 

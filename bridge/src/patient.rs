@@ -3,15 +3,19 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use carillon_net::Stream;
-#[cfg(target_os = "linux")]
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+
+/// Whoever writes to a connection that is gone is told, and not killed.
+#[cfg(target_os = "linux")]
+const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const NO_SIGNAL: i32 = 0;
 
 /// A connection with a limit on how long a write may wait, and on how long the other side's system may acknowledge
 /// nothing of what was written: who is gone without a word takes small writes for a quarter of an hour.
@@ -32,11 +36,28 @@ impl Patient {
         Self { stream, limit, waiting: None }
     }
 
-    /// The socket, where what is written to it goes out as it is.
-    pub(crate) fn plain(&self) -> Option<&TcpStream> {
-        match &self.stream {
-            Stream::Plain(socket) => Some(socket),
-            Stream::Tls(_) => None,
+    /// Writes what can be written at once, without a task that waits for the rest: how much was taken, and whether it has left.
+    /// Whoever polls this next finds out why it has not.
+    pub(crate) fn write_now(&mut self, bytes: &[u8]) -> (usize, bool) {
+        match &mut self.stream {
+            // Not by way of the runtime, which keeps what it knows of the socket elsewhere in memory.
+            Stream::Plain(socket) => {
+                let sent = SockRef::from(&*socket).send_with_flags(bytes, NO_SIGNAL).unwrap_or(0);
+                (sent, sent == bytes.len())
+            }
+            Stream::Tls(stream) => {
+                let (mut stream, mut cx) = (Pin::new(&mut **stream), Context::from_waker(Waker::noop()));
+                let mut taken = 0;
+                while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
+                    match stream.as_mut().poll_write(&mut cx, rest) {
+                        Poll::Ready(Ok(count)) if count > 0 => taken += count,
+                        _ => break,
+                    }
+                }
+                let has_left =
+                    taken == bytes.len() && matches!(stream.poll_flush(&mut cx), Poll::Ready(Ok(())));
+                (taken, has_left)
+            }
         }
     }
 
@@ -81,11 +102,19 @@ impl AsyncWrite for Patient {
     }
 }
 
+#[cfg(test)]
+impl Patient {
+    /// The socket under it.
+    pub(crate) fn socket(&self) -> &tokio::net::TcpStream {
+        self.stream.socket()
+    }
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::net::Ipv4Addr;
 
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 

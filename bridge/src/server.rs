@@ -15,9 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +25,7 @@ use crate::patient::Patient;
 use crate::place::Place;
 use crate::room::Room;
 use crate::routes::{self, Connection, Counted, Shared};
+use crate::told::{Refusal, Told};
 
 /// Connections that the system may hold before they are accepted.
 const BACKLOG: i32 = 4_096;
@@ -36,11 +35,6 @@ const HEAD_BYTES: usize = 40 * 1_024;
 const HEADERS: usize = 64;
 /// Who finds too many connections of all may try again after this long: nobody knows when one ends.
 const FULL_WAIT: Duration = Duration::from_secs(5);
-
-/// Connections that are told so at a time.
-const TURNED_AWAY: usize = 64;
-/// How long one of them has to take it.
-const TURNED_AWAY_FOR: Duration = Duration::from_secs(1);
 
 /// Why the bridge could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +71,7 @@ pub struct Bridge {
     /// The places that they have.
     room: Room,
     /// Who is being told that there are too many.
-    turned_away: Arc<Semaphore>,
+    told: Told,
     /// Whoever is heard though their address has too many.
     hearings: Hearings,
 }
@@ -109,7 +103,7 @@ impl Bridge {
             listeners: Mutex::new(listeners),
             followed: AtomicBool::new(false),
             open: Arc::default(),
-            turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
+            told: Told::default(),
             hearings: Hearings::default(),
         })
     }
@@ -182,7 +176,7 @@ impl Bridge {
                     Some(heard) => Place::heard(heard),
                     None => {
                         too_many();
-                        return self.turn_away(stream, counted, crowded(wait));
+                        return self.turn_away(stream, counted, Refusal::crowded(wait));
                     }
                 },
             }
@@ -191,7 +185,7 @@ impl Bridge {
         let Some(seat) = self.room.take((!is_proxy).then_some(peer)) else {
             place.asks();
             too_many();
-            return self.turn_away(stream, counted, full(FULL_WAIT));
+            return self.turn_away(stream, counted, Refusal::full(FULL_WAIT));
         };
         let (shared, stop, tls) = (Arc::clone(shared), stop.clone(), self.tls.clone());
         let place = Arc::new(place.seated(seat));
@@ -207,34 +201,12 @@ impl Bridge {
 
     /// Says that there are too many. Within TLS nothing is said: a handshake costs more than all else that a connection
     /// asks, and who is one too many gets none.
-    fn turn_away(&self, stream: TcpStream, counted: Arc<Counted>, answer: String) {
+    fn turn_away(&self, stream: TcpStream, counted: Arc<Counted>, refusal: Refusal) {
         drop(counted);
-        if self.tls.is_some() {
-            return;
-        }
-        // Past so many of those nobody is told: whoever asks that often knows.
-        if let Ok(told) = Arc::clone(&self.turned_away).try_acquire_owned() {
-            tokio::spawn(async move {
-                let _ = tokio::time::timeout(TURNED_AWAY_FOR, tell_too_many(stream, &answer)).await;
-                drop(told);
-            });
+        if self.tls.is_none() {
+            self.told.tell(stream, refusal);
         }
     }
-}
-
-/// What a connection is told where there are too many of all.
-fn full(wait: Duration) -> String {
-    turned_away("503 Service Unavailable", wait)
-}
-
-/// What a connection is told where there are too many of its address.
-fn crowded(wait: Duration) -> String {
-    turned_away("429 Too Many Requests", wait)
-}
-
-fn turned_away(status: &str, wait: Duration) -> String {
-    let seconds = wait.as_millis().div_ceil(1_000);
-    format!("HTTP/1.1 {status}\r\nconnection: close\r\nretry-after: {seconds}\r\ncontent-length: 0\r\n\r\n")
 }
 
 /// A connection's life.
@@ -250,21 +222,6 @@ async fn carry(
     let entered = tokio::time::timeout(limit, stop.run_until_cancelled(enter(stream, tls)));
     let Ok(Some(Some(stream))) = Box::pin(entered).await else { return };
     serve(stream, connection, shared, stop).await;
-}
-
-/// Writes the answer and waits for the other side to have it: to close while it writes would reset the connection, and
-/// take the answer with it.
-async fn tell_too_many(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await?;
-    let (mut left, mut unread) = (HEAD_BYTES, [0; 1_024]);
-    while left > 0 {
-        match stream.read(&mut unread).await? {
-            0 => break,
-            read => left = left.saturating_sub(read),
-        }
-    }
-    Ok(())
 }
 
 /// Does the handshake where there is one; `None` where it fails.

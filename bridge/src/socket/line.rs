@@ -8,15 +8,8 @@ use std::task::Poll;
 use carillon_proto::shortcut::{Shortcut, Written};
 use carillon_proto::{Frame, WebSocketForm};
 use parking_lot::Mutex;
-use socket2::SockRef;
 
 use crate::patient::Patient;
-
-/// Whoever writes to a connection that is gone is told, and not killed.
-#[cfg(target_os = "linux")]
-const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
-#[cfg(not(target_os = "linux"))]
-const NO_SIGNAL: i32 = 0;
 
 /// A connection that a task and its hub share.
 pub(super) struct Line(Mutex<Inner>);
@@ -34,7 +27,7 @@ struct Inner {
 pub(super) struct Begun {
     /// Which.
     pub(super) frame: Frame,
-    /// Bytes of it that were written.
+    /// Bytes of it that were taken; within TLS all of them, at times, and some have not left.
     pub(super) written: usize,
 }
 
@@ -42,11 +35,6 @@ impl Line {
     /// Over `stream`, for frames of this form. Nobody rests yet.
     pub(super) fn new(stream: Patient, form: WebSocketForm) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Inner { rests: false, form, stream: Some(stream), begun: None })))
-    }
-
-    /// Whether frames can be written as they are.
-    pub(super) fn is_plain(&self) -> bool {
-        self.0.lock().stream.as_ref().is_some_and(|stream| stream.plain().is_some())
     }
 
     /// Reads or writes, for the task.
@@ -85,21 +73,18 @@ impl Line {
 impl Shortcut for Line {
     fn write(&self, frame: &Frame) -> Written {
         let mut inner = self.0.lock();
-        let Some(socket) = inner.stream.as_ref().filter(|_| inner.rests).and_then(Patient::plain) else {
-            return Written::Nothing;
-        };
-        let bytes = frame.web_socket(inner.form);
-        // Not by way of the runtime, which keeps what it knows of the socket elsewhere: whoever finds it full is the task, which
-        // then waits for it.
-        let sent = SockRef::from(socket).send_with_flags(bytes, NO_SIGNAL).unwrap_or(0);
-        if sent == bytes.len() {
+        let Inner { rests, form, stream, begun } = &mut *inner;
+        let Some(stream) = stream.as_mut().filter(|_| *rests) else { return Written::Nothing };
+        let bytes = frame.web_socket(*form);
+        let (taken, has_left) = stream.write_now(bytes);
+        if has_left {
             return Written::All;
         }
-        inner.rests = false;
-        if sent == 0 {
+        *rests = false;
+        if taken == 0 {
             return Written::Nothing;
         }
-        inner.begun = Some(Begun { frame: frame.clone(), written: sent });
+        *begun = Some(Begun { frame: frame.clone(), written: taken });
         Written::Begun
     }
 }

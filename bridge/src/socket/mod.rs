@@ -74,9 +74,7 @@ pub(crate) async fn open(
     let early = parts.read_buf.to_vec();
     let line = Line::new(parts.io.into_inner(), form);
     let mut session = hub.open(call);
-    if line.is_plain() {
-        session.offer(Arc::clone(&line) as Arc<dyn Shortcut>);
-    }
+    session.offer(Arc::clone(&line) as Arc<dyn Shortcut>);
     let gate = Gate::new(line, &early);
     let frames = WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await;
     let socket = Box::new(Socket {
@@ -199,7 +197,7 @@ impl Socket {
         if let Some(Begun { frame, written }) = self.frames.get_ref().line().goes_on() {
             self.outgoing.push(frame);
             self.outgoing.advance(written);
-            self.frames.get_mut().shut = true;
+            self.frames.get_mut().shut = !self.outgoing.is_empty();
         }
     }
 

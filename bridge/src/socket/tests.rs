@@ -103,7 +103,7 @@ async fn a_pong_does_not_come_in_the_middle_of_a_frame_that_was_begun_past_the_t
         }
         tokio::task::yield_now().await;
     }
-    poll_fn(|cx| line.poll(|stream| stream.plain().unwrap().poll_read_ready(cx))).await.unwrap();
+    poll_fn(|cx| line.poll(|stream| stream.socket().poll_read_ready(cx))).await.unwrap();
     let writes = async {
         poll_fn(|cx| socket.poll(cx)).await;
     };

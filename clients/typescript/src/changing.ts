@@ -11,6 +11,11 @@ export interface Changes {
 export abstract class Changing<Events extends Changes> extends Emitter<Events> {
   private scheduled = false;
 
+  /** The client is closed. Iterators end, after what was still to be told. Called by the client. */
+  ended(): void {
+    queueMicrotask(() => this.endStreams());
+  }
+
   /** Tells `change` soon, once. */
   protected changed(): void {
     if (this.scheduled) return;

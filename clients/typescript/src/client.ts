@@ -119,6 +119,7 @@ export class Client extends Commands {
     if (known !== undefined) return known;
     const room = new Room(this, name, () => this.openRooms.delete(name));
     this.openRooms.set(name, room);
+    if (this.state === "closed") room.ended();
     return room;
   }
 
@@ -190,6 +191,9 @@ export class Client extends Commands {
     this.inbox.hear(type, value);
     this.presence.hear(type, value);
     this.emitter.tell(type, value);
+    if (type === "state" && value === "closed")
+      for (const object of [...this.openRooms.values(), this.roomList, this.inbox, this.presence])
+        object.ended();
   }
 }
 

@@ -129,10 +129,10 @@ impl Administration {
     pub async fn now(&self, caller: &Caller) -> Result<Timestamp, Refusal> {
         rules::administer(caller)?;
         let (shared, own) = (self.store.time().await.map_err(refuse)?, Timestamp::now());
-        if shared > own.plus(REVOKED_AHEAD) {
-            let behind = shared.millis() - own.millis();
+        let differ = shared.millis().abs_diff(own.millis());
+        if u128::from(differ) > REVOKED_AHEAD.as_millis() {
             tracing::error!(
-                behind_ms = behind,
+                by_ms = differ,
                 "the clocks of this node and of Redis differ: nothing was revoked by now"
             );
             return Err(ErrorCode::Unavailable.into());

@@ -157,6 +157,7 @@ impl Follower {
                 return;
             }
             if let Some(frame) = frame.filter(|_| cursor.next() == last) {
+                turn.tries_once();
                 let written = self.mailbox.write(frame, turn.number());
                 if written != Written::Nothing {
                     self.set_cursor(last);

@@ -4,9 +4,10 @@
 //! What is spread goes into mailboxes, which sessions empty only when they are polled: so after a part the shard lets
 //! them go first.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use carillon_proto::Frame;
 use futures::task::AtomicWaker;
@@ -138,6 +139,8 @@ pub struct Shard {
     registry: Arc<Registry>,
     inbox: Mutex<Inbox>,
     waker: AtomicWaker,
+    /// Whether nothing is being spread, and who spreads waits to be woken.
+    waits: AtomicBool,
     dropped: AtomicU64,
     written: Tally,
 }
@@ -150,6 +153,7 @@ impl Shard {
             registry,
             inbox: Mutex::default(),
             waker: AtomicWaker::new(),
+            waits: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
             written: Tally::default(),
         }
@@ -179,7 +183,10 @@ impl Shard {
                 return true;
             }
         }
-        self.waker.wake();
+        // Whoever spreads looks again before they wait: to wake them would only keep others of the runtime from their turn.
+        if self.waits.swap(false, Ordering::SeqCst) {
+            self.waker.wake();
+        }
         true
     }
 
@@ -196,27 +203,24 @@ impl Shard {
     /// Spreads wake-ups until cancelled, on the runtime whose sessions are those of this shard.
     pub async fn run(self: Arc<Self>, cancel: CancellationToken) {
         let spread = async {
-            let (mut part, mut number) = (Vec::new(), 1);
+            let (mut part, mut turn) = (Part { shard: &self, wakeups: VecDeque::new() }, Turn::default());
             loop {
                 let more = std::future::poll_fn(|cx| {
-                    self.waker.register(cx.waker());
-                    let more = self.take_part(&mut part);
-                    if part.is_empty() { Poll::Pending } else { Poll::Ready(more) }
+                    let more = self.poll_part(cx, &mut part.wakeups);
+                    if more.is_pending() {
+                        turn.ends(&self.written);
+                    }
+                    more
                 });
                 let more = more.await;
-                let mut turn = Turn::new(number);
-                number += 1;
-                for wakeup in part.drain(..) {
+                while let Some(wakeup) = part.wakeups.pop_front() {
                     self.spread(wakeup, &mut turn).await;
-                    if turn.unbroken() >= PART_WOKEN {
-                        let_others(&mut turn).await;
+                    if turn.tries() >= PART_WOKEN {
+                        self.let_others(&mut turn).await;
                     }
                 }
-                self.written.add(&turn);
                 if more {
-                    // What sessions now have to write is written, and what their clients read is seen, before they get
-                    // more.
-                    tokio::task::yield_now().await;
+                    self.let_others(&mut turn).await;
                 }
             }
         };
@@ -226,8 +230,25 @@ impl Shard {
         }
     }
 
+    /// Takes as much as may be spread at once, when there is something. Whether more waits.
+    fn poll_part(&self, cx: &mut Context<'_>, part: &mut VecDeque<Wakeup>) -> Poll<bool> {
+        self.waits.store(false, Ordering::SeqCst);
+        self.waker.register(cx.waker());
+        let mut more = self.take_part(part);
+        if part.is_empty() {
+            self.waits.store(true, Ordering::SeqCst);
+            // What came before that woke nobody.
+            more = self.take_part(part);
+        }
+        if part.is_empty() {
+            return Poll::Pending;
+        }
+        self.waits.store(false, Ordering::SeqCst);
+        Poll::Ready(more)
+    }
+
     /// Takes as much as may be spread at once. Whether more waits.
-    fn take_part(&self, part: &mut Vec<Wakeup>) -> bool {
+    fn take_part(&self, part: &mut VecDeque<Wakeup>) -> bool {
         let mut inbox = self.inbox.lock();
         let (mut pushes, mut bytes) = (0, 0);
         while pushes < PART_PUSHES
@@ -236,7 +257,7 @@ impl Shard {
         {
             pushes += wakeup.reach(self.index, &self.registry).max(1);
             bytes += wakeup.bytes();
-            part.push(wakeup);
+            part.push_back(wakeup);
         }
         !inbox.wakeups.is_empty()
     }
@@ -244,11 +265,19 @@ impl Shard {
     /// Brings what a room has to its followers, some at a time.
     async fn deliver(&self, room: &ActiveRoom, turn: &mut Turn) {
         room.take_wakeup(self.index);
-        let mut end = room.deliver_before(self.index, usize::MAX, PART_WOKEN, turn);
+        let most = |turn: &Turn| PART_WOKEN.saturating_sub(turn.tries()).max(1);
+        let mut end = room.deliver_before(self.index, usize::MAX, most(turn), turn);
         while end > 0 {
-            let_others(turn).await;
-            end = room.deliver_before(self.index, end, PART_WOKEN, turn);
+            self.let_others(turn).await;
+            end = room.deliver_before(self.index, end, most(turn), turn);
         }
+    }
+
+    /// What sessions now have to write is written, what their clients read is seen, and others of the runtime go on, before
+    /// they get more.
+    async fn let_others(&self, turn: &mut Turn) {
+        turn.ends(&self.written);
+        tokio::task::yield_now().await;
     }
 
     async fn spread(&self, wakeup: Wakeup, turn: &mut Turn) {
@@ -278,10 +307,18 @@ impl Shard {
     }
 }
 
-/// The sessions that were woken write, and others of the runtime go on, before there is more.
-async fn let_others(turn: &mut Turn) {
-    turn.breaks();
-    tokio::task::yield_now().await;
+/// What is being spread. Where that fails the rest is put back: a room with a wake-up under way sends no other.
+struct Part<'a> {
+    shard: &'a Shard,
+    wakeups: VecDeque<Wakeup>,
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        for wakeup in self.wakeups.drain(..) {
+            self.shard.send(wakeup);
+        }
+    }
 }
 
 #[cfg(test)]

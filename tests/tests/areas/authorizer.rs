@@ -12,6 +12,7 @@ use carillon_client::v1::session_request::Command;
 use carillon_client::v1::session_response::Kind;
 use carillon_hub::config::{Config, NamespaceSection};
 use carillon_hub::domain::namespace::Who;
+use carillon_tests::browser::{Beside, Speaks, WebSocket};
 use carillon_tests::certificates::terminates;
 use carillon_tests::story::{member, message};
 use carillon_tests::wire::{code, greeting, join};
@@ -121,6 +122,26 @@ async fn the_office_says_who_may_do_what() {
     let before = office.asked.load(Ordering::SeqCst);
     alice.joins(join("room:lobby")).await;
     assert_eq!(office.asked.load(Ordering::SeqCst), before);
+}
+
+/// That it is asked again after a while is nothing that a session has under way.
+#[tokio::test]
+async fn a_session_that_follows_by_its_leave_rests_as_others_do() {
+    let (_office, address) = opens().await;
+    let bridge = Beside::bind(|options| options);
+    let hub = hub().with(|config| asking(config, address)).start_with(&bridge).await;
+    let mut alice = Wire::enters(&hub, "alice").await;
+    alice.joins(join("case:open")).await;
+    let mut bob = WebSocket::enters(bridge.address(), Speaks::Json, hub.token("bob")).await;
+    bob.joins("case:open").await;
+    for turn in 0..50 {
+        let words = turn.to_string();
+        let said = alice.asks(Command::MessageSend(message("case:open", &words))).await;
+        assert!(matches!(said, Kind::MessageSent(_)));
+        assert_eq!(bob.hears().await, words);
+    }
+    let past: u64 = hub.hub.services().delivery.shards().iter().map(|shard| shard.written().frames()).sum();
+    assert!(past >= 25, "{past}");
 }
 
 #[tokio::test]

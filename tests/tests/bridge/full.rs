@@ -153,11 +153,16 @@ async fn sockets_and_event_streams_stay() {
     let (mut socket, mut events) = enters(&hub, address).await;
     let mut late = WebSocket::open(address, Speaks::Proto).await;
     late.greets(Hello { token: hub.token("bob"), protocol: 1, ..Hello::default() }).await;
-    for _ in 0..5 {
+    for said in ["", "GET / HTTP/1.1\r\n\r\n", "GET /health/ready HTTP/1.1\r\n\r\n", "GET /health/live"] {
         let mut refused = TcpStream::connect(address).await.unwrap();
+        refused.write_all(said.as_bytes()).await.unwrap();
         let mut answer = String::new();
         refused.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    }
+    // It lives, and whatever watches over it need not start it again.
+    for method in ["GET", "HEAD"] {
+        assert_eq!(request(address, method, "/health/live", &[], "").await.status, 200);
     }
     socket.says("room:lobby", "still here").await;
     assert_eq!(events.hears().await, "still here");
@@ -173,5 +178,5 @@ async fn sockets_and_event_streams_stay() {
 }
 
 async fn request_is_refused(address: SocketAddr) -> bool {
-    request(address, "GET", "/health/live", &[], "").await.status == 503
+    request(address, "GET", "/health/ready", &[], "").await.status == 503
 }

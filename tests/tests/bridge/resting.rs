@@ -82,5 +82,5 @@ async fn two_who_take_turns_hear_each_other_in_order() {
         .await
         .expect("what goes past a task is counted too");
     let past: u64 = hub.hub.services().delivery.shards().iter().map(|shard| shard.written().frames()).sum();
-    assert!((1..=200).contains(&past), "who only hears is not woken: {past}");
+    assert!(past >= 50, "who only hears is not woken: {past}");
 }

@@ -8,6 +8,7 @@ use carillon_hub::config::Demand;
 use carillon_tests::browser::{Beside, Events, Speaks, WebSocket, request, request_over};
 use carillon_tests::certificates::{Authority, Pair, dial};
 use carillon_tests::{PATIENCE, TestHub, hub};
+use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
 use crate::mutual;
@@ -40,6 +41,36 @@ async fn a_browser_is_served_within_tls() {
         bob.hears("room:a").await;
     }
     assert!(dial(bridge.address(), &authority, "h2").await.is_err(), "HTTP/1.1 alone");
+}
+
+/// Each message is alone when it comes, until the connection is full.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_late_and_pings_meanwhile_hears_all_of_it_once_and_in_order() {
+    // More, of as long a text, than the system keeps for a connection.
+    const MANY: usize = 1_500;
+    let authority = Authority::new();
+    let pair = authority.signs_local();
+    let bridge = Beside::bind(|options| carillon_bridge::Options { tls: pair.at_bridge(), ..options });
+    let hub = hub().start_with(&bridge).await;
+    let stream = dial(bridge.address(), &authority, "http/1.1").await.unwrap();
+    let mut late = WebSocket::try_over(stream, Speaks::Proto, &[]).await.unwrap();
+    late.greets(hello(&hub, "bob")).await;
+    late.joins("room:a").await;
+    let alice = hub.enters("alice").await;
+    let text = |number: usize| format!("{number} {}", "x".repeat(9_000));
+    for number in 0..MANY {
+        alice.says("room:a", &text(number)).await;
+        if number % 300 == 50 {
+            late.send(Message::Ping("are you there?".into())).await;
+        }
+    }
+    for number in 0..MANY {
+        assert!(late.hears().await == text(number), "{number}");
+    }
+    alice.says("room:a", "the end").await;
+    assert_eq!(late.hears().await, "the end");
+    let past: u64 = hub.hub.services().delivery.shards().iter().map(|shard| shard.written().frames()).sum();
+    assert!(past > 0, "who only hears is not woken");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -104,6 +104,20 @@ test("an iterator ends with `break`, the signal and the source", async () => {
   expect(await all(counter.events()), "one that is asked for after the end").toEqual([]);
 });
 
+test("iterators of a client's objects end with it, once they have what was still to be told", async () => {
+  const story = await new Story().connects();
+  const { client } = story;
+  const room = all(client.room(ROOM).events());
+  const others = [client.roomList, client.inbox, client.presence].map((object) => all(object.events()));
+  await story.joins(3n);
+  story.socket.push(message(4n));
+  await settle();
+  client.close();
+  expect((await room).length, "what came, and that the room changed").toBeGreaterThan(1);
+  await Promise.all(others);
+  expect(await all(client.room("room:later").events()), "one that is made after the end").toEqual([]);
+});
+
 test("a signal that has been given ends an iterator at once, and holds none that has ended", async () => {
   const [counter, giveUp] = [new Counter(), new AbortController()];
   const { signal } = giveUp;

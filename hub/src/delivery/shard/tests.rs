@@ -106,7 +106,7 @@ async fn a_burst_in_one_room_leaves_others_their_place() {
         }
     }
     assert_eq!(runtime.shard.take_dropped(), 200);
-    let mut part = Vec::new();
+    let mut part = VecDeque::new();
     let mut parts = 1;
     while runtime.shard.take_part(&mut part) {
         parts += 1;
@@ -128,11 +128,11 @@ async fn notifications_past_the_limit_are_read_from_the_store() {
         assert!(runtime.shard.send(Wakeup::Notifications(tenant(), frame(large), place(seq))));
         assert!(runtime.shard.send(Wakeup::Notification(Arc::clone(&one), frame(large), place(seq))));
     }
-    let mut part = Vec::new();
+    let mut part = VecDeque::new();
     while runtime.shard.take_part(&mut part) {}
     assert_eq!(part.len(), 2, "one of them, and the word that there are more");
     for wakeup in part {
-        runtime.shard.spread(wakeup, &mut Turn::new(1)).await;
+        runtime.shard.spread(wakeup, &mut Turn::default()).await;
     }
     for mailbox in [one, two] {
         let mut signals = Vec::new();
@@ -169,7 +169,7 @@ proptest! {
         }
         let (mut steps, mut end) = (steps.into_iter().enumerate(), usize::MAX);
         while end > 0 {
-            end = room.deliver_before(0, end, most, &mut Turn::new(1));
+            end = room.deliver_before(0, end, most, &mut Turn::default());
             // Some leave, and one comes for each that was none.
             for (number, step) in steps.by_ref().take(2) {
                 if step < before.len() {
@@ -233,31 +233,60 @@ impl Shortcut for Front {
     }
 }
 
-/// Many small rooms with an entry each, of sessions that all rest: what else the runtime has to do goes on between few writes.
+/// Many small rooms with an entry each, of sessions that all rest: what else the runtime has to do goes on between few writes,
+/// whether all of it is there at once or comes one by one.
 #[tokio::test]
 async fn what_is_written_past_tasks_holds_up_nobody_for_long() {
-    const ROOMS: u128 = 64;
-    let runtime = runtime();
-    let front = Arc::new(Front::default());
-    for id in 0..ROOMS {
-        let mailbox = runtime.session(id, 1024);
-        mailbox.offer(Arc::clone(&front) as Arc<dyn Shortcut>);
-        mailbox.begin_rest();
-        let room = room(&format!("room:{id}"), &mailbox);
-        let position = Position { seq: Seq(1), ..Position::default() };
-        room.append(position, Seq(1), Timestamp(0), Some(frame(10)));
-        assert!(runtime.shard.send(Wakeup::Entries(room)));
+    const ROOMS: usize = 64;
+    for at_once in [ROOMS, 1] {
+        let runtime = runtime();
+        let front = Arc::new(Chain::default());
+        let wakeups = (0..ROOMS).map(|id| {
+            let mailbox = runtime.session(id as u128, 1024);
+            mailbox.offer(Arc::clone(&front) as Arc<dyn Shortcut>);
+            mailbox.begin_rest();
+            let room = room(&format!("room:{id}"), &mailbox);
+            let position = Position { seq: Seq(1), ..Position::default() };
+            room.append(position, Seq(1), Timestamp(0), Some(frame(10)));
+            (Arc::clone(&runtime.shard), Wakeup::Entries(room))
+        });
+        front.rest.lock().extend(wakeups);
+        (0..at_once).for_each(|_| front.sends());
+        let spreading = tokio::spawn(Arc::clone(&runtime.shard).run(CancellationToken::new()));
+        let (mut seen, mut most) = (0, 0);
+        while seen < ROOMS as u64 {
+            tokio::task::yield_now().await;
+            let now = front.written.load(Ordering::SeqCst);
+            most = most.max(now - seen);
+            seen = now;
+        }
+        spreading.abort();
+        assert!((1..=PART_WOKEN as u64).contains(&most), "{most}");
     }
-    let spreading = tokio::spawn(Arc::clone(&runtime.shard).run(CancellationToken::new()));
-    let (mut seen, mut most) = (0, 0);
-    while seen < ROOMS as u64 {
-        tokio::task::yield_now().await;
-        let now = front.0.load(Ordering::SeqCst);
-        most = most.max(now - seen);
-        seen = now;
+}
+
+/// A front of many sockets: as soon as one is written to, the next room has something.
+#[derive(Default)]
+struct Chain {
+    written: AtomicU64,
+    rest: Mutex<Vec<(Arc<Shard>, Wakeup)>>,
+}
+
+impl Chain {
+    fn sends(&self) {
+        let next = self.rest.lock().pop();
+        if let Some((shard, wakeup)) = next {
+            assert!(shard.send(wakeup));
+        }
     }
-    spreading.abort();
-    assert!((1..=PART_WOKEN as u64).contains(&most), "{most}");
+}
+
+impl Shortcut for Chain {
+    fn write(&self, _: &Frame) -> Written {
+        self.written.fetch_add(1, Ordering::SeqCst);
+        self.sends();
+        Written::All
+    }
 }
 
 /// A session in many rooms gets what they have at once in one write.
@@ -268,7 +297,7 @@ async fn what_several_rooms_have_goes_out_together() {
     mailbox.offer(Arc::clone(&front) as Arc<dyn Shortcut>);
     mailbox.begin_rest();
     let (one, two) = (room("room:1", &mailbox), room("room:2", &mailbox));
-    let mut turn = Turn::new(1);
+    let mut turn = Turn::default();
     for room in [&one, &two] {
         let position = Position { seq: Seq(1), ..Position::default() };
         room.append(position, Seq(1), Timestamp(0), Some(frame(10)));
@@ -281,6 +310,56 @@ async fn what_several_rooms_have_goes_out_together() {
     mailbox.begin_rest();
     let position = Position { seq: Seq(2), ..Position::default() };
     one.append(position, Seq(2), Timestamp(0), Some(frame(10)));
-    runtime.shard.spread(Wakeup::Entries(one), &mut Turn::new(2)).await;
+    turn.ends(runtime.shard.written());
+    runtime.shard.spread(Wakeup::Entries(one), &mut turn).await;
     assert_eq!(front.0.load(Ordering::SeqCst), 2);
+}
+
+/// A front that fails at its first frame.
+#[derive(Default)]
+struct Failing(AtomicU64);
+
+impl Shortcut for Failing {
+    fn write(&self, _: &Frame) -> Written {
+        assert!(self.0.fetch_add(1, Ordering::SeqCst) > 0, "it fails");
+        Written::All
+    }
+}
+
+/// Those whose turn had not come get what they were to get, and all get what comes then.
+#[tokio::test]
+async fn a_front_that_fails_takes_nothing_away_from_others() {
+    let runtime = runtime();
+    let front = Arc::new(Failing::default());
+    let rooms: Vec<_> = (0..3)
+        .map(|id| {
+            let mailbox = runtime.session(id, 1024);
+            mailbox.offer(Arc::clone(&front) as Arc<dyn Shortcut>);
+            mailbox.begin_rest();
+            (room(&format!("room:{id}"), &mailbox), mailbox)
+        })
+        .collect();
+    let append = |room: &Arc<ActiveRoom>, seq| {
+        room.append(
+            Position { seq: Seq(seq), ..Position::default() },
+            Seq(seq),
+            Timestamp(0),
+            Some(frame(10)),
+        );
+        assert!(room.begin_wakeup(0), "none is under way");
+        assert!(runtime.shard.send(Wakeup::Entries(Arc::clone(room))));
+    };
+    for (room, _) in &rooms {
+        append(room, 1);
+    }
+    assert!(tokio::spawn(Arc::clone(&runtime.shard).run(CancellationToken::new())).await.is_err());
+    let spreading = tokio::spawn(Arc::clone(&runtime.shard).run(CancellationToken::new()));
+    while front.0.load(Ordering::SeqCst) < 3 {
+        tokio::task::yield_now().await;
+    }
+    append(&rooms[0].0, 2);
+    while !rooms[0].1.has_waiting() {
+        tokio::task::yield_now().await;
+    }
+    spreading.abort();
 }

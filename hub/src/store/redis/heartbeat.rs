@@ -22,7 +22,7 @@ use super::lives;
 use super::partitions::time_in;
 use super::shared::Shared;
 
-/// Within this long what a server says of the time is taken.
+/// What a server says of the time within so long is what it is.
 const SOON: Duration = Duration::from_millis(250);
 
 /// When all servers last did what they were asked.
@@ -92,10 +92,16 @@ impl Shared {
         Duration::from_millis(self.beats.behind.load(Ordering::Relaxed))
     }
 
-    /// The time by that server's clock is `time`.
-    pub(super) fn note_time(&self, time: Timestamp) {
+    /// The time by that server's clock was `time` when it answered what it was `asked` then. By as much as that is behind at least:
+    /// what was long on its way, or not looked at for long, says no more than that.
+    fn note_time(&self, time: Timestamp, asked: Instant) {
         let behind = time.millis().saturating_sub(self.now().millis());
-        self.beats.behind.store(u64::try_from(behind).unwrap_or(0), Ordering::Relaxed);
+        let (behind, known) = (u64::try_from(behind).unwrap_or(0), &self.beats.behind);
+        if asked.elapsed() < SOON {
+            known.store(behind, Ordering::Relaxed);
+        } else {
+            known.fetch_max(behind, Ordering::Relaxed);
+        }
     }
 
     fn is_recent(&self, ago: Duration) -> bool {
@@ -116,11 +122,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// Learns what time it is, before anybody is let in.
 pub(super) async fn learn_time(shared: &Shared) {
     let server = shared.link.server(shared.names.hub().as_bytes());
+    let asked = Instant::now();
     // Where it does not say the first beat does.
     if let Some(server) = server
         && let Ok(time) = shared.time_of(&server).await
     {
-        shared.note_time(time);
+        shared.note_time(time, asked);
     }
 }
 
@@ -185,11 +192,8 @@ fn take_identity(shared: &Arc<Shared>, server: Server, answers: Vec<Value>, aske
     }
     let mut answers = answers.into_iter();
     let (Some(answer), Some(time)) = (answers.next(), answers.next()) else { return true };
-    // What was long on its way, or not looked at for long, says little of now.
-    if let Ok(time) = time_in(time)
-        && asked.elapsed() < SOON
-    {
-        shared.note_time(time);
+    if let Ok(time) = time_in(time) {
+        shared.note_time(time, asked);
     }
     let mut answer = Answer::new(answer);
     let (Ok(epoch), Ok(secret)) = (answer.count(), answer.bytes()) else { return true };

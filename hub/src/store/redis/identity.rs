@@ -82,9 +82,9 @@ pub(super) async fn check(
     }
     let lost = survival::lost(&shared, &link, &server).await?;
     let unreachable = |error: redis::RedisError| LinkError::unreachable(&error);
-    if lost.is_nothing() || has_begun && !lost.is_of_others() {
+    if lost.is_nothing() || has_begun {
         // What this server has lost of this node's, it had lost before it was given the epoch that it has. Of what others
-        // acknowledged since then, and nobody here has heard, only they know: it is not for this node to say that a life begins.
+        // acknowledged since then only they know: it is not for this node to say that a life begins.
         shared.acknowledged.forget(&lost);
         if is_hubs {
             lives::found(&shared, &mut server).await.map_err(unreachable)?;

@@ -105,11 +105,6 @@ impl Lost {
         self.marks.is_empty() && self.revocations.is_empty()
     }
 
-    /// Whether some of it is what others committed, and were heard to.
-    pub(super) fn is_of_others(&self) -> bool {
-        self.marks.iter().any(|((.., whose), _)| *whose == Whose::Heard)
-    }
-
     pub(super) fn into_revocations(self) -> Vec<Revocation> {
         self.revocations
     }
