@@ -51,7 +51,9 @@ impl Patient {
                 while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
                     match stream.as_mut().poll_write(&mut cx, rest) {
                         Poll::Ready(Ok(count)) if count > 0 => taken += count,
-                        _ => break,
+                        // Nobody says how much was taken before that: whoever goes on finds the error.
+                        Poll::Ready(_) => return (bytes.len(), false),
+                        Poll::Pending => break,
                     }
                 }
                 let has_left =

@@ -176,7 +176,7 @@ impl Bridge {
                     Some(heard) => Place::heard(heard),
                     None => {
                         too_many();
-                        return self.turn_away(stream, counted, Refusal::crowded(wait));
+                        return self.turn_away(stream, counted, Refusal::Crowded(wait));
                     }
                 },
             }
@@ -185,7 +185,7 @@ impl Bridge {
         let Some(seat) = self.room.take((!is_proxy).then_some(peer)) else {
             place.asks();
             too_many();
-            return self.turn_away(stream, counted, Refusal::full(FULL_WAIT));
+            return self.turn_away(stream, counted, Refusal::Full(FULL_WAIT));
         };
         let (shared, stop, tls) = (Arc::clone(shared), stop.clone(), self.tls.clone());
         let place = Arc::new(place.seated(seat));

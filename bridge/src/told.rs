@@ -23,40 +23,50 @@ const LIVES: [&[u8]; 2] = [b"GET /health/live ", b"HEAD /health/live "];
 /// The longer of them, bytes.
 const LONGEST: usize = 18;
 
-/// Those who are being told. Past [`AT_A_TIME`] nobody is: whoever asks that often knows.
-pub(crate) struct Told(Arc<Semaphore>);
+/// Those who are being told, by why. Past [`AT_A_TIME`] nobody is: whoever asks that often knows. Addresses that have too many take
+/// no places of those who find the bridge full.
+pub(crate) struct Told {
+    full: Arc<Semaphore>,
+    crowded: Arc<Semaphore>,
+}
 
-/// Why a connection is one too many, as an answer of HTTP.
-pub(crate) struct Refusal(String);
+/// Why a connection is one too many.
+#[derive(Clone, Copy)]
+pub(crate) enum Refusal {
+    /// There are too many of all. Another may have ended after so long.
+    Full(Duration),
+    /// There are too many of its address, for so long.
+    Crowded(Duration),
+}
 
 impl Refusal {
-    /// There are too many of all.
-    pub(crate) fn full(wait: Duration) -> Self {
-        Self::answer("503 Service Unavailable", wait)
-    }
-
-    /// There are too many of its address.
-    pub(crate) fn crowded(wait: Duration) -> Self {
-        Self::answer("429 Too Many Requests", wait)
-    }
-
-    fn answer(status: &str, wait: Duration) -> Self {
+    /// As an answer of HTTP.
+    fn answer(self) -> String {
+        let (status, wait) = match self {
+            Self::Full(wait) => ("503 Service Unavailable", wait),
+            Self::Crowded(wait) => ("429 Too Many Requests", wait),
+        };
         let seconds = wait.as_millis().div_ceil(1_000);
         let ends = "connection: close\r\ncontent-length: 0";
-        Self(format!("HTTP/1.1 {status}\r\nretry-after: {seconds}\r\n{ends}\r\n\r\n"))
+        format!("HTTP/1.1 {status}\r\nretry-after: {seconds}\r\n{ends}\r\n\r\n")
     }
 }
 
 impl Default for Told {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_A_TIME)))
+        let places = || Arc::new(Semaphore::new(AT_A_TIME));
+        Self { full: places(), crowded: places() }
     }
 }
 
 impl Told {
     /// Tells a connection, and closes it.
     pub(crate) fn tell(&self, stream: TcpStream, refusal: Refusal) {
-        if let Ok(place) = Arc::clone(&self.0).try_acquire_owned() {
+        let places = match refusal {
+            Refusal::Full(_) => &self.full,
+            Refusal::Crowded(_) => &self.crowded,
+        };
+        if let Ok(place) = Arc::clone(places).try_acquire_owned() {
             tokio::spawn(async move {
                 let _ = timeout(WITHIN, tell(stream, refusal)).await;
                 drop(place);
@@ -71,9 +81,9 @@ async fn tell(mut stream: TcpStream, refusal: Refusal) -> io::Result<()> {
     // Who says nothing for so long is told all the same.
     let asks_whether_it_lives = timeout(ASKED_WITHIN, asks_whether_it_lives(&mut stream)).await;
     let answer = if matches!(asks_whether_it_lives, Ok(Ok(true))) {
-        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_owned()
     } else {
-        &refusal.0
+        refusal.answer()
     };
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;

@@ -146,6 +146,16 @@ pub async fn dial_with(
     alpn: &str,
     versions: &[&'static SupportedProtocolVersion],
 ) -> io::Result<TlsStream<TcpStream>> {
+    dial_over(TcpStream::connect(address).await?, authority, alpn, versions).await
+}
+
+/// The same over this connection.
+pub async fn dial_over(
+    socket: TcpStream,
+    authority: &Authority,
+    alpn: &str,
+    versions: &[&'static SupportedProtocolVersion],
+) -> io::Result<TlsStream<TcpStream>> {
     let mut trusted = RootCertStore::empty();
     let ca = CertificateDer::from_pem_file(authority.file()).expect("a certificate");
     trusted.add(ca).expect("an authority");
@@ -153,7 +163,6 @@ pub async fn dial_with(
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions);
     let mut config = builder.expect("versions").with_root_certificates(trusted).with_no_client_auth();
     config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
-    let socket = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").expect("a name");
     TlsConnector::from(Arc::new(config)).connect(name, socket).await
 }

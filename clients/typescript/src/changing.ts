@@ -11,9 +11,9 @@ export interface Changes {
 export abstract class Changing<Events extends Changes> extends Emitter<Events> {
   private scheduled = false;
 
-  /** The client is closed. Iterators end, after what was still to be told. Called by the client. */
+  /** The client is closed. Iterators end, after what was still to be told: that commands have failed, above all. Called by the client. */
   ended(): void {
-    queueMicrotask(() => this.endStreams());
+    setTimeout(() => this.endStreams(), 0);
   }
 
   /** Tells `change` soon, once. */

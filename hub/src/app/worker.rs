@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::front::Front as BesideFront;
-use crate::delivery::shard::Shard;
 use crate::grpc::server::Front;
 use crate::grpc::session_service::SessionService;
 use crate::session::{Services, sweep_runtime};
@@ -82,7 +81,7 @@ async fn run(
     stop: Stop,
 ) {
     let spread = services.delivery.shards().get(shard).cloned();
-    let spreading = spread.map(|inbox| tokio::spawn(keep_spreading(inbox, shard, stop.run.clone())));
+    let spreading = spread.map(|inbox| tokio::spawn(inbox.run(stop.run.clone())));
     let sweeping = tokio::spawn(sweep_runtime(Arc::clone(&services), shard, stop.run.clone()));
     for front in &beside.fronts {
         beside.serving.spawn(front.serve(Arc::clone(&beside.hub), stop.accept.clone()));
@@ -103,13 +102,5 @@ async fn run(
     sweeping.abort();
     if let Some(spreading) = spreading {
         spreading.abort();
-    }
-}
-
-/// Spreads what is for the worker's sessions until cancelled. What fails in it, as in a front that is written to, ends the
-/// delivery of that alone: who was passed over hears with the next that comes.
-async fn keep_spreading(inbox: Arc<Shard>, shard: usize, cancel: CancellationToken) {
-    while let Err(error) = tokio::spawn(Arc::clone(&inbox).run(cancel.clone())).await {
-        tracing::error!(shard, %error, "a worker's fan-out failed, and goes on");
     }
 }

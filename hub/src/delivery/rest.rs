@@ -1,6 +1,7 @@
 //! A session that rests: all that there was to say is written, and nothing is under way. What comes next is then all there is, and
 //! goes out on the thread of the session, past the task that would be woken for it, and the memory that this would touch.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -47,11 +48,18 @@ impl Rest {
         self.rests.load(Ordering::SeqCst)
     }
 
-    /// Writes a frame past the session's task, once in a turn. Where not all of it is written the rest is over.
+    /// Writes a frame past the session's task, once in a turn. Where not all of it is written the rest is over; so it is where the
+    /// front fails, which then fails in its own task too, and not in that of everybody.
     pub(super) fn write(&self, frame: &Frame, turn: u64) -> Written {
         let is_first = self.written_in.load(Ordering::Relaxed) != turn;
         let written = match self.shortcut.get() {
-            Some(shortcut) if is_first && self.is_on() => shortcut.write(frame),
+            Some(shortcut) if is_first && self.is_on() => {
+                let written = catch_unwind(AssertUnwindSafe(|| shortcut.write(frame)));
+                written.unwrap_or_else(|_| {
+                    tracing::error!("a front failed while it was written to");
+                    Written::Nothing
+                })
+            }
             _ => Written::Nothing,
         };
         self.written_in.store(turn, Ordering::Relaxed);

@@ -4,7 +4,6 @@
 //! What is spread goes into mailboxes, which sessions empty only when they are polled: so after a part the shard lets
 //! them go first.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -203,17 +202,17 @@ impl Shard {
     /// Spreads wake-ups until cancelled, on the runtime whose sessions are those of this shard.
     pub async fn run(self: Arc<Self>, cancel: CancellationToken) {
         let spread = async {
-            let (mut part, mut turn) = (Part { shard: &self, wakeups: VecDeque::new() }, Turn::default());
+            let (mut part, mut turn) = (Vec::new(), Turn::default());
             loop {
                 let more = std::future::poll_fn(|cx| {
-                    let more = self.poll_part(cx, &mut part.wakeups);
+                    let more = self.poll_part(cx, &mut part);
                     if more.is_pending() {
                         turn.ends(&self.written);
                     }
                     more
                 });
                 let more = more.await;
-                while let Some(wakeup) = part.wakeups.pop_front() {
+                for wakeup in part.drain(..) {
                     self.spread(wakeup, &mut turn).await;
                     if turn.tries() >= PART_WOKEN {
                         self.let_others(&mut turn).await;
@@ -231,7 +230,7 @@ impl Shard {
     }
 
     /// Takes as much as may be spread at once, when there is something. Whether more waits.
-    fn poll_part(&self, cx: &mut Context<'_>, part: &mut VecDeque<Wakeup>) -> Poll<bool> {
+    fn poll_part(&self, cx: &mut Context<'_>, part: &mut Vec<Wakeup>) -> Poll<bool> {
         self.waits.store(false, Ordering::SeqCst);
         self.waker.register(cx.waker());
         let mut more = self.take_part(part);
@@ -248,7 +247,7 @@ impl Shard {
     }
 
     /// Takes as much as may be spread at once. Whether more waits.
-    fn take_part(&self, part: &mut VecDeque<Wakeup>) -> bool {
+    fn take_part(&self, part: &mut Vec<Wakeup>) -> bool {
         let mut inbox = self.inbox.lock();
         let (mut pushes, mut bytes) = (0, 0);
         while pushes < PART_PUSHES
@@ -257,7 +256,7 @@ impl Shard {
         {
             pushes += wakeup.reach(self.index, &self.registry).max(1);
             bytes += wakeup.bytes();
-            part.push_back(wakeup);
+            part.push(wakeup);
         }
         !inbox.wakeups.is_empty()
     }
@@ -303,20 +302,6 @@ impl Shard {
             Wakeup::ReadInboxes(tenant) => {
                 self.registry.for_each_in(self.index, &tenant, |mailbox| mailbox.leave_to_store());
             }
-        }
-    }
-}
-
-/// What is being spread. Where that fails the rest is put back: a room with a wake-up under way sends no other.
-struct Part<'a> {
-    shard: &'a Shard,
-    wakeups: VecDeque<Wakeup>,
-}
-
-impl Drop for Part<'_> {
-    fn drop(&mut self) {
-        for wakeup in self.wakeups.drain(..) {
-            self.shard.send(wakeup);
         }
     }
 }

@@ -106,7 +106,7 @@ async fn a_burst_in_one_room_leaves_others_their_place() {
         }
     }
     assert_eq!(runtime.shard.take_dropped(), 200);
-    let mut part = VecDeque::new();
+    let mut part = Vec::new();
     let mut parts = 1;
     while runtime.shard.take_part(&mut part) {
         parts += 1;
@@ -128,7 +128,7 @@ async fn notifications_past_the_limit_are_read_from_the_store() {
         assert!(runtime.shard.send(Wakeup::Notifications(tenant(), frame(large), place(seq))));
         assert!(runtime.shard.send(Wakeup::Notification(Arc::clone(&one), frame(large), place(seq))));
     }
-    let mut part = VecDeque::new();
+    let mut part = Vec::new();
     while runtime.shard.take_part(&mut part) {}
     assert_eq!(part.len(), 2, "one of them, and the word that there are more");
     for wakeup in part {
@@ -326,40 +326,47 @@ impl Shortcut for Failing {
     }
 }
 
-/// Those whose turn had not come get what they were to get, and all get what comes then.
+/// It is handed the frame in its own task, and others get theirs as ever.
 #[tokio::test]
 async fn a_front_that_fails_takes_nothing_away_from_others() {
     let runtime = runtime();
     let front = Arc::new(Failing::default());
-    let rooms: Vec<_> = (0..3)
-        .map(|id| {
-            let mailbox = runtime.session(id, 1024);
-            mailbox.offer(Arc::clone(&front) as Arc<dyn Shortcut>);
-            mailbox.begin_rest();
-            (room(&format!("room:{id}"), &mailbox), mailbox)
-        })
-        .collect();
-    let append = |room: &Arc<ActiveRoom>, seq| {
-        room.append(
-            Position { seq: Seq(seq), ..Position::default() },
-            Seq(seq),
-            Timestamp(0),
-            Some(frame(10)),
-        );
-        assert!(room.begin_wakeup(0), "none is under way");
-        assert!(runtime.shard.send(Wakeup::Entries(Arc::clone(room))));
-    };
-    for (room, _) in &rooms {
-        append(room, 1);
+    let name = RoomName::parse("room:x").unwrap();
+    let room = Arc::new(ActiveRoom::new(RoomKey { tenant: tenant(), room: name }, 1));
+    let mailboxes: Vec<_> = (0..40).map(|id| runtime.session(id, 1024)).collect();
+    for mailbox in &mailboxes {
+        mailbox.offer(Arc::clone(&front) as Arc<dyn Shortcut>);
+        mailbox.begin_rest();
+        let follower = Follower::new(Arc::clone(mailbox), 0, false);
+        room.follow(0, &follower);
+        follower.begin();
     }
-    assert!(tokio::spawn(Arc::clone(&runtime.shard).run(CancellationToken::new())).await.is_err());
-    let spreading = tokio::spawn(Arc::clone(&runtime.shard).run(CancellationToken::new()));
-    while front.0.load(Ordering::SeqCst) < 3 {
-        tokio::task::yield_now().await;
+    room.append(Position { seq: Seq(1), ..Position::default() }, Seq(1), Timestamp(0), Some(frame(10)));
+    runtime.shard.spread(Wakeup::Entries(room), &mut Turn::default()).await;
+    assert_eq!(front.0.load(Ordering::SeqCst), 40);
+    assert_eq!(mailboxes.iter().filter(|mailbox| mailbox.has_waiting()).count(), 1);
+}
+
+/// Wake-ups that come one by one from another thread, each as soon as the one before has been seen.
+#[test]
+fn no_wake_up_from_another_thread_is_lost() {
+    let runtime = runtime();
+    let (mailbox, cancel) = (runtime.session(1, 1024), CancellationToken::new());
+    let (shard, stop) = (Arc::clone(&runtime.shard), cancel.clone());
+    let spreading = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(shard.run(stop));
+    });
+    for round in 1..=20_000 {
+        let wakeup = Wakeup::Notification(Arc::clone(&mailbox), frame(10), InboxPlace::Broadcast(Seq(round)));
+        assert!(runtime.shard.send(wakeup));
+        let since = std::time::Instant::now();
+        while !mailbox.has_waiting() {
+            assert!(since.elapsed() < std::time::Duration::from_secs(20), "it never came: {round}");
+            std::thread::yield_now();
+        }
+        mailbox.take_pushes(|_| true);
     }
-    append(&rooms[0].0, 2);
-    while !rooms[0].1.has_waiting() {
-        tokio::task::yield_now().await;
-    }
-    spreading.abort();
+    cancel.cancel();
+    spreading.join().unwrap();
 }
