@@ -21,7 +21,7 @@ const READ_BYTES: usize = 40 * 1_024;
 /// How whoever watches the bridge begins to ask whether it lives.
 const LIVES: [&[u8]; 2] = [b"GET /health/live ", b"HEAD /health/live "];
 /// The longer of them, bytes.
-const LONGEST: usize = 18;
+const LONGEST: usize = LIVES[1].len();
 
 /// Those who are being told, by why. Past [`AT_A_TIME`] nobody is: whoever asks that often knows. Addresses that have too many take
 /// no places of those who find the bridge full.

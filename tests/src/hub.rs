@@ -165,6 +165,11 @@ impl TestHub {
         self.config.authentication().expect("the keys are valid")
     }
 
+    /// How many frames went past the tasks of sockets that rested.
+    pub fn written_past(&self) -> u64 {
+        self.hub.services().delivery.shards().iter().map(|shard| shard.written().frames()).sum()
+    }
+
     /// Waits until nothing of any session is left: no session, nobody present, and no room after the minute that
     /// empty rooms are kept.
     pub async fn is_empty_again(&self) {

@@ -77,21 +77,7 @@ pub(crate) async fn open(
     session.offer(Arc::clone(&line) as Arc<dyn Shortcut>);
     let gate = Gate::new(line, &early);
     let frames = WebSocketStream::from_partially_read(gate, early, Role::Server, Some(config)).await;
-    let socket = Box::new(Socket {
-        frames,
-        hub: session,
-        form,
-        outgoing: Outgoing::new(form),
-        answers_wait: false,
-        standing,
-        is_turned_away: false,
-        asked: false,
-        pace: Pace::new(Instant::now()),
-        readable: Readable::new(),
-        starved: false,
-        stage: Stage::Open,
-        request_id,
-    });
+    let socket = Box::new(Socket::new(frames, session, form, standing, request_id));
     Some(Opened { socket, heard })
 }
 
@@ -146,6 +132,31 @@ struct Socket {
 }
 
 impl Socket {
+    /// One over `frames`, in front of `hub`, whose errors name `request_id`.
+    fn new(
+        frames: WebSocketStream<Gate>,
+        hub: Box<dyn FrameStream>,
+        form: WebSocketForm,
+        standing: Standing,
+        request_id: String,
+    ) -> Self {
+        Self {
+            frames,
+            hub,
+            form,
+            outgoing: Outgoing::new(form),
+            answers_wait: false,
+            standing,
+            is_turned_away: false,
+            asked: false,
+            pace: Pace::new(Instant::now()),
+            readable: Readable::new(),
+            starved: false,
+            stage: Stage::Open,
+            request_id,
+        }
+    }
+
     /// Ready when the socket is done with and may be dropped.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.goes_on();

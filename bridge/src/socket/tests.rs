@@ -46,21 +46,7 @@ async fn socket(standing: Standing) -> (Socket, Arc<Line>, TcpStream) {
     let line = Line::new(Patient::new(server, Duration::from_secs(60)), form);
     let gate = Gate::new(Arc::clone(&line), &[]);
     let frames = WebSocketStream::from_raw_socket(gate, Role::Server, None).await;
-    let socket = Socket {
-        frames,
-        hub: Box::new(Silent),
-        form,
-        outgoing: Outgoing::new(form),
-        answers_wait: false,
-        standing,
-        is_turned_away: false,
-        asked: false,
-        pace: Pace::new(Instant::now()),
-        readable: Readable::new(),
-        starved: false,
-        stage: Stage::Open,
-        request_id: String::new(),
-    };
+    let socket = Socket::new(frames, Box::new(Silent), form, standing, String::new());
     (socket, line, client)
 }
 

@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use events::Events;
 pub use request::{Answer, request, request_over};
-pub use socket::{Closed, Speaks, WebSocket, hears_all_until_another_is_ended, message};
+pub use socket::{
+    Closed, Speaks, WebSocket, hears_all_until_another_is_ended, message, narrow, reads_late_and_hears_all,
+};
 
 /// The bridge beside a hub in the test's process.
 pub struct Beside(Arc<Bridge>);

@@ -9,14 +9,14 @@ use carillon_client::v1::{self, SessionRequest, SessionResponse};
 use futures::{SinkExt, StreamExt};
 use prost::Message as _;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::hub::TestHub;
-use crate::people::PATIENCE;
+use crate::people::{PATIENCE, Person};
 
 /// What frames carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,6 +236,37 @@ where
     }
     sender.says("room:busy", "the end").await;
     assert_eq!(reading.await.expect("the reader goes on"), sent);
+}
+
+/// A connection that takes little at a time.
+pub async fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a socket option");
+    socket.connect(address).await.expect("the bridge listens")
+}
+
+/// Somebody says more in a room, one message at a time, than the system keeps for a connection, while `late` reads nothing and pings now
+/// and then. It then hears all of it, once and in order. Gives how many messages those were.
+pub async fn reads_late_and_hears_all<S>(sender: &Person, late: &mut WebSocket<S>, room: &str) -> usize
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    const MANY: usize = 600;
+    let text = |number: usize| format!("{number} {}", "x".repeat(9_000));
+    for number in 0..MANY {
+        sender.says(room, &text(number)).await;
+        if number % 100 == 50 {
+            // What answers it must not come in the middle of a message.
+            late.send(Message::Ping("are you there?".into())).await;
+        }
+    }
+    for number in 0..MANY {
+        assert!(late.hears().await == text(number), "{number} of {room}");
+    }
+    // And goes on as before.
+    sender.says(room, "the end").await;
+    assert_eq!(late.hears().await, "the end");
+    MANY
 }
 
 /// A message to be sent.

@@ -140,7 +140,7 @@ async fn a_session_that_follows_by_its_leave_rests_as_others_do() {
         assert!(matches!(said, Kind::MessageSent(_)));
         assert_eq!(bob.hears().await, words);
     }
-    let past: u64 = hub.hub.services().delivery.shards().iter().map(|shard| shard.written().frames()).sum();
+    let past = hub.written_past();
     assert!(past >= 25, "{past}");
 }
 

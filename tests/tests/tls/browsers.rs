@@ -5,11 +5,11 @@ use carillon_bridge::remote::{Notices, RemoteOptions};
 use carillon_client::v1;
 use carillon_client::v1::session_response::Kind;
 use carillon_hub::config::Demand;
-use carillon_tests::browser::{Beside, Events, Speaks, WebSocket, request, request_over};
+use carillon_tests::browser::{
+    Beside, Events, Speaks, WebSocket, narrow, reads_late_and_hears_all, request, request_over,
+};
 use carillon_tests::certificates::{Authority, Pair, dial, dial_over};
 use carillon_tests::{PATIENCE, TestHub, hub};
-use tokio::net::TcpSocket;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
 use crate::mutual;
@@ -47,35 +47,20 @@ async fn a_browser_is_served_within_tls() {
 /// Each message is alone when it comes, until the connection is full.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_reads_late_and_pings_meanwhile_hears_all_of_it_once_and_in_order() {
-    // More, of as long a text, than the system keeps for a connection.
-    const MANY: usize = 600;
     let authority = Authority::new();
     let pair = authority.signs_local();
     let bridge = Beside::bind(|options| carillon_bridge::Options { tls: pair.at_bridge(), ..options });
     let hub = hub().start_with(&bridge).await;
-    let narrow = TcpSocket::new_v4().unwrap();
-    narrow.set_recv_buffer_size(4_096).unwrap();
-    let narrow = narrow.connect(bridge.address()).await.unwrap();
+    let narrow = narrow(bridge.address()).await;
     let stream = dial_over(narrow, &authority, "http/1.1", rustls::DEFAULT_VERSIONS).await.unwrap();
     let mut late = WebSocket::try_over(stream, Speaks::Proto, &[]).await.unwrap();
     late.greets(hello(&hub, "bob")).await;
     late.joins("room:a").await;
     let alice = hub.enters("alice").await;
-    let text = |number: usize| format!("{number} {}", "x".repeat(9_000));
-    for number in 0..MANY {
-        alice.says("room:a", &text(number)).await;
-        if number % 100 == 50 {
-            late.send(Message::Ping("are you there?".into())).await;
-        }
-    }
-    for number in 0..MANY {
-        assert!(late.hears().await == text(number), "{number}");
-    }
-    alice.says("room:a", "the end").await;
-    assert_eq!(late.hears().await, "the end");
-    let past: u64 = hub.hub.services().delivery.shards().iter().map(|shard| shard.written().frames()).sum();
+    let many = reads_late_and_hears_all(&alice, &mut late, "room:a").await;
+    let past = hub.written_past();
     assert!(
-        (1..MANY as u64).contains(&past),
+        (1..many as u64).contains(&past),
         "who only hears is not woken, until nothing more goes in: {past}"
     );
 }

@@ -92,8 +92,8 @@ impl Shared {
         Duration::from_millis(self.beats.behind.load(Ordering::Relaxed))
     }
 
-    /// The time by that server's clock was `time` when it answered what it was `asked` then. By as much as that is behind at least:
-    /// what was long on its way, or not looked at for long, says no more than that.
+    /// That server says that it is `time`; it was `asked` then. This machine is behind by no less: of an answer that was long on its
+    /// way, or not looked at for long, that is all that is known.
     fn note_time(&self, time: Timestamp, asked: Instant) {
         let behind = time.millis().saturating_sub(self.now().millis());
         let (behind, known) = (u64::try_from(behind).unwrap_or(0), &self.beats.behind);
