@@ -13,6 +13,7 @@ mod posted;
 mod refusals;
 mod resting;
 mod revoked;
+mod silent;
 mod sockets;
 mod traces;
 mod unknown;
